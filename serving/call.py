@@ -1,0 +1,90 @@
+"""What a service hands to an engine, and what an engine hands to a service: methods, calls, streams.
+
+Messages are serialized bytes on both sides: parsing belongs to the services, transport to the engines.  Must not import
+an engine.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+log = structlog.get_logger(__name__)
+
+# A deadline beyond this is none: grpcio gives the absence of one as infinity in int64 seconds.
+NEVER_SECONDS = 1e15
+
+
+class Malformed(ValueError):
+    """The request cannot be read; its text goes to the caller, so it must not repeat credentials."""
+
+
+class Call(Protocol):
+    """One unary call to be answered, once, from any thread.  Every answer after the first is ignored, as is one to a
+    caller who has left or to an engine that has stopped."""
+
+    def reply(self, message: bytes, if_lost: Callable[[], None] | None = None) -> None:
+        """Answers OK with `message`.  `if_lost` is called, from any thread, once it is known that nobody took it: the
+        caller had left, or was answered already.  Maybe more than once."""
+
+    def fail(self, code: grpc.StatusCode, details: str = "") -> None:
+        """Answers with an error."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline, 0.0 once it has passed, None if the caller set none."""
+
+
+class StreamSink(Protocol):
+    """Takes the messages of one client stream, in order."""
+
+    def receive(self, message: bytes) -> None:
+        """Takes one message; an exception ends the stream with an error."""
+
+    def finish(self, ok: bool) -> bytes:
+        """Called exactly once, after the last message.  `ok`: the caller ended the stream; if not, it was cut off, it
+        failed, or we shut down.  The answer is sent only if `ok`."""
+
+
+Handler = Callable[[bytes, Call], bytes | None]
+"""Request → answer, or None: it answers later through the call.  Handlers and sinks run one at a time, on either
+engine, so they need no locks among themselves; and they must not wait, because every other call waits with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`path` as on the wire: /package.Service/Method."""
+
+    path: str
+    handler: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStream:
+    """`open` makes the sink of one new stream."""
+
+    path: str
+    open: Callable[[], StreamSink]
+
+
+Method = Unary | ClientStream
+
+
+class Observer(Protocol):
+    """Told of every call when it is over.  Never called by two threads at once."""
+
+    def handled(self, path: str, seconds: float, code: str) -> None:
+        """`path` is "" for an unknown method.  `seconds` from receipt (of a stream: of its end) to the answer.
+        `code` is the gRPC status name; CANCELLED if the caller did not wait for the answer."""
+
+
+def failure(path: str, error: Exception) -> tuple[grpc.StatusCode, str]:
+    """The status for an exception that a handler raised.  Ours are logged; a caller's could fill the log."""
+    if isinstance(error, Malformed):
+        return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+    if isinstance(error, DecodeError):
+        return grpc.StatusCode.INVALID_ARGUMENT, "malformed message"
+    log.error("handler failed", method=path, exc_info=error)
+    return grpc.StatusCode.INTERNAL, "internal error"

@@ -1,0 +1,161 @@
+"""The engine on grpcio's completion queue: one thread polls, and runs every handler itself.
+
+grpcio's own servers hand each call between three to five threads; here a call costs two completions and no switch.  It
+stands on `grpc._cython.cygrpc`, on which both of those servers are written: private, hence the pinned version and
+contract.py.  Only contract.py and the files completion_queue*.py may touch cygrpc.
+
+Every batch has as its tag the method that takes its event, so a call lives as long as C-core or its answerer holds it.
+All state belongs to the serving thread, except `unanswered`: a call is answered by whoever removes it from there.
+Owns the loop, the doors and the drain; the calls are completion_queue_calls.py's.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import grpc
+import structlog
+from grpc._cython import cygrpc  # type: ignore[attr-defined]
+
+from serving.addresses import CannotListenError, protect, unix_path
+from serving.call import ClientStream, Method, Observer, Unary
+from serving.completion_queue_calls import Event, PendingCall, StreamCall, UnaryCall
+
+log = structlog.get_logger(__name__)
+
+# Accepts kept posted: calls that arrive together wait in C-core only beyond these.
+_BACKLOG = 32
+# The serving thread looks at stop() at least this often; the wait itself costs nothing measurable.
+_TICK_SECONDS = 0.1
+# For refusals to reach their callers before connections are cut.
+_FAREWELL_SECONDS = 0.2
+# For C-core to give back what it holds once everything is cancelled.
+_CLOSE_SECONDS = 5.0
+
+
+class CompletionQueueEngine:
+    """See engine.Engine.  Addresses are bound, and queue connections, as soon as it is made."""
+
+    def __init__(
+        self,
+        methods: Sequence[Method],
+        addresses: Sequence[str],
+        options: Sequence[tuple[str, int]],
+        observer: Observer | None,
+    ) -> None:
+        self._methods = {method.path.encode(): method for method in methods}
+        self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
+        self.unanswered: set[PendingCall] = set()
+        self.unfinished = 0
+        self._stop_at: float | None = None
+        self._stopping = self._stopped = self._shut = False
+        self._queue = cygrpc.CompletionQueue()
+        self._server = cygrpc.Server([(name.encode(), value) for name, value in options], False)
+        self._server.register_completion_queue(self._queue)
+        self._ports: dict[str, int] = {}
+        for address in addresses:
+            self._listen(address)
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return self._ports
+
+    def serve(self) -> None:
+        poll = self._queue.poll
+        self._server.start()
+        try:
+            for _ in range(_BACKLOG):
+                self._accept()
+            busy = False
+            while not self._stopped:
+                # Waits only after a poll that found nothing: so no event, and no call in it, lives on while we wait.
+                event = poll(0.0 if busy else time.time() + _TICK_SECONDS)
+                found = event.tag is not None
+                if found:
+                    self._dispatch(event)
+                if self._stop_at is not None:
+                    self._drain(self._stop_at, idle=not found and not busy)
+                busy = found
+        finally:
+            self._close()
+
+    def stop(self, grace: float = 10.0) -> None:
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + grace
+
+    def _listen(self, address: str) -> None:
+        port = self._server.add_http2_port(address.encode())
+        if not port:
+            raise CannotListenError(address, "gRPC could not bind it")
+        protect(address)
+        if unix_path(address) is None:
+            self._ports[address] = port
+
+    def _dispatch(self, event: Event) -> None:
+        try:
+            event.tag(event)
+        except Exception:  # the edge of an RPC: an observer that fails, or a bug of ours, must not end the others
+            log.exception("event failed")
+
+    def _accept(self) -> None:
+        self._server.request_call(self._queue, self._queue, self._accepted)
+
+    def _accepted(self, event: Event) -> None:
+        if not event.success:  # an accept given back by a server that shuts down
+            return
+        if not self._stopping:
+            self._accept()
+        details = event.call_details
+        method = self._methods.get(details.method)
+        if isinstance(method, Unary):
+            UnaryCall(self, event.call, details.deadline, method).begin()
+        elif isinstance(method, ClientStream):
+            StreamCall(self, event.call, details.deadline, method).begin()
+        else:
+            PendingCall(self, event.call, details.deadline, None).fail(grpc.StatusCode.UNIMPLEMENTED, "unknown method")
+
+    def _drain(self, stop_at: float, idle: bool) -> None:
+        """After stop(): closes the doors; refuses the streams when nothing else is open and nothing more comes."""
+        if not self._stopping:
+            self._shut_doors()
+        if stop_at <= time.monotonic():
+            self._stopped = True
+        elif idle:
+            waiting = list(self.unanswered)
+            if all(isinstance(call, StreamCall) for call in waiting):
+                for call in waiting:
+                    call.refuse()
+
+    def _shut_doors(self) -> None:
+        self._stopping = True
+        self._server.shutdown(self._queue, self._shut_down)
+
+    def _shut_down(self, _: Event) -> None:
+        self._stopped = self._shut = True
+
+    def _close(self) -> None:
+        """Refuses what is left, cuts what does not go, and gives everything back to C-core.
+
+        A batch started on a queue that is shut down aborts the process.  So the queue is shut down only when no call is
+        left that another thread could be about to answer.
+        """
+        if not self._stopping:
+            self._shut_doors()
+        now = time.monotonic()
+        cut_at, give_up_at = now + _FAREWELL_SECONDS, now + _CLOSE_SECONDS
+        while not self._shut or self.unfinished:
+            for call in list(self.unanswered):
+                call.refuse()
+            event = self._queue.poll(time.time() + _TICK_SECONDS)
+            if event.tag is not None:
+                self._dispatch(event)
+            del event
+            now = time.monotonic()
+            if now > give_up_at:
+                log.error("calls did not end", calls=self.unfinished)
+                return
+            if now > cut_at and not self._shut:
+                self._server.cancel_all_calls()
+        self._server.destroy()
+        self._queue.shutdown()
+        while self._queue.poll(time.time() + _TICK_SECONDS).completion_type != cygrpc.CompletionType.queue_shutdown:
+            pass

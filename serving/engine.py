@@ -1,0 +1,77 @@
+"""Engines: what serves the methods of a process.  Chooses one, and prepares its addresses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import structlog
+
+from serving import contract
+from serving.addresses import prepare
+from serving.call import Method, Observer
+from serving.completion_queue import CompletionQueueEngine
+from serving.threads import ThreadsEngine
+
+log = structlog.get_logger(__name__)
+
+EngineKind = Literal["auto", "completion_queue", "threads"]
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # gRPC's own default
+
+MAX_PENDING_CALLS = 20_000  # about one second of calls; those whose deadline passes meanwhile cost nearly nothing
+
+
+class Engine(Protocol):
+    """Serves methods on addresses.  It is bound as soon as it is made; callers wait until serve()."""
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """The port of each `host:port` address, by that address: tells what port 0 became."""
+
+    def serve(self) -> None:
+        """Serves in the calling thread until stop(); returns when every call is over and the addresses are free."""
+
+    def stop(self, grace: float = 10.0) -> None:
+        """Refuses new calls (UNAVAILABLE; CANCELLED on a connection that has not yet heard), leaves open ones `grace`
+        seconds, then refuses them too.  Open client streams are refused as soon as no unary call is left.  From any
+        thread or signal handler; only the first call counts.  It also frees what was never served: stop(), serve()."""
+
+
+def open_engine(
+    kind: EngineKind,
+    methods: Sequence[Method],
+    addresses: Sequence[str],
+    *,
+    observer: Observer | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+) -> Engine:
+    """Binds `addresses` (`host:port`, `unix:/path`).  Raises CannotListenError.
+
+    `auto` takes the completion queue if the grpcio that runs has what it needs, else the threads, with a warning.
+    """
+    for address in addresses:
+        prepare(address)
+    engine = CompletionQueueEngine if choose(kind) == "completion_queue" else ThreadsEngine
+    return engine(methods, addresses, _options(max_message_bytes), observer)
+
+
+def choose(kind: EngineKind, problems: Sequence[str] | None = None) -> EngineKind:
+    """`problems`: what the running grpcio lacks; found out if None."""
+    if kind != "auto":
+        return kind
+    problems = contract.problems() if problems is None else problems
+    if not problems:
+        return "completion_queue"
+    log.warning("grpcio lacks what the completion queue engine needs, serving on threads", problems=list(problems))
+    return "threads"
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),  # else a second process shares a taken port and gets some of the connections
+        ("grpc.max_receive_message_length", max_message_bytes),
+        # Envoy's connection_keepalive pings an idle connection; by default gRPC core ends it for that (too_many_pings).
+        ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # gRPC core's defaults refuse calls by lot when 1000 wait to be taken up: what gathers in a pause of 50 ms.
+        ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
+    ]
