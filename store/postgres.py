@@ -1,0 +1,32 @@
+"""Opening Postgres: one bounded pool a process, every wait with a deadline."""
+
+import asyncpg
+
+Pool = asyncpg.Pool  # of asyncpg.Record; the name other slices use
+# What means "Postgres cannot be asked now", as opposed to "it said no".
+UNAVAILABLE: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
+
+def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> "asyncpg.Pool[asyncpg.Record]":
+    """A pool of at most `size` connections; connecting and each command end within `timeout` s.
+
+    To be made on the loop that will use it, and awaited there.  That succeeds even while Postgres is away, since
+    connections are opened on demand: callers see UNAVAILABLE when they use it.
+    """
+    return asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        timeout=timeout,
+        command_timeout=timeout,
+        max_inactive_connection_lifetime=60.0,
+    )
