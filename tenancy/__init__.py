@@ -1,0 +1,1 @@
+"""L2, tenants, users, keys, groups, models and their policies: values, ports, adapters, the resolver chain."""

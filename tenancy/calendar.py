@@ -1,0 +1,97 @@
+"""Windows of the calendar: where the minute, hour, day, week or month begins and ends in a time zone.  Pure; no I/O
+beyond the time zone database.
+
+Minutes and hours keep their length over a change of the clocks; days, weeks and months begin at local midnight, so a
+day may have 23 or 25 hours.  Weeks begin on Monday (ISO 8601).
+"""
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+MS = 1000
+HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
+
+
+class UnknownTimeZone(ValueError):
+    """The time zone database does not have it."""
+
+
+class Calendar(StrEnum):
+    """The named windows."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+    @property
+    def seconds(self) -> int:
+        """The usual length; of a month 30 days."""
+        return LENGTHS[self]
+
+
+LENGTHS = {
+    Calendar.MINUTE: 60,
+    Calendar.HOUR: HOUR_SECONDS,
+    Calendar.DAY: DAY_SECONDS,
+    Calendar.WEEK: 7 * DAY_SECONDS,
+    Calendar.MONTH: 30 * DAY_SECONDS,
+}
+
+
+class Bounds(NamedTuple):
+    """Milliseconds since 1970: where a window begins, where the next one does, and the one after that."""
+
+    first: int
+    second: int
+    third: int
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> tzinfo:
+    """The time zone; UnknownTimeZone.  UTC needs no database."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:
+        raise UnknownTimeZone(name) from error
+
+
+def bounds(calendar: Calendar, time_zone: str, now_ms: int) -> Bounds:
+    """The window that holds `now_ms`, and the next; UnknownTimeZone."""
+    where = zone(time_zone)
+    first = _start(calendar, where, now_ms // MS)
+    second = _next(calendar, where, first)
+    return Bounds(first * MS, second * MS, _next(calendar, where, second) * MS)
+
+
+def _start(calendar: Calendar, where: tzinfo, seconds: int) -> int:
+    local = datetime.fromtimestamp(seconds, where)
+    if calendar in (Calendar.MINUTE, Calendar.HOUR):
+        offset = int((local.utcoffset() or timedelta()).total_seconds())
+        return seconds - (seconds + offset) % calendar.seconds
+    day = local.date()
+    if calendar is Calendar.WEEK:
+        day -= timedelta(days=day.weekday())
+    elif calendar is Calendar.MONTH:
+        day = day.replace(day=1)
+    return _midnight(day, where)
+
+
+def _next(calendar: Calendar, where: tzinfo, start: int) -> int:
+    if calendar in (Calendar.MINUTE, Calendar.HOUR):
+        return start + calendar.seconds
+    # A midnight that the clocks skip is shown as a later hour of the same day, so the date is right.
+    day = datetime.fromtimestamp(start, where).date()
+    if calendar is Calendar.MONTH:
+        return _midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1), where)
+    return _midnight(day + timedelta(days=1 if calendar is Calendar.DAY else 7), where)
+
+
+def _midnight(day: date, where: tzinfo) -> int:
+    return int(datetime.combine(day, time(), where).timestamp())

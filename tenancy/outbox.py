@@ -1,0 +1,130 @@
+"""The outbox: brings to Redis, and to every process, the changes that were committed to Postgres.
+
+A row is written in the transaction of its change and deleted once Redis has the change, so a lost push, a Redis outage
+or a killed writer heals as soon as anyone applies the outbox: the writer at once, every process every few seconds.
+Applying is idempotent (the state is read anew, the write guarded by version), so a crash in between costs a repetition.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from store import postgres
+from store import redis as store
+from tenancy.capacity import Capacity
+from tenancy.capacity_postgres import SELECT as SELECT_CAPACITY
+from tenancy.capacity_redis import put_capacity
+from tenancy.metrics import TenancyMetrics
+from tenancy.models_postgres import SELECT as SELECT_MODELS
+from tenancy.models_postgres import models_of
+from tenancy.models_redis import RedisModelCache
+from tenancy.names import (
+    INVALIDATE_ALL,
+    INVALIDATE_CAPACITY,
+    INVALIDATE_CHANNEL,
+    INVALIDATE_MODELS,
+    redis_key_record,
+)
+from tenancy.records import Tombstone
+from tenancy.records_postgres import SELECT as SELECT_RECORDS
+from tenancy.records_postgres import records_of
+from tenancy.records_redis import RedisRecordCache
+
+if TYPE_CHECKING:
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+    from redis import asyncio as aio
+
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = PoolConnectionProxy[asyncpg.Record]
+    Client = aio.Redis | aio.RedisCluster
+
+log = structlog.get_logger(__name__)
+# What apply_outbox raises when a store cannot be asked; the rows then stay.
+UNAVAILABLE: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, *store.UNAVAILABLE)
+BATCH = 200
+WITHOUT_RECORD = (INVALIDATE_ALL, INVALIDATE_MODELS, INVALIDATE_CAPACITY)  # all other targets are key hashes
+ACQUIRE_SECONDS = 1.0
+# SKIP LOCKED: whoever comes second leaves the rows to whoever was first.
+TAKE = "SELECT id, key_hash, version FROM redis_outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
+DELETE = "DELETE FROM redis_outbox WHERE id = ANY ($1::bigint[])"
+
+
+async def apply_outbox(pool: "Pool", redis: "Client") -> int:
+    """Applies and deletes what rows there are; how many.  UNAVAILABLE if it could not finish: what is left stays."""
+    applied = 0
+    while True:
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+            rows = await connection.fetch(TAKE, BATCH)
+            if rows:
+                await _apply(connection, redis, _newest((row["key_hash"], row["version"]) for row in rows))
+                await connection.execute(DELETE, [row["id"] for row in rows])
+        applied += len(rows)
+        if len(rows) < BATCH:
+            return applied
+
+
+async def keep_applying(pool: "Pool", redis: "Client", metrics: TenancyMetrics, *, seconds: float = 5.0) -> None:
+    """Applies the outbox every `seconds` until cancelled."""
+    failing = False
+    while True:
+        try:
+            metrics.outbox_applied.add(n=await apply_outbox(pool, redis))
+            failing = False
+        except UNAVAILABLE as error:
+            if not failing:  # once an outage, not once a round
+                log.warning("outbox not applied", error=f"{type(error).__name__}: {error}")
+            failing = True
+        except Exception:  # the top of a background task
+            log.exception("outbox not applied")
+        await asyncio.sleep(seconds)
+
+
+def _newest(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The highest version by target: its state is read once, however often it has changed."""
+    versions: dict[str, int] = {}
+    for target, version in rows:
+        versions[target] = max(version, versions.get(target, version))
+    return versions
+
+
+async def _apply(connection: "Connection", redis: "Client", versions: dict[str, int]) -> None:
+    """Redis first, then the push: whoever is told to look again must find the change."""
+    if INVALIDATE_MODELS in versions:
+        await _apply_models(connection, redis)
+    if INVALIDATE_CAPACITY in versions:
+        await put_capacity(redis, Capacity(**(await connection.fetch(SELECT_CAPACITY))[0]))
+    pushes = list(versions)
+    if INVALIDATE_ALL in versions:
+        versions = await _stored(redis) | versions
+    hashes = [target for target in versions if target not in WITHOUT_RECORD]
+    for start in range(0, len(hashes), BATCH):
+        await _apply_records(connection, redis, {key: versions[key] for key in hashes[start : start + BATCH]})
+    for target in pushes:
+        await redis.publish(INVALIDATE_CHANNEL, target)
+
+
+async def _apply_models(connection: "Connection", redis: "Client") -> None:
+    await RedisModelCache(redis).put(models_of(await connection.fetch(SELECT_MODELS)))
+
+
+async def _apply_records(connection: "Connection", redis: "Client", versions: dict[str, int]) -> None:
+    """Each hash: its record as Postgres has it now, or a tombstone."""
+    records = records_of(await connection.fetch(SELECT_RECORDS, list(versions)))
+    await RedisRecordCache(redis).put_many(
+        {key_hash: records.get(key_hash) or Tombstone(version) for key_hash, version in versions.items()}
+    )
+
+
+async def _stored(redis: "Client") -> dict[str, int]:
+    """The version of each key record in Redis, by hash.  Its deletion is applied under the version that it has."""
+    cache = RedisRecordCache(redis)
+    prefix = redis_key_record("")
+    versions: dict[str, int] = {}
+    async for name in redis.scan_iter(match=prefix + "*", count=1000):
+        key_hash = name.decode().removeprefix(prefix)
+        stored = await cache.get(key_hash)
+        versions[key_hash] = 0 if stored is None else stored.version
+    return versions
