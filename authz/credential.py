@@ -1,0 +1,48 @@
+"""Finding the client's secret in the request headers.  Pure; looks nothing up and keeps nothing.
+
+Envoy joins repeated headers with commas, so every value is a list.  A secret is 1 to 512 visible ASCII characters other
+than the comma: anything else is refused here, before it can cost a hash or a lookup.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+
+# As Envoy names them: lower case.
+AUTHORIZATION = "authorization"
+SECRET_HEADERS = ("x-api-key", "api-key")
+CREDENTIAL_HEADERS = (AUTHORIZATION, *SECRET_HEADERS)
+
+# ASCII: without it, IGNORECASE would take the Kelvin sign for a K.
+_AUTHORIZATION = re.compile(r"(?:bearer|apikey) +([!-+\--~]{1,512})", re.IGNORECASE | re.ASCII)
+_SECRET = re.compile(r"([!-+\--~]{1,512})")
+# A header longer than a few copies of the longest secret is not worth splitting.
+_HEADER_MAX_CHARACTERS = 4096
+
+
+class NoCredential(Enum):
+    """Why a request carries no secret to look up."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    SEVERAL = "several"
+
+
+def find_secret(headers: Mapping[str, str]) -> str | NoCredential:
+    """The one secret that the headers carry.  The same secret given twice is one; a header left empty is none."""
+    secrets: set[str] = set()
+    for header in CREDENTIAL_HEADERS:
+        value = headers.get(header, "").strip(" \t")
+        if not value:
+            continue
+        if len(value) > _HEADER_MAX_CHARACTERS:
+            return NoCredential.MALFORMED
+        pattern = _AUTHORIZATION if header is AUTHORIZATION else _SECRET
+        for part in value.split(","):
+            match = pattern.fullmatch(part.strip(" \t"))
+            if match is None:
+                return NoCredential.MALFORMED
+            secrets.add(match[1])
+    if not secrets:
+        return NoCredential.MISSING
+    return secrets.pop() if len(secrets) == 1 else NoCredential.SEVERAL

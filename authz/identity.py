@@ -1,0 +1,50 @@
+"""What an admitted request carries on: headers for the upstream, metadata for Envoy's later filters.  Pure.
+
+Whatever the client sent under one of our names is overwritten or removed.  Envoy removes after it sets, so a header
+is in exactly one of the two lists.
+"""
+
+from urllib.parse import quote
+
+from authz.credential import CREDENTIAL_HEADERS
+from tenancy.record import KeyRecord
+
+USER_ID = "x-user-id"
+END_USER_ID = "x-end-user-id"
+END_USER_MAX_CHARACTERS = 128
+_VISIBLE = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def headers_to_set(record: KeyRecord) -> dict[str, str]:
+    """Who is calling.  Texts that an operator chose are percent-encoded where a header could not carry them."""
+    headers = {
+        "x-tenant-id": record.tenant_id,
+        "x-key-id": record.key_id,
+        "x-fairshare-group": quote(record.fairshare_group, safe=_VISIBLE),
+    }
+    if record.user_id:
+        headers[USER_ID] = record.user_id
+    return headers
+
+
+def headers_to_remove(record: KeyRecord) -> tuple[str, ...]:
+    """The credential, and a client's x-user-id: a label, which must not look like the user that the key belongs to."""
+    return CREDENTIAL_HEADERS if record.user_id else (*CREDENTIAL_HEADERS, USER_ID)
+
+
+def metadata(record: KeyRecord) -> dict[str, str]:
+    """The part that is the same for every request of the key."""
+    return {
+        "tenant_id": record.tenant_id,
+        "key_id": record.key_id,
+        "user_id": record.user_id,
+        "policy": record.policy().dump(),
+    }
+
+
+def end_user_of(user_id_header: str) -> str:
+    """The client's X-User-Id as a harmless label: visible ASCII, bounded, "" for none."""
+    label = user_id_header[:END_USER_MAX_CHARACTERS].strip()
+    if label.isascii() and label.isprintable():
+        return label
+    return "".join(c if c in _VISIBLE else "?" for c in label)

@@ -1,0 +1,144 @@
+"""ext_authz v3: Check requests in, answers out.  Translates; decides nothing.
+
+A key that this process knows is answered at once, with bytes that were serialized when its record was loaded.  Anything
+else is looked up on the background loop and answered from there: the engine's thread never waits.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from authz.credential import NoCredential, find_secret
+from authz.decision import REFUSALS, Outcome, Refusal, decide
+from authz.identity import END_USER_ID, USER_ID, end_user_of, headers_to_remove, headers_to_set, metadata
+from authz.metrics import AuthzMetrics
+from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from protos.envoy.service.auth.v3.external_auth_pb2 import (
+    CheckRequest,
+    CheckResponse,
+    DeniedHttpResponse,
+    OkHttpResponse,
+)
+from protos.google.rpc.status_pb2 import Status
+from serving.call import Call, Method, Unary
+from serving.loop import LoopThread
+from tenancy.record import KeyRecord
+from tenancy.resolution import Found, Resolution, Unknown
+from tenancy.resolver import Resolver
+from tenancy.secret import hash_secret
+
+log = structlog.get_logger(__name__)
+
+CHECK = "/envoy.service.auth.v3.Authorization/Check"
+_GRPC_OK, _GRPC_PERMISSION_DENIED = 0, 7  # google.rpc.Code; Envoy tells only OK from the rest
+_NO_CREDENTIAL = {problem: Outcome(problem.value) for problem in NoCredential}
+
+
+def prepare(record: KeyRecord) -> bytes:
+    """The resolver's `prepare`: the answer for an admitted request of this key, but for the end user.
+
+    Serialized protobuf messages merge when they are concatenated, so the end user's part is appended per request.
+    """
+    return CheckResponse(
+        status=Status(code=_GRPC_OK),
+        ok_response=OkHttpResponse(
+            headers=_options(headers_to_set(record)), headers_to_remove=headers_to_remove(record)
+        ),
+        dynamic_metadata=metadata(record),
+    ).SerializeToString()
+
+
+class AuthzService:
+    """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry."""
+
+    def __init__(
+        self,
+        resolver: Resolver[bytes],
+        loop: LoopThread,
+        metrics: AuthzMetrics,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._resolver, self._loop, self._metrics, self._clock, self._wall = resolver, loop, metrics, clock, wall
+        self._refused = {outcome: _denied(refusal) for outcome, refusal in REFUSALS.items()}
+        self._no_end_user = _end_user_part("")
+
+    def methods(self) -> list[Method]:
+        return [Unary(CHECK, self.check)]
+
+    def check(self, message: bytes, call: Call) -> bytes | None:
+        """The handler; DecodeError for what is not a CheckRequest."""
+        headers = CheckRequest.FromString(message).attributes.request.http.headers
+        secret = find_secret(headers)
+        if isinstance(secret, NoCredential):
+            return self._refuse(_NO_CREDENTIAL[secret])
+        key_hash, user_id = hash_secret(secret), headers.get(USER_ID, "")
+        resolution = self._resolver.peek(key_hash, self._clock())
+        if resolution is not None:
+            return self._answer(resolution, user_id)
+        self._loop.submit(self._answer_later(key_hash, user_id, call))
+        return None
+
+    async def _answer_later(self, key_hash: str, user_id: str, call: Call) -> None:
+        try:
+            resolution = await self._resolver.resolve(key_hash)
+            _log(resolution)
+            answer = self._answer(resolution, user_id)
+        except Exception:  # the edge of an RPC: the client still gets an answer, and it is no
+            log.exception("check failed")
+            self._metrics.failures.add()
+            answer = self._refuse(Outcome.UNAVAILABLE)
+        call.reply(answer)
+
+    def _answer(self, resolution: Resolution[bytes], user_id: str) -> bytes:
+        if isinstance(resolution, Found):
+            outcome = decide(resolution.record, self._wall())
+            if outcome is Outcome.ALLOWED:
+                self._metrics.decisions.counts[outcome] += 1
+                return resolution.prepared + (_end_user_part(user_id) if user_id else self._no_end_user)
+            return self._refuse(outcome)
+        return self._refuse(Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE)
+
+    def _refuse(self, outcome: Outcome) -> bytes:
+        self._metrics.decisions.counts[outcome] += 1
+        return self._refused[outcome]
+
+
+def _log(resolution: Resolution[bytes]) -> None:
+    """At debug, and only for what was looked up: a line for each call would halve the throughput, and a guesser could
+    fill the disk."""
+    if isinstance(resolution, Found):
+        log.debug("Tenant validated", tenant_id=resolution.record.tenant_id, key_id=resolution.record.key_id)
+    elif isinstance(resolution, Unknown):
+        log.debug("Invalid API key", error="tenant not found")
+
+
+def _end_user_part(user_id: str) -> bytes:
+    """To be appended to what `prepare` made: sets x-end-user-id, or removes the client's own."""
+    end_user_id = end_user_of(user_id)
+    part = (
+        OkHttpResponse(headers=_options({END_USER_ID: end_user_id}))
+        if end_user_id
+        else OkHttpResponse(headers_to_remove=[END_USER_ID])
+    )
+    return CheckResponse(ok_response=part, dynamic_metadata={"end_user_id": end_user_id}).SerializeToString()
+
+
+def _denied(refusal: Refusal) -> bytes:
+    return CheckResponse(
+        status=Status(code=_GRPC_PERMISSION_DENIED),
+        denied_response=DeniedHttpResponse(
+            status={"code": refusal.status}, headers=_options(refusal.headers()), body=refusal.body()
+        ),
+    ).SerializeToString()
+
+
+def _options(headers: Mapping[str, str]) -> Iterable[HeaderValueOption]:
+    """Without the deprecated `append`, whose absence older Envoys read as "overwrite" here."""
+    action = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    return [
+        HeaderValueOption(header=HeaderValue(key=name, value=value), append_action=action)
+        for name, value in headers.items()
+    ]
