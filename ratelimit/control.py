@@ -1,0 +1,60 @@
+"""What an operator does to live budgets: look, reset, adjust.  The port and its Memory implementation; no I/O.
+
+Requests have a port of their own (budgets.py), for threads; this one is for an event loop.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ratelimit.budgets_memory import LocalBudgets
+from ratelimit.level import opened
+from ratelimit.meter import Meter
+from ratelimit.peek import Held
+
+
+class BudgetControl(Protocol):
+    """Raises ratelimit.budgets.BudgetsUnavailable; what was to change may then have changed."""
+
+    @property
+    def shares_groups(self) -> bool:
+        """Whether the tenants of a fairshare group share one budget: on a Redis Cluster they cannot."""
+
+    async def peek(self, meters: Sequence[Meter]) -> list[Held]:
+        """What each holds now.  Changes nothing."""
+
+    async def reset(self, meters: Sequence[Meter]) -> None:
+        """They are full.  Requests in flight are settled as before: what they use beyond their reserve is charged."""
+
+    async def adjust(self, meter: Meter, units: int) -> int:
+        """Gives units back (never beyond the capacity) or, below zero, charges them (debt is possible).  What it holds
+        then."""
+
+
+class MemoryControl:
+    """For the budgets of one process."""
+
+    shares_groups = True
+
+    def __init__(self, budgets: LocalBudgets, now_ms: Callable[[], int]) -> None:
+        self._budgets, self._now_ms = budgets, now_ms
+
+    async def peek(self, meters: Sequence[Meter]) -> list[Held]:
+        now_ms, found = self._now_ms(), list[Held]()
+        for meter in meters:
+            level = self._budgets.level(meter, now_ms)
+            level.resize(meter.capacity)
+            found.append(Held(level.held, now_ms + meter.full_in_ms(level.held, now_ms), 0))
+        return found
+
+    async def reset(self, meters: Sequence[Meter]) -> None:
+        for meter in meters:
+            full = opened(None, meter, self._now_ms())
+            full.changed = True
+            self._budgets.keep(meter, full)
+
+    async def adjust(self, meter: Meter, units: int) -> int:
+        level = self._budgets.level(meter, self._now_ms())
+        level.resize(meter.capacity)
+        level.add(units)
+        self._budgets.keep(meter, level)
+        return level.held

@@ -1,0 +1,54 @@
+"""Looking at, resetting and adjusting budgets in Redis or Valkey, from an event loop."""
+
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from redis.asyncio import RedisCluster
+
+from ratelimit.budgets import BudgetsUnavailable
+from ratelimit.meter import Meter
+from ratelimit.peek import Held, peek_step, peeked
+from ratelimit.scripts import Script, Step
+from store.redis import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from redis import asyncio as aio
+
+    Client = aio.Redis | aio.RedisCluster
+
+T = TypeVar("T")
+
+
+class RedisControl:
+    """See BudgetControl.  The client brings the deadlines.  On a cluster the meters of a call are of one tenant."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._peek, self._adjust = Script.read("budget", "peek"), Script.read("budget", "adjust")
+
+    @property
+    def shares_groups(self) -> bool:
+        return not isinstance(self._client, RedisCluster)
+
+    async def peek(self, meters: Sequence[Meter]) -> list[Held]:
+        return peeked(await self._call(self._peek, peek_step(meters))) if meters else []
+
+    async def reset(self, meters: Sequence[Meter]) -> None:
+        if meters:
+            await _answer(self._client.delete(*(meter.key for meter in meters)))
+
+    async def adjust(self, meter: Meter, units: int) -> int:
+        step = peek_step([meter])
+        return int(await self._call(self._adjust, Step(step.keys, [*step.arguments, units])))
+
+    async def _call(self, script: Script, step: Step) -> Any:
+        """EVAL, not EVALSHA: an operator's call is rare, and a Redis that was restarted knows no script."""
+        arguments = (*step.keys, *(str(argument) for argument in step.arguments))
+        return await _answer(self._client.eval(script.source, len(step.keys), *arguments))
+
+
+async def _answer(asked: Awaitable[T]) -> T:
+    try:
+        return await asked
+    except UNAVAILABLE as error:
+        raise BudgetsUnavailable(repr(error)) from error

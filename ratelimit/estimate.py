@@ -1,0 +1,85 @@
+"""What a request may cost, in tokens, before anybody knows.  Pure; no I/O.
+
+The estimate is what is reserved; what was used is settled later.  Numbers come from a client's body as text, so that
+whatever they are, the result is a whole number within bounds.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+
+# English text in the usual tokenizers has about four bytes a token; JSON around it is estimated along.
+BYTES_PER_TOKEN = 4
+# No model takes as many; keeps every sum exact in Lua's doubles.
+MOST_TOKENS = 2**31 - 1
+MOST_CHOICES = 1024
+LONGEST_NUMBER = 64  # characters; longer digits are too many, anything else is no number that a model server takes
+NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it names no bound;
+    then `assumed_output` is expected."""
+
+    tokens: int
+    input_tokens: int = 0
+    output_cap: int = 0
+    assumed_output: int = 0
+
+    @property
+    def output_tokens(self) -> int:
+        return self.output_cap or self.assumed_output
+
+
+NOTHING = Estimate(0)
+
+
+def estimate(
+    body_bytes: int,
+    output_bounds: Iterable[str],
+    choices: str,
+    default_output: int,
+    smallest: int | None,
+) -> Estimate:
+    """The cost of a request that produces text.
+
+    `output_bounds`: whatever of max_tokens, max_completion_tokens and max_output_tokens it gives; the largest counts.
+    `choices`: its `n`, which multiplies the output.  Without a bound `default_output` (of each choice) is assumed, and
+    then the whole never exceeds `smallest`, the least that a budget holds: a client that names no bound must not be
+    refused for ever.  One that does name it is held to it.
+    """
+    input_tokens = input_estimate(body_bytes)
+    count = min(max(1, parse_count(choices) or 1), MOST_CHOICES)
+    given = [tokens for text in output_bounds if (tokens := parse_count(text)) is not None]
+    if given:
+        output_cap = max(given) * count
+        return Estimate(input_tokens + output_cap, input_tokens, output_cap)
+    assumed = default_output * count
+    return Estimate(_at_most(input_tokens + assumed, smallest), input_tokens, assumed_output=assumed)
+
+
+def estimate_input(body_bytes: int, smallest: int | None) -> Estimate:
+    """The cost of a request that produces no text, such as embeddings, or of which that is not known."""
+    input_tokens = input_estimate(body_bytes)
+    return Estimate(_at_most(input_tokens, smallest), input_tokens)
+
+
+def input_estimate(body_bytes: int) -> int:
+    return min(-(-body_bytes // BYTES_PER_TOKEN), MOST_TOKENS)
+
+
+def parse_count(text: str) -> int | None:
+    """A count as JSON or as a JSON string gives it, rounded up, at most MOST_TOKENS; None if it is none: absent,
+    negative, not a number."""
+    if text.isascii() and text.isdigit():
+        return min(int(text), MOST_TOKENS) if len(text) <= LONGEST_NUMBER else MOST_TOKENS
+    if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
+        return None
+    number = float(text)  # `inf` at most: the exponent has three digits
+    return MOST_TOKENS if number > MOST_TOKENS else ceil(number)
+
+
+def _at_most(tokens: int, bound: int | None) -> int:
+    return tokens if bound is None else min(tokens, bound)

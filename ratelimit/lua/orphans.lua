@@ -1,0 +1,21 @@
+-- Takes expired leases of one tenant out.  A script, because two sidecars sweep at once and each lease must be given to
+-- one of them.  What was reserved stays charged: nobody knows what the request used.
+--
+-- The lease keys are not among KEYS: they are KEYS[2] followed by a lease id, in the zset's slot by the hash tag.
+--
+-- KEYS  leases zset, the prefix of its leases
+-- ARGV  at most so many
+-- reply lease id, lease JSON, lease id, …
+
+local time = redis.call('TIME')
+local now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local reply = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, ARGV[1])) do
+  local lease = redis.call('GETDEL', KEYS[2] .. id)
+  redis.call('ZREM', KEYS[1], id)
+  if lease then
+    reply[#reply + 1] = id
+    reply[#reply + 1] = lease
+  end
+end
+return reply
