@@ -1,0 +1,171 @@
+"""The file log as backstop: brings what the stream did not, and moves a checkpoint over what is done.
+
+Envoy writes every request to the file too, a second later.  A line whose request is done moves the checkpoint; one
+whose request has not been seen for a few seconds takes the same way as an entry of the stream.  So a killed process, a
+lost stream and a full queue all end in the same place: the line is still there, and is read again.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from accesslog import checkpoint
+from accesslog.checkpoint import Position
+from accesslog.delivery import Deliveries
+from accesslog.entry import LogEntry
+from accesslog.line import Garbage, find_lease_id, read_line
+from accesslog.metrics import FILE, AccessLogMetrics
+from accesslog.tail import Line, Tail
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS = 5.0  # the stream brings an entry within milliseconds, the file within its flush interval
+POLL_SECONDS = 0.25
+SAVE_SECONDS = 1.0
+WINDOW_LINES = 10_000  # read and not yet done: about 10 MB
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """`lease_id` None: nothing is to be done for the line.  `due`: when to stop waiting for the stream."""
+
+    line: Line
+    lease_id: str | None
+    due: float
+
+
+class Backfill:
+    """`accept` takes an entry, or says False for want of room.  Runs in a thread of its own."""
+
+    def __init__(
+        self,
+        log_file: Path,
+        checkpoint_file: Path,
+        deliveries: Deliveries,
+        accept: Callable[[LogEntry, str], bool],
+        metrics: AccessLogMetrics,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        self._checkpoint_file, self._deliveries, self._accept, self._metrics = (
+            checkpoint_file, deliveries, accept, metrics
+        )  # fmt: skip
+        self._grace_seconds = grace_seconds
+        self._position = self._saved = checkpoint.load(checkpoint_file)
+        self._tail = Tail(log_file, self._position, checkpoint.saved_at(checkpoint_file))
+        self._window: deque[_Waiting] = deque()
+        self._saved_at = float("-inf")
+        self._trouble = ""  # the error of the last step, so that it is logged once
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether every line that was there at the start has been taken."""
+        return self._tail.caught_up and not any(waiting.due == float("-inf") for waiting in list(self._window))
+
+    @property
+    def waiting(self) -> int:
+        """Lines read and not yet accounted for."""
+        return len(self._window)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Hands over nothing more."""
+        self._closing.set()
+        self._thread.join(timeout)
+
+    def close(self) -> None:
+        """Once the rest of the pipeline is flushed: moves the checkpoint over what is done."""
+        try:
+            self._advance()
+            self._save()
+        except OSError as error:
+            log.error("the checkpoint of the access log could not be kept", reason=str(error))
+        self._tail.close()
+
+    def step(self, now: float) -> bool:
+        """Reads, hands over, moves the checkpoint.  True if there may be more to read at once.  `now` in s."""
+        lines = self._tail.read(now) if len(self._window) < WINDOW_LINES else []
+        for line in lines:
+            self._window.append(self._waiting_for(line, now))
+        self._hand_over(now)
+        self._advance()
+        if now - self._saved_at >= SAVE_SECONDS:
+            self._save()
+            self._saved_at = now
+        return bool(lines)
+
+    def _waiting_for(self, line: Line, now: float) -> _Waiting:
+        lease_id = find_lease_id(line.data)
+        if lease_id is None:
+            if line.data.startswith(b"{") and line.data.endswith(b"}"):
+                self._metrics.no_decision.add()
+            else:
+                self._metrics.garbage.add()
+        # What was there at the start is from before: no stream will bring it.
+        return _Waiting(line, lease_id, now + self._grace_seconds if self._tail.caught_up else float("-inf"))
+
+    def _hand_over(self, now: float) -> None:
+        """Takes what is due and not on its way, as far as there is room.  A full window does not wait for the stream,
+        which then seems to be silent."""
+        full = len(self._window) >= WINDOW_LINES
+        for waiting in self._window:
+            if waiting.due > now and not full:
+                return
+            if waiting.lease_id is None or self._deliveries.is_known(waiting.lease_id):
+                continue
+            if not self._hand_over_one(waiting):
+                return
+
+    def _hand_over_one(self, waiting: _Waiting) -> bool:
+        try:
+            entry = read_line(waiting.line.data)
+        except Garbage:
+            entry = None
+            self._metrics.garbage.add()
+        if entry is None:
+            waiting.lease_id = None
+            return True
+        if not self._accept(entry, FILE):
+            return False
+        self._metrics.backfilled.add()
+        return True
+
+    def _advance(self) -> None:
+        while self._window:
+            first = self._window[0]
+            if first.lease_id is not None:
+                if not self._deliveries.is_done(first.lease_id):
+                    return
+                self._deliveries.forget([first.lease_id])
+            self._position = Position(first.line.source, first.line.end)
+            self._window.popleft()
+
+    def _save(self) -> None:
+        if self._position is not None and self._position != self._saved:
+            checkpoint.save(self._checkpoint_file, self._position)
+            self._saved = self._position
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                more = self.step(time.monotonic())
+                self._trouble = ""
+            except Exception as error:  # noqa: BLE001 - the top of the thread: it must go on
+                self._report(error)
+                more = False
+            self._closing.wait(0 if more else POLL_SECONDS)
+
+    def _report(self, error: Exception) -> None:
+        """Counts every time, logs the first of a series."""
+        self._metrics.failures.add()
+        if repr(error) != self._trouble:
+            self._trouble = repr(error)
+            log.error("the file log could not be read", exc_info=error)

@@ -1,0 +1,62 @@
+"""Which requests are safely accounted for, and which are on their way: what lets two logs bring the same entry.
+
+An entry is done when its row is written (in the ledger, or fsynced in the spool) and its use is settled.  Bounded: what
+is forgotten too early is processed twice, which changes nothing.  Thread-safe.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from enum import IntFlag
+
+
+class Step(IntFlag):
+    """What has been done for an entry."""
+
+    SEEN = 0
+    WRITTEN = 1
+    SETTLED = 2
+    DONE = 3
+
+
+class Deliveries:
+    """The steps of the latest `size` entries, by lease id."""
+
+    def __init__(self, size: int = 200_000) -> None:
+        self._size = size
+        self._steps: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def begin(self, lease_id: str) -> bool:
+        """True for the first to bring the entry; it must see to it that every step is done."""
+        with self._lock:
+            if lease_id in self._steps:
+                return False
+            self._steps[lease_id] = Step.SEEN
+            if len(self._steps) > self._size:
+                self._steps.popitem(last=False)
+            return True
+
+    def mark(self, lease_ids: Iterable[str], step: Step) -> None:
+        """These entries have come one step further."""
+        add = int(step)
+        with self._lock:
+            steps = self._steps
+            for lease_id in lease_ids:
+                if lease_id in steps:
+                    steps[lease_id] |= add
+
+    def forget(self, lease_ids: Iterable[str]) -> None:
+        """These are not on their way any more; whoever brings them next begins again."""
+        with self._lock:
+            for lease_id in lease_ids:
+                self._steps.pop(lease_id, None)
+
+    def is_known(self, lease_id: str) -> bool:
+        return lease_id in self._steps
+
+    def is_done(self, lease_id: str) -> bool:
+        return self._steps.get(lease_id) == Step.DONE

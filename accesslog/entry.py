@@ -1,0 +1,164 @@
+"""What an access log entry says, in the same words whichever log brought it: stream (service.py) or file (line.py).
+
+Owns what is believed of an entry: names, ranges, which numbers count.  What a request is charged is usage.py.  Pure.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import TypeGuard
+
+DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
+USAGE_NAMESPACE = "tollkeeper"
+REFUSED = "refused"
+
+# The counts that model servers report, under the names that Envoy's rules give them.
+TOKEN_NAMES = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "input_tokens",
+        "output_tokens",
+        "prompt_cached_tokens",
+        "input_cached_tokens",
+        "completion_reasoning_tokens",
+        "output_reasoning_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    }
+)
+# A million times the longest context of any model: what is beyond is an error of the server, not a count.
+PLAUSIBLE_MAX = 10**12
+# response_flags of a client that left: its connection ended, or it reset the stream.
+ABORTED_FLAGS = frozenset({"DC", "DR"})
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Times outside of which a lease id was not minted by a clock; each new month costs the ledger a partition.
+_FIRST_MS = 1_577_836_800_000  # 2020
+_LAST_MS = 4_102_444_800_000  # 2100
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What ratelimit said about the request.  `denied` is "" or the status that it meant, `limit` the one that bound.
+    `limits` is the text from which a request without a lease is charged."""
+
+    lease_id: str
+    tenant_id: str
+    key_id: str
+    user_id: str
+    end_user_id: str
+    model: str
+    admission: str
+    reserved_tokens: int
+    input_estimate: int
+    output_cap: int
+    inference: bool
+    queue_ms: int
+    denied: str
+    limit: str
+    limits: str
+
+
+DECISION_FIELDS = tuple(field.name for field in fields(Decision))
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One finished request.  `usage` holds only what can be believed; `status` 0: no answer was begun; `ttft_ms` None:
+    the upstream sent nothing."""
+
+    decision: Decision
+    usage: Mapping[str, int]
+    request_id: str
+    method: str
+    path: str
+    status: int
+    streamed: bool
+    aborted: bool
+    bytes_in: int
+    bytes_out: int
+    total_ms: int
+    ttft_ms: int | None
+
+
+def decision_of(metadata: Mapping[str, object]) -> Decision | None:
+    """The decision in the metadata of ratelimit; None if there is none, so that there is nothing to account for."""
+    get = metadata.get
+    lease_id, tenant_id = get("lease_id"), text(get("tenant_id"))
+    if not isinstance(lease_id, str) or not is_lease_id(lease_id) or not tenant_id:
+        return None
+    return Decision(
+        lease_id,
+        tenant_id,
+        text(get("key_id")),
+        text(get("user_id")),
+        text(get("end_user_id")),
+        text(get("model")),
+        text(get("admission")),
+        count(get("reserved_tokens")),
+        count(get("input_estimate")),
+        count(get("output_cap")),
+        get("inference") is True,
+        count(get("queue_ms")),
+        text(get("denied")),
+        text(get("limit")),
+        text(get("limits")),
+    )
+
+
+def usage_of(metadata: Mapping[str, object]) -> dict[str, int]:
+    """The token counts in `metadata`; none at all if one of them is no count, since then none can be trusted."""
+    usage = {}
+    for name, value in metadata.items():
+        if name in TOKEN_NAMES and value is not None:
+            if not _is_count(value):
+                return {}
+            usage[name] = int(value)
+    return usage
+
+
+def is_streamed(content_type: str, metadata: Mapping[str, object]) -> bool:
+    """Whether the answer is (or, if none was begun, would have been) a stream of events."""
+    if content_type:
+        return content_type.lower().startswith("text/event-stream")
+    return metadata.get("stream") == "true"
+
+
+def method_of(name: str) -> str:
+    """The methods that the access log stream has a value for; one word for all others."""
+    return name if name in _METHODS else "OTHER"
+
+
+def is_lease_id(value: str) -> bool:
+    """Whether `value` is a UUIDv7 whose time is one of this product's."""
+    return _UUID7.fullmatch(value) is not None and _FIRST_MS <= _milliseconds(value) < _LAST_MS
+
+
+def lease_time(lease_id: str) -> datetime:
+    """When the lease was minted: the first 48 bits are milliseconds since the epoch (RFC 9562)."""
+    return _EPOCH + timedelta(milliseconds=_milliseconds(lease_id))
+
+
+def count(value: object) -> int:
+    """`value` if it is a plausible count, else 0."""
+    return int(value) if _is_count(value) else 0
+
+
+def text(value: object) -> str:
+    """`value` if it is text; Envoy's file log writes "-" for what is absent."""
+    return value if isinstance(value, str) and value != "-" else ""
+
+
+def _is_count(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= PLAUSIBLE_MAX and isfinite(value)
+
+
+def _milliseconds(lease_id: str) -> int:
+    return int(lease_id[:8] + lease_id[9:13], 16)

@@ -1,0 +1,61 @@
+"""One line of Envoy's JSON file access log as a LogEntry.  Pure; which lines are read, and when, is backfill.py."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from accesslog.entry import (
+    ABORTED_FLAGS,
+    LogEntry,
+    count,
+    decision_of,
+    is_streamed,
+    method_of,
+    text,
+    usage_of,
+)
+
+# Inside of a JSON string the quotes would be escaped: what a client sends cannot look like this.
+_LEASE_ID = re.compile(rb'"lease_id"\s*:\s*"([0-9a-f-]{36})"')
+
+
+class Garbage(ValueError):
+    """The line is not one that Envoy wrote."""
+
+
+def find_lease_id(line: bytes) -> str | None:
+    """The lease id of the line, without parsing it."""
+    found = _LEASE_ID.search(line)
+    return found[1].decode() if found else None
+
+
+def read_line(line: bytes) -> LogEntry | None:
+    """None if ratelimit did not decide the request; Garbage if the line cannot be read."""
+    try:
+        fields = json.loads(line.decode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise Garbage(str(error)) from error
+    if not isinstance(fields, dict):
+        raise Garbage("not an object")
+    decision = decision_of(_mapping(fields.get("ratelimit")))
+    if decision is None:
+        return None
+    usage = _mapping(fields.get("usage"))
+    return LogEntry(
+        decision=decision,
+        usage=usage_of(usage),
+        request_id=text(fields.get("request_id")),
+        method=method_of(text(fields.get("method"))),
+        path=text(fields.get("path")).partition("?")[0],
+        status=count(fields.get("status")),
+        streamed=is_streamed(text(fields.get("content_type")), usage),
+        aborted=not ABORTED_FLAGS.isdisjoint(text(fields.get("response_flags")).split(",")),
+        bytes_in=count(fields.get("bytes_in")),
+        bytes_out=count(fields.get("bytes_out")),
+        total_ms=count(fields.get("total_ms")),
+        ttft_ms=count(fields["ttft_ms"]) if isinstance(fields.get("ttft_ms"), int | float) else None,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,53 @@
+"""What the access log slice shows of itself."""
+
+from collections.abc import Callable
+
+from accesslog.usage import UsageSource
+from serving.metrics import Counter, Gauge, Histogram
+
+STREAM, FILE = "stream", "file"
+LOGS = (STREAM, FILE)
+ROWS, SETTLEMENTS = "rows", "settlements"
+QUEUES = (ROWS, SETTLEMENTS)
+ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
+
+
+class AccessLogMetrics:
+    """Counters are made here, gauges when the parts that they read exist (`watch`)."""
+
+    def __init__(self) -> None:
+        name = "tollkeeper_accesslog_"
+        sources = [str(source) for source in UsageSource]
+        self.settlements = Counter(
+            f"{name}settlements",
+            "Requests accounted for, by where their usage is from",
+            "usage_source",
+            sources,
+        )
+        self.entries = Counter(f"{name}entries", "Log entries that reached us, by log", "log", LOGS)
+        self.no_decision = Counter(f"{name}entries_without_decision", "Log entries of requests never decided")
+        self.duplicates = Counter(f"{name}duplicate_entries", "Log entries that were known", "log", (STREAM, FILE))
+        self.dropped = Counter(
+            f"{name}dropped", "Left to the file log, for want of room", "queue", ("rows", "settlements")
+        )
+        self.backfilled = Counter(f"{name}backfilled_entries", "Entries that only the file log brought")
+        self.garbage = Counter(f"{name}garbage_lines", "Lines of the file log that cannot be read")
+        self.orphans = Counter(f"{name}orphaned_leases", "Leases charged as reserved because no entry came")
+        self.rows = Counter(f"{name}rows_written", "Rows appended to the ledger")
+        self.spooled = Counter(f"{name}rows_spooled", "Rows kept on disk while the ledger was away")
+        self.rejected = Counter(f"{name}rows_rejected", "Rows that the ledger will never take")
+        self.ledger_errors = Counter(f"{name}ledger_errors", "Batches that the ledger did not take")
+        self.settle_errors = Counter(f"{name}settle_errors", "Batches that the budgets did not take")
+        self.settled = Counter(f"{name}settled", "Settlements by what was found", "outcome", ("settled", "gone"))
+        self.failures = Counter(f"{name}task_failures", "Unexpected errors in background work")
+        self.batch_rows = Histogram(f"{name}batch_rows", "Rows in a ledger batch", ROW_BUCKETS)
+        self._gauges: list[Gauge] = []
+
+    def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Adds a gauge `tollkeeper_accesslog_<name>`."""
+        self._gauges.append(Gauge(f"tollkeeper_accesslog_{name}", documentation, read))
+
+    def members(self) -> list[Counter | Histogram | Gauge]:
+        """Everything to be registered, once the pipeline is made."""
+        counters = [member for member in vars(self).values() if isinstance(member, Counter | Histogram)]
+        return [*counters, *self._gauges]

@@ -1,0 +1,44 @@
+"""The months of the ledger: partitions of the table `usage`, made when a row first needs one, and one month ahead.
+
+Several processes may find out at the same moment that one is missing.  Whoever wants to be rid of old months calls
+forget_usage_before() in the database (store/migrations/0005_rollups.sql).
+"""
+
+from datetime import UTC, datetime
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+# Any number, the same in every process and in forget_usage_before(): one maker of partitions at a time.
+ADVISORY_LOCK = 0x746F6C6D
+
+Month = tuple[int, int]
+
+
+def month_of(time: datetime) -> Month:
+    """In UTC, as all times here are."""
+    return time.year, time.month
+
+
+def next_month(month: Month) -> Month:
+    year, number = month
+    return year + number // 12, number % 12 + 1
+
+
+async def make_partition(connection: "PoolConnectionProxy[asyncpg.Record]", month: Month) -> None:
+    """Unless it is there.  ATTACH, not PARTITION OF, because it lets others read and write the table meanwhile."""
+    start, end = first_instant(month), first_instant(next_month(month))
+    name = f"usage_{start:%Y_%m}"
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+        if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
+            return
+        await connection.execute(f"CREATE TABLE {name} (LIKE usage INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+        await connection.execute(
+            f"ALTER TABLE usage ATTACH PARTITION {name} FOR VALUES FROM ('{start:%Y-%m-%d %H:%M:%S%z}')"
+            f" TO ('{end:%Y-%m-%d %H:%M:%S%z}')"
+        )
+
+
+def first_instant(month: Month) -> datetime:
+    return datetime(*month, 1, tzinfo=UTC)

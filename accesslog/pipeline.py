@@ -1,0 +1,138 @@
+"""From a log entry to a settled budget and a row in the ledger: the parts, wired and owned.
+
+Both logs bring their entries to `accept`; whichever comes second finds the entry known.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import structlog
+
+from accesslog.backfill import GRACE_SECONDS, Backfill
+from accesslog.delivery import Deliveries, Step
+from accesslog.entry import LogEntry
+from accesslog.ledger import Ledger
+from accesslog.metrics import ROWS, SETTLEMENTS, AccessLogMetrics
+from accesslog.row import row_of
+from accesslog.settle import Settler, settlement_of
+from accesslog.spool import SPOOL_MAX_BYTES, Spool
+from accesslog.sweep import SWEEP_SECONDS, Sweep
+from accesslog.usage import usage_of
+from accesslog.writer import LedgerWriter
+from ratelimit.budgets import Budgets
+from serving.loop import LoopThread
+
+log = structlog.get_logger(__name__)
+
+
+class Pipeline:
+    """`log_file` None: there is no file log to fall back on.  The spool and the checkpoint are this process's own.
+
+    `ended` is told, from any thread, the lease id of each request that is over; maybe more than once."""
+
+    def __init__(
+        self,
+        *,
+        budgets: Budgets,
+        ledger: Ledger,
+        loop: LoopThread,
+        metrics: AccessLogMetrics,
+        spool_dir: Path,
+        checkpoint_file: Path,
+        log_file: Path | None,
+        spool_max_bytes: int = SPOOL_MAX_BYTES,
+        grace_seconds: float = GRACE_SECONDS,
+        sweep_seconds: float = SWEEP_SECONDS,
+        ended: Callable[[str], None] | None = None,
+    ) -> None:
+        self._loop, self._metrics = loop, metrics
+        self._ended = ended
+        self._deliveries = Deliveries()
+        self._spool = Spool(spool_dir, spool_max_bytes)
+        self._writer = LedgerWriter(ledger, self._spool, self._deliveries, metrics)
+        self._settler = Settler(budgets, self._deliveries, metrics)
+        self._backfill = (
+            Backfill(log_file, checkpoint_file, self._deliveries, self.accept, metrics, grace_seconds)
+            if log_file
+            else None
+        )
+        self._sweep = Sweep(budgets, self._writer.offer, self._caught_up, metrics, sweep_seconds)
+        self._watch()
+
+    @property
+    def ledger_lag_seconds(self) -> float:
+        """How long the oldest row has been waiting for the ledger."""
+        return self._writer.lag_seconds
+
+    def start(self) -> None:
+        self._settler.start()
+        self._writing = self._loop.submit(self._writer.run())
+        self._sweeping = self._loop.submit(self._sweep.run())
+        if self._backfill is not None:
+            self._backfill.start()
+
+    def accept(self, entry: LogEntry, source: str) -> bool:
+        """Sees to it that the request is settled and in the ledger, once.  From any thread; does not wait.
+
+        False if there is no room: the file log will bring the entry again.  `source` is one of metrics.LOGS."""
+        self._metrics.entries.add(source)
+        lease_id = entry.decision.lease_id
+        if self._ended is not None:
+            self._ended(lease_id)
+        if not self._deliveries.begin(lease_id):
+            self._metrics.duplicates.add(source)
+            return True
+        usage = usage_of(entry)
+        settlement = settlement_of(entry, usage)
+        if not self._writer.offer(row_of(entry, usage)):
+            return self._drop(lease_id, ROWS)
+        if settlement is None:
+            self._deliveries.mark((lease_id,), Step.SETTLED)
+        elif not self._settler.offer(settlement):
+            return self._drop(lease_id, SETTLEMENTS)
+        self._metrics.settlements.add(usage.source)
+        return True
+
+    def close(self, timeout: float = 8.0) -> None:
+        """Settles, writes or spools what is queued, moves the checkpoint over it, and ends every part.
+
+        After the engine has stopped.  What is not done within `timeout` s is left to the file log."""
+        deadline = time.monotonic() + timeout
+        if self._backfill is not None:
+            self._backfill.stop(timeout / 4)
+        self._end(self._sweep.finish, self._sweeping, timeout / 4)
+        self._settler.close(timeout / 4)
+        self._end(self._writer.finish, self._writing, max(0.5, deadline - time.monotonic()))
+        if self._backfill is not None:
+            self._backfill.close()
+        self._writer.close()
+
+    def _end(self, finish: Callable[[], None], task: "Future[None]", timeout: float) -> None:
+        async def call() -> None:
+            finish()
+
+        self._loop.run(call())
+        try:
+            task.result(timeout)
+        except TimeoutError:
+            log.error("the access log was not flushed in time", rows=self._writer.waiting)
+            task.cancel()
+
+    def _drop(self, lease_id: str, queue: str) -> bool:
+        self._deliveries.forget((lease_id,))
+        self._metrics.dropped.add(queue)
+        return False
+
+    def _caught_up(self) -> bool:
+        return self._backfill is None or self._backfill.caught_up
+
+    def _watch(self) -> None:
+        watch, backfill = self._metrics.watch, self._backfill
+        watch("ledger_lag_seconds", "Age of the oldest row that waits for the ledger", lambda: self._writer.lag_seconds)
+        watch("rows_waiting", "Rows in memory", lambda: self._writer.waiting)
+        watch("spool_rows", "Rows on disk while the ledger is away", lambda: self._spool.rows)
+        watch("spool_bytes", "Size of the spool", lambda: self._spool.size)
+        watch("settlements_waiting", "Settlements that wait for the budgets", lambda: self._settler.pending)
+        watch("lines_waiting", "Lines of the file log that are not done", lambda: backfill.waiting if backfill else 0)

@@ -1,0 +1,120 @@
+"""Envoy's access log service: entries of the stream as LogEntry, handed to the pipeline on the spot.
+
+Runs in the engine's thread, so nothing here waits.  An entry that finds no room is dropped: the file log has it too.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from google.protobuf.struct_pb2 import Struct, Value
+
+from accesslog.entry import (
+    DECISION_FIELDS,
+    DECISION_NAMESPACE,
+    TOKEN_NAMES,
+    USAGE_NAMESPACE,
+    LogEntry,
+    decision_of,
+    is_streamed,
+    usage_of,
+)
+from accesslog.metrics import STREAM, AccessLogMetrics
+from accesslog.pipeline import Pipeline
+from protos.envoy.config.core.v3.base_pb2 import RequestMethod
+from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
+from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from serving.call import ClientStream, Method, StreamSink
+
+PATH = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
+
+_METHODS = {number: name for name, number in RequestMethod.items()} | {RequestMethod.METHOD_UNSPECIFIED: "OTHER"}
+# Only the entry of the request's end: an operator may have switched on those of its start and of its course.
+_ENDS = frozenset({AccessLogType.NotSet, AccessLogType.DownstreamEnd})
+_USAGE_FIELDS = (*sorted(TOKEN_NAMES), "stream")
+_NANOS_PER_MS = 1_000_000
+
+
+class AccessLogService:
+    """`methods` go to the engine."""
+
+    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics) -> None:
+        self._pipeline, self._metrics = pipeline, metrics
+
+    def methods(self) -> list[Method]:
+        return [ClientStream(PATH, self._open)]
+
+    def _open(self) -> StreamSink:
+        return _Stream(self._pipeline, self._metrics)
+
+
+class _Stream:
+    """One Envoy worker's stream, which lasts as long as both processes."""
+
+    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics) -> None:
+        self._accept, self._metrics = pipeline.accept, metrics
+
+    def receive(self, message: bytes) -> None:
+        for log_entry in StreamAccessLogsMessage.FromString(message).http_logs.log_entry:
+            if log_entry.common_properties.access_log_type not in _ENDS:
+                continue
+            entry = read_entry(log_entry)
+            if entry is None:
+                self._metrics.no_decision.add()
+            else:
+                self._accept(entry, STREAM)
+
+    def finish(self, ok: bool) -> bytes:
+        return StreamAccessLogsResponse().SerializeToString()
+
+
+def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
+    """None if ratelimit did not decide the request."""
+    common, request, response = log_entry.common_properties, log_entry.request, log_entry.response
+    metadata = common.metadata.filter_metadata
+    if DECISION_NAMESPACE not in metadata:
+        return None
+    decision = decision_of(_plain(metadata[DECISION_NAMESPACE], DECISION_FIELDS))
+    if decision is None:
+        return None
+    usage: Mapping[str, object] = {}
+    if USAGE_NAMESPACE in metadata:
+        usage = _plain(metadata[USAGE_NAMESPACE], _USAGE_FIELDS)
+    flags = common.response_flags
+    return LogEntry(
+        decision=decision,
+        usage=usage_of(usage),
+        request_id=request.request_id,
+        method=_METHODS.get(request.request_method, "OTHER"),
+        path=(request.original_path or request.path).partition("?")[0],
+        status=response.response_code.value,
+        streamed=is_streamed(response.response_headers.get("content-type", ""), usage),
+        aborted=flags.downstream_connection_termination or flags.downstream_remote_reset,
+        bytes_in=request.request_body_bytes,
+        bytes_out=response.response_body_bytes,
+        total_ms=common.duration.seconds * 1000 + common.duration.nanos // _NANOS_PER_MS,
+        ttft_ms=_first_byte_ms(log_entry),
+    )
+
+
+def _plain(struct: Struct, names: Iterable[str]) -> dict[str, object]:
+    """Text and numbers first, without asking which of the kinds a value is: they are nearly all."""
+    fields = struct.fields
+    return {
+        name: (value := fields[name]).string_value or value.number_value or _rare(value)
+        for name in names
+        if name in fields
+    }
+
+
+def _rare(value: Value) -> object:
+    kind = value.WhichOneof("kind")
+    if kind == "bool_value":
+        return value.bool_value
+    return {"string_value": "", "number_value": 0.0}.get(kind or "")
+
+
+def _first_byte_ms(log_entry: HTTPAccessLogEntry) -> int | None:
+    common = log_entry.common_properties
+    if not common.HasField("time_to_first_upstream_rx_byte"):
+        return None
+    duration = common.time_to_first_upstream_rx_byte
+    return duration.seconds * 1000 + duration.nanos // _NANOS_PER_MS

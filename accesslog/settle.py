@@ -1,0 +1,148 @@
+"""Settlements on their way to the budgets: a thread of their own, because the Redis client waits.
+
+What Redis does not take is tried again until it does; what has no room is left to the file log.
+"""
+
+import threading
+import time
+from collections import deque
+from functools import lru_cache
+
+import structlog
+
+from accesslog.delivery import Deliveries, Step
+from accesslog.entry import REFUSED, LogEntry
+from accesslog.metrics import AccessLogMetrics
+from accesslog.usage import Usage
+from ratelimit.budgets import Budgets, BudgetsUnavailable, Settlement
+from ratelimit.meter import Meter, Used, load_meters
+
+log = structlog.get_logger(__name__)
+
+BATCH = 256  # about 2 ms of Redis, which answers nobody else meanwhile
+LINGER_SECONDS = 0.005  # a batch costs the client about as much as a single one
+RETRY_SECONDS = 1.0
+MAX_PENDING = 100_000  # about 40 MB
+# Admitted while the budgets could not be asked: no lease was taken, so the whole use is charged at once.
+_WITHOUT_LEASE = frozenset({"local", "unmetered"})
+
+
+def settlement_of(entry: LogEntry, usage: Usage) -> Settlement | None:
+    """What is to be settled for the request; None if it was refused, and so holds nothing."""
+    decision = entry.decision
+    if decision.admission == REFUSED or decision.denied:
+        return None
+    used = Used(usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens)
+    if decision.admission in _WITHOUT_LEASE:
+        return Settlement(decision.tenant_id, decision.lease_id, used, direct=True, meters=read_meters(decision.limits))
+    return Settlement(decision.tenant_id, decision.lease_id, used)
+
+
+@lru_cache(maxsize=4096)
+def read_meters(text: str) -> tuple[Meter, ...]:
+    """The meters as ratelimit.meter.dump_meters wrote them; none if it did not."""
+    try:
+        return load_meters(text or "[]")
+    except (TypeError, ValueError):
+        log.warning("limits of a log entry cannot be read")
+        return ()
+
+
+class Settler:
+    """`offer` from any thread."""
+
+    def __init__(
+        self,
+        budgets: Budgets,
+        deliveries: Deliveries,
+        metrics: AccessLogMetrics,
+        max_pending: int = MAX_PENDING,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._budgets, self._deliveries, self._metrics = budgets, deliveries, metrics
+        self._max_pending, self._retry_seconds = max_pending, retry_seconds
+        self._pending: deque[Settlement] = deque()
+        self._ready = threading.Event()
+        self._give_up_at: float | None = None  # time.monotonic(), once closing
+        self._closing = threading.Event()
+        self._available = True
+        self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
+
+    @property
+    def full(self) -> bool:
+        return len(self._pending) >= self._max_pending
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def offer(self, settlement: Settlement) -> bool:
+        """Queues it; False if there is no room."""
+        if len(self._pending) >= self._max_pending:
+            return False
+        self._pending.append(settlement)
+        if not self._ready.is_set():
+            self._ready.set()
+        return True
+
+    def close(self, timeout: float) -> None:
+        """Settles what is queued, for at most `timeout` s."""
+        self._give_up_at = time.monotonic() + timeout
+        self._closing.set()
+        self._ready.set()
+        self._thread.join(timeout + 1.0)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._ready.wait()
+            if not self._closing.is_set():
+                time.sleep(LINGER_SECONDS)
+            self._ready.clear()
+            while self._pending and not self._too_late():
+                batch = [self._pending.popleft() for _ in range(min(BATCH, len(self._pending)))]
+                try:
+                    self._settle(batch)
+                except Exception as error:
+                    self._metrics.failures.add()
+                    log.error("settling failed", settlements=len(batch), exc_info=error)
+                    self._settle_one_by_one(batch)
+
+    def _settle(self, batch: list[Settlement]) -> None:
+        """Returns when the batch is settled, or at the end."""
+        while not self._too_late():
+            try:
+                outcomes = self._budgets.settle(batch)
+            except BudgetsUnavailable as error:
+                self._metrics.settle_errors.add()
+                if self._available:
+                    log.warning("the budgets are away, settlements wait", reason=str(error))
+                self._available = False
+                self._pause()
+                continue
+            self._available = True
+            for outcome in outcomes:
+                self._metrics.settled.add(outcome.value)
+            self._deliveries.mark((settlement.lease_id for settlement in batch), Step.SETTLED)
+            return
+
+    def _settle_one_by_one(self, batch: list[Settlement]) -> None:
+        """One of them cannot be settled at all: it is passed over, the others are not."""
+        for settlement in batch:
+            try:
+                self._settle([settlement])
+            except Exception as error:
+                self._metrics.failures.add()
+                log.error("a request cannot be settled", lease_id=settlement.lease_id, exc_info=error)
+                self._deliveries.mark([settlement.lease_id], Step.SETTLED)
+
+    def _pause(self) -> None:
+        if self._give_up_at is None:
+            self._closing.wait(self._retry_seconds)
+        else:
+            time.sleep(min(0.1, self._retry_seconds))
+
+    def _too_late(self) -> bool:
+        return self._give_up_at is not None and time.monotonic() >= self._give_up_at

@@ -1,0 +1,169 @@
+"""Rows on disk while the ledger is away: numbered segments of JSON lines, read back in the order they were written.
+
+A batch counts as kept once it is fsynced.  A process that died mid-write leaves a torn last line, which is passed over:
+its rows were never reported as kept.  Owns the directory; one process at a time.  Blocks: for one worker thread, not a
+loop.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from accesslog.entry import is_lease_id, lease_time
+from accesslog.row import COLUMNS, UsageRow
+
+log = structlog.get_logger(__name__)
+
+SPOOL_MAX_BYTES = 256 * 1024 * 1024  # some 400,000 rows
+SEGMENT_BYTES = 1024 * 1024  # one ledger batch or a few
+_SUFFIX = ".jsonl"
+
+
+class SpoolInUse(Exception):
+    """Another process keeps its rows in this directory."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    size: int
+    rows: int
+    since: float  # time.time() of its first row
+
+
+class Spool:
+    """A bounded queue of rows that survives the process.  Any thread may read `rows`, `size` (bytes) and `since`."""
+
+    def __init__(self, directory: Path, max_bytes: int = SPOOL_MAX_BYTES) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory, self._max_bytes = directory, max_bytes
+        self._lock = _lock(directory)
+        self._segments = deque(_found(path) for path in sorted(directory.glob(f"*{_SUFFIX}")))
+        self._number = int(self._segments[-1].path.stem) if self._segments else 0
+        self._open: _Segment | None = None  # the newest segment, if it was begun by this process and may grow
+
+    @property
+    def rows(self) -> int:
+        return sum(segment.rows for segment in list(self._segments))
+
+    @property
+    def size(self) -> int:
+        return sum(segment.size for segment in list(self._segments))
+
+    @property
+    def since(self) -> float | None:
+        """When the oldest row came, as time.time(); None if there is none."""
+        segments = list(self._segments)
+        return segments[0].since if segments else None
+
+    def append(self, rows: Sequence[UsageRow]) -> bool:
+        """Keeps all of `rows` (True: they are on disk) or none: the spool is full, or the disk is."""
+        data = b"".join(_dump(row) for row in rows)
+        if self.size + len(data) > self._max_bytes:
+            return False
+        segment = self._writable()
+        try:
+            with segment.path.open("ab") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if segment.size == 0:
+                _fsync_directory(self._directory)
+        except OSError as error:
+            self._open = None  # its end may be torn: nothing may follow it
+            with suppress(OSError):
+                os.truncate(segment.path, segment.size)
+            log.warning("usage rows could not be kept on disk", reason=str(error), rows=len(rows))
+            return False
+        segment.size += len(data)
+        segment.rows += len(rows)
+        if self._open is None:
+            self._open = segment
+            self._segments.append(segment)
+        if segment.size >= SEGMENT_BYTES:
+            self._open = None
+        return True
+
+    def oldest(self) -> list[UsageRow]:
+        """The rows of the oldest segment, which then grows no more; empty if nothing is kept."""
+        while self._segments:
+            segment = self._segments[0]
+            if segment is self._open:
+                self._open = None
+            rows = _load(segment.path)
+            if rows:
+                return rows
+            self.drop_oldest()
+        return []
+
+    def drop_oldest(self) -> None:
+        """Forgets the segment that `oldest` returned."""
+        self._segments.popleft().path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    def _writable(self) -> _Segment:
+        if self._open is not None:
+            return self._open
+        self._number += 1
+        return _Segment(self._directory / f"{self._number:010d}{_SUFFIX}", 0, 0, time.time())
+
+
+def _found(path: Path) -> _Segment:
+    stat = path.stat()
+    return _Segment(path, stat.st_size, path.read_bytes().count(b"\n"), stat.st_mtime)
+
+
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise SpoolInUse(f"another process keeps its usage rows in {directory}: give each its own directory") from None
+    return descriptor
+
+
+def _fsync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _dump(row: UsageRow) -> bytes:
+    """`ts` is left out: it is in the id."""
+    fields = asdict(row)
+    del fields["ts"]
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+
+def _load(path: Path) -> list[UsageRow]:
+    lines = path.read_bytes().splitlines()
+    rows = [row for row in map(_parse, lines) if row is not None]
+    if len(rows) != len(lines):
+        log.warning("unreadable lines in the spool", file=path.name, lines=len(lines) - len(rows))
+    return rows
+
+
+def _parse(line: bytes) -> UsageRow | None:
+    try:
+        fields = json.loads(line)
+        if not is_lease_id(fields["id"]) or fields.keys() != _STORED:
+            return None
+        return UsageRow(ts=lease_time(fields["id"]), **fields)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+_STORED = set(COLUMNS) - {"ts"}

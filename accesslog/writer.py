@@ -1,0 +1,190 @@
+"""Rows on their way into the ledger: batched, and on disk while it is away.
+
+Two tasks on the background loop: one takes rows from memory to the ledger, or to the spool if the ledger is away; the
+other takes them from the spool to the ledger.  The spool has a thread of its own, which orders what the two ask of it.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+
+from accesslog.delivery import Deliveries, Step
+from accesslog.ledger import Ledger, LedgerUnavailable, RowRejected
+from accesslog.metrics import AccessLogMetrics
+from accesslog.row import UsageRow
+from accesslog.spool import Spool
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+BATCH_ROWS = 1000
+LINGER_SECONDS = 0.05  # rows of a quiet moment share a batch; half of the 100 ms that a row may wait
+RETRY_SECONDS = 1.0
+MAX_ROWS = 20_000  # about 20 MB; two seconds of the highest rate
+
+
+class LedgerWriter:
+    """`offer` from any thread; the rest on the loop that runs `run`."""
+
+    def __init__(
+        self, ledger: Ledger, spool: Spool, deliveries: Deliveries, metrics: AccessLogMetrics, max_rows: int = MAX_ROWS
+    ) -> None:
+        self._ledger, self._spool, self._deliveries, self._metrics = ledger, spool, deliveries, metrics
+        self._max_rows = max_rows
+        self._rows: deque[UsageRow] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = asyncio.Event()
+        self._told = False  # whether the loop was told of rows since it last looked
+        self._closing = False
+        self._available = True  # whether the ledger took the last batch
+        self._spool_thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._waiting_since = self._in_hand_since = float("inf")  # time.time() of the oldest row
+        self._full_spool_logged = False
+
+    @property
+    def full(self) -> bool:
+        return len(self._rows) >= self._max_rows
+
+    @property
+    def waiting(self) -> int:
+        """Rows in memory."""
+        return len(self._rows)
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest row has been waiting for the ledger."""
+        spooled = self._spool.since or float("inf")
+        return max(0.0, time.time() - min(self._waiting_since, self._in_hand_since, spooled))
+
+    def offer(self, row: UsageRow) -> bool:
+        """Queues the row; False if there is no room."""
+        if len(self._rows) >= self._max_rows:
+            return False
+        self._rows.append(row)
+        if not self._told:
+            self._told = True
+            self._waiting_since = time.time()
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._ready.set)
+        return True
+
+    async def run(self) -> None:
+        """Until `finish`."""
+        self._loop = asyncio.get_running_loop()
+        if self._rows or self._closing:
+            self._ready.set()
+        drain = asyncio.create_task(self._drain(), name="spool drain")
+        try:
+            while not self._closing:
+                await self._ready.wait()
+                self._ready.clear()
+                if not self._closing:
+                    await asyncio.sleep(LINGER_SECONDS)
+                self._told = False
+                await self._empty()
+        finally:
+            drain.cancel()
+            await asyncio.gather(drain, return_exceptions=True)
+
+    def finish(self) -> None:
+        """Ends `run` as soon as what is queued is written or spooled.  On the loop."""
+        self._closing = True
+        self._ready.set()
+
+    def close(self) -> None:
+        """After `run` has ended."""
+        self._spool_thread.shutdown()
+        self._spool.close()
+
+    async def _empty(self) -> None:
+        while self._rows:
+            batch = [self._rows.popleft() for _ in range(min(BATCH_ROWS, len(self._rows)))]
+            self._in_hand_since = self._waiting_since
+            self._waiting_since = time.time() if self._rows else float("inf")
+            try:
+                await self._store(batch)
+            except Exception as error:
+                self._metrics.failures.add()
+                log.error("usage rows could not be stored", rows=len(batch), exc_info=error)
+                self._drop(batch)
+            self._in_hand_since = float("inf")
+
+    async def _store(self, batch: list[UsageRow]) -> None:
+        if self._available and await self._append(batch):
+            self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
+        elif await self._in_spool_thread(lambda: self._spool.append(batch)):
+            self._full_spool_logged = False
+            self._metrics.spooled.add(n=len(batch))
+            self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
+        else:
+            self._drop(batch)
+
+    async def _append(self, batch: Sequence[UsageRow]) -> bool:
+        """False if the ledger is away."""
+        try:
+            await self._ledger.append(batch)
+        except LedgerUnavailable as error:
+            self._metrics.ledger_errors.add()
+            if self._available:
+                log.warning("the ledger is away, usage rows wait on disk", reason=str(error))
+            self._available = False
+            return False
+        except RowRejected as error:
+            return await self._append_halves(batch, error)
+        if not self._available:
+            log.info("the ledger is back")
+        self._available = True
+        self._metrics.rows.add(n=len(batch))
+        self._metrics.batch_rows.observe(len(batch))
+        return True
+
+    async def _append_halves(self, batch: Sequence[UsageRow], error: RowRejected) -> bool:
+        """Finds the rows that the ledger will never take, and goes on without them."""
+        if len(batch) == 1:
+            self._metrics.rejected.add()
+            log.error("the ledger rejects a usage row", lease_id=batch[0].id, reason=str(error))
+            return True
+        middle = len(batch) // 2
+        return await self._append(batch[:middle]) and await self._append(batch[middle:])
+
+    def _drop(self, batch: Sequence[UsageRow]) -> None:
+        """Leaves the rows to the file log, which still has them and brings them again."""
+        self._metrics.dropped.add("rows", len(batch))
+        self._deliveries.forget(row.id for row in batch)
+        if not self._full_spool_logged:
+            self._full_spool_logged = True
+            log.error("usage rows have no room in the spool, the file log will bring them again", rows=len(batch))
+
+    async def _drain(self) -> None:
+        """Brings back what the spool holds, and finds out when the ledger is there again."""
+        while True:
+            try:
+                idle = not await self._drain_oldest()
+            except Exception as error:
+                self._metrics.failures.add()
+                log.error("the spool could not be drained", exc_info=error)
+                idle = True
+            if idle:
+                await asyncio.sleep(RETRY_SECONDS)
+                if not self._spool.rows:
+                    self._available = True  # the next batch tries
+
+    async def _drain_oldest(self) -> bool:
+        """Whether a segment has been moved to the ledger, so that there may be another."""
+        if not self._spool.size:
+            return False
+        rows = await self._in_spool_thread(self._spool.oldest)
+        for start in range(0, len(rows), BATCH_ROWS):
+            if not await self._append(rows[start : start + BATCH_ROWS]):
+                return False
+        if rows:
+            await self._in_spool_thread(self._spool.drop_oldest)
+        return bool(rows)
+
+    async def _in_spool_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._spool_thread, work)
