@@ -1,0 +1,58 @@
+"""/audit: every change, newest first."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, Field
+
+from admin.fields import Moment, Time, View, printable
+from admin.paging import Page, cut
+from admin.services import Use
+from tenancy.audit import AuditFilter
+
+router = APIRouter(prefix="/audit", tags=["audit"])
+
+
+Word = Annotated[str, Field(max_length=300), AfterValidator(printable)]
+
+
+class AuditQuery(Page):
+    """Which changes are meant; those given all hold."""
+
+    actor: Word | None = Field(None, description="Name of the admin token; `admin` is the configured one")
+    action: Word | None = Field(None, description="For example `create_tenant`")
+    target_type: Word | None = Field(None, description="For example `api_key`")
+    target_id: Word | None = Field(None, description="The id that the change was about")
+    since: Moment | None = Field(None, alias="from", description="Changes at this time or later")
+    until: Moment | None = Field(None, alias="to", description="Changes before this time")
+
+
+class AuditView(View):
+    """One change.  `before` is null for a creation, `after` for a deletion; neither ever holds a secret."""
+
+    id: int
+    ts: Time
+    actor: str
+    action: str
+    target_type: str
+    target_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    source: str
+    request_id: str
+
+
+class AuditPage(View):
+    """A page of the audit log, newest first."""
+
+    audit: list[AuditView]
+    next_cursor: str | None
+
+
+@router.get("", response_model=AuditPage)
+async def list_audit(page: Annotated[AuditQuery, Query()], use: Use) -> dict[str, object]:
+    """Lists changes, newest first."""
+    only = AuditFilter(page.actor, page.action, page.target_type, page.target_id, page.since, page.until)
+    found = await use.audit_log.newest(page.limit + 1, page.before_id(), only)
+    entries, next_cursor = cut(found, page.limit, lambda entry: (entry.id,))
+    return {"audit": entries, "next_cursor": next_cursor}

@@ -1,0 +1,116 @@
+"""The management API as a server: opens the stores, binds the port, serves until it is told to stop."""
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+import uvicorn
+
+from admin.app import create_app
+from admin.auth import Principals
+from admin.metrics import AdminMetrics
+from store.postgres import open_postgres
+from store.redis import open_redis_async
+
+POSTGRES_SECONDS = 1.0
+REDIS_SECONDS = 0.5
+CONNECTIONS = 8
+SHUTDOWN_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 256
+
+
+class CannotListen(Exception):
+    """The address cannot be bound; the message says why and what to do."""
+
+
+def serve(
+    host: str,
+    port: int,
+    *,
+    database_url: str,
+    redis_url: str,
+    admin_token: str,
+    cors_origins: Sequence[str] = (),
+    metrics: AdminMetrics | None = None,
+) -> None:
+    """Blocks until SIGINT or SIGTERM, then ends open requests and returns.
+
+    Raises admin.auth.NoAdminToken and CannotListen before anything is served.  The database must be migrated.
+    """
+    Principals(admin_token)
+    listener = listen(host, port)
+    try:
+        with _quiet_signals():
+            asyncio.run(_serve(listener, database_url, redis_url, admin_token, cors_origins, metrics))
+    finally:
+        listener.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound listener; CannotListen."""
+    host = host.removeprefix("[").removesuffix("]")  # as IPv6 addresses are written beside a port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise CannotListen(
+            f"management API: cannot listen on {host}:{port}: {why};"
+            " choose another address with --admin HOST:PORT or TOLLKEEPER_ADMIN_LISTEN"
+        ) from error
+    # Accepted connections inherit it.  asyncio sets it only on sockets made with an explicit protocol number.  Without
+    # it each answer waits 40 ms: head and body are two segments, and clients delay the acknowledgement of the first.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+async def _serve(
+    listener: socket.socket,
+    database_url: str,
+    redis_url: str,
+    admin_token: str,
+    cors_origins: Sequence[str],
+    metrics: AdminMetrics | None,
+) -> None:
+    redis = open_redis_async(redis_url, timeout=REDIS_SECONDS)
+    try:
+        async with open_postgres(database_url, timeout=POSTGRES_SECONDS, size=CONNECTIONS) as pool:
+            app = create_app(pool, redis, admin_token=admin_token, cors_origins=cors_origins, metrics=metrics)
+            await uvicorn.Server(config(app)).serve(sockets=[listener])
+    finally:
+        await redis.aclose()
+
+
+def config(app: object) -> uvicorn.Config:
+    """No access log and no logging set-up of uvicorn's own; no headers trusted, none that name the server."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        lifespan="on",
+    )
+
+
+@contextlib.contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """uvicorn raises the signal that stopped it again when it is done: an orderly end must not look like a crash."""
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, _ignore) for each in handled}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    pass

@@ -1,0 +1,161 @@
+"""Admin tokens: who may use the management API beside the owner whose token is configured.  Values, port, Memory.
+
+A token is shown once; its SHA-256 is kept.  No HTTP here; the routes are in admin_tokens.py.
+"""
+
+import hashlib
+import re
+import secrets
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Protocol, TypedDict
+
+from tenancy.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.terms import Deleted, require
+
+ADMIN_TOKEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+TOKEN_PREFIX = "tka_"
+TOKEN_BYTES = 24  # 192 bits: beyond guessing, so a plain SHA-256 is enough
+SHOWN_CHARACTERS = 12
+MOST_TOKENS = 500  # each request looks at every one of them
+CONFIGURED = "admin"  # the name of the owner whose token is configured
+
+
+class NoSuchAdminToken(LookupError):
+    """No admin token has this id."""
+
+
+class AdminTokenNameTaken(ValueError):
+    """Another admin token has this name."""
+
+
+class TooManyAdminTokens(ValueError):
+    """There are MOST_TOKENS."""
+
+
+class Role(StrEnum):
+    """Viewers read; operators change everything but admin tokens; owners those too."""
+
+    OWNER = "owner"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminToken:
+    """What may be shown of a token.  Its name is what the audit log calls whoever uses it."""
+
+    id: str
+    name: str
+    role: str
+    token_prefix: str
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewAdminToken:
+    """A token to be made, with the token itself: shown to the one who asked, then forgotten."""
+
+    name: str
+    role: Role
+    expires_at: datetime | None = None
+    token: str = field(default_factory=lambda: TOKEN_PREFIX + secrets.token_hex(TOKEN_BYTES), repr=False)
+
+
+class AdminTokenChange(TypedDict, total=False):
+    """The fields to change; what is absent stays."""
+
+    name: str
+    role: Role
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token as requests are compared with it."""
+
+    digest: bytes
+    name: str
+    role: Role
+    expires_at: datetime | None
+
+
+class AdminTokens(Protocol):
+    """Each change is atomic with its audit entry.  Raises what store.postgres.UNAVAILABLE lists."""
+
+    async def create(self, new: NewAdminToken, by: Origin) -> AdminToken:
+        """AdminTokenNameTaken, TooManyAdminTokens."""
+
+    async def list(self) -> tuple[AdminToken, ...]:
+        """All, by name."""
+
+    async def known(self) -> tuple[Known, ...]:
+        """All, for comparison."""
+
+    async def update(self, token_id: str, change: AdminTokenChange, by: Origin) -> AdminToken:
+        """NoSuchAdminToken, AdminTokenNameTaken, StateChanged.  A change that changes nothing leaves no trace."""
+
+    async def delete(self, token_id: str, by: Origin) -> Deleted:
+        """NoSuchAdminToken, StateChanged."""
+
+
+def digest_of(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+class MemoryAdminTokens:
+    """Keeps tokens in a dictionary."""
+
+    def __init__(self, log: MemoryAuditLog) -> None:
+        self._log = log
+        self._tokens: dict[str, tuple[AdminToken, bytes]] = {}
+
+    async def create(self, new: NewAdminToken, by: Origin) -> AdminToken:
+        if len(self._tokens) >= MOST_TOKENS:
+            raise TooManyAdminTokens(MOST_TOKENS)
+        now, prefix = datetime.now(UTC), new.token[:SHOWN_CHARACTERS]
+        token = AdminToken(str(uuid.uuid4()), new.name, new.role, prefix, new.expires_at, now, now)
+        self._check(token)
+        self._tokens[token.id] = (token, digest_of(new.token))
+        self._log.add(by, "create_admin_token", ("admin_token", token.id), None, snapshot(token))
+        return token
+
+    async def list(self) -> tuple[AdminToken, ...]:
+        return tuple(sorted((token for token, _ in self._tokens.values()), key=lambda token: token.name))
+
+    async def known(self) -> tuple[Known, ...]:
+        return tuple(Known(digest, x.name, Role(x.role), x.expires_at) for x, digest in self._tokens.values())
+
+    async def update(self, token_id: str, change: AdminTokenChange, by: Origin) -> AdminToken:
+        before, digest = self._existing(token_id)
+        require(by, before)
+        changed = replace(before, **change)
+        if changed == before:
+            return before
+        self._check(changed)
+        after = replace(changed, updated_at=datetime.now(UTC))
+        self._tokens[token_id] = (after, digest)
+        self._log.add(by, "update_admin_token", ("admin_token", token_id), snapshot(before), snapshot(after))
+        return after
+
+    async def delete(self, token_id: str, by: Origin) -> Deleted:
+        token, _ = self._existing(token_id)
+        require(by, token)
+        if not by.dry_run:
+            del self._tokens[token_id]
+            self._log.add(by, "delete_admin_token", ("admin_token", token_id), snapshot(token), None)
+        return {"admin_tokens": 1}
+
+    def _existing(self, token_id: str) -> tuple[AdminToken, bytes]:
+        if token_id not in self._tokens:
+            raise NoSuchAdminToken(token_id)
+        return self._tokens[token_id]
+
+    def _check(self, token: AdminToken) -> None:
+        taken = any(other.name == token.name and other.id != token.id for other, _ in self._tokens.values())
+        if taken or token.name == CONFIGURED:
+            raise AdminTokenNameTaken(token.name)
