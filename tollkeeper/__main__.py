@@ -1,0 +1,185 @@
+"""The `tollkeeper` command.  Reads options, then hands over; every other import waits until its command runs.
+
+(grpc reads its environment when it is imported, and `--help` should not take a second.)
+"""
+
+import signal
+import sys
+import threading
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from tollkeeper.cli.app import add_to
+from tollkeeper.config import BadSettings, Settings, read_settings
+from tollkeeper.envoy_commands import envoy_app
+from tollkeeper.logs import configure_logs
+
+app = typer.Typer(
+    help="Tollkeeper: auth and token budgets for Envoy in front of LLM inference endpoints.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(envoy_app, name="envoy")
+
+EXIT_FAILED = 1
+EXIT_BAD_SETTINGS = 2
+
+
+class Service(StrEnum):
+    AUTHZ = "authz"
+    RATELIMIT = "ratelimit"
+    ACCESSLOG = "accesslog"
+
+
+@app.command()
+def up(
+    listen: Annotated[str, typer.Option(help="Envoy, HOST:PORT.")] = "127.0.0.1:10000",
+    admin: Annotated[str | None, typer.Option(help="Management API, HOST:PORT.  [default: 127.0.0.1:9090]")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, HOST:PORT.  [default: 127.0.0.1:9464]")] = None,
+    grpc: Annotated[str | None, typer.Option(help="gRPC, HOST:PORT.  [default: 127.0.0.1:9001]")] = None,
+    data_dir: Annotated[Path, typer.Option(help="Where all state lives.")] = Path(".tollkeeper"),
+    upstream: Annotated[str | None, typer.Option(help="URL of a model server, in place of the stub.")] = None,
+    redis_url: Annotated[str | None, typer.Option(help="Redis or Valkey, in place of the embedded one.")] = None,
+    database_url: Annotated[str | None, typer.Option(help="Postgres, in place of the embedded one.")] = None,
+) -> None:
+    """Run everything on this machine: Postgres, Valkey, a stub model, the sidecar, the management API, Envoy."""
+    from tollkeeper.up.banner import banner
+    from tollkeeper.up.binaries import MissingWheel
+    from tollkeeper.up.process import StartFailed
+    from tollkeeper.up.stack import Stack, UpOptions, wait_while_healthy
+
+    given = {"admin_listen": admin, "metrics_listen": metrics, "grpc_listen": grpc}
+    options = UpOptions(listen, data_dir, upstream, redis_url, database_url)
+    stack = Stack(options, given, lambda part: typer.echo(f"starting {part} …"))
+    stopping = on_stop_signals()
+    try:
+        stack.start()
+        typer.echo(banner(stack.settings, options))
+        failure = wait_while_healthy(stack, stopping.is_set)
+    except (BadSettings, MissingWheel, StartFailed, ValueError) as error:
+        fail(str(error))
+    typer.echo("stopping …")
+    stack.stop()
+    if failure:
+        fail(failure)
+
+
+@app.command()
+def sidecar(
+    services: Annotated[list[Service] | None, typer.Argument(help="Which services; all if none is named.")] = None,
+) -> None:
+    """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
+    settings = settings_or_exit("sidecar")
+    from tollkeeper.supervisor import SERVICES, Supervisor
+
+    Supervisor(settings, [str(each) for each in services] if services else SERVICES).run()
+
+
+@app.command(hidden=True)
+def worker(
+    name: str,
+    services: list[Service],
+    metrics_socket: Annotated[Path, typer.Option()],
+    tcp: Annotated[bool, typer.Option("--tcp")] = False,
+) -> None:
+    """One process of the sidecar; started by `tollkeeper sidecar`."""
+    settings = settings_or_exit(name)
+    from tollkeeper.server import run_worker
+
+    run_worker(settings, name, [str(each) for each in services], metrics_socket, tcp=tcp)
+
+
+@app.command()
+def admin() -> None:
+    """Run the management API."""
+    settings = settings_or_exit("admin")
+    if settings.admin_token is None:
+        fail("TOLLKEEPER_ADMIN_TOKEN: not set; the management API has no default credential", EXIT_BAD_SETTINGS)
+    from tollkeeper.server import run_admin
+
+    run_admin(settings, settings.admin_token.get_secret_value())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema to this version."""
+    settings = settings_or_exit("migrate")
+    from tollkeeper.server import run_migrations
+
+    try:
+        applied = run_migrations(settings)
+    except Exception as error:  # noqa: BLE001 - the top of a command: one line for whatever Postgres says
+        fail(f"cannot migrate the database: {error}")
+    typer.echo(f"applied: {', '.join(applied)}" if applied else "nothing to do: the schema is current")
+
+
+@app.command()
+def stub_model(
+    listen: Annotated[str, typer.Option(help="HOST:PORT.")] = "127.0.0.1:8081",
+    tokens: Annotated[int, typer.Option(help="Visible output tokens of a reply.")] = 16,
+    tokens_per_second: Annotated[float, typer.Option(help="Pace of the output; 0: all at once.")] = 0.0,
+    delay_ms: Annotated[int, typer.Option(help="Time before the first byte.")] = 0,
+    capacity: Annotated[int, typer.Option(help="Concurrent requests; 0: no limit.")] = 0,
+    over_capacity: Annotated[str, typer.Option(help="What happens beyond: refuse or wait.")] = "refuse",
+    failure_rate: Annotated[float, typer.Option(help="Share of requests that fail, 0 to 1.")] = 0.0,
+    failure_status: Annotated[int, typer.Option(help="Their status.")] = 500,
+    usage: Annotated[bool, typer.Option(help="Whether answers say their usage.")] = True,
+) -> None:
+    """Serve mock-model, for tests and demos: OpenAI and Anthropic protocols, with exact usage."""
+    from tollkeeper.stub_model.options import StubOptions
+    from tollkeeper.stub_model.server import serve
+
+    host, _, port = listen.rpartition(":")
+    try:
+        options = StubOptions(
+            tokens=tokens,
+            tokens_per_second=tokens_per_second,
+            delay_ms=delay_ms,
+            capacity=capacity,
+            over_capacity=over_capacity,  # type: ignore[arg-type] # checked by StubOptions
+            failure_rate=failure_rate,
+            failure_status=failure_status,
+            usage=usage,
+        )
+        serve(host, int(port), options)
+    except ValueError as error:
+        fail(str(error), EXIT_BAD_SETTINGS)
+
+
+def settings_or_exit(process: str, **overrides: Any) -> Settings:
+    """The settings, with logging set up by them; ends the process with a line for each bad one."""
+    try:
+        settings = read_settings(**overrides)
+    except BadSettings as error:
+        fail(str(error), EXIT_BAD_SETTINGS)
+    configure_logs(settings.log_level, process)
+    return settings
+
+
+def on_stop_signals() -> threading.Event:
+    """An event that SIGINT or SIGTERM sets."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """Ends the command with a message for people."""
+    for line in message.splitlines():
+        typer.echo(f"tollkeeper: {line}", err=True)
+    sys.exit(code)
+
+
+add_to(app)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

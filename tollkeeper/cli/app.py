@@ -1,0 +1,32 @@
+"""All commands of the management API, put on the root.  A noun is a line in this list."""
+
+import typer
+
+from tollkeeper.cli import audit, budgets, groups, keys, limits, models, plain, policies, runtime, tenants, usage, users
+from tollkeeper.cli.api import add_api
+from tollkeeper.cli.completion import add_completion
+
+PANEL = "Management API"
+NOUNS = {
+    "tenant": tenants.app,
+    "key": keys.app,
+    "user": users.app,
+    "model": models.app,
+    "group": groups.app,
+    "limit": limits.app,
+    "budget": budgets.app,
+    "policy": policies.app,
+    "mcp-server": plain.mcp_servers,
+    "usage": usage.app,
+    "audit": audit.app,
+    "runtime": runtime.app,
+    "admin-token": plain.admin_tokens,
+}
+
+
+def add_to(root: typer.Typer) -> None:
+    """Adds every noun, `api` and `completion`."""
+    for name, app in NOUNS.items():
+        root.add_typer(app, name=name, rich_help_panel=PANEL)
+    add_api(root, PANEL)
+    add_completion(root)

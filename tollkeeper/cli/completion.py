@@ -1,0 +1,24 @@
+"""`tollkeeper completion`: the script that makes a shell complete commands and options."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from typer._completion_shared import get_completion_script
+
+
+class Shell(StrEnum):
+    """Those that can be told."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def add_completion(app: typer.Typer) -> None:
+    """Adds the command to the root."""
+
+    @app.command()
+    def completion(shell: Annotated[Shell, typer.Argument(help="Which shell.")]) -> None:
+        """Print a completion script: eval "$(tollkeeper completion bash)"."""
+        typer.echo(get_completion_script(prog_name="tollkeeper", complete_var="_TOLLKEEPER_COMPLETE", shell=shell))

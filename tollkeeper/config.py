@@ -1,0 +1,130 @@
+"""Every setting, from `TOLLKEEPER_*` variables; the only reader of the environment."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "TOLLKEEPER_"
+MEBIBYTE = 1024 * 1024
+
+
+class BadSettings(Exception):
+    """One line a variable that is missing or wrong."""
+
+
+EngineKind = Literal["auto", "completion_queue", "threads"]
+FailureMode = Literal["deny", "allow", "local"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def listen_address(text: str) -> str:
+    host, separator, port = text.rpartition(":")
+    if not (separator and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("must be HOST:PORT, for example 127.0.0.1:9090")
+    return text
+
+
+def url_with(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must be a URL with one of the schemes {', '.join(schemes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def origins(text: str) -> str:
+    wrong = [each for each in text.split(",") if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:\d+)?", each.strip())]
+    if wrong:
+        raise ValueError("must be origins such as https://console.example.com, with commas between them")
+    return text
+
+
+Origins = Annotated[str, AfterValidator(origins)]
+ListenAddress = Annotated[str, AfterValidator(listen_address)]
+RedisUrl = Annotated[str, url_with("redis", "rediss", "unix", "redis+cluster")]
+ApiUrl = Annotated[str, url_with("http", "https")]
+DatabaseUrl = Annotated[str, url_with("postgresql", "postgres")]
+
+
+class Settings(BaseSettings):
+    """The settings of every command.  The description of each field is its row in the README's table."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    database_url: DatabaseUrl = Field(
+        "postgresql://tollkeeper@127.0.0.1:5432/tollkeeper", description="Postgres: tenants, keys, ledger, audit"
+    )
+    redis_url: RedisUrl = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster",
+    )
+    admin_token: SecretStr | None = Field(
+        None, min_length=8, description="credential of the management API; no default, `up` sets `dev-admin-token`"
+    )
+    api_url: ApiUrl = Field(
+        "http://127.0.0.1:9090", description="management API as the commands `tenant`, `key`, … reach it"
+    )
+    admin_listen: ListenAddress = Field("127.0.0.1:9090", description="management API")
+    admin_cors_origins: Origins | None = Field(
+        None, description="web pages that may use the management API: origins with commas between them"
+    )
+    metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`")
+    grpc_listen: ListenAddress = Field("127.0.0.1:9001", description="authz, ratelimit and accesslog over TCP")
+    authz_socket: Path = Field(Path("/run/tollkeeper/authz.sock"), description="authz over a Unix socket")
+    ratelimit_socket: Path = Field(
+        Path("/run/tollkeeper/ratelimit.sock"), description="ratelimit and accesslog over a Unix socket"
+    )
+    data_dir: Path = Field(Path("/var/lib/tollkeeper"), description="ledger spool and checkpoint of the log file")
+    access_log_file: Path | None = Field(
+        None, description="Envoy's JSON access log on this machine: brings back what the gRPC log lost"
+    )
+    engine: EngineKind = Field(
+        "auto", description="gRPC engine: `completion_queue`, `threads` (grpcio's own), or `auto`"
+    )
+    failure_mode: FailureMode = Field(
+        "deny", description="while Redis cannot be asked: `deny` (503), `allow`, or `local` (own rate)"
+    )
+    redis_timeout_ms: int = Field(50, ge=5, le=5_000, description="a Redis that hangs longer is cut off, in ms")
+    postgres_timeout_ms: int = Field(1_000, ge=50, le=30_000, description="each Postgres command of a sidecar, in ms")
+    cache_seconds: float = Field(15, gt=0, le=15, description="life of a key in a sidecar's own cache")
+    stale_seconds: float = Field(60, ge=0, le=60, description="with both stores away, keys up to this old still serve")
+    cache_entries: int = Field(100_000, ge=100, description="keys in a sidecar's own cache, at most")
+    default_max_tokens: int = Field(1_024, ge=1, le=1_000_000, description="reserved if `max_tokens` is absent")
+    lease_seconds: int = Field(900, ge=10, le=86_400, description="a request still unsettled then is an orphan")
+    spool_max_mb: int = Field(256, ge=1, description="ledger rows on disk while Postgres is away, in MiB")
+    drain_seconds: float = Field(10, ge=0, le=300, description="SIGTERM: time to answer what is held")
+    log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`")
+
+    @property
+    def spool_max_bytes(self) -> int:
+        return self.spool_max_mb * MEBIBYTE
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, with `overrides` (None: not given) on top; BadSettings names each bad one."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise BadSettings("\n".join(f"{name}: no such setting; see the table in README.md" for name in unknown))
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise BadSettings("\n".join(_line(row["loc"], row["msg"]) for row in error.errors())) from None
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that make a child process read these settings."""
+    return {
+        f"{PREFIX}{name}".upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name in Settings.model_fields
+        if (value := getattr(settings, name)) is not None
+    }
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    return f"{PREFIX}{'_'.join(map(str, location)).upper()}: {message.removeprefix('Value error, ')}"

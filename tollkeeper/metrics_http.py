@@ -1,0 +1,131 @@
+"""`/metrics`, `/healthz` and `/readyz` of a process, over TCP or a Unix socket; and reading them from another process.
+
+Each sidecar process serves its own on a Unix socket; the supervisor serves all of them as one, with a `process` label.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+READ_TIMEOUT_SECONDS = 2.0
+# name → whether it is ready
+Readiness = Callable[[], Mapping[str, bool]]
+
+
+class MetricsServer:
+    """Answers scrapes from a daemon thread.  `address` is HOST:PORT or the path of a Unix socket."""
+
+    def __init__(self, address: str | Path, registry: CollectorRegistry, readiness: Readiness) -> None:
+        self._server = _UnixServer(address) if isinstance(address, Path) else _TcpServer(address)
+        self._server.registry, self._server.readiness = registry, readiness
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            self._answer(200, generate_latest(self.server.registry), CONTENT_TYPE_LATEST)
+        elif path == "/healthz":
+            self._answer(200, b'{"status":"ok"}', "application/json")
+        elif path == "/readyz":
+            parts = self.server.readiness()
+            ready = all(parts.values())
+            body = {"status": "ready" if ready else "not ready", "parts": dict(parts)}
+            self._answer(200 if ready else 503, json.dumps(body).encode(), "application/json")
+        else:
+            self._answer(404, b'{"error":"not found; there are /metrics, /healthz, /readyz"}', "application/json")
+
+    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "-"  # a Unix socket's peer has no address
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Scrapes are not logged."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    registry: CollectorRegistry
+    readiness: Readiness
+
+
+class _TcpServer(_Server):
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        super().__init__((host, int(port)), Handler)
+
+
+class _UnixServer(_Server):
+    address_family = socket.AF_UNIX
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        super().__init__(str(path), Handler)  # type: ignore[arg-type] # the address of AF_UNIX is a path
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "localhost", 0
+
+
+class ProcessMetrics(Collector):
+    """The metrics of other processes, read from their Unix sockets at scrape; one that is away is left out."""
+
+    def __init__(self, sockets: Mapping[str, Path]) -> None:
+        self._sockets = sockets
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for process, path in self._sockets.items():
+            answer = get(path, "/metrics")
+            for family in text_string_to_metric_families(answer[1].decode()) if answer else ():
+                merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                for sample in family.samples:
+                    merged.samples.append(sample._replace(labels={**sample.labels, "process": process}))
+        yield from families.values()
+
+
+def get(path: Path, target: str) -> tuple[int, bytes] | None:
+    """Status and body of an HTTP GET on a Unix socket; None if nobody answers."""
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", target)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=READ_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

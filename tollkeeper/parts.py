@@ -1,0 +1,178 @@
+"""The parts of a sidecar process, each made once, when the first service asks for it.  Wiring only."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property, partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from accesslog.ledger_postgres import PostgresLedger
+from accesslog.metrics import AccessLogMetrics
+from accesslog.pipeline import Pipeline
+from accesslog.service import AccessLogService
+from authz.metrics import AuthzMetrics
+from authz.service import AuthzService, prepare
+from ratelimit.budgets_redis import RedisBudgets
+from ratelimit.fallback import FailureMode, Fallback
+from ratelimit.group_commit import GroupCommit
+from ratelimit.in_flight import InFlight
+from ratelimit.metrics import RatelimitMetrics
+from ratelimit.reporter import Identity, Reporter
+from ratelimit.reports_redis import RedisReports, ended_leases
+from ratelimit.service import RatelimitService, wall_clock_ms
+from serving.call import Method
+from serving.loop import LoopThread
+from serving.metrics import Metrics
+from store.postgres import open_postgres
+from store.redis import is_cluster, open_redis, open_redis_async
+from tenancy.capacity_postgres import load_capacity
+from tenancy.capacity_redis import put_capacity
+from tenancy.invalidation import Listener, listen
+from tenancy.metrics import TenancyMetrics
+from tenancy.models import ModelCatalog, ModelState
+from tenancy.models_postgres import PostgresModels
+from tenancy.models_redis import RedisModelCache
+from tenancy.outbox import keep_applying
+from tenancy.process_cache import Lifetimes, ProcessCache
+from tenancy.records_postgres import PostgresRecords
+from tenancy.records_redis import RedisRecordCache
+from tenancy.refresh import keep_fresh
+from tenancy.resolver import Resolver
+from tollkeeper.config import Settings
+
+if TYPE_CHECKING:
+    import asyncpg
+    from redis import asyncio as aio
+
+RESOLVER_REDIS_SECONDS = 0.1
+SETTLE_REDIS_SECONDS = 1.0  # nobody waits for a settlement
+
+
+class Parts:
+    """Whatever is made is ended by `stops`, in reverse order."""
+
+    def __init__(self, settings: Settings, stops: ExitStack) -> None:
+        self._settings, self._stops = settings, stops
+        self.metrics = Metrics()
+        self.loop = LoopThread()
+        stops.callback(self.loop.close)
+        self.pool, self.redis = self.loop.run(self._open())
+        stops.callback(lambda: self.loop.run(self._close(), 5.0))
+        stops.callback(self.loop.cancel_tasks)
+        self._tenancy_metrics = TenancyMetrics()
+        self.metrics.add(*self._tenancy_metrics.members())
+        self.in_flight = InFlight()
+        self._listeners: list[Listener] = [self.resolver, self.catalog]
+        self.loop.spawn(listen(settings.redis_url, self._listeners, self._tenancy_metrics), "invalidations")
+        self.loop.spawn(self.catalog.run(), "model catalog")
+        self.loop.spawn(keep_applying(self.pool, self.redis, self._tenancy_metrics), "outbox")
+
+    def methods(self, service: str) -> list[Method]:
+        """What `service` (authz, ratelimit, accesslog) serves."""
+        made = {"authz": self._authz, "ratelimit": self._ratelimit, "accesslog": self._accesslog}
+        return made[service]()
+
+    def readiness(self) -> Mapping[str, bool]:
+        """Not ready: no store has answered for a minute, or never yet, so every request would be refused."""
+        return {"serving": True, "stores": self.catalog.check("") is not ModelState.UNAVAILABLE}
+
+    @cached_property
+    def resolver(self) -> Resolver[bytes]:
+        lifetimes = Lifetimes(fresh=self._settings.cache_seconds, stale=self._settings.stale_seconds)
+        cache: ProcessCache[bytes] = ProcessCache(self._settings.cache_entries, lifetimes=lifetimes)
+        shared = RedisRecordCache(self.redis)
+        timeout = self._settings.postgres_timeout_ms / 1000
+        records = PostgresRecords(self.pool, timeout)
+        resolver = Resolver(records, shared, prepare, self._tenancy_metrics, cache=cache)
+        self._stops.callback(lambda: self.loop.run(resolver.close(), 5.0))
+        self.loop.spawn(keep_fresh(cache, shared), "key refresh")
+        return resolver
+
+    @cached_property
+    def catalog(self) -> ModelCatalog:
+        return ModelCatalog(PostgresModels(self.pool), RedisModelCache(self.redis))
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        settings = self._settings
+        metrics = AccessLogMetrics()
+        pipeline = Pipeline(
+            budgets=self._budgets(SETTLE_REDIS_SECONDS),
+            ledger=PostgresLedger(self.pool),
+            loop=self.loop,
+            metrics=metrics,
+            spool_dir=settings.data_dir / "spool",
+            checkpoint_file=settings.data_dir / "access-log-checkpoint.json",
+            log_file=settings.access_log_file,
+            spool_max_bytes=settings.spool_max_bytes,
+            ended=self.in_flight.leave,
+        )
+        self.metrics.add(*metrics.members())
+        pipeline.start()
+        self._stops.callback(pipeline.close)
+        self._accesslog_metrics = metrics
+        return pipeline
+
+    def _authz(self) -> list[Method]:
+        metrics = AuthzMetrics()
+        self.metrics.add(*metrics.members())
+        return AuthzService(self.resolver, self.loop, metrics).methods()
+
+    def _ratelimit(self) -> list[Method]:
+        settings, metrics = self._settings, RatelimitMetrics()
+        timeout = settings.redis_timeout_ms / 1000
+        budgets = self._budgets(timeout)
+        fallback = Fallback(FailureMode(settings.failure_mode), wall_clock_ms)
+        committer = GroupCommit(budgets, budgets.ping, fallback, metrics)
+        committer.start()
+        self._stops.callback(committer.close)
+        metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(self.in_flight)))
+        self.metrics.add(*metrics.members())
+        self._report(committer, metrics)
+        service = RatelimitService(
+            committer,
+            self.catalog,
+            metrics,
+            default_output_tokens=settings.default_max_tokens,
+            in_flight=self.in_flight,
+            groups=not is_cluster(settings.redis_url),
+        )
+        return [*service.methods()]
+
+    def _report(self, committer: GroupCommit, metrics: RatelimitMetrics) -> None:
+        """Starts the reports of this process: the one that serves ratelimit is what an operator calls a sidecar."""
+
+        async def restore() -> None:
+            await put_capacity(self.redis, await load_capacity(self.pool, self._settings.postgres_timeout_ms / 1000))
+
+        reporter = Reporter(
+            Identity.make(version("tollkeeper")),
+            RedisReports(self.redis),
+            self.in_flight,
+            metrics,
+            available=lambda: committer.available,
+            gone=partial(ended_leases, self.redis),
+            restore=restore,
+            lease_seconds=self._settings.lease_seconds,
+        )
+        self._listeners.append(reporter)
+        self.loop.spawn(reporter.run(), "reports")
+
+    def _budgets(self, timeout: float) -> RedisBudgets:
+        """On a client of its own: a settlement may take longer than a reservation."""
+        settings = self._settings
+        return RedisBudgets(
+            lambda: open_redis(settings.redis_url, timeout=timeout), settings.lease_seconds, timeout=timeout
+        )
+
+    def _accesslog(self) -> list[Method]:
+        pipeline = self.pipeline
+        return AccessLogService(pipeline, self._accesslog_metrics).methods()
+
+    async def _open(self) -> "tuple[asyncpg.Pool[asyncpg.Record], aio.Redis | aio.RedisCluster]":
+        pool = open_postgres(self._settings.database_url, timeout=self._settings.postgres_timeout_ms / 1000)
+        return await pool, open_redis_async(self._settings.redis_url, timeout=RESOLVER_REDIS_SECONDS)
+
+    async def _close(self) -> None:
+        await self.redis.aclose()
+        self.pool.terminate()

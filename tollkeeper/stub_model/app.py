@@ -1,0 +1,129 @@
+"""The stub model's routes.  Owns HTTP and pacing; what is said and counted belongs to the shapes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from tollkeeper.stub_model import anthropic_messages, openai_chat, openai_responses
+from tollkeeper.stub_model.gate import Gate
+from tollkeeper.stub_model.options import Reply, StubOptions
+from tollkeeper.stub_model.problems import Problem, body_of, parse
+
+Events = Iterable[tuple[dict[str, Any], int]]
+
+
+def create_app(options: StubOptions | None = None) -> ASGIApp:
+    """The whole server as an ASGI application."""
+    app = FastAPI(title="Stub model", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    gate = Gate(app, options or StubOptions())
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.post("/v1/chat/completions")(chat_completions)
+    app.post("/v1/completions")(completions)
+    app.post("/v1/embeddings")(embeddings)
+    app.post("/v1/responses")(responses)
+    app.post("/v1/messages")(messages)
+    app.get("/v1/models")(models)
+    _add_recorder(app, gate)
+    return gate
+
+
+def _add_recorder(app: FastAPI, gate: Gate) -> None:
+    @app.get("/stub/requests")
+    async def recorded() -> JSONResponse:
+        return JSONResponse(list(gate.requests))
+
+    @app.delete("/stub/requests")
+    async def forget() -> Response:
+        gate.requests.clear()
+        return Response(status_code=204)
+
+
+async def chat_completions(request: Request) -> Response:
+    return await _complete(request, chat=True)
+
+
+async def completions(request: Request) -> Response:
+    return await _complete(request, chat=False)
+
+
+async def _complete(request: Request, chat: bool) -> Response:
+    reply = _reply(request)
+    asked = openai_chat.completion(_body(request), reply.options, chat)
+    if asked.stream:
+        return _stream(openai_chat.events(asked), reply.options, named=False)
+    return await _paced(openai_chat.answer(asked), reply.options, asked.usage.output)
+
+
+async def responses(request: Request) -> Response:
+    reply = _reply(request)
+    asked = openai_responses.response(_body(request), reply.options)
+    if asked.stream:
+        return _stream(openai_responses.events(asked), reply.options, named=True)
+    return await _paced(openai_responses.answer(asked), reply.options, asked.usage.output)
+
+
+async def messages(request: Request) -> Response:
+    reply = _reply(request)
+    asked = anthropic_messages.message(_body(request), reply.options)
+    if asked.stream:
+        return _stream(anthropic_messages.events(asked), reply.options, named=True)
+    return await _paced(anthropic_messages.answer(asked), reply.options, asked.usage.output)
+
+
+async def embeddings(request: Request) -> Response:
+    return JSONResponse(openai_chat.embeddings(_body(request), _reply(request).options))
+
+
+async def models(request: Request) -> Response:
+    return JSONResponse(openai_chat.models(_reply(request).options))
+
+
+def _reply(request: Request) -> Reply:
+    reply: Reply = request.state.reply
+    return reply
+
+
+def _body(request: Request) -> dict[str, Any]:
+    return parse(request.state.body)
+
+
+async def _paced(answer: dict[str, Any], options: StubOptions, output: int) -> Response:
+    await _pause(options, output)
+    return JSONResponse(answer)
+
+
+def _stream(events: Events, options: StubOptions, named: bool) -> Response:
+    return StreamingResponse(_sse(events, options, named), media_type="text/event-stream")
+
+
+async def _sse(events: Events, options: StubOptions, named: bool) -> AsyncIterator[bytes]:
+    """OpenAI's chat events have no name and end with [DONE]; the others name each by its type."""
+    for event, size in events:
+        await _pause(options, size)
+        name = f"event: {event['type']}\n" if named else ""
+        yield f"{name}data: {json.dumps(event)}\n\n".encode()
+    if not named:
+        yield b"data: [DONE]\n\n"
+
+
+async def _pause(options: StubOptions, size: int) -> None:
+    if options.tokens_per_second and size:
+        await asyncio.sleep(size / options.tokens_per_second)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    problem = error if isinstance(error, Problem) else Problem(500, "unexpected")
+    return JSONResponse(body_of(problem, request.url.path), problem.status)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    problem = Problem(status, f"Invalid URL ({request.method} {request.url.path})", code="unknown_url")
+    return JSONResponse(body_of(problem, request.url.path), problem.status)

@@ -1,0 +1,49 @@
+"""Running the stub model: in the foreground, or in a thread of a test."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from tollkeeper.stub_model.app import create_app
+from tollkeeper.stub_model.options import StubOptions
+
+HEADER_BYTES = 262_144  # more than Envoy lets through
+
+
+def serve(host: str, port: int, options: StubOptions | None = None) -> None:
+    """Returns on SIGINT or SIGTERM."""
+    uvicorn.Server(_config(host, port, options)).run()
+
+
+@contextmanager
+def running(options: StubOptions | None = None, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """A server in a thread of its own; gives its URL. Port 0 takes a free one.
+
+    The socket listens before the thread runs, so a first request waits instead of being refused.
+    """
+    listener = socket.create_server((host, port))
+    server = uvicorn.Server(_config(host, port, options))
+    thread = threading.Thread(target=server.run, args=([listener],), name="stub-model", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _config(host: str, port: int, options: StubOptions | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(options),
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        lifespan="off",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_graceful_shutdown=2,
+    )

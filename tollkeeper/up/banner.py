@@ -1,0 +1,44 @@
+"""What `tollkeeper up` prints once everything runs: addresses, the admin token, the first three requests."""
+
+from tollkeeper.config import Settings
+from tollkeeper.up.stack import UpOptions
+
+TEMPLATE = """
+Tollkeeper is up.
+
+  Envoy            http://{envoy}        (OpenAI-style endpoint; every request needs a key)
+  management API   http://{admin}         admin token: {token}
+  metrics          http://{metrics}/metrics
+  gRPC             {grpc}
+  state and logs   {data_dir}
+
+Try it, in another terminal:
+
+  # 1. a tenant with 500,000 tokens a minute
+  TID=$(curl -s http://{admin}/api/v1/tenants -H 'Authorization: Bearer {token}' \\
+    -d '{{"name":"my-team-'$(date +%s)'","weight":200,"tokens_per_minute":500000}}' \\
+    | grep -o '[0-9a-f-]\\{{36\\}}' | head -1)
+
+  # 2. a key for it; the secret is shown this once
+  SECRET=$(curl -s http://{admin}/api/v1/tenants/$TID/keys -H 'Authorization: Bearer {token}' \\
+    -d '{{"name":"prod"}}' | grep -o 'sk_[0-9a-f]\\{{48\\}}')
+
+  # 3. a model call through Envoy
+  curl -s http://{envoy}/v1/chat/completions -H "Authorization: Bearer $SECRET" \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"model":"{model}","messages":[{{"role":"user","content":"Hello"}}],"max_tokens":32}}'
+
+Ctrl-C stops everything; the state stays."""
+
+
+def banner(settings: Settings, options: UpOptions) -> str:
+    token = settings.admin_token
+    return TEMPLATE.format(
+        envoy=options.listen,
+        admin=settings.admin_listen,
+        metrics=settings.metrics_listen,
+        grpc=settings.grpc_listen,
+        token=token.get_secret_value() if token else "",
+        data_dir=options.data_dir.absolute(),
+        model="<your model>" if options.upstream else "mock-model",
+    )

@@ -1,0 +1,137 @@
+"""One child process that never outlives us: the kernel signals it when this process dies, even by kill -9.
+
+Must be started from the main thread: the death signal follows the thread that forked, not the process.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+NOBODY = 65534  # the unprivileged user of every Linux system; needs no entry in /etc/passwd
+
+
+class StartFailed(Exception):
+    """A server did not come up; the message says which, why, and what to do."""
+
+
+class Process:
+    """A running child with its output in a log file; with no log, its output is ours."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path | None = None,
+        *,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        user: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        self.name, self.log, self._stop_signal = name, log, stop_signal
+        parent = os.getpid()
+        with contextlib.ExitStack() as opened:
+            output = None
+            if log is not None:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                output = opened.enter_context(log.open("ab"))
+            self._popen = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=None if output is None else subprocess.STDOUT,
+                user=user,
+                group=user,
+                extra_groups=[] if user is not None else None,
+                cwd=directory,
+                env=None if environment is None else {**os.environ, **environment},
+                start_new_session=True,  # Ctrl-C reaches only us: we stop the children in order
+                preexec_fn=lambda: _die_with(parent, stop_signal),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], timeout: float = 30.0) -> None:
+        """Returns once `ready()`; StartFailed with the log's last lines if the process ends or `timeout` s pass."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if not self.running():
+                raise StartFailed(f"{self.name} ended at once (exit {self._popen.returncode}): {self.last_lines()}")
+            if time.monotonic() > deadline:
+                raise StartFailed(f"{self.name} is not ready after {timeout:.0f} s: {self.last_lines()}")
+            time.sleep(0.02)
+
+    def last_lines(self, count: int = 3) -> str:
+        """The end of its log, for an error message, and where the rest is."""
+        if self.log is None:
+            return "its output is above"
+        lines = self.log.read_text(errors="replace").strip().splitlines()[-count:]
+        return f"{' | '.join(lines)} (log: {self.log})"
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._popen.poll()
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code; StartFailed if it still runs after `timeout` s."""
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise StartFailed(f"{self.name} did not end within {timeout:.0f} s: {self.last_lines()}") from None
+
+    def ask_to_stop(self) -> None:
+        if self.running():
+            self._popen.send_signal(self._stop_signal)
+
+    def stop(self, timeout: float = 15.0) -> None:
+        """Asks it to stop, then insists."""
+        self.ask_to_stop()
+        try:
+            self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        self._popen.kill()
+        self._popen.wait()
+
+    def pause(self) -> None:
+        """Freezes it: connections stay open and nothing answers."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._popen.send_signal(signal.SIGCONT)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def unprivileged_user() -> int | None:
+    """Whom to run a server as that refuses root: nobody if we are root, else None (ourselves)."""
+    return NOBODY if os.geteuid() == 0 else None
+
+
+def _die_with(parent: int, with_signal: signal.Signals) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(with_signal))
+    if os.getppid() != parent:  # it died between fork and prctl
+        os._exit(1)

@@ -1,0 +1,235 @@
+"""`tollkeeper up`: the whole product on this machine, from Postgres to Envoy, started in order, stopped in reverse."""
+
+import fcntl
+import hashlib
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tollkeeper.config import Settings, as_environment, read_settings
+from tollkeeper.envoy_render import render
+from tollkeeper.envoy_settings import EnvoySettings, parse_socket, parse_upstream
+from tollkeeper.up.binaries import envoy_binary
+from tollkeeper.up.postgres import Postgres
+from tollkeeper.up.process import Process, StartFailed, free_port
+from tollkeeper.up.valkey import Valkey
+
+DEV_ADMIN_TOKEN = "dev-admin-token"
+# A Unix socket's path holds 107 bytes; the longest name that goes below the directory is `ratelimit.metrics.sock`.
+SOCKET_DIRECTORY_BYTES = 80
+ENVOY_ARGUMENTS = ("--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "200")
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What the command line of `up` sets.  None: embedded."""
+
+    listen: str
+    data_dir: Path
+    upstream: str | None = None
+    redis_url: str | None = None
+    database_url: str | None = None
+    concurrency: int | None = None
+
+
+class Stack:
+    """The running stack.  `settings` are those of its sidecar."""
+
+    def __init__(self, options: UpOptions, given: Mapping[str, object], tell: Callable[[str], None]) -> None:
+        """`given`: settings that the command line sets, by name; `tell` is called with what is being started."""
+        self._options, self._tell, self._stops = options, tell, ExitStack()
+        self._data = options.data_dir.absolute()
+        self.processes: dict[str, Process] = {}
+        self._given = given
+
+    def start(self) -> None:
+        """Starts everything, or stops what it started and raises StartFailed."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """In reverse order: Envoy first, the databases last."""
+        self._stops.close()
+
+    def failed(self) -> str | None:
+        """The name and last words of a process that ended by itself, if any did."""
+        for name, process in self.processes.items():
+            if not process.running():
+                return f"{name} ended (exit {process.exit_code}): {process.last_lines()}"
+        return None
+
+    def _start(self) -> None:
+        parse_socket("--listen", self._options.listen)
+        if self._options.upstream is not None:
+            parse_upstream(self._options.upstream)
+        self._data.mkdir(parents=True, exist_ok=True)
+        self._stops.enter_context(locked(self._data))
+        preliminary = self._read_settings("postgresql://-", "redis://-")
+        for address, option in self._addresses(preliminary):
+            require_free(address, option)
+        settings = self._read_settings(self._database_url(), self._redis_url())
+        upstream = self._options.upstream or self._stub_model()
+        self._python("migrate", settings, "the database schema", lambda: True, once=True)
+        self._python("sidecar", settings, "the sidecar", lambda: answers(f"http://{settings.metrics_listen}/readyz"))
+        admin = f"http://{settings.admin_listen}/api/v1/health"
+        self._python("admin", settings, "the management API", lambda: answers(admin))
+        self._envoy(settings, upstream)
+        self.settings, self.upstream = settings, upstream
+
+    def given_settings(self, database_url: str, redis_url: str) -> dict[str, object]:
+        """What the stack sets for its processes; docker-compose.yml sets the same, held by a test."""
+        run = socket_directory(self._data)
+        return {
+            "admin_token": read_settings().admin_token or DEV_ADMIN_TOKEN,
+            "database_url": database_url,
+            "redis_url": redis_url,
+            "authz_socket": run / "authz.sock",
+            "ratelimit_socket": run / "ratelimit.sock",
+            "data_dir": self._data / "sidecar",
+            "access_log_file": self._data / "access.jsonl",
+            **self._given,
+        }
+
+    def _read_settings(self, database_url: str, redis_url: str) -> Settings:
+        return read_settings(**self.given_settings(database_url, redis_url))
+
+    def _addresses(self, settings: Settings) -> list[tuple[str, str]]:
+        return [
+            (self._options.listen, "--listen"),
+            (settings.admin_listen, "--admin"),
+            (settings.metrics_listen, "--metrics"),
+            (settings.grpc_listen, "--grpc"),
+        ]
+
+    def _database_url(self) -> str:
+        if self._options.database_url:
+            return self._options.database_url
+        self._tell("Postgres")
+        server = Postgres(self._data / "postgres")
+        self._keep("postgres", server.process)
+        return server.url
+
+    def _redis_url(self) -> str:
+        if self._options.redis_url:
+            return self._options.redis_url
+        self._tell("Valkey")
+        server = Valkey(self._data / "valkey")
+        self._keep("valkey", server.process)
+        return f"unix://{server.socket}"
+
+    def _stub_model(self) -> str:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "tollkeeper", "stub-model", "--listen", f"127.0.0.1:{port}"]
+        self._tell("a stub model server (mock-model)")
+        self._keep("stub-model", Process("stub-model", command, self._log("stub-model")))
+        self.processes["stub-model"].wait_until(lambda: answers(f"{url}/v1/models"))
+        return url
+
+    def _python(
+        self, command: str, settings: Settings, title: str, ready: Callable[[], bool], *, once: bool = False
+    ) -> None:
+        self._tell(title)
+        arguments = [sys.executable, "-m", "tollkeeper", command]
+        process = Process(command, arguments, self._log(command), environment=as_environment(settings))
+        if once:
+            if process.wait(60.0) != 0:
+                raise StartFailed(f"{command} failed: {process.last_lines()}")
+            return
+        self._keep(command, process)
+        process.wait_until(ready)
+
+    def _envoy(self, settings: Settings, upstream: str) -> None:
+        self._tell("Envoy")
+        directory = self._data / "envoy"
+        envoy_settings = EnvoySettings(
+            upstream=upstream,
+            listen=self._options.listen,
+            authz=(f"unix:{settings.authz_socket}",),
+            ratelimit=(f"unix:{settings.ratelimit_socket}",),
+            access_log=str(self._data / "access.jsonl"),
+            config_dir=str(directory),
+        )
+        render(envoy_settings, directory)
+        command: list[str | Path] = [envoy_binary(), "-c", directory / "envoy.yaml", *ENVOY_ARGUMENTS]
+        if self._options.concurrency is not None:
+            command += ["--concurrency", str(self._options.concurrency)]
+        self._keep("envoy", Process("envoy", command, self._log("envoy")))
+        self.processes["envoy"].wait_until(lambda: accepts(self._options.listen))
+
+    def _keep(self, name: str, process: Process) -> None:
+        self.processes[name] = process
+        self._stops.callback(process.stop)
+
+    def _log(self, name: str) -> Path:
+        return self._data / "logs" / f"{name}.log"
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Holds the data directory for one stack at a time; StartFailed if another has it."""
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{directory} is in use by another `tollkeeper up`: stop that one, or choose another --data-dir"
+            raise StartFailed(message) from None
+        yield
+
+
+def socket_directory(data: Path) -> Path:
+    """Where Unix sockets go: below `data`, unless its path is too long for a socket's name."""
+    directory = data / "run"
+    if len(str(directory).encode()) > SOCKET_DIRECTORY_BYTES:
+        digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
+        directory = Path(tempfile.gettempdir()) / f"tollkeeper-{digest}"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def require_free(address: str, option: str) -> None:
+    """StartFailed, naming the option to change, if something listens on `address`."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            raise StartFailed(f"cannot listen on {address}: {error.strerror}; choose another with {option}") from None
+
+
+def accepts(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), 1):
+            return True
+    except OSError:
+        return False
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP GET succeeds."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own http:// addresses
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def wait_while_healthy(stack: Stack, stopped: Callable[[], bool]) -> str | None:
+    """Blocks until `stopped()` or until a process ends by itself; then says which."""
+    while not stopped():
+        if (failure := stack.failed()) is not None:
+            return failure
+        time.sleep(0.2)
+    return None
