@@ -1,0 +1,57 @@
+"""`make bench`: runs the benchmarks, prints their tables, keeps them in bench/results/.  Exit 1: an answer was wrong.
+
+usage: python -m bench [NAME …]      QUICK=1 for short rounds
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import h2load, machine
+from bench.figures import Report
+from bench.rounds import Plan
+
+NAMES = ("check", "ratelimit", "ledger", "chain", "open_loop", "scale")
+RESULTS = Path(__file__).parent / "results"
+FULL, QUICK = Plan(rounds=5, seconds=3.0), Plan(rounds=2, seconds=0.5)
+
+
+def main(names: list[str]) -> int:
+    if unknown := set(names) - set(NAMES):
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    h2load.require()
+    plan = QUICK if os.environ.get("QUICK") else FULL
+    facts = machine.facts()
+    print(facts_text(facts), flush=True)
+    reports: dict[str, Report] = {}
+    for name in names or NAMES:
+        began = time.monotonic()
+        reports[name] = importlib.import_module(f"bench.{name}").run(plan)
+        print(f"\n{reports[name].text()}\n\n({time.monotonic() - began:.0f} s)", flush=True)
+    keep(facts, reports)
+    wrong = [f"{name}: {line}" for name, report in reports.items() for line in report.wrong]
+    for line in wrong:
+        print(f"WRONG {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def facts_text(facts: dict[str, str]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in facts.items())
+
+
+def keep(facts: dict[str, str], reports: dict[str, Report]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    text = "\n\n".join([facts_text(facts), *(report.text() for report in reports.values())])
+    (RESULTS / f"{stamp}.md").write_text(text + "\n")
+    content = {"machine": facts, "reports": {name: asdict(report) for name, report in reports.items()}}
+    (RESULTS / f"{stamp}.json").write_text(json.dumps(content, indent=1, default=str))
+    print(f"\nkept as {RESULTS / stamp}.md and .json")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

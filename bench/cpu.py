@@ -1,0 +1,55 @@
+"""CPU time and memory of processes, from /proc.  A process is counted with its children (Postgres forks a backend a
+connection, the sidecar its workers)."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+MEBIBYTE = 1024 * 1024
+
+
+def family(pid: int) -> set[int]:
+    """The process and all of its descendants."""
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = _stat(int(name))
+            if fields:
+                parents[int(name)] = int(fields[1])
+    found, size = {pid}, 0
+    while len(found) != size:
+        size = len(found)
+        found |= {child for child, parent in parents.items() if parent in found}
+    return found
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time, threads included."""
+    return sum(int(fields[11]) + int(fields[12]) for pid in pids if (fields := _stat(pid))) / TICKS
+
+
+def memory_mb(pids: Iterable[int]) -> float:
+    """Resident memory."""
+    return sum(int(fields[21]) for pid in pids if (fields := _stat(pid))) * PAGE_BYTES / MEBIBYTE
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/<pid>/stat from the third on; None if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+class CpuMeter:
+    """CPU time by name of what runs between its making and `spent`."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        self._pids = {name: family(pid) for name, pid in processes.items()}
+        self._before = {name: cpu_seconds(pids) for name, pids in self._pids.items()}
+
+    def spent(self) -> dict[str, float]:
+        """Seconds by name."""
+        return {name: cpu_seconds(pids) - self._before[name] for name, pids in self._pids.items()}

@@ -1,0 +1,76 @@
+"""How many rows a second one writer appends to the ledger: batches of 1000 on an embedded Postgres of its own.
+
+python -m bench.ledger_ingest [batches]
+"""
+
+import asyncio
+import dataclasses
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import asyncpg
+
+from accesslog.ledger_postgres import PostgresLedger
+from accesslog.row import UsageRow
+from ratelimit.lease_id import mint_lease_id
+from store.migrate import migrate
+from store.postgres import open_postgres
+from tests.accesslog.entries import row
+from tollkeeper.up.postgres import Postgres
+
+BATCH_ROWS = 1000
+TENANTS, KEYS, MODELS = 20, 100, 5
+
+
+def batch(number: int, template: UsageRow) -> list[UsageRow]:
+    """Rows of 20 tenants, 100 keys and 5 models, as a busy sidecar would have them."""
+    now = time.time()
+    return [
+        dataclasses.replace(
+            template,
+            id=(lease := mint_lease_id(int(now * 1000))),
+            ts=template.ts,
+            request_id=lease,
+            tenant_id=f"tenant_{i % TENANTS}",
+            key_id=f"key_{(number + i) % KEYS}",
+            model=f"model-{i % MODELS}",
+        )
+        for i in range(BATCH_ROWS)
+    ]
+
+
+async def measure(url: str, batches: int) -> None:
+    connection = await asyncpg.connect(url)
+    await migrate(connection)
+    await connection.close()
+    template = row()
+    async with open_postgres(url, timeout=10.0) as pool:
+        ledger = PostgresLedger(pool)
+        await ledger.append(batch(0, template))
+        seconds = []
+        for number in range(batches):
+            rows = batch(number, template)
+            started = time.perf_counter()
+            await ledger.append(rows)
+            seconds.append(time.perf_counter() - started)
+    median = statistics.median(seconds)
+    print(f"{batches} batches of {BATCH_ROWS}: median {median * 1000:.1f} ms, {BATCH_ROWS / median:,.0f} rows/s")
+
+
+def main() -> None:
+    directory = Path(tempfile.mkdtemp(prefix="tollkeeper-bench-"))
+    directory.chmod(0o755)
+    server = Postgres(directory)
+    try:
+        asyncio.run(measure(server.url, int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()

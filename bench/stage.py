@@ -1,0 +1,192 @@
+"""The servers of a benchmark: Valkey and Postgres as `tollkeeper up` starts them, and the sidecar in its own processes,
+with metrics on and logging at info."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import redis
+
+from bench.cpu import family
+from store.migrate import migrate
+from tollkeeper.config import Settings, as_environment, read_settings
+from tollkeeper.metrics_http import get
+from tollkeeper.up.postgres import Postgres
+from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.valkey import Valkey
+
+T = TypeVar("T")
+RUNTIME = ("authz", "ratelimit")
+
+
+class Stage:
+    """To be entered.  `processes` are pids by name, for CPU figures."""
+
+    def __init__(self) -> None:
+        self._stops = ExitStack()
+        self.processes: dict[str, int] = {}
+
+    def __enter__(self) -> "Stage":
+        # Short and public: it holds sockets, and Postgres runs as nobody if we are root.
+        self.directory = Path(tempfile.mkdtemp(prefix="tollkeeper-bench-"))
+        self.directory.chmod(0o755)
+        self._stops.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        try:
+            self._start()
+        except BaseException:
+            self._stops.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stops.close()
+
+    def _start(self) -> None:
+        self.valkey = Valkey(self.directory / "valkey")
+        self._stops.callback(self.valkey.stop)
+        self.postgres = Postgres(self.directory / "postgres")
+        self._stops.callback(self.postgres.stop)
+        self.processes |= {"valkey": self.valkey.process.pid, "postgres": self.postgres.process.pid}
+        asyncio.run(_migrate(self.postgres.url))
+        self.redis = redis.Redis(unix_socket_path=str(self.valkey.socket))
+        self._stops.callback(self.redis.close)
+
+    def sidecar(self, **given: object) -> Settings:
+        """Starts it.  `given`: settings that differ from the defaults."""
+        settings = self.settings(**given)
+        command = [sys.executable, "-m", "tollkeeper", "sidecar"]
+        process = self.start("sidecar", command, as_environment(settings))
+        for name in RUNTIME:
+            process.wait_until(lambda name=name: get(self.metrics_socket(name), "/readyz") is not None)  # type: ignore[misc]
+            self.processes[name] = _child(process.pid, f"worker {name}")
+        del self.processes["sidecar"]
+        return settings
+
+    def settings(self, **given: object) -> Settings:
+        return read_settings(
+            database_url=self.postgres.url,
+            redis_url=f"unix://{self.valkey.socket}",
+            authz_socket=self.directory / "authz.sock",
+            ratelimit_socket=self.directory / "ratelimit.sock",
+            data_dir=self.directory / "sidecar",
+            metrics_listen=f"127.0.0.1:{free_port()}",
+            grpc_listen=f"127.0.0.1:{free_port()}",
+            **given,
+        )
+
+    def start(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Process:
+        """Another process, stopped at the end, whose CPU time is counted under `name`."""
+        process = Process(name, command, self.directory / f"{name}.log", environment=environment)
+        self._stops.callback(process.stop)
+        self.processes[name] = process.pid
+        return process
+
+    def python(
+        self,
+        name: str,
+        module: str,
+        *arguments: str | Path,
+        ready: Callable[[], bool],
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
+        """A Python server of the bench package."""
+        command = [sys.executable, "-m", f"bench.{module}", *map(str, arguments)]
+        process = self.start(name, command, environment)
+        process.wait_until(ready)
+        return process
+
+    def pin(self, *servers: str) -> None:
+        """`servers` to the first core, everything else and ourselves (so the load too) to the others.
+
+        As threads that are started later inherit it, it is to be called when everything runs.
+        """
+        cores = sorted(os.sched_getaffinity(0))
+        self._stops.callback(os.sched_setaffinity, 0, cores)
+        others = cores[1:] or cores
+        for name, pid in self.processes.items():
+            for process in family(pid):
+                for thread in os.listdir(f"/proc/{process}/task"):
+                    os.sched_setaffinity(int(thread), cores[:1] if name in servers else others)
+        os.sched_setaffinity(0, others)
+
+    def metrics_socket(self, process: str) -> Path:
+        return self.directory / f"{process}.metrics.sock"
+
+    def metrics(self, process: str) -> dict[str, float]:
+        """`name{labels}` → value, as that process counts now."""
+        answer = get(self.metrics_socket(process), "/metrics")
+        if answer is None:
+            raise RuntimeError(f"{process} shows no metrics: {self.directory}")
+        lines = [line for line in answer[1].decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    def query(self, sql: str, *arguments: Any) -> Any:
+        """One value from Postgres."""
+
+        async def fetch() -> Any:
+            connection = await asyncpg.connect(self.postgres.url)
+            try:
+                return await connection.fetchval(sql, *arguments)
+            finally:
+                await connection.close()
+
+        return asyncio.run(fetch())
+
+    def empty_redis(self) -> None:
+        self.redis.flushall()
+
+    def write(self, name: str, content: bytes | dict[str, Any]) -> Path:
+        path = self.directory / name
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return path
+
+
+def decisions(metrics: Mapping[str, float], service: str) -> dict[str, int]:
+    """Outcome → count."""
+    head = f'tollkeeper_{service}_decisions_total{{outcome="'
+    return {name[len(head) : -2]: int(value) for name, value in metrics.items() if name.startswith(head)}
+
+
+def gained(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """What was counted in between, by outcome; outcomes that were not are left out."""
+    return {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+
+
+def wait_for(probe: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not probe():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout:.0f} s: {what}")
+        time.sleep(0.01)
+
+
+def stop_on_signals(stop: Callable[[], object]) -> None:
+    """For the servers of this package."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+
+
+async def _migrate(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await migrate(connection)
+    finally:
+        await connection.close()
+
+
+def _child(parent: int, words: str) -> int:
+    """The child of `parent` whose command line has `words`."""
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if words in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode():
+            return int(pid)
+    raise LookupError(words)
