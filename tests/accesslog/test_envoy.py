@@ -1,0 +1,74 @@
+"""Both logs of a real Envoy tell the same of every request: what the file would bring is what the stream brought."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from accesslog.line import read_line
+from accesslog.row import COLUMNS, UsageRow, row_of
+from accesslog.usage import usage_of
+from tests.conftest import public_directory
+from tests.e2e.deployment import Deployment, wait_for
+from tests.e2e.wire import JSON, body_of, request, send
+
+
+@pytest.fixture
+def deployment() -> Iterator[Deployment]:
+    with public_directory() as directory:
+        made = Deployment(directory / "stack")
+        yield made
+        made.close()
+
+
+# Lasts 100 s, so that the client can leave it.
+SLOW = request(body=body_of(stream=True, max_tokens=2000), headers=(*JSON, ("x-stub-tokens-per-second", "20")))
+REQUESTS = {
+    "chat": request(body=body_of()),
+    "chat without max_tokens": request(body=body_of(max_tokens=None)),
+    "stream": request(body=body_of(stream=True)),
+    "stream without usage": request(body=body_of(stream=True), headers=(*JSON, ("x-stub-no-usage", "1"))),
+    "Anthropic": request(path="/v1/messages", body=body_of()),
+    "Anthropic stream": request(path="/v1/messages", body=body_of(stream=True)),
+    "embeddings": request(path="/v1/embeddings", body=b'{"model":"mock-model","input":"Hello"}'),
+    "responses": request(path="/v1/responses", body=b'{"model":"mock-model","input":"Hello"}'),
+    "beyond the budget": request(body=body_of(max_tokens=900_000)),
+    "a body that is no JSON": request(body=b"{"),
+    "a failure": request(body=body_of(), headers=(*JSON, ("x-stub-status", "500"))),
+    "unknown path": request("GET", "/nothing/%7e/here?with=query", headers=()),
+    "HEAD": request("HEAD", "/v1/models", headers=()),
+    "a method of its own": request("BREW", "/v1/models", headers=()),
+    "a path with bytes": request("GET", "/v1/mod\u00e9ls", headers=()),
+    "a request id": request(body=body_of(), headers=(*JSON, ("x-request-id", "mine-1"), ("x-user-id", "u\u00e9"))),
+}
+
+
+def test_both_logs_tell_the_same(deployment: Deployment) -> None:
+    who = deployment.tenant(tokens_per_minute=100_000)
+    credential = f"Authorization: Bearer {who.secret}".encode()
+    for name, raw in REQUESTS.items():
+        assert send(deployment.envoy_host_port, raw.replace(b"{credential}", credential)).status, name
+    with socket.create_connection(deployment.envoy_host_port) as leaving:
+        leaving.sendall(SLOW.replace(b"{credential}", credential))
+        assert leaving.recv(500)
+    wait_for(lambda: any(row.aborted for row in rows_of_file(deployment)) or None, "the last line of the file")
+    logged = rows_of_file(deployment)
+    brought = {str(row["id"]): row for row in deployment.usage_when(who, len(logged))}
+    for row in logged:
+        assert asdict(row) == {name: text(brought[row.id][name]) for name in COLUMNS}
+    assert len(logged) == len(brought) > 10
+    assert {row.usage_source for row in logged} == {"reported", "estimated", "none"}
+    assert {row.admission for row in logged} == {"fast", "refused"}
+
+
+def rows_of_file(deployment: Deployment) -> list[UsageRow]:
+    file = deployment.settings.access_log_file
+    assert file is not None
+    entries = [entry for line in file.read_bytes().splitlines() if (entry := read_line(line)) is not None]
+    return [row_of(entry, usage_of(entry)) for entry in entries]
+
+
+def text(value: Any) -> Any:
+    return str(value) if type(value).__name__ == "UUID" else value

@@ -1,0 +1,269 @@
+"""Every request is settled and in the ledger exactly once, whatever is away meanwhile and whichever log brings it."""
+
+import dataclasses
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from accesslog.line import read_line
+from accesslog.metrics import STREAM, AccessLogMetrics
+from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
+from tests.accesslog.stack import ACCOUNT, RESERVED, USED, Stack, wait_until
+
+
+def checkpoint_offset(stack: Stack) -> int:
+    file = stack.directory / "checkpoint.json"
+    return int(json.loads(file.read_bytes())["offset"]) if file.exists() else 0
+
+
+def spool_is_empty(stack: Stack) -> bool:
+    return not list((stack.directory / "spool").glob("*.jsonl"))
+
+
+def test_an_entry_is_settled_and_in_the_ledger_within_a_second(stack: Stack) -> None:
+    stack.stream(stack.admit(3))
+    start = time.monotonic()
+    stack.assert_each_once()
+    assert time.monotonic() - start < 5.0
+
+
+def test_a_row_holds_every_column_of_the_request(stack: Stack) -> None:
+    stack.stream(stack.admit(1))
+    stack.assert_each_once()
+    found = dict(stack.rows()[0])
+    expected = {
+        "request_id": "req-1",
+        "tenant_id": "acme",
+        "key_id": "key_1",
+        "user_id": "ann",
+        "end_user_id": "",
+        "model": "mock-model",
+        "admission": "fast",
+        "reserved_tokens": 100,
+        "status": 200,
+        "denied_by": "",
+        "input_tokens": 12,
+        "output_tokens": 30,
+        "cached_tokens": 0,
+        "reasoning_tokens": 0,
+        "queue_ms": 0,
+        "usage_source": "reported",
+        "streamed": False,
+        "aborted": False,
+        "method": "POST",
+        "total_ms": 45,
+        "path": "/v1/chat/completions",
+        "ttft_ms": 12,
+        "bytes_in": 180,
+        "bytes_out": 640,
+    }
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_both_logs_may_bring_every_entry_many_times_in_any_order(stack: Stack) -> None:
+    entries = stack.admit(300)
+    stack.log(entries[:200])
+    shuffled = entries[100:] * 3
+    random.Random(1).shuffle(shuffled)
+    stack.stream(shuffled)
+    stack.log(entries[100:])
+    stack.assert_each_once()
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+def test_a_refusal_is_a_row_and_settles_nothing(stack: Stack) -> None:
+    refused = decision(admission="refused", denied="429", limit="tenant:tokens:60s", reserved_tokens=0)
+    fields = entry(refused, None, status=429)
+    stack.stream([fields])
+    stack.log([fields])
+    stack.wait_for_rows(1)
+    found = stack.rows()[0]
+    assert (found["admission"], found["status"], found["denied_by"], found["usage_source"]) == (
+        *("refused", 429, "tenant:tokens:60s", "none"),
+    )
+    assert stack.used() == 0
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+@pytest.mark.parametrize("admission", ["local", "unmetered"])
+def test_a_request_without_a_lease_is_charged_once(stack: Stack, admission: str) -> None:
+    fields = entry(decision(admission=admission, reserved_tokens=0, limits=ACCOUNT.charges), CHAT_USAGE)
+    stack.stream([fields])
+    wait_until(lambda: stack.used() == USED)
+    stack.restart()  # forgets what it has seen
+    stack.stream([fields])
+    stack.log([fields])
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+    assert stack.used() == USED
+    assert len(stack.rows()) == 1
+
+
+def test_an_entry_of_a_request_never_decided_is_passed_over(stack: Stack) -> None:
+    stack.log([entry(None, None, status=401)])
+    stack.stream(stack.admit(1))
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+    stack.assert_each_once()
+    assert stack.metrics.no_decision.counts[""] == 1
+
+
+@pytest.mark.parametrize("how", ["cut", "freeze"])
+def test_rows_wait_on_disk_while_postgres_is_away(stack: Stack, how: str) -> None:
+    stack.stream(stack.admit(20))
+    stack.wait_for_rows(20)
+    getattr(stack.postgres, how)()
+    for _ in range(10):
+        stack.stream(stack.admit(50))
+        time.sleep(0.05)
+    wait_until(lambda: stack.metrics.spooled.counts[""] >= 400)
+    assert stack.pipeline.ledger_lag_seconds > 0
+    wait_until(lambda: stack.used() == USED * 520)  # budgets do not wait for Postgres
+    stack.postgres.restore()
+    stack.assert_each_once()
+    wait_until(lambda: spool_is_empty(stack))
+
+
+def test_a_restart_while_postgres_is_away_finds_the_spool(stack: Stack) -> None:
+    stack.postgres.cut()
+    stack.stream(stack.admit(100))
+    stack.restart()
+    assert not spool_is_empty(stack)
+    stack.stream(stack.admit(10))
+    stack.postgres.restore()
+    stack.assert_each_once()
+
+
+@pytest.mark.parametrize("how", ["cut", "freeze"])
+def test_settlements_wait_while_redis_is_away(stack: Stack, how: str) -> None:
+    getattr(stack.redis, how)()
+    stack.stream(stack.admit(600))
+    stack.wait_for_rows(600)  # the ledger does not wait for Redis
+    assert stack.used() == RESERVED * 600
+    stack.redis.restore()
+    stack.assert_each_once()
+
+
+def test_both_stores_away_and_back_under_load(stack: Stack) -> None:
+    for turn, proxy in enumerate([stack.redis, stack.postgres, stack.redis, stack.postgres] * 2):
+        (proxy.cut, proxy.restore, proxy.freeze, proxy.restore)[turn // 2]()
+        for _ in range(5):
+            entries = stack.admit(40)
+            stack.stream(entries)
+            stack.log(entries)
+            time.sleep(0.05)
+    stack.redis.restore()
+    stack.postgres.restore()
+    stack.assert_each_once()
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+def test_what_has_no_room_anywhere_comes_back_from_the_file(tmp_path: Path, stack: Stack) -> None:
+    stack.pipeline.close()
+    stack.start(spool_max_bytes=20_000, spool_dir=tmp_path / "small")
+    stack.postgres.cut()
+    entries = stack.admit(200)
+    stack.log(entries)
+    stack.stream(entries)
+    wait_until(lambda: stack.metrics.dropped.counts["rows"] > 0)
+    assert checkpoint_offset(stack) < stack.log_file.stat().st_size
+    stack.postgres.restore()
+    stack.assert_each_once()
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+def test_the_checkpoint_waits_for_what_is_not_settled(stack: Stack) -> None:
+    stack.redis.cut()
+    entries = stack.admit(5)
+    stack.stream(entries)
+    stack.log(entries)
+    stack.wait_for_rows(5)
+    time.sleep(1.5)
+    assert checkpoint_offset(stack) == 0
+    stack.redis.restore()
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+def test_a_start_reads_the_whole_file_of_an_envoy_that_ran_before(stack: Stack) -> None:
+    stack.pipeline.close()
+    stack.log(stack.admit(2500))
+    start = time.monotonic()
+    stack.start()
+    stack.assert_each_once()
+    assert time.monotonic() - start < 20.0
+    assert stack.metrics.backfilled.counts[""] == 2500
+
+
+def test_rotation_under_load_loses_nothing(stack: Stack) -> None:
+    stack.log(stack.admit(1))
+    stack.wait_for_rows(1)
+    for turn in range(3):
+        stack.log(stack.admit(50))
+        old = stack.log_file.rename(stack.log_file.with_name(f"access.jsonl.{turn}"))
+        late = stack.admit(10)  # Envoy has not been told yet
+        with old.open("ab") as file:
+            file.write(b"".join(line(fields) + b"\n" for fields in late))
+    stack.log(stack.admit(20))
+    stack.assert_each_once()
+
+
+def test_garbage_lines_are_counted_and_passed(stack: Stack) -> None:
+    with stack.log_file.open("ab") as file:
+        file.write(b"garbage\n\xff\xfe\n{not json}\n" + b"x" * 5000 + b"\n\n")
+    stack.log(stack.admit(2))
+    with stack.log_file.open("ab") as file:
+        file.write(b'{"ratelimit":{"lease_id":"01936b3f-6c00-7abc-8def-0123456789ab","ten\n{"half":')
+    stack.assert_each_once()
+    wait_until(lambda: stack.metrics.garbage.counts[""] >= 5)
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size - len(b'{"half":'))
+
+
+def test_a_hostile_request_does_not_hold_up_the_others(stack: Stack) -> None:
+    entries = stack.admit(3)
+    bad = entry(decision(model="a\0b\ud800", end_user_id="x" * 10**6), CHAT_USAGE, path="/\0\udfff", request_id="\0")
+    stack.stream([entries[0], bad, *entries[1:]])
+    stack.log([bad, *entries])
+    stack.wait_for_rows(4)
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+def test_a_row_that_the_ledger_rejects_is_left_out_alone(stack: Stack) -> None:
+    found = [read_line(line(fields)) for fields in stack.admit(9)]
+    poisoned = read_line(line(entry(decision(), CHAT_USAGE)))
+    assert poisoned is not None
+    for each in [*found[:4], dataclasses.replace(poisoned, total_ms=2**70), *found[4:]]:
+        assert each is not None
+        stack.pipeline.accept(each, STREAM)
+    stack.assert_each_once()
+    assert stack.metrics.rejected.counts[""] == 1
+
+
+def test_an_orphaned_lease_is_charged_as_reserved_until_its_entry_comes(
+    tmp_path: Path, database_url_sync: str, redis_url: str
+) -> None:
+    stack = Stack(tmp_path, database_url_sync, redis_url, lease_seconds=0.2)
+    entries = stack.admit(2)
+    stack.start()
+    try:
+        stack.wait_for_rows(2)
+        assert {r["usage_source"] for r in stack.rows()} == {"reserved"}
+        assert {(r["input_tokens"] + r["output_tokens"]) for r in stack.rows()} == {RESERVED}
+        assert stack.used() == 2 * RESERVED
+        stack.stream(entries[:1])
+        wait_until(lambda: {r["usage_source"] for r in stack.rows()} == {"reserved", "reported"})
+        assert stack.metrics.orphans.counts[""] == 2
+    finally:
+        stack.close()
+
+
+def test_every_metric_can_be_scraped(stack: Stack) -> None:
+    stack.stream(stack.admit(1))
+    stack.assert_each_once()
+    names = {family.name for member in stack.metrics.members() for family in member.collect()}
+    assert {"tollkeeper_accesslog_settlements", "tollkeeper_accesslog_ledger_lag_seconds"} <= names
+    assert len(names) == len(stack.metrics.members())
+
+
+def test_metrics_without_a_pipeline_are_whole() -> None:
+    assert AccessLogMetrics().members()

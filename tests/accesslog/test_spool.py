@@ -1,0 +1,149 @@
+"""The spool keeps rows on disk, in order, within its bound, through whatever end the process finds."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from accesslog.row import UsageRow
+from accesslog.spool import SEGMENT_BYTES, Spool, SpoolInUse
+from tests.accesslog.entries import row
+
+
+def rows(count: int) -> list[UsageRow]:
+    return [row(output_tokens=i) for i in range(count)]
+
+
+def emptied(spool: Spool) -> list[UsageRow]:
+    found = []
+    while segment := spool.oldest():
+        found += segment
+        spool.drop_oldest()
+    return found
+
+
+def segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.jsonl"))
+
+
+def test_rows_come_back_as_they_were_in_order(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    kept = [*rows(3), row(ttft_ms=None, model="\u00e9\U0001f600 \u2028", path="a\nb")]
+    assert spool.append(kept[:2])
+    assert spool.append(kept[2:])
+    assert (spool.rows, spool.size) == (4, sum(path.stat().st_size for path in segments(tmp_path)))
+    assert emptied(spool) == kept
+    assert (spool.rows, spool.size, spool.since, segments(tmp_path)) == (0, 0, None, [])
+    spool.close()
+
+
+def test_a_restart_finds_what_was_kept(tmp_path: Path) -> None:
+    first = Spool(tmp_path)
+    kept = rows(3)
+    first.append(kept[:2])
+    first.close()
+    second = Spool(tmp_path)
+    assert second.rows == 2
+    second.append(kept[2:])
+    assert emptied(second) == kept
+    second.close()
+
+
+def test_rows_may_be_kept_while_others_are_taken_out(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    kept = rows(4)
+    spool.append(kept[:2])
+    assert spool.oldest() == kept[:2]
+    spool.append(kept[2:])  # must not end up in the segment that is about to go
+    spool.drop_oldest()
+    assert emptied(spool) == kept[2:]
+    spool.close()
+
+
+def test_a_full_spool_takes_nothing_more_until_there_is_room(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=10_000)
+    taken = [each for each in rows(50) if spool.append([each])]
+    assert 0 < len(taken) < 50
+    assert spool.size <= 10_000
+    assert emptied(spool) == taken
+    assert spool.append(taken[:1])
+    spool.close()
+
+
+def test_segments_are_of_bounded_size(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    kept = rows(3000)
+    for start in range(0, 3000, 500):
+        spool.append(kept[start : start + 500])
+    sizes = [path.stat().st_size for path in segments(tmp_path)]
+    assert len(sizes) > 1
+    assert max(sizes) < 2 * SEGMENT_BYTES
+    assert emptied(spool) == kept
+    spool.close()
+
+
+@pytest.mark.parametrize("cut", [1, 30, 200])
+def test_a_torn_end_costs_at_most_the_row_it_is_in(tmp_path: Path, cut: int) -> None:
+    spool = Spool(tmp_path)
+    kept = rows(3)
+    spool.append(kept)
+    spool.close()
+    (segment,) = segments(tmp_path)
+    os.truncate(segment, segment.stat().st_size - cut)
+    again = Spool(tmp_path)
+    added = rows(1)
+    again.append(added)
+    whole = 3 if cut == 1 else 2  # only the newline was lost
+    assert emptied(again) == kept[:whole] + added
+    again.close()
+
+
+GARBAGE = [b"", b"\n\n", b"\0\xff\xfe\n", b"[]\n", b"{}\n", b'{"id": 3}\n', b'{"id": "x"}\n', b"null\n", b'"x"\n']
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_what_cannot_be_read_is_passed_over(tmp_path: Path, garbage: bytes) -> None:
+    kept = rows(1)
+    (tmp_path / "0000000001.jsonl").write_bytes(garbage)
+    spool = Spool(tmp_path)
+    spool.append(kept)
+    assert emptied(spool) == kept
+    assert segments(tmp_path) == []
+    spool.close()
+
+
+def test_a_row_of_another_version_is_passed_over(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(rows(1))
+    spool.close()
+    (segment,) = segments(tmp_path)
+    fields = json.loads(segment.read_bytes())
+    segment.write_text(json.dumps({**fields, "colour": "red"}) + "\n")
+    again = Spool(tmp_path)
+    assert emptied(again) == []
+    again.close()
+
+
+def test_a_disk_that_fails_is_a_full_spool(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    kept = rows(2)
+    assert spool.append(kept[:1])
+    first = segments(tmp_path / "spool")[0]
+    held = first.read_bytes()
+    first.unlink()
+    first.mkdir()  # not even root can append to a directory
+    assert not spool.append(kept[1:])
+    first.rmdir()
+    first.write_bytes(held)
+    assert spool.append(kept[1:])
+    assert emptied(spool) == kept
+    spool.close()
+
+
+def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    with pytest.raises(SpoolInUse, match="its own directory"):
+        Spool(tmp_path)
+    spool.close()
+    Spool(tmp_path).close()

@@ -1,0 +1,270 @@
+"""What is summed is what the rows say: whatever is rolled up, comes late, comes twice, or is written meanwhile."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+
+from accesslog.cost import Price
+from accesslog.cover import DAY, HOUR, MINUTE, floor
+from accesslog.ledger import MemoryLedger
+from accesslog.ledger_postgres import PostgresLedger
+from accesslog.rollup_postgres import Roller
+from accesslog.rollup_sql import GRAINS_KEPT
+from accesslog.row import UsageRow
+from accesslog.sums import DIMENSIONS, Interval, MemorySums, Selection
+from accesslog.sums_postgres import PostgresSums
+from accesslog.usage import UsageSource
+from ratelimit.lease_id import mint_lease_id
+from store.postgres import open_postgres
+from tests.accesslog.entries import row
+
+NOW = datetime(2026, 3, 10, 15, 30, 20, tzinfo=UTC)
+PRICES = {
+    "big": Price(Decimal("2.50"), Decimal("1.25"), Decimal(10)),
+    "small": Price(Decimal("0.15"), None, Decimal("0.6")),
+}
+MODELS = (*PRICES, "unpriced")
+EVERYTHING: Interval = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+SUMS_OF_EACH_WIDTH = """
+SELECT width, grain, sum(rows)::bigint, sum(input_tokens)::bigint, sum(input_cost + cached_cost + output_cost)
+FROM usage_rollups GROUP BY width, grain ORDER BY width, grain
+"""
+SUM_OF_ROWS = "SELECT count(*), sum(input_tokens)::bigint, sum(input_cost + cached_cost + output_cost) FROM usage"
+
+
+class Subject:
+    """The ledger in Postgres with its roller and sums, and the same in memory."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+        self.ledger, self.roller, self.sums = PostgresLedger(pool, timeout=20), Roller(pool), PostgresSums(pool)
+        self.memory = MemoryLedger()
+
+    async def append(self, rows: Sequence[UsageRow]) -> None:
+        await self.ledger.append(rows)
+        await self.memory.append(rows)
+
+    async def check(self, *arguments: Any, **more: Any) -> None:
+        expected = await MemorySums(self.memory.rows.values(), PRICES).sums(*arguments, **more)
+        assert list(await self.sums.sums(*arguments, **more)) == expected
+
+
+@pytest.fixture
+async def subject(database_url: str) -> AsyncIterator[Subject]:
+    async with open_postgres(database_url, size=12, timeout=20.0) as pool:
+        await pool.execute("UPDATE usage_horizon SET minutes_from = '2026-03-09T05:00Z'")
+        for name, price in PRICES.items():
+            await pool.execute(
+                "INSERT INTO models (name, input_price, cached_price, output_price) VALUES ($1, $2, $3, $4)",
+                name,
+                price.input,
+                price.cached,
+                price.output,
+            )
+        yield Subject(pool)
+
+
+def random_row(chance: random.Random, newest: datetime = NOW) -> UsageRow:
+    """Most are of the last minutes, some come up to three days late."""
+    age = chance.choice([chance.uniform(0, 200), chance.uniform(0, 7200), chance.uniform(0, 3 * 86400)])
+    input_tokens = chance.randrange(5000)
+    return row(
+        lease_id=mint_lease_id(int((newest.timestamp() - age) * 1000)),
+        tenant_id=f"t{chance.randrange(3)}",
+        key_id=f"k{chance.randrange(4)}",
+        user_id=chance.choice(["", "ann"]),
+        model=chance.choice(MODELS),
+        admission=chance.choice(["fast", "fast", "local", "refused"]),
+        input_tokens=input_tokens,
+        cached_tokens=chance.choice([0, input_tokens // 2]),
+        output_tokens=chance.randrange(3000),
+        reasoning_tokens=chance.randrange(10),
+        usage_source=chance.choice([UsageSource.REPORTED, UsageSource.RESERVED]),
+        status=chance.choice([200, 200, 404, 503]),
+    )
+
+
+def better(known: UsageRow, chance: random.Random) -> UsageRow:
+    return row(
+        lease_id=known.id,
+        tenant_id=known.tenant_id,
+        model=known.model,
+        output_tokens=chance.randrange(3000),
+        usage_source=UsageSource.REPORTED,
+    )
+
+
+def question(chance: random.Random) -> tuple[Selection, list[Interval], tuple[str, ...]]:
+    selection = Selection(
+        tenant_id=chance.choice([None, None, "t1", "nobody"]), model=chance.choice([None, None, "big"])
+    )
+    start = NOW - timedelta(seconds=chance.uniform(0, 4 * 86400))
+    if chance.random() < 0.5:
+        start = floor(start, chance.choice([DAY, HOUR, MINUTE]))
+    width = timedelta(seconds=chance.choice([45, 60, 3600, 5400, 86400, 4 * 86400]))
+    intervals = [(start + i * width, start + (i + 1) * width) for i in range(chance.choice([1, 5]))]
+    return selection, intervals, tuple(chance.sample(DIMENSIONS, chance.randrange(3)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_sums_are_those_of_the_rows_whatever_happens(subject: Subject, seed: int) -> None:
+    chance = random.Random(seed)
+    now = NOW
+    for _ in range(40):
+        match chance.randrange(4):
+            case 0:
+                await subject.append([random_row(chance, now) for _ in range(chance.choice([1, 30]))])
+            case 1 if subject.memory.rows:
+                known = chance.sample([*subject.memory.rows.values()], min(5, len(subject.memory.rows)))
+                await subject.append([better(each, chance) for each in known])
+            case 2:
+                await subject.roller.roll(now)
+            case _:
+                now += timedelta(seconds=chance.choice([1, 30, 1800]))
+        await subject.check(*question(chance), limit=1000)
+    await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+
+
+async def test_sums_in_rollups_are_those_of_the_rows_when_all_is_rolled(subject: Subject) -> None:
+    chance = random.Random(1)
+    for _ in range(3):
+        await subject.append([random_row(chance) for _ in range(200)])
+        await subject.append([better(each, chance) for each in chance.sample([*subject.memory.rows.values()], 50)])
+        await subject.roller.roll(NOW)
+    await subject.pool.execute("UPDATE usage_horizon SET minutes_from = '2026-01-01Z'")
+    await subject.pool.execute(
+        "INSERT INTO usage_marks (width, bucket) SELECT 60, date_bin('1 min', ts, '1970-01-01Z') FROM usage"
+    )
+    await subject.roller.roll(NOW + 2 * DAY)
+    assert await subject.pool.fetch("SELECT * FROM usage_marks") == []
+    rows = tuple(await subject.pool.fetchrow(SUM_OF_ROWS) or ())
+    sums = await subject.pool.fetch(SUMS_OF_EACH_WIDTH)
+    assert [tuple(each) for each in sums] == [
+        (width, grain, *rows) for width, grains in GRAINS_KEPT.items() for grain in grains
+    ]
+    await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+
+
+async def test_writers_rollers_and_readers_at_once_lose_nothing(subject: Subject) -> None:
+    chance = random.Random(2)
+    start = datetime.now(UTC).replace(microsecond=0)
+    done = asyncio.Event()
+
+    async def write() -> None:
+        for _ in range(15):
+            rows = [random_row(chance, start) for _ in range(40)]
+            await subject.append(rows)
+            await subject.append([better(each, chance) for each in rows[:10]])
+
+    async def roll() -> None:
+        roller = Roller(subject.pool)
+        while not done.is_set():
+            await roller.roll(start + DAY + HOUR)  # everything is over, so that everything is rolled at once
+
+    async def read() -> None:
+        seen = 0
+        while not done.is_set():
+            known = len(subject.memory.rows)  # appended to Postgres before
+            lines = await subject.sums.sums(Selection(), [EVERYTHING])
+            count = lines[0].figures.requests + lines[0].figures.refused if lines else 0
+            assert count >= max(seen, known)
+            seen = count
+
+    others = [asyncio.create_task(work()) for work in (roll, roll, roll, read)]
+    await asyncio.gather(*(write() for _ in range(4)))
+    done.set()
+    await asyncio.gather(*others)
+    await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+    await subject.roller.roll(start + 3 * DAY)
+    assert await subject.pool.fetchval("SELECT count(*) FROM usage_marks") == 0
+    rows = tuple(await subject.pool.fetchrow(SUM_OF_ROWS) or ())
+    sums = [tuple(each) for each in await subject.pool.fetch(SUMS_OF_EACH_WIDTH)]
+    assert sums[-8:] == [(width, grain, *rows) for width in (3600, 86400) for grain in range(4)]
+    await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+
+
+async def test_whoever_changes_rows_leaves_marks(subject: Subject) -> None:
+    await subject.append([row(lease_id=mint_lease_id(int(NOW.timestamp() * 1000)), input_tokens=5)])
+    await subject.roller.roll(NOW + 2 * DAY)
+    await subject.pool.execute("UPDATE usage SET input_tokens = 7")
+    (line,) = await subject.sums.sums(Selection(), [EVERYTHING])
+    assert line.figures.input_tokens == 7
+    await subject.pool.execute("UPDATE usage SET ts = ts - interval '2 hours'")
+    await subject.roller.roll(NOW + 2 * DAY)
+    (line,) = await subject.sums.sums(Selection(), [(NOW - 3 * HOUR, NOW - HOUR), (NOW - HOUR, NOW + HOUR)], (), 10)
+    assert (line.slot, line.figures.input_tokens) == (0, 7)
+    await subject.pool.execute("DELETE FROM usage")
+    assert await subject.sums.sums(Selection(), [EVERYTHING]) == []
+    await subject.roller.roll(NOW + 2 * DAY)
+    assert await subject.sums.sums(Selection(), [EVERYTHING]) == []
+
+
+async def test_a_new_price_is_for_new_rows_only(subject: Subject) -> None:
+    when = {"lease_id": mint_lease_id(int(NOW.timestamp() * 1000)), "model": "big"}
+    tokens = {"input_tokens": 1_000_000, "cached_tokens": 400_000, "output_tokens": 100_000}
+    await subject.ledger.append([row(**when, **tokens)])
+    await subject.pool.execute("UPDATE models SET input_price = 1000, cached_price = 1000, output_price = 1000")
+    (line,) = await subject.sums.sums(Selection(), [EVERYTHING])
+    costs = (line.figures.input_cost, line.figures.cached_cost, line.figures.output_cost)
+    assert costs == (Decimal("1.5"), Decimal("0.5"), Decimal(1))
+    await subject.roller.roll(NOW + 2 * DAY)
+    await subject.pool.execute("DELETE FROM models")
+    (line,) = await subject.sums.sums(Selection(), [EVERYTHING])
+    assert line.figures.cost == Decimal(3)
+
+
+async def test_lines_are_paged_by_slot_and_group(subject: Subject) -> None:
+    chance = random.Random(3)
+    await subject.append([random_row(chance) for _ in range(200)])
+    await subject.roller.roll(NOW)
+    hours = [(NOW - (n + 1) * HOUR, NOW - n * HOUR) for n in range(5, -1, -1)]
+    whole = list(await subject.sums.sums(Selection(), hours, ("tenant_id", "key_id"), 1000))
+    paged: list[Any] = []
+    while page := await subject.sums.sums(
+        Selection(), hours, ("tenant_id", "key_id"), 7, (paged[-1].slot, paged[-1].group) if paged else None
+    ):
+        paged += page
+        await subject.check(
+            Selection(), hours, ("tenant_id", "key_id"), limit=7, after=(paged[-1].slot, paged[-1].group)
+        )
+    assert len(whole) > 20
+    assert paged == whole
+
+
+async def test_partitions_are_there_ahead_and_can_be_dropped_while_their_sums_stay(subject: Subject) -> None:
+    await subject.roller.roll(NOW)
+    partitions = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'usage'::regclass ORDER BY 1"
+    assert [name for (name,) in await subject.pool.fetch(partitions)] == ["usage_2026_03", "usage_2026_04"]
+    january = datetime(2026, 1, 15, tzinfo=UTC)
+    for day in range(3):
+        await subject.append([row(lease_id=mint_lease_id(int((january + day * DAY).timestamp() * 1000)))])
+    forget = "SELECT array_agg(name) FROM forget_usage_before('2026-03-01Z') AS name"
+    with pytest.raises(asyncpg.RaiseError, match="not summed up yet"):
+        await subject.pool.fetchval(forget)
+    await subject.roller.roll(NOW)
+    assert await subject.pool.fetchval(forget) == ["usage_2026_01"]
+    await subject.check(Selection(), [EVERYTHING], ("tenant_id",), limit=10)
+    await subject.ledger.append([row(lease_id=mint_lease_id(int(january.timestamp() * 1000)))])  # kept, not summed
+    await subject.roller.roll(NOW)
+    await subject.check(Selection(), [EVERYTHING], ("tenant_id",), limit=10)
+
+
+async def test_minutes_are_kept_for_a_while(subject: Subject) -> None:
+    chance = random.Random(4)
+    await subject.append([random_row(chance) for _ in range(100)])
+    await subject.roller.roll(NOW)
+    minutes = "SELECT count(*) FROM usage_rollups_minute"
+    assert await subject.pool.fetchval(minutes) > 0
+    await subject.roller.roll(NOW + 9 * DAY)
+    assert await subject.pool.fetchval(minutes) == 0
+    await subject.check(Selection(), [(NOW - HOUR, NOW - 30 * MINUTE)], ("model",), limit=10)
+    await subject.append([random_row(chance) for _ in range(10)])
+    await subject.roller.roll(NOW + 9 * DAY)
+    assert await subject.pool.fetchval(minutes) == 0
+    await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)

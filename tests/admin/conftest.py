@@ -1,0 +1,153 @@
+"""A real management API over real HTTP: uvicorn on a free port, in a thread of its own, on real Postgres and Valkey."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import asyncpg
+import httpx
+import pytest
+import redis
+import uvicorn
+
+from admin.app import create_app
+from admin.server import config, listen
+from store.postgres import open_postgres
+from store.redis import open_redis_async
+from tenancy.names import INVALIDATE_CHANNEL, redis_key_record
+from tenancy.secret import hash_secret
+
+TOKEN = "dev-admin-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """A running API and the two stores behind it."""
+
+    url: str
+    http: httpx.Client
+    database_url: str
+    redis: "redis.Redis"
+
+    def post(self, path: str, **body: Any) -> httpx.Response:
+        return self.http.post(path, json=body)
+
+    def tenant(self, name: str = "my-team", **body: Any) -> dict[str, Any]:
+        answer = self.post("/tenants", name=name, **body)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def key(self, tenant_id: str, name: str = "prod", **body: Any) -> dict[str, Any]:
+        answer = self.post(f"/tenants/{tenant_id}/keys", name=name, **body)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def audit(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.http.get("/audit").json()["audit"]
+        return found
+
+    def record(self, secret: str) -> dict[str, Any] | None:
+        """What Redis holds for a secret."""
+        text = cast(bytes | None, self.redis.get(redis_key_record(hash_secret(secret))))
+        return None if text is None else json.loads(text)
+
+    def query(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """What Postgres holds."""
+
+        async def fetch() -> list[dict[str, Any]]:
+            connection = await asyncpg.connect(self.database_url)
+            try:
+                return [dict(row) for row in await connection.fetch(statement, *values)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(fetch())
+
+
+class Subscriber:
+    """Hears what is published to sidecars."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._messages = client.pubsub()  # type: ignore[no-untyped-call]
+        self._messages.subscribe(INVALIDATE_CHANNEL)
+        assert self._next()["type"] == "subscribe"
+
+    def message(self) -> str:
+        """The next message."""
+        text: str = self._next()["data"].decode()
+        return text
+
+    def silent(self) -> bool:
+        """Nothing is published for a while."""
+        return self._messages.get_message(timeout=0.3) is None
+
+    def close(self) -> None:
+        self._messages.close()
+
+    def _next(self) -> dict[str, Any]:
+        found: dict[str, Any] | None = self._messages.get_message(timeout=15)
+        assert found is not None, "nothing was published"
+        return found
+
+
+@contextlib.contextmanager
+def run_admin(database_url: str, redis_url: str, cors_origins: tuple[str, ...] = (), **through: str) -> Iterator[Admin]:
+    """`through` may name other URLs (`database`, `redis`) for the API than for the test: those of a proxy."""
+    listener = listen("127.0.0.1", 0)
+    server: list[uvicorn.Server] = []
+
+    async def run() -> None:
+        client = open_redis_async(through.get("redis", redis_url), timeout=0.5)
+        async with open_postgres(through.get("database", database_url)) as pool:
+            app = create_app(pool, client, admin_token=TOKEN, cors_origins=cors_origins)
+            server.append(uvicorn.Server(config(app)))
+            await server[0].serve(sockets=[listener])
+        await client.aclose()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),), name="admin")
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with (
+        httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=10) as http,
+        redis.Redis.from_url(redis_url) as client,
+    ):
+        wait_until(lambda: answers(listener))
+        yield Admin(url, http, database_url, client)
+    server[0].should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+    listener.close()
+
+
+def answers(listener: socket.socket) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/health").status_code == 200
+    return False
+
+
+def wait_until(true: Any, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def admin(database_url_sync: str, redis_url: str) -> Iterator[Admin]:
+    with run_admin(database_url_sync, redis_url) as running:
+        yield running
+
+
+@pytest.fixture
+def subscriber(admin: Admin) -> Iterator[Subscriber]:
+    with contextlib.closing(Subscriber(admin.redis)) as listening:
+        yield listening

@@ -1,0 +1,33 @@
+"""Schemathesis over the whole schema: no 500, and no answer that the document does not describe."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.admin.conftest import TOKEN, Admin
+
+# Seconds.  Examples and coverage take what they take, fuzzing what is left of it.
+BUDGET = 35
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+
+
+@pytest.mark.timeout(240)
+def test_every_answer_is_documented(admin: Admin, tmp_path: Path) -> None:
+    admin.key(admin.tenant()["id"])
+    command = [
+        *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{admin.url}/api/v1/openapi.json"),
+        *("--header", f"Authorization: Bearer {TOKEN}", "--checks", ",".join(CHECKS), "--no-color"),
+        *("--phases", "examples,coverage,fuzzing", "--max-time", str(BUDGET), "--max-examples", "15"),
+        *("--generation-with-security-parameters", "false", "--generation-database", "none", "--no-shrink"),
+        *("--request-timeout", "5", "--warnings", "off", "--workers", "2", "--continue-on-failure"),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=220)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]

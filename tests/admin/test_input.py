@@ -1,0 +1,225 @@
+"""Whatever is sent: a clear answer in JSON that names the field, and nothing changed."""
+
+import json
+from typing import Any
+
+from tests.admin.conftest import Admin
+
+TENANT_BODIES: list[tuple[dict[str, Any], str]] = [
+    ({}, "name"),
+    ({"name": None}, "name"),
+    ({"name": ""}, "name"),
+    ({"name": "   "}, "name"),
+    ({"name": 5}, "name"),
+    ({"name": ["a"]}, "name"),
+    ({"name": "x" * 201}, "name"),
+    ({"name": "a\x00b"}, "name"),
+    ({"name": "a\nb"}, "name"),
+    ({"name": "\ud800"}, "name"),
+    ({"name": "x", "colour": "red"}, "colour"),
+    ({"name": "x", "id": "mine"}, "id"),
+    ({"name": "x", "weight": 0}, "weight"),
+    ({"name": "x", "weight": -1}, "weight"),
+    ({"name": "x", "weight": True}, "weight"),
+    ({"name": "x", "weight": None}, "weight"),
+    ({"name": "x", "weight": "5"}, "weight"),
+    ({"name": "x", "weight": 1.5}, "weight"),
+    ({"name": "x", "weight": 2**31}, "weight"),
+    ({"name": "x", "weight": float("nan")}, "weight"),
+    ({"name": "x", "weight": float("inf")}, "weight"),
+    ({"name": "x", "tokens_per_minute": 0}, "tokens_per_minute"),
+    ({"name": "x", "tokens_per_minute": -5}, "tokens_per_minute"),
+    ({"name": "x", "tokens_per_minute": 2**63}, "tokens_per_minute"),
+    ({"name": "x", "tokens_per_minute": 10**400}, "tokens_per_minute"),
+    ({"name": "x", "tokens_per_minute": False}, "tokens_per_minute"),
+    ({"name": "x", "requests_per_minute": 2**63}, "requests_per_minute"),
+    ({"name": "x", "max_in_flight": 0}, "max_in_flight"),
+    ({"name": "x", "max_in_flight": 2**31}, "max_in_flight"),
+    ({"name": "x", "fairshare_group": "no such/group"}, "fairshare_group"),
+    ({"name": "x", "fairshare_group": "default\n"}, "fairshare_group"),
+]
+KEY_BODIES: list[tuple[dict[str, Any], str]] = [
+    ({}, "name"),
+    ({"name": "k", "secret": "sk_mine"}, "secret"),
+    ({"name": "k", "user_id": ""}, "user_id"),
+    ({"name": "k", "user_id": "a/b"}, "user_id"),
+    ({"name": "k", "user_id": "a\x00"}, "user_id"),
+    ({"name": "k", "user_email": "ann@acme.test"}, "body"),
+    ({"name": "k", "user_id": "ann", "user_email": "nobody"}, "user_email"),
+    ({"name": "k", "models_allowed": []}, "models_allowed"),
+    ({"name": "k", "models_allowed": "gpt"}, "models_allowed"),
+    ({"name": "k", "models_allowed": ["a", ""]}, "models_allowed.1"),
+    ({"name": "k", "models_allowed": ["a\x00"]}, "models_allowed.0"),
+    ({"name": "k", "tokens_per_minute": 0}, "tokens_per_minute"),
+    ({"name": "k", "expires_at": "tomorrow"}, "expires_at"),
+    ({"name": "k", "expires_at": 1893456000}, "expires_at"),
+    ({"name": "k", "expires_at": "1893456000"}, "expires_at"),
+    ({"name": "k", "expires_at": "2030-01-01T00:00:00"}, "expires_at"),
+    ({"name": "k", "expires_at": "2001-01-01T00:00:00Z"}, "expires_at"),
+    ({"name": "k", "expires_at": "9999-12-31T23:59:59-14:00"}, "expires_at"),
+]
+
+
+def refused(answer: Any, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert problem["detail"]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    return problem
+
+
+def test_a_bad_tenant_is_refused_by_field(admin: Admin) -> None:
+    for body, field in TENANT_BODIES:
+        problem = refused(admin.http.post("/tenants", content=json.dumps(body)), 422)
+        assert [error["field"] for error in problem["errors"]] == [field], body
+    assert admin.http.get("/tenants").json()["tenants"] == []
+    assert admin.audit() == []
+
+
+def test_a_bad_change_is_refused_by_field_and_changes_nothing(admin: Admin) -> None:
+    tenant = admin.tenant()
+    for body, field in TENANT_BODIES[1:]:
+        answer = admin.http.patch(f"/tenants/{tenant['id']}", content=json.dumps({"weight": 5} | body))
+        assert [error["field"] for error in refused(answer, 422)["errors"]] == [field], body
+    assert admin.http.get(f"/tenants/{tenant['id']}").json() == tenant
+    assert len(admin.audit()) == 1
+
+
+def test_a_bad_key_is_refused_by_field(admin: Admin) -> None:
+    tenant = admin.tenant()
+    for body, field in KEY_BODIES:
+        problem = refused(admin.http.post(f"/tenants/{tenant['id']}/keys", content=json.dumps(body)), 422)
+        assert [error["field"] for error in problem["errors"]] == [field], body
+    assert admin.http.get("/keys").json()["keys"] == []
+
+
+NO_OBJECTS = [
+    (b"", 422),
+    (b"{", 400),
+    (b"weight=5", 400),
+    (b'{"name": "x"', 400),
+    (b"\xff\xfe", 400),
+    (b"[" * 100_000, 400),
+    (b'{"name": ' + b"9" * 10_000 + b"}", 400),
+    (b"null", 422),
+    (b"[]", 422),
+    (b'"text"', 422),
+]
+
+
+def test_a_body_that_is_no_object_is_refused(admin: Admin) -> None:
+    for content, status in NO_OBJECTS:
+        refused(admin.http.post("/tenants", content=content), status)
+    assert admin.http.get("/tenants").json()["tenants"] == []
+
+
+def test_a_body_may_be_called_json_or_nothing(admin: Admin) -> None:
+    for number, content_type in enumerate(("application/json; charset=utf-8", "APPLICATION/JSON", "")):
+        answer = admin.http.post(
+            "/tenants", content=json.dumps({"name": f"t{number}"}), headers={"content-type": content_type}
+        )
+        assert answer.status_code == 201, content_type
+    for content_type in ("text/plain", "application/xml", "multipart/form-data; boundary=x"):
+        refused(admin.http.post("/tenants", content="{}", headers={"content-type": content_type}), 415)
+
+
+def test_a_body_beyond_the_limit_is_refused(admin: Admin) -> None:
+    large = json.dumps({"name": "x" * (1 << 20)}).encode()
+    refused(admin.http.post("/tenants", content=large), 413)
+    refused(
+        admin.http.post("/tenants", content=(large[start : start + 65536] for start in range(0, len(large), 65536))),
+        413,
+    )
+    assert admin.http.get("/tenants").json()["tenants"] == []
+
+
+NO_IDS = (
+    *("nobody", "%00", "a%2Fb", "..%2F..", "a b", "'; DROP TABLE x; --", "x" * 5000, "%F0%9F%92%A9", "%ff", "a%0Ab"),
+)
+ROUTES_BY_ID: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("GET", "/tenants/{}", None),
+    ("PATCH", "/tenants/{}", {"weight": 1}),
+    ("DELETE", "/tenants/{}", None),
+    ("PATCH", "/tenants/{}/weight", {"weight": 1}),
+    ("PUT", "/tenants/{}/quota", {"tokens_per_minute": 1}),
+    ("PATCH", "/tenants/{}/group", {"fairshare_group": "default"}),
+    ("POST", "/tenants/{}/keys", {"name": "k"}),
+    ("GET", "/tenants/{}/keys", None),
+    ("GET", "/tenants/{}/users", None),
+    ("PUT", "/tenants/{}/users/ann", {}),
+    ("DELETE", "/tenants/{}/users/ann", None),
+    ("GET", "/keys/{}", None),
+    ("PATCH", "/keys/{}", {"name": "k"}),
+    ("DELETE", "/keys/{}", None),
+    ("PUT", "/keys/{}/disabled", {"disabled": True}),
+    ("GET", "/models/{}", None),
+    ("PUT", "/models/{}", {"name": "m"}),
+    ("PUT", "/models/{}/cache", {"enabled": True}),
+    ("DELETE", "/models/{}", None),
+    ("POST", "/keys/{}/rotate", {}),
+    ("GET", "/fairshare/groups/{}", None),
+    ("DELETE", "/fairshare/groups/{}", None),
+    ("GET", "/mcp-servers/{}", None),
+    ("PUT", "/mcp-servers/{}", {"name": "s", "url": "https://s.test"}),
+    ("DELETE", "/mcp-servers/{}", None),
+    ("GET", "/policies/{}", None),
+    ("PUT", "/policies/{}", {}),
+    ("DELETE", "/policies/{}", None),
+    ("GET", "/admin-tokens/{}", None),
+    ("PATCH", "/admin-tokens/{}", {"name": "t"}),
+    ("DELETE", "/admin-tokens/{}", None),
+    ("PATCH", "/fairshare/groups/{}/weight", {"weight": 1}),
+]
+
+
+def test_an_id_that_is_none_is_not_found(admin: Admin) -> None:
+    for bad in NO_IDS:
+        for method, path, body in ROUTES_BY_ID:
+            refused(admin.http.request(method, path.format(bad), json=body), 404)
+
+
+BAD_PAGES = [
+    {"limit": "0"},
+    {"limit": "-1"},
+    {"limit": "1001"},
+    {"limit": "many"},
+    {"limit": "9" * 5000},
+    {"cursor": "x"},
+    {"cursor": "\x00"},
+    {"cursor": "W10"},
+    {"cursor": "WyJhIiwiYiJd"},
+    {"cursor": "WzFd" * 300},
+    {"cursor": "WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwXQ"},
+    {"unknown": "1"},
+]
+
+
+def test_a_bad_page_is_refused(admin: Admin) -> None:
+    for query in BAD_PAGES:
+        for path in ("/tenants", "/keys", "/audit"):
+            problem = refused(admin.http.get(path, params=query), 422)
+            assert [error["field"] for error in problem["errors"]] == list(query)
+
+
+def test_unicode_names_survive(admin: Admin) -> None:
+    for name in ("Zażółć gęślą", "数据", "💩", "a'b\"c\\d", "<script>", "Robert'); DROP TABLE tenants;--", "ʼn\u202e"):
+        tenant = admin.tenant(name)
+        assert tenant["name"] == name
+        secret = admin.key(tenant["id"], name)["secret"]
+        record = admin.record(secret)
+        assert record is not None
+        assert (record["tenant_name"], record["key_name"]) == (name, name)
+    assert admin.tenant("  trimmed ")["name"] == "trimmed"
+
+
+def test_unknown_paths_and_methods_are_problems_too(admin: Admin) -> None:
+    for path in ("", "/", "/nothing", "/tenants/", "/tenants/x/y/z", "/../../etc/passwd", "/openapi.yaml"):
+        refused(admin.http.get(path), 404)
+    for method, path in (("DELETE", "/tenants"), ("PUT", "/tenants"), ("POST", "/keys"), ("OPTIONS", "/tenants")):
+        answer = admin.http.request(method, path)
+        refused(answer, 405)
+        assert answer.headers["allow"]
+    head = admin.http.head("/tenants")
+    assert (head.status_code, head.headers["content-type"]) == (405, "application/problem+json")

@@ -1,0 +1,46 @@
+"""Labels from clients are made harmless."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authz.identity import end_user_of, headers_to_remove, headers_to_set
+from tests.tenancy.people import a_record
+
+
+@pytest.mark.parametrize(
+    ("sent", "label"),
+    [
+        ("", ""),
+        ("  ", ""),
+        ("user-1", "user-1"),
+        ("Ann Smith <ann@example.com>", "Ann Smith <ann@example.com>"),
+        ("a,b", "a,b"),
+        ("zoë", "zo?"),
+        ("a\r\nx-tenant-id: evil", "a??x-tenant-id: evil"),
+        ("nul\0", "nul?"),
+        ("x" * 500, "x" * 128),
+    ],
+)
+def test_an_end_user_label(sent: str, label: str) -> None:
+    assert end_user_of(sent) == label
+
+
+@given(st.text())
+def test_a_label_is_always_visible_ascii_and_bounded(sent: str) -> None:
+    label = end_user_of(sent)
+    assert len(label) <= 128
+    assert all(" " <= c <= "~" for c in label)
+
+
+@pytest.mark.parametrize("user_id", ["", "ann"])
+def test_no_header_is_both_set_and_removed(user_id: str) -> None:
+    record = a_record(user_id=user_id)
+    chosen, removed = headers_to_set(record), headers_to_remove(record)
+    assert not set(chosen) & set(removed)
+    identity = ["x-fairshare-group", "x-key-id", "x-tenant-id", "x-user-id"]
+    assert sorted({*chosen, *removed}) == sorted([*identity, "authorization", "x-api-key", "api-key"])
+
+
+def test_a_group_name_that_no_header_can_carry_is_encoded() -> None:
+    assert headers_to_set(a_record(fairshare_group="größe\n"))["x-fairshare-group"] == "gr%C3%B6%C3%9Fe%0A"

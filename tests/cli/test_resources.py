@@ -1,0 +1,100 @@
+"""Commands that rest on the whole of the API: rotation, prices, suspension, dry runs, roles, the registries."""
+
+from tests.admin.conftest import Admin
+from tests.cli.conftest import Command
+
+
+def test_a_user(run: Command) -> None:
+    run.ok("tenant", "create", "acme")
+    assert run.json("user", "put", "acme", "ann", "--tokens-per-minute", "5k")["tokens_per_minute"] == 5000
+    assert [user["id"] for user in run.json("user", "list", "acme")] == ["ann"]
+    assert run.json("user", "put", "acme", "ann", "--email", "ann@acme.test")["tokens_per_minute"] is None
+    run.ok("user", "delete", "acme", "ann", "--yes")
+    assert run.json("user", "list", "acme") == []
+
+
+def test_a_rotation(run: Command, admin: Admin) -> None:
+    run.ok("tenant", "create", "acme")
+    old = run.json("key", "create", "acme", "prod")["secret"]
+    assert run("key", "rotate", "prod").code == 2  # the old secret would end at once: that needs a yes
+    rotated = run.json("key", "rotate", "prod", "--overlap", "3600")
+    assert rotated["secret"] != old
+    assert rotated["key"]["overlap_until"] is not None
+    assert run.json("key", "get", old[:18])["id"] == rotated["key"]["id"]
+    assert run.ok("key", "rotate", "prod", "--yes").out.splitlines()[-1].startswith("sk_")
+
+
+def test_a_secret_given_as_a_reference_is_not_sent_whole(run: Command) -> None:
+    run.ok("tenant", "create", "acme")
+    made = run.json("key", "create", "acme", "prod")
+    assert run.json("key", "get", made["secret"])["id"] == made["key"]["id"]
+    missing = run("key", "get", "sk_" + 48 * "0")
+    assert (missing.code, 20 * "0" in missing.err) == (3, False)
+
+
+def test_prices_and_the_cache_of_a_model(run: Command) -> None:
+    made = run.json("model", "create", "m", "--input-price", "2.50", "--output-price", "10", "--context-window", "128k")
+    assert (made["input_price"], made["context_window"]) == ("2.5", 128_000)
+    assert run.json("model", "cache", "m", "--enabled", "--ttl", "60")["cache"] == {"enabled": True, "ttl_seconds": 60}
+    changed = run.json("model", "update", "m", "--output-price", "none")
+    assert (changed["input_price"], changed["output_price"], changed["context_window"]) == ("2.5", None, 128_000)
+    assert changed["cache"]["enabled"] is True
+
+
+def test_a_suspension_and_metadata(run: Command) -> None:
+    run.ok("tenant", "create", "acme", "--set", "metadata.team=ml", "--set", "metadata.floor=3rd")
+    assert run.json("tenant", "suspend", "acme")["status"] == "suspended"
+    activated = run.json("tenant", "activate", "acme")
+    assert (activated["status"], activated["metadata"]) == ("active", {"team": "ml", "floor": "3rd"})
+
+
+def test_a_dry_run_says_what_would_go(run: Command) -> None:
+    run.ok("tenant", "create", "acme")
+    run.ok("key", "create", "acme", "prod")
+    would = run.json("tenant", "delete", "acme", "--dry-run")
+    assert (would["dry_run"], would["deletes"]["api_keys"]) == (True, 1)
+    assert len(run.json("key", "list")) == 1
+
+
+def test_named_policies(run: Command) -> None:
+    limits = '[{"name": "calls", "scope": "tenant", "unit": "requests", "amount": 100, "window_seconds": 60}]'
+    assert run.json("policy", "create", "free", "--set", f"limits={limits}")["name"] == "free"
+    assert run.json("policy", "update", "free", "--description", "for trials")["limits"][0]["amount"] == 100
+    run.ok("tenant", "create", "acme", "--policy", "free")
+    assert run.json("tenant", "update", "acme", "--policy", "none")["policy"] is None
+    assert [policy["name"] for policy in run.json("policy", "list")] == ["free"]
+    run.ok("policy", "delete", "free", "--yes")
+
+
+def test_mcp_servers(run: Command) -> None:
+    made = run.json("mcp-server", "create", "search", "--set", "url=https://mcp.example.com/mcp")
+    changed = run.json("mcp-server", "update", "search", "--set", "enabled=false")
+    assert (changed["id"], changed["enabled"], changed["url"]) == (made["id"], False, made["url"])
+    run.ok("mcp-server", "delete", "search", "--yes")
+    assert run.json("mcp-server", "list") == []
+
+
+def test_an_admin_token_of_a_viewer_may_read_and_no_more(run: Command) -> None:
+    ran = run.ok("admin-token", "create", "ci", "--set", "role=viewer")
+    token = ran.out.splitlines()[-1]
+    assert run("tenant", "list", TOLLKEEPER_ADMIN_TOKEN=token).code == 0
+    refused = run("tenant", "create", "acme", TOLLKEEPER_ADMIN_TOKEN=token)
+    assert (refused.code, "viewer" in refused.err or "role" in refused.err) == (5, True)
+    run.ok("admin-token", "delete", "ci", "--yes")
+    assert run("tenant", "list", TOLLKEEPER_ADMIN_TOKEN=token).code == 5
+
+
+def test_a_group_and_its_end(run: Command) -> None:
+    run.ok("group", "create", "research")
+    assert run.json("group", "get", "research")["weight"] == 100
+    run.ok("group", "delete", "research", "--yes")
+    assert run("group", "get", "research").code == 3
+    assert run("group", "delete", "default", "--yes").code == 4
+
+
+def test_the_audit_log_is_filtered(run: Command) -> None:
+    run.ok("tenant", "create", "acme")
+    run.ok("group", "create", "research")
+    assert [entry["action"] for entry in run.json("audit", "list", "--action", "create_group")] == ["create_group"]
+    assert run.json("audit", "list", "--to", "1h") == []
+    assert len(run.json("audit", "list", "--from", "1h")) == 2

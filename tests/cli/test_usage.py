@@ -1,0 +1,77 @@
+"""`tollkeeper usage …`: tables, JSON and CSV of what is in the ledger."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import typer
+
+from tests.admin.conftest import Admin
+from tests.admin.test_usage import use
+from tests.cli.conftest import Command
+from tollkeeper.cli.times import moment
+
+MARCH = ("--from", "2026-03-01T00:00:00Z", "--to", "2026-04-01T00:00:00Z")
+
+
+@pytest.fixture
+def march(run: Command, admin: Admin) -> Command:
+    """Usage of a tenant, and of one that was deleted, in March 2026."""
+    tenant_id = run.json("tenant", "create", "acme")["id"]
+    use(admin, "2026-03-01T10:15:30Z", tenant_id, input=100, cached=40, output=10, input_cost="1.5")
+    use(admin, "2026-03-02T10:15:30Z", tenant_id, model="small", input=7, output=1, output_cost="0.25")
+    use(admin, "2026-03-02T11:00:00Z", "deleted", input=5)
+    return run
+
+
+def test_usage_by_whom_is_asked_for(march: Command) -> None:
+    assert sorted(row["input_tokens"] for row in march.json("usage", "show", *MARCH)["usage"]) == [5, 107]
+    assert march.json("usage", "show", *MARCH, "--tenant", "acme")["input_tokens"] == 107
+    assert march.json("usage", "show", *MARCH, "--tenant", "deleted")["input_tokens"] == 5
+    models = march.json("usage", "show", *MARCH, "--tenant", "acme", "--by", "model")["usage"]
+    assert {row["model"]: row["input_tokens"] for row in models} == {"big": 100, "small": 7}
+    table = march.ok("usage", "show", *MARCH, "--by", "model").out.splitlines()
+    assert table[0].split()[:3] == ["model", "requests", "refused"]
+    assert len(table) == 3
+    assert march("usage", "show", "--tenant", "nobody").code == 3
+    assert march("usage", "show", "--from", "yesterday").code == 2
+
+
+def test_a_series_of_several_pages_is_one(march: Command) -> None:
+    day = ("--from", "2026-03-02T00:00:00Z", "--to", "2026-03-03T00:00:00Z", "--bucket", "minute")
+    points = march.json("usage", "series", *day)["series"]
+    assert len(points) == 1440
+    assert sum(point["input_tokens"] for point in points) == 12
+    rows = list(csv.DictReader(io.StringIO(march.ok("usage", "series", *day, "--csv").out)))
+    assert [row["start"] for row in rows] == [point["start"] for point in points]
+
+
+def test_costs_say_their_total(march: Command) -> None:
+    found = march.json("usage", "costs", *MARCH, "--by", "tenant", "--by", "model")
+    assert sorted(row["cost"] for row in found["costs"]) == ["0", "0.25", "1.5"]
+    assert found["total"]["cost"] == "1.75"
+    assert "total cost: 1.75" in march.ok("usage", "costs", *MARCH).err
+
+
+def test_prompt_caches(march: Command) -> None:
+    rows = march.json("usage", "cache", *MARCH, "--tenant", "acme")["cache"]
+    assert {row["model"]: row["cached_tokens"] for row in rows} == {"big": 40, "small": 0}
+    assert "cached_share" in march.ok("usage", "cache", *MARCH).out
+
+
+def test_csv_is_the_api_s_own(march: Command) -> None:
+    (row,) = csv.DictReader(io.StringIO(march.ok("usage", "show", *MARCH, "--tenant", "acme", "--csv").out))
+    assert row["input_tokens"] == "107"
+
+
+@pytest.mark.parametrize(("text", "ago"), [("90m", timedelta(minutes=90)), ("7d", timedelta(days=7))])
+def test_times_may_be_so_long_ago(text: str, ago: timedelta) -> None:
+    then = datetime.fromisoformat(moment(text))
+    assert abs(datetime.now(UTC) - then - ago) < timedelta(minutes=1)
+
+
+def test_too_long_ago_is_a_bad_option() -> None:
+    with pytest.raises(typer.BadParameter):
+        moment("999999w")
+    assert moment("2026-01-01T00:00:00Z") == "2026-01-01T00:00:00Z"

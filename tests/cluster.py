@@ -1,0 +1,81 @@
+"""A Redis Cluster of real nodes, without replicas, for tests."""
+
+import time
+from pathlib import Path
+
+import redis
+
+from tollkeeper.up.binaries import valkey_binary
+from tollkeeper.up.process import Process, free_port
+
+SLOTS = 16_384
+NODES = 3
+
+
+class Cluster:
+    """Three running nodes; `url` names the first."""
+
+    def __init__(self, directory: Path) -> None:
+        self.ports = [_free_pair() for _ in range(NODES)]
+        self.nodes = [self._start(directory / f"node-{port}", port) for port in self.ports]
+        self.url = f"redis+cluster://127.0.0.1:{self.ports[0]}"
+        self._join()
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.resume()
+            node.kill()
+
+    def client(self, node: int) -> redis.Redis:
+        return redis.Redis(port=self.ports[node], socket_timeout=5, decode_responses=True)
+
+    def _start(self, directory: Path, port: int) -> Process:
+        directory.mkdir(parents=True)
+        process = Process(
+            f"valkey-{port}",
+            [
+                valkey_binary(),
+                *("--bind", "127.0.0.1", "--port", str(port), "--dir", directory),
+                *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--save", "", "--appendonly", "no"),
+                # One node's death must not stop the others' tenants.
+                *("--cluster-require-full-coverage", "no"),
+            ],
+            directory / "valkey.log",
+        )
+        process.wait_until(lambda: _answers(port))
+        return process
+
+    def _join(self) -> None:
+        bounds = [SLOTS * n // NODES for n in range(NODES + 1)]
+        for n in range(NODES):
+            with self.client(n) as client:
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[n], bounds[n + 1] - 1)
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.ports[0])
+        deadline = time.monotonic() + 30
+        while not all(self._complete(n) for n in range(NODES)):
+            assert time.monotonic() < deadline, "the cluster did not form"
+            time.sleep(0.05)
+
+    def _complete(self, node: int) -> bool:
+        """It knows the owner of every slot."""
+        with self.client(node) as client:
+            info = client.execute_command("CLUSTER", "INFO")
+        if isinstance(info, str):
+            info = dict(line.split(":", 1) for line in info.split("\r\n") if ":" in line)
+        wanted = {"cluster_state": "ok", "cluster_slots_ok": str(SLOTS), "cluster_known_nodes": str(NODES)}
+        return all(info[name] == value for name, value in wanted.items())
+
+
+def _answers(port: int) -> bool:
+    try:
+        with redis.Redis(port=port, socket_timeout=1) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def _free_pair() -> int:
+    """A port whose cluster bus (10,000 above) is a port too."""
+    while (port := free_port()) > 55_000:
+        pass
+    return port

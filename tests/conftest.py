@@ -1,0 +1,97 @@
+"""Real servers for every test: one Valkey and one Postgres a session, a clean state a test."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis
+
+from store.migrate import migrate
+from tollkeeper.up.postgres import Postgres
+from tollkeeper.up.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A running Valkey.  Tests that cut or kill it start their own instead."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"), None, "--appendonly", "no")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running Postgres.  Tests that cut or kill it start their own instead."""
+    with public_directory() as directory:
+        server = Postgres(directory, None, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def redis_url(valkey: Valkey) -> str:
+    """URL of an empty Valkey database."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    return valkey.url
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+    """URL of a fresh, migrated database."""
+    url = await create_database(postgres)
+    yield url
+    await drop_database(postgres, url)
+
+
+@pytest.fixture
+def database_url_sync(postgres: Postgres) -> Iterator[str]:
+    """The same for tests without a loop."""
+    url = asyncio.run(create_database(postgres))
+    yield url
+    asyncio.run(drop_database(postgres, url))
+
+
+async def create_database(postgres: Postgres) -> str:
+    create_database.count += 1  # type: ignore[attr-defined]
+    name = f"test_{create_database.count}"  # type: ignore[attr-defined]
+    admin = await asyncpg.connect(postgres.url)
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    url = postgres.url.rsplit("/", 1)[0] + f"/{name}"
+    connection = await asyncpg.connect(url)
+    await migrate(connection)
+    await connection.close()
+    return url
+
+
+create_database.count = 0  # type: ignore[attr-defined]
+
+
+async def drop_database(postgres: Postgres, url: str) -> None:
+    admin = await asyncpg.connect(postgres.url)
+    await admin.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
+    await admin.close()
+
+
+@contextmanager
+def public_directory() -> Iterator[Path]:
+    """A directory that every user may enter: Postgres runs as nobody when we are root.
+
+    Not below pytest's own, which are for their owner only, and made so again whenever another pytest starts.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="tollkeeper-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    with public_directory() as directory:
+        yield directory

@@ -1,0 +1,56 @@
+"""A bounded load from threads, each answer kept under the request id that its client chose."""
+
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import httpx
+
+from tests.e2e.deployment import MODEL, Credential, Deployment
+
+LONGEST_SECONDS = 60.0
+
+
+@dataclass
+class Load:
+    """Chat requests from `clients` threads until `stop()`."""
+
+    stack: Deployment
+    who: Credential
+    clients: int = 6
+    pause: float = 0.01
+    answers: dict[str, int] = field(default_factory=dict)
+    slowest: float = 0.0
+
+    def __enter__(self) -> "Load":
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.clients)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def during(self, seconds: float) -> dict[str, int]:
+        """Answers that came in the next `seconds`, by request id."""
+        before = set(self.answers)
+        time.sleep(seconds)
+        return {name: status for name, status in list(self.answers.items()) if name not in before}
+
+    def _run(self) -> None:
+        body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
+        end = time.monotonic() + LONGEST_SECONDS
+        with httpx.Client(base_url=f"http://{self.stack.envoy_address}", timeout=30) as client:
+            while not self._stopping.is_set() and time.monotonic() < end:
+                name, began = str(uuid.uuid4()), time.monotonic()
+                headers = {**self.who.headers, "x-request-id": name}
+                try:
+                    self.answers[name] = client.post("/v1/chat/completions", json=body, headers=headers).status_code
+                except httpx.TransportError:
+                    self.answers[name] = 0
+                self.slowest = max(self.slowest, time.monotonic() - began)
+                time.sleep(self.pause)

@@ -1,0 +1,86 @@
+"""`kill -9` of the sidecar's processes under load: every request that Envoy logged is in the ledger exactly once."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.deployment import Deployment, wait_for
+from tests.e2e.load import Load
+
+
+@pytest.fixture
+def own_stack(public_path: Path) -> Iterator[Deployment]:
+    deployment = Deployment(public_path / "stack")
+    yield deployment
+    deployment.close()
+
+
+def workers(stack: Deployment) -> dict[str, int]:
+    """Process name → pid of the sidecar's processes."""
+    supervisor = stack.processes["sidecar"].pid
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
+            command = (path.parent / "cmdline").read_text().split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == supervisor:
+            found[command[command.index("worker") + 1]] = int(path.parent.name)
+    return found
+
+
+def logged(stack: Deployment) -> list[str]:
+    """Lease ids in Envoy's log file."""
+    lines = (stack.directory / "access.jsonl").read_text().splitlines()
+    decisions = (json.loads(line)["ratelimit"] for line in lines)
+    return [decision["lease_id"] for decision in decisions if decision]
+
+
+def test_kill_9_loses_no_usage(own_stack: Deployment) -> None:
+    who = own_stack.tenant()
+    with Load(own_stack, who) as load:
+        for _ in range(2):
+            load.during(1.0)
+            victims = workers(own_stack)
+            assert set(victims) == {"authz", "ratelimit"}
+            for pid in victims.values():
+                os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: True if 200 in load.during(0.3).values() else None, "the restart", 30)
+        load.during(1.0)
+    assert set(load.answers.values()) <= {200, 503}
+    ran = [name for name, status in load.answers.items() if status == 200]
+    wait_for(lambda: True if len(logged(own_stack)) >= len(ran) else None, "Envoy's flush")
+    time.sleep(1.5)  # one more flush of Envoy's, so that the log below is all of it
+    expected = Counter(logged(own_stack))
+    assert set(expected.values()) == {1}
+
+    def rows() -> list[str]:
+        return [str(row["id"]) for row in own_stack.usage(who)]
+
+    wait_for(lambda: True if set(rows()) >= set(expected) else None, f"{len(expected)} rows", 40)
+    assert Counter(rows()) == expected
+    with own_stack.redis() as redis:
+        key = f"tollkeeper:leases:{{{who.tenant_id}}}"
+        wait_for(lambda: True if redis.zcard(key) == 0 else None, "every lease settled", 20)
+
+
+def test_sigterm_drains_within_ten_seconds(own_stack: Deployment) -> None:
+    who = own_stack.tenant()
+    with Load(own_stack, who) as load:
+        load.during(1.0)
+        began = time.monotonic()
+        own_stack.processes["sidecar"].stop(20)
+        assert time.monotonic() - began < 12
+    assert own_stack.processes["sidecar"].exit_code == 0
+    wait_for(lambda: True if logged(own_stack) else None, "Envoy's flush")
+    ran = {name for name, status in load.answers.items() if status == 200}
+    flushed = {row["request_id"] for row in own_stack.usage(who)}
+    # What ended after the sidecar had gone waits in Envoy's file for its return: at most one request a client.
+    assert len(ran - flushed) <= load.clients

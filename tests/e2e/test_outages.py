@@ -1,0 +1,128 @@
+"""Redis cut, Postgres cut, both cut, each back again, under load: right answers, a whole ledger, budgets in order."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import public_directory
+from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.e2e.load import Load
+from tests.proxy import TcpProxy
+from tollkeeper.up.postgres import Postgres
+from tollkeeper.up.valkey import Valkey
+
+OUTAGE_SECONDS = 3.0
+
+
+@dataclass
+class Breakable:
+    """A stack whose stores are reached through proxies; its own view of them is not."""
+
+    stack: Deployment
+    redis: TcpProxy
+    postgres: TcpProxy
+
+
+@pytest.fixture(scope="module")
+def breakable() -> Iterator[Breakable]:
+    with public_directory() as directory, ExitStack() as stops:
+        valkey, postgres = Valkey(directory / "valkey"), Postgres(directory / "postgres", None, "fsync=off")
+        stops.callback(valkey.stop)
+        stops.callback(postgres.stop)
+        redis_proxy, postgres_proxy = TcpProxy(valkey.port), TcpProxy(postgres.port)
+        stops.callback(redis_proxy.close)
+        stops.callback(postgres_proxy.close)
+        redis_url = f"redis://127.0.0.1:{redis_proxy.port}/0"
+        database_url = postgres.url.replace(f":{postgres.port}/", f":{postgres_proxy.port}/")
+        stack = DirectDeployment(directory / "stack", valkey, postgres, redis_url, database_url)
+        stops.callback(stack.close)
+        yield Breakable(stack, redis_proxy, postgres_proxy)
+
+
+class DirectDeployment(Deployment):
+    """Looks into the stores past the proxies."""
+
+    def __init__(self, directory: Path, valkey: Valkey, postgres: Postgres, redis_url: str, database_url: str) -> None:
+        self._direct = valkey.url, postgres.url
+        super().__init__(directory, redis_url=redis_url, database_url=database_url)
+
+    @property
+    def redis_url(self) -> str:
+        return self._direct[0]
+
+    @property
+    def database_url(self) -> str:
+        return self._direct[1]
+
+
+def check_books(stack: Deployment, who: Credential, load: Load) -> None:
+    """Every request that ran is in the ledger once, and no lease is left."""
+    ran = {name for name, status in load.answers.items() if status == 200}
+
+    def ledger() -> list[str] | None:
+        found = [row["request_id"] for row in stack.usage(who) if row["status"] == 200]
+        return found if ran <= set(found) else None
+
+    rows = wait_for(ledger, f"{len(ran)} rows", 40)
+    assert len(rows) == len(set(rows))
+    with stack.redis() as redis:
+        key = f"tollkeeper:leases:{{{who.tenant_id}}}"
+        wait_for(lambda: True if redis.zcard(key) == 0 else None, "no lease in flight", 20)
+
+
+@pytest.mark.parametrize("how", ["cut", "freeze"])
+def test_redis_away(breakable: Breakable, how: str) -> None:
+    stack, who = breakable.stack, breakable.stack.tenant()
+    with Load(stack, who) as load:
+        assert set(load.during(1.0).values()) == {200}
+        getattr(breakable.redis, how)()
+        load.during(0.5)
+        assert set(load.during(OUTAGE_SECONDS).values()) == {503}
+        breakable.redis.restore()
+        wait_for(lambda: True if set(load.during(0.5).values()) == {200} else None, "recovery", 15)
+    assert set(load.answers.values()) <= {200, 503}
+    assert load.slowest < 5
+    check_books(stack, who, load)
+
+
+@pytest.mark.parametrize("how", ["cut", "freeze"])
+def test_postgres_away(breakable: Breakable, how: str) -> None:
+    stack, who = breakable.stack, breakable.stack.tenant()
+    with Load(stack, who) as load:
+        load.during(1.0)
+        getattr(breakable.postgres, how)()
+        load.during(OUTAGE_SECONDS)
+        breakable.postgres.restore()
+        load.during(1.0)
+    assert set(load.answers.values()) == {200}
+    check_books(stack, who, load)
+
+
+def test_both_away(breakable: Breakable) -> None:
+    stack, who = breakable.stack, breakable.stack.tenant()
+    with Load(stack, who) as load:
+        load.during(1.0)
+        breakable.redis.cut()
+        breakable.postgres.cut()
+        load.during(0.5)
+        assert set(load.during(OUTAGE_SECONDS).values()) == {503}
+        stranger = {"authorization": "Bearer sk_" + "0" * 48}
+        assert stack.envoy.get("/v1/models", headers=stranger).status_code == 503
+        breakable.redis.restore()
+        breakable.postgres.restore()
+        wait_for(lambda: True if set(load.during(0.5).values()) == {200} else None, "recovery", 20)
+    assert set(load.answers.values()) <= {200, 503}
+    check_books(stack, who, load)
+
+
+def test_a_key_revoked_while_redis_is_away_is_refused_when_it_is_back(breakable: Breakable) -> None:
+    stack, who = breakable.stack, breakable.stack.tenant()
+    assert stack.chat(who).status_code == 200
+    breakable.redis.cut()
+    answer = stack.admin.delete(f"/keys/{who.key_id}")
+    assert answer.status_code == 204
+    breakable.redis.restore()
+    wait_for(lambda: True if stack.chat(who).status_code == 401 else None, "refusal", 15)

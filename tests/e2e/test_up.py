@@ -1,0 +1,151 @@
+"""`tollkeeper up` as a new user meets it: the banner and its commands, the second start, the end, what can go wrong."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tollkeeper.up.process import free_port
+
+READY_SECONDS = 60.0
+
+
+class Up:
+    """A `tollkeeper up` on free ports."""
+
+    def __init__(self, directory: Path) -> None:
+        self.listen, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        self._output = directory.with_suffix(".out")
+        options = ["--listen", self.listen, "--admin", self.admin, "--data-dir", str(directory)]
+        options += ["--metrics", f"127.0.0.1:{free_port()}", "--grpc", f"127.0.0.1:{free_port()}"]
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tollkeeper", "up", *options], stdout=output, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while "Ctrl-C" not in self.output() and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def family(self) -> set[int]:
+        """The pids of everything that it started."""
+        parents = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        found, generation = set(), {self.process.pid}
+        while generation:
+            generation = {pid for pid, parent in parents.items() if parent in generation}
+            found |= generation
+        return found
+
+    def end(self, with_signal: signal.Signals) -> int:
+        self.process.send_signal(with_signal)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def up(public_path: Path) -> Iterator[Up]:
+    running = Up(public_path / "state")
+    yield running
+    if running.process.poll() is None:
+        running.end(signal.SIGINT)
+
+
+def gone(pids: set[int], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(alive(pid) for pid in pids):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_the_banner_s_commands_work_and_a_second_start_finds_the_state(up: Up, public_path: Path) -> None:
+    assert "Tollkeeper is up" in up.output(), up.output()
+    commands = up.output().split("in another terminal:")[1].split("Ctrl-C")[0]
+    done = subprocess.run(["bash", "-c", commands], capture_output=True, text=True, timeout=60, check=True)
+    assert '"chat.completion"' in done.stdout
+    family = up.family()
+    assert len(family) >= 8
+    assert up.end(signal.SIGINT) == 0
+    assert gone(family)
+    second = Up(public_path / "state")
+    try:
+        answer = subprocess.run(
+            ["curl", "-sS", "-H", "Authorization: Bearer dev-admin-token", f"http://{second.admin}/api/v1/tenants"],
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+        assert "my-team" in answer.stdout
+    finally:
+        second.end(signal.SIGTERM)
+
+
+def test_kill_9_leaves_nothing_behind(up: Up) -> None:
+    family = up.family()
+    assert len(family) >= 8
+    up.end(signal.SIGKILL)
+    assert gone(family, 30)
+
+
+def test_a_second_stack_on_the_same_state_is_refused(up: Up, public_path: Path) -> None:
+    second = Up(public_path / "state")
+    assert second.process.wait(10) == 1
+    assert re.search(r"^tollkeeper: .*state is in use by another .tollkeeper up.*--data-dir", second.output(), re.M)
+
+
+def run_up(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tollkeeper", "up", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_up("--listen", f"127.0.0.1:{port}", "--data-dir", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"tollkeeper: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --listen"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--listen", "10000", "--listen: '10000' must be host:port"),
+        ("--upstream", "localhost:8000", "upstream: "),
+        ("--admin", "nowhere", "TOLLKEEPER_ADMIN_LISTEN: must be HOST:PORT"),
+        ("--redis-url", "localhost", "TOLLKEEPER_REDIS_URL: must be a URL"),
+        ("--database-url", "localhost", "TOLLKEEPER_DATABASE_URL: must be a URL"),
+    ],
+)
+def test_a_bad_option_is_one_clear_line(tmp_path: Path, option: str, value: str, message: str) -> None:
+    done = run_up(option, value, "--data-dir", str(tmp_path))
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_admin_needs_a_token() -> None:
+    command = [sys.executable, "-m", "tollkeeper", "admin"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tollkeeper: TOLLKEEPER_ADMIN_TOKEN: ")

@@ -1,0 +1,121 @@
+"""An Envoy that somebody already has, with Tollkeeper's files included the way README.md says."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tollkeeper.envoy_render import render
+from tollkeeper.envoy_settings import EnvoySettings
+
+CHAT = "/v1/chat/completions"
+MESSAGES = '"messages":[{"role":"user","content":"hi there"}]'
+WITHOUT_SERVICES = ("tollkeeper.authz", "tollkeeper.ratelimit")
+MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+
+
+def existing_envoy(
+    directory: Path, upstream: str, settings: EnvoySettings | None = None, left_out: Sequence[str] = ()
+) -> Callable[[int], dict[str, Any]]:
+    """Makes the bootstrap for a port. `left_out` names filters to leave out, so that the rest runs without services."""
+    out = directory / "tollkeeper"
+    chosen = settings or EnvoySettings()
+    files = render(
+        EnvoySettings(
+            config_dir=str(out),
+            access_log=str(directory / "access.jsonl"),
+            include_usage=chosen.include_usage,
+            authz=(f"unix:{directory}/authz.sock",),
+            ratelimit=(f"unix:{directory}/ratelimit.sock",),
+        ),
+        out,
+    )
+    whole = yaml.safe_load(files[0].read_text())
+    limit = whole["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"]
+    blocks = {path.stem: yaml.safe_load(path.read_text()) for path in files if path.parent.name == "blocks"}
+    filters = [item for item in blocks["http_filters"]["http_filters"] if item["name"] not in left_out]
+    router = {"name": "envoy.filters.http.router", "typed_config": {"@type": f"type.googleapis.com/{ROUTER}"}}
+    manager = {
+        "@type": f"type.googleapis.com/{MANAGER}",
+        "stat_prefix": "mine",
+        "route_config": {
+            "virtual_hosts": [
+                {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "mine"}}]}
+            ]
+        },
+        **blocks["access_log"],
+        **blocks["local_reply"],
+        "http_filters": [*filters, router],
+    }
+    clusters = {"path_config_source": {"path": str(out / "clusters.yaml")}, "resource_api_version": "V3"}
+    url = httpx.URL(upstream)
+
+    def bootstrap(port: int) -> dict[str, Any]:
+        return {
+            "node": {"id": "mine", "cluster": "mine"},
+            "dynamic_resources": {"cds_config": clusters},
+            "static_resources": {
+                "listeners": [
+                    {
+                        "name": "mine",
+                        "address": tcp("127.0.0.1", port),
+                        "per_connection_buffer_limit_bytes": limit,
+                        "filter_chains": [
+                            {"filters": [{"name": "http", "typed_config": manager}]},
+                        ],
+                    }
+                ],
+                "clusters": [
+                    {
+                        "name": "mine",
+                        "load_assignment": {
+                            "cluster_name": "mine",
+                            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": tcp(url.host, url.port or 80)}}]}],
+                        },
+                    }
+                ],
+            },
+        }
+
+    return bootstrap
+
+
+def tcp(host: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+class Chain:
+    """A running chain: send a body, and see what was read of it."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self.log = log
+
+    def post(self, body: str | bytes, path: str = CHAT, **headers: str) -> httpx.Response:
+        sent = {
+            "content-type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        return httpx.post(self.url + path, content=body, headers=sent, timeout=60)
+
+    def entry(self, request_id: str) -> dict[str, Any]:
+        """The log line of a request."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for line in self.log.read_text().splitlines():
+                entry: dict[str, Any] = json.loads(line)
+                if entry["request_id"] == request_id:
+                    return entry
+            time.sleep(0.02)
+        raise AssertionError(f"{request_id} is not in the log")
+
+    def metadata(self, body: str | bytes, path: str = CHAT, **headers: str) -> dict[str, Any]:
+        """What the filters read of a request and its answer."""
+        name = f"r{time.monotonic_ns()}"
+        self.post(body, path, x_request_id=name, **headers)
+        return self.entry(name)["usage"] or {}

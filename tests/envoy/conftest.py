@@ -1,0 +1,79 @@
+"""A real Envoy for any bootstrap, and the stub model to put behind it."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.envoy.chain import WITHOUT_SERVICES, Chain, existing_envoy
+from tollkeeper.stub_model import StubOptions, running
+from tollkeeper.up.binaries import envoy_binary
+from tollkeeper.up.process import Process, free_port
+
+FLUSH_MS = 20  # of the file log; Envoy's own is 10 s
+
+
+@pytest.fixture(scope="session")
+def stub_url() -> Iterator[str]:
+    with running(StubOptions()) as url:
+        yield url
+
+
+@pytest.fixture
+def sent(stub_url: str) -> Callable[[], list[dict[str, Any]]]:
+    """The requests that reached the upstream since the test began."""
+    httpx.delete(f"{stub_url}/stub/requests")
+    return lambda: list(httpx.get(f"{stub_url}/stub/requests").json())
+
+
+@contextmanager
+def envoy(config: Path, port: int, log: Path) -> Iterator[str]:
+    """Runs Envoy with `config`, whose listener is on `port`; gives its URL."""
+    options = ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error"]
+    flush = ["--file-flush-interval-msec", str(FLUSH_MS)]
+    process = Process("envoy", [envoy_binary(), "--config-path", config, *options, *flush], log)
+    with ExitStack() as stack:
+        stack.callback(process.stop)
+        process.wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def envoy_with(bootstrap: Callable[[int], dict[str, Any]], directory: Path) -> Iterator[str]:
+    """Runs Envoy with the bootstrap made for a free port."""
+    port = free_port()
+    config = directory / "bootstrap.json"
+    config.write_text(json.dumps(bootstrap(port)))
+    with envoy(config, port, directory / "envoy.log") as url:
+        yield url
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def raw(url: str, request: bytes, seconds: float = 30.0) -> bytes:
+    """Sends bytes as they are, and reads to the end of the connection."""
+    parts = httpx.URL(url)
+    received = b""
+    with socket.create_connection((parts.host, parts.port or 80), seconds) as connection:
+        # A refusal may come, and the connection end, before all is sent.
+        with suppress(ConnectionError):
+            connection.sendall(request)
+        with suppress(ConnectionError):
+            while chunk := connection.recv(65_536):
+                received += chunk
+    return received
+
+
+@pytest.fixture(scope="module")
+def chain(stub_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    directory = tmp_path_factory.mktemp("chain")
+    with envoy_with(existing_envoy(directory, stub_url, left_out=WITHOUT_SERVICES), directory) as url:
+        yield Chain(url, directory / "access.jsonl")

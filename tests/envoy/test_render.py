@@ -1,0 +1,188 @@
+"""`tollkeeper envoy render`: the committed files are its output, Envoy takes it, bad input changes nothing."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tollkeeper.envoy_render import InvalidEnvoyConfig, render, rendered, template_dir
+from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting
+from tollkeeper.up.binaries import envoy_binary
+
+DEFAULTS = EnvoySettings()
+
+
+def test_committed_files_are_what_the_defaults_render() -> None:
+    committed = {
+        str(path.relative_to(template_dir())): path.read_text()
+        for path in template_dir().rglob("*")
+        if path.is_file() and path.name != "README.md"
+    }
+    assert committed == rendered(DEFAULTS)
+
+
+GOOD = {
+    "defaults": DEFAULTS,
+    "http with port": EnvoySettings(upstream="http://vllm.internal:8080"),
+    "https": EnvoySettings(upstream="https://api.example.com"),
+    "https with prefix": EnvoySettings(upstream="https://api.example.com/openai/deployments/gpt-4o"),
+    "https to an address": EnvoySettings(upstream="https://192.0.2.1:8443"),
+    "IPv6": EnvoySettings(upstream="http://[2001:db8::1]:8000", listen="[::]:10000", admin="[::1]:9901"),
+    "several endpoints": EnvoySettings(
+        authz=("unix:/run/tollkeeper/authz-0.sock", "unix:/run/tollkeeper/authz-1.sock"),
+        ratelimit=("sidecar-0:9001", "sidecar-1.example:9001"),
+    ),
+    "addresses and sockets": EnvoySettings(authz=("127.0.0.1:9001", "unix:/run/a.sock")),
+    "admin": EnvoySettings(admin="127.0.0.1:9901"),
+    "names that YAML takes for something else": EnvoySettings(upstream="http://no:8000", authz=("on:9001",)),
+    "paths that need quotes": EnvoySettings(
+        access_log="/var/log/a # b: 'c' \"d\" {e}/x.jsonl", config_dir="/etc/tk #1: {x}", authz=("unix:/run/a b#.sock",)
+    ),
+    "durations": EnvoySettings(timeout_seconds=0.5, authz_timeout_seconds=3600, ratelimit_timeout_seconds=30.25),
+    "without include_usage": EnvoySettings(include_usage=False),
+}
+
+
+@pytest.mark.parametrize("settings", GOOD.values(), ids=GOOD.keys())
+def test_envoy_takes_what_is_rendered(settings: EnvoySettings, tmp_path: Path) -> None:
+    written = render(settings, tmp_path, envoy_binary())
+    assert written[0] == tmp_path / "envoy.yaml"
+    for path in written:
+        if path.suffix == ".yaml":
+            assert yaml.safe_load(path.read_text())
+
+
+def test_settings_reach_the_configuration() -> None:
+    settings = EnvoySettings(
+        upstream="https://api.example.com/base",
+        listen="127.0.0.1:8443",
+        admin="127.0.0.1:9901",
+        authz=("unix:/run/a b.sock", "192.0.2.7:9001"),
+        access_log="/logs/x # y.jsonl",
+        config_dir="/conf",
+        timeout_seconds=30,
+        ratelimit_timeout_seconds=45.5,
+    )
+    config = yaml.safe_load(rendered(settings)["envoy.yaml"])
+    listener = config["static_resources"]["listeners"][0]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    upstream, authz, _ = config["static_resources"]["clusters"]
+    assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8443}
+    assert config["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 9901}
+    route = manager["route_config"]["virtual_hosts"][0]["routes"][-1]["route"]
+    assert route["host_rewrite_literal"] == "api.example.com"
+    assert route["prefix_rewrite"] == "/base/"
+    assert route["timeout"] == "30s"
+    assert manager["access_log"][0]["typed_config"]["path"] == "/logs/x # y.jsonl"
+    filters = {item["name"]: item["typed_config"] for item in manager["http_filters"]}
+    assert filters["tollkeeper.ratelimit"]["timeout"] == "45.5s"
+    assert filters["tollkeeper.body_guard"]["default_source_code"]["filename"] == "/conf/body_guard.lua"
+    assert upstream["type"] == "STRICT_DNS"
+    assert upstream["transport_socket"]["typed_config"]["sni"] == "api.example.com"
+    assert addresses(upstream) == [{"socket_address": {"address": "api.example.com", "port_value": 443}}]
+    assert addresses(authz) == [
+        {"pipe": {"path": "/run/a b.sock"}},
+        {"socket_address": {"address": "192.0.2.7", "port_value": 9001}},
+    ]
+
+
+def addresses(cluster: dict[str, Any]) -> list[Any]:
+    endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    return [endpoint["endpoint"]["address"] for endpoint in endpoints]
+
+
+def test_the_defaults_open_no_admin_port_and_no_upgrade() -> None:
+    config = yaml.safe_load(rendered(DEFAULTS)["envoy.yaml"])
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    assert "admin" not in config
+    assert "upgrade_configs" not in manager
+
+
+def test_parts_are_the_same_as_in_the_whole() -> None:
+    files = {name: yaml.safe_load(text) for name, text in rendered(DEFAULTS).items() if name.endswith(".yaml")}
+    whole = files["envoy.yaml"]["static_resources"]
+    manager = whole["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    names = [item["name"] for item in manager["http_filters"]]
+    assert names == [item["name"] for item in files["blocks/http_filters.yaml"]["http_filters"]] + [names[-1]]
+    for included, inline in zip(
+        files["blocks/http_filters.yaml"]["http_filters"], manager["http_filters"], strict=False
+    ):
+        path = included["config_discovery"]["config_source"]["path_config_source"]["path"]
+        (resource,) = files[path.removeprefix("/etc/tollkeeper/envoy/")]["resources"]
+        assert resource["name"] == inline["name"]
+        assert resource["typed_config"] == inline["typed_config"]
+        assert included["config_discovery"]["type_urls"] == [inline["typed_config"]["@type"]]
+    assert files["blocks/access_log.yaml"]["access_log"] == manager["access_log"]
+    assert files["blocks/local_reply.yaml"]["local_reply_config"] == manager["local_reply_config"]
+    clusters = [{k: v for k, v in one.items() if k != "@type"} for one in files["clusters.yaml"]["resources"]]
+    assert clusters == whole["clusters"][1:]
+
+
+BAD = [
+    ("upstream", "ftp://x"),
+    ("upstream", "x:8000"),
+    ("upstream", ""),
+    ("upstream", "http://"),
+    ("upstream", "http://x:0"),
+    ("upstream", "http://x:65536"),
+    ("upstream", "http://x:port"),
+    ("upstream", "http://user:secret@x"),
+    ("upstream", "http://x/?a=b"),
+    ("upstream", "http://x/#a"),
+    ("upstream", "http://x/a b"),
+    ("upstream", 'http://x/"\n  evil: 1'),
+    ("upstream", "http://x\n"),
+    ("upstream", "http://127.1"),
+    ("upstream", "http://a..b"),
+    ("upstream", "http://" + "a" * 64),
+    ("upstream", "http://[fe80::1%eth0]"),
+    ("upstream", "http://[::1"),
+    ("listen", "10000"),
+    ("listen", "localhost:10000"),
+    ("listen", "::1:10000"),
+    ("listen", "0.0.0.0:99999"),
+    ("listen", "0.0.0.0:-1"),
+    ("listen", "unix:/run/x.sock"),
+    ("admin", "0.0.0.0"),
+    ("authz", ()),
+    ("authz", ("unix:relative",)),
+    ("authz", ("unix:/" + "a" * 107,)),
+    ("authz", ("sidecar:9001", "unix:/run/x.sock")),
+    ("authz", ("side car:9001",)),
+    ("ratelimit", ("unix:/run/x\n.sock",)),
+    ("ratelimit", ("sidecar:9001}",)),
+    ("access_log", "access.jsonl"),
+    ("access_log", "/a\nb"),
+    ("config_dir", "conf"),
+    ("upstream_ca", "ca.pem"),
+    ("timeout_seconds", 0.0),
+    ("timeout_seconds", float("nan")),
+    ("timeout_seconds", float("inf")),
+    ("authz_timeout_seconds", -1.0),
+]
+
+
+@pytest.mark.parametrize(("setting", "value"), BAD)
+def test_a_bad_setting_is_named_and_nothing_is_written(setting: str, value: Any, tmp_path: Path) -> None:
+    settings = replace(DEFAULTS, **{setting: value})
+    with pytest.raises(InvalidSetting, match=f"^{setting.removesuffix('_seconds')}: "):
+        render(settings, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_envoy_refuses_replaces_nothing(tmp_path: Path) -> None:
+    render(DEFAULTS, tmp_path, envoy_binary())
+    before = (tmp_path / "envoy.yaml").read_text()
+    missing = EnvoySettings(upstream="https://x.example", upstream_ca=str(tmp_path / "missing.pem"))
+    with pytest.raises(InvalidEnvoyConfig, match=r"missing\.pem"):
+        render(missing, tmp_path, envoy_binary())
+    assert (tmp_path / "envoy.yaml").read_text() == before
+
+
+def test_the_readme_names_files_that_exist() -> None:
+    readme = (template_dir() / "README.md").read_text()
+    named = set(re.findall(r"`((?:filters/|blocks/)?[a-z_]+\.(?:yaml|lua))`", readme))
+    assert named == set(rendered(DEFAULTS))

@@ -1,0 +1,91 @@
+"""The whole slice on a real Redis: service, group commit, budgets; behind either engine, or called directly."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import pytest
+
+from ratelimit.budgets_redis import RedisBudgets
+from ratelimit.fallback import FailureMode, Fallback
+from ratelimit.group_commit import GroupCommit
+from ratelimit.in_doubt import InDoubt
+from ratelimit.in_flight import InFlight
+from ratelimit.metrics import RatelimitMetrics
+from ratelimit.service import RatelimitService, wall_clock_ms
+from store.redis import open_redis
+from tests.ratelimit.rls import Told, WaitingCall
+from tests.ratelimit.test_rules import Registry
+from tests.serving.conftest import kind, serve
+
+__all__ = ["kind", "serve"]
+
+LEASE_SECONDS = 600.0
+DEFAULT_OUTPUT = 1024
+SETTLE_DOWN_SECONDS = 0.3
+
+
+@dataclass
+class Slice:
+    """One sidecar's ratelimit on a Redis."""
+
+    url: str
+    mode: FailureMode = FailureMode.DENY
+    timeout: float = 0.05
+    metrics: RatelimitMetrics = field(default_factory=RatelimitMetrics)
+    in_flight: InFlight = field(default_factory=InFlight)
+
+    def __post_init__(self) -> None:
+        client = partial(open_redis, self.url, timeout=self.timeout)
+        self.budgets = RedisBudgets(client, LEASE_SECONDS, timeout=self.timeout)
+        self.committer = GroupCommit(
+            self.budgets,
+            self.budgets.ping,
+            Fallback(self.mode, wall_clock_ms),
+            self.metrics,
+            doubts=InDoubt(time.monotonic, SETTLE_DOWN_SECONDS),
+        )
+        catalog = Registry("m", "other")
+        self.service = RatelimitService(
+            self.committer,
+            catalog,
+            self.metrics,
+            default_output_tokens=DEFAULT_OUTPUT,
+            in_flight=self.in_flight,
+        )
+        self.committer.start()
+
+    def start(self, message: bytes, *, left: bool = False) -> WaitingCall:
+        """`left`: the caller has gone before the answer."""
+        call = WaitingCall(left)
+        answer = self.service.should_rate_limit(message, call)
+        if answer is not None:
+            call.reply(answer)
+        return call
+
+    def tell(self, message: bytes) -> Told:
+        return self.start(message).told()
+
+    def close(self) -> None:
+        self.committer.close()
+        self.budgets.close()
+
+
+@pytest.fixture
+def open_slice() -> Iterator[Callable[..., Slice]]:
+    """Starts slices; closes them when the test is over."""
+    opened: list[Slice] = []
+
+    def start(*arguments: object, **settings: object) -> Slice:
+        opened.append(Slice(*arguments, **settings))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def ratelimit(open_slice: Callable[..., Slice], redis_url: str) -> Slice:
+    return open_slice(redis_url, timeout=1.0)

@@ -1,0 +1,280 @@
+"""What the port promises, held against each of its implementations.
+
+Windows of a day keep the refill of a test's own duration below one token.
+"""
+
+import pytest
+
+from ratelimit.account import Account
+from ratelimit.budgets import (
+    IN_FLIGHT,
+    Admitted,
+    Decision,
+    LeaseName,
+    Orphan,
+    Refused,
+    Settled,
+    Settlement,
+)
+from ratelimit.meter import Used
+from tenancy.limit import Scope
+from tests.ratelimit.stores import (
+    LEASE_SECONDS,
+    Store,
+    account,
+    memory_store,
+    redis_store,
+    requests,
+    reservation,
+    tokens,
+)
+
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return memory_store()
+    return redis_store(request.getfixturevalue("redis_url"))
+
+
+def reserve(store: Store, of: Account, cost: int, lease_id: str = "") -> Decision:
+    (decision,) = store.budgets.reserve([reservation(of, cost, lease_id)])
+    assert decision is not None
+    return decision
+
+
+def settle(store: Store, lease_id: str, used: int, tenant_id: str = "acme") -> Settled:
+    (settled,) = store.budgets.settle([Settlement(tenant_id, lease_id, Used(used))])
+    return settled
+
+
+def test_an_untouched_budget_is_full(store: Store) -> None:
+    assert store.budgets.peek(account(tokens(100), requests(3))) == [100, 3]
+
+
+def test_a_reservation_takes_its_tokens_and_one_request(store: Store) -> None:
+    of = account(tokens(100), requests(3))
+    assert reserve(store, of, 40) == Admitted((60, 2))
+    assert store.budgets.peek(of) == [60, 2]
+
+
+def test_what_does_not_fit_is_refused_with_the_wait(store: Store) -> None:
+    of = account(tokens(86_400))  # a token a second
+    reserve(store, of, 86_400)
+    decision = reserve(store, of, 10)
+    assert isinstance(decision, Refused)
+    assert decision.limit == "tenant:tokens:86400s"
+    assert decision.wait_ms is not None
+    assert decision.wait_ms == 10_000
+
+
+def test_what_is_larger_than_the_budget_never_fits(store: Store) -> None:
+    assert reserve(store, account(tokens(100)), 101) == Refused("tenant:tokens:86400s", None, (100,))
+
+
+def test_nothing_is_taken_unless_everything_fits(store: Store) -> None:
+    of = account(tokens(100), tokens(10, Scope.KEY, subject="key-1"), requests(5))
+    assert reserve(store, of, 11) == Refused("key:key-1:tokens:86400s", None, (100, 10, 5))
+    assert store.budgets.peek(of) == [100, 10, 5]
+
+
+def test_of_several_that_bind_the_longest_wait_is_named(store: Store) -> None:
+    of = account(tokens(86_400), tokens(864, Scope.USER, subject="u"))
+    reserve(store, of, 864)
+    store.budgets.settle([Settlement("acme", "direct-1", Used(86_400), True, account(tokens(86_400)).meters)])
+    decision = reserve(store, of, 800)
+    assert isinstance(decision, Refused)
+    assert decision.limit == "user:u:tokens:86400s"
+
+
+def test_a_request_without_tokens_passes_a_token_budget_in_debt(store: Store) -> None:
+    of = account(tokens(100), requests(2))
+    reserve(store, of, 100, "a")
+    settle(store, "a", 500)
+    assert reserve(store, of, 0) == Admitted((-400, 0))
+
+
+def test_requests_of_one_batch_see_each_other(store: Store) -> None:
+    of = account(tokens(50))
+    decisions = store.budgets.reserve([reservation(of, 10) for _ in range(50)])
+    assert [isinstance(decision, Admitted) for decision in decisions] == [True] * 5 + [False] * 45
+
+
+def test_two_keys_of_a_tenant_share_its_budget_within_a_batch(store: Store) -> None:
+    first, second = account(tokens(15)), account(tokens(15), requests(9, Scope.KEY, subject="key-2"))
+    decisions = store.budgets.reserve([reservation(first, 10), reservation(second, 10), reservation(second, 5)])
+    assert [isinstance(decision, Admitted) for decision in decisions] == [True, False, True]
+
+
+def test_tenants_do_not_touch_each_other(store: Store) -> None:
+    reserve(store, account(tokens(10), tenant_id="one"), 10)
+    assert reserve(store, account(tokens(10), tenant_id="two"), 10) == Admitted((0,))
+
+
+@pytest.mark.parametrize(("used", "level"), [(10, 90), (60, 40), (150, -50), (0, 100)])
+def test_settling_refunds_or_charges_the_difference(store: Store, used: int, level: int) -> None:
+    of = account(tokens(100), requests(5))
+    reserve(store, of, 60, "a")
+    assert settle(store, "a", used) is Settled.SETTLED
+    assert store.budgets.peek(of) == [level, 4]
+
+
+def test_a_lease_settles_once(store: Store) -> None:
+    of = account(tokens(100))
+    reserve(store, of, 60, "a")
+    first = store.budgets.settle([Settlement("acme", "a", Used(10)), Settlement("acme", "a", Used(10))])
+    assert first == [Settled.SETTLED, Settled.GONE]
+    assert settle(store, "a", 10) is Settled.GONE
+    assert store.budgets.peek(of) == [90]
+
+
+def test_a_refund_never_fills_beyond_the_capacity(store: Store) -> None:
+    of = account(tokens(100, window_seconds=60))
+    reserve(store, of, 80, "a")
+    store.advance(MINUTE_MS // 2)
+    settle(store, "a", 0)
+    assert store.budgets.peek(of) == [100]
+
+
+def test_an_unknown_lease_is_gone(store: Store) -> None:
+    assert settle(store, "never", 10) is Settled.GONE
+    assert store.budgets.release([LeaseName("acme", "never")]) == [Settled.GONE]
+
+
+def test_a_release_refunds_everything_once(store: Store) -> None:
+    of = account(tokens(100), requests(5))
+    reserve(store, of, 60, "a")
+    assert store.budgets.release([LeaseName("acme", "a"), LeaseName("acme", "a")]) == [Settled.SETTLED, Settled.GONE]
+    assert store.budgets.peek(of) == [100, 5]
+    assert settle(store, "a", 10) is Settled.GONE
+
+
+def test_a_direct_charge_counts_once(store: Store) -> None:
+    limits = (tokens(100), requests(5))
+    charge = Settlement("acme", "a", Used(30), True, account(*limits).meters)
+    assert store.budgets.settle([charge, charge]) == [Settled.SETTLED, Settled.GONE]
+    assert store.budgets.settle([charge]) == [Settled.GONE]
+    assert store.budgets.peek(account(*limits)) == [70, 4]
+
+
+def test_a_direct_charge_settles_the_lease_that_was_in_doubt(store: Store) -> None:
+    of = account(tokens(100), requests(5))
+    reserve(store, of, 60, "a")
+    charge = Settlement("acme", "a", Used(30), True, of.meters)
+    assert store.budgets.settle([charge]) == [Settled.SETTLED]
+    assert store.budgets.release([LeaseName("acme", "a")]) == [Settled.GONE]
+    assert store.budgets.peek(of) == [70, 4]
+
+
+def test_a_budget_refills_over_its_window(store: Store) -> None:
+    of = account(tokens(6_000, window_seconds=600))  # 10 a second
+    reserve(store, of, 6_000)
+    store.advance(30_000)
+    (level,) = store.budgets.peek(of)
+    assert level == 300
+    store.advance(570_000)
+    assert store.budgets.peek(of) == [6_000]
+
+
+def test_a_refill_keeps_its_remainder(store: Store) -> None:
+    of = account(tokens(3))  # one token in 28,800,000 ms
+    reserve(store, of, 3)
+    for _ in range(10):
+        store.advance(2_880_000)
+        reserve(store, of, 0)
+    assert store.budgets.peek(of) == [1]
+
+
+def test_debt_is_paid_back_by_the_refill(store: Store) -> None:
+    of = account(tokens(864))  # one in 100 s
+    reserve(store, of, 864, "a")
+    settle(store, "a", 874)
+    store.advance(1_000_000)
+    assert store.budgets.peek(of) == [0]
+
+
+@pytest.mark.parametrize(("amount", "level"), [(200, 140), (61, 1), (60, 0), (10, -50)])
+def test_a_changed_limit_does_not_give_back_what_is_spent(store: Store, amount: int, level: int) -> None:
+    reserve(store, account(tokens(100)), 60, "a")
+    changed = account(tokens(amount))
+    assert store.budgets.peek(changed) == [level]
+    reserve(store, changed, 0)
+    assert store.budgets.peek(changed) == [level]
+    settle(store, "a", 20)
+    assert store.budgets.peek(changed) == [level + 40]
+
+
+def test_a_lowered_limit_refills_at_its_own_rate_though_it_refuses(store: Store) -> None:
+    reserve(store, account(tokens(86_400)), 86_400)
+    lowered = account(tokens(864))
+    assert isinstance(reserve(store, lowered, 1), Refused)
+    store.advance(DAY_MS)
+    assert store.budgets.peek(lowered) == [864 - 86_400 + 864]
+
+
+def test_slots_bound_what_is_in_flight(store: Store) -> None:
+    of = account(tokens(100), max_in_flight=2)
+    batch = [reservation(of, 10, f"s{n}") for n in range(3)]
+    decisions = store.budgets.reserve(batch)
+    assert decisions == [Admitted((90,)), Admitted((80,)), Refused(IN_FLIGHT, 1000, (80,))]
+    settle(store, "s0", 10)
+    assert isinstance(reserve(store, of, 10), Admitted)
+
+
+def test_an_expired_lease_frees_its_slot(store: Store) -> None:
+    of = account(tokens(100), max_in_flight=1)
+    reserve(store, of, 10)
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
+    assert isinstance(reserve(store, of, 10), Admitted)
+
+
+def test_orphans_are_given_once_and_stay_charged(store: Store) -> None:
+    of = account(tokens(100))
+    reserve(store, of, 60, "old")
+    store.advance(int(LEASE_SECONDS * 1000) - 5_000)
+    reserve(store, of, 10, "young")
+    assert sweep(store) == []
+    store.advance(6_000)
+    orphan = Orphan("acme", "old", "key-1", "u", "", "m", "/v1/x", 60, 1)
+    assert sweep(store) == [orphan]
+    assert sweep(store) == []
+    assert settle(store, "old", 5) is Settled.GONE
+    assert store.budgets.peek(of) == [30]
+    assert settle(store, "young", 10) is Settled.SETTLED
+
+
+def test_orphans_of_many_tenants_are_found_within_the_bound(store: Store) -> None:
+    for n in range(30):
+        reserve(store, account(tokens(100), tenant_id=f"t{n}"), 1, f"l{n}")
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
+    found: list[Orphan] = []
+    for _ in range(12):
+        some = store.budgets.orphans(10)
+        assert len(some) <= 10
+        found += some
+    assert sorted(orphan.lease_id for orphan in found) == sorted(f"l{n}" for n in range(30))
+
+
+def sweep(store: Store) -> list[Orphan]:
+    """A sweep looks at a part of the store: several see all of it."""
+    return [orphan for _ in range(3) for orphan in store.budgets.orphans(100)]
+
+
+def test_an_account_without_limits_still_takes_leases(store: Store) -> None:
+    of = account(max_in_flight=1)
+    assert reserve(store, of, 10, "a") == Admitted(())
+    assert isinstance(reserve(store, of, 10), Refused)
+    assert settle(store, "a", 10) is Settled.SETTLED
+
+
+def test_large_numbers_stay_whole(store: Store) -> None:
+    of = account(tokens(600_000_000_000))  # seven million a second
+    reserve(store, of, 500_000_000_001, "a")
+    (level,) = store.budgets.peek(of)
+    assert level == 99_999_999_999
+    settle(store, "a", 1_200_000_000_000)
+    (level,) = store.budgets.peek(of)
+    assert level == -600_000_000_000

@@ -1,0 +1,103 @@
+"""What budgets leave behind in Redis: names, fields, expiry; and that memory there stays bounded."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import redis
+
+from ratelimit.budgets import Admitted, LeaseName, Settlement
+from ratelimit.budgets_redis import KEEP_LEASE_MS, MARKER_MS, RedisBudgets
+from ratelimit.meter import Used
+from store.redis import open_redis
+from tests.ratelimit.stores import LEASE_SECONDS, account, requests, reservation, tokens
+
+MINUTE_MS = 60_000
+BUDGET = "tollkeeper:budget:{acme}:tenant:tokens:60s"
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def budgets(redis_url: str) -> Iterator[RedisBudgets]:
+    opened = RedisBudgets(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
+    yield opened
+    opened.close()
+
+
+def test_a_budget_expires_five_minutes_after_it_is_full_again(client: redis.Redis, budgets: RedisBudgets) -> None:
+    budgets.reserve([reservation(account(tokens(600, window_seconds=60)), 150)])
+    stored = client.hgetall(BUDGET)
+    assert (stored["level"], stored["carry"], stored["capacity"]) == ("450", "0", "600")
+    full_in_ms = MINUTE_MS // 4
+    assert full_in_ms + 5 * MINUTE_MS - 1000 < client.pttl(BUDGET) <= full_in_ms + 5 * MINUTE_MS
+
+
+def test_a_budget_that_is_full_again_can_still_be_seen(client: redis.Redis, budgets: RedisBudgets) -> None:
+    of = account(tokens(600, window_seconds=60), requests(60, window_seconds=60))
+    budgets.reserve([reservation(of, 150, "a")])
+    budgets.release([LeaseName("acme", "a")])
+    assert sorted(client.keys("*")) == ["tollkeeper:budget:{acme}:tenant:requests:60s", BUDGET]
+    assert client.hget(BUDGET, "level") == "600"
+
+
+def test_a_refusal_and_a_peek_write_nothing(client: redis.Redis, budgets: RedisBudgets) -> None:
+    of = account(tokens(600, window_seconds=60))
+    budgets.reserve([reservation(of, 601)])
+    budgets.peek(of)
+    assert client.keys("*") == []
+
+
+def test_a_lease_holds_what_an_orphan_needs(client: redis.Redis, budgets: RedisBudgets) -> None:
+    budgets.reserve([reservation(account(tokens(600, window_seconds=60)), 150, "a")])
+    lease = json.loads(str(client.get("tollkeeper:lease:{acme}:a")))
+    assert lease == {
+        "key_id": "key-1",
+        "user_id": "u",
+        "budgets": [[BUDGET, "b60000", 600, 1]],
+        "reserved": [150],
+        "tokens": 150,
+        "input_estimate": 1,
+        "end_user_id": "",
+        "model": "m",
+        "path": "/v1/x",
+    }
+    assert LEASE_SECONDS * 1000 < client.pttl("tollkeeper:lease:{acme}:a") <= LEASE_SECONDS * 1000 + KEEP_LEASE_MS
+    assert client.zcard("tollkeeper:leases:{acme}") == 1
+
+
+def test_settled_leases_leave_nothing_but_the_budget(client: redis.Redis, budgets: RedisBudgets) -> None:
+    budgets.reserve([reservation(account(tokens(600, window_seconds=60)), 150, "a")])
+    budgets.settle([Settlement("acme", "a", Used(10))])
+    assert client.keys("*") == [BUDGET]
+
+
+def test_a_direct_charge_is_remembered_for_a_day(client: redis.Redis, budgets: RedisBudgets) -> None:
+    budgets.settle([Settlement("acme", "a", Used(10), True, account(tokens(600, window_seconds=60)).meters)])
+    assert 0 < client.pttl("tollkeeper:settled:{acme}:a") <= MARKER_MS
+    assert client.hget(BUDGET, "level") == "590"
+
+
+def test_a_sweep_is_bounded_and_goes_on_where_it_stopped(client: redis.Redis, redis_url: str) -> None:
+    short = RedisBudgets(partial(open_redis, redis_url, timeout=1.0), -1.0, timeout=1.0)
+    client.mset({f"tollkeeper:key:{n}": "x" for n in range(60_000)})
+    short.reserve([reservation(account(tenant_id=f"t{n}"), 1, f"l{n}") for n in range(50)])
+    found, sweeps = 0, 0
+    while found < 50 and sweeps < 20:
+        found, sweeps = found + len(short.orphans(100)), sweeps + 1
+    assert found == 50
+    assert sweeps > 2
+    short.close()
+
+
+def test_redis_whose_clock_was_set_is_asked_again(redis_url: str, budgets: RedisBudgets) -> None:
+    of = account(tokens(600))
+    budgets.reserve([reservation(of, 1)])
+    assert budgets._ahead_ms is not None
+    budgets._ahead_ms -= 3_600_000  # as learned before the clock was set forward by an hour
+    assert budgets.reserve([reservation(of, 1)]) == [Admitted((598,))]

@@ -1,0 +1,92 @@
+"""Both engines, served in a thread, called by grpcio's public client."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+
+from serving.call import Method, Observer
+from serving.engine import MAX_MESSAGE_BYTES, Engine, EngineKind, open_engine
+
+TIMEOUT_SECONDS = 10.0
+
+
+@dataclass
+class Served:
+    """An engine that serves in a thread of its own, and a client of it."""
+
+    engine: Engine
+    address: str
+    thread: threading.Thread
+    channel: grpc.Channel
+
+    def call(self, path: str, message: bytes, timeout: float = TIMEOUT_SECONDS) -> bytes:
+        answer: bytes = self.channel.unary_unary(path, None, None)(message, timeout=timeout)
+        return answer
+
+    def start(self, path: str, message: bytes, timeout: float = TIMEOUT_SECONDS) -> "grpc.CallFuture[bytes]":
+        return self.channel.unary_unary(path, None, None).future(message, timeout=timeout)
+
+    def stream(self, path: str, messages: Iterator[bytes]) -> "grpc.CallFuture[bytes]":
+        return self.channel.stream_unary(path, None, None).future(messages, timeout=TIMEOUT_SECONDS)
+
+    def code(self, path: str, message: bytes, timeout: float = TIMEOUT_SECONDS) -> tuple[grpc.StatusCode, str | None]:
+        """The error that a call ends in."""
+        with pytest.raises(grpc.RpcError) as caught:
+            self.call(path, message, timeout)
+        return caught.value.code(), caught.value.details()
+
+    def stop(self, grace: float = 0.0) -> None:
+        self.engine.stop(grace)
+        self.thread.join(TIMEOUT_SECONDS)
+        assert not self.thread.is_alive()
+
+
+@dataclass
+class Server:
+    """Starts engines of one kind; stops them when the test is over."""
+
+    kind: EngineKind
+    served: list[Served] = field(default_factory=list)
+
+    def __call__(
+        self,
+        *methods: Method,
+        address: str = "127.0.0.1:0",
+        observer: Observer | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> Served:
+        engine = open_engine(self.kind, methods, [address], observer=observer, max_message_bytes=max_message_bytes)
+        thread = threading.Thread(target=engine.serve)
+        thread.start()
+        target = f"127.0.0.1:{engine.ports[address]}" if address in engine.ports else address
+        # A pool of its own: else channels to the same target share one connection, from test to test.
+        channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
+        self.served.append(Served(engine, target, thread, channel))
+        return self.served[-1]
+
+
+@pytest.fixture(params=["completion_queue", "threads"])
+def kind(request: pytest.FixtureRequest) -> EngineKind:
+    engine_kind: EngineKind = request.param
+    return engine_kind
+
+
+@pytest.fixture
+def serve(kind: EngineKind) -> Iterator[Server]:
+    server = Server(kind)
+    yield server
+    for served in server.served:
+        served.channel.close()
+        served.stop()
+
+
+def eventually(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS) -> None:
+    """Waits until `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.005)

@@ -1,0 +1,51 @@
+"""Settings: a bad one names itself, and what is passed to a child process is read back the same."""
+
+import pytest
+
+from tollkeeper.config import BadSettings, as_environment, read_settings
+
+BAD = [
+    ("TOLLKEEPER_GRPC_LISTEN", "9001", "must be HOST:PORT"),
+    ("TOLLKEEPER_GRPC_LISTEN", "127.0.0.1:0", "must be HOST:PORT"),
+    ("TOLLKEEPER_GRPC_LISTEN", "127.0.0.1:65536", "must be HOST:PORT"),
+    ("TOLLKEEPER_REDIS_URL", "localhost:6379", "must be a URL"),
+    ("TOLLKEEPER_DATABASE_URL", "mysql://x", "must be a URL"),
+    ("TOLLKEEPER_CACHE_SECONDS", "16", "less than or equal to 15"),
+    ("TOLLKEEPER_REDIS_TIMEOUT_MS", "fast", "valid integer"),
+    ("TOLLKEEPER_FAILURE_MODE", "open", "'deny', 'allow' or 'local'"),
+    ("TOLLKEEPER_ADMIN_TOKEN", "short", "at least 8"),
+    ("TOLLKEEPER_REDISURL", "redis://x", "no such setting"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "reason"), BAD)
+def test_a_bad_setting_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSettings, match=f"^{name}: .*{reason}"):
+        read_settings()
+
+
+def test_every_bad_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLKEEPER_LOG_LEVEL", "loud")
+    monkeypatch.setenv("TOLLKEEPER_DRAIN_SECONDS", "-1")
+    with pytest.raises(BadSettings) as raised:
+        read_settings()
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_a_bad_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLKEEPER_ADMIN_TOKEN", "hunter2")
+    with pytest.raises(BadSettings) as raised:
+        read_settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_child_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings(admin_token="a-long-token", redis_timeout_ms=70, access_log_file="/tmp/access.jsonl")
+    for name, value in as_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert read_settings() == settings
+
+
+def test_the_admin_token_has_no_default() -> None:
+    assert read_settings().admin_token is None

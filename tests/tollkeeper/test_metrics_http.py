@@ -1,0 +1,74 @@
+"""Metrics of several processes appear as one, and a process that is away does not hide the others."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from serving.metrics import Counter, Gauge, Histogram, Metrics
+from tollkeeper.metrics_http import MetricsServer, ProcessMetrics
+from tollkeeper.up.process import free_port
+
+
+def registry_of(*members: Counter | Histogram | Gauge) -> CollectorRegistry:
+    metrics = Metrics()
+    metrics.add(*members)
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    return registry
+
+
+@pytest.fixture
+def merged(tmp_path: Path) -> Iterator[str]:
+    """The address that shows two processes as one; a third is away."""
+    sockets = {name: tmp_path / f"{name}.sock" for name in ("one", "two", "away")}
+    servers = []
+    for name, count in (("one", 3), ("two", 4)):
+        calls = Counter("tollkeeper_test_calls", "Calls", "outcome", ("good", "bad"))
+        calls.add("good", count)
+        seconds = Histogram("tollkeeper_test_seconds", "Time", (0.1, 1.0))
+        seconds.observe(0.5)
+        members = (calls, seconds, Gauge("tollkeeper_test_level", "Level", lambda count=count: count))  # type: ignore[misc]
+        servers.append(MetricsServer(sockets[name], registry_of(*members), lambda: {"engine": True}))
+    registry = CollectorRegistry()
+    registry.register(ProcessMetrics(sockets))
+    address = f"127.0.0.1:{free_port()}"
+    servers.append(MetricsServer(address, registry, lambda: {"one": True, "away": False}))
+    yield address
+    for server in servers:
+        server.close()
+
+
+def test_samples_of_each_process_are_labelled(merged: str) -> None:
+    with urllib.request.urlopen(f"http://{merged}/metrics") as response:
+        lines = response.read().decode().splitlines()
+    assert 'tollkeeper_test_calls_total{outcome="good",process="one"} 3.0' in lines
+    assert 'tollkeeper_test_calls_total{outcome="good",process="two"} 4.0' in lines
+    assert 'tollkeeper_test_level{process="two"} 4.0' in lines
+    assert 'tollkeeper_test_seconds_bucket{le="0.1",process="one"} 0.0' in lines
+    assert 'tollkeeper_test_seconds_bucket{le="1.0",process="one"} 1.0' in lines
+    assert lines.count("# TYPE tollkeeper_test_calls_total counter") == 1
+
+
+def test_readiness_names_the_part_that_is_not(merged: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(f"http://{merged}/readyz")
+    with closing(raised.value) as answer:
+        assert answer.code == 503
+        assert b'"away": false' in answer.read()
+
+
+def test_an_unknown_path_says_which_there_are(merged: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(f"http://{merged}/nothing")
+    with closing(raised.value) as answer:
+        assert b"/metrics" in answer.read()
+
+
+def test_a_label_value_outside_the_set_is_refused() -> None:
+    with pytest.raises(KeyError):
+        Counter("tollkeeper_test_calls", "Calls", "outcome", ("good",)).add("never seen")
