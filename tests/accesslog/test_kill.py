@@ -80,8 +80,8 @@ def test_a_killed_process_finds_everything_again(stack: Stack) -> None:
             time.sleep(0.05)
         stack.log(unflushed)
         stack.assert_each_once()
-        size = stack.log_file.stat().st_size
-        wait_until(lambda: f'"offset": {size}' in (stack.directory / "checkpoint.json").read_text())
+        size, checkpoint = stack.log_file.stat().st_size, stack.directory / "checkpoint.json"
+        wait_until(lambda: checkpoint.exists() and f'"offset": {size}' in checkpoint.read_text())
     finally:
         envoy.close()
         child.stop()
