@@ -5,10 +5,8 @@ Owns what is believed of an entry: names, ranges, which numbers count.  What a r
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from math import isfinite
-from typing import TypeGuard
+from typing import NamedTuple
 
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
@@ -42,8 +40,7 @@ _FIRST_MS = 1_577_836_800_000  # 2020
 _LAST_MS = 4_102_444_800_000  # 2100
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What ratelimit said about the request.  `denied` is "" or the status that it meant, `limit` the one that bound.
     `limits` is the text from which a request without a lease is charged."""
 
@@ -64,11 +61,10 @@ class Decision:
     limits: str
 
 
-DECISION_FIELDS = tuple(field.name for field in fields(Decision))
+DECISION_FIELDS = Decision._fields
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One finished request.  `usage` holds only what can be believed; `status` 0: no answer was begun; `ttft_ms` None:
     the upstream sent nothing."""
 
@@ -116,9 +112,10 @@ def usage_of(metadata: Mapping[str, object]) -> dict[str, int]:
     usage = {}
     for name, value in metadata.items():
         if name in TOKEN_NAMES and value is not None:
-            if not _is_count(value):
+            number = _count(value)
+            if number is None:
                 return {}
-            usage[name] = int(value)
+            usage[name] = number
     return usage
 
 
@@ -146,7 +143,7 @@ def lease_time(lease_id: str) -> datetime:
 
 def count(value: object) -> int:
     """`value` if it is a plausible count, else 0."""
-    return int(value) if _is_count(value) else 0
+    return _count(value) or 0
 
 
 def text(value: object) -> str:
@@ -154,10 +151,11 @@ def text(value: object) -> str:
     return value if isinstance(value, str) and value != "-" else ""
 
 
-def _is_count(value: object) -> TypeGuard[float]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value <= PLAUSIBLE_MAX and isfinite(value)
+def _count(value: object) -> int | None:
+    """A bool is none, nor is NaN, of which no comparison is true."""
+    if (type(value) is float or type(value) is int) and 0 <= value <= PLAUSIBLE_MAX:
+        return int(value)
+    return None
 
 
 def _milliseconds(lease_id: str) -> int:

@@ -15,7 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 from accesslog import last_used
 from accesslog.ledger import LedgerUnavailable, RowRejected, best_by_id
 from accesslog.partitions_postgres import Month, make_partition, month_of
-from accesslog.row import COLUMNS, UsageRow, values
+from accesslog.row import COLUMNS, UsageRow
 from store.postgres import UNAVAILABLE, Pool
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 _NAMES = ", ".join(COLUMNS)
 # Lives as long as the connection, empty between transactions; holds neither the keys nor the partitions.
 _STAGE = f"""
-CREATE TEMPORARY TABLE IF NOT EXISTS usage_staged ON COMMIT DELETE ROWS AS SELECT {_NAMES} FROM usage WITH NO DATA
+CREATE TEMPORARY TABLE usage_staged ON COMMIT DELETE ROWS AS SELECT {_NAMES} FROM usage WITH NO DATA
 """  # noqa: S608 - only names from this file
 # As cost.py has it; a model without a price is free.
 COSTS = {
@@ -80,10 +80,11 @@ class PostgresLedger:
                     async with asyncio.timeout(self._timeout):
                         await make_partition(connection, month)
                     self._months.add(month)
-                async with connection.transaction():
+                try:
+                    await self._insert(connection, rows)
+                except asyncpg.UndefinedTableError:  # a new connection: asking each time would cost a round trip
                     await connection.execute(_STAGE, timeout=self._timeout)
-                    await self._copy(connection, rows)
-                    await connection.execute(_INSERT, timeout=self._timeout)
+                    await self._insert(connection, rows)
                 await self._note_keys(connection, rows)
         except asyncpg.CheckViolationError:
             raise
@@ -91,6 +92,11 @@ class PostgresLedger:
             raise RowRejected(str(error)) from error
         except _UNAVAILABLE as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _insert(self, connection: "PoolConnectionProxy[asyncpg.Record]", rows: Sequence[UsageRow]) -> None:
+        async with connection.transaction():
+            await self._copy(connection, rows)
+            await connection.execute(_INSERT, timeout=self._timeout)
 
     async def _note_keys(self, connection: "PoolConnectionProxy[asyncpg.Record]", rows: Sequence[UsageRow]) -> None:
         """After the commit: the rows are safe whatever becomes of this."""
@@ -102,9 +108,7 @@ class PostgresLedger:
 
     async def _copy(self, connection: "PoolConnectionProxy[asyncpg.Record]", rows: Sequence[UsageRow]) -> None:
         try:
-            await connection.copy_records_to_table(
-                "usage_staged", records=map(values, rows), columns=COLUMNS, timeout=self._timeout
-            )
+            await connection.copy_records_to_table("usage_staged", records=rows, columns=COLUMNS, timeout=self._timeout)
         except (
             OverflowError,
             ValueError,

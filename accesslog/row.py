@@ -3,11 +3,8 @@
 Everything that a client can put into a row is cut and cleaned here: one bad row must not hold up the batch it is in.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
+from typing import NamedTuple
 
 from accesslog.entry import LogEntry, lease_time
 from accesslog.usage import Usage, UsageSource
@@ -15,8 +12,7 @@ from accesslog.usage import Usage, UsageSource
 TEXT_MAX = 512  # characters; longer than any id or model name, and a path that long is an attack
 
 
-@dataclass(frozen=True, slots=True)
-class UsageRow:
+class UsageRow(NamedTuple):
     """`ts` is the time within `id`, so that the same request has the same primary key whichever log brought it."""
 
     id: str
@@ -47,8 +43,7 @@ class UsageRow:
     bytes_out: int
 
 
-COLUMNS = tuple(field.name for field in fields(UsageRow))
-values: Callable[[UsageRow], tuple[Any, ...]] = attrgetter(*COLUMNS)
+COLUMNS = UsageRow._fields
 
 
 def row_of(entry: LogEntry, usage: Usage) -> UsageRow:

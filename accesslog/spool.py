@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -143,7 +143,7 @@ def _fsync_directory(directory: Path) -> None:
 
 def _dump(row: UsageRow) -> bytes:
     """`ts` is left out: it is in the id."""
-    fields = asdict(row)
+    fields = row._asdict()
     del fields["ts"]
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 

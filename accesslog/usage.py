@@ -15,8 +15,8 @@ a client that leaves in between is charged the estimate if it is higher.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from accesslog.entry import REFUSED, LogEntry
 
@@ -36,8 +36,7 @@ class UsageSource(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """LLM tokens.  `cached_tokens` are part of the input, `reasoning_tokens` of the output."""
 
     input_tokens: int
@@ -52,8 +51,7 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class _Dialect:
+class _Dialect(NamedTuple):
     """The names under which one family of APIs reports: input is the sum, cached the highest of what is present."""
 
     input: tuple[str, ...]

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BATCH_ROWS = 1000
-LINGER_SECONDS = 0.05  # rows of a quiet moment share a batch; half of the 100 ms that a row may wait
+LINGER_SECONDS = 0.1  # rows of a quiet moment share a batch: its round trips cost as much as a hundred rows
 RETRY_SECONDS = 1.0
 MAX_ROWS = 20_000  # about 20 MB; two seconds of the highest rate
 

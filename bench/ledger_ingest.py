@@ -4,7 +4,6 @@ python -m bench.ledger_ingest [batches]
 """
 
 import asyncio
-import dataclasses
 import shutil
 import statistics
 import sys
@@ -30,8 +29,7 @@ def batch(number: int, template: UsageRow) -> list[UsageRow]:
     """Rows of 20 tenants, 100 keys and 5 models, as a busy sidecar would have them."""
     now = time.time()
     return [
-        dataclasses.replace(
-            template,
+        template._replace(
             id=(lease := mint_lease_id(int(now * 1000))),
             ts=template.ts,
             request_id=lease,

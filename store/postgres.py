@@ -8,6 +8,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # on a connection that the server has just given up
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
@@ -21,6 +22,9 @@ def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> "asyncpg.
 
     To be made on the loop that will use it, and awaited there.  That succeeds even while Postgres is away, since
     connections are opened on demand: callers see UNAVAILABLE when they use it.
+
+    Nobody may change a session beyond its transaction (SET LOCAL, no LISTEN, no advisory lock of the session): what was
+    begun and not ended is rolled back when a connection is given back, and no more than that is looked after.
     """
     return asyncpg.create_pool(
         url,
@@ -29,4 +33,9 @@ def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> "asyncpg.
         timeout=timeout,
         command_timeout=timeout,
         max_inactive_connection_lifetime=60.0,
+        reset=_keep,
     )
+
+
+async def _keep(_: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """In place of asyncpg's reset of the whole session, which costs every user of a connection a round trip."""

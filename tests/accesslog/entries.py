@@ -1,6 +1,5 @@
 """Log entries for tests: one description, written the way Envoy writes each of its two logs."""
 
-import dataclasses
 import json
 import time
 from collections.abc import Mapping
@@ -103,4 +102,4 @@ def row(**changes: Any) -> UsageRow:
     columns = {name: changes.pop(name) for name in list(changes) if name in COLUMNS and name not in decision()}
     found = read_line(line(entry(decision(**changes), CHAT_USAGE)))
     assert found is not None
-    return dataclasses.replace(row_of(found, usage_of(found)), **columns)
+    return row_of(found, usage_of(found))._replace(**columns)

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -57,7 +56,7 @@ def test_both_logs_tell_the_same(deployment: Deployment) -> None:
     logged = rows_of_file(deployment)
     brought = {str(row["id"]): row for row in deployment.usage_when(who, len(logged))}
     for row in logged:
-        assert asdict(row) == {name: text(brought[row.id][name]) for name in COLUMNS}
+        assert row._asdict() == {name: text(brought[row.id][name]) for name in COLUMNS}
     assert len(logged) == len(brought) > 10
     assert {row.usage_source for row in logged} == {"reported", "estimated", "none"}
     assert {row.admission for row in logged} == {"fast", "refused"}

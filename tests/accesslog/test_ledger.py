@@ -1,7 +1,6 @@
 """One table of rules, held by the ledger in memory and the one in Postgres."""
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from accesslog.ledger import Ledger, LedgerUnavailable, MemoryLedger, RowRejected
 from accesslog.ledger_postgres import COSTS, PostgresLedger
 from accesslog.line import read_line
-from accesslog.row import COLUMNS, UsageRow, row_of, values
+from accesslog.row import COLUMNS, UsageRow, row_of
 from accesslog.usage import UsageSource, usage_of
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
@@ -82,7 +81,7 @@ async def test_a_final_row_replaces_a_reservation_in_any_order(
     subject: Subject, order: Sequence[int], together: bool
 ) -> None:
     final = row(output_tokens=7)
-    versions = [final, dataclasses.replace(final, usage_source=UsageSource.RESERVED, output_tokens=80)]
+    versions = [final, final._replace(usage_source=UsageSource.RESERVED, output_tokens=80)]
     for batch in [[versions[i] for i in order]] if together else [[versions[i]] for i in order]:
         await subject.ledger.append(batch)
     assert await subject.rows() == {final.id: final}
@@ -90,15 +89,15 @@ async def test_a_final_row_replaces_a_reservation_in_any_order(
 
 async def test_the_first_of_two_final_rows_stays(subject: Subject) -> None:
     first = row(output_tokens=7)
-    await subject.ledger.append([first, dataclasses.replace(first, output_tokens=8)])
-    await subject.ledger.append([dataclasses.replace(first, output_tokens=9)])
+    await subject.ledger.append([first, first._replace(output_tokens=8)])
+    await subject.ledger.append([first._replace(output_tokens=9)])
     assert await subject.rows() == {first.id: first}
 
 
 async def test_a_reservation_stays_until_there_is_better(subject: Subject) -> None:
     reserved = row(usage_source=UsageSource.RESERVED)
     await subject.ledger.append([reserved])
-    await subject.ledger.append([dataclasses.replace(reserved, output_tokens=1)])
+    await subject.ledger.append([reserved._replace(output_tokens=1)])
     assert await subject.rows() == {reserved.id: reserved}
 
 
@@ -182,4 +181,3 @@ async def test_the_columns_are_those_of_the_table(database_url: str) -> None:
     found = await connection.fetch("SELECT column_name FROM information_schema.columns WHERE table_name = 'usage'")
     await connection.close()
     assert {r["column_name"] for r in found} == {*COLUMNS, *COSTS}
-    assert len(values(row())) == len(COLUMNS)

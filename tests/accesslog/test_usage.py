@@ -1,6 +1,5 @@
 """What a request is charged: the table of usage.py, row by row."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -141,7 +140,7 @@ def test_usage_is_never_negative_and_an_estimate_keeps_to_the_cap(
     usage: dict[str, int], status: int, aborted: bool, streamed: bool, bytes_out: int, estimate: int, cap: int
 ) -> None:
     found = finished(usage, {"input_estimate": estimate, "output_cap": cap}, status=status, bytes_out=bytes_out)
-    found = dataclasses.replace(found, aborted=aborted, streamed=streamed)
+    found = found._replace(aborted=aborted, streamed=streamed)
     used = usage_of(found)
     assert min(used.input_tokens, used.output_tokens, used.cached_tokens, used.reasoning_tokens) >= 0
     assert used.cached_tokens <= used.input_tokens
