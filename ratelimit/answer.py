@@ -101,6 +101,8 @@ def duration(ms: int) -> str:
 
 
 def _tightest(account: Account, indexes: Sequence[int], levels: Sequence[int], bound: str) -> int:
+    if not bound:
+        return min(indexes, key=levels.__getitem__)
     return min(indexes, key=lambda i: (account.buckets[i].limit.name != bound, levels[i]))
 
 

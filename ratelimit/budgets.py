@@ -5,9 +5,8 @@ later by the id of its lease: the difference is refunded or charged, once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ratelimit.account import Account
 from ratelimit.estimate import Estimate
@@ -20,8 +19,7 @@ class BudgetsUnavailable(Exception):
     """The budgets cannot be asked now; whether the step was taken is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """One request that wants to run: its estimated cost from each budget of the account, and one lease.
 
     The rest is kept in the lease, so that a request which nobody settles can still be accounted for.
@@ -39,8 +37,7 @@ class Reservation:
         return [bucket.cost(self.estimate) for bucket in self.account.buckets]
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """Reserved.  `levels`: what each bucket of the account holds now.  `shadow` names the limit that would have refused
     the request, were it not a shadow (of several, the one to wait for longest); "" if there is none."""
 
@@ -48,8 +45,7 @@ class Admitted:
     shadow: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Nothing was reserved.  `limit` names what bound: of several, the one to wait for longest.
 
     `wait_ms` until the request would fit if nothing else ran; None if it never will.
@@ -63,8 +59,7 @@ class Refused:
 Decision = Admitted | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The actual use of one request.
 
     `direct`: admitted without a lease (failure mode `local` or `allow`), so its whole use is charged to `meters`.
@@ -84,16 +79,14 @@ class Settled(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseName:
+class LeaseName(NamedTuple):
     """Where a lease is found."""
 
     tenant_id: str
     lease_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Orphan:
+class Orphan(NamedTuple):
     """A lease that expired unsettled; it stays charged at `reserved_tokens`."""
 
     tenant_id: str

@@ -6,8 +6,8 @@ whatever they are, the result is a whole number within bounds.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 # English text in the usual tokenizers has about four bytes a token; JSON around it is estimated along.
 BYTES_PER_TOKEN = 4
@@ -18,8 +18,7 @@ LONGEST_NUMBER = 64  # characters; longer digits are too many, anything else is 
 NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it names no bound;
     then `assumed_output` is expected."""
 

@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from ratelimit.budgets import Admitted, Decision, Reservation
 from ratelimit.budgets_memory import LocalBudgets
@@ -25,8 +25,7 @@ class Admission(StrEnum):
     UNMETERED = "unmetered"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`decision` None: nobody could decide.  `admission` counts only if admitted; only FAST holds a lease."""
 
     decision: Decision | None

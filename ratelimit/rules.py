@@ -1,8 +1,7 @@
 """The decision before any budget is asked: may this key run this model, and what does it cost.  Pure; no I/O."""
 
 import re
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 from ratelimit.account import Account
@@ -30,8 +29,7 @@ class Catalog(Protocol):
         """From memory too; None if the model has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request as Envoy describes it; texts that are absent are `-` or empty.  `body_invalid`: not a JSON object."""
 
     method: str = ""
@@ -45,8 +43,7 @@ class Asked:
     body_invalid: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
+class Priced(NamedTuple):
     """It may run if the budgets hold `estimate`.  `model` is "" if none was named."""
 
     estimate: Estimate
@@ -54,8 +51,7 @@ class Priced:
     inference: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """It may not run, whatever the budgets hold."""
 
     status: int
@@ -87,8 +83,11 @@ def decide(asked: Asked, account: Account, catalog: Catalog, default_output: int
     inference = known_path or bool(model)
     if not inference or path.endswith(EMBEDDING_PATHS):
         return Priced(estimate_input(length or 0, account.smallest), model, inference)
-    bounds = (asked.max_tokens, asked.max_completion_tokens, asked.max_output_tokens)
-    return Priced(estimate(length or 0, bounds, asked.n, default_output, account.smallest), model, inference)
+    bounds = [
+        text for text in (asked.max_tokens, asked.max_completion_tokens, asked.max_output_tokens) if text != ABSENT
+    ]
+    choices = "1" if asked.n == ABSENT else asked.n
+    return Priced(estimate(length or 0, bounds, choices, default_output, account.smallest), model, inference)
 
 
 def plain_path(path: str) -> str:

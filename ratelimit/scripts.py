@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 import structlog
+from hiredis import pack_command
 from redis import Redis, RedisCluster
 from redis.exceptions import AskError, MovedError, NoScriptError
 
@@ -71,7 +72,7 @@ class Runner:
         if isinstance(client, RedisCluster):
             return self._run_on_cluster(client, script, steps)
         try:
-            return [_call(client, script, step) for step in steps]
+            return [_call_directly(client, script, step) for step in steps]
         except UNAVAILABLE as error:
             raise BudgetsUnavailable(repr(error)) from error
 
@@ -147,6 +148,20 @@ def _by_node(cluster: RedisCluster, steps: Sequence[Step], failures: list[Except
             continue
         groups.setdefault(node.name, (cluster.get_redis_connection(node), []))[1].append(i)
     return list(groups.values())
+
+
+def _call_directly(client: Redis, script: Script, step: Step) -> Any:
+    """`_call` without what redis-py does around every command (retries, hooks, options), which costs as much as the
+    command itself."""
+    connection = client.connection_pool.get_connection()
+    try:
+        command: Any = ("EVALSHA", script.sha, len(step.keys), *step.keys, *step.arguments)
+        connection.send_packed_command([pack_command(command)], check_health=False)  # type: ignore[no-untyped-call]
+        return connection.read_response()
+    except NoScriptError:
+        return _call(client, script, step)
+    finally:
+        client.connection_pool.release(connection)
 
 
 def _call(client: Client, script: Script, step: Step) -> Any:

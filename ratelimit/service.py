@@ -148,7 +148,6 @@ def _head(policy: Policy) -> bytes:
         ("tenant_id", policy.tenant_id),
         ("key_id", policy.key_id),
         ("user_id", policy.user_id),
-        ("queue_ms", 0),
     )
     return _serialize(RateLimitResponse.UNKNOWN, fixed, ())
 
@@ -189,6 +188,8 @@ def _serialize(
         add_header(key=key, value=text)
     metadata = response.dynamic_metadata.fields
     for name, value in fields:
+        if not value:  # what is empty, zero or false is left out: each field is read, copied and logged by Envoy
+            continue
         if isinstance(value, str):
             metadata[name].string_value = value
         elif isinstance(value, bool):

@@ -40,7 +40,6 @@ def test_an_admitted_request_is_told_who_it_is_and_what_is_left(ratelimit: Slice
         "input_estimate": 100,
         "output_cap": 32,
         "inference": True,
-        "queue_ms": 0,
     }
     assert told.headers["x-ratelimit-limit-tokens"] == "500"
     assert told.headers["x-ratelimit-remaining-tokens"] == "368"
