@@ -28,6 +28,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.installed-test
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@$(BIN)/python -m bench $(BENCH)
 
 format: $(VENV)/.installed-test

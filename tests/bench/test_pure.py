@@ -5,6 +5,7 @@ import pytest
 from bench.figures import Figure, Measure, Report, percentile, short
 from bench.h2load import read
 from bench.poisson import is_whole
+from bench.profile import by_own_frame
 from bench.stage import decisions, gained
 
 H2LOAD = """
@@ -73,3 +74,13 @@ def test_decisions_are_counted_between_two_scrapes() -> None:
     name = 'tollkeeper_authz_decisions_total{outcome="%s"}'
     before, after = ({name % "allowed": n, name % "missing": 1.0, "other": 5.0} for n in (2.0, 7.0))
     assert gained(decisions(before, "authz"), decisions(after, "authz")) == {"allowed": 5}
+
+
+def test_a_sample_counts_for_the_innermost_frame_that_is_ours() -> None:
+    samples = [
+        "serve (serving/completion_queue.py:80);check (authz/service.py:70);x (re.py:1) 3",
+        "serve (serving/completion_queue.py:80);<genexpr> (authz/service.py:71) 2",
+        "run (threading.py:9) 1",
+    ]
+    found = {"authz/service.py check": 3, "authz/service.py <genexpr>": 2, "others": 1}
+    assert by_own_frame(samples) == found
