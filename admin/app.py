@@ -89,9 +89,9 @@ field that is not known is refused by name.  A change is in the database when it
 says whether every sidecar has been told (`done`) or will be as soon as Redis is back (`pending`).
 
 What is shown by its id carries an `ETag`; a change with `If-Match` is made only if nobody else has changed it since
-(412).  A create with an `Idempotency-Key` may be repeated for 24 hours: the same body gets the first answer again, with
-`Idempotency-Replayed: true`; another body gets 422; and what showed a secret gets 409, since no secret is kept.  A
-deletion with `?dry_run=true` says what would go.
+(412).  A create, a rotation, or a change of a budget with an `Idempotency-Key` may be repeated for 24 hours: the same
+body gets the first answer again, with `Idempotency-Replayed: true`; another body gets 422; and what showed a secret
+gets 409, since no secret is kept.  A deletion with `?dry_run=true` says what would go.
 
 The configured admin token is an owner.  Owners make further ones: viewers read, operators change everything else.
 """

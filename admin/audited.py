@@ -1,11 +1,14 @@
 """A change outside of Postgres with its audit entry: both or, as far as two stores allow, neither."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeAlias
 
 from tenancy.audit import Origin, Snapshot
-from tenancy.change_postgres import PostgresPool, audit, changing
+from tenancy.change_postgres import PostgresPool, answered, audit, changing
+
+Answered: TypeAlias = Callable[[Snapshot], Awaitable[None]]
 
 
 class Audited(Protocol):
@@ -13,8 +16,11 @@ class Audited(Protocol):
 
     def __call__(
         self, by: Origin, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
-    ) -> AbstractAsyncContextManager[None]:
-        """The entry is written before the block, which makes the change, and stays only if the block does not raise."""
+    ) -> AbstractAsyncContextManager[Answered]:
+        """The entry is written before the block, which makes the change, and stays only if the block does not raise.
+
+        The block is handed what keeps the answer for a repetition; tenancy.terms.AlreadyAsked before it if this is one.
+        """
 
 
 class PostgresAudited:
@@ -26,7 +32,7 @@ class PostgresAudited:
     @asynccontextmanager
     async def __call__(
         self, by: Origin, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
-    ) -> AsyncIterator[None]:
-        async with changing(self._pool) as connection:
+    ) -> AsyncIterator[Answered]:
+        async with changing(self._pool, by) as connection:
             await audit(connection, by, action, target, before, after)
-            yield
+            yield partial(answered, connection, by)

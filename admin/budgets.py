@@ -1,7 +1,8 @@
 """/tenants/{id}/budgets: what is spent and what is left of a tenant's limits now; reset and adjust.
 
 Redis has the budgets.  A change is one transaction with its audit entry, with Redis asked before the commit: if either
-store is away, nothing is claimed to have happened.
+store is away, nothing is claimed to have happened.  It may have: Redis remembers a change that has an Idempotency-Key,
+so that it is made once although its first caller heard 503.
 """
 
 import time
@@ -17,13 +18,15 @@ from admin.fields import MOST_TOKENS, Body, Time, UserId, View
 from admin.limits import AnyId, ShownAmount, no_flag, shown_amount, units
 from admin.paging import Page, cut
 from admin.problems import LONGEST_SHOWN, Problem, Refused
-from admin.services import By, Services, Use
+from admin.services import Services, Use
 from admin.tenants import TenantId
+from admin.terms import ByCreating
 from ratelimit.account import meter_of
 from ratelimit.meter import Meter
 from ratelimit.peek import Held
 from tenancy.calendar import Calendar
 from tenancy.limit import Kind, Limit, Scope, Unit
+from tenancy.terms import name_of
 
 router = APIRouter(prefix="/tenants/{id}/budgets", tags=["limits"])
 
@@ -137,8 +140,8 @@ async def list_budgets(tenant_id: TenantId, page: Annotated[BudgetQuery, Query()
 
 @router.post("/reset", response_model=BudgetPage)
 async def reset_budgets(
-    tenant_id: TenantId, body: ResetBody, whose: Annotated[Whose, Query()], use: Use, by: By
-) -> dict[str, object]:
+    tenant_id: TenantId, body: ResetBody, whose: Annotated[Whose, Query()], use: Use, by: ByCreating
+) -> BudgetPage:
     """Fills budgets up.  Requests in flight are charged what they use beyond what was reserved for them."""
     budgets = await budgets_of(use, tenant_id, whose.key_id, whose.user_id)
     if body.budget is None:
@@ -150,26 +153,31 @@ async def reset_budgets(
     spent = {b.limit.budget_name: b.limit.amount - held.held for b, held in zip(chosen, before, strict=True)}
     async with use.audited(
         by, "reset_budget", ("tenant", tenant_id), {"used": spent}, {"used": dict.fromkeys(spent, 0)}
-    ):
-        await use.control.reset(meters)
-    held_now = await use.control.peek(meters)
-    return {"budgets": [b.view(held) for b, held in zip(chosen, held_now, strict=True)], "next_cursor": None}
+    ) as answered:
+        held_now = await use.control.reset(meters, name_of(by))
+        views = [b.view(held) for b, held in zip(chosen, held_now, strict=True)]
+        answer = BudgetPage.model_validate({"budgets": views, "next_cursor": None})
+        await answered(answer.model_dump(mode="json"))
+    return answer
 
 
 @router.post("/adjust", response_model=BudgetView)
 async def adjust_budget(
-    tenant_id: TenantId, body: AdjustBody, whose: Annotated[Whose, Query()], use: Use, by: By
-) -> dict[str, object]:
-    """Gives back (never more than was used) or, below zero, charges."""
+    tenant_id: TenantId, body: AdjustBody, whose: Annotated[Whose, Query()], use: Use, by: ByCreating
+) -> BudgetView:
+    """Gives back (never more than was used) or, below zero, charges.  Send an `Idempotency-Key` to charge once however
+    often you ask."""
     budget = _named(await budgets_of(use, tenant_id, whose.key_id, whose.user_id), body.budget)
     given = units(budget.limit.unit, body.amount)
     (before,) = await use.control.peek([budget.meter])
     name, used = budget.limit.budget_name, budget.limit.amount - before.held
     change = {"budget": name, "given_back": given}
-    async with use.audited(by, "adjust_budget", ("tenant", tenant_id), {"budget": name, "used": used}, change):
-        await use.control.adjust(budget.meter, given)
-    (after,) = await use.control.peek([budget.meter])
-    return budget.view(after)
+    known = {"budget": name, "used": used}
+    async with use.audited(by, "adjust_budget", ("tenant", tenant_id), known, change) as answered:
+        after = await use.control.adjust(budget.meter, given, name_of(by))
+        answer = BudgetView.model_validate(budget.view(after))
+        await answered(answer.model_dump(mode="json"))
+    return answer
 
 
 async def budgets_of(

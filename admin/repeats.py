@@ -49,8 +49,9 @@ async def _again(request: Request, error: Exception) -> Response:
         return respond(_with_secret(found), request_id)
     fields = SHOWN.get(found.target_type, dict)(found.response)
     view = request.scope["route"].response_model.model_validate(fields)
-    location = {"location": f"{request.url.path}/{found.target_id}"}
-    return JSONResponse(view.model_dump(mode="json"), 201, location | REPLAYED)
+    status = request.scope["route"].status_code or 200
+    location = {"location": f"{request.url.path}/{found.target_id}"} if status == 201 else {}
+    return JSONResponse(view.model_dump(mode="json"), status, location | REPLAYED)
 
 
 def _with_secret(found: Repeat) -> Problem:

@@ -87,17 +87,18 @@ def _complete(schema: dict[str, Any], open_paths: frozenset[str]) -> dict[str, A
         schemas.pop(unused, None)
     schemas["Problem"] = PROBLEM
     for path, operations in schema["paths"].items():
-        for operation in operations.values():
+        tagged = any("if-match" in _parameters(operation) for operation in operations.values())
+        for method, operation in operations.items():
             if path not in open_paths:
                 operation["security"] = [{"token": []}]
                 operation["responses"] |= _problems(path, operation)
-            _show_etag(path, operation)
+            _show_etag(operation, read=tagged and method == "get")
             _show_examples(operation, schemas)
     return schema
 
 
 def _problems(path: str, operation: dict[str, Any]) -> dict[str, Any]:
-    headers = {each["name"].lower() for each in operation.get("parameters", ()) if each["in"] == "header"}
+    headers = _parameters(operation)
     problems = dict(ALWAYS)
     problems |= WITH_BODY if "requestBody" in operation or "idempotency-key" in headers else {}
     problems |= WITH_IF_MATCH if "if-match" in headers else {}
@@ -112,12 +113,17 @@ def _response(description: str) -> dict[str, Any]:
     }
 
 
-def _show_etag(path: str, operation: dict[str, Any]) -> None:
-    """On what shows one resource: what takes If-Match, creates, and what is read by its id."""
-    names = {each["name"].lower() for each in operation.get("parameters", ())}
+def _parameters(operation: dict[str, Any]) -> set[str]:
+    return {each["name"].lower() for each in operation.get("parameters", ())}
+
+
+def _show_etag(operation: dict[str, Any], *, read: bool) -> None:
+    """On what shows one resource: what takes If-Match, creates, and what is `read` where If-Match is taken."""
+    names = _parameters(operation)
     for status in ("200", "201"):
         response = operation["responses"].get(status)
-        if response and {"if-match", "idempotency-key"} & names and "dry_run" not in names:
+        shows = read or "if-match" in names or status == "201"
+        if response and shows and "dry_run" not in names:
             response["headers"] = {"ETag": ETAG}
 
 

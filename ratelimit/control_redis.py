@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.asyncio import RedisCluster
 
 from ratelimit.budgets import BudgetsUnavailable
+from ratelimit.control import MARKER_MS
 from ratelimit.meter import Meter
 from ratelimit.peek import Held, peek_step, peeked
 from ratelimit.scripts import Script, Step
 from store.redis import UNAVAILABLE
+from tenancy.names import redis_key_changed
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -24,7 +26,9 @@ class RedisControl:
 
     def __init__(self, client: "Client") -> None:
         self._client = client
-        self._peek, self._adjust = Script.read("budget", "peek"), Script.read("budget", "adjust")
+        self._peek = Script.read("budget", "peek")
+        self._adjust = Script.read("budget", "once", "adjust", "peek")
+        self._reset = Script.read("budget", "once", "reset", "peek")
 
     @property
     def shares_groups(self) -> bool:
@@ -33,18 +37,24 @@ class RedisControl:
     async def peek(self, meters: Sequence[Meter]) -> list[Held]:
         return peeked(await self._call(self._peek, peek_step(meters))) if meters else []
 
-    async def reset(self, meters: Sequence[Meter]) -> None:
-        if meters:
-            await _answer(self._client.delete(*(meter.key for meter in meters)))
+    async def reset(self, meters: Sequence[Meter], once: str = "") -> list[Held]:
+        return peeked(await self._call(self._reset, _changing(meters, once))) if meters else []
 
-    async def adjust(self, meter: Meter, units: int) -> int:
-        step = peek_step([meter])
-        return int(await self._call(self._adjust, Step(step.keys, [*step.arguments, units])))
+    async def adjust(self, meter: Meter, units: int, once: str = "") -> Held:
+        (held,) = peeked(await self._call(self._adjust, _changing([meter], once, units)))
+        return held
 
     async def _call(self, script: Script, step: Step) -> Any:
         """EVAL, not EVALSHA: an operator's call is rare, and a Redis that was restarted knows no script."""
         arguments = (*step.keys, *(str(argument) for argument in step.arguments))
         return await _answer(self._client.eval(script.source, len(step.keys), *arguments))
+
+
+def _changing(meters: Sequence[Meter], once: str, *more: int) -> Step:
+    """`once` empty: the change is made whenever it is asked for."""
+    step = peek_step(meters)
+    marker = redis_key_changed(meters[0].owner, once) if once else ""
+    return Step(step.keys, [*step.arguments, *more, marker, MARKER_MS])
 
 
 async def _answer(asked: Awaitable[T]) -> T:

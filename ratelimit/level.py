@@ -54,6 +54,14 @@ class Level:
                 self.carry = 0
         self.changed = True
 
+    def full_in_ms(self, window_ms: int, now_ms: int) -> int:
+        """Milliseconds until nothing is spent any more, rounded up; of a sliding window at most."""
+        if self.held >= self.capacity:
+            return 0
+        if self.starts_ms is None:
+            return max(0, -(-((self.capacity - self.level) * window_ms - self.carry) // self.capacity))
+        return self.ends_ms - now_ms + (self.ends_ms - self.starts_ms if self.shape[0] == "s" else 0)
+
     def give_back(self, units: int, reserved_at_ms: int | None) -> None:
         """Refunds (or, below zero, charges) what was reserved at that time: in the window that it was reserved in, if
         that is known."""

@@ -41,6 +41,7 @@ CLAIMED = """
 UPDATE idempotency_keys SET target_type = $3, target_id = $4, response = $5::jsonb
 WHERE actor = $1 AND idempotency_key = $2
 """
+ANSWERED = "UPDATE idempotency_keys SET response = $3::jsonb WHERE actor = $1 AND idempotency_key = $2"
 
 
 class _Rehearsed(Exception):
@@ -104,6 +105,12 @@ async def audit(
         by.source,
         by.request_id,
     )
+
+
+async def answered(connection: Connection, by: Origin, response: Snapshot) -> None:
+    """After `audit`, where the answer is not what the log keeps: what a repetition is answered."""
+    if by.idempotency is not None:
+        await connection.execute(ANSWERED, by.actor, by.idempotency.key, json.dumps(response))
 
 
 async def count_up(connection: Connection, tenant_id: str) -> int:

@@ -47,6 +47,11 @@ def redis_key_leases(tenant_id: str) -> str:
     return f"{PREFIX}:leases:{{{tenant_id}}}"
 
 
+def redis_key_changed(owner: str, once: str) -> str:
+    """String: marks an operator's change to budgets of a tenant or `group:<name>`, so that it is made once."""
+    return f"{PREFIX}:changed:{{{owner}}}:{once}"
+
+
 def redis_key_settled(tenant_id: str, lease_id: str) -> str:
     """String: marks a charge made without a lease, so that it is made once."""
     return f"{PREFIX}:settled:{{{tenant_id}}}:{lease_id}"

@@ -37,6 +37,16 @@ def tag_of(value: "DataclassInstance") -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:TAG_DIGITS]
 
 
+def name_of(by: Origin) -> str:
+    """What the caller repeats when it asks again, for other stores than the one with the claim; "" if it does not."""
+    asked = by.idempotency
+    return (
+        ""
+        if asked is None
+        else hashlib.sha256("\n".join((by.actor, asked.key, asked.fingerprint)).encode()).hexdigest()
+    )
+
+
 def require(by: Origin, before: "DataclassInstance") -> None:
     """StateChanged unless the value's state is one that the caller has seen, or the caller names none."""
     if by.if_match is not None and ANY not in by.if_match and tag_of(before) not in by.if_match:

@@ -87,6 +87,18 @@ def test_every_operation_documents_token_answers_and_problems(schema: dict[str, 
     assert "key_hash" not in text
 
 
+def test_the_document_says_which_answers_carry_a_state(schema: dict[str, Any]) -> None:
+    tagged = {
+        (method, path.removeprefix("/api/v1"))
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+        for answer in operation["responses"].values()
+        if "ETag" in answer.get("headers", {})
+    }
+    assert {("get", "/tenants/{id}"), ("get", "/capacity"), ("put", "/models/{id}/cache")} <= tagged
+    assert not {("get", "/tenants"), ("post", "/tenants/{id}/budgets/adjust")} & tagged
+
+
 def test_every_reference_leads_somewhere(schema: dict[str, Any]) -> None:
     def references(node: Any) -> list[str]:
         if isinstance(node, dict):
