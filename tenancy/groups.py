@@ -96,4 +96,4 @@ class MemoryGroups:
         if not by.dry_run:
             del self._groups[name]
             self._log.add(by, "delete_group", ("fairshare_group", name), snapshot(group), None)
-        return {"groups": 1}
+        return {"groups": 1, "limits": 0}

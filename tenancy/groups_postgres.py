@@ -14,7 +14,7 @@ COLUMNS = "name, weight, created_at, updated_at"
 INSERT = f"INSERT INTO fairshare_groups (name, weight) VALUES ($1, $2) RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM fairshare_groups WHERE name = $1"
 LOCK = f"{GET} FOR UPDATE"
-LIMITS = "SELECT count(*) FROM limits WHERE fairshare_group = $1"
+LIMITS = "SELECT id FROM limits WHERE fairshare_group = $1 ORDER BY id"
 UPDATE = f"UPDATE fairshare_groups SET weight = $2, updated_at = now() WHERE name = $1 RETURNING {COLUMNS}"
 # By the bytes, so that the order is the same whatever the database's collation is.
 PAGE = f"""SELECT {COLUMNS} FROM fairshare_groups WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
@@ -61,13 +61,14 @@ class PostgresGroups:
             require(by, group)
             if name == DEFAULT_GROUP:
                 raise GroupInUse(name)
-            limits = await connection.fetchval(LIMITS, name)
+            limits = [row["id"] for row in await connection.fetch(LIMITS, name)]
             try:
                 await connection.execute("DELETE FROM fairshare_groups WHERE name = $1", name)
             except asyncpg.ForeignKeyViolationError as error:
                 raise GroupInUse(name) from error
-            await audit(connection, by, "delete_group", ("fairshare_group", name), snapshot(group), None)
-        return {"groups": 1, "limits": limits}
+            gone = {**snapshot(group), "limits": limits}
+            await audit(connection, by, "delete_group", ("fairshare_group", name), gone, None)
+        return {"groups": 1, "limits": len(limits)}
 
 
 async def _lock(connection: Connection, name: str) -> Group:

@@ -87,11 +87,11 @@ class MemoryKeys:
         key = self._existing(key_id)
         require(by, key)
         if by.dry_run:
-            return {"api_keys": 1}
+            return {"api_keys": 1, "limits": 0}
         del self._tenants.keys[key_id]
         self._tenants.count_up(key.tenant_id)
         self._log.add(by, "delete_api_key", ("api_key", key_id), snapshot(key), None)
-        return {"api_keys": 1}
+        return {"api_keys": 1, "limits": 0}
 
     def _make_user(self, tenant_id: str, user_id: str | None, email: str | None) -> None:
         if user_id is not None:

@@ -43,6 +43,7 @@ PAGE = (
     " ORDER BY created_at, id LIMIT $1"
 )
 GET = f"SELECT {COLUMNS} FROM api_keys WHERE id = $1"
+LIMITS = "SELECT id FROM limits WHERE key_id = $1 ORDER BY id"
 UPSERT_USER = (
     "INSERT INTO users (tenant_id, id, email) VALUES ($1, $2, coalesce($3, ''))"
     " ON CONFLICT (tenant_id, id) DO UPDATE SET email = coalesce($3, users.email)"
@@ -121,10 +122,12 @@ class PostgresKeys:
         async with changing(self._pool, by) as connection:
             key = await _lock(connection, key_id)
             require(by, key)
+            limits = [row["id"] for row in await connection.fetch(LIMITS, key_id)]
             await announce_key(connection, key_id, await count_up(connection, key.tenant_id))
             await connection.execute("DELETE FROM api_keys WHERE id = $1", key_id)
-            await audit(connection, by, "delete_api_key", ("api_key", key_id), snapshot(key), None)
-        return {"api_keys": 1}
+            gone = {**snapshot(key), "limits": limits}
+            await audit(connection, by, "delete_api_key", ("api_key", key_id), gone, None)
+        return {"api_keys": 1, "limits": len(limits)}
 
 
 async def _lock(connection: Connection, key_id: str) -> Key:

@@ -77,7 +77,7 @@ class MemoryTenants:
         require(by, tenant)
         keys = sorted(key.id for key in self.keys.values() if key.tenant_id == tenant_id)
         users = sum(name[0] == tenant_id for name in self.users)
-        deleted = {"tenants": 1, "users": users, "api_keys": len(keys)}
+        deleted = {"tenants": 1, "users": users, "api_keys": len(keys), "limits": 0}
         if by.dry_run:
             return deleted
         del self.tenants[tenant_id]
@@ -147,4 +147,4 @@ class MemoryUsers:
             del self._tenants.users[tenant_id, user_id]
             self._tenants.count_up(tenant_id)
             self._log.add(by, "delete_user", user.target, {**snapshot(user), "api_keys": keys}, None)
-        return {"users": 1, "api_keys": len(keys)}
+        return {"users": 1, "api_keys": len(keys), "limits": 0}

@@ -98,14 +98,14 @@ class PostgresTenants:
             require(by, tenant)
             users = await connection.fetchval("SELECT count(*) FROM users WHERE tenant_id = $1", tenant_id)
             rows = await connection.fetch("SELECT id FROM api_keys WHERE tenant_id = $1 ORDER BY id", tenant_id)
-            limits = await connection.fetchval("SELECT count(*) FROM limits WHERE tenant_id = $1", tenant_id)
+            limits = await connection.fetch("SELECT id FROM limits WHERE tenant_id = $1 ORDER BY id", tenant_id)
             await announce_tenant(connection, tenant_id, tenant.version + 1)
             # Keys first: they refer to users, and the order of two cascades is not promised.
             await connection.execute("DELETE FROM api_keys WHERE tenant_id = $1", tenant_id)
             await connection.execute("DELETE FROM tenants WHERE id = $1", tenant_id)
-            before = {**snapshot(tenant), "api_keys": [row["id"] for row in rows]}
-            await audit(connection, by, "delete_tenant", ("tenant", tenant_id), before, None)
-        return {"tenants": 1, "users": users, "api_keys": len(rows), "limits": limits}
+            gone = {"api_keys": [row["id"] for row in rows], "limits": [row["id"] for row in limits]}
+            await audit(connection, by, "delete_tenant", ("tenant", tenant_id), {**snapshot(tenant), **gone}, None)
+        return {"tenants": 1, "users": users, "api_keys": len(rows), "limits": len(limits)}
 
 
 async def lock_tenant(connection: Connection, tenant_id: str) -> Tenant:

@@ -20,6 +20,7 @@ PAGE = f"""
 SELECT {COLUMNS} FROM users WHERE tenant_id = $3 AND id > $2 COLLATE "C" ORDER BY id COLLATE "C" LIMIT $1
 """
 KEYS = "SELECT id FROM api_keys WHERE tenant_id = $1 AND user_id = $2 ORDER BY id"
+LIMITS = "SELECT id FROM limits WHERE tenant_id = $1 AND (user_id = $2 OR key_id = ANY ($3::text[])) ORDER BY id"
 ANNOUNCE = (
     "INSERT INTO redis_outbox (key_hash, version)"
     " SELECT key_hash, $3 FROM key_secrets WHERE tenant_id = $1 AND user_id = $2"
@@ -66,11 +67,13 @@ class PostgresUsers:
             keys = [row["id"] for row in await connection.fetch(KEYS, tenant_id, user_id)]
             if keys and not cascade:
                 raise UserHasKeys(user_id)
+            limits = [row["id"] for row in await connection.fetch(LIMITS, tenant_id, user_id, keys)]
             await connection.execute(ANNOUNCE, tenant_id, user_id, await count_up(connection, tenant_id))
             await connection.execute("DELETE FROM api_keys WHERE id = ANY ($1::text[])", keys)
             await connection.execute("DELETE FROM users WHERE tenant_id = $1 AND id = $2", tenant_id, user_id)
-            await audit(connection, by, "delete_user", user.target, {**snapshot(user), "api_keys": keys}, None)
-        return {"users": 1, "api_keys": len(keys)}
+            gone = {**snapshot(user), "api_keys": keys, "limits": limits}
+            await audit(connection, by, "delete_user", user.target, gone, None)
+        return {"users": 1, "api_keys": len(keys), "limits": len(limits)}
 
 
 async def _get(connection: Connection, tenant_id: str, user_id: str) -> User | None:

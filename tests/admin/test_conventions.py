@@ -129,7 +129,7 @@ def test_a_dry_run_deletes_nothing(admin: Admin) -> None:
     user = f"/tenants/{tenant['id']}/users/ann"
     refused(admin.http.delete(user, params={"dry_run": "true"}), 409)
     answer = admin.http.delete(user, params={"dry_run": "true", "cascade": "true"})
-    assert answer.json()["deletes"] == {"users": 1, "api_keys": 1}
+    assert answer.json()["deletes"] == {"users": 1, "api_keys": 1, "limits": 0}
     assert len(admin.audit()) == entries
     record = admin.record(created["secret"])
     assert record is not None
@@ -138,6 +138,22 @@ def test_a_dry_run_deletes_nothing(admin: Admin) -> None:
     record = admin.record(created["secret"])
     assert record is not None
     assert record["deleted"] is True
+
+
+def test_limits_go_with_what_they_count_and_are_counted(admin: Admin) -> None:
+    tenant_id = admin.tenant()["id"]
+    key_id = admin.key(tenant_id, user_id="ann")["key"]["id"]
+    of = {"tenant_id": tenant_id, "unit": "tokens", "amount": 5, "window_seconds": 60}
+    asked = [{"scope": "key", "key_id": key_id}, {"scope": "user", "user_id": "ann"}, {"scope": "key"}]
+    of_key, of_user, _ = (admin.post("/limits", **of, **whose).json()["id"] for whose in asked)
+    key, user = f"/keys/{key_id}", f"/tenants/{tenant_id}/users/ann?cascade=true"
+    assert admin.http.delete(key, params={"dry_run": "true"}).json()["deletes"] == {"api_keys": 1, "limits": 1}
+    would = admin.http.delete(f"{user}&dry_run=true").json()["deletes"]
+    assert would == {"users": 1, "api_keys": 1, "limits": 2}
+    assert len(admin.http.get("/limits").json()["limits"]) == 3
+    assert admin.http.delete(user).status_code == 204
+    assert len(admin.http.get("/limits").json()["limits"]) == 1
+    assert admin.audit()[0]["before"]["limits"] == sorted([of_key, of_user])
 
 
 def test_the_audit_log_is_filtered(admin: Admin) -> None:

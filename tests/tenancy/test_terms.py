@@ -56,8 +56,9 @@ async def test_a_dry_run_says_what_would_go_and_keeps_it(directory: Directory) -
     key = await directory.keys.create(tenant.id, NewKey("k", user_id="ann"), BY)
     deleted = await directory.tenants.delete(tenant.id, REHEARSAL)
     assert (deleted["tenants"], deleted["users"], deleted["api_keys"]) == (1, 1, 1)
-    assert await directory.users.delete(tenant.id, "ann", REHEARSAL, cascade=True) == {"users": 1, "api_keys": 1}
-    assert await directory.keys.delete(key.id, REHEARSAL) == {"api_keys": 1}
+    user = await directory.users.delete(tenant.id, "ann", REHEARSAL, cascade=True)
+    assert user == {"users": 1, "api_keys": 1, "limits": 0}
+    assert await directory.keys.delete(key.id, REHEARSAL) == {"api_keys": 1, "limits": 0}
     assert await directory.keys.get(key.id) == key
     assert await directory.actions() == ["create_tenant", "create_api_key"]
     await directory.users.delete(tenant.id, "ann", BY, cascade=True)
