@@ -5,7 +5,22 @@
 --
 -- KEYS  leases zset, the prefix of its leases
 -- ARGV  at most so many
--- reply lease id, lease JSON, lease id, …
+-- reply lease id, lease JSON, lease id, …  What a lease of another version lacks is empty: it is out of Redis when the
+--       reply is read, so whoever stumbles over one loses all of them.
+
+local FIELDS = {key_id = '', user_id = '', end_user_id = '', model = '', path = '', tokens = 0, input_estimate = 0}
+
+local function complete(text)
+  local decoded, lease = pcall(cjson.decode, text)
+  local found, whole = decoded and type(lease) == 'table' and lease or {}, true
+  local completed = {}
+  for name, empty in pairs(FIELDS) do
+    local fits = type(found[name]) == type(empty)
+    completed[name] = fits and found[name] or empty
+    whole = whole and fits
+  end
+  return whole and text or cjson.encode(completed)
+end
 
 local time = redis.call('TIME')
 local now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -15,7 +30,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT'
   redis.call('ZREM', KEYS[1], id)
   if lease then
     reply[#reply + 1] = id
-    reply[#reply + 1] = lease
+    reply[#reply + 1] = complete(lease)
   end
 end
 return reply

@@ -38,13 +38,21 @@ local function give_back(meter, units, at_ms)
   end
 end
 
-local function end_lease(lease, kind)
+-- Whether the shape is one of ours: of any other, no window would be known when the budget is stored.
+local function known(shape)
+  local letter, window = string.match(tostring(shape), '^([bfs])(.+)$')
+  return letter and (letter == 'f' and not tonumber(window) or (tonumber(window) or 0) > 0)
+end
+
+-- Errors if the lease is of a version that wrote other fields.
+local function end_lease(text, kind)
+  local lease = cjson.decode(text)
   for _, n in ipairs(lease.missed or {}) do
     lease.reserved[n] = false
   end
   for n, meter in ipairs(lease.budgets) do
     local reserved = lease.reserved[n]
-    if reserved then
+    if reserved and known(meter[2]) then
       give_back(meter, kind == 'release' and reserved or reserved - actual(meter[4], reserved), lease.at_ms)
     end
   end
@@ -57,7 +65,7 @@ while arg <= #ARGV do
   local first = kind ~= 'direct' or redis.call('SET', KEYS[key + 2], '1', 'NX', 'PX', marker_ms)
   local settled = 0
   if first and text then
-    end_lease(cjson.decode(text), kind)
+    pcall(end_lease, text, kind) -- if it cannot be read there is nothing to refund, and the others go on
     redis.call('DEL', KEYS[key])
     redis.call('ZREM', KEYS[key + 1], id)
     settled = 1

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import redis
 
-from ratelimit.budgets import Admitted, LeaseName, Settlement
+from ratelimit.budgets import Admitted, LeaseName, Settled, Settlement
 from ratelimit.budgets_redis import KEEP_LEASE_MS, MARKER_MS, RedisBudgets
 from ratelimit.meter import Used
 from store.redis import open_redis
@@ -69,6 +69,37 @@ def test_a_lease_holds_what_an_orphan_needs(client: redis.Redis, budgets: RedisB
     }
     assert LEASE_SECONDS * 1000 < client.pttl("tollkeeper:lease:{acme}:a") <= LEASE_SECONDS * 1000 + KEEP_LEASE_MS
     assert client.zcard("tollkeeper:leases:{acme}") == 1
+
+
+STRANGE = [
+    '{"key_id":"key-1","budgets":[["tollkeeper:budget:{acme}:x","b60000",600,1]]}',
+    '{"reserved":[5],"budgets":[["tollkeeper:budget:{acme}:x",60000,600,1]],"user_id":7}',
+    '{"reserved":[5],"budgets":[["tollkeeper:budget:{acme}:x","b0",600,1]]}',
+    '{"reserved":[5],"budgets":[["tollkeeper:budget:{acme}:x","fday/UTC",600,1]]}',
+    '{"reserved":[5],"budgets":[["tollkeeper:budget:{acme}:x","b60000",600,[1]]]}',
+    '{"reserved":5,"budgets":{},"missed":1}',
+    "[]",
+    "7",
+    "not JSON",
+]
+
+
+@pytest.mark.parametrize("lease", STRANGE)
+def test_a_lease_of_another_version_stops_nobody(client: redis.Redis, redis_url: str, lease: str) -> None:
+    budgets = RedisBudgets(partial(open_redis, redis_url, timeout=1.0), -1.0, timeout=1.0)
+    of = account(tokens(600))
+    budgets.reserve([reservation(of, 100, name) for name in "abcdef"])
+    for name in "ace":
+        client.set(f"tollkeeper:lease:{{acme}}:{name}", lease)
+    assert budgets.settle([Settlement("acme", name, Used(10)) for name in "ab"]) == [Settled.SETTLED] * 2
+    assert budgets.release([LeaseName("acme", name) for name in "cd"]) == [Settled.SETTLED] * 2
+    budgets.orphans(10)  # begins a sweep
+    orphans = {orphan.lease_id: orphan for orphan in budgets.orphans(10)}
+    assert (orphans["f"].key_id, orphans["f"].reserved_tokens) == ("key-1", 100)
+    assert (orphans["e"].tenant_id, orphans["e"].user_id, orphans["e"].reserved_tokens) == ("acme", "", 0)
+    assert client.zcard("tollkeeper:leases:{acme}") == 0
+    assert budgets.peek(of) == [600 - 4 * 100 - 10]
+    budgets.close()
 
 
 def test_settled_leases_leave_nothing_but_the_budget(client: redis.Redis, budgets: RedisBudgets) -> None:
