@@ -14,6 +14,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.TransactionRollbackError,  # undone for the sake of others: deadlock, serialization
 )
 
 

@@ -1,6 +1,6 @@
 """Named policies in Postgres.
 
-A policy's row is locked before the rows of its tenants; a tenant that comes to it waits for that lock (see
+A policy's row is locked before the rows of its tenants, these by id; a tenant that comes to it waits for that lock (see
 tenants_postgres), so that no key keeps limits that the policy no longer has.
 """
 
@@ -25,6 +25,7 @@ GET = f"SELECT {COLUMNS} FROM policies WHERE name = $1"
 LOCK = f"{GET} FOR NO KEY UPDATE"
 # By the bytes, so that the order is the same whatever the database's collation is.
 PAGE = f"""SELECT {COLUMNS} FROM policies WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
+LOCK_TENANTS = "SELECT id FROM tenants WHERE policy = $1 ORDER BY id FOR UPDATE"
 COUNT_UP = "UPDATE tenants SET version = version + 1 WHERE policy = $1"
 ANNOUNCE = (
     "INSERT INTO redis_outbox (key_hash, version) SELECT s.key_hash, t.version"
@@ -64,6 +65,7 @@ class PostgresPolicies:
             if replace(before, description=description, limits=limits) == before:
                 return before
             after = _policy(await written(connection, UPDATE, name, description, json.dumps(limits)))
+            await connection.execute(LOCK_TENANTS, name)
             await connection.execute(COUNT_UP, name)
             await connection.execute(ANNOUNCE, name)
             await audit(connection, by, "update_policy", ("policy", name), snapshot(before), snapshot(after))

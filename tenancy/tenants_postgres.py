@@ -1,4 +1,8 @@
-"""Tenants in Postgres."""
+"""Tenants in Postgres.
+
+What a tenant is to refer to is locked before its own row, policy before group: whoever changes these locks them first
+and their tenants then, by id.  In any other order two changes wait for each other.
+"""
 
 # ruff: noqa: S608 - statements are put together from this file's own constants only
 
@@ -52,6 +56,8 @@ PAGE = (
 )
 LOCK = f"SELECT {COLUMNS} FROM tenants WHERE id = $1 FOR UPDATE"
 GET = f"SELECT {COLUMNS} FROM tenants WHERE id = $1"
+LOCK_POLICY = "SELECT name FROM policies WHERE name = $1 FOR SHARE"
+LOCK_GROUP = "SELECT name FROM fairshare_groups WHERE name = $1 FOR KEY SHARE"
 
 
 class PostgresTenants:
@@ -62,7 +68,7 @@ class PostgresTenants:
 
     async def create(self, new: NewTenant, by: Origin) -> Tenant:
         async with changing(self._pool, by) as connection:
-            await _lock_policy(connection, new.policy)
+            await _lock_owners(connection, new.policy, new.fairshare_group)
             tenant = await _write(connection, INSERT, new)
             await audit(connection, by, "create_tenant", ("tenant", tenant.id), None, snapshot(tenant))
         return tenant
@@ -79,14 +85,13 @@ class PostgresTenants:
 
     async def update(self, tenant_id: str, change: TenantChange, by: Origin) -> Tenant:
         async with changing(self._pool, by) as connection:
+            await _lock_owners(connection, change.get("policy"), change.get("fairshare_group"))
             before = await lock_tenant(connection, tenant_id)
             require(by, before)
             # Onto the row as it is under the lock, so that two changes of different fields both stay.
             changed = replace(before, **change)
             if changed == before:
                 return before
-            if changed.policy != before.policy:  # else a change of the policy waits for us while we wait for it
-                await _lock_policy(connection, changed.policy)
             after = await _write(connection, UPDATE, changed)
             await announce_tenant(connection, tenant_id, after.version)
             await audit(connection, by, "update_tenant", ("tenant", tenant_id), snapshot(before), snapshot(after))
@@ -139,13 +144,12 @@ async def _write(connection: Connection, statement: str, tenant: NewTenant | Ten
     return _tenant(row)
 
 
-async def _lock_policy(connection: Connection, name: str | None) -> None:
-    """Waits for a change of the policy that is being made, which does not see yet that this tenant refers to it."""
-    if (
-        name is not None
-        and await connection.fetchval("SELECT name FROM policies WHERE name = $1 FOR SHARE", name) is None
-    ):
-        raise UnknownPolicy(name)
+async def _lock_owners(connection: Connection, policy: str | None, group: str | None) -> None:
+    """Waits for a change of them that is being made, which does not see yet that this tenant refers to them."""
+    if policy is not None and await connection.fetchval(LOCK_POLICY, policy) is None:
+        raise UnknownPolicy(policy)
+    if group is not None and await connection.fetchval(LOCK_GROUP, group) is None:
+        raise UnknownGroup(group)
 
 
 def _tenant(row: Row) -> Tenant:
