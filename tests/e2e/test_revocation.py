@@ -111,6 +111,39 @@ def test_a_key_enabled_again_works_again(stack: Deployment, second: Sidecar) -> 
     wait_for(lambda: True if first_status(stack, who) == 200 else None, "enabled", 5)
 
 
+def test_a_suspended_tenant_is_refused_within_a_second_and_works_again(stack: Deployment, second: Sidecar) -> None:
+    who = stack.tenant()
+    other = stack.key(who.tenant_id)
+    everyone = [first_status(stack, who), first_status(stack, other), second.status(who)]
+    assert everyone == [200] * 3
+    for status, expected in (("suspended", 403), ("active", 200)):
+        stack.admin.patch(f"/tenants/{who.tenant_id}", json={"status": status}).raise_for_status()
+        deadline = time.monotonic() + PUSHED_SECONDS
+        while everyone != [expected] * 3 and time.monotonic() < deadline:
+            everyone = [first_status(stack, who), first_status(stack, other), second.status(who)]
+        assert everyone == [expected] * 3, status
+    assert stack.chat(who).status_code == 200
+
+
+def test_a_replaced_secret_works_through_its_overlap_and_no_longer(stack: Deployment, second: Sidecar) -> None:
+    old = stack.tenant()
+    assert (first_status(stack, old), second.status(old)) == (200, 200)
+    overlap = 4.0
+    began = time.monotonic()
+    answer = stack.admin.post(f"/keys/{old.key_id}/rotate", json={"overlap_seconds": int(overlap)})
+    new = Credential(old.tenant_id, old.key_id, answer.json()["secret"])
+    ended = time.monotonic() + overlap
+    assert (first_status(stack, new), second.status(new)) == (200, 200)
+    assert stack.chat(old).status_code == 200
+    while time.monotonic() < began + overlap - 0.5:
+        assert (first_status(stack, old), second.status(old)) == (200, 200)
+        time.sleep(0.1)
+    time.sleep(max(0.0, ended + 0.1 - time.monotonic()))
+    assert (first_status(stack, old), second.status(old)) == (401, 401)
+    assert stack.chat(new).status_code == 200
+    assert {row["key_id"] for row in stack.usage_when(new, 2)} == {new.key_id}
+
+
 def test_a_lost_push_is_bounded(stack: Deployment, second: Sidecar) -> None:
     """The row is changed behind the back of everyone, and Redis is told nothing but the new state: no push."""
     who = stack.tenant()
