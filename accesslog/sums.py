@@ -68,8 +68,13 @@ class Line:
     figures: Figures
 
 
+class NotSummedYet(Exception):
+    """So many hours are to be added up row by row, the roller not having come to them yet, that it took too long."""
+
+
 class Sums(Protocol):
-    """Sums of the ledger, as of the moment of the question.  Raises what store.postgres.UNAVAILABLE lists."""
+    """Sums of the ledger, as of the moment of the question.  Raises NotSummedYet and what store.postgres.UNAVAILABLE
+    lists."""
 
     async def sums(
         self,

@@ -12,15 +12,18 @@ from typing import Any
 
 import asyncpg
 
-from accesslog.cover import DAY, ROWS, Cover, Mark, Stretch, floor
+from accesslog.cover import DAY, HOUR, ROWS, Cover, Mark, Stretch, floor
 from accesslog.rollup_sql import TABLES, figures, grain_for
-from accesslog.sums import DIMENSIONS, FIGURES, Figures, Group, Interval, Line, Selection
+from accesslog.sums import DIMENSIONS, FIGURES, Figures, Group, Interval, Line, NotSummedYet, Selection
 from tenancy.change_postgres import Connection, PostgresPool, reading
 
 MARKS = "SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2"
 HORIZON = "SELECT minutes_from FROM usage_horizon"
 # Compiling a statement of so many sums takes longer than running it.
 NO_JIT = "SET LOCAL jit = off"
+
+# Rows of the last hours are always read: the roller is a few seconds behind.
+SOON_READ = timedelta(hours=2)
 
 MONEY = frozenset({"input_cost", "cached_cost", "output_cost"})
 
@@ -45,18 +48,23 @@ class PostgresSums:
             raise ValueError(f"cannot group by {group_by}")
         if not intervals:
             return ()
-        async with (
-            reading(self._pool) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await connection.execute(NO_JIT)
-            cover = await self._cover(connection, intervals)
-            first = 0 if after is None else after[0]
-            slots = slots_of(cover, intervals, first)
-            statement, values = statement_of(slots, selection, group_by, limit, after)
-            if not statement:
-                return ()
-            rows = await connection.fetch(statement, *values)
+        slots: Slots = {}
+        try:
+            async with (
+                reading(self._pool) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(NO_JIT)
+                cover = await self._cover(connection, intervals)
+                slots = slots_of(cover, intervals, 0 if after is None else after[0])
+                statement, values = statement_of(slots, selection, group_by, limit, after)
+                if not statement:
+                    return ()
+                rows = await connection.fetch(statement, *values)
+        except TimeoutError as error:
+            if (why := _why(slots)) is not None:
+                raise why from error
+            raise
         return [_line(row, len(group_by)) for row in rows]
 
     async def _cover(self, connection: Connection, intervals: Sequence[Interval]) -> Cover:
@@ -115,6 +123,12 @@ SELECT slot, found.* FROM unnest({numbers}::int[], {starts}::timestamptz[], {sto
         f" GROUP BY {keys} ORDER BY {keys} LIMIT {bound(limit)}",
         values,
     )
+
+
+def _why(slots: Slots) -> NotSummedYet | None:
+    """Why adding up took too long; None: for no reason of the ledger's."""
+    unsummed = sum((stretch.stop - stretch.start for _, stretch in slots.get(ROWS, ())), timedelta())
+    return NotSummedYet(round(unsummed / HOUR)) if unsummed > SOON_READ else None
 
 
 def _line(row: asyncpg.Record, keys: int) -> Line:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from accesslog.sums import NotSummedYet
 from admin.tokens import AdminTokenNameTaken, NoSuchAdminToken, TooManyAdminTokens
 from ratelimit.budgets import BudgetsUnavailable
 from store import postgres
@@ -91,8 +92,11 @@ OF_PORTS: Mapping[type[Exception], tuple[int, str, str]] = {
     AdminTokenNameTaken: (409, "name", "there is already an admin token named {!r}"),
     TooManyAdminTokens: (409, "", "there are {} admin tokens, and no more are kept"),
     StateChanged: (412, "", "it was changed since you read it, and its ETag is now {!r}; read it again"),
+    NotSummedYet: (503, "", "{} hours of usage are not summed up yet: ask for less time, or again when they are"),
     GroupNameTaken: (409, "name", "there is already a fairshare group named {!r}"),
 }
+# What takes longer than RETRY_SECONDS to pass, in seconds.
+PATIENCE: Mapping[type[Exception], int] = {NotSummedYet: 30}
 LONGEST_SHOWN = 100  # characters of what the caller sent
 
 
@@ -127,7 +131,8 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 async def _port(request: Request, error: Exception) -> JSONResponse:
     status, name, text = next(of for kind, of in OF_PORTS.items() if isinstance(error, kind))
     detail = text.format(str(error.args[0])[:LONGEST_SHOWN])
-    return respond(Problem(status, detail, ((name, detail),) if name else ()), request_id_of(request))
+    headers = {"retry-after": str(PATIENCE[type(error)])} if type(error) in PATIENCE else {}
+    return respond(Problem(status, detail, ((name, detail),) if name else (), headers), request_id_of(request))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
