@@ -5,7 +5,7 @@ import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.json_schema import WithJsonSchema
@@ -13,6 +13,8 @@ from pydantic.json_schema import WithJsonSchema
 # Far above any use, and below 2^53: Redis scripts count in doubles.
 MOST_TOKENS = 10**12
 MOST_REQUESTS = 10**9
+# By its name.  What is registered is shown to everybody who may read, and is in the audit log.
+CREDENTIAL = re.compile(r"auth|cookie|secret|token|passw|credential|api-?_?key", re.IGNORECASE)
 PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
 LONGEST_OVERLAP_SECONDS = 30 * 86_400
 MOST_WEIGHT = MOST_IN_FLIGHT = 10**6
@@ -75,6 +77,8 @@ def _http_url(text: str) -> str:
         raise ValueError("must be a URL such as https://example.com/path")
     if "@" in parts.netloc:
         raise ValueError("must not hold a user or password")
+    if any(CREDENTIAL.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise ValueError("must not hold a credential; secrets are not kept here")
     return text
 
 

@@ -55,7 +55,7 @@ class KeyBody(Body):
     @model_validator(mode="after")
     def _email_needs_user(self) -> "KeyBody":
         if self.user_email is not None and self.user_id is None:
-            raise ValueError("user_email needs a user_id")
+            raise ValueError("user_email: needs a user_id")
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator, Field
 
-from admin.fields import Body, Flag, HttpUrl, Name, Printable, Text, Time, View
+from admin.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text, Time, View
 from admin.paging import Page, cut
 from admin.services import Use
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
@@ -15,8 +15,6 @@ from tenancy.mcp_servers import SERVER_ID, NewServer, NoSuchServer, Server
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
-# Registered headers are shown to everybody who may read: a credential must not be one.
-CREDENTIAL = re.compile(r"auth|cookie|secret|token|passw|credential|api-?key", re.IGNORECASE)
 MOST_HEADERS = 32
 
 

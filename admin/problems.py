@@ -1,5 +1,6 @@
 """Everything that can go wrong, as RFC 9457 problem documents: the one place that knows which error is which status."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from accesslog.sums import NotSummedYet
 from admin.tokens import AdminTokenNameTaken, NoSuchAdminToken, TooManyAdminTokens
@@ -97,6 +99,9 @@ OF_PORTS: Mapping[type[Exception], tuple[int, str, str]] = {
 }
 # What takes longer than RETRY_SECONDS to pass, in seconds.
 PATIENCE: Mapping[type[Exception], int] = {NotSummedYet: 30}
+NAME = re.compile(r"[a-z][a-z_]*")
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+WHOLE = ("", "body", "query")  # where a field is not within another
 LONGEST_SHOWN = 100  # characters of what the caller sent
 
 
@@ -130,9 +135,11 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 async def _port(request: Request, error: Exception) -> JSONResponse:
     status, name, text = next(of for kind, of in OF_PORTS.items() if isinstance(error, kind))
-    detail = text.format(str(error.args[0])[:LONGEST_SHOWN])
+    about, *of_field = error.args  # some know the field
+    detail = text.format(str(about)[:LONGEST_SHOWN])
+    name, wrong = _named(name or "".join(of_field), detail)
     headers = {"retry-after": str(PATIENCE[type(error)])} if type(error) in PATIENCE else {}
-    return respond(Problem(status, detail, ((name, detail),) if name else (), headers), request_id_of(request))
+    return respond(Problem(status, detail, ((name, wrong),) if name else (), headers), request_id_of(request))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -143,8 +150,18 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         400: "the body is not JSON",
     }
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = ", ".join(_allowed(request))  # of all routes there; the framework names those of the first
     detail = details.get(error.status_code, str(error.detail))
     return respond(Problem(error.status_code, detail, headers=headers), request_id_of(request))
+
+
+def _allowed(request: Request) -> list[str]:
+    def takes(method: str) -> bool:
+        asked = {**request.scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in METHODS if takes(method)]
 
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
@@ -162,7 +179,7 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if any(each["type"] == "json_invalid" for each in errors):
         where = next(each for each in errors if each["type"] == "json_invalid")
         return Problem(400, f"the body is not JSON: {where.get('ctx', {}).get('error', 'malformed')}")
-    fields = tuple((_field(each["loc"]), _wrong(each)) for each in errors)
+    fields = tuple(_named(_field(each["loc"]), _wrong(each)) for each in errors)
     return Problem(422, "; ".join(f"{name}: {wrong}" for name, wrong in fields), fields)
 
 
@@ -170,6 +187,15 @@ def _field(location: Sequence[str | int]) -> str:
     """`weight`, `models_allowed.0`; `body` when it is the body as a whole."""
     names = [str(part) for part in location[1:]]
     return ".".join(names) or str(location[0])
+
+
+def _named(where: str, wrong: str) -> tuple[str, str]:
+    """What was wrong with several fields together is said as `name: detail`, at the object that holds them."""
+    name, colon, detail = wrong.partition(": ")
+    if not colon or not NAME.fullmatch(name):
+        return where, wrong
+    outside = "" if where in WHOLE else where
+    return ".".join(filter(None, (outside, name))), detail
 
 
 def _wrong(error: Mapping[str, Any]) -> str:

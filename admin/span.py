@@ -94,7 +94,7 @@ class Span(Page):
     @model_validator(mode="after")
     def _in_order(self) -> "Span":
         if self.since is not None and self.until is not None and self.since >= self.until:
-            raise ValueError("from must be before to")
+            raise ValueError("from: must be before to")
         return self
 
     def position(self, *kinds: type) -> tuple[Interval, tuple[Any, ...]] | None:

@@ -25,11 +25,11 @@ class LimitNameTaken(ValueError):
 
 
 class UnknownSubject(ValueError):
-    """There is no such tenant or group, or the tenant has no such key or user."""
+    """There is no such tenant or group, or the tenant has no such key or user: its id, and the field that names it."""
 
 
 class ImpossibleLimit(ValueError):
-    """Its fields do not go together; the text says why."""
+    """Its fields do not go together; the text says which one does not, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def wrong_with(fields: Mapping[str, Any]) -> str:
     unit, kind, calendar = fields["unit"], fields.get("kind") or Kind.BUCKET, fields.get("calendar")
     time_zone = fields.get("time_zone") or UTC
     if not calendar and not fields.get("window_seconds"):
-        return "window_seconds or calendar is required"
+        return "window_seconds: required, unless there is a calendar"
     if calendar == Calendar.MONTH and kind != Kind.FIXED:
         return "calendar: a month has no fixed length, so it needs the kind fixed_window"
     if time_zone != UTC and not (calendar and kind == Kind.FIXED):

@@ -70,7 +70,7 @@ class PostgresLimits:
         async with changing(self._pool, by) as connection:
             await _lock(connection, new)
             if new.key_id is not None and not await connection.fetchval(HAS_KEY, new.tenant_id, new.key_id):
-                raise UnknownSubject(new.key_id)
+                raise UnknownSubject(new.key_id, "key_id")
             limit = await _write(connection, INSERT, new, *_whose(new))
             await _announce(connection, limit)
             await audit(connection, by, "create_limit", ("limit", limit.id), None, snapshot(limit))
@@ -116,9 +116,9 @@ async def _lock(connection: Connection, limit: NewLimit | StoredLimit) -> None:
         try:
             await lock_tenant(connection, limit.tenant_id)
         except NoSuchTenant as error:
-            raise UnknownSubject(limit.tenant_id) from error
+            raise UnknownSubject(limit.tenant_id, "tenant_id") from error
     elif await connection.fetchval(LOCK_GROUP, limit.fairshare_group) is None:
-        raise UnknownSubject(limit.fairshare_group)
+        raise UnknownSubject(limit.fairshare_group, "fairshare_group")
     else:
         await connection.fetch(LOCK_TENANTS, limit.fairshare_group)
 
@@ -151,7 +151,7 @@ async def _write(
     except asyncpg.UniqueViolationError as error:
         raise LimitNameTaken(limit.name) from error
     except asyncpg.ForeignKeyViolationError as error:
-        raise UnknownSubject(limit.key_id or limit.user_id) from error
+        raise UnknownSubject(*((limit.user_id, "user_id") if limit.user_id else (limit.key_id, "key_id"))) from error
 
 
 def _how(limit: NewLimit | StoredLimit) -> tuple[object, ...]:

@@ -113,8 +113,7 @@ class MemoryUsers:
     async def put(self, tenant_id: str, new: NewUser, by: Origin) -> User:
         self._tenants.existing(tenant_id)
         before = self._tenants.users.get((tenant_id, new.id))
-        if before is not None:
-            require(by, before)
+        require(by, before)
         created_at = before.created_at if before else datetime.now(UTC)
         after = User(tenant_id, new.id, new.email, new.tokens_per_minute, new.requests_per_minute, created_at)
         if after == before:

@@ -47,7 +47,12 @@ def name_of(by: Origin) -> str:
     )
 
 
-def require(by: Origin, before: "DataclassInstance") -> None:
-    """StateChanged unless the value's state is one that the caller has seen, or the caller names none."""
+def require(by: Origin, before: "DataclassInstance | None") -> None:
+    """StateChanged unless the value's state is one that the caller has seen, or the caller names none.  What is not
+    there is in no state."""
+    if before is None:
+        if by.if_match is not None:
+            raise StateChanged("none, it is not there")
+        return
     if by.if_match is not None and ANY not in by.if_match and tag_of(before) not in by.if_match:
         raise StateChanged(tag_of(before))

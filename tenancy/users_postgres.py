@@ -37,8 +37,7 @@ class PostgresUsers:
         async with changing(self._pool, by) as connection:
             await lock_tenant(connection, tenant_id)
             before = await _get(connection, tenant_id, new.id)
-            if before is not None:
-                require(by, before)
+            require(by, before)
             values = (new.email, new.tokens_per_minute, new.requests_per_minute)
             if before and (before.email, before.tokens_per_minute, before.requests_per_minute) == values:
                 return before

@@ -131,7 +131,9 @@ def test_mcp_servers_hold_no_credentials(admin: Admin) -> None:
     assert made.status_code == 201, made.text
     for header in ("Authorization", "cookie", "X-API-Key", "x-token", "a b"):
         refused(admin.post("/mcp-servers", **server | {"name": "x", "headers": {header: "v"}}), 422)
-    refused(admin.post("/mcp-servers", **server | {"name": "x", "url": "https://me:pw@mcp.test"}), 422)
+    for url in ("https://me:pw@mcp.test", "https://mcp.test?api_key=x", "https://mcp.test/?a=b&access_token"):
+        refused(admin.post("/mcp-servers", **server | {"name": "x", "url": url}), 422)
+        refused(admin.post("/models", name="x", endpoint=url), 422)
     refused(admin.post("/mcp-servers", **server), 409)
     path = f"/mcp-servers/{made.json()['id']}"
     changed = admin.http.put(path, json={"name": "search", "url": "https://b.test", "enabled": False}).json()

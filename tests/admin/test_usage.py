@@ -314,8 +314,8 @@ def test_a_cell_is_never_a_formula(admin: Admin, name: str) -> None:
         ({"from": "0001-01-01T00:00:00+14:00"}, "from"),
         ({"from": "2999-01-01T00:00:00Z"}, "from"),
         ({"from": "2100-01-01T00:00:00Z"}, "from"),  # after now, which is the end unless given
-        ({"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "query"),
-        ({"from": "2026-03-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "query"),
+        ({"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "from"),
+        ({"from": "2026-03-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "from"),
         ({"limit": "0"}, "limit"),
         ({"limit": "100000"}, "limit"),
         ({"cursor": "garbage"}, "cursor"),

@@ -11,6 +11,7 @@ from tenancy.groups import GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.keys import NewKey
 from tenancy.registry import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
 from tenancy.tenants import NewTenant, NoSuchTenant
+from tenancy.terms import StateChanged
 from tenancy.users import NewUser, NoSuchUser, UserHasKeys
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
@@ -37,6 +38,14 @@ async def test_a_user_is_made_replaced_and_deleted(directory: Directory) -> None
     assert await directory.users.page("acme", 10) == ()
     assert await directory.actions() == ["create_tenant", "create_user", "update_user", "delete_user"]
     assert (await directory.log.newest(1))[0].target_id == "acme/ann"
+
+
+async def test_a_user_who_is_gone_is_not_made_again_by_a_change(directory: Directory) -> None:
+    await directory.tenants.create(NewTenant("Acme", id="acme"), BY)
+    for seen in ("*", "0123"):
+        with pytest.raises(StateChanged):
+            await directory.users.put("acme", NewUser("ann"), replace(BY, if_match=frozenset({seen})))
+    assert await directory.users.page("acme", 10) == ()
 
 
 async def test_a_user_with_keys_stays(directory: Directory) -> None:
