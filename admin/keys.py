@@ -21,7 +21,7 @@ from admin.fields import (
     UserId,
     View,
 )
-from admin.paging import Page, cut
+from admin.paging import NamedPage, Page, cut
 from admin.services import Services, Use
 from admin.tenants import TenantId
 from admin.terms import DELETES, By, ByCreating, ByDeleting, ByRotating, tagged
@@ -84,7 +84,7 @@ class RotateBody(Body):
     overlap_seconds: Overlap = Field(0, examples=[3600], description="0: the old secret stops at once")
 
 
-class KeyQuery(Page):
+class KeyQuery(NamedPage):
     """A page of keys, or of those that a piece of a secret may belong to."""
 
     prefix: KeyPrefix | None = Field(
@@ -152,7 +152,7 @@ async def list_tenant_keys(tenant_id: TenantId, page: Annotated[Page, Query()], 
 @router.get("/keys", response_model=KeyPage)
 async def list_keys(page: Annotated[KeyQuery, Query()], use: Use) -> dict[str, object]:
     """Lists all keys, oldest first, without secrets."""
-    return await _page(use, page, None, page.prefix or "")
+    return await _page(use, page, None, page.prefix or "", page.name or "")
 
 
 @router.get("/keys/{id}", response_model=KeyView)
@@ -202,8 +202,10 @@ async def _change(key_id: str, change: KeyChange, use: Services, by: By, respons
     return tagged(response, key)
 
 
-async def _page(use: Services, page: Page, tenant_id: str | None, prefix: str = "") -> dict[str, object]:
-    found = await use.keys.page(page.limit + 1, page.after_time(), tenant_id, prefix)
+async def _page(
+    use: Services, page: Page, tenant_id: str | None, prefix: str = "", name: str = ""
+) -> dict[str, object]:
+    found = await use.keys.page(page.limit + 1, page.after_time(), tenant_id, prefix, name)
     keys, next_cursor = cut(found, page.limit, lambda key: (key.created_at, key.id))
     return {"keys": keys, "next_cursor": next_cursor}
 

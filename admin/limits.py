@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 from typing_extensions import TypedDict
 
 from admin.fields import MOST_REQUESTS, MOST_TOKENS, Body, Flag, GroupName, ModelName, Name, Time, UserId, View
-from admin.paging import Page, cut
+from admin.paging import NamedPage, Page, cut
 from admin.problems import Problem, Refused
 from admin.services import Services, Use
 from admin.tenants import TenantId
@@ -171,7 +171,7 @@ class LimitPage(View):
     next_cursor: str | None
 
 
-class LimitQuery(Page):
+class LimitQuery(NamedPage):
     """A page of limits, of one tenant or group if it is given."""
 
     tenant_id: AnyId | None = None
@@ -202,7 +202,7 @@ async def create_limit(body: LimitBody, use: Use, by: ByCreating, response: Resp
 @router.get("/limits", response_model=LimitPage)
 async def list_limits(page: Annotated[LimitQuery, Query()], use: Use) -> dict[str, object]:
     """Lists limits, oldest first."""
-    return await _page(use, page, page.tenant_id, page.fairshare_group)
+    return await _page(use, page, page.tenant_id, page.fairshare_group, page.name or "")
 
 
 @router.get("/tenants/{id}/limits", response_model=LimitPage)
@@ -284,7 +284,9 @@ async def _existing(use: Services, limit_id: str) -> StoredLimit:
     return limit
 
 
-async def _page(use: Services, page: Page, tenant_id: str | None, group: str | None) -> dict[str, object]:
-    found = await use.limits.page(page.limit + 1, page.after_time(), tenant_id, group)
+async def _page(
+    use: Services, page: Page, tenant_id: str | None, group: str | None, name: str = ""
+) -> dict[str, object]:
+    found = await use.limits.page(page.limit + 1, page.after_time(), tenant_id, group, name)
     limits, next_cursor = cut(found, page.limit, lambda limit: (limit.created_at, limit.id))
     return {"limits": [shown(limit) for limit in limits], "next_cursor": next_cursor}

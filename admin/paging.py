@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from admin.fields import Body, is_printable
+from admin.fields import Body, Name, is_printable
 from admin.problems import Problem, Refused
 
 T = TypeVar("T")
@@ -62,6 +62,12 @@ class Page(Body):
         if any(isinstance(part, str) and not is_printable(part) for part in parts):
             raise not_a_cursor()
         return parts
+
+
+class NamedPage(Page):
+    """A page of a list that can be searched by name."""
+
+    name: Name | None = Field(None, description="Only what is called exactly so")
 
 
 def cut(items: Sequence[T], limit: int, position: Callable[[T], Sequence[object]]) -> tuple[Sequence[T], str | None]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from admin.fields import Body, GroupName, InFlight, Metadata, Name, Requests, Time, Tokens, View, Weight
-from admin.paging import Page, cut
+from admin.paging import NamedPage, cut
 from admin.services import Use
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
 from tenancy.tenants import (
@@ -118,9 +118,9 @@ async def create_tenant(body: TenantBody, use: Use, by: ByCreating, response: Re
 
 
 @router.get("", response_model=TenantPage)
-async def list_tenants(page: Annotated[Page, Query()], use: Use) -> dict[str, object]:
+async def list_tenants(page: Annotated[NamedPage, Query()], use: Use) -> dict[str, object]:
     """Lists tenants, oldest first."""
-    found = await use.tenants.page(page.limit + 1, page.after_time())
+    found = await use.tenants.page(page.limit + 1, page.after_time(), page.name or "")
     tenants, next_cursor = cut(found, page.limit, lambda tenant: (tenant.created_at, tenant.id))
     return {"tenants": tenants, "next_cursor": next_cursor}
 

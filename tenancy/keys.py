@@ -84,11 +84,17 @@ class Keys(Protocol):
         """None if there is none."""
 
     async def page(
-        self, limit: int, after: Position | None = None, tenant_id: str | None = None, prefix: str = ""
+        self,
+        limit: int,
+        after: Position | None = None,
+        tenant_id: str | None = None,
+        prefix: str = "",
+        name: str = "",
     ) -> tuple[Key, ...]:
         """At most `limit` keys, oldest first, after the position; of one tenant or of all.
 
         With a `prefix`: keys that have, or had before a rotation, a secret whose `key_prefix` begins so.
+        With a `name`: keys that are called so, of which there may be several.
         """
 
     async def update(self, key_id: str, change: KeyChange, by: Origin) -> Key:

@@ -47,12 +47,19 @@ class MemoryKeys:
         return self._tenants.keys.get(key_id)
 
     async def page(
-        self, limit: int, after: Position | None = None, tenant_id: str | None = None, prefix: str = ""
+        self,
+        limit: int,
+        after: Position | None = None,
+        tenant_id: str | None = None,
+        prefix: str = "",
+        name: str = "",
     ) -> tuple[Key, ...]:
         keys = (
             key
             for key in self._tenants.keys.values()
-            if tenant_id in (None, key.tenant_id) and any(x.startswith(prefix) for x in self._prefixes(key))
+            if tenant_id in (None, key.tenant_id)
+            and name in ("", key.name)
+            and any(x.startswith(prefix) for x in self._prefixes(key))
         )
         ordered = sorted(keys, key=lambda key: (key.created_at, key.id))
         return tuple(x for x in ordered if after is None or (x.created_at, x.id) > after)[:limit]

@@ -39,6 +39,7 @@ UPDATE = (
 PAGE = (
     f"SELECT {COLUMNS} FROM api_keys WHERE ($4::text IS NULL OR tenant_id = $4)"
     " AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3))"
+    " AND ($6 = '' OR name = $6)"
     " AND ($5 = '' OR id IN (SELECT key_id FROM key_secrets WHERE key_prefix COLLATE \"C\" ^@ $5))"
     " ORDER BY created_at, id LIMIT $1"
 )
@@ -81,10 +82,15 @@ class PostgresKeys:
         return None if row is None else _key(row)
 
     async def page(
-        self, limit: int, after: Position | None = None, tenant_id: str | None = None, prefix: str = ""
+        self,
+        limit: int,
+        after: Position | None = None,
+        tenant_id: str | None = None,
+        prefix: str = "",
+        name: str = "",
     ) -> tuple[Key, ...]:
         async with reading(self._pool) as connection:
-            rows = await connection.fetch(PAGE, limit, *(after or (None, None)), tenant_id, prefix)
+            rows = await connection.fetch(PAGE, limit, *(after or (None, None)), tenant_id, prefix, name)
         return tuple(_key(row) for row in rows)
 
     async def update(self, key_id: str, change: KeyChange, by: Origin) -> Key:

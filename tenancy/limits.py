@@ -111,9 +111,15 @@ class Limits(Protocol):
         """None if there is none."""
 
     async def page(
-        self, limit: int, after: Position | None = None, tenant_id: str | None = None, group: str | None = None
+        self,
+        limit: int,
+        after: Position | None = None,
+        tenant_id: str | None = None,
+        group: str | None = None,
+        name: str = "",
     ) -> tuple[StoredLimit, ...]:
-        """At most `limit` of them, oldest first, after the position; of one tenant or group if it is given."""
+        """At most `limit` of them, oldest first, after the position; of one tenant or group, and called so, if it is
+        given."""
 
     async def update(self, limit_id: str, change: LimitChange, by: Origin) -> StoredLimit:
         """NoSuchLimit, LimitNameTaken, ImpossibleLimit.  A change that changes nothing leaves no trace."""

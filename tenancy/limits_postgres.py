@@ -42,7 +42,7 @@ UPDATE = (
 GET = f"SELECT {COLUMNS} FROM limits WHERE id = $1"
 PAGE = (
     f"SELECT {COLUMNS} FROM limits WHERE ($4::text IS NULL OR tenant_id = $4)"
-    " AND ($5::text IS NULL OR fairshare_group = $5)"
+    " AND ($5::text IS NULL OR fairshare_group = $5) AND ($6 = '' OR name = $6)"
     " AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) ORDER BY created_at, id LIMIT $1"
 )
 # In the order of their ids, so that two changes do not wait for each other.
@@ -82,10 +82,15 @@ class PostgresLimits:
         return None if row is None else _limit(row)
 
     async def page(
-        self, limit: int, after: Position | None = None, tenant_id: str | None = None, group: str | None = None
+        self,
+        limit: int,
+        after: Position | None = None,
+        tenant_id: str | None = None,
+        group: str | None = None,
+        name: str = "",
     ) -> tuple[StoredLimit, ...]:
         async with reading(self._pool) as connection:
-            rows = await connection.fetch(PAGE, limit, *(after or (None, None)), tenant_id, group)
+            rows = await connection.fetch(PAGE, limit, *(after or (None, None)), tenant_id, group, name)
         return tuple(_limit(row) for row in rows)
 
     async def update(self, limit_id: str, change: LimitChange, by: Origin) -> StoredLimit:

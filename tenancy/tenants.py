@@ -107,8 +107,8 @@ class Tenants(Protocol):
     async def get(self, tenant_id: str) -> Tenant | None:
         """None if there is none."""
 
-    async def page(self, limit: int, after: Position | None = None) -> tuple[Tenant, ...]:
-        """At most `limit` tenants, oldest first, after the position."""
+    async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
+        """At most `limit` tenants, oldest first, after the position; with a `name` only the one called so."""
 
     async def update(self, tenant_id: str, change: TenantChange, by: Origin) -> Tenant:
         """What `create` raises, NoSuchTenant, StateChanged.  A change that changes nothing leaves no trace."""

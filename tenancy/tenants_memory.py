@@ -56,8 +56,9 @@ class MemoryTenants:
     async def get(self, tenant_id: str) -> Tenant | None:
         return self.tenants.get(tenant_id)
 
-    async def page(self, limit: int, after: Position | None = None) -> tuple[Tenant, ...]:
-        ordered = sorted(self.tenants.values(), key=lambda tenant: (tenant.created_at, tenant.id))
+    async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
+        tenants = (tenant for tenant in self.tenants.values() if name in ("", tenant.name))
+        ordered = sorted(tenants, key=lambda tenant: (tenant.created_at, tenant.id))
         return tuple(x for x in ordered if after is None or (x.created_at, x.id) > after)[:limit]
 
     async def update(self, tenant_id: str, change: TenantChange, by: Origin) -> Tenant:

@@ -51,7 +51,8 @@ UPDATE = (
     f" WHERE id = $1 RETURNING {COLUMNS}"
 )
 PAGE = (
-    f"SELECT {COLUMNS} FROM tenants WHERE $2::timestamptz IS NULL OR (created_at, id) > ($2, $3)"
+    f"SELECT {COLUMNS} FROM tenants WHERE ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3))"
+    " AND ($4 = '' OR name = $4)"
     " ORDER BY created_at, id LIMIT $1"
 )
 LOCK = f"SELECT {COLUMNS} FROM tenants WHERE id = $1 FOR UPDATE"
@@ -78,9 +79,9 @@ class PostgresTenants:
             row = await connection.fetchrow(GET, tenant_id)
         return None if row is None else _tenant(row)
 
-    async def page(self, limit: int, after: Position | None = None) -> tuple[Tenant, ...]:
+    async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
         async with reading(self._pool) as connection:
-            rows = await connection.fetch(PAGE, limit, *(after or (None, None)))
+            rows = await connection.fetch(PAGE, limit, *(after or (None, None)), name)
         return tuple(_tenant(row) for row in rows)
 
     async def update(self, tenant_id: str, change: TenantChange, by: Origin) -> Tenant:

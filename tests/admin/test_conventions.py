@@ -140,6 +140,28 @@ def test_a_dry_run_deletes_nothing(admin: Admin) -> None:
     assert record["deleted"] is True
 
 
+def test_long_lists_are_searched_by_name(admin: Admin) -> None:
+    limit = {"name": "tpm", "scope": "tenant", "unit": "tokens", "amount": 5, "window_seconds": 60}
+    for name in ("a", "b"):
+        tenant_id = admin.tenant(name)["id"]
+        for key_name in ("prod", f"only {name}"):
+            admin.key(tenant_id, key_name)
+        admin.post("/limits", tenant_id=tenant_id, **limit)
+    counted = {
+        ("tenants", "a"): 1,
+        ("keys", "prod"): 2,
+        ("keys", "only b"): 1,
+        ("limits", "tpm"): 2,
+        ("keys", "pro"): 0,
+    }
+    for (path, name), count in counted.items():
+        found = admin.http.get(f"/{path}", params={"name": name}).json()[path]
+        assert [each["name"] for each in found] == [name] * count
+    first = admin.http.get("/keys", params={"name": "prod", "limit": 1}).json()
+    rest = admin.http.get("/keys", params={"name": "prod", "cursor": first["next_cursor"]}).json()
+    assert first["keys"] + rest["keys"] == admin.http.get("/keys", params={"name": "prod"}).json()["keys"]
+
+
 def test_limits_go_with_what_they_count_and_are_counted(admin: Admin) -> None:
     tenant_id = admin.tenant()["id"]
     key_id = admin.key(tenant_id, user_id="ann")["key"]["id"]

@@ -62,11 +62,16 @@ def test_a_key_and_its_secret(run: Command) -> None:
 
 
 def test_two_keys_of_one_name_need_an_id(run: Command) -> None:
-    run.ok("tenant", "create", "acme")
-    ids = {run.json("key", "create", "acme", "prod")["key"]["id"] for _ in range(2)}
+    tenants = [run.json("tenant", "create", name)["id"] for name in ("acme", "other")]
+    keys = [run.json("key", "create", name, "prod")["key"] for name in ("acme", "other")]
     ran = run("key", "disable", "prod")
     assert ran.code == 4
-    assert all(each in ran.err for each in ids)
+    assert "2 keys are called 'prod': use an id" in ran.err
+    for tenant_id, key in zip(tenants, keys, strict=True):
+        assert f"{key['id']}  tenant_id {tenant_id}  key_prefix {key['key_prefix']}" in ran.err
+    for noun in ("tenant", "key", "model", "limit", "mcp-server", "policy", "group"):
+        ran = run(noun, "get", "nobody")
+        assert (ran.code, "nobody" in ran.err, "no " in ran.err) == (3, True, True), noun
 
 
 def test_a_model_keeps_what_an_update_does_not_name(run: Command) -> None:

@@ -9,8 +9,14 @@ def test_a_user(run: Command) -> None:
     assert run.json("user", "put", "acme", "ann", "--tokens-per-minute", "5k")["tokens_per_minute"] == 5000
     assert [user["id"] for user in run.json("user", "list", "acme")] == ["ann"]
     assert run.json("user", "put", "acme", "ann", "--email", "ann@acme.test")["tokens_per_minute"] is None
-    run.ok("user", "delete", "acme", "ann", "--yes")
-    assert run.json("user", "list", "acme") == []
+    assert run.json("user", "get", "acme", "ann")["email"] == "ann@acme.test"
+    assert run("user", "get", "acme", "bob").code == 3
+    run.ok("key", "create", "acme", "hers", "--user", "ann")
+    assert run("user", "delete", "acme", "ann", "--yes").code == 4
+    would = run.json("user", "delete", "acme", "ann", "--cascade", "--dry-run")
+    assert would["deletes"] == {"users": 1, "api_keys": 1, "limits": 0}
+    run.ok("user", "delete", "acme", "ann", "--cascade", "--yes")
+    assert run.json("user", "list", "acme") == run.json("key", "list") == []
 
 
 def test_a_rotation(run: Command, admin: Admin) -> None:

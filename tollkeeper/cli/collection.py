@@ -11,6 +11,9 @@ from tollkeeper.cli.command import Session, confirm
 from tollkeeper.cli.exits import CommandFailed, Exit
 
 ALL = "all"
+SEARCHED = ("/tenants", "/keys", "/limits")  # the API finds these by name
+MOST_LOOKED_AT = 10_000
+TELLING = ("id", "tenant_id", "fairshare_group", "key_prefix", "created_at")  # of several with one name
 
 
 def list_items(
@@ -45,14 +48,31 @@ def find(session: Session, path: str, reference: str, *names: str) -> dict[str, 
                 raise
         else:
             return found
-    matches = [each for each in session.client.items(path) if any(each.get(name) == reference for name in names)]
+    matches = _called(session, path, reference, names)
     if len(matches) > 1:
-        raise CommandFailed(
-            Exit.CONFLICT, f"{len(matches)} {what}s are called {reference!r}: use an id", [m["id"] for m in matches]
-        )
+        raise ambiguous(f"{len(matches)} {what}s are called {reference!r}", matches)
     if not matches:
         raise CommandFailed(Exit.NOT_FOUND, f"there is no {what} {reference!r}")
     return matches[0]
+
+
+def ambiguous(said: str, matches: Sequence[Mapping[str, Any]]) -> CommandFailed:
+    """Tells by what they differ."""
+    lines = ["  ".join(f"{name} {each[name]}" for name in TELLING if each.get(name)) for each in matches]
+    return CommandFailed(Exit.CONFLICT, f"{said}: use an id", [line.removeprefix("id ") for line in lines])
+
+
+def _called(session: Session, path: str, reference: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Long collections are searched by the API, short ones here."""
+    if not reference.strip():
+        return []
+    if path in SEARCHED:
+        return list(session.client.items(path, {"name": reference}))
+    looked_at = list(session.client.items(path, most=MOST_LOOKED_AT))
+    matches = [each for each in looked_at if any(each.get(name) == reference for name in names)]
+    if not matches and len(looked_at) == MOST_LOOKED_AT:
+        raise CommandFailed(Exit.NOT_FOUND, f"{reference!r} is not among the first {MOST_LOOKED_AT}: use an id")
+    return matches
 
 
 def update(session: Session, path: str, item_path: str, body: Mapping[str, Any]) -> Answer:
@@ -70,14 +90,25 @@ def update(session: Session, path: str, item_path: str, body: Mapping[str, Any])
     return session.client.ask("PUT", path, whole, headers=headers)
 
 
-def delete(session: Session, path: str, item_path: str, what: str, *, yes: bool, dry_run: bool) -> None:
+def delete(
+    session: Session,
+    path: str,
+    item_path: str,
+    what: str,
+    *,
+    yes: bool,
+    dry_run: bool,
+    query: Query | None = None,
+) -> None:
     """Asks, deletes; or says what would go along.  `item_path` is the route, `path` the request's own."""
     if dry_run:
         _require_dry_run(session, item_path)
-        session.show.one(session.client.ask("DELETE", path, query={"dry_run": True}).body or {"deleted": {}})
+        session.show.one(
+            session.client.ask("DELETE", path, query={**(query or {}), "dry_run": True}).body or {"deleted": {}}
+        )
         return
     confirm(session, f"Delete {what}?", yes)
-    answer = session.client.ask("DELETE", path)
+    answer = session.client.ask("DELETE", path, query=query)
     if session.show.as_json:
         session.show.json(answer.body or {"deleted": what})
     else:

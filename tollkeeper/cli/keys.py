@@ -6,7 +6,7 @@ import typer
 
 from tollkeeper.cli.body import AMOUNT, FileOption, SetOption, amount, body_of, text_or_none
 from tollkeeper.cli.client import Answer, segment
-from tollkeeper.cli.collection import delete, find, list_items, note_pending, update
+from tollkeeper.cli.collection import ambiguous, delete, find, list_items, note_pending, update
 from tollkeeper.cli.command import ColumnsOption, DryRunOption, LimitOption, Session, YesOption, command, confirm, noun
 from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.tenants import tenant_id_of
@@ -147,7 +147,7 @@ def _find(session: Session, reference: str) -> dict[str, Any]:
     if not found:
         raise CommandFailed(Exit.NOT_FOUND, f"there is no key {prefix!r}")
     if len(found) > 1:
-        raise CommandFailed(Exit.CONFLICT, f"{len(found)} keys begin so: use an id", [key["id"] for key in found])
+        raise ambiguous(f"{len(found)} keys begin so", found)
     return found[0]
 
 

@@ -24,6 +24,12 @@ def list_users(session: Session, tenant: Tenant, limit: LimitOption = None, colu
     list_items(session, _path(session, tenant), COLUMNS, limit=limit, wanted=columns)
 
 
+@command(app, "get")
+def get_user(session: Session, tenant: Tenant, user: User) -> None:
+    """Show a user."""
+    session.show.one(session.client.get(f"{_path(session, tenant)}/{segment(user)}"))
+
+
 @command(app, "put")
 def put_user(
     session: Session,
@@ -49,11 +55,16 @@ def put_user(
 
 @command(app, "delete")
 def delete_user(
-    session: Session, tenant: Tenant, user: User, yes: YesOption = False, dry_run: DryRunOption = False
+    session: Session,
+    tenant: Tenant,
+    user: User,
+    cascade: Annotated[bool, typer.Option("--cascade", help="With the user's keys.")] = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
-    """Delete a user."""
-    path = f"{_path(session, tenant)}/{segment(user)}"
-    delete(session, path, ROUTE, f"the user {user!r} of {tenant!r}", yes=yes, dry_run=dry_run)
+    """Delete a user who has no keys any more, or with them."""
+    path, said = f"{_path(session, tenant)}/{segment(user)}", f"the user {user!r} of {tenant!r}"
+    delete(session, path, ROUTE, said, yes=yes, dry_run=dry_run, query={"cascade": True} if cascade else None)
 
 
 def _path(session: Session, tenant: str) -> str:
