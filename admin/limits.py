@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator, with_config
 from typing_extensions import TypedDict
 
+from admin.examples import BY_NAME
 from admin.fields import MOST_REQUESTS, MOST_TOKENS, Body, Flag, GroupName, ModelName, Name, Time, UserId, View
 from admin.paging import NamedPage, Page, cut
 from admin.problems import Problem, Refused
@@ -27,6 +28,9 @@ router = APIRouter(tags=["limits"])
 LIMIT_ID = re.compile(r"lim_[0-9a-f]{16}")
 MOST_COST = 10**9  # of the currency; in millionths still below 2^53
 LONGEST_SECONDS = 366 * 86_400
+
+
+EXAMPLE = {"scope": "tenant", "tenant_id": BY_NAME["tenant_id"], "unit": "tokens", "amount": 500_000, "calendar": "day"}
 
 
 def no_flag(value: object) -> object:
@@ -75,7 +79,7 @@ TokenWeight = Annotated[
 ]
 
 
-class LimitBody(Body):
+class LimitBody(Body, json_schema_extra={"examples": [EXAMPLE]}):
     """A limit to be made.  It counts a tenant's requests, or those of one of its keys, users or models; or, with scope
     `group`, those of all tenants of a fairshare group together.  Scope `key` or `user` without an id: each of them."""
 
@@ -125,7 +129,7 @@ REQUIRED: dict[Scope, tuple[str, ...]] = {
 }
 
 
-@with_config(ConfigDict(extra="forbid"))
+@with_config(ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount": 1_000_000}]}))
 class LimitPatch(TypedDict, total=False):
     """The fields to change.  What is absent stays; what is spent stays spent."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from admin.docs import PATHS
 from tests.admin.conftest import TOKEN, Admin, run_admin
+from tests.admin.documented import Documented
 from tests.admin.test_input import refused
 
 PRICED = {"name": "m", "input_price": "0.15", "output_price": "2.50000000", "cached_price": "0.00000001"}
@@ -209,6 +210,13 @@ def test_every_body_in_the_document_has_an_example_that_fits(admin: Admin) -> No
                         jsonschema.Draft202012Validator(described).validate(example)
                         count += 1
     assert count > 100
+
+
+def test_every_example_of_a_body_is_accepted(admin: Admin) -> None:
+    for each in (each for each in Documented(admin).operations() if each.body is not None):
+        answer = admin.http.request(each.method, each.path, json=each.body)
+        # Another example may have taken the name, or be what still refers to it.
+        assert answer.status_code < 300 or answer.status_code == 409, (each, each.body, answer.text)
 
 
 def test_the_documentation_pages_load_nothing_from_elsewhere(admin: Admin) -> None:
