@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from tests.admin.conftest import Admin
-from tests.admin.test_usage import use
+from tests.admin.usage.ledger import use
 from tests.cli.conftest import Command
 from tollkeeper.cli.times import moment
 
