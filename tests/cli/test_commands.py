@@ -117,6 +117,20 @@ def test_fields_from_a_file_options_and_assignments(run: Command, tmp_path: Path
     assert stdin["weight"] == 4
 
 
+def test_what_is_run_again_with_its_key_is_done_once(run: Command) -> None:
+    once = ("--idempotency-key", "deploy-7")
+    made = run.json("tenant", "create", "acme", "--tokens-per-minute", "1", *once)
+    assert run.json("tenant", "create", "acme", "--tokens-per-minute", "1", *once) == made
+    charge = ("budget", "adjust", "acme", "tenant:tokens:60s", "--by", "-500", "--idempotency-key", "charge-7")
+    assert run.json(*charge) == run.json(*charge)
+    assert run.json("budget", "list", "acme")[0]["used"] in (499, 500)
+    run.ok("key", "create", "acme", "prod", "--idempotency-key", "key-7")
+    again = run("key", "create", "acme", "prod", "--idempotency-key", "key-7")
+    assert (again.code, "shown once" in again.err) == (4, True)
+    assert len(run.json("key", "list")) == 1
+    assert run("tenant", "create", "other", *once).code == 2
+
+
 def test_any_request(run: Command) -> None:
     made = run.ok("api", "post", "/tenants", "--set", "name=acme").json
     assert run.ok("api", "GET", f"/api/v1/tenants/{made['id']}").json == made

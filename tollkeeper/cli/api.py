@@ -23,7 +23,7 @@ class Method(StrEnum):
 def add_api(app: typer.Typer, panel: str) -> None:
     """Adds the command to the root."""
 
-    @command(app, "api", panel=panel)
+    @command(app, "api", panel=panel, repeatable=True)
     def api(
         session: Session,
         method: Annotated[Method, typer.Argument(metavar="METHOD", case_sensitive=False)],

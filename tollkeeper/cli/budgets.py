@@ -26,7 +26,7 @@ def list_budgets(
     list_items(session, _path(session, tenant), COLUMNS, query=_whose(key, user), wanted=columns)
 
 
-@command(app, "reset")
+@command(app, "reset", repeatable=True)
 def reset_budgets(
     session: Session,
     tenant: Tenant,
@@ -42,7 +42,7 @@ def reset_budgets(
     session.show.rows(answer.body["budgets"], COLUMNS)
 
 
-@command(app, "adjust")
+@command(app, "adjust", repeatable=True)
 def adjust_budget(
     session: Session,
     tenant: Tenant,

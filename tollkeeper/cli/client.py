@@ -38,13 +38,18 @@ class _Stay(HTTPRedirectHandler):
 
 
 class Client:
-    """`url` with or without `/api/v1`.  Proxies of the environment are not used: the API is within."""
+    """`url` with or without `/api/v1`.  Proxies of the environment are not used: the API is within.
 
-    def __init__(self, url: str, token: str, timeout: float = TIMEOUT_SECONDS) -> None:
+    With an `idempotency_key` its one POST may be asked for again by another run.
+    """
+
+    def __init__(
+        self, url: str, token: str, timeout: float = TIMEOUT_SECONDS, idempotency_key: str | None = None
+    ) -> None:
         self.url = url.rstrip("/").removesuffix(PREFIX)
         if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc:
             raise CommandFailed(Exit.USAGE, f"{url!r} is not an address such as http://127.0.0.1:9090")
-        self._token, self._timeout = token, timeout
+        self._token, self._timeout, self._idempotency_key = token, timeout, idempotency_key
         self._opener: OpenerDirector = build_opener(ProxyHandler({}), _Stay())
 
     def get(self, path: str, query: Query | None = None) -> Any:
@@ -65,6 +70,8 @@ class Client:
             url += f"?{urlencode(given, doseq=True)}"
         data = None if body is None else json.dumps(body).encode()
         sent = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json", **(headers or {})}
+        if method == "POST" and self._idempotency_key is not None:
+            sent["Idempotency-Key"] = self._idempotency_key
         request = Request(url, data, sent, method=method)  # noqa: S310 - http and https only, see __init__
         try:
             with self._opener.open(request, timeout=self._timeout) as response:

@@ -21,6 +21,10 @@ ApiOption = Annotated[str | None, typer.Option("--api", metavar="URL", help="Man
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
+RepeatOption = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", metavar="KEY", help="Done once, however often it is run with this key in a day."),
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.  [default: all]")]
 ColumnsOption = Annotated[str | None, typer.Option("--columns", help="Comma-separated; `all` for every one.")]
 
@@ -39,19 +43,20 @@ def noun(help: str) -> typer.Typer:
 
 
 def command(
-    app: typer.Typer, name: str, panel: str | None = None
+    app: typer.Typer, name: str, panel: str | None = None, *, repeatable: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Registers a function as a command with a session."""
+    """Registers a function as a command with a session.  `repeatable`: with an option for an Idempotency-Key."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(function).parameters.values()
         shared = [_keyword("api", ApiOption, None), _keyword("as_json", JsonOption, False)]
+        shared += [_keyword("idempotency_key", RepeatOption, None)] if repeatable else []
         parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + shared
 
-        def run(*, api: str | None, as_json: bool, **options: Any) -> None:
+        def run(*, api: str | None, as_json: bool, idempotency_key: str | None = None, **options: Any) -> None:
             show = Printer(as_json)
             try:
-                function(Session(_client(api), show), **options)
+                function(Session(_client(api, idempotency_key), show), **options)
             except CommandFailed as failed:
                 _say(failed, as_json)
                 sys.exit(failed.code)
@@ -82,7 +87,7 @@ def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _client(api: str | None) -> Client:
+def _client(api: str | None, idempotency_key: str | None) -> Client:
     try:
         settings = read_settings()
     except BadSettings as error:
@@ -90,7 +95,8 @@ def _client(api: str | None) -> Client:
         raise CommandFailed(Exit.USAGE, first, rest) from None
     if settings.admin_token is None:
         raise CommandFailed(Exit.USAGE, "TOLLKEEPER_ADMIN_TOKEN: not set; it is the token for the management API")
-    return Client(api or settings.api_url, settings.admin_token.get_secret_value())
+    url, token = api or settings.api_url, settings.admin_token.get_secret_value()
+    return Client(url, token, idempotency_key=idempotency_key)
 
 
 def _say(failed: CommandFailed, as_json: bool) -> None:

@@ -28,7 +28,7 @@ def get_group(session: Session, group: Group) -> None:
     session.show.one(find(session, PATH, group, "name"))
 
 
-@command(app, "create")
+@command(app, "create", repeatable=True)
 def create_group(
     session: Session,
     name: Annotated[str, typer.Argument(help="Must be unique.")],

@@ -43,7 +43,7 @@ def get_key(session: Session, key: Key) -> None:
     session.show.one(_find(session, key))
 
 
-@command(app, "create")
+@command(app, "create", repeatable=True)
 def create_key(
     session: Session,
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Its tenant, by id or name.")],
@@ -115,7 +115,7 @@ def enable_key(session: Session, key: Key) -> None:
     _set_disabled(session, key, False)
 
 
-@command(app, "rotate")
+@command(app, "rotate", repeatable=True)
 def rotate_key(
     session: Session,
     key: Key,

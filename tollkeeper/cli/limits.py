@@ -51,7 +51,7 @@ def get_limit(session: Session, limit: Limit) -> None:
     session.show.one(find(session, PATH, limit, "name"))
 
 
-@command(app, "create")
+@command(app, "create", repeatable=True)
 def create_limit(
     session: Session,
     unit: Unit = None,

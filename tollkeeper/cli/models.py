@@ -38,7 +38,7 @@ def get_model(session: Session, model: Model) -> None:
     session.show.one(find(session, PATH, model, "name"))
 
 
-@command(app, "create")
+@command(app, "create", repeatable=True)
 def create_model(
     session: Session,
     name: Annotated[str, typer.Argument(help="As clients ask for it.")],

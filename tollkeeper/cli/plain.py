@@ -28,7 +28,7 @@ def plain_noun(title: str, what: str, path: str, columns: Sequence[str], *, once
         """Show one."""
         session.show.one(find(session, path, item, "name"))
 
-    @command(app, "create")
+    @command(app, "create", repeatable=True)
     def create(
         session: Session,
         name: Annotated[str, typer.Argument(help="Must be unique.")],

@@ -29,7 +29,7 @@ def get_policy(session: Session, policy: Policy) -> None:
     session.show.one(find(session, PATH, policy, "name"))
 
 
-@command(app, "create")
+@command(app, "create", repeatable=True)
 def create_policy(
     session: Session,
     name: Annotated[str, typer.Argument(help="Must be unique.")],

@@ -34,7 +34,7 @@ def get_tenant(session: Session, tenant: Tenant) -> None:
     session.show.one(find(session, PATH, tenant, "name"))
 
 
-@command(app, "create")
+@command(app, "create", repeatable=True)
 def create_tenant(
     session: Session,
     name: Annotated[str, typer.Argument(help="Must be unique.")],
