@@ -3,8 +3,12 @@
 `redis://`, `rediss://` and `unix://` are redis-py's own; `redis+cluster://host:port` names any node of a cluster.
 """
 
+import asyncio
+from collections.abc import Iterable
+
 from redis import Redis, RedisCluster
 from redis import asyncio as aio
+from redis.asyncio.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -36,9 +40,55 @@ def open_redis(url: str, *, timeout: float) -> "Redis | RedisCluster":
 def open_redis_async(url: str, *, timeout: float) -> "aio.Redis | aio.RedisCluster":
     """The same for asyncio."""
     if is_cluster(url):
-        return aio.RedisCluster.from_url(
+        cluster = aio.RedisCluster.from_url(
             url.replace(CLUSTER_SCHEME, "redis://"), socket_timeout=timeout, socket_connect_timeout=timeout
         )
-    return aio.Redis.from_url(
+        settings = cluster.connection_kwargs  # of the nodes that the first will name
+        settings["connection_class"] = _ENDS[settings["connection_class"]]
+        for node in cluster.startup_nodes:
+            node.connection_class = settings["connection_class"]
+        return cluster
+    client = aio.Redis.from_url(
         url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=AsyncRetry(NoBackoff(), 0)
     )
+    client.connection_pool.connection_class = _ENDS[client.connection_pool.connection_class]
+    return client
+
+
+class _Ends(AbstractConnection):
+    """A connection whose task ends when it is cancelled.
+
+    redis-py writes within `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes just as the
+    write is done (python/cpython#86296): a task that loops would go on for ever, and who waits for its end would too.
+    """
+
+    __slots__ = ()
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        task = asyncio.current_task()
+        asked = task.cancelling() if task else 0  # not 0 in what a cancelled task does to clean up
+        try:
+            await super().send_packed_command(command, check_health)
+        finally:
+            if task and task.cancelling() > asked:
+                await self.disconnect(nowait=True)  # nobody reads the reply
+                raise asyncio.CancelledError
+
+
+class _TcpConnection(_Ends, aio.Connection):
+    __slots__ = ()
+
+
+class _TlsConnection(_Ends, SSLConnection):
+    __slots__ = ()
+
+
+class _UnixConnection(_Ends, UnixDomainSocketConnection):
+    __slots__ = ()
+
+
+_ENDS: dict[type[AbstractConnection], type[AbstractConnection]] = {
+    aio.Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    UnixDomainSocketConnection: _UnixConnection,
+}
