@@ -14,7 +14,7 @@ from ratelimit.lease_id import mint_lease_id
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.reporter import DOUBT_MS, Identity, Reporter
 from ratelimit.reports_redis import RedisReports, ended_leases
-from store.redis import open_redis_async
+from store.redis import UNAVAILABLE, open_redis_async
 from tenancy.capacity import Capacity
 from tenancy.capacity_redis import put_capacity
 from tenancy.names import CAPACITY_KEY, redis_key_lease
@@ -117,6 +117,26 @@ async def test_a_change_is_taken_over_at_once(client: "Client") -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert (await made.reports.overview()).reports == []
+
+
+async def test_while_redis_is_away_the_bound_stays(client: "Client", proxy: TcpProxy) -> None:
+    through = open_redis_async(f"redis://127.0.0.1:{proxy.port}/0", timeout=0.3)
+    await put_capacity(client, Capacity(5, None, 1))
+    made = Made(through)
+    await made.reporter.report()
+    assert made.in_flight.bound == Bound(5)
+    proxy.freeze()
+    with pytest.raises(UNAVAILABLE):
+        await made.reporter.report()
+    assert made.in_flight.bound == Bound(5)
+    proxy.cut()
+    proxy.restore()
+    await put_capacity(client, Capacity(4, None, 3))
+    running = asyncio.create_task(made.reporter.run())
+    await until(lambda: made.in_flight.bound == Bound(4))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await through.aclose()
 
 
 def test_over_capacity_is_said_and_touches_no_budget(ratelimit: Slice) -> None:
