@@ -15,6 +15,8 @@ from store.migrate import migrate
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
+TEMPLATE = "migrated"
+
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
@@ -58,16 +60,18 @@ def database_url_sync(postgres: Postgres) -> Iterator[str]:
 
 
 async def create_database(postgres: Postgres) -> str:
+    """URL of a new one: a copy of a template, which costs half of migrating each."""
     create_database.count += 1  # type: ignore[attr-defined]
     name = f"test_{create_database.count}"  # type: ignore[attr-defined]
     admin = await asyncpg.connect(postgres.url)
-    await admin.execute(f"CREATE DATABASE {name}")
+    if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", TEMPLATE):
+        await admin.execute(f"CREATE DATABASE {TEMPLATE}")
+        connection = await asyncpg.connect(postgres.url, database=TEMPLATE)
+        await migrate(connection)
+        await connection.close()
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     await admin.close()
-    url = postgres.url.rsplit("/", 1)[0] + f"/{name}"
-    connection = await asyncpg.connect(url)
-    await migrate(connection)
-    await connection.close()
-    return url
+    return postgres.url.rsplit("/", 1)[0] + f"/{name}"
 
 
 create_database.count = 0  # type: ignore[attr-defined]
