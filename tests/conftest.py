@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 import redis
 
@@ -16,6 +17,12 @@ from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
 TEMPLATE = "migrated"
+# How long an example takes says only how busy the machine is; and in a new clone the first text takes seconds, in which
+# hypothesis reads all of Unicode.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from tests.ratelimit.stores import BEGIN_MS, Store, account, memory_store, redis
 WINDOW_SECONDS = 10**9
 
 Step = tuple[object, ...]
+# Each history begins with an empty Redis of its own making.
+SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 amounts = st.integers(1, 500)
 
@@ -50,7 +52,7 @@ steps = st.one_of(
 
 
 @given(pair=st.tuples(accounts, accounts), history=st.lists(steps, max_size=25))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=SUPPRESSED)
 def test_memory_and_redis_agree(
     redis_url: str, pair: tuple[Account, Account], history: list[tuple[object, ...]]
 ) -> None:
@@ -122,7 +124,7 @@ policies = st.lists(anything, max_size=4, unique_by=lambda limit: (limit.scope, 
 
 
 @given(each=st.tuples(policies, policies, policies), history=st.lists(events, max_size=30))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=SUPPRESSED)
 def test_memory_and_redis_agree_on_limits_of_every_kind_that_change(
     redis_url: str, each: tuple[list[Limit], ...], history: list[Step]
 ) -> None:
@@ -168,7 +170,7 @@ def happen(store: Store, step: Step, accounts: list[Account], leases: list[Lease
 
 
 @given(history=st.lists(st.tuples(st.integers(1, 300), st.integers(0, 600), st.integers(0, 2)), max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_spent_is_the_sum_of_what_was_settled_and_what_is_open(history: list[tuple[int, int, int]]) -> None:
     store = memory_store()
     of = account(Limit(Scope.TENANT, Unit.TOKENS, 1000, WINDOW_SECONDS))
