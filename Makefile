@@ -5,21 +5,30 @@ BIN := $(VENV)/bin
 SOURCES := tollkeeper admin accesslog authz ratelimit tenancy serving store bench tests build_protos.py
 UP ?=
 BENCH ?=
+PYTEST ?=
+# Of the tests: each has a Valkey and a Postgres of its own.  One more than the cores of a small machine, since many wait.
+WORKERS ?= 3
 
 .PHONY: help up test check bench format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make up     start everything on this machine (options: make up UP='--listen 127.0.0.1:8080')"
-	@echo "make test   run the tests on real Envoy, Valkey and Postgres"
+	@echo "make test   run the tests on real Envoy, Valkey and Postgres (some: make test PYTEST='tests/ratelimit -k refill')"
 	@echo "make check  ruff, mypy --strict, import-linter"
 	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1)"
 
 up: $(VENV)/.installed
 	@exec $(BIN)/tollkeeper up $(UP)
 
+# All of them: in parallel, file by file, but for those that need the machine to themselves.  Some of them: one at a time.
 test: $(VENV)/.installed-test
+ifeq ($(strip $(PYTEST)),)
+	$(BIN)/pytest -m 'not alone' -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m alone
+else
 	$(BIN)/pytest $(PYTEST)
+endif
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check $(SOURCES)

@@ -13,6 +13,8 @@ from tests.conftest import public_directory
 from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.wire import JSON, body_of, request, send
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:

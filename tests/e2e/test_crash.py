@@ -13,6 +13,8 @@ import pytest
 from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.load import Load
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def own_stack(public_path: Path) -> Iterator[Deployment]:

@@ -14,6 +14,8 @@ from tests.proxy import TcpProxy
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
+pytestmark = pytest.mark.alone
+
 OUTAGE_SECONDS = 3.0
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from tollkeeper.up.process import free_port
 
+pytestmark = pytest.mark.alone
+
 READY_SECONDS = 60.0
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.wire import body_of, request
 
+pytestmark = pytest.mark.alone
+
 MESSAGES: list[Any] = [{"role": "user", "content": "Count the tokens of this, please"}]
 
 

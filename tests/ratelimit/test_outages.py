@@ -27,6 +27,8 @@ from tests.ratelimit.stores import requests, reservation, tokens
 from tests.serving.conftest import eventually
 from tollkeeper.up.valkey import Valkey
 
+pytestmark = pytest.mark.alone
+
 POLICY = Policy("acme", "key-1", limits=(tokens(1000), requests(100)))
 ACCOUNT = Account.of(POLICY)
 # The timeout is 50 ms, and a reply that was under way may take another; ten times that on a busy machine.
