@@ -19,6 +19,8 @@ from tollkeeper.up.stack import DEV_ADMIN_TOKEN, Stack, UpOptions
 
 T = TypeVar("T")
 MODEL = "mock-model"
+# Ten times the default: on a busy machine a Redis that is there may take longer than 50 ms, and a request is then 503.
+BUSY_REDIS_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Deployment:
             "admin_listen": self.admin_address,
             "metrics_listen": f"127.0.0.1:{free_port()}",
             "grpc_listen": f"127.0.0.1:{free_port()}",
+            "redis_timeout_ms": BUSY_REDIS_MS,
             **(settings or {}),
         }
         up = UpOptions(listen=self.envoy_address, data_dir=directory, concurrency=1, **options)
