@@ -72,7 +72,7 @@ def test_kill_9_loses_no_usage(own_stack: Deployment) -> None:
         key = f"tollkeeper:leases:{{{who.tenant_id}}}"
 
         def held() -> set[str]:
-            return {member.decode() for member in redis.zrange(key, 0, -1)}
+            return {str(lease_id) for lease_id in redis.zrange(key, 0, -1)}
 
         wait_for(lambda: True if held().isdisjoint(expected) else None, "every logged lease settled", 20)
         # A process that was killed between taking a lease and saying so left it to the sweep, at most one a client.
