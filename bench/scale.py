@@ -63,6 +63,9 @@ def run(plan: rounds.Plan) -> Report:
             _learn_policies(report, settings.authz_socket, side)
         for _ in range(2):  # what has aged meanwhile is loaded; what is then used stays fresh
             _ask(report, "warming up", settings.authz_socket, CHECK, sides[1].checks, lambda n, answer: bool(answer))
+        for side in sides:  # so that every policy has been read
+            right = _right_tenant(side, range(side.active))
+            _ask(report, "warming up", settings.ratelimit_socket, RESERVE, side.reserves, right)
         hit_rates = _warm(stage, report, settings, sides, plan)
         memory = {name: memory_mb([stage.processes[name]]) for name in ("authz", "ratelimit")}
         flooded = _flood(stage, report, settings, sides[1], plan)

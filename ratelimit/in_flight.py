@@ -13,7 +13,7 @@ from ratelimit.lease_id import timestamp_of
 from tenancy.policy import Policy
 
 UNBOUNDED = float("inf")
-MOST_KNOWN = 200_000  # about 40 MB; beyond, the oldest are no longer counted
+MOST_KNOWN = 50_000  # a report counts them every second, in 10 ms; beyond, the oldest are no longer counted
 OWN, ALL = "sidecar:in_flight", "all:in_flight"  # the names under which the bounds refuse
 
 
