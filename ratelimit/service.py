@@ -20,6 +20,7 @@ from ratelimit.group_commit import GroupCommit
 from ratelimit.in_flight import InFlight
 from ratelimit.lease_id import mint_lease_id
 from ratelimit.metrics import RatelimitMetrics
+from ratelimit.recent_refusals import RecentRefusals
 from ratelimit.rules import ABSENT, Asked, Catalog, Priced, Rejected, decide
 from serving.call import Call, Malformed, Unary
 from tenancy.calendar import UnknownTimeZone
@@ -58,6 +59,7 @@ class RatelimitService:
         self._default_output_tokens, self._now_ms = default_output_tokens, now_ms
         self._in_flight = InFlight() if in_flight is None else in_flight
         self._accounts = Accounts(_head, catalog.prices, groups=groups)
+        self._recent_refusals = RecentRefusals()
 
     def methods(self) -> tuple[Unary, ...]:
         return (Unary(PATH, self.should_rate_limit),)
@@ -91,6 +93,8 @@ class RatelimitService:
             model=decided.model,
             path=asked.path.split("?", 1)[0][:LONGEST_PATH],  # a query may carry secrets
         )
+        if refused := self._recent_refusals.find(account, decided.estimate, now_ms):
+            return self._response(reservation, decided, head, Outcome(refused))
         if not self._in_flight.enter(lease_id, account.policy):
             fields = _fields(lease_id, label, decided)
             return self._refuse(head, fields, "over_capacity", over_capacity(self._in_flight.bound.name))
@@ -100,6 +104,8 @@ class RatelimitService:
     def _answer(self, call: Call, reservation: Reservation, priced: Priced, head: bytes, outcome: Outcome) -> None:
         leased = outcome.admission is Admission.FAST and isinstance(outcome.decision, Admitted)
         if_lost = partial(self._lost, reservation) if leased else None
+        if isinstance(outcome.decision, Refused):
+            self._recent_refusals.note(reservation.account, priced.estimate, outcome.decision, self._now_ms())
         call.reply(self._response(reservation, priced, head, outcome), if_lost)
 
     def _lost(self, reservation: Reservation) -> None:

@@ -1,12 +1,14 @@
 """A Redis Cluster of real nodes, without replicas, for tests."""
 
+import random
+import socket
 import time
 from pathlib import Path
 
 import redis
 
 from tollkeeper.up.binaries import valkey_binary
-from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.process import Process
 
 SLOTS = 16_384
 NODES = 3
@@ -70,12 +72,22 @@ def _answers(port: int) -> bool:
     try:
         with redis.Redis(port=port, socket_timeout=1) as client:
             return bool(client.ping())
-    except redis.ConnectionError:
+    except (redis.ConnectionError, redis.TimeoutError):
         return False
 
 
 def _free_pair() -> int:
-    """A port whose cluster bus (10,000 above) is a port too."""
-    while (port := free_port()) > 55_000:
-        pass
-    return port
+    """A port that is free, as is its cluster bus 10,000 above; neither is one that clients are given."""
+    while True:
+        port = random.randrange(20_000, 22_700)
+        if _is_free(port) and _is_free(port + 10_000):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,89 @@
+"""What a client who floods is told without asking the budgets."""
+
+import pytest
+
+from ratelimit.account import Account
+from ratelimit.budgets import IN_FLIGHT, Refused
+from ratelimit.estimate import Estimate
+from ratelimit.recent_refusals import FLOOD, HOLD_MS, MOST_ACCOUNTS, RecentRefusals
+from ratelimit.service import RatelimitService
+from tenancy.policy import Policy
+from tests.ratelimit.conftest import DEFAULT_OUTPUT, Slice
+from tests.ratelimit.rls import ask
+from tests.ratelimit.stores import tokens
+from tests.ratelimit.test_rules import Registry
+
+POLICY = Policy("t", "k", limits=(tokens(100),))
+ACCOUNT = Account.of(POLICY)
+REFUSED = Refused(POLICY.limits[0].name, 500, (10,))
+
+
+def flooded(refused: Refused = REFUSED, times: int = FLOOD) -> RecentRefusals:
+    recent = RecentRefusals()
+    for _ in range(times):
+        recent.note(ACCOUNT, Estimate(50), refused, 1_000)
+    return recent
+
+
+@pytest.mark.parametrize(
+    ("recent", "tokens_wanted", "now_ms", "found"),
+    [
+        (flooded(), 50, 1_000, REFUSED),
+        (flooded(), 51, 1_000 + HOLD_MS - 1, REFUSED),
+        (flooded(), 49, 1_000, None),  # it may fit
+        (flooded(), 50, 1_000 + HOLD_MS, None),
+        (flooded(), 50, 999, None),  # the clock was set back
+        (flooded(times=FLOOD - 1), 50, 1_000, None),
+        (flooded(Refused(IN_FLIGHT, 500, (10,))), 50, 1_000, None),
+    ],
+)
+def test_a_flood_is_told_what_it_was_told(
+    recent: RecentRefusals, tokens_wanted: int, now_ms: int, found: Refused | None
+) -> None:
+    assert recent.find(ACCOUNT, Estimate(tokens_wanted), now_ms) == found
+
+
+def test_another_account_of_the_same_policy_is_asked_for() -> None:
+    assert flooded().find(Account.of(POLICY), Estimate(50), 1_000) is None
+
+
+def test_the_window_does_not_move_with_the_flood() -> None:
+    recent = flooded()
+    recent.note(ACCOUNT, Estimate(50), REFUSED, 1_000 + HOLD_MS - 1)
+    assert recent.find(ACCOUNT, Estimate(50), 1_000 + HOLD_MS) is None
+
+
+def test_accounts_are_bounded() -> None:
+    recent, accounts = RecentRefusals(), [Account.of(POLICY) for _ in range(MOST_ACCOUNTS + 1)]
+    for account in accounts:
+        for _ in range(FLOOD):
+            recent.note(account, Estimate(50), REFUSED, 1_000)
+    found = [recent.find(account, Estimate(50), 1_000) for account in accounts]
+    assert 1 <= sum(each is not None for each in found) <= MOST_ACCOUNTS
+
+
+def test_most_of_a_flood_does_not_reach_the_budgets(ratelimit: Slice) -> None:
+    now_ms = 1_800_000_000_000
+    service = RatelimitService(
+        ratelimit.committer,
+        Registry("m"),
+        ratelimit.metrics,
+        default_output_tokens=DEFAULT_OUTPUT,
+        now_ms=lambda: now_ms,
+    )
+    ratelimit.service = service
+    asked = [ratelimit.tell(ask(POLICY, max_tokens="32")) for _ in range(50)]
+    assert not any(told.ok for told in asked)
+    assert {told.metadata["limit"] for told in asked} == {POLICY.limits[0].name}
+    assert {told.headers["x-ratelimit-remaining-tokens"] for told in asked} == {"100"}
+    assert ratelimit.metrics.decisions.counts["over_limit"] == 50
+    assert round_trips(ratelimit) == FLOOD
+    now_ms += HOLD_MS
+    assert not ratelimit.tell(ask(POLICY, max_tokens="32")).ok
+    assert ratelimit.tell(ask(POLICY, max_tokens="0", content_length="40")).ok
+    assert round_trips(ratelimit) == FLOOD + 2
+
+
+def round_trips(ratelimit: Slice) -> float:
+    (family,) = ratelimit.metrics.batch_requests.collect()
+    return next(sample.value for sample in family.samples if sample.name.endswith("_count"))
