@@ -4,16 +4,18 @@ A request is in flight from the moment it is asked about until its log entry is 
 process alone; a bound over all sidecars arrives as this one's share of it (`lua/report.lua`).
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import takewhile
 
-from ratelimit.lease_id import timestamp_of
+from ratelimit.lease_id import lowest_at
 from tenancy.policy import Policy
 
 UNBOUNDED = float("inf")
-MOST_KNOWN = 50_000  # a report counts them every second, in 10 ms; beyond, the oldest are no longer counted
+MOST_KNOWN = 200_000  # about 40 MB; beyond, the oldest are no longer counted
 OWN, ALL = "sidecar:in_flight", "all:in_flight"  # the names under which the bounds refuse
 
 
@@ -25,16 +27,26 @@ class Bound:
     name: str = OWN
 
 
-class InFlight:
-    """`enter` is for the engine's thread (handlers run one at a time); everything else for any.
+@dataclass(slots=True)
+class Running:
+    """What one tenant has in flight; `policy` is that of its latest request."""
 
-    Every step is one operation on one dict, which the interpreter does not interrupt: hence no lock.
+    policy: Policy
+    count: int
+
+
+class InFlight:
+    """For any thread: each step holds a lock, and takes the same time however much is in flight.
+
+    What a report needs is counted as requests come and go: nothing then has to look at all of them.
     """
 
     def __init__(self, most_known: int = MOST_KNOWN) -> None:
         self.refused = 0  # by the bound, ever
         self._most_known = most_known
-        self._running: dict[str, Policy] = {}  # by lease id, oldest first
+        self._lock = threading.Lock()
+        self._running: OrderedDict[str, Policy] = OrderedDict()  # by lease id, oldest first
+        self._tenants: dict[str, Running] = {}
         self.bound = Bound()
 
     @property
@@ -48,18 +60,26 @@ class InFlight:
 
     def enter(self, lease_id: str, policy: Policy) -> bool:
         """Counts it in, unless the bound is reached."""
-        running = self._running
-        if len(running) >= self._edge:
-            if len(running) >= self._bound.most:
-                self.refused += 1
-                return False
-            running.pop(next(iter(running)), None)
-        running[lease_id] = policy
-        return True
+        with self._lock:
+            if len(self._running) >= self._edge:
+                if len(self._running) >= self._bound.most:
+                    self.refused += 1
+                    return False
+                self._count_out(self._running.popitem(last=False)[1])
+            self._running[lease_id] = policy
+            tenant = self._tenants.get(policy.tenant_id)
+            if tenant is None:
+                self._tenants[policy.tenant_id] = Running(policy, 1)
+            else:
+                tenant.policy, tenant.count = policy, tenant.count + 1
+            return True
 
     def leave(self, lease_id: str) -> None:
         """It ended, or never ran.  May be told more than once, and of requests that went through another process."""
-        self._running.pop(lease_id, None)
+        with self._lock:
+            policy = self._running.pop(lease_id, None)
+            if policy is not None:
+                self._count_out(policy)
 
     def leave_all(self, lease_ids: Iterable[str]) -> None:
         for lease_id in lease_ids:
@@ -68,35 +88,32 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._running)
 
-    def snapshot(self) -> Mapping[str, Policy]:
-        """What is in flight now, oldest first."""
-        return self._running.copy()
+    def older_than(self, before_ms: int) -> dict[str, Policy]:
+        """What was let in before that time since 1970 and has not ended, oldest first.  Takes as long as it is many."""
+        end = lowest_at(before_ms)
+        with self._lock:
+            return dict(takewhile(lambda item: item[0] < end, self._running.items()))
+
+    def tenants(self) -> list[Running]:
+        """Of each tenant that has anything in flight now."""
+        with self._lock:
+            return list(self._tenants.values())
+
+    def _count_out(self, policy: Policy) -> None:
+        tenant = self._tenants[policy.tenant_id]
+        tenant.count -= 1
+        if not tenant.count:
+            del self._tenants[policy.tenant_id]
 
 
-def older_than(lease_ids: Iterable[str], before_ms: int) -> list[str]:
-    """Those that were minted before `before_ms` since 1970, of lease ids that begin with the oldest."""
-    return list(takewhile(lambda lease_id: timestamp_of(lease_id) < before_ms, lease_ids))
+def most(tenants: Iterable[Running], number: int) -> list[Running]:
+    """Those with most in flight, in this order."""
+    return nlargest(number, tenants, key=lambda tenant: tenant.count)
 
 
-def by_policy(running: Mapping[str, Policy]) -> list[tuple[Policy, int]]:
-    """How many of each policy object: there are few, and telling them apart by identity is cheap."""
-    policies = list(running.values())
-    known = dict(zip(map(id, policies), policies, strict=True))
-    return [(known[number], count) for number, count in Counter(map(id, policies)).items()]
-
-
-def by_tenant(counts: Sequence[tuple[Policy, int]]) -> list[tuple[Policy, int]]:
-    """The same by tenant, most in flight first: a policy of each tenant, and how many."""
+def by_group(tenants: Sequence[Running]) -> list[tuple[str, int]]:
+    """Fairshare groups, most in flight first."""
     totals: Counter[str] = Counter()
-    for policy, count in counts:
-        totals[policy.tenant_id] += count
-    policies = {policy.tenant_id: policy for policy, _ in counts}
-    return [(policies[tenant_id], total) for tenant_id, total in totals.most_common()]
-
-
-def by_group(counts: Sequence[tuple[Policy, int]]) -> list[tuple[str, int]]:
-    """The same by fairshare group, most in flight first."""
-    totals: Counter[str] = Counter()
-    for policy, count in counts:
-        totals[policy.fairshare_group] += count
+    for tenant in tenants:
+        totals[tenant.policy.fairshare_group] += tenant.count
     return totals.most_common()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, by_group, by_policy, by_tenant, older_than
+from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.report import MOST_GROUPS, MOST_TENANTS, GroupLoad, Report, Reports, TenantLoad, Told
 from store.redis import UNAVAILABLE
@@ -140,16 +140,14 @@ class Reporter:
         return changed
 
     def _report(self) -> Report:
-        running, bound, counts = self._in_flight.snapshot(), self._in_flight.bound, self._metrics.decisions.counts
-        policies = by_policy(running)
-        tenants = by_tenant(policies)
+        tenants, bound, counts = self._in_flight.tenants(), self._in_flight.bound, self._metrics.decisions.counts
         admitted = sum(counts[outcome] for outcome in ("fast", "local", "unmetered"))
         return Report(
             sidecar=self._identity.sidecar,
             host=self._identity.host,
             version=self._identity.version,
             started_at=self._identity.started_at,
-            in_flight=len(running),
+            in_flight=len(self._in_flight),
             queued=0,
             max_in_flight=None if bound.most == UNBOUNDED else int(bound.most),
             bound_by=bound.name,
@@ -159,18 +157,18 @@ class Reporter:
             refused_capacity=self._in_flight.refused,
             redis_available=self._available(),
             tenants_in_flight=len(tenants),
-            tenants=tuple(TenantLoad(p.tenant_id, p.fairshare_group, p.weight, n) for p, n in tenants[:MOST_TENANTS]),
-            groups=tuple(GroupLoad(name, n) for name, n in by_group(policies)[:MOST_GROUPS]),
+            tenants=tuple(_load(tenant) for tenant in most(tenants, MOST_TENANTS)),
+            groups=tuple(GroupLoad(name, count) for name, count in by_group(tenants)[:MOST_GROUPS]),
         )
 
     async def _forget_ended(self) -> None:
         """Requests whose end was not seen here: past their lease's time, or settled by another process."""
-        running, now_ms = self._in_flight.snapshot(), time.time_ns() // 1_000_000
-        self._in_flight.leave_all(older_than(running, now_ms - self._lease_ms))
-        some = random.sample(list(running), min(DOUBTS, len(running)))  # each has its turn
-        doubtful = older_than(sorted(some), now_ms - DOUBT_MS)
-        if doubtful:
-            self._in_flight.leave_all(await self._gone({each: running[each].tenant_id for each in doubtful}))
+        now_ms = time.time_ns() // 1_000_000
+        self._in_flight.leave_all(self._in_flight.older_than(now_ms - self._lease_ms))
+        doubtful = self._in_flight.older_than(now_ms - DOUBT_MS)
+        some = random.sample(list(doubtful), min(DOUBTS, len(doubtful)))  # each has its turn
+        if some:
+            self._in_flight.leave_all(await self._gone({each: doubtful[each].tenant_id for each in some}))
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -185,3 +183,8 @@ class Reporter:
                 await self._reports.withdraw(self._identity.sidecar)
         except UNAVAILABLE:
             log.info("the last report could not be taken back; it expires")
+
+
+def _load(tenant: Running) -> TenantLoad:
+    policy = tenant.policy
+    return TenantLoad(policy.tenant_id, policy.fairshare_group, policy.weight, tenant.count)

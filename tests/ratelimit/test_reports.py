@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import asyncio as aio
 
-from ratelimit.in_flight import Bound, InFlight, by_group, by_policy, by_tenant, older_than
+from ratelimit.in_flight import Bound, InFlight, Running, by_group, most
 from ratelimit.lease_id import mint_lease_id
 from ratelimit.report import Told
 from ratelimit.reporter import bound_of
@@ -153,22 +153,27 @@ def test_the_bound_counts_what_has_not_ended() -> None:
     in_flight.leave(ids[0])
     in_flight.leave("of another process")
     assert in_flight.enter(ids[2], Policy("t", "k"))
-    assert list(in_flight.snapshot()) == ids[1:]
+    assert list(in_flight.older_than(100)) == ids[1:]
 
 
 def test_what_runs_is_told_by_age_tenant_and_group() -> None:
-    policies = [Policy("a", "k", fairshare_group="x"), Policy("b", "k"), Policy("b", "k")]
-    running = {mint_lease_id(at): policy for at, policy in enumerate(policies, 10)}
-    assert older_than(running, 12) == list(running)[:2]
-    counts = by_policy(running)
-    assert [(policy.tenant_id, count) for policy, count in by_tenant(counts)] == [("b", 2), ("a", 1)]
-    assert by_group(counts) == [("default", 2), ("x", 1)]
+    policies = [Policy("a", "k", fairshare_group="x"), Policy("b", "k"), Policy("b", "other", weight=3)]
+    running, in_flight = {mint_lease_id(at): policy for at, policy in enumerate(policies, 10)}, InFlight()
+    for lease_id, policy in running.items():
+        assert in_flight.enter(lease_id, policy)
+    assert list(in_flight.older_than(12)) == list(running)[:2]
+    assert most(in_flight.tenants(), 5) == [Running(policies[2], 2), Running(policies[0], 1)]
+    assert most(in_flight.tenants(), 1) == [Running(policies[2], 2)]
+    assert by_group(in_flight.tenants()) == [("default", 2), ("x", 1)]
+    in_flight.leave_all(running)
+    assert (len(in_flight), in_flight.tenants(), in_flight.older_than(100)) == (0, [], {})
 
 
 def test_what_is_known_of_is_bounded() -> None:
-    in_flight = InFlight(most_known=2)
-    for name in "abc":
-        assert in_flight.enter(name, Policy("t", "k"))
-    assert list(in_flight.snapshot()) == ["b", "c"]
+    in_flight, ids = InFlight(most_known=2), [mint_lease_id(at) for at in (1, 2, 3, 4)]
+    for lease_id in ids[:3]:
+        assert in_flight.enter(lease_id, Policy("t", "k"))
+    assert list(in_flight.older_than(100)) == ids[1:3]
+    assert [tenant.count for tenant in in_flight.tenants()] == [2]
     in_flight.bound = Bound(1)
-    assert not in_flight.enter("d", Policy("t", "k"))
+    assert not in_flight.enter(ids[3], Policy("t", "k"))
