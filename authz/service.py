@@ -6,6 +6,7 @@ else is looked up on the background loop and answered from there: the engine's t
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import structlog
 
@@ -21,7 +22,7 @@ from protos.envoy.service.auth.v3.external_auth_pb2 import (
     OkHttpResponse,
 )
 from protos.google.rpc.status_pb2 import Status
-from serving.call import Call, Method, Unary
+from serving.call import Answer, Call, Method, Unary
 from serving.loop import LoopThread
 from tenancy.record import KeyRecord
 from tenancy.resolution import Found, Resolution, Unknown
@@ -68,12 +69,12 @@ class AuthzService:
     def methods(self) -> list[Method]:
         return [Unary(CHECK, self.check)]
 
-    def check(self, message: bytes, call: Call) -> bytes | None:
+    def check(self, message: bytes, call: Call) -> Answer:
         """The handler; DecodeError for what is not a CheckRequest."""
         headers = CheckRequest.FromString(message).attributes.request.http.headers
         secret = find_secret(headers)
         if isinstance(secret, NoCredential):
-            return self._refuse(_NO_CREDENTIAL[secret])
+            return partial(self._refuse, _NO_CREDENTIAL[secret])
         key_hash, user_id = hash_secret(secret), headers.get(USER_ID, "")
         resolution = self._resolver.peek(key_hash, self._clock())
         if resolution is not None:
@@ -86,20 +87,23 @@ class AuthzService:
             resolution = await self._resolver.resolve(key_hash)
             _log(resolution)
             answer = self._answer(resolution, user_id)
+            message = answer if isinstance(answer, bytes) else answer()
         except Exception:  # the edge of an RPC: the client still gets an answer, and it is no
             log.exception("check failed")
             self._metrics.failures.add()
-            answer = self._refuse(Outcome.UNAVAILABLE)
-        call.reply(answer)
+            message = self._refuse(Outcome.UNAVAILABLE)
+        call.reply(message)
 
-    def _answer(self, resolution: Resolution[bytes], user_id: str) -> bytes:
+    def _answer(self, resolution: Resolution[bytes], user_id: str) -> bytes | Callable[[], bytes]:
+        """A refusal as what makes it: it can wait for those who may pass."""
         if isinstance(resolution, Found):
             outcome = decide(resolution.record, self._wall())
             if outcome is Outcome.ALLOWED:
                 self._metrics.decisions.counts[outcome] += 1
                 return resolution.prepared + (_end_user_part(user_id) if user_id else self._no_end_user)
-            return self._refuse(outcome)
-        return self._refuse(Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE)
+        else:
+            outcome = Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE
+        return partial(self._refuse, outcome)
 
     def _refuse(self, outcome: Outcome) -> bytes:
         self._metrics.decisions.counts[outcome] += 1

@@ -22,7 +22,7 @@ from ratelimit.lease_id import mint_lease_id
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.recent_refusals import RecentRefusals
 from ratelimit.rules import ABSENT, Asked, Catalog, Priced, Rejected, decide
-from serving.call import Call, Malformed, Unary
+from serving.call import Answer, Call, Malformed, Unary
 from tenancy.calendar import UnknownTimeZone
 from tenancy.policy import MalformedPolicy, Policy
 
@@ -64,8 +64,8 @@ class RatelimitService:
     def methods(self) -> tuple[Unary, ...]:
         return (Unary(PATH, self.should_rate_limit),)
 
-    def should_rate_limit(self, message: bytes, call: Call) -> bytes | None:
-        """Handler.  Malformed for another domain or shape."""
+    def should_rate_limit(self, message: bytes, call: Call) -> Answer:
+        """Handler.  Malformed for another domain or shape.  What is refused from memory can wait for the others."""
         request = RateLimitRequest.FromString(message)
         if request.domain != DOMAIN or len(request.descriptors) != 1:
             raise Malformed(f"want one descriptor of the domain {DOMAIN}")
@@ -76,7 +76,7 @@ class RatelimitService:
             account, head = self._accounts.find(entries.get("policy", ABSENT), entries.get("model", ABSENT), now_ms)
         except (MalformedPolicy, UnknownTimeZone):
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
-            return self._refuse(b"", (("lease_id", lease_id),), "unavailable", unavailable())
+            return partial(self._refuse, b"", (("lease_id", lease_id),), "unavailable", unavailable())
         asked = _asked(entries)
         decided = decide(asked, account, self._catalog, self._default_output_tokens)
         end_user_id = entries.get("end_user_id", ABSENT)[:LONGEST_LABEL]
@@ -84,7 +84,7 @@ class RatelimitService:
         if isinstance(decided, Rejected):
             priced = Priced(NOTHING, decided.model, inference=False)
             fields = _fields(lease_id, label, priced)
-            return self._refuse(head, fields, REJECTED[decided.status], rejection(decided))
+            return partial(self._refuse, head, fields, REJECTED[decided.status], rejection(decided))
         reservation = Reservation(
             lease_id=lease_id,
             account=account,
@@ -94,10 +94,10 @@ class RatelimitService:
             path=asked.path.split("?", 1)[0][:LONGEST_PATH],  # a query may carry secrets
         )
         if refused := self._recent_refusals.find(account, decided.estimate, now_ms):
-            return self._response(reservation, decided, head, Outcome(refused))
+            return partial(self._response, reservation, decided, head, Outcome(refused))
         if not self._in_flight.enter(lease_id, account.policy):
             fields = _fields(lease_id, label, decided)
-            return self._refuse(head, fields, "over_capacity", over_capacity(self._in_flight.bound.name))
+            return partial(self._refuse, head, fields, "over_capacity", over_capacity(self._in_flight.bound.name))
         outcome = self._committer.reserve(reservation, partial(self._answer, call, reservation, decided, head))
         return None if outcome is None else self._response(reservation, decided, head, outcome)
 
@@ -105,7 +105,9 @@ class RatelimitService:
         leased = outcome.admission is Admission.FAST and isinstance(outcome.decision, Admitted)
         if_lost = partial(self._lost, reservation) if leased else None
         if isinstance(outcome.decision, Refused):
-            self._recent_refusals.note(reservation.account, priced.estimate, outcome.decision, self._now_ms())
+            self._recent_refusals.refused(reservation.account, priced.estimate, outcome.decision, self._now_ms())
+        elif leased:
+            self._recent_refusals.admitted(reservation.account, priced.estimate)
         call.reply(self._response(reservation, priced, head, outcome), if_lost)
 
     def _lost(self, reservation: Reservation) -> None:

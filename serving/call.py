@@ -48,9 +48,13 @@ class StreamSink(Protocol):
         failed, or we shut down.  The answer is sent only if `ok`."""
 
 
-Handler = Callable[[bytes, Call], bytes | None]
-"""Request → answer, or None: it answers later through the call.  Handlers and sinks run one at a time, on either
-engine, so they need no locks among themselves; and they must not wait, because every other call waits with them."""
+Answer = bytes | Callable[[], bytes] | None
+"""Of a handler: the message; or what makes it once no other call waits for the engine, so that a flood of refusals does
+not hold up those who may run; or None, it answers later through the call."""
+
+Handler = Callable[[bytes, Call], Answer]
+"""Request → answer.  Handlers and sinks run one at a time, on either engine, so they need no locks among themselves;
+and they must not wait, because every other call waits with them."""
 
 
 @dataclass(frozen=True, slots=True)

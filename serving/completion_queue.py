@@ -10,6 +10,7 @@ Owns the loop, the doors and the drain; the calls are completion_queue_calls.py'
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import grpc
@@ -26,6 +27,9 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 32
 # The serving thread looks at stop() at least this often; the wait itself costs nothing measurable.
 _TICK_SECONDS = 0.1
+# What is postponed runs after this, whoever waits; and beyond so many it runs at once.
+_PATIENCE_SECONDS = 0.1
+_MOST_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
 _FAREWELL_SECONDS = 0.2
 # For C-core to give back what it holds once everything is cancelled.
@@ -46,6 +50,7 @@ class CompletionQueueEngine:
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.unanswered: set[PendingCall] = set()
         self.unfinished = 0
+        self._postponed: deque[tuple[float, Callable[[], None]]] = deque()  # with the time.monotonic() they came
         self._stop_at: float | None = None
         self._stopping = self._stopped = self._shut = False
         self._queue = cygrpc.CompletionQueue()
@@ -68,12 +73,17 @@ class CompletionQueueEngine:
             busy = False
             while not self._stopped:
                 # Waits only after a poll that found nothing: so no event, and no call in it, lives on while we wait.
-                event = poll(0.0 if busy else time.time() + _TICK_SECONDS)
+                event = poll(0.0 if busy or self._postponed else time.time() + _TICK_SECONDS)
                 found = event.tag is not None
+                # Only the second poll in a row that finds nothing has looked at the sockets: an answer that was just
+                # sent makes C-core return from the next one at once.
+                idle = not found and not busy
                 if found:
                     self._dispatch(event)
+                if self._postponed:
+                    self._catch_up(idle)
                 if self._stop_at is not None:
-                    self._drain(self._stop_at, idle=not found and not busy)
+                    self._drain(self._stop_at, idle)
                 busy = found
         finally:
             self._close()
@@ -81,6 +91,20 @@ class CompletionQueueEngine:
     def stop(self, grace: float = 10.0) -> None:
         if self._stop_at is None:
             self._stop_at = time.monotonic() + grace
+
+    def postpone(self, step: Callable[[], None]) -> None:
+        """See completion_queue_calls.Engine.  Only for the serving thread."""
+        if len(self._postponed) < _MOST_POSTPONED:
+            self._postponed.append((time.monotonic(), step))
+        else:
+            step()
+
+    def _catch_up(self, idle: bool) -> None:
+        """One postponed step at a time, so that whoever comes meanwhile waits for no more than that."""
+        since, step = self._postponed[0]
+        if idle or time.monotonic() - since > _PATIENCE_SECONDS:
+            self._postponed.popleft()
+            step()
 
     def _listen(self, address: str) -> None:
         port = self._server.add_http2_port(address.encode())

@@ -5,6 +5,7 @@ A call is answered once, from any thread, by whoever takes it out of its engine'
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import grpc
@@ -25,6 +26,9 @@ class Engine(Protocol):
     observe: Callable[[str, float, str], None] | None
     unanswered: "set[PendingCall]"
     unfinished: int
+
+    def postpone(self, step: Callable[[], None]) -> None:
+        """Has `step` run once nothing else waits.  It must not raise."""
 
 
 class PendingCall:
@@ -116,8 +120,16 @@ class UnaryCall(PendingCall):
             return
         try:
             answer = self._method.handler(message, self)
-            if answer is not None:
+            if callable(answer):
+                self._engine.postpone(partial(self._answer_last, answer))
+            elif answer is not None:
                 self.reply(answer)
+        except Exception as error:  # noqa: BLE001 - the edge of an RPC
+            self.fail(*failure(self._path, error))
+
+    def _answer_last(self, make: Callable[[], bytes]) -> None:
+        try:
+            self.reply(make())
         except Exception as error:  # noqa: BLE001 - the edge of an RPC
             self.fail(*failure(self._path, error))
 

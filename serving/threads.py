@@ -162,6 +162,8 @@ def _unary(engine: ThreadsEngine, method: Unary) -> Callable[[bytes, Context], b
         try:
             with engine.lock:
                 answer = method.handler(request, call) if context.is_active() else None
+                if callable(answer):
+                    answer = answer()
             if answer is not None:
                 call.reply(answer)
         except Exception as error:  # noqa: BLE001 - the edge of an RPC

@@ -41,7 +41,9 @@ class Sidecar:
     def check(self, headers: dict[str, str]) -> Answer:
         call = HeldCall()
         message = self.service.check(check_request(headers), call)
-        return Answer.read(call.message() if message is None else message)
+        if message is None:
+            message = call.message()
+        return Answer.read(message if isinstance(message, bytes) else message())
 
     def issue(self, tenant_id: str = "acme", **options: object) -> Issued:
         return self.loop.run(self.people.issue(tenant_id, **options))  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ class Slice:
         call = WaitingCall(left)
         answer = self.service.should_rate_limit(message, call)
         if answer is not None:
-            call.reply(answer)
+            call.reply(answer if isinstance(answer, bytes) else answer())
         return call
 
     def tell(self, message: bytes) -> Told:

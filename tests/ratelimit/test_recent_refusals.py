@@ -21,7 +21,7 @@ REFUSED = Refused(POLICY.limits[0].name, 500, (10,))
 def flooded(refused: Refused = REFUSED, times: int = FLOOD) -> RecentRefusals:
     recent = RecentRefusals()
     for _ in range(times):
-        recent.note(ACCOUNT, Estimate(50), refused, 1_000)
+        recent.refused(ACCOUNT, Estimate(50), refused, 1_000)
     return recent
 
 
@@ -31,7 +31,8 @@ def flooded(refused: Refused = REFUSED, times: int = FLOOD) -> RecentRefusals:
         (flooded(), 50, 1_000, REFUSED),
         (flooded(), 51, 1_000 + HOLD_MS - 1, REFUSED),
         (flooded(), 49, 1_000, None),  # it may fit
-        (flooded(), 50, 1_000 + HOLD_MS, None),
+        (flooded(), 50, 1_000 + HOLD_MS, None),  # asks again
+        (flooded(), 50, 1_000 + 2 * HOLD_MS, None),
         (flooded(), 50, 999, None),  # the clock was set back
         (flooded(times=FLOOD - 1), 50, 1_000, None),
         (flooded(Refused(IN_FLIGHT, 500, (10,))), 50, 1_000, None),
@@ -47,9 +48,33 @@ def test_another_account_of_the_same_policy_is_asked_for() -> None:
     assert flooded().find(Account.of(POLICY), Estimate(50), 1_000) is None
 
 
+def test_one_request_asks_for_all_and_the_flood_goes_on_if_it_is_refused() -> None:
+    recent, at = flooded(), 1_000 + HOLD_MS
+    again = Refused(REFUSED.limit, 400, (20,))
+    assert [recent.find(ACCOUNT, Estimate(50), at) for _ in range(3)] == [None, REFUSED, REFUSED]
+    recent.refused(ACCOUNT, Estimate(50), again, at + 1)
+    assert recent.find(ACCOUNT, Estimate(50), at + HOLD_MS - 1) == again
+    assert recent.find(ACCOUNT, Estimate(50), at + HOLD_MS) is None
+
+
+def test_one_request_asks_for_all_and_the_flood_is_over_if_it_may_run() -> None:
+    recent, at = flooded(), 1_000 + HOLD_MS
+    assert recent.find(ACCOUNT, Estimate(50), at) is None
+    recent.admitted(ACCOUNT, Estimate(49))
+    assert recent.find(ACCOUNT, Estimate(50), at) == REFUSED
+    recent.admitted(ACCOUNT, Estimate(50))
+    assert recent.find(ACCOUNT, Estimate(50), at) is None
+
+
+def test_an_answer_that_never_comes_lets_another_ask() -> None:
+    recent, at = flooded(), 1_000 + HOLD_MS
+    found = [recent.find(ACCOUNT, Estimate(50), now_ms) for now_ms in range(at, at + 3 * HOLD_MS)]
+    assert [now_ms for now_ms, said in enumerate(found) if said is None] == [0, HOLD_MS, 2 * HOLD_MS]
+
+
 def test_the_window_does_not_move_with_the_flood() -> None:
     recent = flooded()
-    recent.note(ACCOUNT, Estimate(50), REFUSED, 1_000 + HOLD_MS - 1)
+    recent.refused(ACCOUNT, Estimate(50), REFUSED, 1_000 + HOLD_MS - 1)
     assert recent.find(ACCOUNT, Estimate(50), 1_000 + HOLD_MS) is None
 
 
@@ -57,7 +82,7 @@ def test_accounts_are_bounded() -> None:
     recent, accounts = RecentRefusals(), [Account.of(POLICY) for _ in range(MOST_ACCOUNTS + 1)]
     for account in accounts:
         for _ in range(FLOOD):
-            recent.note(account, Estimate(50), REFUSED, 1_000)
+            recent.refused(account, Estimate(50), REFUSED, 1_000)
     found = [recent.find(account, Estimate(50), 1_000) for account in accounts]
     assert 1 <= sum(each is not None for each in found) <= MOST_ACCOUNTS
 

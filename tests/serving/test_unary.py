@@ -1,13 +1,14 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import grpc
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from structlog.testing import capture_logs
 
-from serving.call import Call, Malformed, Method, Unary
+from serving.call import Call, Handler, Malformed, Method, Unary
 from tests.serving.conftest import Server, eventually
 
 ECHO = "/test.Service/Echo"
@@ -20,6 +21,10 @@ def echo(message: bytes, call: Call) -> bytes:
 
 def later(message: bytes, call: Call) -> None:
     threading.Thread(target=call.reply, args=[message]).start()
+
+
+def when_idle(message: bytes, call: Call) -> Callable[[], bytes]:
+    return lambda: message
 
 
 def twice(message: bytes, call: Call) -> bytes:
@@ -36,6 +41,10 @@ def broken(message: bytes, call: Call) -> bytes:
     raise RuntimeError("secret detail")
 
 
+def broken_when_idle(message: bytes, call: Call) -> Callable[[], bytes]:
+    return partial(broken, message, call)
+
+
 def not_bytes(message: bytes, call: Call) -> bytes:
     return "text"  # type: ignore[return-value]
 
@@ -48,9 +57,9 @@ def malformed(message: bytes, call: Call) -> bytes:
     raise Malformed("no descriptor")
 
 
-@pytest.mark.parametrize("handler", [echo, later, twice])
+@pytest.mark.parametrize("handler", [echo, later, when_idle, twice])
 @pytest.mark.parametrize("message", [b"", b"hello", bytes(3 * MEGABYTE)], ids=["empty", "small", "3 MB"])
-def test_a_call_is_answered_once(serve: Server, handler: Callable[[bytes, Call], bytes | None], message: bytes) -> None:
+def test_a_call_is_answered_once(serve: Server, handler: Handler, message: bytes) -> None:
     served = serve(Unary(ECHO, handler))
     assert [served.call(ECHO, message) for _ in range(3)] == [message] * 3
 
@@ -58,6 +67,7 @@ def test_a_call_is_answered_once(serve: Server, handler: Callable[[bytes, Call],
 FAILURES = [
     (reserved, b"", grpc.StatusCode.FAILED_PRECONDITION, "schlüssel\n"),
     (broken, b"", grpc.StatusCode.INTERNAL, "internal error"),
+    (broken_when_idle, b"", grpc.StatusCode.INTERNAL, "internal error"),
     (not_bytes, b"", grpc.StatusCode.INTERNAL, "internal error"),
     (parse, b"\xff\xff\xff", grpc.StatusCode.INVALID_ARGUMENT, "malformed message"),
     (malformed, b"", grpc.StatusCode.INVALID_ARGUMENT, "no descriptor"),
@@ -67,7 +77,7 @@ FAILURES = [
 @pytest.mark.parametrize(("handler", "message", "code", "details"), FAILURES)
 def test_a_failure_has_its_status_and_the_engine_lives_on(
     serve: Server,
-    handler: Callable[[bytes, Call], bytes | None],
+    handler: Handler,
     message: bytes,
     code: grpc.StatusCode,
     details: str,
