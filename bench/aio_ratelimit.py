@@ -1,12 +1,15 @@
-"""Baseline of `ratelimit`: ShouldRateLimit on plain grpc.aio with the generated stubs, one EVALSHA a call.
+"""Baselines of `ratelimit`: ShouldRateLimit on plain grpc.aio with the generated stubs, one EVALSHA a call.
 
-A token bucket for each limit of the policy, all or none; no leases, no settling, no models, no metrics.
-usage: aio_ratelimit SOCKET REDIS_SOCKET
+A token bucket for each limit of the policy, all or none.  With a lease it leaves the same in Redis and gives the same
+answer as ours; without, it debits and says little.  No models, no other limits, no failure mode, no metrics.
+usage: aio_ratelimit SOCKET REDIS_SOCKET [lease]
 """
 
 import functools
 import json
 import sys
+import time
+import uuid
 from typing import Any
 
 import grpc
@@ -16,24 +19,29 @@ from bench.aio_check import run
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
 
-# KEYS: buckets.  ARGV: cost, then capacity and window in ms of each.  Reply: admitted 1|0, levels.
+# KEYS: buckets, then perhaps the leases of the tenant and the lease.  ARGV: cost, number of buckets, capacity and
+# window in ms of each, then perhaps lease id and lease.  Reply: admitted 1|0, levels.
 SCRIPT = """
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local cost, admitted, levels = tonumber(ARGV[1]), 1, {}
-for i, key in ipairs(KEYS) do
-  local capacity, window_ms = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-  local stored = redis.call('HMGET', key, 'level', 'at_ms')
+local cost, buckets, admitted, levels = tonumber(ARGV[1]), tonumber(ARGV[2]), 1, {}
+for i = 1, buckets do
+  local capacity, window_ms = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
+  local stored = redis.call('HMGET', KEYS[i], 'level', 'at_ms')
   local level = tonumber(stored[1]) or capacity
   if stored[2] then level = math.min(capacity, level + math.floor((now_ms - stored[2]) * capacity / window_ms)) end
   if level < cost then admitted = 0 end
   levels[i] = level
 end
-for i, key in ipairs(KEYS) do
-  if admitted == 1 then
+if admitted == 1 then
+  for i = 1, buckets do
     levels[i] = levels[i] - cost
-    redis.call('HSET', key, 'level', levels[i], 'at_ms', now_ms)
-    redis.call('PEXPIRE', key, tonumber(ARGV[2 * i + 1]))
+    redis.call('HSET', KEYS[i], 'level', levels[i], 'at_ms', now_ms)
+    redis.call('PEXPIRE', KEYS[i], tonumber(ARGV[2 * i + 2]))
+  end
+  if #KEYS > buckets then
+    redis.call('SET', KEYS[buckets + 2], ARGV[#ARGV], 'PX', 600000)
+    redis.call('ZADD', KEYS[buckets + 1], now_ms + 600000, ARGV[#ARGV - 1])
   end
 end
 return {admitted, unpack(levels)}
@@ -41,8 +49,8 @@ return {admitted, unpack(levels)}
 
 
 class RateLimit:
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, *, lease: bool) -> None:
+        self._client, self._lease = client, lease
 
     async def start(self) -> None:
         self._sha = await self._client.script_load(SCRIPT)
@@ -50,23 +58,39 @@ class RateLimit:
     async def should_rate_limit(self, request: RateLimitRequest, context: Any) -> RateLimitResponse:
         entries = {entry.key: entry.value for entry in request.descriptors[0].entries}
         tenant_id, key_id, limits = policy(entries["policy"])
-        cost = int(entries["max_tokens"]) + int(entries["content_length"]) // 4
+        input_tokens, output_cap = int(entries["content_length"]) // 4, int(entries["max_tokens"])
+        cost = input_tokens + output_cap
         keys = [f"aio:{{{tenant_id}}}:{name}" for name, _, _ in limits]
-        rules = [number for _, capacity, window_ms in limits for number in (capacity, window_ms)]
-        admitted, *levels = await self._client.evalsha(self._sha, len(keys), *keys, cost, *rules)
-        code = RateLimitResponse.OK if admitted else RateLimitResponse.OVER_LIMIT
-        headers = {"x-ratelimit-limit-tokens": limits[0][1], "x-ratelimit-remaining-tokens": min(levels)}
-        response = RateLimitResponse(
-            overall_code=code,
-            response_headers_to_add=[HeaderValue(key=key, value=str(value)) for key, value in headers.items()],
-        )
-        said: dict[str, Any] = {
+        arguments: list[Any] = [cost, len(limits), *(number for _, *rule in limits for number in rule)]
+        fields: dict[str, Any] = {
             "tenant_id": tenant_id,
             "key_id": key_id,
             "model": entries["model"],
             "reserved_tokens": cost,
         }
-        response.dynamic_metadata.update(said)
+        if self._lease:
+            fields |= {"lease_id": lease_id(), "input_estimate": input_tokens, "output_cap": output_cap}
+            fields |= {"inference": True, "admission": "fast"}
+            lease = {**fields, "budgets": keys, "path": entries["path"]}
+            keys += [f"aio:leases:{{{tenant_id}}}", f"aio:lease:{{{tenant_id}}}:{fields['lease_id']}"]
+            arguments += [fields["lease_id"], json.dumps(lease)]
+        admitted, *levels = await self._client.evalsha(self._sha, len(keys), *keys, *arguments)
+        return self._answer(admitted, limits, levels, fields)
+
+    def _answer(
+        self, admitted: int, limits: list[tuple[str, int, int]], levels: list[int], fields: dict[str, Any]
+    ) -> RateLimitResponse:
+        level, capacity, window_ms = min((level, *rule) for level, (_, *rule) in zip(levels, limits, strict=True))
+        headers = {"limit": str(capacity), "remaining": str(level)}
+        if self._lease:
+            headers["reset"] = f"{(capacity - level) * window_ms // capacity}ms"
+        response = RateLimitResponse(
+            overall_code=RateLimitResponse.OK if admitted else RateLimitResponse.OVER_LIMIT,
+            response_headers_to_add=[
+                HeaderValue(key=f"x-ratelimit-{name}-tokens", value=value) for name, value in headers.items()
+            ],
+        )
+        response.dynamic_metadata.update(fields)
         return response
 
 
@@ -78,8 +102,14 @@ def policy(text: str) -> tuple[str, str, list[tuple[str, int, int]]]:
     return tenant_id, key_id, found
 
 
-async def serve(socket: str, redis_socket: str) -> None:
-    service = RateLimit(aio.Redis(unix_socket_path=redis_socket))
+def lease_id() -> str:
+    """A UUIDv7, which Python has from 3.14 on."""
+    random = uuid.uuid4().int & ~(0xFFFF_FFFF_FFFF_F << 76)
+    return str(uuid.UUID(int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | random))
+
+
+async def serve(socket: str, redis_socket: str, *options: str) -> None:
+    service = RateLimit(aio.Redis(unix_socket_path=redis_socket), lease="lease" in options)
     await service.start()
     method = grpc.unary_unary_rpc_method_handler(
         service.should_rate_limit, RateLimitRequest.FromString, RateLimitResponse.SerializeToString

@@ -1,7 +1,10 @@
-"""ShouldRateLimit with its debit in Valkey: the sidecar's ratelimit process beside grpc.aio with one EVALSHA a call."""
+"""ShouldRateLimit with its debit in Valkey: the sidecar's ratelimit process beside grpc.aio with one EVALSHA a call,
+once with the same lease and answer, once with the debit alone."""
 
 import asyncio
 from pathlib import Path
+
+from google.protobuf.json_format import MessageToDict
 
 from authz.service import CHECK
 from bench import aio_check, keys, messages, rounds
@@ -14,22 +17,23 @@ from tenancy.names import redis_key_leases
 
 TITLE = "ShouldRateLimit with a debit in Valkey"
 POPULATION = keys.Population("rls", tenants=1, keys=1)
-COST = messages.MAX_TOKENS + messages.BODY_BYTES // 4
+SAME, DEBIT = "grpc.aio", "grpc.aio, debit alone"
 
 
 def run(plan: rounds.Plan) -> Report:
     loop = aio_check.LOOP
     how = f"Two token budgets, {rounds.STREAMS} streams on one connection, Unix sockets, the server on one core"
-    report = Report(TITLE, f"{how}; grpc.aio on {loop}. Ours also takes a lease, which the baseline does not.")
+    report = Report(TITLE, f"{how}; grpc.aio on {loop}.")
     with Stage() as stage:
         asyncio.run(keys.insert(stage.postgres.url, POPULATION))
         settings = stage.sidecar()
         answer = rounds.ask(settings.authz_socket, CHECK, messages.check(POPULATION.secret(0)))
         policy = CheckResponse.FromString(answer).dynamic_metadata.fields["policy"].string_value
         message = messages.should_rate_limit(policy)
-        ours = _ours(stage, report, settings.ratelimit_socket)
-        rounds.run(stage, report, [ours, _baseline(stage, report, message)], PATH, message, plan)
-        _compare(report, "ours", rounds.ask(settings.ratelimit_socket, PATH, message))
+        wanted = rounds.ask(settings.ratelimit_socket, PATH, message)
+        servers = [_ours(stage, report, settings.ratelimit_socket)]
+        servers += [_baseline(stage, report, name, message, wanted) for name in (SAME, DEBIT)]
+        rounds.run(stage, report, servers, PATH, message, plan)
     return report
 
 
@@ -48,15 +52,29 @@ def _ours(stage: Stage, report: Report, socket: Path) -> rounds.Server:
     return rounds.Server("ratelimit", socket, before, after)
 
 
-def _baseline(stage: Stage, report: Report, message: bytes) -> rounds.Server:
-    socket = stage.directory / "aio.sock"
+def _baseline(stage: Stage, report: Report, name: str, message: bytes, wanted: bytes) -> rounds.Server:
+    """Of two that both say what they reserved; the one with a lease says all that `wanted`, our own answer, says."""
+    leases = name == SAME
+    socket = stage.directory / f"aio-{'lease' if leases else 'debit'}.sock"
     ready = rounds.answers(socket, PATH, message)
-    stage.python("grpc.aio", "aio_ratelimit", socket, stage.valkey.socket, ready=ready)
-    _compare(report, "grpc.aio", rounds.ask(socket, PATH, message))
-    return rounds.Server("grpc.aio", socket, stage.empty_redis)
+    stage.python(name, "aio_ratelimit", socket, stage.valkey.socket, *(["lease"] if leases else []), ready=ready)
+    theirs, ours = said(rounds.ask(socket, PATH, message)), said(wanted)
+    if leases:
+        report.check(f"{name}: says the same", theirs, ours)
+    else:
+        report.check(f"{name}: reserves", theirs["reserved_tokens"], ours["reserved_tokens"])
+
+    def after(calls: int) -> None:
+        tenant = f"aio:leases:{{{POPULATION.tenant_id(0)}}}"
+        report.check(f"{name}: leases in Valkey", stage.redis.zcard(tenant), calls if leases else 0)
+
+    return rounds.Server(name, socket, stage.empty_redis, after)
 
 
-def _compare(report: Report, who: str, answer: bytes) -> None:
+def said(answer: bytes) -> dict[str, object]:
+    """Code, metadata and the names of the headers; without what differs from call to call."""
     response = RateLimitResponse.FromString(answer)
-    reserved = response.dynamic_metadata.fields["reserved_tokens"].number_value
-    report.check(f"{who}: answer", (response.overall_code, reserved), (RateLimitResponse.OK, COST))
+    metadata = MessageToDict(response.dynamic_metadata)
+    lease_id = metadata.pop("lease_id", "")
+    headers = sorted(header.key for header in response.response_headers_to_add)
+    return {"code": response.overall_code, "leased": len(lease_id), "headers": headers, **metadata}

@@ -60,16 +60,17 @@ def answers(socket: Path, method: str, message: bytes) -> Callable[[], bool]:
 
 
 def run(stage: Stage, report: Report, servers: Sequence[Server], method: str, message: bytes, plan: Plan) -> None:
-    """Each server in turn, `plan.rounds` times; the first of `servers` is ours, the second its baseline."""
+    """Each server in turn, `plan.rounds` times; the first of `servers` is ours, the others are its baselines."""
     stage.pin(*(server.name for server in servers))
     body = stage.write("message", h2load.frame(message))
     calls = {server.name: _calls(server, method, body, plan.seconds) for server in servers}
     for _ in range(plan.rounds):
         for server in servers:
             _round(stage, report, server, method, body, calls[server.name])
-    ours, theirs = servers
-    figure = Figure.ratio(ours.rates, theirs.rates)
-    report.measures.append(Measure(f"calls/s, {ours.name} ÷ {theirs.name}", figure, target=6.0))
+    ours = servers[0]
+    for theirs in servers[1:]:
+        figure = Figure.ratio(ours.rates, theirs.rates)
+        report.measures.append(Measure(f"calls/s, {ours.name} ÷ {theirs.name}", figure, target=6.0))
     report.tables.append(_table(servers))
     report.raw["servers"] = {server.name: {"rates": server.rates, "cpu_us": server.cpu} for server in servers}
 
