@@ -59,6 +59,7 @@ class Runner:
     def __init__(self, open_client: Callable[[], Client]) -> None:
         self._open_client = open_client
         self._client: Client | None = None
+        self._spare: list[Any] = []  # connections of ours that nobody uses now
         self._reopen_at = 0.0
 
     @property
@@ -72,7 +73,7 @@ class Runner:
         if isinstance(client, RedisCluster):
             return self._run_on_cluster(client, script, steps)
         try:
-            return [_call_directly(client, script, step) for step in steps]
+            return [self._call_directly(client, script, step) for step in steps]
         except UNAVAILABLE as error:
             raise BudgetsUnavailable(repr(error)) from error
 
@@ -97,8 +98,9 @@ class Runner:
 
     def close(self) -> None:
         if self._client is not None:
-            self._client.close()
+            self._client.close()  # its connections too, wherever they are
             self._client = None
+            self._spare.clear()
 
     def _opened(self) -> Client:
         if self._client is None:
@@ -107,6 +109,37 @@ class Runner:
             except UNAVAILABLE as error:
                 raise BudgetsUnavailable(repr(error)) from error
         return self._client
+
+    def _call_directly(self, client: Redis, script: Script, step: Step) -> Any:
+        """`_call` without what redis-py does around every command (retries, hooks, options, its pool), which costs as
+        much as the command itself."""
+        connection = self._taken(client)
+        try:
+            command: Any = ("EVALSHA", script.sha, len(step.keys), *step.keys, *step.arguments)
+            connection.send_packed_command([pack_command(command)], check_health=False)
+            reply = connection.read_response()
+        except NoScriptError:
+            self._spare.append(connection)
+            return _call(client, script, step)
+        except BaseException:
+            client.connection_pool.release(connection)
+            raise
+        self._spare.append(connection)
+        return reply
+
+    def _taken(self, client: Redis) -> Any:
+        """A connection of the client's that nobody else uses."""
+        try:
+            connection = self._spare.pop()
+        except IndexError:
+            return client.connection_pool.get_connection()
+        try:
+            stale = connection.can_read()  # an answer that nobody waited for
+        except UNAVAILABLE:  # Redis has closed it
+            stale = True
+        if stale:
+            connection.disconnect()  # it connects again when it is used
+        return connection
 
     def _run_on_cluster(self, cluster: RedisCluster, script: Script, steps: Sequence[Step]) -> list[Any]:
         replies: list[Any] = [None] * len(steps)
@@ -148,20 +181,6 @@ def _by_node(cluster: RedisCluster, steps: Sequence[Step], failures: list[Except
             continue
         groups.setdefault(node.name, (cluster.get_redis_connection(node), []))[1].append(i)
     return list(groups.values())
-
-
-def _call_directly(client: Redis, script: Script, step: Step) -> Any:
-    """`_call` without what redis-py does around every command (retries, hooks, options), which costs as much as the
-    command itself."""
-    connection = client.connection_pool.get_connection()
-    try:
-        command: Any = ("EVALSHA", script.sha, len(step.keys), *step.keys, *step.arguments)
-        connection.send_packed_command([pack_command(command)], check_health=False)  # type: ignore[no-untyped-call]
-        return connection.read_response()
-    except NoScriptError:
-        return _call(client, script, step)
-    finally:
-        client.connection_pool.release(connection)
 
 
 def _call(client: Client, script: Script, step: Step) -> Any:
