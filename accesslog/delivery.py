@@ -6,7 +6,7 @@ is forgotten too early is processed twice, which changes nothing.  Thread-safe.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntFlag
 
 
@@ -20,10 +20,10 @@ class Step(IntFlag):
 
 
 class Deliveries:
-    """The steps of the latest `size` entries, by lease id."""
+    """The steps of the latest `size` entries, by lease id.  `done` is told, from any thread, of those that are."""
 
-    def __init__(self, size: int = 200_000) -> None:
-        self._size = size
+    def __init__(self, size: int = 200_000, done: Callable[[Sequence[str]], None] | None = None) -> None:
+        self._size, self._done = size, done
         self._steps: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -42,12 +42,24 @@ class Deliveries:
 
     def mark(self, lease_ids: Iterable[str], step: Step) -> None:
         """These entries have come one step further."""
-        add = int(step)
+        add, done = int(step), []
         with self._lock:
             steps = self._steps
             for lease_id in lease_ids:
                 if lease_id in steps:
                     steps[lease_id] |= add
+                    if steps[lease_id] == Step.DONE:
+                        done.append(lease_id)
+        if done and self._done is not None:
+            self._done(done)
+
+    def done_elsewhere(self, lease_ids: Iterable[str]) -> None:
+        """Another process has accounted for these."""
+        with self._lock:
+            for lease_id in lease_ids:
+                self._steps[lease_id] = Step.DONE
+            while len(self._steps) > self._size:
+                self._steps.popitem(last=False)
 
     def forget(self, lease_ids: Iterable[str]) -> None:
         """These are not on their way any more; whoever brings them next begins again."""

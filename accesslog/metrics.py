@@ -39,6 +39,7 @@ class AccessLogMetrics:
         self.ledger_errors = Counter(f"{name}ledger_errors", "Batches that the ledger did not take")
         self.settle_errors = Counter(f"{name}settle_errors", "Batches that the budgets did not take")
         self.settled = Counter(f"{name}settled", "Settlements by what was found", "outcome", ("settled", "gone"))
+        self.untold = Counter(f"{name}untold", "Lease ids that could not be told to a sibling process")
         self.failures = Counter(f"{name}task_failures", "Unexpected errors in background work")
         self.batch_rows = Histogram(f"{name}batch_rows", "Rows in a ledger batch", ROW_BUCKETS)
         self._gauges: list[Gauge] = []

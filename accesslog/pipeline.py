@@ -4,7 +4,7 @@ Both logs bring their entries to `accept`; whichever comes second finds the entr
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 class Pipeline:
     """`log_file` None: there is no file log to fall back on.  The spool and the checkpoint are this process's own.
 
-    `ended` is told, from any thread, the lease id of each request that is over; maybe more than once."""
+    `ended` is told, from any thread, the lease id of each request that is over; maybe more than once.  `done` is told
+    of those that are settled and whose row is safe.  `sweeps`: whether this process looks for orphaned leases."""
 
     def __init__(
         self,
@@ -45,11 +46,14 @@ class Pipeline:
         spool_max_bytes: int = SPOOL_MAX_BYTES,
         grace_seconds: float = GRACE_SECONDS,
         sweep_seconds: float = SWEEP_SECONDS,
+        sweeps: bool = True,
         ended: Callable[[str], None] | None = None,
+        done: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         self._loop, self._metrics = loop, metrics
-        self._ended = ended
-        self._deliveries = Deliveries()
+        self._ended, self._sweeps = ended, sweeps
+        self._deliveries = Deliveries(done=done)
+        self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes)
         self._writer = LedgerWriter(ledger, self._spool, self._deliveries, metrics)
         self._settler = Settler(budgets, self._deliveries, metrics)
@@ -58,7 +62,7 @@ class Pipeline:
             if log_file
             else None
         )
-        self._sweep = Sweep(budgets, self._writer.offer, self._caught_up, metrics, sweep_seconds)
+        self._sweep = Sweep(budgets, self._writer.offer, self._may_sweep, metrics, sweep_seconds)
         self._watch()
 
     @property
@@ -125,8 +129,8 @@ class Pipeline:
         self._metrics.dropped.add(queue)
         return False
 
-    def _caught_up(self) -> bool:
-        return self._backfill is None or self._backfill.caught_up
+    def _may_sweep(self) -> bool:
+        return self._sweeps and (self._backfill is None or self._backfill.caught_up)
 
     def _watch(self) -> None:
         watch, backfill = self._metrics.watch, self._backfill

@@ -118,6 +118,20 @@ class Spool:
         return _Segment(self._directory / f"{self._number:010d}{_SUFFIX}", 0, 0, time.time())
 
 
+def adopt(directory: Path, left: Path) -> None:
+    """Moves what a process that is no more has left in `left` behind the rows of `directory`, before it is opened.
+    SpoolInUse if that process is there after all."""
+    lock = _lock(left)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        last = max((int(path.stem) for path in directory.glob(f"*{_SUFFIX}")), default=0)
+        for number, path in enumerate(sorted(left.glob(f"*{_SUFFIX}")), last + 1):
+            path.rename(directory / f"{number:010d}{_SUFFIX}")
+        _fsync_directory(directory)
+    finally:
+        os.close(lock)
+
+
 def _found(path: Path) -> _Segment:
     stat = path.stat()
     return _Segment(path, stat.st_size, path.read_bytes().count(b"\n"), stat.st_mtime)

@@ -40,6 +40,7 @@ def up(
     admin: Annotated[str | None, typer.Option(help="Management API, HOST:PORT.  [default: 127.0.0.1:9090]")] = None,
     metrics: Annotated[str | None, typer.Option(help="Metrics, HOST:PORT.  [default: 127.0.0.1:9464]")] = None,
     grpc: Annotated[str | None, typer.Option(help="gRPC, HOST:PORT.  [default: 127.0.0.1:9001]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of each kind in the sidecar.  [default: 1]")] = None,
     data_dir: Annotated[Path, typer.Option(help="Where all state lives.")] = Path(".tollkeeper"),
     upstream: Annotated[str | None, typer.Option(help="URL of a model server, in place of the stub.")] = None,
     redis_url: Annotated[str | None, typer.Option(help="Redis or Valkey, in place of the embedded one.")] = None,
@@ -51,7 +52,7 @@ def up(
     from tollkeeper.up.process import StartFailed
     from tollkeeper.up.stack import Stack, UpOptions, wait_while_healthy
 
-    given = {"admin_listen": admin, "metrics_listen": metrics, "grpc_listen": grpc}
+    given = {"admin_listen": admin, "metrics_listen": metrics, "grpc_listen": grpc, "workers": workers}
     options = UpOptions(listen, data_dir, upstream, redis_url, database_url)
     stack = Stack(options, given, lambda part: typer.echo(f"starting {part} …"))
     stopping = on_stop_signals()
@@ -70,26 +71,32 @@ def up(
 @app.command()
 def sidecar(
     services: Annotated[list[Service] | None, typer.Argument(help="Which services; all if none is named.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of each kind.  [default: 1]")] = None,
 ) -> None:
     """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
-    settings = settings_or_exit("sidecar")
-    from tollkeeper.supervisor import SERVICES, Supervisor
+    settings = settings_or_exit("sidecar", workers=workers)
+    from tollkeeper.plan import SERVICES
+    from tollkeeper.supervisor import Supervisor
 
     Supervisor(settings, [str(each) for each in services] if services else SERVICES).run()
 
 
 @app.command(hidden=True)
 def worker(
-    name: str,
+    group: str,
     services: list[Service],
+    number: Annotated[int, typer.Option()],
     metrics_socket: Annotated[Path, typer.Option()],
     tcp: Annotated[bool, typer.Option("--tcp")] = False,
 ) -> None:
     """One process of the sidecar; started by `tollkeeper sidecar`."""
-    settings = settings_or_exit(name)
+    from tollkeeper.plan import Worker
+
+    process = Worker(group, number, tuple(str(each) for each in services), tcp)
+    settings = settings_or_exit(process.name)
     from tollkeeper.server import run_worker
 
-    run_worker(settings, name, [str(each) for each in services], metrics_socket, tcp=tcp)
+    run_worker(settings, process, metrics_socket)
 
 
 @app.command()

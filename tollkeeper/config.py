@@ -83,6 +83,12 @@ class Settings(BaseSettings):
     access_log_file: Path | None = Field(
         None, description="Envoy's JSON access log on this machine: brings back what the gRPC log lost"
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="processes of each kind: `authz-2.sock` and so on beside the first; Envoy balances over them",
+    )
     engine: EngineKind = Field(
         "auto", description="gRPC engine: `completion_queue`, `threads` (grpcio's own), or `auto`"
     )

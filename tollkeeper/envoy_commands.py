@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tollkeeper.envoy_render import InvalidEnvoyConfig, render
-from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting
+from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting, of_each_process
 from tollkeeper.up.binaries import MissingWheel, envoy_binary
 
 envoy_app = typer.Typer(help="Envoy's side: the configuration that asks Tollkeeper.", no_args_is_help=True)
@@ -26,6 +26,9 @@ def render_command(
     listen: Annotated[str, typer.Option(help="Where Envoy listens, IP:PORT.")] = DEFAULTS.listen,
     authz: Annotated[list[str] | None, typer.Option(help="unix:/path or HOST:PORT; may be repeated.")] = None,
     ratelimit: Annotated[list[str] | None, typer.Option(help="unix:/path or HOST:PORT; may be repeated.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes of each kind in the sidecar (TOLLKEEPER_WORKERS).")
+    ] = 1,
     access_log: Annotated[str, typer.Option(help="Envoy's JSON access log.")] = DEFAULTS.access_log,
     config_dir: Annotated[str | None, typer.Option(help="Where Envoy will find the files.  [default: --out]")] = None,
     admin: Annotated[str | None, typer.Option(help="Envoy's own admin address; closed if not given.")] = None,
@@ -36,25 +39,25 @@ def render_command(
     upstream_ca: Annotated[str, typer.Option(help="CA file for an https upstream.")] = DEFAULTS.upstream_ca,
 ) -> None:
     """Write Envoy's configuration for a given upstream, and let Envoy validate it if it is installed."""
-    settings = EnvoySettings(
-        upstream=upstream,
-        listen=listen,
-        admin=admin,
-        authz=tuple(authz or DEFAULTS.authz),
-        ratelimit=tuple(ratelimit or DEFAULTS.ratelimit),
-        access_log=access_log,
-        config_dir=config_dir or str(out.absolute()),
-        include_usage=include_usage,
-        timeout_seconds=timeout,
-        authz_timeout_seconds=authz_timeout,
-        ratelimit_timeout_seconds=ratelimit_timeout,
-        upstream_ca=upstream_ca,
-    )
     try:
         binary = envoy_binary()
     except MissingWheel:
         binary = None
     try:
+        settings = EnvoySettings(
+            upstream=upstream,
+            listen=listen,
+            admin=admin,
+            authz=of_each_process("authz", authz or DEFAULTS.authz, workers),
+            ratelimit=of_each_process("ratelimit", ratelimit or DEFAULTS.ratelimit, workers),
+            access_log=access_log,
+            config_dir=config_dir or str(out.absolute()),
+            include_usage=include_usage,
+            timeout_seconds=timeout,
+            authz_timeout_seconds=authz_timeout,
+            ratelimit_timeout_seconds=ratelimit_timeout,
+            upstream_ca=upstream_ca,
+        )
         written = render(settings, out, binary)
     except (InvalidSetting, InvalidEnvoyConfig, OSError) as error:
         typer.echo(f"tollkeeper: {error}", err=True)

@@ -6,9 +6,12 @@ message that names the setting.
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tollkeeper.plan import all_numbered
 
 CONFIG_DIR = Path("/etc/tollkeeper/envoy")
 LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -143,6 +146,16 @@ def parse_endpoints(setting: str, texts: tuple[str, ...]) -> tuple[Address, ...]
     if any(address.is_name for address in addresses) and any(address.path for address in addresses):
         raise InvalidSetting(f"{setting}: host names and Unix sockets cannot be mixed")
     return addresses
+
+
+def of_each_process(setting: str, texts: Sequence[str], workers: int) -> tuple[str, ...]:
+    """The sockets of a sidecar's `workers` processes of one kind, given that of the first."""
+    if workers == 1:
+        return tuple(texts)
+    paths = [parse_address(setting, text).path for text in texts]
+    if not all(paths):
+        raise InvalidSetting(f"{setting}: only Unix sockets are numbered; name the address of each process instead")
+    return tuple(f"unix:{each}" for path in paths for each in all_numbered(Path(path), workers))
 
 
 def parse_path(setting: str, text: str) -> str:

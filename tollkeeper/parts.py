@@ -10,6 +10,8 @@ from accesslog.ledger_postgres import PostgresLedger
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
+from accesslog.siblings import News, Siblings
+from accesslog.spool import adopt
 from authz.metrics import AuthzMetrics
 from authz.service import AuthzService, prepare
 from ratelimit.budgets_redis import RedisBudgets
@@ -39,6 +41,7 @@ from tenancy.records_redis import RedisRecordCache
 from tenancy.refresh import keep_fresh
 from tenancy.resolver import Resolver
 from tollkeeper.config import Settings
+from tollkeeper.plan import all_numbered
 
 if TYPE_CHECKING:
     import asyncpg
@@ -49,10 +52,10 @@ SETTLE_REDIS_SECONDS = 1.0  # nobody waits for a settlement
 
 
 class Parts:
-    """Whatever is made is ended by `stops`, in reverse order."""
+    """Of the `number`th process of its kind.  Whatever is made is ended by `stops`, in reverse order."""
 
-    def __init__(self, settings: Settings, stops: ExitStack) -> None:
-        self._settings, self._stops = settings, stops
+    def __init__(self, settings: Settings, stops: ExitStack, number: int = 1) -> None:
+        self._settings, self._stops, self._number = settings, stops, number
         self.metrics = Metrics()
         self.loop = LoopThread()
         stops.callback(self.loop.close)
@@ -93,25 +96,49 @@ class Parts:
         return ModelCatalog(PostgresModels(self.pool), RedisModelCache(self.redis))
 
     @cached_property
+    def _accesslog_metrics(self) -> AccessLogMetrics:
+        return AccessLogMetrics()
+
+    @cached_property
     def pipeline(self) -> Pipeline:
-        settings = self._settings
-        metrics = AccessLogMetrics()
+        settings, metrics, siblings, first = self._settings, self._accesslog_metrics, self.siblings, self._number == 1
+        spools = all_numbered(settings.data_dir / "spool", settings.workers)
+        if first:
+            for left in set(settings.data_dir.glob("spool-*")) - set(spools):
+                adopt(spools[0], left)
         pipeline = Pipeline(
             budgets=self._budgets(SETTLE_REDIS_SECONDS),
             ledger=PostgresLedger(self.pool),
             loop=self.loop,
             metrics=metrics,
-            spool_dir=settings.data_dir / "spool",
+            spool_dir=spools[self._number - 1],
             checkpoint_file=settings.data_dir / "access-log-checkpoint.json",
-            log_file=settings.access_log_file,
+            log_file=settings.access_log_file if first else None,  # one reads it for all
             spool_max_bytes=settings.spool_max_bytes,
-            ended=self.in_flight.leave,
+            ended=self._ended,
+            done=siblings.done if siblings else None,
+            sweeps=first,  # it knows when the file log has been read
         )
         self.metrics.add(*metrics.members())
+        if siblings:
+            heard = {News.OVER: self.in_flight.leave_all, News.DONE: pipeline.done_elsewhere}
+            self.loop.spawn(siblings.run(heard), "siblings")
         pipeline.start()
         self._stops.callback(pipeline.close)
-        self._accesslog_metrics = metrics
         return pipeline
+
+    @cached_property
+    def siblings(self) -> Siblings | None:
+        """The other processes that take log entries for the same Envoy, if there are any."""
+        if self._settings.workers == 1:
+            return None
+        sockets = all_numbered(self._settings.ratelimit_socket.parent / "siblings.sock", self._settings.workers)
+        return Siblings(sockets, self._number, self._accesslog_metrics)
+
+    def _ended(self, lease_id: str) -> None:
+        self.in_flight.leave(lease_id)
+        if self.siblings is not None:
+            self.siblings.over((lease_id,))
 
     def _authz(self) -> list[Method]:
         metrics = AuthzMetrics()

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from store.migrate import migrate
 from tollkeeper.config import Settings
 from tollkeeper.metrics_http import MetricsServer
 from tollkeeper.parts import Parts
+from tollkeeper.plan import Worker, numbered
 
 log = structlog.get_logger(__name__)
 
@@ -26,15 +26,15 @@ MIGRATION_SECONDS = 60.0
 FLUSH_SHARE = 0.5
 
 
-def run_worker(settings: Settings, name: str, services: list[str], metrics_socket: Path, *, tcp: bool) -> None:
-    """One process of the sidecar: serves `services` until SIGTERM, then drains.  From the main thread."""
+def run_worker(settings: Settings, worker: Worker, metrics_socket: Path) -> None:
+    """One process of the sidecar: serves until SIGTERM, then drains.  From the main thread."""
     with ExitStack() as stops:
-        parts = Parts(settings, stops)
-        methods = [method for service in services for method in parts.methods(service)]
+        parts = Parts(settings, stops, worker.number)
+        methods = [method for service in worker.services for method in parts.methods(service)]
         health = Health({method.path.split("/")[1] for method in methods})
         observer = EngineMetrics(methods)
         observer.register(parts.metrics)
-        addresses = [f"unix:{_socket(settings, name)}", *([settings.grpc_listen] if tcp else [])]
+        addresses = [f"unix:{_socket(settings, worker)}", *([settings.grpc_listen] if worker.tcp else [])]
         engine = open_engine(settings.engine, [*methods, health.method], addresses, observer=observer)
         registry = CollectorRegistry()
         registry.register(parts.metrics)
@@ -51,7 +51,7 @@ def run_worker(settings: Settings, name: str, services: list[str], metrics_socke
         # What exists now lives as long as the process: no collection needs to look at it again.
         gc.collect()
         gc.freeze()
-        log.info("serving", services=services, addresses=addresses)
+        log.info("serving", services=worker.services, addresses=addresses)
         engine.serve()
     log.info("drained")
 
@@ -84,9 +84,6 @@ def run_migrations(settings: Settings) -> list[str]:
     return asyncio.run(run())
 
 
-def _socket(settings: Settings, name: str) -> Path:
-    sockets: dict[str, Callable[[], Path]] = {
-        "authz": lambda: settings.authz_socket,
-        "ratelimit": lambda: settings.ratelimit_socket,
-    }
-    return sockets[name]()
+def _socket(settings: Settings, worker: Worker) -> Path:
+    first = {"authz": settings.authz_socket, "ratelimit": settings.ratelimit_socket}[worker.group]
+    return numbered(first, worker.number)

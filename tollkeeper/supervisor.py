@@ -1,7 +1,6 @@
 """`tollkeeper sidecar`: the processes of a sidecar, restarted when they end, with one metrics endpoint for all.
 
-authz has a process of its own; ratelimit and accesslog share one (a lease is settled where it was made).  Two processes
-did best on two cores: a third would split ratelimit's batches.  Owns processes only; what they do is server.py's.
+Owns processes only: which there are is plan.py's, what they do is server.py's.
 """
 
 import functools
@@ -17,28 +16,17 @@ from prometheus_client import CollectorRegistry
 
 from tollkeeper.config import Settings, as_environment
 from tollkeeper.metrics_http import MetricsServer, ProcessMetrics, get
+from tollkeeper.plan import Worker, plan
 from tollkeeper.up.process import Process
 
 log = structlog.get_logger(__name__)
 
-SERVICES = ("authz", "ratelimit", "accesslog")
 # Polling in place of grpcio's event engine: 53 → 32 µs a call on grpcio 1.85.1.  grpc reads it when it is imported.
 EXPERIMENTS = ("event_engine_client", "event_engine_listener", "event_engine_callback_cq")
 GRPC_EXPERIMENTS = ",".join(f"-{name}" for name in (*EXPERIMENTS, "event_engine_for_all_other_endpoints"))
 RESTART_SECONDS = (0.2, 1.0, 5.0)  # after the first, second and any further failure in a row
 STEADY_SECONDS = 30.0  # a process that ran this long has recovered from earlier failures
 POLL_SECONDS = 0.1
-
-
-def plan(services: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Process name → the services it carries.
-
-    The last process also answers on TCP, for all services: a second one there would take half of the connections.
-    """
-    own = {"authz": ("authz",), "ratelimit": ("ratelimit", "accesslog")}
-    chosen = {name: tuple(each for each in group if each in services) for name, group in own.items()}
-    present = [name for name, group in chosen.items() if group]
-    return {name: tuple(services) if name == present[-1] else chosen[name] for name in present}
 
 
 class Child:
@@ -72,9 +60,9 @@ class Supervisor:
     """Runs the processes of `services` until told to stop."""
 
     def __init__(self, settings: Settings, services: Sequence[str]) -> None:
-        self._settings, self._plan = settings, plan(services)
+        self._settings, self._plan = settings, plan(services, settings.workers)
         runtime = settings.ratelimit_socket.parent
-        self._sockets = {name: runtime / f"{name}.metrics.sock" for name in self._plan}
+        self._sockets = {worker.name: runtime / f"{worker.name}.metrics.sock" for worker in self._plan}
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -84,7 +72,7 @@ class Supervisor:
         registry = CollectorRegistry()
         registry.register(ProcessMetrics(self._sockets))
         endpoint = MetricsServer(self._settings.metrics_listen, registry, self.readiness)
-        children = [Child(name, functools.partial(self._start, name)) for name in self._plan]
+        children = [Child(worker.name, functools.partial(self._start, worker)) for worker in self._plan]
         while not self._stopping.wait(POLL_SECONDS):
             for child in children:
                 child.keep()
@@ -103,10 +91,10 @@ class Supervisor:
             parts |= {f"{name}.{part}": ready for part, ready in found.items()}
         return parts
 
-    def _start(self, name: str) -> Process:
-        command = [sys.executable, "-m", "tollkeeper", "worker", name, *self._plan[name]]
-        command += ["--metrics-socket", str(self._sockets[name])]
-        if name == list(self._plan)[-1]:
+    def _start(self, worker: Worker) -> Process:
+        command = [sys.executable, "-m", "tollkeeper", "worker", worker.group, *worker.services]
+        command += ["--number", str(worker.number), "--metrics-socket", str(self._sockets[worker.name])]
+        if worker.tcp:
             command += ["--tcp"]
         environment = {**as_environment(self._settings), "GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
-        return Process(name, command, environment=environment)
+        return Process(worker.name, command, environment=environment)

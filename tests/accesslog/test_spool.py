@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from accesslog.row import UsageRow
-from accesslog.spool import SEGMENT_BYTES, Spool, SpoolInUse
+from accesslog.spool import SEGMENT_BYTES, Spool, SpoolInUse, adopt
 from tests.accesslog.entries import row
 
 
@@ -147,3 +147,27 @@ def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
         Spool(tmp_path)
     spool.close()
     Spool(tmp_path).close()
+
+
+def test_rows_that_another_process_left_are_taken_over_behind_the_own_ones(tmp_path: Path) -> None:
+    kept = rows(4)
+    for name, batches in (("own", [kept[:1]]), ("left", [kept[1:3], kept[3:]])):
+        for batch in batches:
+            spool = Spool(tmp_path / name)
+            spool.append(batch)
+            spool.close()
+    adopt(tmp_path / "own", tmp_path / "left")
+    assert segments(tmp_path / "left") == []
+    spool = Spool(tmp_path / "own")
+    assert emptied(spool) == kept
+    spool.close()
+
+
+def test_rows_that_a_living_process_keeps_are_not_taken_over(tmp_path: Path) -> None:
+    living = Spool(tmp_path / "left")
+    kept = rows(1)
+    living.append(kept)
+    with pytest.raises(SpoolInUse):
+        adopt(tmp_path / "own", tmp_path / "left")
+    assert emptied(living) == kept
+    living.close()

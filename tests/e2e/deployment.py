@@ -47,7 +47,7 @@ class Deployment:
             "redis_timeout_ms": BUSY_REDIS_MS,
             **(settings or {}),
         }
-        up = UpOptions(listen=self.envoy_address, data_dir=directory, concurrency=1, **options)
+        up = UpOptions(listen=self.envoy_address, data_dir=directory, **{"concurrency": 1, **options})
         self.stack = Stack(up, given, lambda _part: None)
         self.stack.start()
         self.settings = self.stack.settings

@@ -12,13 +12,15 @@ import pytest
 
 from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.load import Load
+from tollkeeper.plan import GROUPS
 
 pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
-def own_stack(public_path: Path) -> Iterator[Deployment]:
-    deployment = Deployment(public_path / "stack")
+def own_stack(public_path: Path, request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """With as many processes of each kind as the test's parameter says."""
+    deployment = Deployment(public_path / "stack", settings={"workers": getattr(request, "param", 1)})
     yield deployment
     deployment.close()
 
@@ -34,7 +36,8 @@ def workers(stack: Deployment) -> dict[str, int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         if parent == supervisor:
-            found[command[command.index("worker") + 1]] = int(path.parent.name)
+            group, number = (command[command.index(word) + 1] for word in ("worker", "--number"))
+            found[f"{group} {number}"] = int(path.parent.name)
     return found
 
 
@@ -45,13 +48,15 @@ def logged(stack: Deployment) -> list[str]:
     return [decision["lease_id"] for decision in decisions if decision]
 
 
+@pytest.mark.parametrize("own_stack", [1, 2], indirect=True, ids=["one process of each kind", "two"])
 def test_kill_9_loses_no_usage(own_stack: Deployment) -> None:
+    names = {f"{group} {number + 1}" for group in GROUPS for number in range(own_stack.settings.workers)}
     who = own_stack.tenant()
     with Load(own_stack, who) as load:
         for _ in range(2):
             load.during(1.0)
             victims = workers(own_stack)
-            assert set(victims) == {"authz", "ratelimit"}
+            assert set(victims) == names
             for pid in victims.values():
                 os.kill(pid, signal.SIGKILL)
             wait_for(lambda: True if 200 in load.during(0.3).values() else None, "the restart", 30)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tollkeeper.envoy_render import InvalidEnvoyConfig, render, rendered, template_dir
-from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting
+from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting, of_each_process
 from tollkeeper.up.binaries import envoy_binary
 
 DEFAULTS = EnvoySettings()
@@ -186,3 +186,10 @@ def test_the_readme_names_files_that_exist() -> None:
     readme = (template_dir() / "README.md").read_text()
     named = set(re.findall(r"`((?:filters/|blocks/)?[a-z_]+\.(?:yaml|lua))`", readme))
     assert named == set(rendered(DEFAULTS))
+
+
+def test_each_process_of_a_sidecar_has_its_socket() -> None:
+    assert of_each_process("authz", ["host:1", "host:2"], 1) == ("host:1", "host:2")
+    assert of_each_process("authz", ["unix:/run/a.sock"], 2) == ("unix:/run/a.sock", "unix:/run/a-2.sock")
+    with pytest.raises(InvalidSetting, match="authz: only Unix sockets are numbered"):
+        of_each_process("authz", ["host:1"], 2)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from tollkeeper.config import Settings, as_environment, read_settings
 from tollkeeper.envoy_render import render
-from tollkeeper.envoy_settings import EnvoySettings, parse_socket, parse_upstream
+from tollkeeper.envoy_settings import EnvoySettings, of_each_process, parse_socket, parse_upstream
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import Process, StartFailed, free_port
 from tollkeeper.up.valkey import Valkey
 
 DEV_ADMIN_TOKEN = "dev-admin-token"
-# A Unix socket's path holds 107 bytes; the longest name that goes below the directory is `ratelimit.metrics.sock`.
+# A Unix socket's path holds 107 bytes; the longest name that goes below the directory is `ratelimit-16.metrics.sock`.
 SOCKET_DIRECTORY_BYTES = 80
 ENVOY_ARGUMENTS = ("--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "200")
 
@@ -155,8 +155,8 @@ class Stack:
         envoy_settings = EnvoySettings(
             upstream=upstream,
             listen=self._options.listen,
-            authz=(f"unix:{settings.authz_socket}",),
-            ratelimit=(f"unix:{settings.ratelimit_socket}",),
+            authz=of_each_process("authz", [f"unix:{settings.authz_socket}"], settings.workers),
+            ratelimit=of_each_process("ratelimit", [f"unix:{settings.ratelimit_socket}"], settings.workers),
             access_log=str(self._data / "access.jsonl"),
             config_dir=str(directory),
         )

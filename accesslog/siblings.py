@@ -1,0 +1,112 @@
+"""What the processes of one sidecar tell each other, since a request's log entry may reach another process than the one
+that admitted it: which requests are over, and which are fully accounted for.
+
+Nothing depends on it: who is not told of an end finds it out later from Redis, and what the reader of the file log is
+not told of it brings once more, which changes nothing.  So what cannot be sent is dropped.  Unix datagrams, because
+they keep messages apart and need no connection.
+"""
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+
+from accesslog.metrics import AccessLogMetrics
+
+SECONDS = 0.02  # between two rounds of telling
+ID_BYTES = 36  # a lease id
+IDS_A_MESSAGE = 1000
+MOST_WAITING = 100_000  # ids for one sibling that does not read; about 10 MB
+LARGEST_MESSAGE = 1 + ID_BYTES * IDS_A_MESSAGE
+SOCKET_MODE = 0o600
+
+
+class News(Enum):
+    """The first byte of a message; lease ids follow."""
+
+    OVER = b"o"  # its log entry is here
+    DONE = b"d"  # settled, and its row is safe
+
+
+Heard = Callable[[Iterable[str]], None]
+
+
+class Siblings:
+    """`sockets` of all processes, of which ours is the `number`th, from 1.  The first reads the file log, so it alone
+    is told what is done.  `over` and `done` are for any thread."""
+
+    def __init__(self, sockets: Sequence[Path], number: int, metrics: AccessLogMetrics) -> None:
+        self._own, self._metrics = sockets[number - 1], metrics
+        self._waiting = {(News.OVER, each): _queue() for each in sockets if each != self._own}
+        if number > 1:
+            self._waiting[News.DONE, sockets[0]] = _queue()
+
+    def over(self, lease_ids: Sequence[str]) -> None:
+        self._tell(News.OVER, lease_ids)
+
+    def done(self, lease_ids: Sequence[str]) -> None:
+        self._tell(News.DONE, lease_ids)
+
+    async def run(self, heard: Mapping[News, Heard]) -> None:
+        """Tells and hears until cancelled; then tells once more.  `heard` is called on the loop."""
+        self._own.unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.bind(os.fspath(self._own))
+            self._own.chmod(SOCKET_MODE)
+            own.setblocking(False)
+            loop.add_reader(own, self._receive, own, heard)
+            try:
+                while True:
+                    await asyncio.sleep(SECONDS)
+                    self._send_all(own)
+            finally:
+                self._send_all(own)
+                loop.remove_reader(own)
+                self._own.unlink(missing_ok=True)
+
+    def _tell(self, news: News, lease_ids: Sequence[str]) -> None:
+        for (kind, _), queue in self._waiting.items():
+            if kind is news:
+                queue.extend(lease_ids)
+
+    def _send_all(self, own: socket.socket) -> None:
+        for (news, sibling), queue in self._waiting.items():
+            while queue and self._send(own, sibling, news, queue):
+                pass
+
+    def _send(self, own: socket.socket, sibling: Path, news: News, queue: "deque[str]") -> bool:
+        """False if the sibling reads too slowly: the rest waits."""
+        ids = [queue.popleft() for _ in range(min(len(queue), IDS_A_MESSAGE))]
+        try:
+            own.sendto(news.value + "".join(ids).encode(), os.fspath(sibling))
+        except BlockingIOError:
+            queue.extendleft(reversed(ids))
+            return False
+        except OSError:  # it is not there now
+            self._metrics.untold.add(n=len(ids))
+        return True
+
+    def _receive(self, own: socket.socket, heard: Mapping[News, Heard]) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                news, lease_ids = read(own.recv(LARGEST_MESSAGE + 1))
+                if news is not None and news in heard:
+                    heard[news](lease_ids)
+
+
+def read(message: bytes) -> tuple[News | None, list[str]]:
+    """None: not a message of ours."""
+    kinds = {news.value: news for news in News}
+    if len(message) > LARGEST_MESSAGE or len(message) % ID_BYTES != 1 or not message.isascii():
+        return None, []
+    text = message[1:].decode()
+    return kinds.get(message[:1]), [text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES)]
+
+
+def _queue() -> "deque[str]":
+    return deque(maxlen=MOST_WAITING)

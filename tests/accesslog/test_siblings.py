@@ -1,0 +1,120 @@
+"""Processes of one sidecar tell each other of requests, over real sockets."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from accesslog.metrics import AccessLogMetrics
+from accesslog.siblings import IDS_A_MESSAGE, LARGEST_MESSAGE, News, Siblings, read
+
+A, B = "0190c000-0000-7000-8000-00000000000a", "0190c000-0000-7000-8000-00000000000b"
+
+
+class Process:
+    """One of several, as far as it talks to its siblings."""
+
+    def __init__(self, sockets: list[Path], number: int) -> None:
+        self.metrics = AccessLogMetrics()
+        self.siblings = Siblings(sockets, number, self.metrics)
+        self.heard: dict[News, list[str]] = {news: [] for news in News}
+
+    def start(self) -> "asyncio.Task[None]":
+        def hear(news: News) -> Callable[[Iterable[str]], None]:
+            return lambda lease_ids: self.heard[news].extend(lease_ids)
+
+        return asyncio.create_task(self.siblings.run({news: hear(news) for news in News}))
+
+
+@pytest.fixture
+def sockets(public_path: Path) -> list[Path]:
+    return [public_path / f"{number}.sock" for number in range(3)]
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - files and lists tell nobody
+            await asyncio.sleep(0.005)
+
+
+async def ended(*tasks: "asyncio.Task[None]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_all_hear_what_is_over_and_only_the_first_what_is_done(sockets: list[Path]) -> None:
+    first, second, third = (Process(sockets, number) for number in (1, 2, 3))
+    tasks = [process.start() for process in (first, second, third)]
+    await until(lambda: all(path.exists() for path in sockets))
+    second.siblings.over([A])
+    second.siblings.done([A, B])
+    first.siblings.over([B])
+    first.siblings.done([B])  # nobody has to know
+    await until(lambda: first.heard[News.DONE] and second.heard[News.OVER] and len(third.heard[News.OVER]) == 2)
+    assert first.heard == {News.OVER: [A], News.DONE: [A, B]}
+    assert second.heard == {News.OVER: [B], News.DONE: []}
+    assert (sorted(third.heard[News.OVER]), third.heard[News.DONE]) == ([A, B], [])
+    await ended(*tasks)
+    assert not any(path.exists() for path in sockets)
+
+
+async def test_what_a_process_knows_at_its_end_is_told(sockets: list[Path]) -> None:
+    first, second = Process(sockets[:2], 1), Process(sockets[:2], 2)
+    tasks = [first.start(), second.start()]
+    await until(lambda: all(path.exists() for path in sockets[:2]))
+    second.siblings.done([A])
+    await ended(tasks[1])
+    await until(lambda: first.heard[News.DONE] == [A])
+    await ended(tasks[0])
+
+
+async def test_a_process_that_is_away_misses_what_is_said_and_hears_what_comes_later(sockets: list[Path]) -> None:
+    first, second = Process(sockets[:2], 1), Process(sockets[:2], 2)
+    sockets[0].touch()  # what a killed process left
+    task = second.start()
+    second.siblings.over([A])
+    await until(lambda: second.metrics.untold.counts[""] == 1)
+    other = first.start()
+    await until(sockets[0].is_socket)
+    second.siblings.over([B])
+    await until(lambda: first.heard[News.OVER] == [B])
+    await ended(task, other)
+
+
+async def test_a_process_that_reads_slowly_gets_it_all_in_order(sockets: list[Path]) -> None:
+    second = Process(sockets[:2], 2)
+    ids = [f"{number:036d}" for number in range(50 * IDS_A_MESSAGE)]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as slow:
+        slow.bind(str(sockets[0]))
+        slow.setblocking(False)
+        task = second.start()
+        second.siblings.done(ids)
+        heard: list[str] = []
+        async with asyncio.timeout(30):
+            while len(heard) < len(ids):
+                try:
+                    heard += read(slow.recv(LARGEST_MESSAGE))[1]
+                except BlockingIOError:
+                    await asyncio.sleep(0.005)
+        assert heard == ids
+        await ended(task)
+
+
+@pytest.mark.parametrize(
+    ("message", "news", "lease_ids"),
+    [
+        (b"o" + A.encode(), News.OVER, [A]),
+        (b"d" + (A + B).encode(), News.DONE, [A, B]),
+        (b"o", News.OVER, []),
+        (b"", None, []),
+        (b"x" + A.encode(), None, [A]),
+        (b"o" + A.encode()[:-1], None, []),
+        (b"o" + b"\xff" * 36, None, []),
+        (b"o" + A.encode() * (IDS_A_MESSAGE + 1), None, []),
+    ],
+)
+def test_a_message_is_read(message: bytes, news: News | None, lease_ids: list[str]) -> None:
+    assert read(message) == (news, lease_ids)

@@ -1,0 +1,96 @@
+"""Several processes of each kind behind one Envoy: budgets, counts and accounts are those of one sidecar."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from accesslog.spool import Spool
+from tests.accesslog.entries import row
+from tests.conftest import public_directory
+from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
+from tests.e2e.load import Load
+
+WORKERS = 3
+# What a sidecar with one process more could not write before it ended.
+LEFT = row(tenant_id="left-in-a-spool")
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
+
+
+@pytest.fixture(scope="module")
+def several() -> Iterator[Deployment]:
+    with public_directory() as directory:
+        left = Spool(directory / "stack" / "sidecar" / f"spool-{WORKERS + 1}")
+        assert left.append([LEFT])
+        left.close()
+        # Two Envoy workers, each with a log stream of its own.
+        deployment = Deployment(directory / "stack", settings={"workers": WORKERS}, concurrency=2)
+        yield deployment
+        deployment.close()
+
+
+def by_process(stack: Deployment, name: str) -> dict[str, float]:
+    """A metric of each process that shows it; of several labels the sum."""
+    found: dict[str, float] = {}
+    for line in stack.metrics().splitlines():
+        if line.startswith(f"{name}{{") and (process := re.search(r'process="([^"]+)"', line)):
+            found[process[1]] = found.get(process[1], 0.0) + float(line.split()[-1])
+    return found
+
+
+def burst(stack: Deployment, who: Credential, count: int) -> list[int]:
+    async def ask() -> list[int]:
+        limits = httpx.Limits(max_connections=count)
+        async with httpx.AsyncClient(base_url=f"http://{stack.envoy_address}", limits=limits, timeout=30) as many:
+            posts = (many.post("/v1/chat/completions", json=BODY, headers=who.headers) for _ in range(count))
+            return [answer.status_code for answer in await asyncio.gather(*posts)]
+
+    return asyncio.run(ask())
+
+
+def test_all_processes_share_the_work_and_one_budget(several: Deployment) -> None:
+    who = several.tenant(tokens_per_minute=None, requests_per_minute=25)
+    statuses = burst(several, who, 100)
+    assert (statuses.count(200), statuses.count(429)) == (25, 75)
+    for service in ("authz", "ratelimit"):
+        served = by_process(several, f"tollkeeper_{service}_decisions_total")
+        names = [service, *(f"{service}-{number}" for number in range(2, WORKERS + 1))]
+        assert min(served[name] for name in names) >= 1
+        assert sum(served.values()) == sum(served[name] for name in names)
+    assert len(several.usage_when(who, 100)) == 100
+
+
+def test_a_request_whose_entry_reaches_another_process_is_over_for_its_own_too(several: Deployment) -> None:
+    who = several.tenant()
+    with Load(several, who, clients=8, pause=0.0) as load:
+        load.during(2.0)
+        assert sum(by_process(several, "tollkeeper_ratelimit_leases_in_flight").values()) > 0
+    assert set(load.answers.values()) == {200}
+    # Redis would tell only of those that are in flight for half a minute.
+    wait_for(
+        lambda: True if not sum(by_process(several, "tollkeeper_ratelimit_leases_in_flight").values()) else None,
+        "nothing in flight",
+        10,
+    )
+    assert len(several.usage_when(who, len(load.answers))) == len(load.answers)
+
+
+def test_the_file_log_is_read_once_and_brings_only_what_no_stream_brought(several: Deployment) -> None:
+    who = several.tenant()
+    with Load(several, who, clients=8, pause=0.0) as load:
+        load.during(2.0)
+    several.usage_when(who, len(load.answers))
+    streamed = by_process(several, "tollkeeper_accesslog_entries_total")
+    assert len([process for process, count in streamed.items() if count]) >= 2  # else this shows nothing
+    waiting = "tollkeeper_accesslog_lines_waiting"
+    wait_for(lambda: True if not by_process(several, waiting)["ratelimit"] else None, "every line done")
+    assert sum(by_process(several, "tollkeeper_accesslog_backfilled_entries_total").values()) == 0
+    assert set(by_process(several, waiting)) == {"ratelimit", "ratelimit-2", "ratelimit-3"}
+
+
+def test_rows_that_a_process_left_which_is_no_more_reach_the_ledger(several: Deployment) -> None:
+    query = "SELECT id FROM usage WHERE tenant_id = $1"
+    found = wait_for(lambda: several.rows(query, LEFT.tenant_id) or None, "the row that was left")
+    assert [str(each["id"]) for each in found] == [LEFT.id]

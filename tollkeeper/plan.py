@@ -1,0 +1,48 @@
+"""The processes of a sidecar: what each is called, which services it carries, where it is found.  Pure.
+
+authz has processes of its own; ratelimit and accesslog share theirs, because a lease is best settled where it was made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+GROUPS = {"authz": ("authz",), "ratelimit": ("ratelimit", "accesslog")}
+SERVICES = tuple(service for group in GROUPS.values() for service in group)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process: the `number`th (from 1) of its `group`.  `tcp`: it also answers on TCP."""
+
+    group: str
+    number: int
+    services: tuple[str, ...]
+    tcp: bool = False
+
+    @property
+    def name(self) -> str:
+        return numbered(Path(self.group), self.number).name
+
+
+def plan(services: Sequence[str], workers: int = 1) -> list[Worker]:
+    """The processes that carry `services`, `workers` of each group.
+
+    The last process also answers on TCP, for all services: a second one there would take half of the connections.
+    """
+    groups = {name: tuple(each for each in group if each in services) for name, group in GROUPS.items()}
+    found = [
+        Worker(name, number, chosen) for name, chosen in groups.items() if chosen for number in range(1, workers + 1)
+    ]
+    last = found[-1]
+    return [*found[:-1], Worker(last.group, last.number, tuple(services), tcp=True)]
+
+
+def numbered(path: Path, number: int) -> Path:
+    """What belongs to the `number`th process: the first has the plain name, the next `authz-2.sock`."""
+    return path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def all_numbered(path: Path, workers: int) -> list[Path]:
+    """What belongs to each process of a group, in their order."""
+    return [numbered(path, number) for number in range(1, workers + 1)]
