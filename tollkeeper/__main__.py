@@ -37,10 +37,12 @@ class Service(StrEnum):
 @app.command()
 def up(
     listen: Annotated[str, typer.Option(help="Envoy, HOST:PORT.")] = "127.0.0.1:10000",
-    admin: Annotated[str | None, typer.Option(help="Management API, HOST:PORT.  [default: 127.0.0.1:9090]")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Metrics, HOST:PORT.  [default: 127.0.0.1:9464]")] = None,
-    grpc: Annotated[str | None, typer.Option(help="gRPC, HOST:PORT.  [default: 127.0.0.1:9001]")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of each kind in the sidecar.  [default: 1]")] = None,
+    admin: Annotated[str | None, typer.Option(help="Management API, HOST:PORT.", show_default="127.0.0.1:9090")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, HOST:PORT.", show_default="127.0.0.1:9464")] = None,
+    grpc: Annotated[str | None, typer.Option(help="gRPC, HOST:PORT.", show_default="127.0.0.1:9001")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of each kind in the sidecar.", show_default="1")
+    ] = None,
     data_dir: Annotated[Path, typer.Option(help="Where all state lives.")] = Path(".tollkeeper"),
     upstream: Annotated[str | None, typer.Option(help="URL of a model server, in place of the stub.")] = None,
     redis_url: Annotated[str | None, typer.Option(help="Redis or Valkey, in place of the embedded one.")] = None,
@@ -71,7 +73,7 @@ def up(
 @app.command()
 def sidecar(
     services: Annotated[list[Service] | None, typer.Argument(help="Which services; all if none is named.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of each kind.  [default: 1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of each kind.", show_default="1")] = None,
 ) -> None:
     """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
     settings = settings_or_exit("sidecar", workers=workers)

@@ -30,7 +30,9 @@ def render_command(
         int, typer.Option(min=1, help="Processes of each kind in the sidecar (TOLLKEEPER_WORKERS).")
     ] = 1,
     access_log: Annotated[str, typer.Option(help="Envoy's JSON access log.")] = DEFAULTS.access_log,
-    config_dir: Annotated[str | None, typer.Option(help="Where Envoy will find the files.  [default: --out]")] = None,
+    config_dir: Annotated[
+        str | None, typer.Option(help="Where Envoy will find the files.", show_default="--out")
+    ] = None,
     admin: Annotated[str | None, typer.Option(help="Envoy's own admin address; closed if not given.")] = None,
     include_usage: Annotated[bool, typer.Option(help="Ask streams for their usage.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds for a whole answer.")] = DEFAULTS.timeout_seconds,

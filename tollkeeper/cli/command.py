@@ -25,7 +25,7 @@ RepeatOption = Annotated[
     str | None,
     typer.Option("--idempotency-key", metavar="KEY", help="Done once, however often it is run with this key in a day."),
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.  [default: all]")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.", show_default="all")]
 ColumnsOption = Annotated[str | None, typer.Option("--columns", help="Comma-separated; `all` for every one.")]
 
 

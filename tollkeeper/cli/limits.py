@@ -63,7 +63,9 @@ def create_limit(
     user: UserOption = None,
     model: ModelOption = None,
     group: GroupOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="What refusals call it.  [default: what it is]")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What refusals call it.", show_default="what it is")
+    ] = None,
     kind: Kind = None,
     time_zone: Zone = None,
     shadow: Shadow = None,

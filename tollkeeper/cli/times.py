@@ -26,5 +26,5 @@ FromOption = Annotated[
     Any, typer.Option("--from", parser=moment, metavar="TIME", help="As 2026-01-31T00:00:00Z, or 24h, 7d, 4w: ago.")
 ]
 ToOption = Annotated[
-    Any, typer.Option("--to", parser=moment, metavar="TIME", help="The same; not included.  [default: now]")
+    Any, typer.Option("--to", parser=moment, metavar="TIME", help="The same; not included.", show_default="now")
 ]
