@@ -10,7 +10,7 @@ import yaml
 from bench import messages
 from bench.stage import Stage
 from tollkeeper.envoy_render import render
-from tollkeeper.envoy_settings import EnvoySettings
+from tollkeeper.envoy_settings import EnvoySettings, of_each_process
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
@@ -66,14 +66,16 @@ def start_bare(stage: Stage, upstream: str) -> str:
     return _start(stage, "envoy-bare", stage.write("bare.json", config), port)
 
 
-def start_ours(stage: Stage, name: str, upstream: str, authz: Path, ratelimit: Path, access_log: Path) -> str:
-    """The whole chain, asking the servers at these sockets.  Its URL."""
+def start_ours(
+    stage: Stage, name: str, upstream: str, authz: Path, ratelimit: Path, access_log: Path, workers: int = 1
+) -> str:
+    """The whole chain, asking the servers at these sockets, of which there are `workers` each.  Its URL."""
     port, directory = free_port(), stage.directory / name
     settings = EnvoySettings(
         upstream=upstream,
         listen=f"127.0.0.1:{port}",
-        authz=(f"unix:{authz}",),
-        ratelimit=(f"unix:{ratelimit}",),
+        authz=of_each_process("authz", [f"unix:{authz}"], workers),
+        ratelimit=of_each_process("ratelimit", [f"unix:{ratelimit}"], workers),
         access_log=str(access_log),
         config_dir=str(directory),
     )

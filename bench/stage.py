@@ -21,12 +21,12 @@ from bench.cpu import family
 from store.migrate import migrate
 from tollkeeper.config import Settings, as_environment, read_settings
 from tollkeeper.metrics_http import get
+from tollkeeper.plan import SERVICES, plan
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.valkey import Valkey
 
 T = TypeVar("T")
-RUNTIME = ("authz", "ratelimit")
 
 
 class Stage:
@@ -66,9 +66,10 @@ class Stage:
         settings = self.settings(**given)
         command = [sys.executable, "-m", "tollkeeper", "sidecar"]
         process = self.start("sidecar", command, as_environment(settings))
-        for name in RUNTIME:
-            process.wait_until(lambda name=name: get(self.metrics_socket(name), "/readyz") is not None)  # type: ignore[misc]
-            self.processes[name] = _child(process.pid, f"worker {name}")
+        for worker in plan(SERVICES, settings.workers):
+            metrics = self.metrics_socket(worker.name)
+            process.wait_until(lambda metrics=metrics: get(metrics, "/readyz") is not None)  # type: ignore[misc]
+            self.processes[worker.name] = _child(process.pid, str(metrics))
         del self.processes["sidecar"]
         return settings
 
@@ -184,9 +185,9 @@ async def _migrate(url: str) -> None:
         await connection.close()
 
 
-def _child(parent: int, words: str) -> int:
-    """The child of `parent` whose command line has `words`."""
+def _child(parent: int, word: str) -> int:
+    """The child of `parent` whose command line has `word`."""
     for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if words in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode():
+        if word in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
             return int(pid)
-    raise LookupError(words)
+    raise LookupError(word)
