@@ -15,7 +15,7 @@ from authz.service import CHECK
 from bench import keys, messages, rounds, wire
 from bench.cpu import CpuMeter, memory_mb
 from bench.figures import Figure, Measure, Report, Table, short
-from bench.stage import Stage, wait_for
+from bench.stage import PATIENT_MS, Stage, wait_for
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.service import PATH as RESERVE
@@ -28,8 +28,6 @@ KEPT_UP = 0.98  # the share of the offered rate that must have been taken
 WATCH_SECONDS = 0.2
 POPULATION = keys.Population("ledger", tenants=TENANTS, keys=TENANTS)
 HEAD = "tollkeeper_accesslog_"
-# The leases are only made here, as fast as one core can: a Valkey that is held up for 50 ms must not spoil the rest.
-PATIENT_MS = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,20 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from accesslog.service import PATH as STREAM
 from authz.service import CHECK
 from bench import h2load, keys, messages, rounds, wire
 from bench.cpu import CpuMeter, memory_mb
 from bench.figures import Figure, Measure, Report, Table, percentile, short
-from bench.stage import Stage, decisions, gained
+from bench.stage import PATIENT_MS, Stage, decisions, gained, wait_for
+from bench.variants import SETTLED
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
+from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.service import PATH as RESERVE
 from store.postgres import open_postgres
 from store.redis import open_redis_async
@@ -25,6 +29,7 @@ SMALL = keys.Population("small", tenants=1, keys=10)
 FLOOD = keys.Population("flood", tenants=1, keys=1)
 COLD_KEYS = 5_000
 SHARED_AT_ONCE = 1_000
+AT_ONCE = 5_000  # requests in flight
 REPEATS = 4  # how often each key is asked for at the same moment in the cold start
 QUIET_RATE = 500.0  # calls/s of the tenants beside the one that floods
 FLOOD_STREAMS = 256
@@ -47,13 +52,14 @@ def run(plan: rounds.Plan) -> Report:
     full = plan.rounds > 2
     large = keys.Population("large", tenants=100_000 if full else 5_000, keys=1_000_000 if full else 20_000)
     sides = [Side(SMALL, SMALL.keys), Side(large, large.tenants)]
-    how = f"{large.keys:,} keys in Postgres, {large.tenants:,} tenants active in turn; every answer checked."
+    active = f"{large.tenants:,} tenants active in turn, {AT_ONCE:,} requests in flight"
+    how = f"{large.keys:,} keys in Postgres, {active}; every answer checked."
     report = Report(TITLE, how)
     with Stage() as stage:
         for population in (SMALL, large):
             asyncio.run(keys.insert(stage.postgres.url, population))
         asyncio.run(keys.insert(stage.postgres.url, FLOOD, tokens_per_minute=1))
-        settings = stage.sidecar(cache_entries=large.tenants + 1_000)
+        settings = stage.sidecar(cache_entries=large.tenants + 1_000, redis_timeout_ms=PATIENT_MS)
         empty = memory_mb([stage.processes["authz"]])
         for side in sides:
             side.checks = [messages.check(side.population.secret(n)) for n in range(side.active)]
@@ -64,8 +70,7 @@ def run(plan: rounds.Plan) -> Report:
         for _ in range(2):  # what has aged meanwhile is loaded; what is then used stays fresh
             _ask(report, "warming up", settings.authz_socket, CHECK, sides[1].checks, lambda n, answer: bool(answer))
         for side in sides:  # so that every policy has been read
-            right = _right_tenant(side, range(side.active))
-            _ask(report, "warming up", settings.ratelimit_socket, RESERVE, side.reserves, right)
+            _run_all(stage, report, settings, side, range(side.active), _Cost(stage))
         hit_rates = _warm(stage, report, settings, sides, plan)
         memory = {name: memory_mb([stage.processes[name]]) for name in ("authz", "ratelimit")}
         flooded = _flood(stage, report, settings, sides[1], plan)
@@ -162,27 +167,49 @@ def _warm(
 
 def _pass(stage: Stage, report: Report, settings: Settings, side: Side, service: str, numbers: Sequence[int]) -> None:
     """One call for each number, measured."""
-    right = _right_tenant(side, numbers)
-    with _Cost(stage, side, service, len(numbers)):
-        if service == "authz":
+    cost = _Cost(stage)
+    if service == "authz":
+        right = _right_tenant(side, numbers)
+        with cost:
             _ask(report, "check", settings.authz_socket, CHECK, [side.checks[n] for n in numbers], right)
-        else:
-            _ask(report, "reserve", settings.ratelimit_socket, RESERVE, [side.reserves[n] for n in numbers], right)
+    else:
+        _run_all(stage, report, settings, side, numbers, cost)
+    for name, key in ((service, service), ("valkey", f"valkey for {service}")):
+        side.cpu.setdefault(key, []).append(cost.seconds[name] / len(numbers) * 1e6)
+
+
+def _run_all(
+    stage: Stage, report: Report, settings: Settings, side: Side, numbers: Sequence[int], cost: "_Cost"
+) -> None:
+    """Reserves for each number, which is what costs, and ends the requests as model servers do: some are in flight."""
+    for first in range(0, len(numbers), AT_ONCE):
+        some = numbers[first : first + AT_ONCE]
+        right, entries = _right_tenant(side, some), list[bytes]()
+
+        def judge(i: int, answer: bytes, right: Judge = right, entries: list[bytes] = entries) -> bool:
+            entries.append(messages.log_entry(RateLimitResponse.FromString(answer).dynamic_metadata))
+            return right(i, answer)
+
+        with cost:
+            _ask(report, "reserve", settings.ratelimit_socket, RESERVE, [side.reserves[n] for n in some], judge)
+        settled = stage.metrics("ratelimit")[SETTLED] + len(entries)
+        connection = wire.Connection(settings.ratelimit_socket, STREAM)
+        connection.stream(entries)
+        connection.close()
+        wait_for(lambda settled=settled: stage.metrics("ratelimit")[SETTLED] >= settled, "every lease settled")  # type: ignore[misc]
 
 
 class _Cost:
-    """CPU of `process` and of Valkey while it is open, in µs per call."""
+    """CPU in seconds by process, of all the times that it was open."""
 
-    def __init__(self, stage: Stage, side: Side, process: str, calls: int) -> None:
-        self._stage, self._side, self._process, self._calls = stage, side, process, calls
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self.seconds = stage, Counter[str]()
 
     def __enter__(self) -> None:
         self._meter = CpuMeter(self._stage.processes)
 
     def __exit__(self, *_: object) -> None:
-        spent = self._meter.spent()
-        for name, key in ((self._process, self._process), ("valkey", f"valkey for {self._process}")):
-            self._side.cpu.setdefault(key, []).append(spent[name] / self._calls * 1e6)
+        self.seconds.update(self._meter.spent())
 
 
 def _measures(sides: Sequence[Side]) -> list[Measure]:

@@ -27,6 +27,8 @@ from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.valkey import Valkey
 
 T = TypeVar("T")
+# For what reserves by the hundred thousand: a Valkey that is held up for 50 ms on a full machine must not end the run.
+PATIENT_MS = 500
 
 
 class Stage:

@@ -13,7 +13,7 @@ from tenancy.limit import Kind, Scope, Unit
 from tenancy.policy import Policy
 from tenancy.prices import Prices
 
-POLICIES = 100_000  # as many as authz keeps keys; some 2 KB each
+POLICIES = 100_000  # some 3 KB each
 VARIANTS = 20_000
 
 T = TypeVar("T")
@@ -31,14 +31,19 @@ class _Known(NamedTuple, Generic[T]):
 
 
 class Accounts(Generic[T]):
-    """`make` makes what else depends on a policy alone; `prices_of` answers from memory; `groups` is Account.of's.  For
-    one thread."""
+    """`make` makes what else depends on a policy alone; `prices_of` answers from memory; `groups` is Account.of's;
+    `policies` are kept at most, and the one that was not used for longest goes first.  For one thread."""
 
     def __init__(
-        self, make: Callable[[Policy], T], prices_of: Callable[[str], Prices | None], *, groups: bool = True
+        self,
+        make: Callable[[Policy], T],
+        prices_of: Callable[[str], Prices | None],
+        *,
+        groups: bool = True,
+        policies: int = POLICIES,
     ) -> None:
         self._make, self._prices_of, self._groups = make, prices_of, groups
-        self._known: Callable[[str], _Known[T]] = lru_cache(POLICIES)(self._read)
+        self._known: Callable[[str], _Known[T]] = lru_cache(policies)(self._read)
         self._variants: LRUCache[tuple[str, str, Prices | None], Account] = LRUCache(VARIANTS)
 
     def find(self, policy_text: str, model: str, now_ms: int) -> tuple[Account, T]:

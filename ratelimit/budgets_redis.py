@@ -36,6 +36,7 @@ DAY_MS = 86_400_000
 KEEP_LEASE_MS = DAY_MS  # beyond the deadline: time for some sidecar to sweep it
 MARKER_MS = DAY_MS  # the JSON access log may be read back late; later than that, a direct charge could repeat
 TENANTS_A_CALL = 250  # looked at in one call: less than a millisecond of Redis, unless there is something to take
+LEASES_A_CALL = 50  # taken in one call: about as long
 PAGES_A_SWEEP = 20  # bounds one sweep: some 20,000 keys looked at
 LEASES_PREFIX, LEASES_SUFFIX = redis_key_leases("|").split("|")
 
@@ -95,14 +96,17 @@ class RedisBudgets:
         found: list[Orphan] = []
         names = list({name for page in pages for name in page})
         for start in range(0, len(names), TENANTS_A_CALL):
-            if len(found) >= limit:
-                break
-            try:
-                found += self._take(names[start : start + TENANTS_A_CALL], limit - len(found))
-            except BudgetsUnavailable:
-                if not found:
-                    raise
-                break  # those are out of Redis: nobody would find them again
+            more = True
+            while more and len(found) < limit:
+                room = min(limit - len(found), LEASES_A_CALL)
+                try:
+                    taken = self._take(names[start : start + TENANTS_A_CALL], room)
+                except BudgetsUnavailable:
+                    if not found:
+                        raise
+                    return found  # those are out of Redis: nobody would find them again
+                found += taken
+                more = len(taken) >= room
         return found
 
     def ping(self) -> None:

@@ -14,7 +14,7 @@ from ratelimit.budgets import Budgets, LeaseName, Settled
 SETTLE_DOWN_SECONDS = 2.0  # after Redis answers again; also between two tries
 TRIES = 3
 BOUND = 20_000
-BATCH = 256
+BATCH = 32  # as accesslog/settle.py's
 
 
 @dataclass(frozen=True, slots=True)

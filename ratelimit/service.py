@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
-from ratelimit.accounts import Accounts
+from ratelimit.accounts import POLICIES, Accounts
 from ratelimit.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
 from ratelimit.budgets import Admitted, Refused, Reservation
 from ratelimit.estimate import NOTHING
@@ -42,7 +42,8 @@ def wall_clock_ms() -> int:
 
 class RatelimitService:
     """`catalog` answers from memory; `default_output_tokens` is assumed for a request that names no bound.
-    `groups`: whether a group's budget can be shared by its tenants, which on a Redis Cluster it cannot."""
+    `groups`: whether a group's budget can be shared by its tenants, which on a Redis Cluster it cannot.  `policies`:
+    how many to keep; with fewer than are in use, each request has its policy read again, which triples its cost."""
 
     def __init__(
         self,
@@ -54,11 +55,12 @@ class RatelimitService:
         now_ms: Callable[[], int] = wall_clock_ms,
         in_flight: InFlight | None = None,
         groups: bool = True,
+        policies: int = POLICIES,
     ) -> None:
         self._committer, self._catalog, self._metrics = committer, catalog, metrics
         self._default_output_tokens, self._now_ms = default_output_tokens, now_ms
         self._in_flight = InFlight() if in_flight is None else in_flight
-        self._accounts = Accounts(_head, catalog.prices, groups=groups)
+        self._accounts = Accounts(_head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals = RecentRefusals()
 
     def methods(self) -> tuple[Unary, ...]:

@@ -99,7 +99,9 @@ class Settings(BaseSettings):
     postgres_timeout_ms: int = Field(1_000, ge=50, le=30_000, description="each Postgres command of a sidecar, in ms")
     cache_seconds: float = Field(15, gt=0, le=15, description="life of a key in a sidecar's own cache")
     stale_seconds: float = Field(60, ge=0, le=60, description="with both stores away, keys up to this old still serve")
-    cache_entries: int = Field(100_000, ge=100, description="keys in a sidecar's own cache, at most")
+    cache_entries: int = Field(
+        100_000, ge=100, description="keys in authz's own cache, and policies in ratelimit's, at most"
+    )
     default_max_tokens: int = Field(1_024, ge=1, le=1_000_000, description="reserved if `max_tokens` is absent")
     lease_seconds: int = Field(900, ge=10, le=86_400, description="a request still unsettled then is an orphan")
     spool_max_mb: int = Field(256, ge=1, description="ledger rows on disk while Postgres is away, in MiB")

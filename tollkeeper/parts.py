@@ -163,6 +163,7 @@ class Parts:
             default_output_tokens=settings.default_max_tokens,
             in_flight=self.in_flight,
             groups=not is_cluster(settings.redis_url),
+            policies=settings.cache_entries,
         )
         return [*service.methods()]
 

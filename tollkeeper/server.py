@@ -1,7 +1,6 @@
 """Wiring: makes the objects of a process from its settings, and runs it.  No decision belongs here."""
 
 import asyncio
-import gc
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from serving.engine import open_engine
 from serving.engine_metrics import EngineMetrics
 from serving.health import Health
+from serving.pauses import ShortPauses
 from store.migrate import migrate
 from tollkeeper.config import Settings
 from tollkeeper.metrics_http import MetricsServer
@@ -36,6 +36,8 @@ def run_worker(settings: Settings, worker: Worker, metrics_socket: Path) -> None
         observer.register(parts.metrics)
         addresses = [f"unix:{_socket(settings, worker)}", *([settings.grpc_listen] if worker.tcp else [])]
         engine = open_engine(settings.engine, [*methods, health.method], addresses, observer=observer)
+        pauses = ShortPauses()
+        parts.metrics.add(pauses.seconds)
         registry = CollectorRegistry()
         registry.register(parts.metrics)
         endpoint = MetricsServer(metrics_socket, registry, parts.readiness)
@@ -48,9 +50,7 @@ def run_worker(settings: Settings, worker: Worker, metrics_socket: Path) -> None
         signal.signal(signal.SIGTERM, drain)
         signal.signal(signal.SIGINT, drain)
         health.set_all(True)
-        # What exists now lives as long as the process: no collection needs to look at it again.
-        gc.collect()
-        gc.freeze()
+        pauses.begin()
         log.info("serving", services=worker.services, addresses=addresses)
         engine.serve()
     log.info("drained")

@@ -112,7 +112,7 @@ def test_the_end_settles_what_is_queued() -> None:
     subject.offer(*(str(i) for i in range(3 * BATCH)))
     subject.settler.start()
     subject.settler.close(10.0)
-    assert len(subject.budgets.settled) == 768
+    assert len(subject.budgets.settled) == 3 * BATCH
 
 
 def test_the_end_does_not_wait_for_ever() -> None:
