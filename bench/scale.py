@@ -73,7 +73,7 @@ def run(plan: rounds.Plan) -> Report:
             _run_all(stage, report, settings, side, range(side.active), _Cost(stage))
         hit_rates = _warm(stage, report, settings, sides, plan)
         memory = {name: memory_mb([stage.processes[name]]) for name in ("authz", "ratelimit")}
-        flooded = _flood(stage, report, settings, sides[1], plan)
+        flooded = _floods(stage, report, settings, sides[1], plan)
     report.measures += _measures(sides)
     rows = [[f"{name}: memory with all of them, MB", short(mb)] for name, mb in memory.items()]
     rows.append(["authz: memory before, MB", short(empty)])
@@ -226,30 +226,54 @@ def _table(sides: Sequence[Side]) -> Table:
     return Table(["active keys", *(f"{name}, CPU µs per call" for name in names)], rows)
 
 
-def _flood(stage: Stage, report: Report, settings: Settings, side: Side, plan: rounds.Plan) -> Table:
-    """What the others notice while one tenant is refused as often as it can ask."""
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """`message` is refused as `outcome`, as often as it comes; `calls` are those of the other tenants."""
+
+    service: str
+    socket: Path
+    method: str
+    calls: Sequence[bytes]
+    message: bytes
+    outcome: str
+
+
+def _floods(stage: Stage, report: Report, settings: Settings, side: Side, plan: rounds.Plan) -> Table:
+    """What the others notice while one tenant is refused, and one guesses keys, as often as they can ask."""
     answer = CheckResponse.FromString(rounds.ask(settings.authz_socket, CHECK, messages.check(FLOOD.secret(0))))
-    refused = messages.should_rate_limit(answer.dynamic_metadata.fields["policy"].string_value)
-    body = stage.write("flood", h2load.frame(refused))
-    alone = _quiet(report, settings, side, plan)
-    before = decisions(stage.metrics("ratelimit"), "ratelimit")
-    began = time.perf_counter()
-    flood = h2load.start_grpc(settings.ratelimit_socket, RESERVE, body, FLOOD_STREAMS)
-    beside = _quiet(report, settings, side, plan)
-    seconds = time.perf_counter() - began
-    flood.terminate()
-    flood.wait()
-    refusals = gained(before, decisions(stage.metrics("ratelimit"), "ratelimit"))["over_limit"]
-    rows = [["alone", "0", *alone], ["beside the flood", f"{refusals / seconds:,.0f}", *beside]]
+    spent = messages.should_rate_limit(answer.dynamic_metadata.fields["policy"].string_value)
+    guess = messages.check("sk_" + "0" * 48)
+    floods = [
+        Flood("ratelimit", settings.ratelimit_socket, RESERVE, side.reserves, spent, "over_limit"),
+        Flood("authz", settings.authz_socket, CHECK, side.checks, guess, "unknown"),
+    ]
+    rows = [row for flood in floods for row in _beside(stage, report, side, flood, plan)]
     return Table(["other tenants, 500 calls/s", "refusals/s", "p50 ms", "p99 ms"], rows)
 
 
-def _quiet(report: Report, settings: Settings, side: Side, plan: rounds.Plan) -> list[str]:
+def _beside(stage: Stage, report: Report, side: Side, flood: Flood, plan: rounds.Plan) -> list[list[str]]:
+    body = stage.write("flood", h2load.frame(flood.message))
+    alone = _quiet(report, side, flood, plan)
+    before = decisions(stage.metrics(flood.service), flood.service)
+    began = time.perf_counter()
+    load = h2load.start_grpc(flood.socket, flood.method, body, FLOOD_STREAMS)
+    beside = _quiet(report, side, flood, plan)
+    seconds = time.perf_counter() - began
+    load.terminate()
+    load.wait()
+    refusals = gained(before, decisions(stage.metrics(flood.service), flood.service))[flood.outcome]
+    return [
+        [f"{flood.service}, alone", "0", *alone],
+        [f"{flood.service}, beside the flood", f"{refusals / seconds:,.0f}", *beside],
+    ]
+
+
+def _quiet(report: Report, side: Side, flood: Flood, plan: rounds.Plan) -> list[str]:
     """Latency of a steady, small load, each call by another tenant."""
     numbers = [n % side.active for n in range(int(QUIET_RATE * 2 * plan.seconds))]
-    connection = wire.Connection(settings.ratelimit_socket, RESERVE)
+    connection = wire.Connection(flood.socket, flood.method)
     right = _right_tenant(side, numbers)
-    wrong, took = connection.calls([side.reserves[n] for n in numbers], rounds.STREAMS, right, QUIET_RATE)
+    wrong, took = connection.calls([flood.calls[n] for n in numbers], rounds.STREAMS, right, QUIET_RATE)
     connection.close()
     report.check("other tenants: wrong answers", wrong, 0)
     return [short(percentile(sorted(took), share) * 1000) for share in (0.5, 0.99)]

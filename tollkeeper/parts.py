@@ -101,7 +101,7 @@ class Parts:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        settings, metrics, siblings, first = self._settings, self._accesslog_metrics, self.siblings, self._number == 1
+        settings, metrics, siblings, first = self._settings, self._accesslog_metrics, self._siblings, self._number == 1
         spools = all_numbered(settings.data_dir / "spool", settings.workers)
         if first:
             for left in set(settings.data_dir.glob("spool-*")) - set(spools):
@@ -128,7 +128,7 @@ class Parts:
         return pipeline
 
     @cached_property
-    def siblings(self) -> Siblings | None:
+    def _siblings(self) -> Siblings | None:
         """The other processes that take log entries for the same Envoy, if there are any."""
         if self._settings.workers == 1:
             return None
@@ -137,8 +137,8 @@ class Parts:
 
     def _ended(self, lease_id: str) -> None:
         self.in_flight.leave(lease_id)
-        if self.siblings is not None:
-            self.siblings.over((lease_id,))
+        if self._siblings is not None:
+            self._siblings.over((lease_id,))
 
     def _authz(self) -> list[Method]:
         metrics = AuthzMetrics()
