@@ -42,16 +42,16 @@ class Deliveries:
 
     def mark(self, lease_ids: Iterable[str], step: Step) -> None:
         """These entries have come one step further."""
-        add, done = int(step), []
+        add, tell, done = int(step), self._done, list[str]()
         with self._lock:
             steps = self._steps
             for lease_id in lease_ids:
                 if lease_id in steps:
                     steps[lease_id] |= add
-                    if steps[lease_id] == Step.DONE:
+                    if tell is not None and steps[lease_id] == Step.DONE:
                         done.append(lease_id)
-        if done and self._done is not None:
-            self._done(done)
+        if tell is not None and done:
+            tell(done)
 
     def done_elsewhere(self, lease_ids: Iterable[str]) -> None:
         """Another process has accounted for these."""

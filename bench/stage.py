@@ -43,11 +43,9 @@ class Stage:
         self.directory = Path(tempfile.mkdtemp(prefix="tollkeeper-bench-"))
         self.directory.chmod(0o755)
         self._stops.callback(shutil.rmtree, self.directory, ignore_errors=True)
-        try:
+        with self._stops:  # closed if something does not start
             self._start()
-        except BaseException:
-            self._stops.close()
-            raise
+            self._stops = self._stops.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -22,10 +22,3 @@ def lowest_at(now_ms: int) -> str:
     """What every id minted from then on sorts after, and every earlier one before."""
     digits = f"{now_ms:012x}"
     return f"{digits[:8]}-{digits[8:]}"
-
-
-def timestamp_of(lease_id: str) -> int:
-    """Milliseconds since 1970; ValueError if it is no such id."""
-    if len(lease_id) != 36 or lease_id[8] != "-" or lease_id[13:15] != "-7":
-        raise ValueError("not a lease id")
-    return int(lease_id[:8] + lease_id[9:13], 16)

@@ -113,15 +113,16 @@ class Runner:
     def _call_directly(self, client: Redis, script: Script, step: Step) -> Any:
         """`_call` without what redis-py does around every command (retries, hooks, options, its pool), which costs as
         much as the command itself."""
+        command: Any = ("EVALSHA", script.sha, len(step.keys), *step.keys, *step.arguments)
+        packed = [pack_command(command)]
         connection = self._taken(client)
         try:
-            command: Any = ("EVALSHA", script.sha, len(step.keys), *step.keys, *step.arguments)
-            connection.send_packed_command([pack_command(command)], check_health=False)
+            connection.send_packed_command(packed, check_health=False)
             reply = connection.read_response()
         except NoScriptError:
             self._spare.append(connection)
             return _call(client, script, step)
-        except BaseException:
+        except UNAVAILABLE:
             client.connection_pool.release(connection)
             raise
         self._spare.append(connection)

@@ -29,7 +29,7 @@ _BACKLOG = 32
 _TICK_SECONDS = 0.1
 # What is postponed runs after this, whoever waits; and beyond so many it runs at once.
 _PATIENCE_SECONDS = 0.1
-_MOST_POSTPONED = 4096
+MOST_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
 _FAREWELL_SECONDS = 0.2
 # For C-core to give back what it holds once everything is cancelled.
@@ -45,12 +45,15 @@ class CompletionQueueEngine:
         addresses: Sequence[str],
         options: Sequence[tuple[str, int]],
         observer: Observer | None,
+        *,
+        most_postponed: int = MOST_POSTPONED,
     ) -> None:
         self._methods = {method.path.encode(): method for method in methods}
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.unanswered: set[PendingCall] = set()
         self.unfinished = 0
         self._postponed: deque[tuple[float, Callable[[], None]]] = deque()  # with the time.monotonic() they came
+        self._most_postponed = most_postponed
         self._stop_at: float | None = None
         self._stopping = self._stopped = self._shut = False
         self._queue = cygrpc.CompletionQueue()
@@ -94,7 +97,7 @@ class CompletionQueueEngine:
 
     def postpone(self, step: Callable[[], None]) -> None:
         """See completion_queue_calls.Engine.  Only for the serving thread."""
-        if len(self._postponed) < _MOST_POSTPONED:
+        if len(self._postponed) < self._most_postponed:
             self._postponed.append((time.monotonic(), step))
         else:
             step()

@@ -54,7 +54,7 @@ SETTLE_REDIS_SECONDS = 1.0  # nobody waits for a settlement
 class Parts:
     """Of the `number`th process of its kind.  Whatever is made is ended by `stops`, in reverse order."""
 
-    def __init__(self, settings: Settings, stops: ExitStack, number: int = 1) -> None:
+    def __init__(self, settings: Settings, stops: ExitStack, number: int) -> None:
         self._settings, self._stops, self._number = settings, stops, number
         self.metrics = Metrics()
         self.loop = LoopThread()
@@ -116,7 +116,7 @@ class Parts:
             log_file=settings.access_log_file if first else None,  # one reads it for all
             spool_max_bytes=settings.spool_max_bytes,
             ended=self._ended,
-            done=siblings.done if siblings else None,
+            done=siblings.done if siblings and settings.access_log_file and not first else None,
             sweeps=first,  # it knows when the file log has been read
         )
         self.metrics.add(*metrics.members())

@@ -60,6 +60,10 @@ class Server:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> Served:
         engine = open_engine(self.kind, methods, [address], observer=observer, max_message_bytes=max_message_bytes)
+        return self.run(engine, address)
+
+    def run(self, engine: Engine, address: str) -> Served:
+        """An engine that is bound to `address`."""
         thread = threading.Thread(target=engine.serve)
         thread.start()
         target = f"127.0.0.1:{engine.ports[address]}" if address in engine.ports else address

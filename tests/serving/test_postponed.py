@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from serving.call import Call, Unary
+from serving.completion_queue import CompletionQueueEngine
 from serving.engine import EngineKind
 from tests.serving.conftest import Server, eventually
 
@@ -75,10 +76,9 @@ def test_a_drain_waits_for_them(serve: Server) -> None:
     assert {answer.code() for answer in (pause, *patient)} == {grpc.StatusCode.OK}
 
 
-def test_beyond_so_many_nobody_waits(serve: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.completion_queue._MOST_POSTPONED", 5)
-    order = Order()
-    served = serve(*order.methods)
+def test_beyond_so_many_nobody_waits(serve: Server) -> None:
+    order, address = Order(), "127.0.0.1:0"
+    served = serve.run(CompletionQueueEngine(order.methods, [address], [], None, most_postponed=5), address)
     pause = served.start(URGENT, b"0.5")
     eventually(lambda: order.begun)
     patient = [served.start(PATIENT, b"") for _ in range(10)]
