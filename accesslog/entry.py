@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
-REFUSED = "refused"
 
 # The counts that model servers report, under the names that Envoy's rules give them.
 TOKEN_NAMES = frozenset(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from accesslog.usage import UsageSource
+from ledger.row import UsageSource
 from serving.metrics import Counter, Gauge, Histogram
 
 STREAM, FILE = "stream", "file"

@@ -13,7 +13,6 @@ import structlog
 from accesslog.backfill import GRACE_SECONDS, Backfill
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
-from accesslog.ledger import Ledger
 from accesslog.metrics import ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.row import row_of
 from accesslog.settle import Settler, settlement_of
@@ -21,7 +20,8 @@ from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.sweep import SWEEP_SECONDS, Sweep
 from accesslog.usage import usage_of
 from accesslog.writer import LedgerWriter
-from ratelimit.budgets import Budgets
+from ledger.ledger import Ledger
+from ratelimit.budgets.port import Budgets
 from serving.loop import LoopThread
 
 log = structlog.get_logger(__name__)

@@ -11,11 +11,12 @@ from functools import lru_cache
 import structlog
 
 from accesslog.delivery import Deliveries, Step
-from accesslog.entry import REFUSED, LogEntry
+from accesslog.entry import LogEntry
 from accesslog.metrics import AccessLogMetrics
 from accesslog.usage import Usage
-from ratelimit.budgets import Budgets, BudgetsUnavailable, Settlement
-from ratelimit.meter import Meter, Used, load_meters
+from ratelimit.budgets.meter import Meter, Used, load_meters
+from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Settlement
+from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ _WITHOUT_LEASE = frozenset({"local", "unmetered"})
 def settlement_of(entry: LogEntry, usage: Usage) -> Settlement | None:
     """What is to be settled for the request; None if it was refused, and so holds nothing."""
     decision = entry.decision
-    if decision.admission == REFUSED or decision.denied:
+    if decision.admission == Admission.REFUSED or decision.denied:
         return None
     used = Used(usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens)
     if decision.admission in _WITHOUT_LEASE:
@@ -40,7 +41,7 @@ def settlement_of(entry: LogEntry, usage: Usage) -> Settlement | None:
 
 @lru_cache(maxsize=4096)
 def read_meters(text: str) -> tuple[Meter, ...]:
-    """The meters as ratelimit.meter.dump_meters wrote them; none if it did not."""
+    """The meters as ratelimit.budgets.meter.dump_meters wrote them; none if it did not."""
     try:
         return load_meters(text or "[]")
     except (TypeError, ValueError):

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from accesslog.entry import is_lease_id, lease_time
-from accesslog.row import COLUMNS, UsageRow
+from ledger.row import COLUMNS, UsageRow
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,8 @@ import structlog
 
 from accesslog.entry import is_lease_id, lease_time
 from accesslog.metrics import AccessLogMetrics
-from accesslog.row import UsageRow, clean
-from accesslog.usage import UsageSource
-from ratelimit.budgets import Budgets, BudgetsUnavailable, Orphan
+from ledger.row import UsageRow, UsageSource, clean
+from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Orphan
 
 log = structlog.get_logger(__name__)
 

@@ -15,25 +15,17 @@ a client that leaves in between is charged the estimate if it is higher.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
-from accesslog.entry import REFUSED, LogEntry
+from accesslog.entry import LogEntry
+from ledger.row import UsageSource
+from tenancy.values.admission import Admission
 
 # Streams carry one token an event, wrapped in about this much JSON (chat.completion.chunk of OpenAI and vLLM).
 STREAM_BYTES_PER_TOKEN = 200
 # Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in as many
 # bytes, the JSON around the text has none.
 BYTES_PER_TOKEN = 4
-
-
-class UsageSource(StrEnum):
-    """Where the numbers of a row come from.  RESERVED: no log entry came, the reservation stands for the usage."""
-
-    REPORTED = "reported"
-    ESTIMATED = "estimated"
-    RESERVED = "reserved"
-    NONE = "none"
 
 
 class Usage(NamedTuple):
@@ -80,7 +72,7 @@ _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 
 def usage_of(entry: LogEntry) -> Usage:
     """What the request is charged, and on whose word."""
-    if entry.decision.admission == REFUSED or entry.decision.denied:
+    if entry.decision.admission == Admission.REFUSED or entry.decision.denied:
         return _NOTHING
     dialect = _dialect(entry.usage)
     if dialect is not None:

@@ -14,10 +14,10 @@ from typing import TypeVar
 import structlog
 
 from accesslog.delivery import Deliveries, Step
-from accesslog.ledger import Ledger, LedgerUnavailable, RowRejected
 from accesslog.metrics import AccessLogMetrics
-from accesslog.row import UsageRow
 from accesslog.spool import Spool
+from ledger.ledger import Ledger, LedgerUnavailable, RowRejected
+from ledger.row import UsageRow
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from accesslog.rollup_postgres import Roller
-from accesslog.sums_postgres import PostgresSums
 from admin import (
     admin_tokens,
     audit,
@@ -41,21 +39,23 @@ from admin.propagation import Propagation
 from admin.services import Services
 from admin.standings import PostgresStandings
 from admin.tokens_postgres import PostgresAdminTokens
-from ratelimit.control_redis import RedisControl
-from ratelimit.reports_redis import RedisReports
-from tenancy.audit_postgres import PostgresAuditLog
-from tenancy.capacity_postgres import PostgresCapacities
-from tenancy.change_postgres import PostgresPool
-from tenancy.groups_postgres import PostgresGroups
-from tenancy.keys_postgres import PostgresKeys
-from tenancy.limits_in_force_postgres import PostgresLimitsInForce
-from tenancy.limits_postgres import PostgresLimits
-from tenancy.mcp_servers_postgres import PostgresMcpServers
-from tenancy.policies_postgres import PostgresPolicies
-from tenancy.registry_postgres import PostgresRegistry
-from tenancy.repeats_postgres import PostgresRepeats
-from tenancy.tenants_postgres import PostgresTenants
-from tenancy.users_postgres import PostgresUsers
+from ledger.postgres.roller import Roller
+from ledger.postgres.sums import PostgresSums
+from ratelimit.budgets.control_redis import RedisControl
+from ratelimit.fleet.reports_redis import RedisReports
+from store.postgres import PostgresPool
+from tenancy.postgres.audit import PostgresAuditLog
+from tenancy.postgres.capacity import PostgresCapacities
+from tenancy.postgres.groups import PostgresGroups
+from tenancy.postgres.keys import PostgresKeys
+from tenancy.postgres.limits import PostgresLimits
+from tenancy.postgres.limits_in_force import PostgresLimitsInForce
+from tenancy.postgres.mcp_servers import PostgresMcpServers
+from tenancy.postgres.models import PostgresRegistry
+from tenancy.postgres.policies import PostgresPolicies
+from tenancy.postgres.repeats import PostgresRepeats
+from tenancy.postgres.tenants import PostgresTenants
+from tenancy.postgres.users import PostgresUsers
 
 if TYPE_CHECKING:
     from redis import asyncio as aio

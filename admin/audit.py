@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from admin.fields import Moment, Time, View, printable
 from admin.paging import Page, cut
 from admin.services import Use
-from tenancy.audit import AuditFilter
+from tenancy.directory.audit import AuditFilter
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 

@@ -5,8 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from tenancy.audit import Origin, Snapshot
-from tenancy.change_postgres import PostgresPool, answered, audit, changing
+from store.postgres import PostgresPool
+from tenancy.directory.audit import Origin, Snapshot
+from tenancy.postgres.change import answered, audit, changing
 
 Answered: TypeAlias = Callable[[Snapshot], Awaitable[None]]
 
@@ -19,7 +20,7 @@ class Audited(Protocol):
     ) -> AbstractAsyncContextManager[Answered]:
         """The entry is written before the block, which makes the change, and stays only if the block does not raise.
 
-        The block is handed what keeps the answer for a repetition; tenancy.terms.AlreadyAsked before it if this is one.
+        The block is handed what keeps the answer for a repetition; terms.AlreadyAsked before it if this is one.
         """
 
 

@@ -21,12 +21,12 @@ from admin.problems import LONGEST_SHOWN, Problem, Refused
 from admin.services import Services, Use
 from admin.tenants import TenantId
 from admin.terms import ByCreating
-from ratelimit.account import meter_of
-from ratelimit.meter import Meter
-from ratelimit.peek import Held
-from tenancy.calendar import Calendar
-from tenancy.limit import Kind, Limit, Scope, Unit
-from tenancy.terms import name_of
+from ratelimit.budgets.meter import Meter
+from ratelimit.budgets.peek import Held
+from ratelimit.tenants.account import meter_of
+from tenancy.directory.terms import name_of
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import Kind, Limit, Scope, Unit
 
 router = APIRouter(prefix="/tenants/{id}/budgets", tags=["limits"])
 

@@ -8,7 +8,7 @@ from admin.fields import InFlight, Time, View
 from admin.services import Use
 from admin.sidecars import SidecarView, shown
 from admin.terms import By, tagged
-from tenancy.capacity import Capacity
+from tenancy.directory.capacity import Capacity
 
 router = APIRouter(prefix="/capacity", tags=["runtime"])
 

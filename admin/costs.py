@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from accesslog.sums import Figures
 from admin.figures import GROUPS, CostsView, GroupView, figures, shown
 from admin.report import ANSWERS, BACK, answer, grouped
 from admin.services import Use
 from admin.span import Span
 from admin.usage import ReportPage, Word
+from ledger.sums import Figures
 
 router = APIRouter(prefix="/costs", tags=["usage"])
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from accesslog.sums import Figures, Line
 from admin.fields import View
+from ledger.sums import Figures, Line
 
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["12.0375"]})]
 # What each word of `group_by` groups by: a key or a user is one of its tenant.

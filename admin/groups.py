@@ -9,8 +9,8 @@ from admin.fields import Body, GroupName, Time, View, Weight
 from admin.paging import Page, cut
 from admin.services import Use
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
-from tenancy.groups import GROUP_NAME, Group, NoSuchGroup
-from tenancy.tenants import DEFAULT_WEIGHT
+from tenancy.directory.groups import GROUP_NAME, Group, NoSuchGroup
+from tenancy.directory.tenants import DEFAULT_WEIGHT
 
 router = APIRouter(prefix="/fairshare/groups", tags=["fairshare"])
 

@@ -25,9 +25,9 @@ from admin.paging import NamedPage, Page, cut
 from admin.services import Services, Use
 from admin.tenants import TenantId
 from admin.terms import DELETES, By, ByCreating, ByDeleting, ByRotating, tagged
-from tenancy.keys import KEY_ID, Key, KeyChange, NewKey, NoSuchKey
-from tenancy.secret import mint_secret
-from tenancy.tenants import NoSuchTenant
+from tenancy.directory.keys import KEY_ID, Key, KeyChange, NewKey, NoSuchKey
+from tenancy.directory.tenants import NoSuchTenant
+from tenancy.values.secret import mint_secret
 
 router = APIRouter(tags=["keys"])
 

@@ -16,12 +16,12 @@ from admin.problems import Problem, Refused
 from admin.services import Services, Use
 from admin.tenants import TenantId
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
-from tenancy.audit import Snapshot
-from tenancy.calendar import Calendar
-from tenancy.limit import UTC, Kind, Scope, Unit
-from tenancy.limits import LimitChange, NewLimit, NoSuchLimit, StoredLimit
-from tenancy.prices import MICRO
-from tenancy.tenants import TENANT_ID, NoSuchTenant
+from tenancy.directory.audit import Snapshot
+from tenancy.directory.stored_limits import LimitChange, NewLimit, NoSuchLimit, StoredLimit
+from tenancy.directory.tenants import TENANT_ID, NoSuchTenant
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import UTC, Kind, Scope, Unit
+from tenancy.values.prices import MICRO
 
 router = APIRouter(tags=["limits"])
 

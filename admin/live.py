@@ -11,9 +11,9 @@ from admin.services import Services, Use
 from admin.sharing import IDLE, entitled, group_loads, last_known, part, tenant_loads
 from admin.sidecars import together
 from admin.standings import Standing
-from ratelimit.report import Aged, TenantLoad
-from tenancy.limit import Limit, Unit
-from tenancy.tenants import NoSuchTenant
+from ratelimit.fleet.report import Aged, TenantLoad
+from tenancy.directory.tenants import NoSuchTenant
+from tenancy.values.limit import Limit, Unit
 
 router = APIRouter(prefix="/fairshare/live", tags=["fairshare"])
 

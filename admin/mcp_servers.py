@@ -10,7 +10,7 @@ from admin.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text,
 from admin.paging import Page, cut
 from admin.services import Use
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
-from tenancy.mcp_servers import SERVER_ID, NewServer, NoSuchServer, Server
+from tenancy.directory.mcp_servers import SERVER_ID, NewServer, NoSuchServer, Server
 
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])
 

@@ -22,8 +22,8 @@ from admin.fields import (
 from admin.paging import Page, cut
 from admin.services import Use
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
-from tenancy.registry import DEFAULT_CACHE_SECONDS, MODEL_ID, Model, NewModel, NoSuchModel, ResponseCache
-from tenancy.tenants import DEFAULT_WEIGHT
+from tenancy.directory.models import DEFAULT_CACHE_SECONDS, MODEL_ID, Model, NewModel, NoSuchModel, ResponseCache
+from tenancy.directory.tenants import DEFAULT_WEIGHT
 
 router = APIRouter(prefix="/models", tags=["models"])
 

@@ -11,11 +11,11 @@ from admin.limits import Amount, ShownAmount, TimeZone, TokenWeight, WindowSecon
 from admin.paging import Page, cut
 from admin.services import Use
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
-from tenancy.audit import Snapshot
-from tenancy.calendar import Calendar
-from tenancy.limit import UTC, Kind, Limit, Scope, Unit
-from tenancy.limits import wrong_with
-from tenancy.policies import POLICY_NAME, LimitFields, NamedPolicy, NoSuchPolicy
+from tenancy.directory.audit import Snapshot
+from tenancy.directory.named_policies import POLICY_NAME, LimitFields, NamedPolicy, NoSuchPolicy
+from tenancy.directory.stored_limits import wrong_with
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import UTC, Kind, Limit, Scope, Unit
 
 router = APIRouter(prefix="/policies", tags=["policies"])
 
@@ -61,7 +61,7 @@ class PolicyLimit(Body):
         return self
 
     def fields(self) -> dict[str, Any]:
-        """As it is kept, but for the amount: what tenancy.limit.Limit.of_fields reads."""
+        """As it is kept, but for the amount: what tenancy.values.limit.Limit.of_fields reads."""
         return {
             "name": self.name,
             "scope": self.scope.value,

@@ -13,20 +13,20 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from accesslog.sums import NotSummedYet
 from admin.tokens import AdminTokenNameTaken, NoSuchAdminToken, TooManyAdminTokens
-from ratelimit.budgets import BudgetsUnavailable
+from ledger.sums import NotSummedYet
+from ratelimit.budgets.port import BudgetsUnavailable
 from store import postgres
 from store import redis as store_redis
-from tenancy.groups import GroupInUse, GroupNameTaken, NoSuchGroup
-from tenancy.keys import NoSuchKey
-from tenancy.limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
-from tenancy.mcp_servers import NoSuchServer, ServerNameTaken
-from tenancy.policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
-from tenancy.registry import ModelNameTaken, NoSuchModel
-from tenancy.tenants import NoSuchTenant, TenantNameTaken, UnknownGroup, UnknownPolicy
-from tenancy.terms import StateChanged
-from tenancy.users import NoSuchUser, UserHasKeys
+from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
+from tenancy.directory.keys import NoSuchKey
+from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken
+from tenancy.directory.models import ModelNameTaken, NoSuchModel
+from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
+from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
+from tenancy.directory.tenants import NoSuchTenant, TenantNameTaken, UnknownGroup, UnknownPolicy
+from tenancy.directory.terms import StateChanged
+from tenancy.directory.users import NoSuchUser, UserHasKeys
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1

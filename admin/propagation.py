@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from admin.metrics import AdminMetrics
-from tenancy.change_postgres import PostgresPool, reading
+from store.postgres import PostgresPool, reading
 from tenancy.outbox import UNAVAILABLE, apply_outbox
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from admin.problems import UNAVAILABLE, Problem, request_id_of, respond
 from admin.services import Services
 from admin.terms import IDEMPOTENCY_KEY
 from store import postgres
-from tenancy.audit import Snapshot
-from tenancy.repeats import Repeat
-from tenancy.terms import AlreadyAsked
+from tenancy.directory.audit import Snapshot
+from tenancy.directory.repeats import Repeat
+from tenancy.directory.terms import AlreadyAsked
 
 REPLAYED = {"idempotency-replayed": "true"}
 HEADER = "idempotency-key"

@@ -7,15 +7,15 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from accesslog.cover import HOUR
-from accesslog.rollup_postgres import MINUTES_KEPT
-from accesslog.sums import Interval, Line, Selection
 from admin.paging import cut, encode, not_a_cursor
 from admin.problems import MEDIA_TYPE
 from admin.services import Services
 from admin.span import EARLIEST, LATEST, Buckets, Span
 from admin.table import CSV, table, wants_csv
-from tenancy.tenants import NoSuchTenant
+from ledger.postgres.cover import HOUR
+from ledger.postgres.roller import MINUTES_KEPT
+from ledger.sums import Interval, Line, Selection
+from tenancy.directory.tenants import NoSuchTenant
 
 GROUPED_BUCKETS = 100
 ROWS_READ = timedelta(hours=6)  # of time for which there are neither minutes nor whole hours to add up

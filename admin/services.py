@@ -6,27 +6,27 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from accesslog.sums import Sums
 from admin.audited import Audited
 from admin.auth import Principals
 from admin.propagation import Propagation
 from admin.standings import Standings
 from admin.terms import By
 from admin.tokens import AdminTokens
-from ratelimit.control import BudgetControl
-from ratelimit.report import Reports
-from tenancy.audit import AuditLog, Origin
-from tenancy.capacity import Capacities
-from tenancy.groups import Groups
-from tenancy.keys import Keys
-from tenancy.limits import Limits, LimitsInForce
-from tenancy.mcp_servers import McpServers
-from tenancy.policies import Policies
-from tenancy.registry import Registry
-from tenancy.repeats import Repeats
-from tenancy.tenants import Tenants
-from tenancy.terms import Deleted
-from tenancy.users import Users
+from ledger.sums import Sums
+from ratelimit.budgets.control import BudgetControl
+from ratelimit.fleet.report import Reports
+from tenancy.directory.audit import AuditLog, Origin
+from tenancy.directory.capacity import Capacities
+from tenancy.directory.groups import Groups
+from tenancy.directory.keys import Keys
+from tenancy.directory.mcp_servers import McpServers
+from tenancy.directory.models import Registry
+from tenancy.directory.named_policies import Policies
+from tenancy.directory.repeats import Repeats
+from tenancy.directory.stored_limits import Limits, LimitsInForce
+from tenancy.directory.tenants import Tenants
+from tenancy.directory.terms import Deleted
+from tenancy.directory.users import Users
 
 __all__ = ["By", "Services", "Use"]
 

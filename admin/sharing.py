@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ratelimit.report import Aged, GroupLoad, TenantLoad
+from ratelimit.fleet.report import Aged, GroupLoad, TenantLoad
 
 DIGITS = 4
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from admin.fields import View
-from ratelimit.report import Aged
-from tenancy.capacity import Capacity
+from ratelimit.fleet.report import Aged
+from tenancy.directory.capacity import Capacity
 
 
 class SidecarView(View):

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from accesslog.sums import Interval, Selection
 from admin.fields import ModelName, is_printable
 from admin.paging import Page, not_a_cursor
 from admin.problems import Problem, Refused
+from ledger.sums import Interval, Selection
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 MOST_BUCKETS = 50_000  # more than the minutes of a month

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tenancy.change_postgres import PostgresPool, reading
+from store.postgres import PostgresPool, reading
 
 TENANTS = "SELECT id, name, fairshare_group, weight, max_in_flight FROM tenants WHERE id = ANY ($1::text[])"
 GROUPS = "SELECT name, weight FROM fairshare_groups ORDER BY name LIMIT $1"

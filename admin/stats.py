@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from admin.fields import View
 from admin.services import Use
 from admin.sidecars import SidecarView, bound_on_all, shown, together
-from tenancy.capacity import Capacity
+from tenancy.directory.capacity import Capacity
 
 router = APIRouter(prefix="/stats", tags=["runtime"])
 

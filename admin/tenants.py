@@ -10,7 +10,7 @@ from admin.fields import Body, GroupName, InFlight, Metadata, Name, Requests, Ti
 from admin.paging import NamedPage, cut
 from admin.services import Use
 from admin.terms import DELETES, By, ByCreating, ByDeleting, tagged
-from tenancy.tenants import (
+from tenancy.directory.tenants import (
     DEFAULT_GROUP,
     DEFAULT_WEIGHT,
     TENANT_ID,

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol, TypedDict
 
-from tenancy.audit import MemoryAuditLog, Origin, snapshot
-from tenancy.terms import Deleted, require
+from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.terms import Deleted, require
 
 ADMIN_TOKEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TOKEN_PREFIX = "tka_"

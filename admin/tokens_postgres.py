@@ -20,9 +20,10 @@ from admin.tokens import (
     TooManyAdminTokens,
     digest_of,
 )
-from tenancy.audit import Origin, snapshot
-from tenancy.change_postgres import Connection, PostgresPool, audit, changing, reading, written
-from tenancy.terms import Deleted, require
+from store.postgres import Connection, PostgresPool, reading
+from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.terms import Deleted, require
+from tenancy.postgres.change import audit, changing, written
 
 COLUMNS = "id, name, role, token_prefix, expires_at, created_at, updated_at"
 INSERT = (

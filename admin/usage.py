@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from accesslog.sums import Figures, Line
 from admin.fields import Time, View
 from admin.figures import GROUPS, GroupView, TokensView, figures, shown
 from admin.report import ANSWERS, BACK, Found, answer, grouped, in_buckets
 from admin.services import Services, Use
 from admin.span import Buckets, Span
 from admin.table import table, wants_csv
+from ledger.sums import Figures, Line
 
 router = APIRouter(prefix="/usage", tags=["usage"])
 

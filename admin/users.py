@@ -10,8 +10,8 @@ from admin.paging import Page, cut
 from admin.services import Use
 from admin.tenants import TenantId
 from admin.terms import DELETES, By, ByDeleting, tagged
-from tenancy.tenants import NoSuchTenant
-from tenancy.users import USER_ID, NewUser, NoSuchUser, User
+from tenancy.directory.tenants import NoSuchTenant
+from tenancy.directory.users import USER_ID, NewUser, NoSuchUser, User
 
 router = APIRouter(prefix="/tenants/{id}/users", tags=["users"])
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tenancy.record import KeyRecord
+from tenancy.values.key_record import KeyRecord
 
 
 class Outcome(StrEnum):

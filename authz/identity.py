@@ -7,7 +7,7 @@ is in exactly one of the two lists.
 from urllib.parse import quote
 
 from authz.credential import CREDENTIAL_HEADERS
-from tenancy.record import KeyRecord
+from tenancy.values.key_record import KeyRecord
 
 USER_ID = "x-user-id"
 END_USER_ID = "x-end-user-id"

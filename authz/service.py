@@ -24,10 +24,10 @@ from protos.envoy.service.auth.v3.external_auth_pb2 import (
 from protos.google.rpc.status_pb2 import Status
 from serving.call import Answer, Call, Method, Unary
 from serving.loop import LoopThread
-from tenancy.record import KeyRecord
-from tenancy.resolution import Found, Resolution, Unknown
-from tenancy.resolver import Resolver
-from tenancy.secret import hash_secret
+from tenancy.resolving.resolution import Found, Resolution, Unknown
+from tenancy.resolving.resolver import Resolver
+from tenancy.values.key_record import KeyRecord
+from tenancy.values.secret import hash_secret
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ import grpc
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from protos.envoy.service.auth.v3 import external_auth_pb2 as pb
 from protos.google.rpc.status_pb2 import Status
-from tenancy.secret import hash_secret
+from tenancy.values.secret import hash_secret
 
 UVLOOP = importlib.util.find_spec("uvloop") is not None
 LOOP = "uvloop" if UVLOOP else "asyncio's own loop (uvloop is not installed)"

@@ -9,7 +9,7 @@ from bench import aio_check, keys, messages, rounds
 from bench.figures import Report
 from bench.stage import Stage, decisions, gained
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
-from tenancy.record import KeyRecord
+from tenancy.values.key_record import KeyRecord
 
 TITLE = "ext_authz Check"
 POPULATION = keys.Population("check", tenants=1, keys=1)

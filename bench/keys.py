@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from tenancy.secret import hash_secret, prefix_of
+from tenancy.values.secret import hash_secret, prefix_of
 
 # Never reached: what is measured is admitting.
 TOKENS_PER_MINUTE = 10**12

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import asyncpg
 
-from accesslog.ledger_postgres import PostgresLedger
-from accesslog.row import UsageRow
+from ledger.postgres.ledger import PostgresLedger
+from ledger.row import UsageRow
 from ratelimit.lease_id import mint_lease_id
 from store.migrate import migrate
 from store.postgres import open_postgres

@@ -13,7 +13,7 @@ from bench.stage import Stage, decisions, gained
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.service import PATH
-from tenancy.names import redis_key_leases
+from tenancy.redis.names import redis_key_leases
 
 TITLE = "ShouldRateLimit with a debit in Valkey"
 POPULATION = keys.Population("rls", tenants=1, keys=1)

@@ -19,9 +19,9 @@ from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.service import PATH as RESERVE
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.records_postgres import PostgresRecords
-from tenancy.records_redis import RedisRecordCache
-from tenancy.secret import hash_secret
+from tenancy.postgres.records import PostgresRecords
+from tenancy.redis.records import RedisRecordCache
+from tenancy.values.secret import hash_secret
 from tollkeeper.config import Settings
 
 TITLE = "Scale"

@@ -21,9 +21,9 @@ from typing import Any
 import asyncpg
 import httpx
 
-from accesslog.cover import DAY, HOUR, floor
-from accesslog.partitions_postgres import make_partition, month_of
-from accesslog.rollup_postgres import MINUTES_KEPT, Roller
+from ledger.postgres.cover import DAY, HOUR, floor
+from ledger.postgres.partitions import make_partition, month_of
+from ledger.postgres.roller import MINUTES_KEPT, Roller
 from store.migrate import migrate
 from store.postgres import open_postgres
 from tests.admin.conftest import run_admin

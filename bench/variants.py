@@ -75,7 +75,7 @@ class Chain:
         reserved = rounds.ask(ratelimit, RESERVE, messages.should_rate_limit(policy))
         stage, log = self.stage, self.stage.directory / "static.jsonl"
         sockets: dict[str, Path] = {}
-        files = [stage.write("check.answer", checked), stage.write("ratelimit.answer", reserved)]
+        files = [stage.write("check.answer", checked), stage.write("ratelimit.tenants.answer", reserved)]
         for name, method in (("static-authz", CHECK), ("static-ratelimit", RESERVE)):
             sockets[name] = socket = stage.directory / f"{name}.sock"
             ready = rounds.answers(socket, method, b"")

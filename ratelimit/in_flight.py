@@ -12,7 +12,7 @@ from heapq import nlargest
 from itertools import takewhile
 
 from ratelimit.lease_id import lowest_at
-from tenancy.policy import Policy
+from tenancy.values.policy import Policy
 
 UNBOUNDED = float("inf")
 MOST_KNOWN = 200_000  # about 40 MB; beyond, the oldest are no longer counted

@@ -11,20 +11,21 @@ from functools import partial
 import structlog
 
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
-from ratelimit.accounts import POLICIES, Accounts
-from ratelimit.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
-from ratelimit.budgets import Admitted, Refused, Reservation
-from ratelimit.estimate import NOTHING
-from ratelimit.fallback import Admission, Outcome
-from ratelimit.group_commit import GroupCommit
+from ratelimit.budgets.port import Admitted, Refused, Reservation
+from ratelimit.commit.fallback import Outcome
+from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.in_flight import InFlight
 from ratelimit.lease_id import mint_lease_id
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.recent_refusals import RecentRefusals
-from ratelimit.rules import ABSENT, Asked, Catalog, Priced, Rejected, decide
+from ratelimit.tenants.account_cache import POLICIES, Accounts
+from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
+from ratelimit.tenants.estimate import NOTHING
+from ratelimit.tenants.recent_refusals import RecentRefusals
+from ratelimit.tenants.rules import ABSENT, Asked, Catalog, Priced, Rejected, decide
 from serving.call import Answer, Call, Malformed, Unary
-from tenancy.calendar import UnknownTimeZone
-from tenancy.policy import MalformedPolicy, Policy
+from tenancy.values.admission import Admission
+from tenancy.values.calendar import UnknownTimeZone
+from tenancy.values.policy import MalformedPolicy, Policy
 
 log = structlog.get_logger(__name__)
 

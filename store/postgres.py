@@ -1,8 +1,21 @@
 """Opening Postgres: one bounded pool a process, every wait with a deadline."""
 
-import asyncpg
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
 
-Pool = asyncpg.Pool  # of asyncpg.Record; the name other slices use
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Row: TypeAlias = asyncpg.Record
+PostgresPool: TypeAlias = "asyncpg.Pool[Row]"
+Connection: TypeAlias = "PoolConnectionProxy[Row]"
+
+# Together below the 2 s in which the management API must have said 503.
+ACQUIRE_SECONDS = 0.7
+READ_SECONDS = 1.2
+
 # What means "Postgres cannot be asked now", as opposed to "it said no".
 UNAVAILABLE: tuple[type[Exception], ...] = (
     OSError,
@@ -18,7 +31,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
 )
 
 
-def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> "asyncpg.Pool[asyncpg.Record]":
+def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> PostgresPool:
     """A pool of at most `size` connections; connecting and each command end within `timeout` s.
 
     To be made on the loop that will use it, and awaited there.  That succeeds even while Postgres is away, since
@@ -36,6 +49,13 @@ def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> "asyncpg.
         max_inactive_connection_lifetime=60.0,
         reset=_keep,
     )
+
+
+@asynccontextmanager
+async def reading(pool: PostgresPool) -> AsyncIterator[Connection]:
+    """A connection for queries; TimeoutError when they do not end in time."""
+    async with asyncio.timeout(READ_SECONDS), pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        yield connection
 
 
 async def _keep(_: "asyncpg.Connection[asyncpg.Record]") -> None:

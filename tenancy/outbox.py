@@ -13,24 +13,24 @@ import structlog
 
 from store import postgres
 from store import redis as store
-from tenancy.capacity import Capacity
-from tenancy.capacity_postgres import SELECT as SELECT_CAPACITY
-from tenancy.capacity_redis import put_capacity
+from tenancy.directory.capacity import Capacity
 from tenancy.metrics import TenancyMetrics
-from tenancy.models_postgres import SELECT as SELECT_MODELS
-from tenancy.models_postgres import models_of
-from tenancy.models_redis import RedisModelCache
-from tenancy.names import (
+from tenancy.postgres.capacity import SELECT as SELECT_CAPACITY
+from tenancy.postgres.catalog import SELECT as SELECT_MODELS
+from tenancy.postgres.catalog import models_of
+from tenancy.postgres.records import SELECT as SELECT_RECORDS
+from tenancy.postgres.records import records_of
+from tenancy.redis.capacity import put_capacity
+from tenancy.redis.catalog import RedisModelCache
+from tenancy.redis.names import (
     INVALIDATE_ALL,
     INVALIDATE_CAPACITY,
     INVALIDATE_CHANNEL,
     INVALIDATE_MODELS,
     redis_key_record,
 )
-from tenancy.records import Tombstone
-from tenancy.records_postgres import SELECT as SELECT_RECORDS
-from tenancy.records_postgres import records_of
-from tenancy.records_redis import RedisRecordCache
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.records import Tombstone
 
 if TYPE_CHECKING:
     import asyncpg

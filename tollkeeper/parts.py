@@ -6,7 +6,6 @@ from functools import cached_property, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from accesslog.ledger_postgres import PostgresLedger
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
@@ -14,32 +13,33 @@ from accesslog.siblings import News, Siblings
 from accesslog.spool import adopt
 from authz.metrics import AuthzMetrics
 from authz.service import AuthzService, prepare
-from ratelimit.budgets_redis import RedisBudgets
-from ratelimit.fallback import FailureMode, Fallback
-from ratelimit.group_commit import GroupCommit
+from ledger.postgres.ledger import PostgresLedger
+from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.commit.fallback import FailureMode, Fallback
+from ratelimit.commit.group_commit import GroupCommit
+from ratelimit.fleet.reporter import Identity, Reporter
+from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.reporter import Identity, Reporter
-from ratelimit.reports_redis import RedisReports, ended_leases
 from ratelimit.service import RatelimitService, wall_clock_ms
 from serving.call import Method
 from serving.loop import LoopThread
 from serving.metrics import Metrics
 from store.postgres import open_postgres
 from store.redis import is_cluster, open_redis, open_redis_async
-from tenancy.capacity_postgres import load_capacity
-from tenancy.capacity_redis import put_capacity
-from tenancy.invalidation import Listener, listen
 from tenancy.metrics import TenancyMetrics
-from tenancy.models import ModelCatalog, ModelState
-from tenancy.models_postgres import PostgresModels
-from tenancy.models_redis import RedisModelCache
 from tenancy.outbox import keep_applying
-from tenancy.process_cache import Lifetimes, ProcessCache
-from tenancy.records_postgres import PostgresRecords
-from tenancy.records_redis import RedisRecordCache
-from tenancy.refresh import keep_fresh
-from tenancy.resolver import Resolver
+from tenancy.postgres.capacity import load_capacity
+from tenancy.postgres.catalog import PostgresModels
+from tenancy.postgres.records import PostgresRecords
+from tenancy.redis.capacity import put_capacity
+from tenancy.redis.catalog import RedisModelCache
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.catalog import ModelCatalog, ModelState
+from tenancy.resolving.invalidation import Listener, listen
+from tenancy.resolving.process_cache import Lifetimes, ProcessCache
+from tenancy.resolving.refresh import keep_fresh
+from tenancy.resolving.resolver import Resolver
 from tollkeeper.config import Settings
 from tollkeeper.plan import all_numbered
 

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from accesslog.ledger_postgres import PostgresLedger
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
-from ratelimit.budgets_redis import RedisBudgets
+from ledger.postgres.ledger import PostgresLedger
+from ratelimit.budgets.redis import RedisBudgets
 from serving.engine import open_engine
 from serving.loop import LoopThread
 from store.postgres import open_postgres

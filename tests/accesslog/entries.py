@@ -8,8 +8,9 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 
 from accesslog.line import read_line
-from accesslog.row import COLUMNS, UsageRow, row_of
+from accesslog.row import row_of
 from accesslog.usage import usage_of
+from ledger.row import COLUMNS, UsageRow
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage

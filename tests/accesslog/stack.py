@@ -8,19 +8,19 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from accesslog.ledger_postgres import PostgresLedger
 from accesslog.line import read_line
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
-from ratelimit.account import Account
-from ratelimit.budgets import Reservation
-from ratelimit.budgets_redis import RedisBudgets
-from ratelimit.estimate import Estimate
+from ledger.postgres.ledger import PostgresLedger
+from ratelimit.budgets.port import Reservation
+from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import Estimate
 from serving.loop import LoopThread
 from store.postgres import open_postgres
 from store.redis import open_redis
-from tenancy.limit import Limit, Scope, Unit
-from tenancy.policy import Policy
+from tenancy.values.limit import Limit, Scope, Unit
+from tenancy.values.policy import Policy
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.proxy import TcpProxy
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from accesslog.line import read_line
-from accesslog.row import COLUMNS, UsageRow, row_of
+from accesslog.row import row_of
 from accesslog.usage import usage_of
+from ledger.row import COLUMNS, UsageRow
 from tests.conftest import public_directory
 from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.wire import JSON, body_of, request, send

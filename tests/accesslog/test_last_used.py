@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from accesslog import last_used
-from accesslog.last_used import LastUsed
-from accesslog.ledger_postgres import PostgresLedger
-from accesslog.row import UsageRow
+from ledger.postgres import last_used
+from ledger.postgres.last_used import LastUsed
+from ledger.postgres.ledger import PostgresLedger
+from ledger.row import UsageRow
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
 from tests.accesslog.entries import row

@@ -7,11 +7,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from accesslog.ledger import Ledger, LedgerUnavailable, MemoryLedger, RowRejected
-from accesslog.ledger_postgres import COSTS, PostgresLedger
 from accesslog.line import read_line
-from accesslog.row import COLUMNS, UsageRow, row_of
-from accesslog.usage import UsageSource, usage_of
+from accesslog.row import row_of
+from accesslog.usage import usage_of
+from ledger.ledger import Ledger, LedgerUnavailable, MemoryLedger, RowRejected
+from ledger.postgres.ledger import COSTS, PostgresLedger
+from ledger.row import COLUMNS, UsageRow, UsageSource
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, row

@@ -10,12 +10,12 @@ from accesslog.line import read_line
 from accesslog.metrics import AccessLogMetrics
 from accesslog.settle import BATCH, Settler, read_meters, settlement_of
 from accesslog.usage import usage_of
-from ratelimit.account import Account
-from ratelimit.budgets import BudgetsUnavailable, Settled, Settlement
-from ratelimit.budgets_memory import MemoryBudgets
-from ratelimit.meter import Used
-from tenancy.limit import Limit, Scope, Unit
-from tenancy.policy import Policy
+from ratelimit.budgets.memory import MemoryBudgets
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import BudgetsUnavailable, Settled, Settlement
+from ratelimit.tenants.account import Account
+from tenancy.values.limit import Limit, Scope, Unit
+from tenancy.values.policy import Policy
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.accesslog.stack import wait_until
 

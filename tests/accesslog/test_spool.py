@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from accesslog.row import UsageRow
 from accesslog.spool import SEGMENT_BYTES, Spool, SpoolInUse, adopt
+from ledger.row import UsageRow
 from tests.accesslog.entries import row
 
 

@@ -10,16 +10,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from accesslog.cost import Price
-from accesslog.cover import DAY, HOUR, MINUTE, floor
-from accesslog.ledger import MemoryLedger
-from accesslog.ledger_postgres import PostgresLedger
-from accesslog.rollup_postgres import Roller
-from accesslog.rollup_sql import GRAINS_KEPT
-from accesslog.row import UsageRow
-from accesslog.sums import DIMENSIONS, Interval, MemorySums, Selection
-from accesslog.sums_postgres import PostgresSums
-from accesslog.usage import UsageSource
+from ledger.cost import Price
+from ledger.ledger import MemoryLedger
+from ledger.postgres.cover import DAY, HOUR, MINUTE, floor
+from ledger.postgres.ledger import PostgresLedger
+from ledger.postgres.roller import Roller
+from ledger.postgres.rollup_sql import GRAINS_KEPT
+from ledger.postgres.sums import PostgresSums
+from ledger.row import UsageRow, UsageSource
+from ledger.sums import DIMENSIONS, Interval, MemorySums, Selection
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
 from tests.accesslog.entries import row

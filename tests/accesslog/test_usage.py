@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from accesslog.entry import LogEntry
 from accesslog.line import read_line
-from accesslog.usage import Usage, UsageSource, usage_of
+from accesslog.usage import Usage, usage_of
+from ledger.row import UsageSource
 from tests.accesslog.entries import decision, entry, line
 
 REPORTED, ESTIMATED, NONE = UsageSource.REPORTED, UsageSource.ESTIMATED, UsageSource.NONE

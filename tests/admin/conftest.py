@@ -20,8 +20,8 @@ from admin.app import create_app
 from admin.server import config, listen
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.names import INVALIDATE_CHANNEL, redis_key_record
-from tenancy.secret import hash_secret
+from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
+from tenancy.values.secret import hash_secret
 
 TOKEN = "dev-admin-token"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; a client that makes its own takes 50 ms for it

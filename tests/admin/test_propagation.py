@@ -13,7 +13,7 @@ from admin.metrics import AdminMetrics
 from admin.propagation import Propagation
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.secret import hash_secret
+from tenancy.values.secret import hash_secret
 from tests.admin.conftest import Admin, Subscriber, run_admin, wait_until
 from tests.proxy import TcpProxy
 from tollkeeper.up.valkey import Valkey

@@ -8,7 +8,7 @@ import pytest
 
 from admin.auth import KNOWN_SECONDS, Principal, Principals
 from admin.tokens import AdminTokens, MemoryAdminTokens, NewAdminToken, Role
-from tenancy.audit import MemoryAuditLog, Origin
+from tenancy.directory.audit import MemoryAuditLog, Origin
 from tests.admin.conftest import Admin
 from tests.admin.test_input import refused
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import jsonschema
 
-from ratelimit.report import GroupLoad, Report, TenantLoad, Told
-from ratelimit.reports_redis import RedisReports
+from ratelimit.fleet.report import GroupLoad, Report, TenantLoad, Told
+from ratelimit.fleet.reports_redis import RedisReports
 from store.redis import open_redis_async
 from tests.admin.conftest import Admin, Subscriber, wait_until
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from accesslog.cover import EPOCH, HOUR
-from accesslog.rollup_postgres import LOCK_OF_HOURS
+from ledger.postgres.cover import EPOCH, HOUR
+from ledger.postgres.roller import LOCK_OF_HOURS
 from tests.admin.conftest import Admin
 from tests.admin.test_input import refused
 

@@ -12,9 +12,9 @@ from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import apply_outbox
-from tenancy.records_postgres import PostgresRecords
-from tenancy.records_redis import RedisRecordCache
-from tenancy.resolver import Resolver
+from tenancy.postgres.records import PostgresRecords
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.resolver import Resolver
 from tests.authz.conversation import Answer, HeldCall, check_request
 from tests.tenancy.chain import UNHURRIED
 from tests.tenancy.people import Issued, People

@@ -9,11 +9,11 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from authz.service import AuthzService
-from tenancy.policy import Policy
-from tenancy.record import KeyRecord
-from tenancy.records_postgres import PostgresRecords
-from tenancy.records_redis import RedisRecordCache
-from tenancy.resolver import Resolver
+from tenancy.postgres.records import PostgresRecords
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.resolver import Resolver
+from tenancy.values.key_record import KeyRecord
+from tenancy.values.policy import Policy
 from tests.authz.conversation import HeldCall, check_request
 from tests.authz.sidecar import Sidecar, bearer
 

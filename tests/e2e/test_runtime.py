@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from ratelimit.service import PATH
-from tenancy.policy import Policy
+from tenancy.values.policy import Policy
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.ratelimit.rls import Told, ask
 from tollkeeper.config import as_environment

@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from ratelimit.budgets_redis import RedisBudgets
-from ratelimit.fallback import FailureMode, Fallback
-from ratelimit.group_commit import GroupCommit
-from ratelimit.in_doubt import InDoubt
+from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.commit.fallback import FailureMode, Fallback
+from ratelimit.commit.group_commit import GroupCommit
+from ratelimit.commit.in_doubt import InDoubt
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, wall_clock_ms

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 
 from protos.envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescriptor
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
-from tenancy.policy import Policy
+from tenancy.values.policy import Policy
 
 BODY_BYTES = 400  # 100 tokens
 DEFAULTS = dict.fromkeys(

@@ -7,16 +7,16 @@ from functools import partial
 
 import redis
 
-from ratelimit.account import Account
-from ratelimit.budgets import Budgets, Reservation
-from ratelimit.budgets_memory import MemoryBudgets
-from ratelimit.budgets_redis import RedisBudgets
-from ratelimit.estimate import Estimate
-from ratelimit.scripts import Script
+from ratelimit.budgets.memory import MemoryBudgets
+from ratelimit.budgets.port import Budgets, Reservation
+from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.budgets.scripts import Script
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import Estimate
 from store.redis import open_redis
-from tenancy.limit import Limit, Scope, Unit
-from tenancy.policy import Policy
-from tenancy.prices import Prices
+from tenancy.values.limit import Limit, Scope, Unit
+from tenancy.values.policy import Policy
+from tenancy.values.prices import Prices
 
 LEASE_SECONDS = 600.0
 DAY_SECONDS = 86_400

@@ -1,7 +1,7 @@
 """Which policies are kept, so that they need not be read again."""
 
-from ratelimit.accounts import Accounts
-from tenancy.policy import Policy
+from ratelimit.tenants.account_cache import Accounts
+from tenancy.values.policy import Policy
 from tests.ratelimit.stores import tokens
 
 

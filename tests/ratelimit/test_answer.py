@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from ratelimit.answer import duration, over_limit, rate_headers, rejection, unavailable
-from ratelimit.budgets import IN_FLIGHT, Admitted, Refused
-from ratelimit.estimate import Estimate
-from ratelimit.rules import INVALID_BODY, Rejected
-from tenancy.limit import Scope
+from ratelimit.budgets.port import IN_FLIGHT, Admitted, Refused
+from ratelimit.tenants.answer import duration, over_limit, rate_headers, rejection, unavailable
+from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.rules import INVALID_BODY, Rejected
+from tenancy.values.limit import Scope
 from tests.ratelimit.stores import account, requests, tokens
 
 

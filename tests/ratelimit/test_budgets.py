@@ -5,8 +5,8 @@ Windows of a day keep the refill of a test's own duration below one token.
 
 import pytest
 
-from ratelimit.account import Account
-from ratelimit.budgets import (
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import (
     IN_FLIGHT,
     Admitted,
     Decision,
@@ -16,8 +16,8 @@ from ratelimit.budgets import (
     Settled,
     Settlement,
 )
-from ratelimit.meter import Used
-from tenancy.limit import Scope
+from ratelimit.tenants.account import Account
+from tenancy.values.limit import Scope
 from tests.ratelimit.stores import (
     LEASE_SECONDS,
     Store,

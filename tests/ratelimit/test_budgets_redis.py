@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 import redis
 
-from ratelimit.budgets import Admitted, LeaseName, Settled, Settlement
-from ratelimit.budgets_redis import KEEP_LEASE_MS, MARKER_MS, RedisBudgets
-from ratelimit.meter import Used
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import Admitted, LeaseName, Settled, Settlement
+from ratelimit.budgets.redis import KEEP_LEASE_MS, MARKER_MS, RedisBudgets
 from store.redis import open_redis
 from tests.ratelimit.stores import LEASE_SECONDS, account, requests, reservation, tokens
 

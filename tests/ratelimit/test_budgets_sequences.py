@@ -7,13 +7,13 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ratelimit.account import Account
-from ratelimit.budgets import Admitted, Budgets, LeaseName, Settled, Settlement
-from ratelimit.estimate import Estimate
-from ratelimit.meter import Used
-from tenancy.calendar import Calendar
-from tenancy.limit import Kind, Limit, Scope, Unit
-from tenancy.prices import Prices
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import Admitted, Budgets, LeaseName, Settled, Settlement
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import Estimate
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import Kind, Limit, Scope, Unit
+from tenancy.values.prices import Prices
 from tests.ratelimit.stores import BEGIN_MS, Store, account, memory_store, redis_store, reservation
 
 WINDOW_SECONDS = 10**9

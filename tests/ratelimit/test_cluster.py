@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from ratelimit.budgets import Admitted, LeaseName, Orphan, Settled, Settlement
-from ratelimit.budgets_redis import RedisBudgets
-from ratelimit.fallback import FailureMode
-from ratelimit.meter import Used
-from ratelimit.reports_redis import RedisReports, ended_leases
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import Admitted, LeaseName, Orphan, Settled, Settlement
+from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.commit.fallback import FailureMode
+from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from store.redis import open_redis, open_redis_async
-from tenancy.capacity import Capacity
-from tenancy.capacity_redis import put_capacity
-from tenancy.names import redis_key_lease, redis_key_leases
-from tenancy.policy import Policy
+from tenancy.directory.capacity import Capacity
+from tenancy.redis.capacity import put_capacity
+from tenancy.redis.names import redis_key_lease, redis_key_leases
+from tenancy.values.policy import Policy
 from tests.admin.test_runtime import report
 from tests.cluster import NODES, Cluster
 from tests.ratelimit.conftest import Slice

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from ratelimit.account import meter_of
-from ratelimit.budgets_memory import LocalBudgets
-from ratelimit.control import BudgetControl, MemoryControl
-from ratelimit.control_redis import RedisControl
-from ratelimit.meter import Meter
-from ratelimit.peek import Held
+from ratelimit.budgets.control import BudgetControl, MemoryControl
+from ratelimit.budgets.control_redis import RedisControl
+from ratelimit.budgets.memory import LocalBudgets
+from ratelimit.budgets.meter import Meter
+from ratelimit.budgets.peek import Held
+from ratelimit.tenants.account import meter_of
 from store.redis import open_redis_async
-from tenancy.calendar import Calendar
-from tenancy.limit import Kind, Limit, Scope, Unit
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import Kind, Limit, Scope, Unit
 from tests.ratelimit.stores import BEGIN_MS, CLOCK, at_test_clock
 
 

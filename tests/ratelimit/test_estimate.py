@@ -1,6 +1,6 @@
 import pytest
 
-from ratelimit.estimate import MOST_TOKENS, Estimate, estimate, estimate_input, parse_count
+from ratelimit.tenants.estimate import MOST_TOKENS, Estimate, estimate, estimate_input, parse_count
 
 
 @pytest.mark.parametrize(

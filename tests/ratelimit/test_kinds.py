@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from ratelimit.account import Account
-from ratelimit.budgets import Admitted, Decision, LeaseName, Refused, Settlement
-from ratelimit.estimate import Estimate
-from ratelimit.meter import Used
-from tenancy.calendar import Calendar
-from tenancy.limit import Kind, Limit, Scope, Unit
-from tenancy.prices import Prices
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import Admitted, Decision, LeaseName, Refused, Settlement
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import Estimate
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import Kind, Limit, Scope, Unit
+from tenancy.values.prices import Prices
 from tests.ratelimit.stores import BEGIN_MS, Store, account, memory_store, redis_store, reservation
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000

@@ -9,17 +9,17 @@ from queue import SimpleQueue
 import pytest
 import redis
 
-from ratelimit.account import Account
-from ratelimit.budgets import BudgetsUnavailable, Decision, Reservation, Settled, Settlement
-from ratelimit.budgets_redis import RedisBudgets
-from ratelimit.fallback import FailureMode, Fallback, Outcome
-from ratelimit.group_commit import GroupCommit
-from ratelimit.in_doubt import InDoubt
-from ratelimit.meter import Used
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import BudgetsUnavailable, Decision, Reservation, Settled, Settlement
+from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.commit.fallback import FailureMode, Fallback, Outcome
+from ratelimit.commit.group_commit import GroupCommit
+from ratelimit.commit.in_doubt import InDoubt
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import wall_clock_ms
+from ratelimit.tenants.account import Account
 from store.redis import open_redis
-from tenancy.policy import Policy
+from tenancy.values.policy import Policy
 from tests.proxy import TcpProxy
 from tests.ratelimit.conftest import LEASE_SECONDS, Slice
 from tests.ratelimit.rls import Told, ask

@@ -2,12 +2,12 @@
 
 import pytest
 
-from ratelimit.account import Account
-from ratelimit.budgets import IN_FLIGHT, Refused
-from ratelimit.estimate import Estimate
-from ratelimit.recent_refusals import FLOOD, HOLD_MS, MOST_ACCOUNTS, RecentRefusals
+from ratelimit.budgets.port import IN_FLIGHT, Refused
 from ratelimit.service import RatelimitService
-from tenancy.policy import Policy
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.recent_refusals import FLOOD, HOLD_MS, MOST_ACCOUNTS, RecentRefusals
+from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import DEFAULT_OUTPUT, Slice
 from tests.ratelimit.rls import ask
 from tests.ratelimit.stores import tokens

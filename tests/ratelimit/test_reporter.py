@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import asyncio as aio
 
+from ratelimit.fleet.reporter import DOUBT_MS, Identity, Reporter
+from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import Bound, InFlight
 from ratelimit.lease_id import mint_lease_id
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.reporter import DOUBT_MS, Identity, Reporter
-from ratelimit.reports_redis import RedisReports, ended_leases
 from store.redis import UNAVAILABLE, open_redis_async
-from tenancy.capacity import Capacity
-from tenancy.capacity_redis import put_capacity
-from tenancy.names import CAPACITY_KEY, redis_key_lease
-from tenancy.policy import Policy
+from tenancy.directory.capacity import Capacity
+from tenancy.redis.capacity import put_capacity
+from tenancy.redis.names import CAPACITY_KEY, redis_key_lease
+from tenancy.values.policy import Policy
 from tests.proxy import TcpProxy
 from tests.ratelimit.conftest import Slice
 from tests.ratelimit.rls import ask

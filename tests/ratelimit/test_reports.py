@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import asyncio as aio
 
+from ratelimit.fleet.report import Told
+from ratelimit.fleet.reporter import bound_of
+from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import Bound, InFlight, Running, by_group, most
 from ratelimit.lease_id import mint_lease_id
-from ratelimit.report import Told
-from ratelimit.reporter import bound_of
-from ratelimit.reports_redis import RedisReports, ended_leases
 from store.redis import open_redis_async
-from tenancy.capacity import Capacity
-from tenancy.capacity_redis import put_capacity
-from tenancy.names import redis_key_lease
-from tenancy.policy import Policy
+from tenancy.directory.capacity import Capacity
+from tenancy.redis.capacity import put_capacity
+from tenancy.redis.names import redis_key_lease
+from tenancy.values.policy import Policy
 from tests.admin.test_runtime import report
 
 if TYPE_CHECKING:

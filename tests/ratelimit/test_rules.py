@@ -1,11 +1,11 @@
 import pytest
 
-from ratelimit.account import Account
-from ratelimit.estimate import NOTHING, Estimate
-from ratelimit.rules import INVALID_BODY, MODEL_REQUIRED, Asked, Priced, Rejected, decide, plain_path
-from tenancy.models import Models, ModelState
-from tenancy.policy import Policy
-from tenancy.prices import Prices
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import NOTHING, Estimate
+from ratelimit.tenants.rules import INVALID_BODY, MODEL_REQUIRED, Asked, Priced, Rejected, decide, plain_path
+from tenancy.resolving.catalog import Models, ModelState
+from tenancy.values.policy import Policy
+from tenancy.values.prices import Prices
 from tests.ratelimit.stores import tokens
 
 CHAT = "/v1/chat/completions"

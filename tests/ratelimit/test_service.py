@@ -8,12 +8,12 @@ from collections.abc import Callable
 import grpc
 import pytest
 
-from ratelimit.account import Account
-from ratelimit.budgets import Settled, Settlement
-from ratelimit.meter import Used
+from ratelimit.budgets.meter import Used
+from ratelimit.budgets.port import Settled, Settlement
 from ratelimit.service import PATH
+from ratelimit.tenants.account import Account
 from serving.call import Malformed
-from tenancy.policy import Policy
+from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import Slice
 from tests.ratelimit.rls import Told, WaitingCall, ask, descriptor, message
 from tests.ratelimit.stores import requests, tokens

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.metrics import TenancyMetrics
-from tenancy.process_cache import ProcessCache
-from tenancy.record import KeyRecord
-from tenancy.records import RecordSource
-from tenancy.records_postgres import PostgresRecords
-from tenancy.records_redis import RedisRecordCache
-from tenancy.resolution import Found, Resolution, Unavailable, Unknown
-from tenancy.resolver import Patience, Resolver
+from tenancy.postgres.records import PostgresRecords
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.process_cache import ProcessCache
+from tenancy.resolving.records import RecordSource
+from tenancy.resolving.resolution import Found, Resolution, Unavailable, Unknown
+from tenancy.resolving.resolver import Patience, Resolver
+from tenancy.values.key_record import KeyRecord
 from tests.proxy import TcpProxy
 
 if TYPE_CHECKING:

@@ -3,25 +3,25 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenancy.audit import AuditLog, MemoryAuditLog
-from tenancy.audit_postgres import PostgresAuditLog
-from tenancy.groups import Groups, MemoryGroups
-from tenancy.groups_postgres import PostgresGroups
-from tenancy.keys import Keys
-from tenancy.keys_memory import MemoryKeys
-from tenancy.keys_postgres import PostgresKeys
-from tenancy.mcp_servers import McpServers, MemoryMcpServers
-from tenancy.mcp_servers_postgres import PostgresMcpServers
-from tenancy.policies import MemoryPolicies, Policies
-from tenancy.policies_postgres import PostgresPolicies
-from tenancy.registry import Registry
-from tenancy.registry_memory import MemoryRegistry
-from tenancy.registry_postgres import PostgresRegistry
-from tenancy.tenants import Tenants
-from tenancy.tenants_memory import MemoryTenants, MemoryUsers
-from tenancy.tenants_postgres import PostgresTenants
-from tenancy.users import Users
-from tenancy.users_postgres import PostgresUsers
+from tenancy.directory.audit import AuditLog, MemoryAuditLog
+from tenancy.directory.groups import Groups, MemoryGroups
+from tenancy.directory.keys import Keys
+from tenancy.directory.mcp_servers import McpServers, MemoryMcpServers
+from tenancy.directory.models import Registry
+from tenancy.directory.named_policies import MemoryPolicies, Policies
+from tenancy.directory.tenants import Tenants
+from tenancy.directory.users import Users
+from tenancy.postgres.audit import PostgresAuditLog
+from tenancy.postgres.groups import PostgresGroups
+from tenancy.postgres.keys import PostgresKeys
+from tenancy.postgres.mcp_servers import PostgresMcpServers
+from tenancy.postgres.models import PostgresRegistry
+from tenancy.postgres.policies import PostgresPolicies
+from tenancy.postgres.tenants import PostgresTenants
+from tenancy.postgres.users import PostgresUsers
+from tests.tenancy.memory.keys import MemoryKeys
+from tests.tenancy.memory.models import MemoryRegistry
+from tests.tenancy.memory.tenants import MemoryTenants, MemoryUsers
 
 if TYPE_CHECKING:
     import asyncpg

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import asyncpg
 
-from tenancy.record import KeyRecord
-from tenancy.secret import hash_secret, mint_secret
+from tenancy.values.key_record import KeyRecord
+from tenancy.values.secret import hash_secret, mint_secret
 
 
 @dataclass(frozen=True)

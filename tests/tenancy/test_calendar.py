@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenancy.calendar import Calendar, UnknownTimeZone, bounds, zone
+from tenancy.values.calendar import Calendar, UnknownTimeZone, bounds, zone
 
 # With changes of the clocks at midnight, by half an hour, and of the date line.
 ZONES = [

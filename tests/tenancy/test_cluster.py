@@ -10,13 +10,13 @@ import redis as sync
 from redis import asyncio as aio
 
 from store.redis import open_redis_async
-from tenancy.invalidation import listen
 from tenancy.metrics import TenancyMetrics
-from tenancy.models import Models
-from tenancy.models_redis import RedisModelCache
 from tenancy.outbox import apply_outbox
-from tenancy.records import Tombstone
-from tenancy.records_redis import RedisRecordCache
+from tenancy.redis.catalog import RedisModelCache
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.catalog import Models
+from tenancy.resolving.invalidation import listen
+from tenancy.resolving.records import Tombstone
 from tests.tenancy.people import People, a_record
 from tests.tenancy.waiting import until
 from tollkeeper.up.process import free_port

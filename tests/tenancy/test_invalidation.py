@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from redis import asyncio as aio
 
-from tenancy.invalidation import listen
 from tenancy.metrics import TenancyMetrics
-from tenancy.models import MemoryModelCache, MemoryModels, ModelCatalog, Models, ModelState
 from tenancy.outbox import apply_outbox
+from tenancy.resolving.catalog import MemoryModelCache, MemoryModels, ModelCatalog, Models, ModelState
+from tenancy.resolving.invalidation import listen
 from tests.proxy import TcpProxy
 from tests.tenancy.chain import open_chain, word
 from tests.tenancy.people import People

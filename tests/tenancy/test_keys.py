@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.audit import Origin
-from tenancy.keys import KeyChange, NewKey, NoSuchKey
-from tenancy.tenants import NewTenant, NoSuchTenant
+from tenancy.directory.audit import Origin
+from tenancy.directory.keys import KeyChange, NewKey, NoSuchKey
+from tenancy.directory.tenants import NewTenant, NoSuchTenant
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:

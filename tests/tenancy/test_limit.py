@@ -1,8 +1,8 @@
 import pytest
 
-from tenancy.calendar import Calendar
-from tenancy.limit import Kind, Limit, Scope, Unit
-from tenancy.policy import MalformedPolicy, Policy
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import Kind, Limit, Scope, Unit
+from tenancy.values.policy import MalformedPolicy, Policy
 from tests.tenancy.people import a_record
 
 PLAIN = Limit(Scope.TENANT, Unit.TOKENS, 5, 60)

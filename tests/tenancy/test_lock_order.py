@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from store.postgres import open_postgres
-from tenancy.audit import Origin
-from tenancy.limit import Scope, Unit
-from tenancy.limits import NewLimit
-from tenancy.limits_postgres import PostgresLimits
-from tenancy.tenants import NewTenant
+from tenancy.directory.audit import Origin
+from tenancy.directory.stored_limits import NewLimit
+from tenancy.directory.tenants import NewTenant
+from tenancy.postgres.limits import PostgresLimits
+from tenancy.values.limit import Scope, Unit
 from tests.tenancy.directories import Directory, open_directory
 
 if TYPE_CHECKING:

@@ -7,10 +7,18 @@ from redis import asyncio as aio
 
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.models import MemoryModelCache, MemoryModels, ModelCache, ModelCatalog, Models, ModelSource, ModelState
-from tenancy.models_postgres import PostgresModels
-from tenancy.models_redis import RedisModelCache
-from tenancy.records import StoreUnavailable
+from tenancy.postgres.catalog import PostgresModels
+from tenancy.redis.catalog import RedisModelCache
+from tenancy.resolving.catalog import (
+    MemoryModelCache,
+    MemoryModels,
+    ModelCache,
+    ModelCatalog,
+    Models,
+    ModelSource,
+    ModelState,
+)
+from tenancy.resolving.records import StoreUnavailable
 from tests.tenancy.chain import Clock
 from tests.tenancy.people import People
 

@@ -15,9 +15,9 @@ from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import UNAVAILABLE, apply_outbox, keep_applying
-from tenancy.record import KeyRecord
-from tenancy.records import Stored, Tombstone
-from tenancy.records_redis import RedisRecordCache
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.records import Stored, Tombstone
+from tenancy.values.key_record import KeyRecord
 from tests.tenancy.people import Issued, People
 from tests.tenancy.waiting import until
 from tollkeeper.up.valkey import Valkey

@@ -8,11 +8,11 @@ from redis import asyncio as aio
 
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.limit import Limit, Scope, Unit
-from tenancy.record import KeyRecord
-from tenancy.records import MemoryRecordCache, MemoryRecords, RecordCache, StoreUnavailable, Tombstone
-from tenancy.records_postgres import PostgresRecords
-from tenancy.records_redis import RedisRecordCache
+from tenancy.postgres.records import PostgresRecords
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.records import MemoryRecordCache, MemoryRecords, RecordCache, StoreUnavailable, Tombstone
+from tenancy.values.key_record import KeyRecord
+from tenancy.values.limit import Limit, Scope, Unit
 from tests.tenancy.people import People, a_record
 
 HASH = "ab" * 32
@@ -158,7 +158,7 @@ async def test_a_database_without_our_tables_is_unavailable_not_empty(
 
 
 async def test_the_query_finds_its_key_by_the_index(pool: "asyncpg.Pool[asyncpg.Record]", people: People) -> None:
-    from tenancy.records_postgres import SELECT
+    from tenancy.postgres.records import SELECT
 
     await people.issue()
     await people.execute(

@@ -3,11 +3,11 @@
 import pytest
 from redis import asyncio as aio
 
-from tenancy.process_cache import ProcessCache
-from tenancy.records import MemoryRecordCache, RecordCache, StoreUnavailable, Tombstone
-from tenancy.records_redis import RedisRecordCache
-from tenancy.refresh import refresh
-from tenancy.resolution import Found
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.process_cache import ProcessCache
+from tenancy.resolving.records import MemoryRecordCache, RecordCache, StoreUnavailable, Tombstone
+from tenancy.resolving.refresh import refresh
+from tenancy.resolving.resolution import Found
 from tests.tenancy.chain import Clock, word
 from tests.tenancy.people import a_record
 

@@ -9,11 +9,11 @@ from redis import asyncio as aio
 
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import apply_outbox
-from tenancy.process_cache import ProcessCache
-from tenancy.record import KeyRecord
-from tenancy.records import MemoryRecordCache, MemoryRecords, RecordSource, Tombstone
-from tenancy.records_redis import RedisRecordCache
-from tenancy.resolver import Resolver
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.process_cache import ProcessCache
+from tenancy.resolving.records import MemoryRecordCache, MemoryRecords, RecordSource, Tombstone
+from tenancy.resolving.resolver import Resolver
+from tenancy.values.key_record import KeyRecord
 from tests.tenancy.chain import UNHURRIED, Chain, open_chain, word
 from tests.tenancy.people import People, a_record
 from tests.tenancy.waiting import until

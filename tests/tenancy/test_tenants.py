@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.audit import Origin
-from tenancy.keys import NewKey
-from tenancy.tenants import NewTenant, NoSuchTenant, TenantChange, TenantNameTaken, UnknownGroup
+from tenancy.directory.audit import Origin
+from tenancy.directory.keys import NewKey
+from tenancy.directory.tenants import NewTenant, NoSuchTenant, TenantChange, TenantNameTaken, UnknownGroup
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import asyncpg
 import pytest
 
 from store.postgres import UNAVAILABLE, open_postgres
-from tenancy.audit import Origin
-from tenancy.keys import NewKey, NoSuchKey
-from tenancy.keys_postgres import PostgresKeys
-from tenancy.secret import hash_secret
-from tenancy.tenants import NewTenant, NoSuchTenant, Tenant, TenantNameTaken
-from tenancy.tenants_postgres import PostgresTenants
+from tenancy.directory.audit import Origin
+from tenancy.directory.keys import NewKey, NoSuchKey
+from tenancy.directory.tenants import NewTenant, NoSuchTenant, Tenant, TenantNameTaken
+from tenancy.postgres.keys import PostgresKeys
+from tenancy.postgres.tenants import PostgresTenants
+from tenancy.values.secret import hash_secret
 from tests.proxy import TcpProxy
 
 if TYPE_CHECKING:

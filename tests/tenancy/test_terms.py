@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.audit import AuditFilter, Idempotency, Origin
-from tenancy.keys import NewKey
-from tenancy.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
-from tenancy.policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
-from tenancy.policies_postgres import PostgresPolicies
-from tenancy.repeats_postgres import PostgresRepeats
-from tenancy.secret import hash_secret, mint_secret
-from tenancy.tenants import NewTenant, UnknownPolicy
-from tenancy.tenants_postgres import PostgresTenants
-from tenancy.terms import AlreadyAsked, StateChanged, tag_of
+from tenancy.directory.audit import AuditFilter, Idempotency, Origin
+from tenancy.directory.keys import NewKey
+from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
+from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
+from tenancy.directory.tenants import NewTenant, UnknownPolicy
+from tenancy.directory.terms import AlreadyAsked, StateChanged, tag_of
+from tenancy.postgres.policies import PostgresPolicies
+from tenancy.postgres.repeats import PostgresRepeats
+from tenancy.postgres.tenants import PostgresTenants
+from tenancy.values.secret import hash_secret, mint_secret
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.audit import Origin
-from tenancy.groups import GroupInUse, GroupNameTaken, NoSuchGroup
-from tenancy.keys import NewKey
-from tenancy.registry import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
-from tenancy.tenants import NewTenant, NoSuchTenant
-from tenancy.terms import StateChanged
-from tenancy.users import NewUser, NoSuchUser, UserHasKeys
+from tenancy.directory.audit import Origin
+from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
+from tenancy.directory.keys import NewKey
+from tenancy.directory.models import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
+from tenancy.directory.tenants import NewTenant, NoSuchTenant
+from tenancy.directory.terms import StateChanged
+from tenancy.directory.users import NewUser, NoSuchUser, UserHasKeys
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:

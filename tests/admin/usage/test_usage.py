@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from accesslog.rollup_postgres import Roller
+from ledger.postgres.roller import Roller
 from store.postgres import open_postgres
 from tests.admin.conftest import Admin
 from tests.admin.usage.ledger import MARCH, REPORTS, at

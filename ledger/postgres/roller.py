@@ -1,0 +1,155 @@
+"""The roller: keeps the sums by minute, hour and day up to date, beside the path of the requests.
+
+Any number of processes may roll at once.  An hour (a day) is rolled by one at a time, under an advisory lock.  It takes
+the marks that it sees and then sums what it sees, in this order: a change that commits in between has a mark of its
+own, which stays.  Buckets are always summed anew, so that a row which came late, twice or in place of another needs no
+care.  Nobody waits for the roller: until it comes, sums_postgres.py reads the rows.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+import asyncpg
+import structlog
+
+from ledger.postgres.cover import DAY, EPOCH, HOUR, MINUTE, floor
+from ledger.postgres.partitions import make_partition, month_of, next_month
+from ledger.postgres.rollup_sql import clear, roll_rollups, roll_rows
+from serving.metrics import Counter
+from store.postgres import Connection, PostgresPool
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 10.0
+# A transaction of the roller sums at most one hour of rows.
+STATEMENT_SECONDS = 60.0
+ACQUIRE_SECONDS = 5.0
+# Minutes are many: as long as they are kept, a late row costs the sums of a minute, afterwards those of an hour.
+MINUTES_KEPT = timedelta(days=8)
+# Any number, the same in every process; the second half of the lock is the hour or the day.
+LOCK_OF_HOURS, LOCK_OF_DAYS = 0x746F6C68, 0x746F6C64
+
+NOW = "SELECT now()"
+MARKED_HOURS = """
+SELECT DISTINCT date_bin('1 hour', bucket, '1970-01-01Z') AS hour FROM usage_marks
+WHERE width = 60 AND bucket < $1 OR width = 3600 AND bucket < $2
+ORDER BY hour DESC
+"""
+MARKED_DAYS = "SELECT DISTINCT bucket FROM usage_marks WHERE width = 86400 AND bucket < $1 ORDER BY bucket DESC"
+TAKE_MARKS = "DELETE FROM usage_marks WHERE width = $1 AND bucket >= $2 AND bucket < $3 RETURNING bucket"
+MARK = """
+INSERT INTO usage_marks (width, bucket) SELECT $1::integer, $2::timestamptz
+WHERE NOT EXISTS (SELECT 1 FROM usage_marks WHERE width = $1 AND bucket = $2)
+"""
+# FOR SHARE: the horizons do not move while something is rolled.
+HORIZON = "SELECT minutes_from, rows_from FROM usage_horizon FOR SHARE"
+MOVE_HORIZON = "UPDATE usage_horizon SET minutes_from = $1 WHERE minutes_from < $1 RETURNING minutes_from"
+FORGET_MINUTES = "DELETE FROM usage_rollups_minute WHERE bucket < $1"
+LOCK = "SELECT pg_try_advisory_xact_lock($1, $2)"
+
+
+class Roller:
+    """`run` for ever, or `roll` once.  `rolled` counts hours and days, `errors` rounds that failed."""
+
+    def __init__(self, pool: PostgresPool, rolled: Counter | None = None, errors: Counter | None = None) -> None:
+        self._pool = pool
+        self._rolled = rolled or Counter("rolled", "")
+        self._errors = errors or Counter("errors", "")
+
+    async def run(self) -> None:
+        failing = False
+        while True:
+            try:
+                self._rolled.add(n=await self.roll())
+                failing = False
+            except Exception as error:  # noqa: BLE001 - top of a background task: counted, logged once an outage
+                self._errors.add()
+                if not failing:
+                    log.warning("usage not rolled up", error=f"{type(error).__name__}: {error}")
+                failing = True
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def roll(self, now: datetime | None = None) -> int:
+        """Sums up what is marked and over by `now`; how many hours and days were done.  Newest first."""
+        async with self._transaction() as connection:
+            now = now or await connection.fetchval(NOW)
+            for month in (month_of(now), next_month(month_of(now))):
+                await make_partition(connection, month)
+            await self._forget_minutes(connection, floor(now - MINUTES_KEPT, HOUR))
+            hours = await _fetch(connection, MARKED_HOURS, floor(now, MINUTE), floor(now, HOUR))
+        done = 0
+        for (hour,) in hours:
+            async with self._transaction() as connection:
+                done += await self._roll_hour(connection, hour, now)
+        async with self._transaction() as connection:
+            days = await _fetch(connection, MARKED_DAYS, floor(now, DAY))
+        for (day,) in days:
+            async with self._transaction() as connection:
+                done += await self._roll_day(connection, day)
+        return done
+
+    async def _roll_hour(self, connection: Connection, hour: datetime, now: datetime) -> bool:
+        if not await connection.fetchval(LOCK, LOCK_OF_HOURS, (hour - EPOCH) // HOUR):
+            return False
+        minutes_from, rows_from = await connection.fetchrow(HORIZON)  # type: ignore[misc]
+        over = hour + HOUR <= now
+        minutes = await _take(connection, MINUTE, hour, min(hour + HOUR, floor(now, MINUTE)))
+        again = over and await _take(connection, HOUR, hour, hour + HOUR)
+        if hour < rows_from:
+            log.warning("usage came for a month that was dropped, it is not summed", hour=hour.isoformat())
+            return False
+        if not minutes and not again:
+            return False
+        by_minutes = hour >= minutes_from
+        if by_minutes and minutes:
+            await _execute(connection, clear(60), minutes)
+            await _execute(connection, roll_rows(60), minutes)
+        if not over:
+            await connection.execute(MARK, 3600, hour)
+            return True
+        await _execute(connection, clear(3600), [hour])
+        if by_minutes:
+            await _execute(connection, roll_rollups(3600, 60), hour)
+        else:
+            await _execute(connection, roll_rows(3600), [hour])
+        await connection.execute(MARK, 86400, floor(hour, DAY))
+        return True
+
+    async def _roll_day(self, connection: Connection, day: datetime) -> bool:
+        if not await connection.fetchval(LOCK, LOCK_OF_DAYS, (day - EPOCH) // DAY):
+            return False
+        if not await _take(connection, DAY, day, day + DAY):
+            return False
+        await _execute(connection, clear(86400), [day])
+        await _execute(connection, roll_rollups(86400, 3600), day)
+        return True
+
+    async def _forget_minutes(self, connection: Connection, before: datetime) -> None:
+        if await connection.fetchval(MOVE_HORIZON, before) is not None:
+            await _execute(connection, FORGET_MINUTES, before)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with (
+            asyncio.timeout(STATEMENT_SECONDS),
+            self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            yield connection
+
+
+async def _take(connection: Connection, width: timedelta, start: datetime, stop: datetime) -> Sequence[datetime]:
+    """Deletes the marks and returns their buckets, each once."""
+    taken = await _fetch(connection, TAKE_MARKS, int(width.total_seconds()), start, stop)
+    return sorted({bucket for (bucket,) in taken})
+
+
+async def _fetch(connection: Connection, statement: str, *values: object) -> Sequence[asyncpg.Record]:
+    return await connection.fetch(statement, *values, timeout=STATEMENT_SECONDS)
+
+
+async def _execute(connection: Connection, statement: str, *values: object) -> None:
+    """The pool's own deadline is that of a question somebody waits for."""
+    await connection.execute(statement, *values, timeout=STATEMENT_SECONDS)

@@ -1,0 +1,98 @@
+"""What the roller and the sums both say in SQL: how rows are summed, and how sums of rows are."""
+
+# ruff: noqa: S608 - statements are put together from this file's own constants only
+
+from collections.abc import Iterable
+
+from ledger.sums import DIMENSIONS, SERVER_ERROR
+from tenancy.values.admission import Admission
+
+# Columns of usage_rollups.
+GROUPED = ("tenant_id", "key_id", "user_id", "model", "admission")
+SUMMED = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "reserved_tokens",
+    "total_ms",
+    "input_cost",
+    "cached_cost",
+    "output_cost",
+)
+COUNTED = {
+    "rows": "count(*)",
+    "errors": f"count(*) FILTER (WHERE status >= {SERVER_ERROR} AND admission <> '{Admission.REFUSED}')",
+    "cache_hits": "count(*) FILTER (WHERE cached_tokens > 0)",
+}
+COLUMNS = ", ".join(("width", "bucket", "grain", *GROUPED, *COUNTED, *SUMMED))
+# The dimensions that each grain tells apart, beside the admission, which all do.
+GRAINS = (DIMENSIONS, ("tenant_id", "model"), ("model",), ("tenant_id", "key_id", "user_id"))
+# By width.  Few requests of a minute are alike: there only the coarsest grain is worth its rows.
+GRAINS_KEPT = {60: (0, 2), 3600: (0, 1, 2, 3), 86400: (0, 1, 2, 3)}
+COARSEST_FIRST = (2, 1, 3, 0)
+_SUMS = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
+_ROWS_AS_ROLLUPS = f"{', '.join(f'{count} AS {name}' for name, count in COUNTED.items())}, {_SUMS}"
+_SUMS_OF_ROLLUPS = f"{', '.join(f'sum({name}) AS {name}' for name in COUNTED)}, {_SUMS}"
+TABLES = {60: "usage_rollups_minute", 3600: "usage_rollups_hour", 86400: "usage_rollups_day"}
+
+
+def roll_rows(width: int) -> str:
+    """Fills the buckets $1 (an array of their starts) from rows."""
+    return f"""
+INSERT INTO usage_rollups ({COLUMNS})
+SELECT {width}, bucket, found.*
+FROM unnest($1::timestamptz[]) AS bucket CROSS JOIN LATERAL (
+    SELECT {_grouped(width)}, {_ROWS_AS_ROLLUPS} FROM usage
+    WHERE ts >= bucket AND ts < bucket + interval '{width} seconds'
+    GROUP BY {_grouping(width)}
+) AS found
+"""
+
+
+def roll_rollups(width: int, narrower: int) -> str:
+    """Fills the bucket $1 from the buckets of a smaller width."""
+    return f"""
+INSERT INTO usage_rollups ({COLUMNS})
+SELECT {width}, $1::timestamptz, {_grouped(width)}, {_SUMS_OF_ROLLUPS} FROM {TABLES[narrower]}
+WHERE grain = 0 AND bucket >= $1 AND bucket < $1::timestamptz + interval '{width} seconds'
+GROUP BY {_grouping(width)}
+"""
+
+
+def clear(width: int) -> str:
+    """Empties the buckets $1 (an array of their starts)."""
+    return f"DELETE FROM {TABLES[width]} WHERE bucket = ANY ($1::timestamptz[])"
+
+
+def figures(of_rows: bool) -> str:
+    """The columns of sums.FIGURES, in that order, as sums of rows or of rollups."""
+    if of_rows:
+        count, others = "count(*)", [f"{COUNTED[name]} AS {name}" for name in ("errors", "cache_hits")]
+    else:
+        count, others = "sum(rows)", [f"sum({name}) AS {name}" for name in ("errors", "cache_hits")]
+    requests = f"coalesce({count} FILTER (WHERE admission <> '{Admission.REFUSED}'), 0) AS requests"
+    refused = f"coalesce({count} FILTER (WHERE admission = '{Admission.REFUSED}'), 0) AS refused"
+    return ", ".join((requests, refused, *others, _SUMS))
+
+
+def grain_for(width: int, dimensions: Iterable[str]) -> int:
+    """The coarsest that is kept and tells these apart."""
+    wanted = set(dimensions)
+    return next(grain for grain in COARSEST_FIRST if grain in GRAINS_KEPT[width] and wanted <= {*GRAINS[grain]})
+
+
+def _grouped(width: int) -> str:
+    """The grain and the columns of GROUPED, of a query that is grouped by `_grouping`."""
+    bits = {grain: sum(8 >> i for i, name in enumerate(DIMENSIONS) if name not in GRAINS[grain]) for grain in range(4)}
+    cases = " ".join(f"WHEN {bits[grain]} THEN {grain}" for grain in GRAINS_KEPT[width])
+    columns = ", ".join(f"coalesce({name}, '')" for name in GROUPED)
+    return f"CASE grouping({', '.join(DIMENSIONS)}) {cases} END, {columns}"
+
+
+def _grouping(width: int) -> str:
+    return f"admission, GROUPING SETS ({', '.join(f'({_list(GRAINS[grain])})' for grain in GRAINS_KEPT[width])})"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,139 @@
+"""Sums of the ledger from Postgres: buckets that are rolled up, and rows where they are not, in one snapshot.
+
+What has been committed when the question is asked is in the answer; how far the roller has come decides only how long
+it takes.
+"""
+
+# ruff: noqa: S608 - statements are put together from the slice's own constants only
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from ledger.postgres.cover import DAY, HOUR, ROWS, Cover, Mark, Stretch, floor
+from ledger.postgres.rollup_sql import TABLES, figures, grain_for
+from ledger.sums import DIMENSIONS, FIGURES, Figures, Group, Interval, Line, NotSummedYet, Selection
+from store.postgres import Connection, PostgresPool, reading
+
+MARKS = "SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2"
+HORIZON = "SELECT minutes_from FROM usage_horizon"
+# Compiling a statement of so many sums takes longer than running it.
+NO_JIT = "SET LOCAL jit = off"
+
+# Rows of the last hours are always read: the roller is a few seconds behind.
+SOON_READ = timedelta(hours=2)
+
+MONEY = frozenset({"input_cost", "cached_cost", "output_cost"})
+
+Slots = dict[timedelta, list[tuple[int, Stretch]]]
+
+
+class PostgresSums:
+    """Implements sums.Sums on `usage` and `usage_rollups`."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def sums(
+        self,
+        selection: Selection,
+        intervals: Sequence[Interval],
+        group_by: Sequence[str] = (),
+        limit: int = 1,
+        after: tuple[int, Group] | None = None,
+    ) -> Sequence[Line]:
+        if not set(group_by) <= set(DIMENSIONS):  # they become part of the statement
+            raise ValueError(f"cannot group by {group_by}")
+        if not intervals:
+            return ()
+        slots: Slots = {}
+        try:
+            async with (
+                reading(self._pool) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(NO_JIT)
+                cover = await self._cover(connection, intervals)
+                slots = slots_of(cover, intervals, 0 if after is None else after[0])
+                statement, values = statement_of(slots, selection, group_by, limit, after)
+                if not statement:
+                    return ()
+                rows = await connection.fetch(statement, *values)
+        except TimeoutError as error:
+            if (why := _why(slots)) is not None:
+                raise why from error
+            raise
+        return [_line(row, len(group_by)) for row in rows]
+
+    async def _cover(self, connection: Connection, intervals: Sequence[Interval]) -> Cover:
+        start, stop = min(start for start, _ in intervals), max(stop for _, stop in intervals)
+        marks = await connection.fetch(MARKS, floor(start, DAY), stop)
+        minutes_from: datetime = await connection.fetchval(HORIZON)
+        return Cover((Mark(timedelta(seconds=width), bucket) for width, bucket in marks), minutes_from)
+
+
+def slots_of(cover: Cover, intervals: Sequence[Interval], first: int) -> Slots:
+    """Where to look for what, by width, for the intervals from number `first` on."""
+    found: Slots = {}
+    for slot in range(first, len(intervals)):
+        for stretch in cover.of(*intervals[slot]):
+            found.setdefault(stretch.width, []).append((slot, stretch))
+    return found
+
+
+def statement_of(
+    slots: Slots, selection: Selection, group_by: Sequence[str], limit: int, after: tuple[int, Group] | None
+) -> tuple[str, list[Any]]:
+    """The query and its values; "" if there is nothing to ask."""
+    values: list[Any] = []
+
+    def bound(value: Any) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    filters = "".join(f" AND {name} = {bound(value)}" for name, value in selection.items())
+    dimensions = [*group_by, *(name for name, _ in selection.items())]
+    parts = []
+    for width, stretches in slots.items():
+        numbers = bound([slot for slot, _ in stretches])
+        starts = bound([stretch.start for _, stretch in stretches])
+        stops = bound([stretch.stop for _, stretch in stretches])
+        table, time, where = "usage", "ts", filters
+        if width != ROWS:
+            seconds = int(width.total_seconds())
+            table, time = TABLES[seconds], "bucket"
+            where = f" AND grain = {grain_for(seconds, dimensions)}{filters}"
+        columns = ", ".join((*group_by, figures(width == ROWS)))
+        grouping = f"GROUP BY {', '.join(group_by)}" if group_by else "HAVING count(*) > 0"
+        # LATERAL: one short index scan a stretch, each summed before it is joined to the others.
+        parts.append(f"""
+SELECT slot, found.* FROM unnest({numbers}::int[], {starts}::timestamptz[], {stops}::timestamptz[])
+    AS stretch (slot, start, stop) CROSS JOIN LATERAL (
+    SELECT {columns} FROM {table} WHERE {time} >= start AND {time} < stop{where} {grouping}
+) AS found""")
+    if not parts:
+        return "", []
+    keys = ", ".join(("slot", *group_by))
+    position = f"WHERE ({keys}) > ({', '.join(bound(value) for value in (after[0], *after[1]))})" if after else ""
+    sums = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
+    return (
+        f"SELECT {keys}, {sums} FROM ({' UNION ALL '.join(parts)}) AS parts {position}"
+        f" GROUP BY {keys} ORDER BY {keys} LIMIT {bound(limit)}",
+        values,
+    )
+
+
+def _why(slots: Slots) -> NotSummedYet | None:
+    """Why adding up took too long; None: for no reason of the ledger's."""
+    unsummed = sum((stretch.stop - stretch.start for _, stretch in slots.get(ROWS, ())), timedelta())
+    return NotSummedYet(round(unsummed / HOUR)) if unsummed > SOON_READ else None
+
+
+def _line(row: asyncpg.Record, keys: int) -> Line:
+    """Sums of bigint are numeric, which has no end."""
+    slot, *rest = row
+    sums: dict[str, Any] = dict(zip(FIGURES, rest[keys:], strict=True))
+    numbers = {name: int(value) for name, value in sums.items() if name not in MONEY}
+    return Line(slot, tuple(rest[:keys]), Figures(**sums | numbers))

@@ -1,0 +1,1 @@
+"""Live budgets: rules, costs and leases, counted in Redis.  Knows nothing of tenants."""

@@ -1,0 +1,47 @@
+"""What becomes of requests while the budgets cannot be asked: the failure modes.  No I/O."""
+
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+from ratelimit.budgets.memory import LocalBudgets
+from ratelimit.budgets.port import Admitted, Decision, Reservation
+from tenancy.values.admission import Admission
+
+
+class FailureMode(StrEnum):
+    """`deny`: refuse.  `allow`: admit, charge afterwards.  `local`: this process enforces the rates on its own."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+    LOCAL = "local"
+
+
+class Outcome(NamedTuple):
+    """`decision` None: nobody could decide.  `admission` counts only if admitted; only FAST holds a lease."""
+
+    decision: Decision | None
+    admission: Admission = Admission.FAST
+
+
+UNDECIDED = Outcome(None)
+UNMETERED = Outcome(Admitted(()), Admission.UNMETERED)
+
+
+class Fallback:
+    """Thread-safe.  Slots (`max_in_flight`) are not bounded here: without a lease nothing says when one comes free."""
+
+    def __init__(self, mode: FailureMode, now_ms: Callable[[], int]) -> None:
+        self._mode, self._now_ms = mode, now_ms
+        self._budgets = LocalBudgets()
+        self._lock = threading.Lock()
+
+    def decide(self, reservation: Reservation) -> Outcome:
+        if self._mode is FailureMode.DENY:
+            return UNDECIDED
+        if self._mode is FailureMode.ALLOW:
+            return UNMETERED
+        with self._lock:
+            decision, _ = self._budgets.take(reservation, self._now_ms())
+        return Outcome(decision, Admission.LOCAL)

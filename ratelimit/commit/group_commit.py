@@ -1,0 +1,199 @@
+"""Group commit: one thread that reserves for everybody who asked since its last round trip to Redis, in one round trip.
+
+Owns that thread, its queue, and what is known about Redis being there.  While Redis is away requests are answered at
+once by the failure mode and only this thread looks whether it is back.  What is reserved, and how, is not decided here.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Decision, LeaseName, Reservation
+from ratelimit.commit import in_doubt
+from ratelimit.commit.fallback import Fallback, Outcome
+from ratelimit.metrics import RatelimitMetrics
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH = 64  # if each is of another tenant, about 3 ms of Redis, which answers nobody else meanwhile
+MAX_QUEUED = 8192  # more than any burst that 50 ms can bring
+PROBE_SECONDS = 0.1
+FAILURE_PAUSE_SECONDS = 0.01  # so that a failure which repeats does not eat a core
+
+Answer = Callable[[Outcome], None]
+Waiting = tuple[Reservation, Answer]
+
+
+class GroupCommit:
+    """`probe` raises BudgetsUnavailable unless the store answers.  The store bounds every wait by itself."""
+
+    def __init__(
+        self,
+        budgets: Budgets,
+        probe: Callable[[], object],
+        fallback: Fallback,
+        metrics: RatelimitMetrics,
+        *,
+        max_batch: int = MAX_BATCH,
+        max_queued: int = MAX_QUEUED,
+        probe_seconds: float = PROBE_SECONDS,
+        doubts: in_doubt.InDoubt | None = None,
+    ) -> None:
+        self._budgets, self._probe, self._fallback, self._metrics = budgets, probe, fallback, metrics
+        self._max_batch, self._max_queued, self._probe_seconds = max_batch, max_queued, probe_seconds
+        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()  # None: something else to look at
+        self._abandoned: SimpleQueue[Reservation] = SimpleQueue()
+        self._in_doubt = in_doubt.InDoubt(time.monotonic) if doubts is None else doubts
+        self._away = self._closing = False
+        self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
+        metrics.watch("redis_available", "1 while Redis answers", lambda: float(self.available))
+        metrics.watch("in_doubt", "Reservations that may hold tokens nobody uses", lambda: float(len(self._in_doubt)))
+        metrics.watch("queued", "Requests that wait for their round trip", lambda: float(self._queue.qsize()))
+
+    @property
+    def available(self) -> bool:
+        """False while Redis is away, and once closed."""
+        return not self._away and not self._closing
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Answers what is queued, then ends the thread.  Later requests get the failure mode."""
+        self._closing = True
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def reserve(self, reservation: Reservation, answer: Answer) -> Outcome | None:
+        """Queues it: then None, and `answer` is called from the Redis thread.  If it makes no sense to wait, the
+        failure mode's outcome at once."""
+        if self._away or self._closing or self._queue.qsize() >= self._max_queued:
+            return self._fallback.decide(reservation)
+        self._queue.put((reservation, answer))
+        return None
+
+    def abandon(self, reservation: Reservation) -> None:
+        """Gives back what was reserved for a caller who has left: no log entry will ever settle it.  Any thread."""
+        self._abandoned.put(reservation)
+        self._queue.put(None)
+
+    def _run(self) -> None:
+        self._guarded(self._look)  # before the first request: its answer need not wait for the connection
+        while not (self._closing and self._queue.empty()):
+            self._guarded(self._turn)
+        self._guarded(self._last_release)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception:  # top of the thread: every caller depends on it
+            self._metrics.failures.add()
+            log.exception("redis thread failed")
+            time.sleep(FAILURE_PAUSE_SECONDS)
+
+    def _turn(self) -> None:
+        batch = self._next_batch()
+        if not self._abandoned.empty():
+            self._doubt([self._abandoned.get() for _ in range(self._abandoned.qsize())])
+        if batch and self._away:
+            self._fall_back(batch)
+        elif batch:
+            self._commit(batch)
+        elif self._away:
+            self._look()
+        if not self._away and self._in_doubt.seconds_until_due() == 0.0:
+            self._release()
+
+    def _next_batch(self) -> list[Waiting]:
+        """Everything that is queued, at most `max_batch`; waits for the first until something else is due."""
+        batch: list[Waiting] = []
+        try:
+            first = self._queue.get(timeout=self._seconds_until_due())
+            if first is not None:
+                batch.append(first)
+            while len(batch) < self._max_batch:
+                waiting = self._queue.get_nowait()
+                if waiting is not None:
+                    batch.append(waiting)
+        except Empty:
+            pass
+        return batch
+
+    def _seconds_until_due(self) -> float | None:
+        return self._probe_seconds if self._away else self._in_doubt.seconds_until_due()
+
+    def _commit(self, batch: list[Waiting]) -> None:
+        started = time.perf_counter()
+        decisions: Sequence[Decision | None]
+        try:
+            decisions = self._budgets.reserve([reservation for reservation, _ in batch])
+        except BudgetsUnavailable as error:
+            self._lost(str(error))
+            decisions = [None] * len(batch)
+        except Exception:  # whatever it is, the callers must be answered
+            self._metrics.failures.add()
+            log.exception("reserving failed", requests=len(batch))
+            decisions = [None] * len(batch)
+        self._metrics.reserve_seconds.observe(time.perf_counter() - started)
+        self._metrics.batch_requests.observe(len(batch))
+        undecided = [waiting for waiting, decision in zip(batch, decisions, strict=True) if decision is None]
+        if undecided:
+            self._doubt([reservation for reservation, _ in undecided])
+            self._fall_back(undecided)
+        for (_, answer), decision in zip(batch, decisions, strict=True):
+            if decision is not None:
+                self._answer(answer, Outcome(decision))
+        if self._away:
+            self._look()  # a hiccup: often it is back already
+
+    def _fall_back(self, batch: Sequence[Waiting]) -> None:
+        for reservation, answer in batch:
+            self._answer(answer, self._fallback.decide(reservation))
+
+    def _answer(self, answer: Answer, outcome: Outcome) -> None:
+        try:
+            answer(outcome)
+        except Exception:  # one caller's trouble is not the next one's
+            self._metrics.failures.add()
+            log.exception("answer failed")
+
+    def _lost(self, reason: str) -> None:
+        self._metrics.redis_errors.add()
+        if not self._away:
+            self._away = True
+            log.warning("redis is away, requests get the failure mode", reason=reason)
+
+    def _look(self) -> None:
+        try:
+            self._probe()
+        except BudgetsUnavailable as error:
+            self._lost(str(error))
+            return
+        if self._away:
+            self._in_doubt.postpone()
+            self._away = False
+            log.info("redis is back", in_doubt=len(self._in_doubt))
+
+    def _doubt(self, reservations: Sequence[Reservation]) -> None:
+        names = [LeaseName(reservation.account.policy.tenant_id, reservation.lease_id) for reservation in reservations]
+        forgotten = self._in_doubt.add(names)
+        if forgotten:
+            self._metrics.in_doubt_dropped.add(n=forgotten)
+
+    def _release(self, everything: bool = False) -> None:
+        try:
+            self._in_doubt.release_due(self._budgets, everything)
+        except BudgetsUnavailable:
+            self._metrics.redis_errors.add()
+            self._in_doubt.postpone()
+            self._look()  # on a cluster it may be one node that is away
+
+    def _last_release(self) -> None:
+        """Nobody will come back to them."""
+        for _ in range(0, len(self._in_doubt), in_doubt.BATCH):
+            if not self._away:
+                self._release(everything=True)

@@ -1,0 +1,1 @@
+"""What the sidecars tell each other through Redis: reports, and shares of the capacity."""

@@ -1,0 +1,118 @@
+"""A report: what one sidecar says of itself every second.  Values, and the port by which reports are left and read.
+
+Bounded in size, however many tenants there are.  `queued` is 0 until something queues requests.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
+
+from tenancy.directory.capacity import Capacity
+
+TTL_SECONDS = 5.0  # a sidecar that has been silent for so long is gone
+MOST_TENANTS = 50  # in one report
+MOST_GROUPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLoad:
+    """A tenant's requests in one sidecar; weight and group as the sidecar knows them."""
+
+    tenant_id: str
+    fairshare_group: str
+    weight: int
+    in_flight: int
+    queued: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLoad:
+    """A fairshare group's requests in one sidecar.  `share` is its part of what runs here, 0 to 1, once a scheduler
+    assigns one."""
+
+    name: str
+    in_flight: int
+    queued: int = 0
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`max_in_flight`: what this sidecar enforces now, None without a bound; `bound_by` which one that is.
+
+    `admitted` and `refused` count since the start, `refused_capacity` those of them for want of room.  `tenants` and
+    `groups` are those with most in flight, `tenants_in_flight` counts all that have any.
+    """
+
+    sidecar: str
+    host: str
+    version: str
+    started_at: str
+    in_flight: int
+    queued: int
+    max_in_flight: int | None
+    bound_by: str
+    capacity_version: int
+    admitted: int
+    refused: int
+    refused_capacity: int
+    redis_available: bool
+    tenants_in_flight: int = 0
+    tenants: tuple[TenantLoad, ...] = ()
+    groups: tuple[GroupLoad, ...] = ()
+
+    def dump(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @staticmethod
+    def load(text: str | bytes) -> "Report":
+        """What `dump` wrote; what a newer version added is left out.  TypeError, ValueError or KeyError otherwise."""
+        found = json.loads(text)
+        tenants = tuple(TenantLoad(**_known(TenantLoad, each)) for each in found["tenants"])
+        groups = tuple(GroupLoad(**_known(GroupLoad, each)) for each in found["groups"])
+        return Report(**{**_known(Report, found), "tenants": tenants, "groups": groups})
+
+
+def _known(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:
+    return {each.name: found[each.name] for each in fields(kind) if each.name in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """A report, and how long ago it was made."""
+
+    report: Report
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that is known of the sidecars at one moment, the oldest report first.  `capacity` as in Told."""
+
+    capacity: Capacity | None
+    reports: Sequence[Aged]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a sidecar learns when it reports: the capacity (None: the store has no copy), and its share of the bound on
+    all sidecars (None: there is none).  `waiting`: more is due to it, and comes as others give it up."""
+
+    capacity: Capacity | None
+    share: int | None
+    waiting: bool = False
+
+
+class Reports(Protocol):
+    """Where sidecars leave reports.  Raises what store.redis.UNAVAILABLE lists.  The clock is the store's own."""
+
+    async def leave(self, report: Report, *, short: bool) -> Told:
+        """Replaces this sidecar's report, and renews its share.  The shares of all sidecars that report never add up
+        to more than the bound, unless it was just lowered.  `short`: it had to refuse requests since its last one."""
+
+    async def withdraw(self, sidecar: str) -> None:
+        """This sidecar ends: its report and its share are gone at once."""
+
+    async def overview(self) -> Overview:
+        """The last report of each sidecar that has reported within TTL_SECONDS."""

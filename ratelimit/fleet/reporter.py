@@ -1,0 +1,190 @@
+"""Reports every second what this process has in flight, and takes over what it may have.  On the background loop.
+
+While Redis is away the last bound stays in force.  What is reported is made here; where it goes is the port's business.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from ratelimit.fleet.report import MOST_GROUPS, MOST_TENANTS, GroupLoad, Report, Reports, TenantLoad, Told
+from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
+from ratelimit.metrics import RatelimitMetrics
+from store.redis import UNAVAILABLE
+from tenancy.directory.capacity import Capacity
+from tenancy.redis.names import INVALIDATE_ALL, INVALIDATE_CAPACITY
+from tenancy.resolving.records import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+REPORT_SECONDS = 1.0
+WAITING_SECONDS = 0.1  # while more room is due: the others give theirs up with their next report
+SHORT_SECONDS = 0.25  # while requests are refused for want of room
+RESTORE_SECONDS = 15.0  # between attempts to bring a lost copy of the capacity back
+DOUBT_MS = 30_000  # requests in flight for longer are looked up: their end may have been seen by another process
+DOUBTS = 500  # looked up in one round
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What does not change while a process runs."""
+
+    sidecar: str
+    host: str
+    version: str
+    started_at: str
+
+    @staticmethod
+    def make(version: str) -> "Identity":
+        """An id of its own for each process: one that was restarted is another sidecar."""
+        host = socket.gethostname()[:63]
+        started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Identity(f"{host}-{os.getpid()}-{secrets.token_hex(3)}", host, version, started_at)
+
+
+def bound_of(capacity: Capacity, share: int | None) -> Bound:
+    """The tighter of this sidecar's own bound and of its share of the bound on all."""
+    own = UNBOUNDED if capacity.max_in_flight is None else capacity.max_in_flight
+    if share is not None and share < own:
+        return Bound(share, ALL)
+    return Bound(own, OWN)
+
+
+class Reporter:
+    """`gone` says which of some leases (id → tenant) are no more; `restore` brings the capacity's copy back to Redis.
+    Both are asked on the loop, and raise StoreUnavailable or what store.redis.UNAVAILABLE lists.
+
+    Requests admitted without a lease (failure modes) count for DOUBT_MS after Redis is back."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        reports: Reports,
+        in_flight: InFlight,
+        metrics: RatelimitMetrics,
+        *,
+        available: Callable[[], bool],
+        gone: Callable[[dict[str, str]], Awaitable[list[str]]],
+        restore: Callable[[], Awaitable[object]],
+        lease_seconds: float,
+    ) -> None:
+        self._identity, self._reports, self._in_flight, self._metrics = identity, reports, in_flight, metrics
+        self._available, self._gone, self._restore = available, gone, restore
+        self._lease_ms = int(lease_seconds * 1000)
+        self._capacity = Capacity(version=0)
+        self._refused = 0
+        self._restore_at = 0.0
+        self._wake = asyncio.Event()
+
+    def subscribed(self) -> None:
+        """Changes may have been missed until now."""
+        self._wake.set()
+
+    def invalidate(self, message: str) -> None:
+        """A message of the invalidation channel."""
+        if message in (INVALIDATE_CAPACITY, INVALIDATE_ALL):
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled; then the report is taken back."""
+        failing = False
+        try:
+            while True:
+                self._wake.clear()  # before reporting: a change meanwhile causes another report
+                seconds = REPORT_SECONDS
+                try:
+                    seconds = await self.report()
+                    failing = False
+                except (*UNAVAILABLE, StoreUnavailable) as error:
+                    if not failing:  # once an outage, not once a round
+                        log.warning("cannot report", error=f"{type(error).__name__}: {error}")
+                    failing = True
+                except Exception:  # the top of a background task
+                    self._metrics.failures.add()
+                    log.exception("cannot report")
+                await self._wait(seconds)
+        finally:
+            await self._withdraw()
+
+    async def report(self) -> float:
+        """One round: seconds until the next."""
+        await self._forget_ended()
+        refused = self._in_flight.refused
+        short = refused > self._refused
+        self._refused = refused
+        told = await self._reports.leave(self._report(), short=short)
+        if self._apply(told):
+            await self._reports.leave(self._report(), short=short)  # so that it says what holds now
+        if told.capacity is None and time.monotonic() >= self._restore_at:
+            self._restore_at = time.monotonic() + RESTORE_SECONDS
+            await self._restore()
+        if told.waiting:
+            return WAITING_SECONDS
+        return SHORT_SECONDS if short and told.share is not None else REPORT_SECONDS
+
+    def _apply(self, told: Told) -> bool:
+        """Whether the bound is another now.  A copy that Redis lost changes nothing."""
+        if told.capacity is None:
+            return False
+        bound = bound_of(told.capacity, told.share)
+        changed = bound != self._in_flight.bound or told.capacity.version != self._capacity.version
+        self._in_flight.bound, self._capacity = bound, told.capacity
+        return changed
+
+    def _report(self) -> Report:
+        tenants, bound, counts = self._in_flight.tenants(), self._in_flight.bound, self._metrics.decisions.counts
+        admitted = sum(counts[outcome] for outcome in ("fast", "local", "unmetered"))
+        return Report(
+            sidecar=self._identity.sidecar,
+            host=self._identity.host,
+            version=self._identity.version,
+            started_at=self._identity.started_at,
+            in_flight=len(self._in_flight),
+            queued=0,
+            max_in_flight=None if bound.most == UNBOUNDED else int(bound.most),
+            bound_by=bound.name,
+            capacity_version=self._capacity.version,
+            admitted=admitted,
+            refused=sum(counts.values()) - admitted,
+            refused_capacity=self._in_flight.refused,
+            redis_available=self._available(),
+            tenants_in_flight=len(tenants),
+            tenants=tuple(_load(tenant) for tenant in most(tenants, MOST_TENANTS)),
+            groups=tuple(GroupLoad(name, count) for name, count in by_group(tenants)[:MOST_GROUPS]),
+        )
+
+    async def _forget_ended(self) -> None:
+        """Requests whose end was not seen here: past their lease's time, or settled by another process."""
+        now_ms = time.time_ns() // 1_000_000
+        self._in_flight.leave_all(self._in_flight.older_than(now_ms - self._lease_ms))
+        doubtful = self._in_flight.older_than(now_ms - DOUBT_MS)
+        some = random.sample(list(doubtful), min(DOUBTS, len(doubtful)))  # each has its turn
+        if some:
+            self._in_flight.leave_all(await self._gone({each: doubtful[each].tenant_id for each in some}))
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _withdraw(self) -> None:
+        try:
+            async with asyncio.timeout(1.0):
+                await self._reports.withdraw(self._identity.sidecar)
+        except UNAVAILABLE:
+            log.info("the last report could not be taken back; it expires")
+
+
+def _load(tenant: Running) -> TenantLoad:
+    policy = tenant.policy
+    return TenantLoad(policy.tenant_id, policy.fairshare_group, policy.weight, tenant.count)

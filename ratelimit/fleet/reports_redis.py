@@ -1,0 +1,66 @@
+"""Reports in Redis: each lives for a few seconds, so that what is there is what runs.  All in one cluster slot."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ratelimit.fleet.report import TTL_SECONDS, Aged, Overview, Report, Told
+from tenancy.directory.capacity import Capacity
+from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_lease, redis_key_sidecar
+
+if TYPE_CHECKING:
+    from redis import asyncio as aio
+
+    Client = aio.Redis | aio.RedisCluster
+
+log = structlog.get_logger(__name__)
+LUA = Path(__file__).parent / "lua"
+# EVAL, not EVALSHA: once a second is seldom, and a restart of Redis then needs no care.
+REPORT = (LUA / "report.lua").read_text(encoding="utf-8")
+REPORTS = (LUA / "reports.lua").read_text(encoding="utf-8")
+MOST_SIDECARS = 1000  # in one reading, the latest
+
+
+class RedisReports:
+    """See Reports.  The client brings the deadlines."""
+
+    def __init__(self, client: "Client", ttl_seconds: float = TTL_SECONDS) -> None:
+        self._client, self._ttl_ms = client, int(ttl_seconds * 1000)
+
+    async def leave(self, report: Report, *, short: bool) -> Told:
+        keys = (SIDECARS_KEY, SHARES_KEY, CAPACITY_KEY, redis_key_sidecar(report.sidecar))
+        arguments = (report.sidecar, report.dump(), str(self._ttl_ms), str(report.in_flight), str(int(short)))
+        _, text, share, waiting = await self._client.eval(REPORT, len(keys), *keys, *arguments)
+        return Told(Capacity.load(text) if text else None, None if share < 0 else int(share), bool(waiting))
+
+    async def withdraw(self, sidecar: str) -> None:
+        await self._client.zrem(SIDECARS_KEY, sidecar)
+        await self._client.hdel(SHARES_KEY, sidecar)
+        await self._client.delete(redis_key_sidecar(sidecar))
+
+    async def overview(self) -> Overview:
+        keys, arguments = (SIDECARS_KEY, CAPACITY_KEY), (redis_key_sidecar(""), str(MOST_SIDECARS))
+        now_ms, capacity, *found = await self._client.eval(REPORTS, len(keys), *keys, *arguments)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        aged = [Aged(report, max(0, now_ms - at) / 1000) for text, at in pairs if (report := _read(text))]
+        return Overview(Capacity.load(capacity) if capacity else None, aged)
+
+
+async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]:
+    """Those of the leases (id → tenant) that are no more."""
+    pipeline = client.pipeline(transaction=False)
+    for lease_id, tenant_id in leases.items():
+        pipeline.exists(redis_key_lease(tenant_id, lease_id))
+    replies: list[Any] = await pipeline.execute()
+    return [lease_id for lease_id, there in zip(leases, replies, strict=True) if not there]
+
+
+def _read(text: bytes) -> Report | None:
+    """None for a report of a version that this one cannot read: sidecars are upgraded one by one."""
+    try:
+        return Report.load(text)
+    except (TypeError, ValueError, KeyError) as error:
+        log.warning("unreadable report of a sidecar", error=type(error).__name__)
+        return None

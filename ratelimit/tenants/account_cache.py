@@ -1,0 +1,72 @@
+"""Which account a request has: by its policy's text and, if the policy has such limits, by its model, the model's
+prices and the window of the calendar.  Keeps what it worked out, bounded.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Generic, NamedTuple, TypeVar
+
+from cachetools import LRUCache
+
+from ratelimit.tenants.account import Account
+from tenancy.values.limit import Kind, Scope, Unit
+from tenancy.values.policy import Policy
+from tenancy.values.prices import Prices
+
+POLICIES = 100_000  # some 3 KB each
+VARIANTS = 20_000
+
+T = TypeVar("T")
+
+
+class _Known(NamedTuple, Generic[T]):
+    """One policy.  `account` is set if every request has the same; else `models` have limits of their own, and
+    `by_price` says whether prices count."""
+
+    policy: Policy
+    made: T
+    account: Account | None
+    models: frozenset[str]
+    by_price: bool
+
+
+class Accounts(Generic[T]):
+    """`make` makes what else depends on a policy alone; `prices_of` answers from memory; `groups` is Account.of's;
+    `policies` are kept at most, and the one that was not used for longest goes first.  For one thread."""
+
+    def __init__(
+        self,
+        make: Callable[[Policy], T],
+        prices_of: Callable[[str], Prices | None],
+        *,
+        groups: bool = True,
+        policies: int = POLICIES,
+    ) -> None:
+        self._make, self._prices_of, self._groups = make, prices_of, groups
+        self._known: Callable[[str], _Known[T]] = lru_cache(policies)(self._read)
+        self._variants: LRUCache[tuple[str, str, Prices | None], Account] = LRUCache(VARIANTS)
+
+    def find(self, policy_text: str, model: str, now_ms: int) -> tuple[Account, T]:
+        """tenancy.values.policy.MalformedPolicy, or tenancy.values.calendar.UnknownTimeZone, which is one too."""
+        known = self._known(policy_text)
+        if known.account is not None:
+            return known.account, known.made
+        return self._variant(policy_text, known, model, now_ms), known.made
+
+    def _variant(self, policy_text: str, known: _Known[T], model: str, now_ms: int) -> Account:
+        prices = self._prices_of(model) if known.by_price else None
+        model = model if model in known.models else ""
+        name = (policy_text, model, prices)
+        account = self._variants.get(name)
+        if account is None or now_ms >= account.until_ms:
+            account = Account.of(known.policy, now_ms, model, prices, groups=self._groups)
+            self._variants[name] = account
+        return account
+
+    def _read(self, policy_text: str) -> _Known[T]:
+        policy = Policy.load(policy_text)
+        models = frozenset(limit.subject for limit in policy.limits if limit.scope is Scope.MODEL)
+        by_price = any(limit.unit is Unit.COST for limit in policy.limits)
+        calendar = any(limit.kind is Kind.FIXED and limit.calendar is not None for limit in policy.limits)
+        account = None if models or by_price or calendar else Account.of(policy, groups=self._groups)
+        return _Known(policy, self._make(policy), account, models, by_price)

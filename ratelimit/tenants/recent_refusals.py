@@ -1,0 +1,76 @@
+"""Refusals of the last moment, so that a client who floods is refused from memory and leaves Redis to the others.
+
+Who was refused FLOOD times within HOLD_MS is told the same, if the request wants no less.  Once in HOLD_MS the budgets
+are asked again, by one request that stands for all: a budget that fills up may seem empty for so long.  May be used by
+two threads: each step is one operation on a dict.
+"""
+
+from dataclasses import dataclass
+
+from ratelimit.budgets.port import IN_FLIGHT, Refused
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import Estimate
+
+HOLD_MS = 20
+FLOOD = 8
+MOST_ACCOUNTS = 10_000
+
+
+@dataclass(slots=True)
+class _Recent:
+    """`costs` are what was refused, `times` how often since `since_ms`."""
+
+    account: Account  # held, so that its identity is nobody else's
+    costs: list[int]
+    refused: Refused
+    since_ms: int
+    times: int = 1
+
+    def holds(self, now_ms: int) -> bool:
+        """Not if the clock was set back."""
+        return 0 <= now_ms - self.since_ms < HOLD_MS
+
+    def covers(self, estimate: Estimate) -> bool:
+        """Whether the request wants at least as much from each budget."""
+        buckets = self.account.buckets
+        return all(bucket.cost(estimate) >= cost for bucket, cost in zip(buckets, self.costs, strict=True))
+
+
+class RecentRefusals:
+    """By the account's identity: hashing one costs more than this saves.  `now_ms` is any clock's."""
+
+    def __init__(self) -> None:
+        self._recent: dict[int, _Recent] = {}
+
+    def refused(self, account: Account, estimate: Estimate, refused: Refused, now_ms: int) -> None:
+        """The budgets have just said so.  Slots are not kept: they come free at any moment."""
+        if refused.limit == IN_FLIGHT:
+            return
+        recent = self._recent.get(id(account))
+        if len(self._recent) >= MOST_ACCOUNTS and recent is None:
+            self._recent.clear()
+        costs = [bucket.cost(estimate) for bucket in account.buckets]
+        if recent is not None and recent.holds(now_ms):
+            since_ms, times = recent.since_ms, recent.times + 1
+        else:
+            since_ms, times = now_ms, 1
+        self._recent[id(account)] = _Recent(account, costs, refused, since_ms, times)
+
+    def admitted(self, account: Account, estimate: Estimate) -> None:
+        """The budgets have just let it run."""
+        recent = self._recent.get(id(account))
+        if recent is not None and recent.covers(estimate):
+            self._recent.pop(id(account), None)
+
+    def find(self, account: Account, estimate: Estimate, now_ms: int) -> Refused | None:
+        """What the account has been told, if it floods.  None: ask the budgets, and say what they answered."""
+        recent = self._recent.get(id(account))
+        if recent is None or recent.times < FLOOD or not recent.covers(estimate):
+            return None
+        if recent.holds(now_ms):
+            return recent.refused
+        if 0 <= now_ms - recent.since_ms < 2 * HOLD_MS:
+            recent.since_ms = now_ms  # this one asks for all
+        else:
+            self._recent.pop(id(account), None)
+        return None

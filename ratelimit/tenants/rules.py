@@ -1,0 +1,119 @@
+"""The decision before any budget is asked: may this key run this model, and what does it cost.  Pure; no I/O."""
+
+import re
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote
+
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.estimate import NOTHING, Estimate, estimate, estimate_input, parse_count
+from tenancy.resolving.catalog import ModelState
+from tenancy.values.prices import Prices
+
+ABSENT = "-"  # what Envoy puts for a value that the request does not have
+# Compared by their end, so that an upstream behind a prefix is known too.
+TEXT_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
+EMBEDDING_PATHS = ("/v1/embeddings",)
+INFERENCE_PATHS = TEXT_PATHS + EMBEDDING_PATHS
+WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+LONGEST_MODEL = 256  # characters; model names are paths like `org/name:tag`
+SLASHES = re.compile("/{2,}")
+
+
+class Catalog(Protocol):
+    """Which models there are."""
+
+    def check(self, model: str) -> ModelState:
+        """Answers at once, from memory."""
+
+    def prices(self, model: str) -> Prices | None:
+        """From memory too; None if the model has none."""
+
+
+class Asked(NamedTuple):
+    """A request as Envoy describes it; texts that are absent are `-` or empty.  `body_invalid`: not a JSON object."""
+
+    method: str = ""
+    path: str = ""
+    model: str = ABSENT
+    max_tokens: str = ABSENT
+    max_completion_tokens: str = ABSENT
+    max_output_tokens: str = ABSENT
+    n: str = ABSENT
+    content_length: str = ""
+    body_invalid: bool = False
+
+
+class Priced(NamedTuple):
+    """It may run if the budgets hold `estimate`.  `model` is "" if none was named."""
+
+    estimate: Estimate
+    model: str
+    inference: bool
+
+
+class Rejected(NamedTuple):
+    """It may not run, whatever the budgets hold."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    model: str = ""
+
+
+INVALID_BODY = Rejected(400, "invalid_body", "The request body must be a JSON object.")
+MODEL_REQUIRED = Rejected(403, "model_required", "This API key is limited to certain models; name one.", "model")
+CATALOG_AWAY = Rejected(503, "models_unavailable", "The list of models is not available at the moment.")
+
+
+def decide(asked: Asked, account: Account, catalog: Catalog, default_output: int) -> Priced | Rejected:
+    """Refusals in this order: unreadable (400), not allowed (403), unknown (404), undecidable (503)."""
+    length = parse_count(asked.content_length)
+    has_body = length is None or length > 0
+    if asked.method in WITHOUT_BODY and not length:
+        return Priced(NOTHING, "", inference=False)
+    path = plain_path(asked.path)
+    known_path = path.endswith(INFERENCE_PATHS)
+    if asked.body_invalid and known_path:
+        return INVALID_BODY
+    model = "" if asked.model == ABSENT else asked.model
+    rejected = _model_rejected(model, has_body, account, catalog)
+    if rejected is not None:
+        return rejected
+    inference = known_path or bool(model)
+    if not inference or path.endswith(EMBEDDING_PATHS):
+        return Priced(estimate_input(length or 0, account.smallest), model, inference)
+    bounds = [
+        text for text in (asked.max_tokens, asked.max_completion_tokens, asked.max_output_tokens) if text != ABSENT
+    ]
+    choices = "1" if asked.n == ABSENT else asked.n
+    return Priced(estimate(length or 0, bounds, choices, default_output, account.smallest), model, inference)
+
+
+def plain_path(path: str) -> str:
+    """A path as the upstream will most likely understand it: no query, escapes decoded, one slash, lower case."""
+    path = path.split("?", 1)[0].split("#", 1)[0]
+    if "%" in path:
+        path = unquote(path, errors="replace")
+    return SLASHES.sub("/", path).rstrip("/").lower()
+
+
+def _model_rejected(model: str, has_body: bool, account: Account, catalog: Catalog) -> Rejected | None:
+    allowed = account.policy.models_allowed
+    if not model:
+        return MODEL_REQUIRED if allowed is not None and has_body else None
+    if allowed is not None and model not in allowed:
+        shown = _shown(model)
+        return Rejected(403, "model_not_allowed", f"This API key may not use the model '{shown}'.", "model", shown)
+    # Such a name cannot be registered; it would only bloat leases and the ledger.
+    state = catalog.check(model) if len(model) <= LONGEST_MODEL and model.isprintable() else ModelState.UNKNOWN
+    if state is ModelState.KNOWN:
+        return None
+    if state is ModelState.UNAVAILABLE:
+        return CATALOG_AWAY
+    shown = _shown(model)
+    return Rejected(404, "model_not_found", f"The model '{shown}' does not exist.", "model", shown)
+
+
+def _shown(model: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in model[:LONGEST_MODEL])

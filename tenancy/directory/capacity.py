@@ -1,0 +1,80 @@
+"""Capacity: how many requests may be in flight, through each sidecar and through all.  The value and the port; no I/O.
+
+Sidecars read the copy in Redis, which the outbox writes; enforcing it is ratelimit's business.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol, TypedDict
+
+from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.terms import require
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """None: not bounded.  `version` counts the changes."""
+
+    max_in_flight: int | None = None
+    max_in_flight_total: int | None = None
+    version: int = 1
+    updated_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+    def dump(self) -> str:
+        """Compact JSON, as Redis keeps it."""
+        fields = {"version": self.version, **_bounds(self), "updated_at": self.updated_at.isoformat()}
+        return json.dumps(fields, separators=(",", ":"))
+
+    @staticmethod
+    def load(text: str | bytes) -> "Capacity":
+        """What `dump` wrote; ValueError, KeyError or TypeError for anything else."""
+        fields = json.loads(text)
+        return Capacity(**{**fields, "updated_at": datetime.fromisoformat(fields["updated_at"])})
+
+
+class CapacityChange(TypedDict, total=False):
+    """What is absent stays; None lifts the bound."""
+
+    max_in_flight: int | None
+    max_in_flight_total: int | None
+
+
+class Capacities(Protocol):
+    """The setting in its one place.  Raises what store.postgres.UNAVAILABLE lists."""
+
+    async def get(self) -> Capacity:
+        """As it is now."""
+
+    async def update(self, change: CapacityChange, by: Origin) -> Capacity:
+        """Atomic with its audit entry and its outbox row.  StateChanged; what changes nothing leaves no trace."""
+
+
+class MemoryCapacities:
+    """Keeps the setting in this process."""
+
+    def __init__(self, log: MemoryAuditLog) -> None:
+        self._log, self._capacity = log, Capacity()
+
+    async def get(self) -> Capacity:
+        return self._capacity
+
+    async def update(self, change: CapacityChange, by: Origin) -> Capacity:
+        before = self._capacity
+        require(by, before)
+        after = changed(before, change)
+        if after is before:
+            return before
+        self._capacity = replace(after, updated_at=datetime.now(UTC))
+        self._log.add(by, "update_capacity", ("capacity", "all"), snapshot(before), snapshot(self._capacity))
+        return self._capacity
+
+
+def changed(before: Capacity, change: CapacityChange) -> Capacity:
+    """`before` itself if the change changes nothing, else the next version."""
+    after = replace(before, **change)
+    return before if after == before else replace(after, version=before.version + 1)
+
+
+def _bounds(capacity: Capacity) -> dict[str, int | None]:
+    return {"max_in_flight": capacity.max_in_flight, "max_in_flight_total": capacity.max_in_flight_total}

@@ -1,0 +1,97 @@
+"""The model registry, write side: which models may be asked for.  No SQL, no HTTP; sidecars read the catalog.
+
+While the registry is empty every model name passes; from then on, what is not in it or is disabled is unknown.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from tenancy.directory.audit import Origin
+from tenancy.directory.tenants import DEFAULT_WEIGHT
+from tenancy.directory.terms import Deleted
+
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+DEFAULT_CACHE_SECONDS = 300
+
+
+class NoSuchModel(LookupError):
+    """No model has this id."""
+
+
+class ModelNameTaken(ValueError):
+    """Another model has this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCache:
+    """Whether answers of a model may be kept, and for how long."""
+
+    enabled: bool = False
+    ttl_seconds: int = DEFAULT_CACHE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class NewModel:
+    """A model as it shall be.  None: called the same upstream, no endpoint known, free, not limited.
+
+    Prices are for a million tokens, in the currency of the operators.
+    """
+
+    name: str
+    enabled: bool = True
+    upstream_name: str | None = None
+    endpoint: str | None = None
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
+    cached_price: Decimal | None = None
+    context_window: int | None = None
+    weight: int = DEFAULT_WEIGHT
+    max_in_flight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`name` is what requests ask for; `id` is what paths of the management API hold.  The rest as in NewModel."""
+
+    id: str
+    name: str
+    enabled: bool
+    upstream_name: str | None
+    endpoint: str | None
+    input_price: Decimal | None
+    output_price: Decimal | None
+    cached_price: Decimal | None
+    context_window: int | None
+    weight: int
+    max_in_flight: int | None
+    cache: ResponseCache
+    created_at: datetime
+    updated_at: datetime
+
+
+class Registry(Protocol):
+    """Each change is atomic with its audit entry and the announcement to Redis, and changes are in order.
+
+    Raises what store.postgres.UNAVAILABLE lists.
+    """
+
+    async def create(self, new: NewModel, by: Origin) -> Model:
+        """ModelNameTaken."""
+
+    async def get(self, model_id: str) -> Model | None:
+        """None if there is none."""
+
+    async def page(self, limit: int, after: str = "") -> tuple[Model, ...]:
+        """At most `limit` models by name, after the given one."""
+
+    async def update(self, model_id: str, to: NewModel | ResponseCache, by: Origin) -> Model:
+        """Replaces all but the cache, or the cache.  NoSuchModel, ModelNameTaken, StateChanged.
+
+        A change that changes nothing leaves no trace.
+        """
+
+    async def delete(self, model_id: str, by: Origin) -> Deleted:
+        """NoSuchModel, StateChanged."""

@@ -1,0 +1,206 @@
+"""Limits as they are managed: the value, what makes one possible, and the ports.  No SQL, no HTTP.
+
+What a limit means when requests are counted is tenancy.values.limit; the shorthand columns of tenants, users and keys
+(tokens_per_minute …) are limits too, but are changed there.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol, TypedDict
+
+from tenancy.directory.audit import Origin
+from tenancy.directory.tenants import Position
+from tenancy.values.calendar import Calendar, UnknownTimeZone, zone
+from tenancy.values.limit import FULL_WEIGHT, UTC, Kind, Limit, Scope, Unit
+
+
+class NoSuchLimit(LookupError):
+    """No limit has this id."""
+
+
+class LimitNameTaken(ValueError):
+    """Another limit of the tenant, or of the group, has this name."""
+
+
+class UnknownSubject(ValueError):
+    """There is no such tenant or group, or the tenant has no such key or user: its id, and the field that names it."""
+
+
+class ImpossibleLimit(ValueError):
+    """Its fields do not go together; the text says which one does not, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLimit:
+    """A limit to be made: of a tenant (of one of its keys, users or models), or of a fairshare group.
+
+    Scope KEY without `key_id`, or USER without `user_id`: for each of the tenant's keys or users.  `name` "" takes one
+    that says what it is.  `amount` of COST is millionths of the currency, `window_seconds` 0 is the calendar's.
+    """
+
+    scope: Scope
+    unit: Unit
+    amount: int
+    window_seconds: int = 0
+    tenant_id: str | None = None
+    key_id: str | None = None
+    user_id: str | None = None
+    model: str | None = None
+    fairshare_group: str | None = None
+    name: str = ""
+    kind: Kind = Kind.BUCKET
+    calendar: Calendar | None = None
+    time_zone: str = UTC
+    cached_weight: int = FULL_WEIGHT
+    reasoning_weight: int = FULL_WEIGHT
+    shadow: bool = False
+    id: str = field(default_factory=lambda: f"lim_{secrets.token_hex(8)}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLimit:
+    """A limit with its id.  What it counts does not change any more; how much, and over what window, may."""
+
+    id: str
+    name: str
+    scope: Scope
+    tenant_id: str | None
+    key_id: str | None
+    user_id: str | None
+    model: str | None
+    fairshare_group: str | None
+    unit: Unit
+    amount: int
+    kind: Kind
+    window_seconds: int
+    calendar: Calendar | None
+    time_zone: str
+    cached_weight: int
+    reasoning_weight: int
+    shadow: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class LimitChange(TypedDict, total=False):
+    """The fields to change; what is absent stays, but a window in seconds replaces a calendar."""
+
+    name: str
+    amount: int
+    kind: Kind
+    window_seconds: int
+    calendar: Calendar | None
+    time_zone: str
+    cached_weight: int
+    reasoning_weight: int
+    shadow: bool
+
+
+class Limits(Protocol):
+    """Each change is atomic with its audit entry and the announcement to Redis of every key that it concerns.
+
+    Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
+    """
+
+    async def create(self, new: NewLimit, by: Origin) -> StoredLimit:
+        """UnknownSubject, LimitNameTaken, ImpossibleLimit."""
+
+    async def get(self, limit_id: str) -> StoredLimit | None:
+        """None if there is none."""
+
+    async def page(
+        self,
+        limit: int,
+        after: Position | None = None,
+        tenant_id: str | None = None,
+        group: str | None = None,
+        name: str = "",
+    ) -> tuple[StoredLimit, ...]:
+        """At most `limit` of them, oldest first, after the position; of one tenant or group, and called so, if it is
+        given."""
+
+    async def update(self, limit_id: str, change: LimitChange, by: Origin) -> StoredLimit:
+        """NoSuchLimit, LimitNameTaken, ImpossibleLimit.  A change that changes nothing leaves no trace."""
+
+    async def delete(self, limit_id: str, by: Origin) -> None:
+        """NoSuchLimit.  What was spent is forgotten."""
+
+
+class LimitsInForce(Protocol):
+    """Reads what a tenant's requests are counted by."""
+
+    async def of_tenant(self, tenant_id: str, key_id: str | None = None, user_id: str | None = None) -> "InForce":
+        """Everything that names its subject; what holds for each key or each user, only for those that are given.
+        tenancy.directory.tenants.NoSuchTenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A tenant's limits, its group's among them."""
+
+    tenant_id: str
+    fairshare_group: str
+    limits: tuple[Limit, ...]
+
+
+def settled(limit: NewLimit | StoredLimit) -> dict[str, Any]:
+    """The fields that follow from others: a calendar gives the length of its window, and a limit without a name gets
+    one."""
+    seconds = limit.window_seconds if limit.calendar is None else limit.calendar.seconds
+    return {"window_seconds": seconds, "name": limit.name or default_name(limit, seconds)}
+
+
+def changed_by(before: StoredLimit, change: LimitChange) -> StoredLimit:
+    """The limit with the change applied."""
+    if "window_seconds" in change and change.get("calendar") is None:
+        change = {**change, "calendar": None}
+    changed = replace(before, **change)
+    return replace(changed, **settled(changed))
+
+
+def default_name(limit: NewLimit | StoredLimit, window_seconds: int) -> str:
+    """Says what it is, for example `tenant:tokens:day` or `key:requests:60s:sliding_window`."""
+    parts = [limit.scope, limit.model or limit.key_id or limit.user_id or "", limit.unit]
+    parts += [str(limit.calendar or f"{window_seconds}s"), "" if limit.kind is Kind.BUCKET else limit.kind]
+    return ":".join(part for part in parts if part)
+
+
+def check(limit: NewLimit | StoredLimit) -> None:
+    """ImpossibleLimit."""
+    wrong = wrong_with(
+        {
+            "scope": limit.scope,
+            "unit": limit.unit,
+            "kind": limit.kind,
+            "window_seconds": limit.window_seconds,
+            "calendar": limit.calendar,
+            "time_zone": limit.time_zone,
+            "cached_weight": limit.cached_weight,
+            "reasoning_weight": limit.reasoning_weight,
+        }
+    )
+    if wrong:
+        raise ImpossibleLimit(wrong)
+
+
+def wrong_with(fields: Mapping[str, Any]) -> str:
+    """Why the fields of a limit (tenancy.values.limit.Limit.of_fields) do not go together; "" if they do."""
+    unit, kind, calendar = fields["unit"], fields.get("kind") or Kind.BUCKET, fields.get("calendar")
+    time_zone = fields.get("time_zone") or UTC
+    if not calendar and not fields.get("window_seconds"):
+        return "window_seconds: required, unless there is a calendar"
+    if calendar == Calendar.MONTH and kind != Kind.FIXED:
+        return "calendar: a month has no fixed length, so it needs the kind fixed_window"
+    if time_zone != UTC and not (calendar and kind == Kind.FIXED):
+        return "time_zone: only a fixed_window of a calendar has one"
+    if fields.get("cached_weight", FULL_WEIGHT) != FULL_WEIGHT and unit not in (Unit.TOKENS, Unit.INPUT_TOKENS):
+        return "cached_weight: only tokens and input_tokens have cached tokens"
+    if fields.get("reasoning_weight", FULL_WEIGHT) != FULL_WEIGHT and unit not in (Unit.TOKENS, Unit.OUTPUT_TOKENS):
+        return "reasoning_weight: only tokens and output_tokens have reasoning tokens"
+    try:
+        zone(time_zone)
+    except UnknownTimeZone:
+        return "time_zone: is not in the time zone database"
+    return ""

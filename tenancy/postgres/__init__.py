@@ -1,0 +1,1 @@
+"""The directory's ports, and the sources of records, on Postgres."""

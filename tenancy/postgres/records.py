@@ -1,0 +1,86 @@
+"""Key records from Postgres: one joined query."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from store import postgres
+from tenancy.resolving.records import StoreUnavailable
+from tenancy.values.key_record import KeyRecord
+from tenancy.values.limit import Limit
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+# The columns between the first and the last two are the fields of KeyRecord.  asyncpg prepares it once a connection.
+# A secret that a rotation retired resolves to its key until it ends.
+SELECT = """
+SELECT s.key_hash, t.version, k.id AS key_id, k.name AS key_name, t.id AS tenant_id, t.name AS tenant_name,
+       t.fairshare_group, t.weight, k.disabled, t.status = 'suspended' AS suspended,
+       least(k.expires_at, s.retired_at) AS expires_at, coalesce(k.user_id, '') AS user_id, t.max_in_flight,
+       k.models_allowed, t.tokens_per_minute, t.requests_per_minute,
+       k.tokens_per_minute AS key_tokens_per_minute, k.requests_per_minute AS key_requests_per_minute,
+       u.tokens_per_minute AS user_tokens_per_minute, u.requests_per_minute AS user_requests_per_minute,
+       (SELECT jsonb_agg(to_jsonb(l) ORDER BY l.created_at, l.id) FROM limits l
+        WHERE l.tenant_id = t.id AND coalesce(l.key_id, k.id) = k.id
+              AND (l.user_id IS NULL OR l.user_id = k.user_id)
+           OR l.fairshare_group = t.fairshare_group) AS limits,
+       (SELECT jsonb_build_object(p.name, p.limits) FROM policies p WHERE p.name = t.policy) AS policy
+FROM key_secrets s
+JOIN api_keys k ON k.id = s.key_id
+JOIN tenants t ON t.id = k.tenant_id
+LEFT JOIN users u ON u.tenant_id = k.tenant_id AND u.id = k.user_id
+WHERE s.key_hash = ANY ($1::text[])
+"""
+# Any error of Postgres means that we could not decide: a wrong answer would be "no such key".
+FAILURES: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, asyncpg.PostgresError)
+
+
+class PostgresRecords:
+    """See RecordSource.  Each of getting a connection and the query ends within `timeout` s."""
+
+    def __init__(self, pool: "Pool", timeout: float = 0.5) -> None:
+        self._pool, self._timeout = pool, timeout
+
+    async def load(self, key_hash: str) -> KeyRecord | None:
+        return (await self.load_many([key_hash])).get(key_hash)
+
+    async def load_many(self, key_hashes: Sequence[str]) -> dict[str, KeyRecord]:
+        try:
+            # The timeout of acquire() also bounds what release() waits for a cancelled query.
+            async with self._pool.acquire(timeout=self._timeout) as connection:
+                rows = await connection.fetch(SELECT, list(key_hashes), timeout=self._timeout)
+        except FAILURES as error:
+            raise StoreUnavailable(f"postgres: {error or type(error).__name__}") from error
+        return records_of(rows)
+
+
+def records_of(rows: "Sequence[asyncpg.Record]") -> dict[str, KeyRecord]:
+    """The rows of SELECT as records by key hash."""
+    return {row["key_hash"]: _record(row) for row in rows}
+
+
+def _record(row: asyncpg.Record) -> KeyRecord:
+    fields = dict(row)
+    del fields["key_hash"]
+    models = fields.pop("models_allowed")
+    limits = (*limits_of(fields.pop("limits")), *policy_limits_of(fields.pop("policy")))
+    return KeyRecord(**fields, models_allowed=None if models is None else tuple(models), further_limits=limits)
+
+
+def limits_of(text: str | None) -> tuple[Limit, ...]:
+    """Rows of the table as JSON."""
+    return tuple(map(Limit.of_fields, json.loads(text or "[]")))
+
+
+def policy_limits_of(text: str | None) -> tuple[Limit, ...]:
+    """`{policy: [limit, …]}`.  Each tenant has budgets of its own, found by the names of policy and limit."""
+    policies: dict[str, list[dict[str, Any]]] = json.loads(text or "{}")
+    return tuple(
+        replace(limit, id=f"policy:{policy}:{limit.name}")
+        for policy, limits in policies.items()
+        for limit in map(Limit.of_fields, limits)
+    )

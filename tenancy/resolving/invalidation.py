@@ -1,0 +1,105 @@
+"""Listening for invalidations: one connection of its own a process, which is never trusted to be alive.
+
+Pub/sub forgets what it could not deliver, so each (re)subscription counts as "you may have missed something".  The
+connection is pinged when it is quiet: one whose peer is gone without a word is dropped within two `quiet` periods.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+import structlog
+from redis import asyncio as aio
+
+from store.redis import CLUSTER_SCHEME, UNAVAILABLE, open_redis_async
+from tenancy.metrics import TenancyMetrics
+from tenancy.redis.names import INVALIDATE_CHANNEL
+
+if TYPE_CHECKING:
+    from redis.asyncio.client import PubSub
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS = 1.0
+QUIET_SECONDS = 1.0
+BACKOFF_SECONDS = (0.1, 2.0)  # first, longest; doubling, and spread so that sidecars do not come back as one
+
+
+class Listener(Protocol):
+    """Told on the background loop; must not wait."""
+
+    def subscribed(self) -> None:
+        """Changes may have been missed until now."""
+
+    def invalidate(self, message: str) -> None:
+        """A key hash, "*" or "models"."""
+
+
+async def listen(
+    url: str, listeners: Sequence[Listener], metrics: TenancyMetrics, *, quiet: float = QUIET_SECONDS
+) -> None:
+    """Subscribes to the Redis of `url` and stays subscribed until cancelled."""
+    first, longest = BACKOFF_SECONDS
+    wait = first
+    while True:
+        before = metrics.subscriptions.counts[""]
+        try:
+            await _listen_once(url, listeners, metrics, quiet)
+        except UNAVAILABLE as error:
+            log.info("invalidation channel lost", error=f"{type(error).__name__}: {error}")
+        except Exception:  # the top of a background task
+            log.exception("invalidation listener failed")
+        wait = first if metrics.subscriptions.counts[""] > before else min(2 * wait, longest)
+        await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, guards nothing
+
+
+async def _listen_once(url: str, listeners: Sequence[Listener], metrics: TenancyMetrics, quiet: float) -> None:
+    """Returns when the connection is not worth keeping; UNAVAILABLE."""
+    client = await _open(url)
+    try:
+        async with client.pubsub() as pubsub:
+            await pubsub.subscribe(INVALIDATE_CHANNEL)
+            await _receive(pubsub, listeners, metrics, quiet)
+    finally:
+        await client.aclose()
+
+
+async def _receive(pubsub: "PubSub", listeners: Sequence[Listener], metrics: TenancyMetrics, quiet: float) -> None:
+    pinged = False
+    while True:
+        message: dict[str, Any] | None = await pubsub.get_message(timeout=quiet)
+        if message is None and pinged:
+            raise TimeoutError("no answer to a ping")
+        if message is None:
+            await pubsub.ping()
+        pinged = message is None
+        if message is not None:
+            _tell(message, listeners, metrics)
+
+
+def _tell(message: dict[str, Any], listeners: Sequence[Listener], metrics: TenancyMetrics) -> None:
+    if message["type"] == "subscribe":
+        metrics.subscriptions.add()
+        for listener in listeners:
+            listener.subscribed()
+    elif message["type"] == "message":
+        metrics.invalidations.add()
+        for listener in listeners:
+            listener.invalidate(message["data"].decode(errors="replace"))
+
+
+async def _open(url: str) -> aio.Redis:
+    """A connection to one server.  In a cluster any node will do, since all of them hear every publish."""
+    client = open_redis_async(url, timeout=CONNECT_SECONDS)
+    if isinstance(client, aio.Redis):
+        return client
+    try:
+        await client.initialize()
+        node = random.choice(client.get_nodes())  # noqa: S311 - another one each time, until a live one is met
+    finally:
+        await client.aclose()
+    parts = urlsplit(url.replace(CLUSTER_SCHEME, "redis://"))
+    login, at, _ = parts.netloc.rpartition("@")
+    return await _open(parts._replace(netloc=f"{login}{at}{node.host}:{node.port}").geturl())

@@ -1,0 +1,87 @@
+"""A key record: everything a key hash resolves to, as stored in Redis and in the in-process cache.  Pure; no I/O."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from tenancy.values.limit import Limit, Scope, shorthand
+from tenancy.values.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key with what its tenant and user add to it.
+
+    `version` is the tenant's change counter: a record never replaces one with a higher version, so that a slow load
+    cannot bring back a revoked key.  Times are aware datetimes in UTC.  Budgets None: not limited.
+    """
+
+    version: int
+    key_id: str
+    key_name: str
+    tenant_id: str
+    tenant_name: str
+    fairshare_group: str
+    weight: int
+    disabled: bool = False
+    suspended: bool = False  # the tenant, with every key of it
+    expires_at: datetime | None = None
+    user_id: str = ""
+    max_in_flight: int | None = None
+    models_allowed: tuple[str, ...] | None = None
+    tokens_per_minute: int | None = None
+    requests_per_minute: int | None = None
+    key_tokens_per_minute: int | None = None
+    key_requests_per_minute: int | None = None
+    user_tokens_per_minute: int | None = None
+    user_requests_per_minute: int | None = None
+    further_limits: tuple[Limit, ...] = ()  # of the tenant, its policy and its group; without a subject: of each
+
+    def limits(self) -> tuple[Limit, ...]:
+        """Every limit that a request with this key must fit into."""
+        rows = (
+            (Scope.TENANT, "", self.tokens_per_minute, self.requests_per_minute),
+            (Scope.USER, self.user_id, self.user_tokens_per_minute, self.user_requests_per_minute),
+            (Scope.KEY, self.key_id, self.key_tokens_per_minute, self.key_requests_per_minute),
+        )
+        columns = (limit for row in rows for limit in shorthand(*row))
+        return (*columns, *filter(None, map(self._applied, self.further_limits)))
+
+    def _applied(self, limit: Limit) -> Limit | None:
+        """The limit as it counts this key; None if it does not."""
+        own = {Scope.KEY: self.key_id, Scope.USER: self.user_id, Scope.GROUP: self.fairshare_group}.get(limit.scope)
+        if own is None or limit.subject == own != "":
+            return limit
+        return replace(limit, subject=own) if own and not limit.subject else None
+
+    def policy(self) -> Policy:
+        """The part that ratelimit needs."""
+        return Policy(
+            tenant_id=self.tenant_id,
+            key_id=self.key_id,
+            user_id=self.user_id,
+            fairshare_group=self.fairshare_group,
+            weight=self.weight,
+            max_in_flight=self.max_in_flight,
+            models_allowed=self.models_allowed,
+            limits=self.limits(),
+        )
+
+    def dump(self) -> str:
+        """JSON object, field by field; times in RFC 3339."""
+        fields = asdict(self) | {"further_limits": [limit.row() for limit in self.further_limits]}
+        return json.dumps(fields, default=datetime.isoformat, separators=(",", ":"))
+
+    @staticmethod
+    def load(text: str | bytes) -> "KeyRecord":
+        """The record that `dump` wrote; ValueError, KeyError or TypeError for anything else."""
+        fields = json.loads(text)
+        models, expires_at = fields.get("models_allowed"), fields.get("expires_at")
+        return KeyRecord(
+            **{
+                **fields,
+                "models_allowed": None if models is None else tuple(models),
+                "expires_at": None if expires_at is None else datetime.fromisoformat(expires_at),
+                "further_limits": tuple(map(Limit.of_row, fields.get("further_limits", ()))),
+            }
+        )

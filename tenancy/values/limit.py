@@ -1,0 +1,159 @@
+"""A limit: the rule, not its live state (that is a budget, in ratelimit/).  Pure values; no I/O.
+
+`row` and `of_row` are its compact form, in which it travels from authz to ratelimit and lies in Redis; `of_fields`
+reads the form with names, as it lies in Postgres.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from tenancy.values.calendar import Calendar
+
+FULL_WEIGHT = 100  # percent
+MINUTE_SECONDS = 60
+UTC = "UTC"
+
+
+class Scope(StrEnum):
+    """Whose requests a limit counts together.  MODEL: those of one tenant for one model.  GROUP: those of all tenants
+    of a fairshare group."""
+
+    TENANT = "tenant"
+    USER = "user"
+    KEY = "key"
+    MODEL = "model"
+    GROUP = "group"
+
+
+class Unit(StrEnum):
+    """What a limit counts.  COST: millionths of the currency that the models' prices are in."""
+
+    TOKENS = "tokens"
+    REQUESTS = "requests"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    COST = "cost"
+
+
+class Kind(StrEnum):
+    """How what is spent comes back: steadily, all at the window's end, or as it leaves the last `window_seconds`."""
+
+    BUCKET = "bucket"
+    FIXED = "fixed_window"
+    SLIDING = "sliding_window"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `amount` units a window.
+
+    `subject` is the id of the key or user, or the name of the model or group, that it counts; empty for the tenant's
+    own.  `id` is "" for a limit that is written as a column of its subject (tokens_per_minute); then its place among
+    the budgets is its derived name.  `calendar` and `time_zone` say where fixed windows begin; without a calendar
+    they are counted from 1970.  `window_seconds` is then the length as people see it, and about right.  Weights are
+    percent: 10 for `cached_weight` counts ten cached input tokens as one.  `shadow`: measured, never refuses.
+    """
+
+    scope: Scope
+    unit: Unit
+    amount: int
+    window_seconds: int
+    subject: str = ""
+    id: str = ""
+    label: str = ""
+    kind: Kind = Kind.BUCKET
+    calendar: Calendar | None = None
+    time_zone: str = UTC
+    cached_weight: int = FULL_WEIGHT
+    reasoning_weight: int = FULL_WEIGHT
+    shadow: bool = False
+
+    @property
+    def name(self) -> str:
+        """What answers and the ledger call it: its label, else for example `tenant:tokens:60s`."""
+        return self.label or self._place
+
+    @property
+    def budget_name(self) -> str:
+        """Where its budget is, within the tenant or group.  Does not depend on the amount or the window, so that a
+        changed limit finds what was spent."""
+        if not self.id:
+            return self._place
+        return f"{self.id}:{self.subject}" if self.subject else self.id
+
+    @property
+    def _place(self) -> str:
+        owner = f"{self.scope}:{self.subject}" if self.subject else str(self.scope)
+        return f"{owner}:{self.unit}:{self.window_seconds}s"
+
+    def row(self) -> list[Any]:
+        """Its fields in order, without those at the end that are as usual."""
+        fields = [self.scope, self.unit, self.amount, self.window_seconds, self.subject, *self._rest()]
+        while len(fields) > REQUIRED and fields[-1] == USUAL[len(fields) - REQUIRED - 1]:
+            fields.pop()
+        return fields
+
+    def _rest(self) -> tuple[Any, ...]:
+        how = (self.kind, self.calendar, self.time_zone, self.cached_weight, self.reasoning_weight, self.shadow)
+        return (self.id, self.label, *how)
+
+    @staticmethod
+    def of_row(row: Sequence[Any]) -> "Limit":
+        """What `row` wrote; ValueError or TypeError for anything else."""
+        scope, unit, amount, window_seconds, subject, *rest = row
+        id, label, kind, calendar, time_zone, cached, reasoning, shadow = (*rest, *USUAL[len(rest) :])
+        return Limit(
+            Scope(scope),
+            Unit(unit),
+            amount,
+            window_seconds,
+            subject,
+            id,
+            label,
+            Kind(kind),
+            None if calendar is None else Calendar(calendar),
+            time_zone,
+            cached,
+            reasoning,
+            shadow,
+        )
+
+    @staticmethod
+    def of_fields(fields: Mapping[str, Any]) -> "Limit":
+        """From an object: scope, unit, amount, and any of the other fields; KeyError or ValueError.  `name` is the
+        label.  A limit with a calendar needs no `window_seconds`."""
+        calendar = None if fields.get("calendar") is None else Calendar(fields["calendar"])
+        seconds = fields.get("window_seconds")
+        return Limit(
+            scope=Scope(fields["scope"]),
+            unit=Unit(fields["unit"]),
+            amount=int(fields["amount"]),
+            window_seconds=calendar.seconds
+            if seconds is None and calendar is not None
+            else int(fields["window_seconds"]),
+            subject=fields.get("subject") or "",
+            id=fields.get("id") or "",
+            label=fields.get("name") or "",
+            kind=Kind(fields.get("kind") or Kind.BUCKET),
+            calendar=calendar,
+            time_zone=fields.get("time_zone") or UTC,
+            cached_weight=_weight(fields.get("cached_weight")),
+            reasoning_weight=_weight(fields.get("reasoning_weight")),
+            shadow=bool(fields.get("shadow")),
+        )
+
+
+REQUIRED = 5
+USUAL: tuple[Any, ...] = ("", "", Kind.BUCKET, None, UTC, FULL_WEIGHT, FULL_WEIGHT, False)
+
+
+def shorthand(scope: Scope, subject: str, tokens: int | None, requests: int | None) -> tuple[Limit, ...]:
+    """The limits that the columns tokens_per_minute and requests_per_minute stand for; None: not limited."""
+    columns = ((Unit.TOKENS, tokens), (Unit.REQUESTS, requests))
+    return tuple(Limit(scope, unit, amount, MINUTE_SECONDS, subject) for unit, amount in columns if amount is not None)
+
+
+def _weight(percent: int | None) -> int:
+    return FULL_WEIGHT if percent is None else int(percent)

@@ -1,0 +1,60 @@
+"""The model registry in a dictionary: the same answers as the Postgres adapter."""
+
+import uuid
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache
+from tenancy.directory.terms import Deleted, require
+
+
+class MemoryRegistry:
+    """Implements tenancy.directory.models.Registry."""
+
+    def __init__(self, log: MemoryAuditLog) -> None:
+        self._log = log
+        self._models: dict[str, Model] = {}
+
+    async def create(self, new: NewModel, by: Origin) -> Model:
+        now = datetime.now(UTC)
+        model = Model(id=str(uuid.uuid4()), **asdict(new), cache=ResponseCache(), created_at=now, updated_at=now)
+        self._check(model)
+        self._models[model.id] = model
+        self._log.add(by, "create_model", ("model", model.id), None, snapshot(model))
+        return model
+
+    async def get(self, model_id: str) -> Model | None:
+        return self._models.get(model_id)
+
+    async def page(self, limit: int, after: str = "") -> tuple[Model, ...]:
+        ordered = sorted(self._models.values(), key=lambda model: model.name)
+        return tuple(model for model in ordered if model.name > after)[:limit]
+
+    async def update(self, model_id: str, to: NewModel | ResponseCache, by: Origin) -> Model:
+        before = self._existing(model_id)
+        require(by, before)
+        changed = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **asdict(to))
+        if changed == before:
+            return before
+        self._check(changed)
+        after = self._models[model_id] = replace(changed, updated_at=datetime.now(UTC))
+        self._log.add(by, "update_model", ("model", model_id), snapshot(before), snapshot(after))
+        return after
+
+    async def delete(self, model_id: str, by: Origin) -> Deleted:
+        model = self._existing(model_id)
+        require(by, model)
+        if not by.dry_run:
+            del self._models[model_id]
+            self._log.add(by, "delete_model", ("model", model_id), snapshot(model), None)
+        return {"models": 1}
+
+    def _existing(self, model_id: str) -> Model:
+        if model_id not in self._models:
+            raise NoSuchModel(model_id)
+        return self._models[model_id]
+
+    def _check(self, model: Model) -> None:
+        if any(other.name == model.name and other.id != model.id for other in self._models.values()):
+            raise ModelNameTaken(model.name)
