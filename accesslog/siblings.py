@@ -20,8 +20,8 @@ from accesslog.metrics import AccessLogMetrics
 SECONDS = 0.02  # between two rounds of telling
 ID_BYTES = 36  # a lease id
 IDS_A_MESSAGE = 1000
-MOST_WAITING = 100_000  # ids for one sibling that does not read; about 10 MB
-LARGEST_MESSAGE = 1 + ID_BYTES * IDS_A_MESSAGE
+MAX_WAITING = 100_000  # ids for one sibling that does not read; about 10 MB
+MAX_MESSAGE = 1 + ID_BYTES * IDS_A_MESSAGE
 SOCKET_MODE = 0o600
 
 
@@ -94,7 +94,7 @@ class Siblings:
     def _receive(self, own: socket.socket, heard: Mapping[News, Heard]) -> None:
         with suppress(BlockingIOError):
             while True:
-                news, lease_ids = read(own.recv(LARGEST_MESSAGE + 1))
+                news, lease_ids = read(own.recv(MAX_MESSAGE + 1))
                 if news is not None and news in heard:
                     heard[news](lease_ids)
 
@@ -102,11 +102,11 @@ class Siblings:
 def read(message: bytes) -> tuple[News | None, list[str]]:
     """None: not a message of ours."""
     kinds = {news.value: news for news in News}
-    if len(message) > LARGEST_MESSAGE or len(message) % ID_BYTES != 1 or not message.isascii():
+    if len(message) > MAX_MESSAGE or len(message) % ID_BYTES != 1 or not message.isascii():
         return None, []
     text = message[1:].decode()
     return kinds.get(message[:1]), [text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES)]
 
 
 def _queue() -> "deque[str]":
-    return deque(maxlen=MOST_WAITING)
+    return deque(maxlen=MAX_WAITING)

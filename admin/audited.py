@@ -6,7 +6,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from store.postgres import PostgresPool
-from tenancy.directory.audit import Origin, Snapshot
+from tenancy.directory.audit import ChangeRequest, Snapshot
 from tenancy.postgres.change import answered, audit, changing
 
 Answered: TypeAlias = Callable[[Snapshot], Awaitable[None]]
@@ -16,7 +16,7 @@ class Audited(Protocol):
     """Raises what store.postgres.UNAVAILABLE lists when the entry could not be made; the change may then have been."""
 
     def __call__(
-        self, by: Origin, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
+        self, by: ChangeRequest, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
     ) -> AbstractAsyncContextManager[Answered]:
         """The entry is written before the block, which makes the change, and stays only if the block does not raise.
 
@@ -32,7 +32,7 @@ class PostgresAudited:
 
     @asynccontextmanager
     async def __call__(
-        self, by: Origin, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
+        self, by: ChangeRequest, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
     ) -> AsyncIterator[Answered]:
         async with changing(self._pool, by) as connection:
             await audit(connection, by, action, target, before, after)

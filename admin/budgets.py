@@ -14,10 +14,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
 
-from admin.fields import MOST_TOKENS, Body, Time, UserId, View
+from admin.fields import MAX_TOKENS, Body, Time, UserId, View
 from admin.limits import AnyId, ShownAmount, no_flag, shown_amount, units
 from admin.paging import Page, cut
-from admin.problems import LONGEST_SHOWN, Problem, Refused
+from admin.problems import MAX_SHOWN, Problem, Refused
 from admin.services import Services, Use
 from admin.tenants import TenantId
 from admin.terms import ByCreating
@@ -63,7 +63,7 @@ class AdjustBody(Body):
     amount: Annotated[
         Decimal,
         BeforeValidator(no_flag),
-        Field(ge=-MOST_TOKENS, le=MOST_TOKENS, max_digits=19, decimal_places=6, examples=[-5000]),
+        Field(ge=-MAX_TOKENS, le=MAX_TOKENS, max_digits=19, decimal_places=6, examples=[-5000]),
     ]
 
 
@@ -192,6 +192,6 @@ async def budgets_of(
 def _named(budgets: list[Budget], name: str) -> Budget:
     found = next((budget for budget in budgets if budget.limit.budget_name == name), None)
     if found is None:
-        detail = f"the tenant has no budget {name[:LONGEST_SHOWN]!r}; is it one that holds for each key or each user?"
+        detail = f"the tenant has no budget {name[:MAX_SHOWN]!r}; is it one that holds for each key or each user?"
         raise Refused(Problem(422, f"budget: {detail}", (("budget", detail),)))
     return found

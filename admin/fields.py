@@ -11,13 +11,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import WithJsonSchema
 
 # Far above any use, and below 2^53: Redis scripts count in doubles.
-MOST_TOKENS = 10**12
-MOST_REQUESTS = 10**9
+MAX_TOKENS = 10**12
+MAX_REQUESTS = 10**9
 # By its name.  What is registered is shown to everybody who may read, and is in the audit log.
 CREDENTIAL = re.compile(r"auth|cookie|secret|token|passw|credential|api-?_?key", re.IGNORECASE)
 PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
-LONGEST_OVERLAP_SECONDS = 30 * 86_400
-MOST_WEIGHT = MOST_IN_FLIGHT = 10**6
+MAX_OVERLAP_SECONDS = 30 * 86_400
+MAX_WEIGHT = MAX_IN_FLIGHT = 10**6
 
 
 class Body(BaseModel):
@@ -125,11 +125,11 @@ ModelNames = Annotated[list[ModelName], Field(min_length=1, max_length=1000)]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$")]
 Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\s@]+@[^\s@]+$"), AfterValidator(printable)]
-Weight = Annotated[int, Field(strict=True, ge=1, le=MOST_WEIGHT)]
-Tokens = Annotated[int, Field(strict=True, ge=1, le=MOST_TOKENS)]
-Requests = Annotated[int, Field(strict=True, ge=1, le=MOST_REQUESTS)]
-InFlight = Annotated[int, Field(strict=True, ge=1, le=MOST_IN_FLIGHT)]
-Overlap = Annotated[int, Field(strict=True, ge=0, le=LONGEST_OVERLAP_SECONDS)]
+Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_WEIGHT)]
+Tokens = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKENS)]
+Requests = Annotated[int, Field(strict=True, ge=1, le=MAX_REQUESTS)]
+InFlight = Annotated[int, Field(strict=True, ge=1, le=MAX_IN_FLIGHT)]
+Overlap = Annotated[int, Field(strict=True, ge=0, le=MAX_OVERLAP_SECONDS)]
 KeyPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{3,18}$")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Flag = Annotated[bool, Field(strict=True)]

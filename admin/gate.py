@@ -82,7 +82,7 @@ class Gate:
         loop = asyncio.get_running_loop()
         began = loop.time()
         problem = await self._refuse(scope, headers)
-        patience = ANSWER_SECONDS - (loop.time() - began)
+        seconds_left = ANSWER_SECONDS - (loop.time() - began)
         if problem is None:
             try:
                 body = await asyncio.wait_for(_read(receive), BODY_SECONDS)
@@ -96,9 +96,9 @@ class Gate:
             await respond(problem, request_id)(scope, receive, send_with_id)
             return
         _call_it_json(scope)
-        await self._call(scope, _replay(body or b"", receive), send_with_id, patience)
+        await self._call(scope, _replay(body or b"", receive), send_with_id, seconds_left)
 
-    async def _call(self, scope: Scope, receive: Receive, send: Send, patience: float) -> None:
+    async def _call(self, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
         """The app's answer, or ours if it fails or is late.  What is late is cancelled and cleans up on its own."""
         started = late = False
 
@@ -110,7 +110,7 @@ class Gate:
 
         task = self._start(self._app(scope, receive, noting))
         try:
-            await asyncio.wait({task}, timeout=patience)
+            await asyncio.wait({task}, timeout=seconds)
             if started:
                 await asyncio.wait({task})
         finally:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 from typing_extensions import TypedDict
 
 from admin.examples import BY_NAME
-from admin.fields import MOST_REQUESTS, MOST_TOKENS, Body, Flag, GroupName, ModelName, Name, Time, UserId, View
+from admin.fields import MAX_REQUESTS, MAX_TOKENS, Body, Flag, GroupName, ModelName, Name, Time, UserId, View
 from admin.paging import NamedPage, Page, cut
 from admin.problems import Problem, Refused
 from admin.services import Services, Use
@@ -26,8 +26,8 @@ from tenancy.values.prices import MICRO
 router = APIRouter(tags=["limits"])
 
 LIMIT_ID = re.compile(r"lim_[0-9a-f]{16}")
-MOST_COST = 10**9  # of the currency; in millionths still below 2^53
-LONGEST_SECONDS = 366 * 86_400
+MAX_COST = 10**9  # of the currency; in millionths still below 2^53
+MAX_SECONDS = 366 * 86_400
 
 
 EXAMPLE = {"scope": "tenant", "tenant_id": BY_NAME["tenant_id"], "unit": "tokens", "amount": 500_000, "calendar": "day"}
@@ -54,11 +54,11 @@ LimitId = Annotated[str, Path(alias="id", description="The limit's id"), AfterVa
 Amount = Annotated[
     Decimal,
     BeforeValidator(no_flag),
-    Field(gt=0, le=MOST_TOKENS, max_digits=19, decimal_places=6),
+    Field(gt=0, le=MAX_TOKENS, max_digits=19, decimal_places=6),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_TOKENS},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TOKENS},
                 {"type": "string", "pattern": r"^\d{1,13}(\.\d{1,6})?$"},
             ],
             "description": "A whole number; of `cost` an amount in the currency of the models' prices, such as `12.50`",
@@ -70,7 +70,7 @@ ShownAmount = Annotated[
     int | str, Field(description="A whole number; of `cost` a decimal in the currency of the models' prices")
 ]
 AnyId = Annotated[str, Field(pattern=f"^{TENANT_ID.pattern}$")]
-WindowSeconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS, examples=[60])]
+WindowSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS, examples=[60])]
 TimeZone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$", examples=["Europe/Paris"])]
 TokenWeight = Annotated[
     float,
@@ -267,13 +267,13 @@ def shown_amount(unit: Unit, amount: int) -> int | str:
 def units(unit: Unit, amount: Decimal) -> int:
     """As budgets count it; a problem unless it is possible.  May be below zero."""
     if unit is Unit.COST:
-        if abs(amount) > MOST_COST:
-            raise _wrong("amount", f"at most {MOST_COST}")
+        if abs(amount) > MAX_COST:
+            raise _wrong("amount", f"at most {MAX_COST}")
         return int(amount * MICRO)
     if amount != amount.to_integral_value():
         raise _wrong("amount", f"a whole number of {unit.replace('_', ' ')}")
-    if unit is Unit.REQUESTS and abs(amount) > MOST_REQUESTS:
-        raise _wrong("amount", f"at most {MOST_REQUESTS}")
+    if unit is Unit.REQUESTS and abs(amount) > MAX_REQUESTS:
+        raise _wrong("amount", f"at most {MAX_REQUESTS}")
     return int(amount)
 
 

@@ -17,9 +17,9 @@ from tenancy.values.limit import Limit, Unit
 
 router = APIRouter(prefix="/fairshare/live", tags=["fairshare"])
 
-MOST_TENANTS = 100  # shown, those with most in flight
-MOST_LOOKED_UP = 20  # each costs a round trip to either store
-MOST_GROUPS = 1000
+MAX_TENANTS = 100  # shown, those with most in flight
+MAX_LOOKED_UP = 20  # each costs a round trip to either store
+MAX_GROUPS = 1000
 
 
 class ReportView(View):
@@ -86,9 +86,9 @@ async def get_live(use: Use) -> dict[str, object]:
     reports = (await use.reports.overview()).reports
     loads = tenant_loads(reports)
     standings = await use.standings.of_tenants([*loads])
-    groups = _groups(reports, await use.standings.of_groups(MOST_GROUPS))
+    groups = _groups(reports, await use.standings.of_groups(MAX_GROUPS))
     tenants = _tenants(reports, standings, {group.name: group.entitled_share for group in groups})
-    for tenant in tenants[:MOST_LOOKED_UP]:
+    for tenant in tenants[:MAX_LOOKED_UP]:
         tenant.budgets = await _budgets(use, tenant.tenant_id)
     return {
         "in_flight": together(reports, "in_flight"),
@@ -136,7 +136,7 @@ def _tenants(
             share=part(load.in_flight, total),
             entitled_share=due[standing.fairshare_group][tenant_id],
         )
-        for tenant_id, load in list(loads.items())[:MOST_TENANTS]
+        for tenant_id, load in list(loads.items())[:MAX_TENANTS]
     ]
 
 

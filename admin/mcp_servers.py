@@ -15,7 +15,7 @@ from tenancy.directory.mcp_servers import SERVER_ID, NewServer, NoSuchServer, Se
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
-MOST_HEADERS = 32
+MAX_HEADERS = 32
 
 
 def _check_server_id(text: str) -> str:
@@ -35,7 +35,7 @@ def _no_credentials(headers: dict[str, str]) -> dict[str, str]:
 
 ServerId = Annotated[str, Path(alias="id", description="The server's id"), AfterValidator(_check_server_id)]
 HeaderValue = Annotated[Printable, Field(max_length=1024)]
-Headers = Annotated[dict[str, HeaderValue], Field(max_length=MOST_HEADERS), AfterValidator(_no_credentials)]
+Headers = Annotated[dict[str, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_no_credentials)]
 
 
 class ServerBody(Body):

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT = 100
 MOST = 1000
-MOST_ID = 2**63  # bigint
+MAX_ID = 2**63  # bigint
 
 
 class Page(Body):
@@ -46,7 +46,7 @@ class Page(Body):
     def before_id(self) -> int | None:
         """The cursor of a list by falling number."""
         parts = self._parts(int)
-        if parts is not None and not 0 < parts[0] < MOST_ID:
+        if parts is not None and not 0 < parts[0] < MAX_ID:
             raise not_a_cursor()
         return parts[0] if parts else None
 

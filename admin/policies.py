@@ -19,7 +19,7 @@ from tenancy.values.limit import UTC, Kind, Limit, Scope, Unit
 
 router = APIRouter(prefix="/policies", tags=["policies"])
 
-MOST_LIMITS = 50
+MAX_LIMITS = 50
 
 
 def _check_name(text: str) -> str:
@@ -84,7 +84,7 @@ def _no_name_twice(limits: list[PolicyLimit]) -> list[PolicyLimit]:
     return limits
 
 
-PolicyLimits = Annotated[list[PolicyLimit], Field(max_length=MOST_LIMITS), AfterValidator(_no_name_twice)]
+PolicyLimits = Annotated[list[PolicyLimit], Field(max_length=MAX_LIMITS), AfterValidator(_no_name_twice)]
 
 
 class PolicyBody(Body):

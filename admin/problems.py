@@ -102,7 +102,7 @@ PATIENCE: Mapping[type[Exception], int] = {NotSummedYet: 30}
 NAME = re.compile(r"[a-z][a-z_]*")
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 WHOLE = ("", "body", "query")  # where a field is not within another
-LONGEST_SHOWN = 100  # characters of what the caller sent
+MAX_SHOWN = 100  # characters of what the caller sent
 
 
 def respond(problem: Problem, request_id: str) -> JSONResponse:
@@ -136,7 +136,7 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 async def _port(request: Request, error: Exception) -> JSONResponse:
     status, name, text = next(of for kind, of in OF_PORTS.items() if isinstance(error, kind))
     about, *of_field = error.args  # some know the field
-    detail = text.format(str(about)[:LONGEST_SHOWN])
+    detail = text.format(str(about)[:MAX_SHOWN])
     name, wrong = _named(name or "".join(of_field), detail)
     headers = {"retry-after": str(PATIENCE[type(error)])} if type(error) in PATIENCE else {}
     return respond(Problem(status, detail, ((name, wrong),) if name else (), headers), request_id_of(request))

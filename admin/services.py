@@ -15,7 +15,7 @@ from admin.tokens import AdminTokens
 from ledger.sums import Sums
 from ratelimit.budgets.control import BudgetControl
 from ratelimit.fleet.report import Reports
-from tenancy.directory.audit import AuditLog, Origin
+from tenancy.directory.audit import AuditLog, ChangeRequest
 from tenancy.directory.capacity import Capacities
 from tenancy.directory.groups import Groups
 from tenancy.directory.keys import Keys
@@ -62,7 +62,7 @@ class Services:
         """Tells Redis and the sidecars of the change just committed, and the caller if they could not be told yet."""
         response.headers[PROPAGATION_HEADER] = "done" if await self.propagation.push() else "pending"
 
-    async def deleted(self, gone: Deleted, by: Origin) -> Response:
+    async def deleted(self, gone: Deleted, by: ChangeRequest) -> Response:
         """The answer to a deletion: nothing, or what a dry run found."""
         if by.dry_run:
             return JSONResponse({"dry_run": True, "deletes": dict(gone)})

@@ -15,8 +15,8 @@ from admin.problems import Problem, Refused
 from ledger.sums import Interval, Selection
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-MOST_BUCKETS = 50_000  # more than the minutes of a month
-SHORTEST_SECONDS, LONGEST_SECONDS = 60, 366 * 86400
+MAX_BUCKETS = 50_000  # more than the minutes of a month
+SHORTEST_SECONDS, MAX_SECONDS = 60, 366 * 86400
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 # "+" is a space in a query string, unless it is written %2B.
@@ -60,9 +60,9 @@ def _zone(value: str) -> str:
 def _width(value: str) -> str:
     if value in CALENDAR:
         return value
-    if not value.isascii() or not value.isdecimal() or not SHORTEST_SECONDS <= int(value[:12]) <= LONGEST_SECONDS:
+    if not value.isascii() or not value.isdecimal() or not SHORTEST_SECONDS <= int(value[:12]) <= MAX_SECONDS:
         names = ", ".join(CALENDAR)
-        raise ValueError(f"must be one of {names}, or a number of seconds from {SHORTEST_SECONDS} to {LONGEST_SECONDS}")
+        raise ValueError(f"must be one of {names}, or a number of seconds from {SHORTEST_SECONDS} to {MAX_SECONDS}")
     return value
 
 
@@ -140,11 +140,11 @@ class Buckets(Span):
         since, until = interval
         edges = self._edges(since)
         starts = [next(edges)]
-        for edge in islice(edges, MOST_BUCKETS + 1):
+        for edge in islice(edges, MAX_BUCKETS + 1):
             starts.append(edge)
             if edge >= until:
                 return [(a, (max(a, since), min(b, until))) for a, b in pairwise(starts)]
-        wrong = f"more than {MOST_BUCKETS} buckets; ask for wider ones, or less time"
+        wrong = f"more than {MAX_BUCKETS} buckets; ask for wider ones, or less time"
         raise Refused(Problem(422, f"bucket: {wrong}", (("bucket", wrong),)))
 
     def _edges(self, since: datetime) -> Iterator[datetime]:

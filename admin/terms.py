@@ -1,6 +1,6 @@
 """How a request states the terms of its change: If-Match, Idempotency-Key, dry_run; and how its answer shows the state.
 
-Makes the Origin that every change carries.  What the terms mean is in tenancy.directory.terms.
+Makes the ChangeRequest that every change carries.  What the terms mean is in tenancy.directory.terms.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from admin.fields import View
 from admin.gate import PRINCIPAL_KEY, source_of
 from admin.problems import Problem, Refused, request_id_of
-from tenancy.directory.audit import Idempotency, Origin
+from tenancy.directory.audit import ChangeRequest, Idempotency
 from tenancy.directory.terms import ANY, tag_of
 
 IDEMPOTENCY_KEY = "tollkeeper.idempotency"  # where the terms leave it in the ASGI scope
@@ -57,21 +57,21 @@ DELETES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _origin(request: Request) -> Origin:
-    return Origin(request.scope[PRINCIPAL_KEY].name, source_of(request.scope), request_id_of(request))
+def _origin(request: Request) -> ChangeRequest:
+    return ChangeRequest(request.scope[PRINCIPAL_KEY].name, source_of(request.scope), request_id_of(request))
 
 
-def _changing(request: Request, if_match: IfMatch = None) -> Origin:
+def _changing(request: Request, if_match: IfMatch = None) -> ChangeRequest:
     by = _origin(request)
-    return Origin(by.actor, by.source, by.request_id, if_match=_tags(if_match))
+    return ChangeRequest(by.actor, by.source, by.request_id, if_match=_tags(if_match))
 
 
-def _deleting(request: Request, if_match: IfMatch = None, dry_run: DryRun = False) -> Origin:
+def _deleting(request: Request, if_match: IfMatch = None, dry_run: DryRun = False) -> ChangeRequest:
     by = _origin(request)
-    return Origin(by.actor, by.source, by.request_id, if_match=_tags(if_match), dry_run=dry_run)
+    return ChangeRequest(by.actor, by.source, by.request_id, if_match=_tags(if_match), dry_run=dry_run)
 
 
-async def _creating(request: Request, idempotency_key: IdempotencyKey = None) -> Origin:
+async def _creating(request: Request, idempotency_key: IdempotencyKey = None) -> ChangeRequest:
     by = _origin(request)
     if idempotency_key is None:
         return by
@@ -79,19 +79,19 @@ async def _creating(request: Request, idempotency_key: IdempotencyKey = None) ->
         raise _wrong("idempotency-key", "must be 1 to 255 visible ASCII characters")
     idempotency = Idempotency(idempotency_key, await _fingerprint(request))
     request.scope[IDEMPOTENCY_KEY] = idempotency
-    return Origin(by.actor, by.source, by.request_id, idempotency=idempotency)
+    return ChangeRequest(by.actor, by.source, by.request_id, idempotency=idempotency)
 
 
-async def _rotating(origin: Annotated[Origin, Depends(_creating)], if_match: IfMatch = None) -> Origin:
-    return Origin(
+async def _rotating(origin: Annotated[ChangeRequest, Depends(_creating)], if_match: IfMatch = None) -> ChangeRequest:
+    return ChangeRequest(
         origin.actor, origin.source, origin.request_id, if_match=_tags(if_match), idempotency=origin.idempotency
     )
 
 
-By = Annotated[Origin, Depends(_changing)]
-ByCreating = Annotated[Origin, Depends(_creating)]
-ByRotating = Annotated[Origin, Depends(_rotating)]
-ByDeleting = Annotated[Origin, Depends(_deleting)]
+By = Annotated[ChangeRequest, Depends(_changing)]
+ByCreating = Annotated[ChangeRequest, Depends(_creating)]
+ByRotating = Annotated[ChangeRequest, Depends(_rotating)]
+ByDeleting = Annotated[ChangeRequest, Depends(_deleting)]
 
 
 def tagged(response: Response, value: T) -> T:

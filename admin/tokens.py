@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
 from tenancy.directory.terms import Deleted, require
 
 ADMIN_TOKEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TOKEN_PREFIX = "tka_"
 TOKEN_BYTES = 24  # 192 bits: beyond guessing, so a plain SHA-256 is enough
 SHOWN_CHARACTERS = 12
-MOST_TOKENS = 500  # each request looks at every one of them
+MAX_TOKENS = 500  # each request looks at every one of them
 CONFIGURED = "admin"  # the name of the owner whose token is configured
 
 
@@ -32,7 +32,7 @@ class AdminTokenNameTaken(ValueError):
 
 
 class TooManyAdminTokens(ValueError):
-    """There are MOST_TOKENS."""
+    """There are MAX_TOKENS."""
 
 
 class Role(StrEnum):
@@ -87,7 +87,7 @@ class Known:
 class AdminTokens(Protocol):
     """Each change is atomic with its audit entry.  Raises what store.postgres.UNAVAILABLE lists."""
 
-    async def create(self, new: NewAdminToken, by: Origin) -> AdminToken:
+    async def create(self, new: NewAdminToken, by: ChangeRequest) -> AdminToken:
         """AdminTokenNameTaken, TooManyAdminTokens."""
 
     async def list(self) -> tuple[AdminToken, ...]:
@@ -96,10 +96,10 @@ class AdminTokens(Protocol):
     async def known(self) -> tuple[Known, ...]:
         """All, for comparison."""
 
-    async def update(self, token_id: str, change: AdminTokenChange, by: Origin) -> AdminToken:
+    async def update(self, token_id: str, change: AdminTokenChange, by: ChangeRequest) -> AdminToken:
         """NoSuchAdminToken, AdminTokenNameTaken, StateChanged.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, token_id: str, by: Origin) -> Deleted:
+    async def delete(self, token_id: str, by: ChangeRequest) -> Deleted:
         """NoSuchAdminToken, StateChanged."""
 
 
@@ -114,9 +114,9 @@ class MemoryAdminTokens:
         self._log = log
         self._tokens: dict[str, tuple[AdminToken, bytes]] = {}
 
-    async def create(self, new: NewAdminToken, by: Origin) -> AdminToken:
-        if len(self._tokens) >= MOST_TOKENS:
-            raise TooManyAdminTokens(MOST_TOKENS)
+    async def create(self, new: NewAdminToken, by: ChangeRequest) -> AdminToken:
+        if len(self._tokens) >= MAX_TOKENS:
+            raise TooManyAdminTokens(MAX_TOKENS)
         now, prefix = datetime.now(UTC), new.token[:SHOWN_CHARACTERS]
         token = AdminToken(str(uuid.uuid4()), new.name, new.role, prefix, new.expires_at, now, now)
         self._check(token)
@@ -130,7 +130,7 @@ class MemoryAdminTokens:
     async def known(self) -> tuple[Known, ...]:
         return tuple(Known(digest, x.name, Role(x.role), x.expires_at) for x, digest in self._tokens.values())
 
-    async def update(self, token_id: str, change: AdminTokenChange, by: Origin) -> AdminToken:
+    async def update(self, token_id: str, change: AdminTokenChange, by: ChangeRequest) -> AdminToken:
         before, digest = self._existing(token_id)
         require(by, before)
         changed = replace(before, **change)
@@ -142,7 +142,7 @@ class MemoryAdminTokens:
         self._log.add(by, "update_admin_token", ("admin_token", token_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, token_id: str, by: Origin) -> Deleted:
+    async def delete(self, token_id: str, by: ChangeRequest) -> Deleted:
         token, _ = self._existing(token_id)
         require(by, token)
         if not by.dry_run:

@@ -8,7 +8,7 @@ import asyncpg
 
 from admin.tokens import (
     CONFIGURED,
-    MOST_TOKENS,
+    MAX_TOKENS,
     SHOWN_CHARACTERS,
     AdminToken,
     AdminTokenChange,
@@ -21,7 +21,7 @@ from admin.tokens import (
     digest_of,
 )
 from store.postgres import Connection, PostgresPool, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.terms import Deleted, require
 from tenancy.postgres.change import audit, changing, written
 
@@ -35,8 +35,8 @@ UPDATE = (
     f" RETURNING {COLUMNS}"
 )
 LOCK = f"SELECT {COLUMNS} FROM admin_tokens WHERE id = $1 FOR UPDATE"
-ALL = f"""SELECT {COLUMNS} FROM admin_tokens ORDER BY name COLLATE "C" LIMIT {2 * MOST_TOKENS}"""
-KNOWN = f"SELECT token_hash, name, role, expires_at FROM admin_tokens LIMIT {2 * MOST_TOKENS}"
+ALL = f"""SELECT {COLUMNS} FROM admin_tokens ORDER BY name COLLATE "C" LIMIT {2 * MAX_TOKENS}"""
+KNOWN = f"SELECT token_hash, name, role, expires_at FROM admin_tokens LIMIT {2 * MAX_TOKENS}"
 
 
 class PostgresAdminTokens:
@@ -45,10 +45,10 @@ class PostgresAdminTokens:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, new: NewAdminToken, by: Origin) -> AdminToken:
+    async def create(self, new: NewAdminToken, by: ChangeRequest) -> AdminToken:
         async with changing(self._pool, by) as connection:
-            if await connection.fetchval("SELECT count(*) FROM admin_tokens") >= MOST_TOKENS:
-                raise TooManyAdminTokens(MOST_TOKENS)
+            if await connection.fetchval("SELECT count(*) FROM admin_tokens") >= MAX_TOKENS:
+                raise TooManyAdminTokens(MAX_TOKENS)
             digest = digest_of(new.token).hex()
             values = (new.role, digest, new.token[:SHOWN_CHARACTERS], new.expires_at)
             token = await _write(connection, INSERT, new.name, *values)
@@ -66,7 +66,7 @@ class PostgresAdminTokens:
             Known(bytes.fromhex(row["token_hash"]), row["name"], Role(row["role"]), row["expires_at"]) for row in rows
         )
 
-    async def update(self, token_id: str, change: AdminTokenChange, by: Origin) -> AdminToken:
+    async def update(self, token_id: str, change: AdminTokenChange, by: ChangeRequest) -> AdminToken:
         async with changing(self._pool, by) as connection:
             before = await _lock(connection, token_id)
             require(by, before)
@@ -78,7 +78,7 @@ class PostgresAdminTokens:
             await audit(connection, by, "update_admin_token", target, snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, token_id: str, by: Origin) -> Deleted:
+    async def delete(self, token_id: str, by: ChangeRequest) -> Deleted:
         async with changing(self._pool, by) as connection:
             token = await _lock(connection, token_id)
             require(by, token)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.figures import percentile
 
-MOST_CONNECTIONS = 1024
+MAX_CONNECTIONS = 1024
 PATIENCE_SECONDS = 5.0  # after the last arrival; what has no answer then has failed
 
 
@@ -97,7 +97,7 @@ def run(address: tuple[str, int], request: bytes, rate: float, seconds: float) -
         while due <= now and due < end:
             waiting.append(due)
             due += random.expovariate(rate)
-        while waiting and client.busy < MOST_CONNECTIONS:
+        while waiting and client.busy < MAX_CONNECTIONS:
             client.send(waiting.popleft())
         client.wait(min(due - now, 0.1) if due < end else 0.1)
     client.failed += client.busy + len(waiting)

@@ -14,7 +14,7 @@ DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6
 ACK = END_STREAM = 1
 END_HEADERS = 4
 SETTINGS_INITIAL_WINDOW_SIZE = 4
-LARGEST_WINDOW = 2**31 - 1
+MAX_WINDOW = 2**31 - 1
 FIRST_WINDOW = 65_535
 RECEIVE_BYTES = 1 << 18
 TIMEOUT_SECONDS = 30.0
@@ -32,8 +32,8 @@ class Connection:
         self._buffer = b""
         self._first, self._next = _first_headers(method), 1
         self._window, self._stream_window = FIRST_WINDOW, 0  # ours to send; that of a new stream
-        settings = struct.pack(">HI", SETTINGS_INITIAL_WINDOW_SIZE, LARGEST_WINDOW)
-        more = struct.pack(">I", LARGEST_WINDOW - FIRST_WINDOW)
+        settings = struct.pack(">HI", SETTINGS_INITIAL_WINDOW_SIZE, MAX_WINDOW)
+        more = struct.pack(">I", MAX_WINDOW - FIRST_WINDOW)
         self._socket.sendall(
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings) + frame(WINDOW_UPDATE, 0, 0, more)
         )

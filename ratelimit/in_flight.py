@@ -15,7 +15,7 @@ from ratelimit.lease_id import lowest_at
 from tenancy.values.policy import Policy
 
 UNBOUNDED = float("inf")
-MOST_KNOWN = 200_000  # about 40 MB; beyond, the oldest are no longer counted
+MAX_KNOWN = 200_000  # about 40 MB; beyond, the oldest are no longer counted
 OWN, ALL = "sidecar:in_flight", "all:in_flight"  # the names under which the bounds refuse
 
 
@@ -41,7 +41,7 @@ class InFlight:
     What a report needs is counted as requests come and go: nothing then has to look at all of them.
     """
 
-    def __init__(self, most_known: int = MOST_KNOWN) -> None:
+    def __init__(self, most_known: int = MAX_KNOWN) -> None:
         self.refused = 0  # by the bound, ever
         self._most_known = most_known
         self._lock = threading.Lock()

@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 DOMAIN = "tollkeeper"
 PATH = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
-LONGEST_LABEL = 256  # characters of what a client chose, in leases and metadata
-LONGEST_PATH = 1024
+MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
+MAX_PATH = 1024
 OK, OVER_LIMIT = RateLimitResponse.OK, RateLimitResponse.OVER_LIMIT
 Field = tuple[str, str | int | bool]
 
@@ -82,7 +82,7 @@ class RatelimitService:
             return partial(self._refuse, b"", (("lease_id", lease_id),), "unavailable", unavailable())
         asked = _asked(entries)
         decided = decide(asked, account, self._catalog, self._default_output_tokens)
-        end_user_id = entries.get("end_user_id", ABSENT)[:LONGEST_LABEL]
+        end_user_id = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         label = "" if end_user_id == ABSENT else end_user_id
         if isinstance(decided, Rejected):
             priced = Priced(NOTHING, decided.model, inference=False)
@@ -94,7 +94,7 @@ class RatelimitService:
             estimate=decided.estimate,
             end_user_id=label,
             model=decided.model,
-            path=asked.path.split("?", 1)[0][:LONGEST_PATH],  # a query may carry secrets
+            path=asked.path.split("?", 1)[0][:MAX_PATH],  # a query may carry secrets
         )
         if refused := self._recent_refusals.find(account, decided.estimate, now_ms):
             return partial(self._response, reservation, decided, head, Outcome(refused))

@@ -29,7 +29,7 @@ _BACKLOG = 32
 _TICK_SECONDS = 0.1
 # What is postponed runs after this, whoever waits; and beyond so many it runs at once.
 _PATIENCE_SECONDS = 0.1
-MOST_POSTPONED = 4096
+MAX_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
 _FAREWELL_SECONDS = 0.2
 # For C-core to give back what it holds once everything is cancelled.
@@ -46,7 +46,7 @@ class CompletionQueueEngine:
         options: Sequence[tuple[str, int]],
         observer: Observer | None,
         *,
-        most_postponed: int = MOST_POSTPONED,
+        most_postponed: int = MAX_POSTPONED,
     ) -> None:
         self._methods = {method.path.encode(): method for method in methods}
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None

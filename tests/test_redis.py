@@ -9,7 +9,7 @@ from store.redis import open_redis_async
 from tests.cluster import Cluster
 
 # Turns of the loop.  A round trip takes about ten, so that a task is cancelled at every point of one, several times.
-MOST_TURNS = 150
+MAX_TURNS = 150
 
 
 async def ask_for_ever(client: "aio.Redis | aio.RedisCluster") -> None:
@@ -20,7 +20,7 @@ async def ask_for_ever(client: "aio.Redis | aio.RedisCluster") -> None:
 async def check_cancelling_ends(client: "aio.Redis | aio.RedisCluster") -> None:
     """Whatever the task was doing when it was cancelled."""
     await client.get("key")
-    for turns in range(MOST_TURNS):
+    for turns in range(MAX_TURNS):
         task = asyncio.create_task(ask_for_ever(client))
         for _ in range(turns):
             await asyncio.sleep(0)

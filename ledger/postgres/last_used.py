@@ -13,7 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 from ledger.row import UsageRow
 
 EVERY = timedelta(minutes=1)
-MOST_KEYS = 200_000  # about 40 MB; beyond it everything is forgotten, and Postgres alone keeps to the minute
+MAX_KEYS = 200_000  # about 40 MB; beyond it everything is forgotten, and Postgres alone keeps to the minute
 # Another sidecar may have written meanwhile.  A clock that runs ahead must not keep the next uses from being written.
 UPDATE = """
 UPDATE api_keys SET last_used_at = used.ts FROM (
@@ -37,7 +37,7 @@ class LastUsed:
         last.pop("", None)
         written = self._written
         found = {key: ts for key, ts in last.items() if key not in written or ts >= written[key] + EVERY}
-        if len(written) + len(found) > MOST_KEYS:
+        if len(written) + len(found) > MAX_KEYS:
             written.clear()
         written.update(found)
         return found

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from tenancy.directory.capacity import Capacity
 
 TTL_SECONDS = 5.0  # a sidecar that has been silent for so long is gone
-MOST_TENANTS = 50  # in one report
-MOST_GROUPS = 50
+MAX_TENANTS = 50  # in one report
+MAX_GROUPS = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ratelimit.fleet.report import MOST_GROUPS, MOST_TENANTS, GroupLoad, Report, Reports, TenantLoad, Told
+from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, Reports, TenantLoad, Told
 from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
 from ratelimit.metrics import RatelimitMetrics
 from store.redis import UNAVAILABLE
@@ -157,8 +157,8 @@ class Reporter:
             refused_capacity=self._in_flight.refused,
             redis_available=self._available(),
             tenants_in_flight=len(tenants),
-            tenants=tuple(_load(tenant) for tenant in most(tenants, MOST_TENANTS)),
-            groups=tuple(GroupLoad(name, count) for name, count in by_group(tenants)[:MOST_GROUPS]),
+            tenants=tuple(_load(tenant) for tenant in most(tenants, MAX_TENANTS)),
+            groups=tuple(GroupLoad(name, count) for name, count in by_group(tenants)[:MAX_GROUPS]),
         )
 
     async def _forget_ended(self) -> None:

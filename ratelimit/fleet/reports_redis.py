@@ -20,7 +20,7 @@ LUA = Path(__file__).parent / "lua"
 # EVAL, not EVALSHA: once a second is seldom, and a restart of Redis then needs no care.
 REPORT = (LUA / "report.lua").read_text(encoding="utf-8")
 REPORTS = (LUA / "reports.lua").read_text(encoding="utf-8")
-MOST_SIDECARS = 1000  # in one reading, the latest
+MAX_SIDECARS = 1000  # in one reading, the latest
 
 
 class RedisReports:
@@ -41,7 +41,7 @@ class RedisReports:
         await self._client.delete(redis_key_sidecar(sidecar))
 
     async def overview(self) -> Overview:
-        keys, arguments = (SIDECARS_KEY, CAPACITY_KEY), (redis_key_sidecar(""), str(MOST_SIDECARS))
+        keys, arguments = (SIDECARS_KEY, CAPACITY_KEY), (redis_key_sidecar(""), str(MAX_SIDECARS))
         now_ms, capacity, *found = await self._client.eval(REPORTS, len(keys), *keys, *arguments)
         pairs = zip(found[::2], found[1::2], strict=True)
         aged = [Aged(report, max(0, now_ms - at) / 1000) for text, at in pairs if (report := _read(text))]

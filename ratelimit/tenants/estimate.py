@@ -12,9 +12,9 @@ from typing import NamedTuple
 # English text in the usual tokenizers has about four bytes a token; JSON around it is estimated along.
 BYTES_PER_TOKEN = 4
 # No model takes as many; keeps every sum exact in Lua's doubles.
-MOST_TOKENS = 2**31 - 1
-MOST_CHOICES = 1024
-LONGEST_NUMBER = 64  # characters; longer digits are too many, anything else is no number that a model server takes
+MAX_TOKENS = 2**31 - 1
+MAX_CHOICES = 1024
+MAX_NUMBER = 64  # characters; longer digits are too many, anything else is no number that a model server takes
 NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -50,7 +50,7 @@ def estimate(
     refused for ever.  One that does name it is held to it.
     """
     input_tokens = input_estimate(body_bytes)
-    count = min(max(1, parse_count(choices) or 1), MOST_CHOICES)
+    count = min(max(1, parse_count(choices) or 1), MAX_CHOICES)
     given = [tokens for text in output_bounds if (tokens := parse_count(text)) is not None]
     if given:
         output_cap = max(given) * count
@@ -66,18 +66,18 @@ def estimate_input(body_bytes: int, smallest: int | None) -> Estimate:
 
 
 def input_estimate(body_bytes: int) -> int:
-    return min(-(-body_bytes // BYTES_PER_TOKEN), MOST_TOKENS)
+    return min(-(-body_bytes // BYTES_PER_TOKEN), MAX_TOKENS)
 
 
 def parse_count(text: str) -> int | None:
-    """A count as JSON or as a JSON string gives it, rounded up, at most MOST_TOKENS; None if it is none: absent,
+    """A count as JSON or as a JSON string gives it, rounded up, at most MAX_TOKENS; None if it is none: absent,
     negative, not a number."""
     if text.isascii() and text.isdigit():
-        return min(int(text), MOST_TOKENS) if len(text) <= LONGEST_NUMBER else MOST_TOKENS
-    if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
+        return min(int(text), MAX_TOKENS) if len(text) <= MAX_NUMBER else MAX_TOKENS
+    if len(text) > MAX_NUMBER or NUMBER.fullmatch(text) is None:
         return None
     number = float(text)  # `inf` at most: the exponent has three digits
-    return MOST_TOKENS if number > MOST_TOKENS else ceil(number)
+    return MAX_TOKENS if number > MAX_TOKENS else ceil(number)
 
 
 def _at_most(tokens: int, bound: int | None) -> int:

@@ -13,7 +13,7 @@ from ratelimit.tenants.estimate import Estimate
 
 HOLD_MS = 20
 FLOOD = 8
-MOST_ACCOUNTS = 10_000
+MAX_ACCOUNTS = 10_000
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class RecentRefusals:
         if refused.limit == IN_FLIGHT:
             return
         recent = self._recent.get(id(account))
-        if len(self._recent) >= MOST_ACCOUNTS and recent is None:
+        if len(self._recent) >= MAX_ACCOUNTS and recent is None:
             self._recent.clear()
         costs = [bucket.cost(estimate) for bucket in account.buckets]
         if recent is not None and recent.holds(now_ms):

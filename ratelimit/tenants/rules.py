@@ -15,7 +15,7 @@ TEXT_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/m
 EMBEDDING_PATHS = ("/v1/embeddings",)
 INFERENCE_PATHS = TEXT_PATHS + EMBEDDING_PATHS
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-LONGEST_MODEL = 256  # characters; model names are paths like `org/name:tag`
+MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
 SLASHES = re.compile("/{2,}")
 
 
@@ -106,7 +106,7 @@ def _model_rejected(model: str, has_body: bool, account: Account, catalog: Catal
         shown = _shown(model)
         return Rejected(403, "model_not_allowed", f"This API key may not use the model '{shown}'.", "model", shown)
     # Such a name cannot be registered; it would only bloat leases and the ledger.
-    state = catalog.check(model) if len(model) <= LONGEST_MODEL and model.isprintable() else ModelState.UNKNOWN
+    state = catalog.check(model) if len(model) <= MAX_MODEL and model.isprintable() else ModelState.UNKNOWN
     if state is ModelState.KNOWN:
         return None
     if state is ModelState.UNAVAILABLE:
@@ -116,4 +116,4 @@ def _model_rejected(model: str, has_body: bool, account: Account, catalog: Catal
 
 
 def _shown(model: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in model[:LONGEST_MODEL])
+    return "".join(character if character.isprintable() else "?" for character in model[:MAX_MODEL])

@@ -25,7 +25,7 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ChangeRequest:
     """Where a change comes from: the principal's name, its network address, the request's id.  And its terms:
 
     `if_match`: only to a value in one of these states (see terms.py); `dry_run`: say what would go, keep it all.
@@ -106,7 +106,7 @@ class MemoryAuditLog:
     entries: list[AuditEntry] = field(default_factory=list)
 
     def add(
-        self, by: Origin, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
+        self, by: ChangeRequest, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
     ) -> None:
         number, now = len(self.entries) + 1, datetime.now(UTC)
         self.entries.append(AuditEntry(number, now, by.actor, action, *target, before, after, by.source, by.request_id))

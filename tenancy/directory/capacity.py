@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
 from tenancy.directory.terms import require
 
 
@@ -46,7 +46,7 @@ class Capacities(Protocol):
     async def get(self) -> Capacity:
         """As it is now."""
 
-    async def update(self, change: CapacityChange, by: Origin) -> Capacity:
+    async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
         """Atomic with its audit entry and its outbox row.  StateChanged; what changes nothing leaves no trace."""
 
 
@@ -59,7 +59,7 @@ class MemoryCapacities:
     async def get(self) -> Capacity:
         return self._capacity
 
-    async def update(self, change: CapacityChange, by: Origin) -> Capacity:
+    async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
         before = self._capacity
         require(by, before)
         after = changed(before, change)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
 from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT
 from tenancy.directory.terms import Deleted, require
 
@@ -37,7 +37,7 @@ class Group:
 class Groups(Protocol):
     """Each change is atomic with its audit entry.  Raises what store.postgres.UNAVAILABLE lists."""
 
-    async def create(self, name: str, weight: int, by: Origin) -> Group:
+    async def create(self, name: str, weight: int, by: ChangeRequest) -> Group:
         """GroupNameTaken."""
 
     async def get(self, name: str) -> Group | None:
@@ -46,10 +46,10 @@ class Groups(Protocol):
     async def page(self, limit: int, after: str = "") -> tuple[Group, ...]:
         """At most `limit` groups by name, after the given one."""
 
-    async def set_weight(self, name: str, weight: int, by: Origin) -> Group:
+    async def set_weight(self, name: str, weight: int, by: ChangeRequest) -> Group:
         """NoSuchGroup, StateChanged.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, name: str, by: Origin) -> Deleted:
+    async def delete(self, name: str, by: ChangeRequest) -> Deleted:
         """NoSuchGroup, GroupInUse, StateChanged."""
 
 
@@ -61,7 +61,7 @@ class MemoryGroups:
         self._log = log
         self._groups = {DEFAULT_GROUP: Group(DEFAULT_GROUP, DEFAULT_WEIGHT, now, now)}
 
-    async def create(self, name: str, weight: int, by: Origin) -> Group:
+    async def create(self, name: str, weight: int, by: ChangeRequest) -> Group:
         if name in self._groups:
             raise GroupNameTaken(name)
         now = datetime.now(UTC)
@@ -75,7 +75,7 @@ class MemoryGroups:
     async def page(self, limit: int, after: str = "") -> tuple[Group, ...]:
         return tuple(self._groups[name] for name in sorted(self._groups) if name > after)[:limit]
 
-    async def set_weight(self, name: str, weight: int, by: Origin) -> Group:
+    async def set_weight(self, name: str, weight: int, by: ChangeRequest) -> Group:
         before = self._groups.get(name)
         if before is None:
             raise NoSuchGroup(name)
@@ -86,7 +86,7 @@ class MemoryGroups:
         self._log.add(by, "update_group", ("fairshare_group", name), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, name: str, by: Origin) -> Deleted:
+    async def delete(self, name: str, by: ChangeRequest) -> Deleted:
         group = self._groups.get(name)
         if group is None:
             raise NoSuchGroup(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.tenants import Position
 from tenancy.directory.terms import Deleted
 from tenancy.values.secret import mint_secret
@@ -77,7 +77,7 @@ class Keys(Protocol):
     Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
     """
 
-    async def create(self, tenant_id: str, new: NewKey, by: Origin) -> Key:
+    async def create(self, tenant_id: str, new: NewKey, by: ChangeRequest) -> Key:
         """tenancy.directory.tenants.NoSuchTenant."""
 
     async def get(self, key_id: str) -> Key | None:
@@ -97,13 +97,13 @@ class Keys(Protocol):
         With a `name`: keys that are called so, of which there may be several.
         """
 
-    async def update(self, key_id: str, change: KeyChange, by: Origin) -> Key:
+    async def update(self, key_id: str, change: KeyChange, by: ChangeRequest) -> Key:
         """NoSuchKey, StateChanged.  A change that changes nothing leaves no trace."""
 
-    async def rotate(self, key_id: str, secret: str, overlap_seconds: int, by: Origin) -> Key:
+    async def rotate(self, key_id: str, secret: str, overlap_seconds: int, by: ChangeRequest) -> Key:
         """Gives the key a new secret; older ones end after the overlap at the latest.  NoSuchKey, StateChanged."""
 
-    async def delete(self, key_id: str, by: Origin) -> Deleted:
+    async def delete(self, key_id: str, by: ChangeRequest) -> Deleted:
         """NoSuchKey, StateChanged."""
 
 

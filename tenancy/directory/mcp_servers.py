@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
 from tenancy.directory.terms import Deleted, require
 
 SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -52,7 +52,7 @@ class Server:
 class McpServers(Protocol):
     """Each change is atomic with its audit entry.  Raises what store.postgres.UNAVAILABLE lists."""
 
-    async def create(self, new: NewServer, by: Origin) -> Server:
+    async def create(self, new: NewServer, by: ChangeRequest) -> Server:
         """ServerNameTaken."""
 
     async def get(self, server_id: str) -> Server | None:
@@ -61,10 +61,10 @@ class McpServers(Protocol):
     async def page(self, limit: int, after: str = "") -> tuple[Server, ...]:
         """At most `limit` servers by name, after the given one."""
 
-    async def update(self, server_id: str, to: NewServer, by: Origin) -> Server:
+    async def update(self, server_id: str, to: NewServer, by: ChangeRequest) -> Server:
         """NoSuchServer, ServerNameTaken, StateChanged.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, server_id: str, by: Origin) -> Deleted:
+    async def delete(self, server_id: str, by: ChangeRequest) -> Deleted:
         """NoSuchServer, StateChanged."""
 
 
@@ -75,7 +75,7 @@ class MemoryMcpServers:
         self._log = log
         self._servers: dict[str, Server] = {}
 
-    async def create(self, new: NewServer, by: Origin) -> Server:
+    async def create(self, new: NewServer, by: ChangeRequest) -> Server:
         now = datetime.now(UTC)
         server = Server(id=str(uuid.uuid4()), **asdict(new), created_at=now, updated_at=now)
         self._check(server)
@@ -90,7 +90,7 @@ class MemoryMcpServers:
         ordered = sorted(self._servers.values(), key=lambda server: server.name)
         return tuple(server for server in ordered if server.name > after)[:limit]
 
-    async def update(self, server_id: str, to: NewServer, by: Origin) -> Server:
+    async def update(self, server_id: str, to: NewServer, by: ChangeRequest) -> Server:
         before = self._existing(server_id)
         require(by, before)
         changed = replace(before, **asdict(to))
@@ -101,7 +101,7 @@ class MemoryMcpServers:
         self._log.add(by, "update_mcp_server", ("mcp_server", server_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, server_id: str, by: Origin) -> Deleted:
+    async def delete(self, server_id: str, by: ChangeRequest) -> Deleted:
         server = self._existing(server_id)
         require(by, server)
         if not by.dry_run:

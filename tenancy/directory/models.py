@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 from tenancy.directory.terms import Deleted
 
@@ -78,7 +78,7 @@ class Registry(Protocol):
     Raises what store.postgres.UNAVAILABLE lists.
     """
 
-    async def create(self, new: NewModel, by: Origin) -> Model:
+    async def create(self, new: NewModel, by: ChangeRequest) -> Model:
         """ModelNameTaken."""
 
     async def get(self, model_id: str) -> Model | None:
@@ -87,11 +87,11 @@ class Registry(Protocol):
     async def page(self, limit: int, after: str = "") -> tuple[Model, ...]:
         """At most `limit` models by name, after the given one."""
 
-    async def update(self, model_id: str, to: NewModel | ResponseCache, by: Origin) -> Model:
+    async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         """Replaces all but the cache, or the cache.  NoSuchModel, ModelNameTaken, StateChanged.
 
         A change that changes nothing leaves no trace.
         """
 
-    async def delete(self, model_id: str, by: Origin) -> Deleted:
+    async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
         """NoSuchModel, StateChanged."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
 from tenancy.directory.terms import Deleted, require
 
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -47,7 +47,9 @@ class Policies(Protocol):
     Raises what store.postgres.UNAVAILABLE lists.
     """
 
-    async def create(self, name: str, description: str, limits: tuple[LimitFields, ...], by: Origin) -> NamedPolicy:
+    async def create(
+        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
+    ) -> NamedPolicy:
         """PolicyNameTaken."""
 
     async def get(self, name: str) -> NamedPolicy | None:
@@ -56,10 +58,12 @@ class Policies(Protocol):
     async def page(self, limit: int, after: str = "") -> tuple[NamedPolicy, ...]:
         """At most `limit` policies by name, after the given one."""
 
-    async def update(self, name: str, description: str, limits: tuple[LimitFields, ...], by: Origin) -> NamedPolicy:
+    async def update(
+        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
+    ) -> NamedPolicy:
         """NoSuchPolicy, StateChanged.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, name: str, by: Origin) -> Deleted:
+    async def delete(self, name: str, by: ChangeRequest) -> Deleted:
         """NoSuchPolicy, PolicyInUse, StateChanged."""
 
 
@@ -70,7 +74,9 @@ class MemoryPolicies:
         self._log = log
         self._policies: dict[str, NamedPolicy] = {}
 
-    async def create(self, name: str, description: str, limits: tuple[LimitFields, ...], by: Origin) -> NamedPolicy:
+    async def create(
+        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
+    ) -> NamedPolicy:
         if name in self._policies:
             raise PolicyNameTaken(name)
         now = datetime.now(UTC)
@@ -84,7 +90,9 @@ class MemoryPolicies:
     async def page(self, limit: int, after: str = "") -> tuple[NamedPolicy, ...]:
         return tuple(self._policies[name] for name in sorted(self._policies) if name > after)[:limit]
 
-    async def update(self, name: str, description: str, limits: tuple[LimitFields, ...], by: Origin) -> NamedPolicy:
+    async def update(
+        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
+    ) -> NamedPolicy:
         before = self._existing(name)
         require(by, before)
         changed = replace(before, description=description, limits=limits)
@@ -94,7 +102,7 @@ class MemoryPolicies:
         self._log.add(by, "update_policy", ("policy", name), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, name: str, by: Origin) -> Deleted:
+    async def delete(self, name: str, by: ChangeRequest) -> Deleted:
         policy = self._existing(name)
         require(by, policy)
         if not by.dry_run:

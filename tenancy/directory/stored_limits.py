@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypedDict
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.tenants import Position
 from tenancy.values.calendar import Calendar, UnknownTimeZone, zone
 from tenancy.values.limit import FULL_WEIGHT, UTC, Kind, Limit, Scope, Unit
@@ -104,7 +104,7 @@ class Limits(Protocol):
     Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
     """
 
-    async def create(self, new: NewLimit, by: Origin) -> StoredLimit:
+    async def create(self, new: NewLimit, by: ChangeRequest) -> StoredLimit:
         """UnknownSubject, LimitNameTaken, ImpossibleLimit."""
 
     async def get(self, limit_id: str) -> StoredLimit | None:
@@ -121,10 +121,10 @@ class Limits(Protocol):
         """At most `limit` of them, oldest first, after the position; of one tenant or group, and called so, if it is
         given."""
 
-    async def update(self, limit_id: str, change: LimitChange, by: Origin) -> StoredLimit:
+    async def update(self, limit_id: str, change: LimitChange, by: ChangeRequest) -> StoredLimit:
         """NoSuchLimit, LimitNameTaken, ImpossibleLimit.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, limit_id: str, by: Origin) -> None:
+    async def delete(self, limit_id: str, by: ChangeRequest) -> None:
         """NoSuchLimit.  What was spent is forgotten."""
 
 

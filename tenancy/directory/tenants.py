@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.terms import Deleted
 
 # Opaque text: other surfaces take the caller's id or mint one of their own form.
@@ -101,7 +101,7 @@ class Tenants(Protocol):
     Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
     """
 
-    async def create(self, new: NewTenant, by: Origin) -> Tenant:
+    async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
         """TenantNameTaken, UnknownGroup, UnknownPolicy."""
 
     async def get(self, tenant_id: str) -> Tenant | None:
@@ -110,8 +110,8 @@ class Tenants(Protocol):
     async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
         """At most `limit` tenants, oldest first, after the position; with a `name` only the one called so."""
 
-    async def update(self, tenant_id: str, change: TenantChange, by: Origin) -> Tenant:
+    async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         """What `create` raises, NoSuchTenant, StateChanged.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, tenant_id: str, by: Origin) -> Deleted:
+    async def delete(self, tenant_id: str, by: ChangeRequest) -> Deleted:
         """With its users and keys: how many of each.  NoSuchTenant, StateChanged."""

@@ -1,6 +1,6 @@
 """The terms on which a change is asked for: the state that its caller has seen, a repetition, a rehearsal.  No SQL.
 
-`tag_of` names a value's state; a change whose Origin carries tags is made only to a value in one of these states, which
+`tag_of` names a value's state; a change that carries tags is made only to a value in one of these states, which
 the adapters check under the lock of the change.  So of two callers who saw the same state only the first changes it.
 """
 
@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,7 +37,7 @@ def tag_of(value: "DataclassInstance") -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:TAG_DIGITS]
 
 
-def name_of(by: Origin) -> str:
+def name_of(by: ChangeRequest) -> str:
     """What the caller repeats when it asks again, for other stores than the one with the claim; "" if it does not."""
     asked = by.idempotency
     return (
@@ -47,7 +47,7 @@ def name_of(by: Origin) -> str:
     )
 
 
-def require(by: Origin, before: "DataclassInstance | None") -> None:
+def require(by: ChangeRequest, before: "DataclassInstance | None") -> None:
     """StateChanged unless the value's state is one that the caller has seen, or the caller names none.  What is not
     there is in no state."""
     if before is None:

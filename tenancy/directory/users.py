@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.terms import Deleted
 
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")
@@ -52,7 +52,7 @@ class Users(Protocol):
     Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
     """
 
-    async def put(self, tenant_id: str, new: NewUser, by: Origin) -> User:
+    async def put(self, tenant_id: str, new: NewUser, by: ChangeRequest) -> User:
         """Makes or replaces the user.  tenants.NoSuchTenant, StateChanged.  No change leaves no trace."""
 
     async def get(self, tenant_id: str, user_id: str) -> User | None:
@@ -61,5 +61,5 @@ class Users(Protocol):
     async def page(self, tenant_id: str, limit: int, after: str = "") -> tuple[User, ...]:
         """At most `limit` users of a tenant by id, after the given one; none if there is no such tenant."""
 
-    async def delete(self, tenant_id: str, user_id: str, by: Origin, *, cascade: bool = False) -> Deleted:
+    async def delete(self, tenant_id: str, user_id: str, by: ChangeRequest, *, cascade: bool = False) -> Deleted:
         """With the user's keys if `cascade`.  NoSuchTenant, NoSuchUser, UserHasKeys, StateChanged."""

@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - statements are put together from this file's own constants only
 
 from store.postgres import PostgresPool, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.capacity import Capacity, CapacityChange, changed
 from tenancy.directory.terms import require
 from tenancy.postgres.change import audit, changing, written
@@ -30,7 +30,7 @@ class PostgresCapacities:
         async with reading(self._pool) as connection:
             return Capacity(**await written(connection, SELECT))
 
-    async def update(self, change: CapacityChange, by: Origin) -> Capacity:
+    async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
         async with changing(self._pool, by) as connection:
             before = Capacity(**await written(connection, f"{SELECT} FOR UPDATE"))
             require(by, before)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import Idempotency, Origin, Snapshot
+from tenancy.directory.audit import ChangeRequest, Idempotency, Snapshot
 from tenancy.directory.terms import AlreadyAsked
 
 # A second request with the same key waits here for the first one's commit, then finds its row.
@@ -38,7 +38,7 @@ class _Rehearsed(Exception):
 
 
 @asynccontextmanager
-async def changing(pool: PostgresPool, by: Origin | None = None) -> AsyncIterator[Connection]:
+async def changing(pool: PostgresPool, by: ChangeRequest | None = None) -> AsyncIterator[Connection]:
     """A transaction: committed when the block ends, undone when it raises or does not end in time.
 
     On the terms of `by`: terms.AlreadyAsked before the block if it repeats a create; a dry run is undone.
@@ -66,7 +66,7 @@ async def written(connection: Connection, statement: str, *values: object) -> Ro
 
 async def audit(
     connection: Connection,
-    by: Origin,
+    by: ChangeRequest,
     action: str,
     target: tuple[str, str],
     before: Snapshot | None = None,
@@ -89,7 +89,7 @@ async def audit(
     )
 
 
-async def answered(connection: Connection, by: Origin, response: Snapshot) -> None:
+async def answered(connection: Connection, by: ChangeRequest, response: Snapshot) -> None:
     """After `audit`, where the answer is not what the log keeps: what a repetition is answered."""
     if by.idempotency is not None:
         await connection.execute(ANSWERED, by.actor, by.idempotency.key, json.dumps(response))

@@ -5,7 +5,7 @@
 import asyncpg
 
 from store.postgres import Connection, PostgresPool, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.directory.tenants import DEFAULT_GROUP
 from tenancy.directory.terms import Deleted, require
@@ -27,7 +27,7 @@ class PostgresGroups:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, name: str, weight: int, by: Origin) -> Group:
+    async def create(self, name: str, weight: int, by: ChangeRequest) -> Group:
         async with changing(self._pool, by) as connection:
             try:
                 group = Group(**await written(connection, INSERT, name, weight))
@@ -46,7 +46,7 @@ class PostgresGroups:
             rows = await connection.fetch(PAGE, limit, after)
         return tuple(Group(**row) for row in rows)
 
-    async def set_weight(self, name: str, weight: int, by: Origin) -> Group:
+    async def set_weight(self, name: str, weight: int, by: ChangeRequest) -> Group:
         async with changing(self._pool, by) as connection:
             before = await _lock(connection, name)
             require(by, before)
@@ -56,7 +56,7 @@ class PostgresGroups:
             await audit(connection, by, "update_group", ("fairshare_group", name), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, name: str, by: Origin) -> Deleted:
+    async def delete(self, name: str, by: ChangeRequest) -> Deleted:
         async with changing(self._pool, by) as connection:
             group = await _lock(connection, name)
             require(by, group)

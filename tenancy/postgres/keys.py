@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.keys import Key, KeyChange, NewKey, NoSuchKey, action_of
 from tenancy.directory.tenants import Position
 from tenancy.directory.terms import Deleted, require
@@ -56,7 +56,7 @@ class PostgresKeys:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, tenant_id: str, new: NewKey, by: Origin) -> Key:
+    async def create(self, tenant_id: str, new: NewKey, by: ChangeRequest) -> Key:
         async with changing(self._pool, by) as connection:
             await lock_tenant(connection, tenant_id)
             version = await count_up(connection, tenant_id)
@@ -84,7 +84,7 @@ class PostgresKeys:
             rows = await connection.fetch(PAGE, limit, *(after or (None, None)), tenant_id, prefix, name)
         return tuple(_key(row) for row in rows)
 
-    async def update(self, key_id: str, change: KeyChange, by: Origin) -> Key:
+    async def update(self, key_id: str, change: KeyChange, by: ChangeRequest) -> Key:
         async with changing(self._pool, by) as connection:
             before = await _lock(connection, key_id)
             require(by, before)
@@ -100,7 +100,7 @@ class PostgresKeys:
             await audit(connection, by, action, ("api_key", key_id), snapshot(before), snapshot(after))
         return after
 
-    async def rotate(self, key_id: str, secret: str, overlap_seconds: int, by: Origin) -> Key:
+    async def rotate(self, key_id: str, secret: str, overlap_seconds: int, by: ChangeRequest) -> Key:
         async with changing(self._pool, by) as connection:
             before = await _lock(connection, key_id)
             require(by, before)
@@ -115,7 +115,7 @@ class PostgresKeys:
             await audit(connection, by, "rotate_api_key", ("api_key", key_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, key_id: str, by: Origin) -> Deleted:
+    async def delete(self, key_id: str, by: ChangeRequest) -> Deleted:
         async with changing(self._pool, by) as connection:
             key = await _lock(connection, key_id)
             require(by, key)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import asyncpg
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.stored_limits import (
     LimitChange,
     LimitNameTaken,
@@ -65,7 +65,7 @@ class PostgresLimits:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, new: NewLimit, by: Origin) -> StoredLimit:
+    async def create(self, new: NewLimit, by: ChangeRequest) -> StoredLimit:
         check(new)
         new = replace(new, **settled(new))
         async with changing(self._pool, by) as connection:
@@ -94,7 +94,7 @@ class PostgresLimits:
             rows = await connection.fetch(PAGE, limit, *(after or (None, None)), tenant_id, group, name)
         return tuple(_limit(row) for row in rows)
 
-    async def update(self, limit_id: str, change: LimitChange, by: Origin) -> StoredLimit:
+    async def update(self, limit_id: str, change: LimitChange, by: ChangeRequest) -> StoredLimit:
         async with changing(self._pool, by) as connection:
             before = await _locked(connection, limit_id)
             require(by, before)
@@ -107,7 +107,7 @@ class PostgresLimits:
             await audit(connection, by, "update_limit", ("limit", limit_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, limit_id: str, by: Origin) -> None:
+    async def delete(self, limit_id: str, by: ChangeRequest) -> None:
         async with changing(self._pool, by) as connection:
             limit = await _locked(connection, limit_id)
             require(by, limit)

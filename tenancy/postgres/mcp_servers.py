@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import asyncpg
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.mcp_servers import NewServer, NoSuchServer, Server, ServerNameTaken
 from tenancy.directory.terms import Deleted, require
 from tenancy.postgres.change import audit, changing, written
@@ -33,7 +33,7 @@ class PostgresMcpServers:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, new: NewServer, by: Origin) -> Server:
+    async def create(self, new: NewServer, by: ChangeRequest) -> Server:
         async with changing(self._pool, by) as connection:
             server = await _write(connection, INSERT, new)
             await audit(connection, by, "create_mcp_server", ("mcp_server", server.id), None, snapshot(server))
@@ -49,7 +49,7 @@ class PostgresMcpServers:
             rows = await connection.fetch(PAGE, limit, after)
         return tuple(_server(row) for row in rows)
 
-    async def update(self, server_id: str, to: NewServer, by: Origin) -> Server:
+    async def update(self, server_id: str, to: NewServer, by: ChangeRequest) -> Server:
         async with changing(self._pool, by) as connection:
             before = await _lock(connection, server_id)
             require(by, before)
@@ -61,7 +61,7 @@ class PostgresMcpServers:
             await audit(connection, by, "update_mcp_server", target, snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, server_id: str, by: Origin) -> Deleted:
+    async def delete(self, server_id: str, by: ChangeRequest) -> Deleted:
         async with changing(self._pool, by) as connection:
             server = await _lock(connection, server_id)
             require(by, server)

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import asyncpg
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache
 from tenancy.directory.terms import Deleted, require
 from tenancy.postgres.change import audit, changing, written
@@ -35,7 +35,7 @@ class PostgresRegistry:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, new: NewModel, by: Origin) -> Model:
+    async def create(self, new: NewModel, by: ChangeRequest) -> Model:
         async with changing(self._pool, by) as connection:
             await _announce(connection)
             model = await _write(connection, INSERT, new)
@@ -52,7 +52,7 @@ class PostgresRegistry:
             rows = await connection.fetch(PAGE, limit, after)
         return tuple(_model(row) for row in rows)
 
-    async def update(self, model_id: str, to: NewModel | ResponseCache, by: Origin) -> Model:
+    async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         async with changing(self._pool, by) as connection:
             before = await _lock(connection, model_id)
             require(by, before)
@@ -66,7 +66,7 @@ class PostgresRegistry:
             await audit(connection, by, "update_model", ("model", model_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, model_id: str, by: Origin) -> Deleted:
+    async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
         async with changing(self._pool, by) as connection:
             model = await _lock(connection, model_id)
             require(by, model)

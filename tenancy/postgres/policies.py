@@ -12,7 +12,7 @@ from dataclasses import replace
 import asyncpg
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.named_policies import LimitFields, NamedPolicy, NoSuchPolicy, PolicyInUse, PolicyNameTaken
 from tenancy.directory.terms import Deleted, require
 from tenancy.postgres.change import audit, changing, written
@@ -40,7 +40,9 @@ class PostgresPolicies:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, name: str, description: str, limits: tuple[LimitFields, ...], by: Origin) -> NamedPolicy:
+    async def create(
+        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
+    ) -> NamedPolicy:
         async with changing(self._pool, by) as connection:
             try:
                 policy = _policy(await written(connection, INSERT, name, description, json.dumps(limits)))
@@ -59,7 +61,9 @@ class PostgresPolicies:
             rows = await connection.fetch(PAGE, limit, after)
         return tuple(_policy(row) for row in rows)
 
-    async def update(self, name: str, description: str, limits: tuple[LimitFields, ...], by: Origin) -> NamedPolicy:
+    async def update(
+        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
+    ) -> NamedPolicy:
         async with changing(self._pool, by) as connection:
             before = await _lock(connection, name)
             require(by, before)
@@ -72,7 +76,7 @@ class PostgresPolicies:
             await audit(connection, by, "update_policy", ("policy", name), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, name: str, by: Origin) -> Deleted:
+    async def delete(self, name: str, by: ChangeRequest) -> Deleted:
         async with changing(self._pool, by) as connection:
             policy = await _lock(connection, name)
             require(by, policy)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import asyncpg
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.tenants import (
     NewTenant,
     NoSuchTenant,
@@ -59,7 +59,7 @@ class PostgresTenants:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def create(self, new: NewTenant, by: Origin) -> Tenant:
+    async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
         async with changing(self._pool, by) as connection:
             await _lock_owners(connection, new.policy, new.fairshare_group)
             tenant = await _write(connection, INSERT, new)
@@ -76,7 +76,7 @@ class PostgresTenants:
             rows = await connection.fetch(PAGE, limit, *(after or (None, None)), name)
         return tuple(_tenant(row) for row in rows)
 
-    async def update(self, tenant_id: str, change: TenantChange, by: Origin) -> Tenant:
+    async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         async with changing(self._pool, by) as connection:
             await _lock_owners(connection, change.get("policy"), change.get("fairshare_group"))
             before = await lock_tenant(connection, tenant_id)
@@ -90,7 +90,7 @@ class PostgresTenants:
             await audit(connection, by, "update_tenant", ("tenant", tenant_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, tenant_id: str, by: Origin) -> Deleted:
+    async def delete(self, tenant_id: str, by: ChangeRequest) -> Deleted:
         async with changing(self._pool, by) as connection:
             tenant = await lock_tenant(connection, tenant_id)
             require(by, tenant)

@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - statements are put together from this file's own constants only
 
 from store.postgres import Connection, PostgresPool, reading
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.terms import Deleted, require
 from tenancy.directory.users import NewUser, NoSuchUser, User, UserHasKeys
 from tenancy.postgres.change import audit, changing, count_up, written
@@ -34,7 +34,7 @@ class PostgresUsers:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
-    async def put(self, tenant_id: str, new: NewUser, by: Origin) -> User:
+    async def put(self, tenant_id: str, new: NewUser, by: ChangeRequest) -> User:
         async with changing(self._pool, by) as connection:
             await lock_tenant(connection, tenant_id)
             before = await _get(connection, tenant_id, new.id)
@@ -57,7 +57,7 @@ class PostgresUsers:
         async with reading(self._pool) as connection:
             return await _get(connection, tenant_id, user_id)
 
-    async def delete(self, tenant_id: str, user_id: str, by: Origin, *, cascade: bool = False) -> Deleted:
+    async def delete(self, tenant_id: str, user_id: str, by: ChangeRequest, *, cascade: bool = False) -> Deleted:
         async with changing(self._pool, by) as connection:
             await lock_tenant(connection, tenant_id)
             user = await _get(connection, tenant_id, user_id)

@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long to wait, in seconds: for each call to a store, and a caller for his answer, whatever the stores do."""
 
     redis: float = 0.1
     postgres: float = 0.5
-    caller: float = 1.0  # half of Envoy's patience with us
+    caller: float = 1.0  # half of Envoy's timeouts with us
 
 
 class _BothUnavailable(Exception):
@@ -72,20 +72,20 @@ class Resolver(Generic[T]):
         *,
         cache: ProcessCache[T] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         concurrent_loads: int = 16,
         waiting_loads: int = 1024,
     ) -> None:
         self._source, self._shared, self._prepare, self._metrics, self._clock = source, shared, prepare, metrics, clock
         self._cache: ProcessCache[T] = ProcessCache() if cache is None else cache
-        self._patience = patience or Patience()
-        self._redis = Breaker("redis", clock, self._patience.redis, metrics.errors)
-        self._postgres = Breaker("postgres", clock, self._patience.postgres, metrics.errors)
+        self._timeouts = timeouts or Timeouts()
+        self._redis = Breaker("redis", clock, self._timeouts.redis, metrics.errors)
+        self._postgres = Breaker("postgres", clock, self._timeouts.postgres, metrics.errors)
         self._flights: dict[str, asyncio.Task[Resolution[T]]] = {}
         self._running: set[asyncio.Task[Resolution[T]]] = set()
         # A flood of made-up keys fills its own lane; keys seen before are reloaded in theirs, bounded by the cache.
-        self._strangers = _Lane(concurrent_loads, concurrent_loads + waiting_loads)
-        self._acquaintances = _Lane(concurrent_loads, None)
+        self._unknown_keys = _Lane(concurrent_loads, concurrent_loads + waiting_loads)
+        self._known_keys = _Lane(concurrent_loads, None)
 
     def peek(self, key_hash: str, now: float) -> Found[T] | Unknown | None:
         """What this process knows at `now` (of the resolver's clock), else None: resolve it."""
@@ -95,7 +95,7 @@ class Resolver(Generic[T]):
         return resolution
 
     async def resolve(self, key_hash: str) -> Resolution[T]:
-        """The answer, within `patience.caller`.  Never raises for a store's sake."""
+        """The answer, within `timeouts.caller`.  Never raises for a store's sake."""
         known = self.peek(key_hash, self._clock())  # another caller's load may have landed meanwhile
         if known is not None:
             return known
@@ -104,7 +104,7 @@ class Resolver(Generic[T]):
             self._metrics.saturated.add()
             self._metrics.unavailable.add()
             return UNAVAILABLE
-        await asyncio.wait({flight}, timeout=self._patience.caller)
+        await asyncio.wait({flight}, timeout=self._timeouts.caller)
         resolution = flight.result() if flight.done() and not flight.cancelled() else UNAVAILABLE
         if resolution is UNAVAILABLE:
             self._metrics.unavailable.add()
@@ -135,7 +135,7 @@ class Resolver(Generic[T]):
         await self._postgres.close()
 
     def _take_off(self, key_hash: str) -> "asyncio.Task[Resolution[T]] | None":
-        lane = self._acquaintances if self._cache.holds(key_hash) else self._strangers
+        lane = self._known_keys if self._cache.holds(key_hash) else self._unknown_keys
         if lane.full():
             return None
         lane.inside += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from accesslog.metrics import AccessLogMetrics
-from accesslog.siblings import IDS_A_MESSAGE, LARGEST_MESSAGE, News, Siblings, read
+from accesslog.siblings import IDS_A_MESSAGE, MAX_MESSAGE, News, Siblings, read
 
 A, B = "0190c000-0000-7000-8000-00000000000a", "0190c000-0000-7000-8000-00000000000b"
 
@@ -96,7 +96,7 @@ async def test_a_process_that_reads_slowly_gets_it_all_in_order(sockets: list[Pa
         async with asyncio.timeout(30):
             while len(heard) < len(ids):
                 try:
-                    heard += read(slow.recv(LARGEST_MESSAGE))[1]
+                    heard += read(slow.recv(MAX_MESSAGE))[1]
                 except BlockingIOError:
                     await asyncio.sleep(0.005)
         assert heard == ids

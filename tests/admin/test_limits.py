@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from admin.limits import MOST_COST
+from admin.limits import MAX_COST
 from tests.admin.conftest import Admin
 
 
@@ -127,7 +127,7 @@ def test_a_deleted_tenant_or_key_takes_its_limits_along(admin: Admin) -> None:
         ({"amount": 1.5}, "amount"),
         ({"amount": True}, "amount"),
         ({"amount": "NaN"}, "amount"),
-        ({"unit": "cost", "amount": MOST_COST + 1}, "amount"),
+        ({"unit": "cost", "amount": MAX_COST + 1}, "amount"),
         ({"unit": "cost", "amount": "0.0000001"}, "amount"),
         ({"unit": "words"}, "unit"),
         ({"scope": "group"}, "tenant_id"),

@@ -8,11 +8,11 @@ import pytest
 
 from admin.auth import KNOWN_SECONDS, Principal, Principals
 from admin.tokens import AdminTokens, MemoryAdminTokens, NewAdminToken, Role
-from tenancy.directory.audit import MemoryAuditLog, Origin
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog
 from tests.admin.conftest import Admin
 from tests.admin.test_input import refused
 
-BY = Origin("admin")
+BY = ChangeRequest("admin")
 OWNERS_ONLY = "/api/v1/admin-tokens"
 MATRIX = [
     # method, path, owner, operator, viewer

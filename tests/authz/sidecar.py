@@ -36,7 +36,7 @@ class Sidecar:
         self.pool: asyncpg.Pool[asyncpg.Record] = await open_postgres(database_url)
         self.redis = open_redis_async(redis_url, timeout=UNHURRIED.redis)
         source, shared = PostgresRecords(self.pool, UNHURRIED.postgres), RedisRecordCache(self.redis)
-        self.resolver = Resolver(source, shared, prepare, self.tenancy, patience=UNHURRIED)
+        self.resolver = Resolver(source, shared, prepare, self.tenancy, timeouts=UNHURRIED)
 
     def check(self, headers: dict[str, str]) -> Answer:
         call = HeldCall()

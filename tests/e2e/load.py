@@ -9,7 +9,7 @@ import httpx
 
 from tests.e2e.deployment import MODEL, Credential, Deployment
 
-LONGEST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Load:
 
     def _run(self) -> None:
         body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
-        end = time.monotonic() + LONGEST_SECONDS
+        end = time.monotonic() + MAX_SECONDS
         with httpx.Client(base_url=f"http://{self.stack.envoy_address}", timeout=30) as client:
             while not self._stopping.is_set() and time.monotonic() < end:
                 name, began = str(uuid.uuid4()), time.monotonic()

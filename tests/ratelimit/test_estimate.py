@@ -1,6 +1,6 @@
 import pytest
 
-from ratelimit.tenants.estimate import MOST_TOKENS, Estimate, estimate, estimate_input, parse_count
+from ratelimit.tenants.estimate import MAX_TOKENS, Estimate, estimate, estimate_input, parse_count
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,10 @@ from ratelimit.tenants.estimate import MOST_TOKENS, Estimate, estimate, estimate
         ("1.5", 2),
         ("12.", 12),
         ("2.5E+1", 25),
-        ("99999999999999999999", MOST_TOKENS),
-        ("9" * 5000, MOST_TOKENS),
-        ("1e300", MOST_TOKENS),
-        ("1e999", MOST_TOKENS),
+        ("99999999999999999999", MAX_TOKENS),
+        ("9" * 5000, MAX_TOKENS),
+        ("1e300", MAX_TOKENS),
+        ("1e999", MAX_TOKENS),
         ("1e-999", 0),
         ("-", None),
         ("", None),
@@ -56,7 +56,7 @@ def test_a_count_is_read_from_whatever_a_client_sends(text: str, count: int | No
         (400, ["-5", "garbage", "-"], "-", None, Estimate(1124, 100, 0, 1024)),
         (400, ["0", "-", "-"], "-", None, Estimate(100, 100)),
         (400, ["-", "-", "-"], "2", None, Estimate(2148, 100, 0, 2048)),
-        (0, ["9" * 30, "-", "-"], "9" * 30, None, Estimate(MOST_TOKENS * 1024, 0, MOST_TOKENS * 1024)),
+        (0, ["9" * 30, "-", "-"], "9" * 30, None, Estimate(MAX_TOKENS * 1024, 0, MAX_TOKENS * 1024)),
         # Without a bound the whole fits in the smallest budget; with one it is what it is.
         (400, ["-", "-", "-"], "-", 500, Estimate(500, 100, 0, 1024)),
         (400, ["-", "-", "-"], "9", 50, Estimate(50, 100, 0, 9216)),

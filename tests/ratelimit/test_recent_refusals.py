@@ -6,7 +6,7 @@ from ratelimit.budgets.port import IN_FLIGHT, Refused
 from ratelimit.service import RatelimitService
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
-from ratelimit.tenants.recent_refusals import FLOOD, HOLD_MS, MOST_ACCOUNTS, RecentRefusals
+from ratelimit.tenants.recent_refusals import FLOOD, HOLD_MS, MAX_ACCOUNTS, RecentRefusals
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import DEFAULT_OUTPUT, Slice
 from tests.ratelimit.rls import ask
@@ -79,12 +79,12 @@ def test_the_window_does_not_move_with_the_flood() -> None:
 
 
 def test_accounts_are_bounded() -> None:
-    recent, accounts = RecentRefusals(), [Account.of(POLICY) for _ in range(MOST_ACCOUNTS + 1)]
+    recent, accounts = RecentRefusals(), [Account.of(POLICY) for _ in range(MAX_ACCOUNTS + 1)]
     for account in accounts:
         for _ in range(FLOOD):
             recent.refused(account, Estimate(50), REFUSED, 1_000)
     found = [recent.find(account, Estimate(50), 1_000) for account in accounts]
-    assert 1 <= sum(each is not None for each in found) <= MOST_ACCOUNTS
+    assert 1 <= sum(each is not None for each in found) <= MAX_ACCOUNTS
 
 
 def test_most_of_a_flood_does_not_reach_the_budgets(ratelimit: Slice) -> None:

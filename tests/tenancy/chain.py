@@ -14,7 +14,7 @@ from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import ProcessCache
 from tenancy.resolving.records import RecordSource
 from tenancy.resolving.resolution import Found, Resolution, Unavailable, Unknown
-from tenancy.resolving.resolver import Patience, Resolver
+from tenancy.resolving.resolver import Resolver, Timeouts
 from tenancy.values.key_record import KeyRecord
 from tests.proxy import TcpProxy
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 # On a busy machine a healthy store may take longer than a sidecar would wait.
-UNHURRIED = Patience(redis=2.0, postgres=2.0, caller=5.0)
-IN_OUTAGES = Patience(redis=0.3, postgres=0.6, caller=2.0)
+UNHURRIED = Timeouts(redis=2.0, postgres=2.0, caller=5.0)
+IN_OUTAGES = Timeouts(redis=0.3, postgres=0.6, caller=2.0)
 
 
 class Clock:
@@ -62,11 +62,11 @@ class Chain:
     """A resolver whose `prepare` keeps the version."""
 
     def __init__(
-        self, pool: "Pool", shared: RedisRecordCache, redis: TcpProxy, postgres: TcpProxy, patience: Patience
+        self, pool: "Pool", shared: RedisRecordCache, redis: TcpProxy, postgres: TcpProxy, timeouts: Timeouts
     ) -> None:
         self.clock, self.metrics = Clock(), TenancyMetrics()
         self.pool = pool
-        self.source = CountingSource(PostgresRecords(pool, patience.postgres))
+        self.source = CountingSource(PostgresRecords(pool, timeouts.postgres))
         self.redis, self.postgres = redis, postgres
         self.cache: ProcessCache[int] = ProcessCache()
         self.resolver: Resolver[int] = Resolver(
@@ -76,7 +76,7 @@ class Chain:
             self.metrics,
             cache=self.cache,
             clock=self.clock,
-            patience=patience,
+            timeouts=timeouts,
         )
 
     async def ask(self, key_hash: str) -> str:
@@ -100,12 +100,12 @@ def word(resolution: Resolution[int] | None) -> str:
 
 
 @asynccontextmanager
-async def open_chain(database_url: str, redis_url: str, patience: Patience = UNHURRIED) -> AsyncIterator[Chain]:
+async def open_chain(database_url: str, redis_url: str, timeouts: Timeouts = UNHURRIED) -> AsyncIterator[Chain]:
     redis, postgres = TcpProxy(_port(redis_url)), TcpProxy(_port(database_url))
-    client = open_redis_async(redis_url.replace(f":{_port(redis_url)}/", f":{redis.port}/"), timeout=patience.redis)
+    client = open_redis_async(redis_url.replace(f":{_port(redis_url)}/", f":{redis.port}/"), timeout=timeouts.redis)
     try:
         async with open_postgres(database_url.replace(f":{_port(database_url)}/", f":{postgres.port}/")) as pool:
-            chain = Chain(pool, RedisRecordCache(client), redis, postgres, patience)
+            chain = Chain(pool, RedisRecordCache(client), redis, postgres, timeouts)
             try:
                 yield chain
             finally:

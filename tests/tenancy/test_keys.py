@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.keys import KeyChange, NewKey, NoSuchKey
 from tenancy.directory.tenants import NewTenant, NoSuchTenant
 from tests.tenancy.directories import KINDS, Directory, open_directory
@@ -13,7 +13,7 @@ from tests.tenancy.directories import KINDS, Directory, open_directory
 if TYPE_CHECKING:
     import asyncpg
 
-BY = Origin("admin")
+BY = ChangeRequest("admin")
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
 
 

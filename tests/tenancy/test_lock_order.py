@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from store.postgres import open_postgres
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.stored_limits import NewLimit
 from tenancy.directory.tenants import NewTenant
 from tenancy.postgres.limits import PostgresLimits
@@ -17,7 +17,7 @@ from tests.tenancy.directories import Directory, open_directory
 if TYPE_CHECKING:
     import asyncpg
 
-BY = Origin("admin")
+BY = ChangeRequest("admin")
 ROUNDS = 15
 
 

@@ -230,7 +230,7 @@ async def test_a_flood_of_guesses_is_cut_off_while_known_keys_are_still_reloaded
         lambda record: record.version,
         TenancyMetrics(),
         clock=lambda: clock[0],
-        patience=UNHURRIED,
+        timeouts=UNHURRIED,
         concurrent_loads=2,
         waiting_loads=3,
     )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.keys import NewKey
 from tenancy.directory.tenants import NewTenant, NoSuchTenant, TenantChange, TenantNameTaken, UnknownGroup
 from tests.tenancy.directories import KINDS, Directory, open_directory
@@ -12,7 +12,7 @@ from tests.tenancy.directories import KINDS, Directory, open_directory
 if TYPE_CHECKING:
     import asyncpg
 
-BY = Origin("admin", "10.0.0.1", "req-1")
+BY = ChangeRequest("admin", "10.0.0.1", "req-1")
 
 
 @pytest.fixture(params=KINDS)

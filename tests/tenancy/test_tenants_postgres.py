@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from store.postgres import UNAVAILABLE, open_postgres
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.keys import NewKey, NoSuchKey
 from tenancy.directory.tenants import NewTenant, NoSuchTenant, Tenant, TenantNameTaken
 from tenancy.postgres.keys import PostgresKeys
@@ -18,7 +18,7 @@ from tests.proxy import TcpProxy
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
-BY = Origin("admin")
+BY = ChangeRequest("admin")
 
 
 async def outbox(pool: "Pool") -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import AuditFilter, Idempotency, Origin
+from tenancy.directory.audit import AuditFilter, ChangeRequest, Idempotency
 from tenancy.directory.keys import NewKey
 from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
@@ -21,8 +21,8 @@ from tests.tenancy.directories import KINDS, Directory, open_directory
 if TYPE_CHECKING:
     import asyncpg
 
-BY = Origin("admin")
-REHEARSAL = Origin("admin", dry_run=True)
+BY = ChangeRequest("admin")
+REHEARSAL = ChangeRequest("admin", dry_run=True)
 
 
 @pytest.fixture(params=KINDS)
@@ -114,8 +114,8 @@ async def test_policies(directory: Directory) -> None:
 
 async def test_the_audit_log_is_filtered(directory: Directory) -> None:
     first = await directory.tenants.create(NewTenant("a"), BY)
-    second = await directory.tenants.create(NewTenant("b"), Origin("ann"))
-    await directory.tenants.update(first.id, {"weight": 3}, Origin("ann"))
+    second = await directory.tenants.create(NewTenant("b"), ChangeRequest("ann"))
+    await directory.tenants.update(first.id, {"weight": 3}, ChangeRequest("ann"))
     newest = (await directory.log.newest(1))[0]
     for only, found in (
         (AuditFilter(actor="ann"), [first.id, second.id]),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import Origin
+from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.directory.keys import NewKey
 from tenancy.directory.models import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
@@ -18,7 +18,7 @@ from tests.tenancy.directories import KINDS, Directory, open_directory
 if TYPE_CHECKING:
     import asyncpg
 
-BY = Origin("admin")
+BY = ChangeRequest("admin")
 
 
 @pytest.fixture(params=KINDS)

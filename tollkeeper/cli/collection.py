@@ -12,7 +12,7 @@ from tollkeeper.cli.exits import CommandFailed, Exit
 
 ALL = "all"
 SEARCHED = ("/tenants", "/keys", "/limits")  # the API finds these by name
-MOST_LOOKED_AT = 10_000
+MAX_LOOKED_AT = 10_000
 TELLING = ("id", "tenant_id", "fairshare_group", "key_prefix", "created_at")  # of several with one name
 
 
@@ -68,10 +68,10 @@ def _called(session: Session, path: str, reference: str, names: Sequence[str]) -
         return []
     if path in SEARCHED:
         return list(session.client.items(path, {"name": reference}))
-    looked_at = list(session.client.items(path, most=MOST_LOOKED_AT))
+    looked_at = list(session.client.items(path, most=MAX_LOOKED_AT))
     matches = [each for each in looked_at if any(each.get(name) == reference for name in names)]
-    if not matches and len(looked_at) == MOST_LOOKED_AT:
-        raise CommandFailed(Exit.NOT_FOUND, f"{reference!r} is not among the first {MOST_LOOKED_AT}: use an id")
+    if not matches and len(looked_at) == MAX_LOOKED_AT:
+        raise CommandFailed(Exit.NOT_FOUND, f"{reference!r} is not among the first {MAX_LOOKED_AT}: use an id")
     return matches
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tenancy.directory.audit import Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, snapshot
 from tenancy.directory.keys import Key, KeyChange, NewKey, NoSuchKey, action_of
 from tenancy.directory.tenants import Position
 from tenancy.directory.terms import Deleted, require
@@ -19,7 +19,7 @@ class MemoryKeys:
         self._tenants, self._log = tenants, tenants.log
         self._retired: dict[str, dict[str, datetime]] = {}  # by key: when each old secret ends, by its prefix
 
-    async def create(self, tenant_id: str, new: NewKey, by: Origin) -> Key:
+    async def create(self, tenant_id: str, new: NewKey, by: ChangeRequest) -> Key:
         self._tenants.count_up(tenant_id)
         now = datetime.now(UTC)
         self._make_user(tenant_id, new.user_id, new.user_email)
@@ -64,7 +64,7 @@ class MemoryKeys:
         ordered = sorted(keys, key=lambda key: (key.created_at, key.id))
         return tuple(x for x in ordered if after is None or (x.created_at, x.id) > after)[:limit]
 
-    async def update(self, key_id: str, change: KeyChange, by: Origin) -> Key:
+    async def update(self, key_id: str, change: KeyChange, by: ChangeRequest) -> Key:
         before = self._existing(key_id)
         require(by, before)
         changed = replace(before, **change)
@@ -77,7 +77,7 @@ class MemoryKeys:
         self._log.add(by, action_of(before, after), ("api_key", key_id), snapshot(before), snapshot(after))
         return after
 
-    async def rotate(self, key_id: str, secret: str, overlap_seconds: int, by: Origin) -> Key:
+    async def rotate(self, key_id: str, secret: str, overlap_seconds: int, by: ChangeRequest) -> Key:
         before = self._existing(key_id)
         require(by, before)
         now = datetime.now(UTC)
@@ -90,7 +90,7 @@ class MemoryKeys:
         self._log.add(by, "rotate_api_key", ("api_key", key_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, key_id: str, by: Origin) -> Deleted:
+    async def delete(self, key_id: str, by: ChangeRequest) -> Deleted:
         key = self._existing(key_id)
         require(by, key)
         if by.dry_run:

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
 from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache
 from tenancy.directory.terms import Deleted, require
 
@@ -16,7 +16,7 @@ class MemoryRegistry:
         self._log = log
         self._models: dict[str, Model] = {}
 
-    async def create(self, new: NewModel, by: Origin) -> Model:
+    async def create(self, new: NewModel, by: ChangeRequest) -> Model:
         now = datetime.now(UTC)
         model = Model(id=str(uuid.uuid4()), **asdict(new), cache=ResponseCache(), created_at=now, updated_at=now)
         self._check(model)
@@ -31,7 +31,7 @@ class MemoryRegistry:
         ordered = sorted(self._models.values(), key=lambda model: model.name)
         return tuple(model for model in ordered if model.name > after)[:limit]
 
-    async def update(self, model_id: str, to: NewModel | ResponseCache, by: Origin) -> Model:
+    async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         before = self._existing(model_id)
         require(by, before)
         changed = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **asdict(to))
@@ -42,7 +42,7 @@ class MemoryRegistry:
         self._log.add(by, "update_model", ("model", model_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, model_id: str, by: Origin) -> Deleted:
+    async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
         model = self._existing(model_id)
         require(by, model)
         if not by.dry_run:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tenancy.directory.audit import MemoryAuditLog, Origin, snapshot
+from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
 from tenancy.directory.keys import Key
 from tenancy.directory.tenants import (
     DEFAULT_GROUP,
@@ -31,7 +31,7 @@ class MemoryTenants:
         self.keys: dict[str, Key] = {}
         self.users: dict[tuple[str, str], User] = {}
 
-    async def create(self, new: NewTenant, by: Origin) -> Tenant:
+    async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
         now = datetime.now(UTC)
         tenant = Tenant(
             id=new.id,
@@ -61,7 +61,7 @@ class MemoryTenants:
         ordered = sorted(tenants, key=lambda tenant: (tenant.created_at, tenant.id))
         return tuple(x for x in ordered if after is None or (x.created_at, x.id) > after)[:limit]
 
-    async def update(self, tenant_id: str, change: TenantChange, by: Origin) -> Tenant:
+    async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         before = self.existing(tenant_id)
         require(by, before)
         changed = replace(before, **change)
@@ -73,7 +73,7 @@ class MemoryTenants:
         self.log.add(by, "update_tenant", ("tenant", tenant_id), snapshot(before), snapshot(after))
         return after
 
-    async def delete(self, tenant_id: str, by: Origin) -> Deleted:
+    async def delete(self, tenant_id: str, by: ChangeRequest) -> Deleted:
         tenant = self.existing(tenant_id)
         require(by, tenant)
         keys = sorted(key.id for key in self.keys.values() if key.tenant_id == tenant_id)
@@ -111,7 +111,7 @@ class MemoryUsers:
     def __init__(self, tenants: MemoryTenants) -> None:
         self._tenants, self._log = tenants, tenants.log
 
-    async def put(self, tenant_id: str, new: NewUser, by: Origin) -> User:
+    async def put(self, tenant_id: str, new: NewUser, by: ChangeRequest) -> User:
         self._tenants.existing(tenant_id)
         before = self._tenants.users.get((tenant_id, new.id))
         require(by, before)
@@ -132,7 +132,7 @@ class MemoryUsers:
     async def get(self, tenant_id: str, user_id: str) -> User | None:
         return self._tenants.users.get((tenant_id, user_id))
 
-    async def delete(self, tenant_id: str, user_id: str, by: Origin, *, cascade: bool = False) -> Deleted:
+    async def delete(self, tenant_id: str, user_id: str, by: ChangeRequest, *, cascade: bool = False) -> Deleted:
         self._tenants.existing(tenant_id)
         user = self._tenants.users.get((tenant_id, user_id))
         if user is None:
