@@ -22,15 +22,10 @@ from tenancy.postgres.records import SELECT as SELECT_RECORDS
 from tenancy.postgres.records import records_of
 from tenancy.redis.capacity import put_capacity
 from tenancy.redis.catalog import RedisModelCache
-from tenancy.redis.names import (
-    INVALIDATE_ALL,
-    INVALIDATE_CAPACITY,
-    INVALIDATE_CHANNEL,
-    INVALIDATE_MODELS,
-    redis_key_record,
-)
+from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.records import Tombstone
+from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_CAPACITY, INVALIDATE_MODELS
 
 if TYPE_CHECKING:
     import asyncpg

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
-from tenancy.directory.terms import require
+from tenancy.directory.change_request import ChangeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +47,6 @@ class Capacities(Protocol):
 
     async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
         """Atomic with its audit entry and its outbox row.  StateChanged; what changes nothing leaves no trace."""
-
-
-class MemoryCapacities:
-    """Keeps the setting in this process."""
-
-    def __init__(self, log: MemoryAuditLog) -> None:
-        self._log, self._capacity = log, Capacity()
-
-    async def get(self) -> Capacity:
-        return self._capacity
-
-    async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
-        before = self._capacity
-        require(by, before)
-        after = changed(before, change)
-        if after is before:
-            return before
-        self._capacity = replace(after, updated_at=datetime.now(UTC))
-        self._log.add(by, "update_capacity", ("capacity", "all"), snapshot(before), snapshot(self._capacity))
-        return self._capacity
 
 
 def changed(before: Capacity, change: CapacityChange) -> Capacity:

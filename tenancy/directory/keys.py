@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import Position
-from tenancy.directory.terms import Deleted
 from tenancy.values.secret import mint_secret
 
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

@@ -9,9 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import DEFAULT_WEIGHT
-from tenancy.directory.terms import Deleted
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT_CACHE_SECONDS = 300

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import Position
 from tenancy.values.calendar import Calendar, UnknownTimeZone, zone
 from tenancy.values.limit import FULL_WEIGHT, UTC, Kind, Limit, Scope, Unit
@@ -124,8 +124,8 @@ class Limits(Protocol):
     async def update(self, limit_id: str, change: LimitChange, by: ChangeRequest) -> StoredLimit:
         """NoSuchLimit, LimitNameTaken, ImpossibleLimit.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, limit_id: str, by: ChangeRequest) -> None:
-        """NoSuchLimit.  What was spent is forgotten."""
+    async def delete(self, limit_id: str, by: ChangeRequest) -> Deleted:
+        """NoSuchLimit, StateChanged.  What was spent is forgotten."""
 
 
 class LimitsInForce(Protocol):

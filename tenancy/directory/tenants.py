@@ -8,8 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest
-from tenancy.directory.terms import Deleted
+from tenancy.directory.change_request import ChangeRequest, Deleted
 
 # Opaque text: other surfaces take the caller's id or mint one of their own form.
 TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from tenancy.directory.audit import ChangeRequest
-from tenancy.directory.terms import Deleted
+from tenancy.directory.change_request import ChangeRequest, Deleted
 
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")
 

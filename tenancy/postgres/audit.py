@@ -1,7 +1,5 @@
 """The audit log in Postgres, read side."""
 
-# ruff: noqa: S608 - statements are put together from this file's own constants only
-
 import json
 
 from store.postgres import PostgresPool, Row, reading

@@ -3,17 +3,15 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
 from store import postgres
+from store.postgres import PostgresPool, Row
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.key_record import KeyRecord
 from tenancy.values.limit import Limit
-
-if TYPE_CHECKING:
-    Pool = asyncpg.Pool[asyncpg.Record]
 
 # The columns between the first and the last two are the fields of KeyRecord.  asyncpg prepares it once a connection.
 # A secret that a rotation retired resolves to its key until it ends.
@@ -39,31 +37,36 @@ WHERE s.key_hash = ANY ($1::text[])
 FAILURES: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, asyncpg.PostgresError)
 
 
-class PostgresRecords:
-    """See RecordSource.  Each of getting a connection and the query ends within `timeout` s."""
+class PostgresRecordSource:
+    """See RecordSource and fetch_in_time."""
 
-    def __init__(self, pool: "Pool", timeout: float = 0.5) -> None:
+    def __init__(self, pool: PostgresPool, timeout: float = 0.5) -> None:
         self._pool, self._timeout = pool, timeout
 
     async def load(self, key_hash: str) -> KeyRecord | None:
         return (await self.load_many([key_hash])).get(key_hash)
 
     async def load_many(self, key_hashes: Sequence[str]) -> dict[str, KeyRecord]:
-        try:
-            # The timeout of acquire() also bounds what release() waits for a cancelled query.
-            async with self._pool.acquire(timeout=self._timeout) as connection:
-                rows = await connection.fetch(SELECT, list(key_hashes), timeout=self._timeout)
-        except FAILURES as error:
-            raise StoreUnavailable(f"postgres: {error or type(error).__name__}") from error
-        return records_of(rows)
+        return records_of(await fetch_in_time(self._pool, self._timeout, SELECT, list(key_hashes)))
 
 
-def records_of(rows: "Sequence[asyncpg.Record]") -> dict[str, KeyRecord]:
+async def fetch_in_time(pool: PostgresPool, seconds: float, statement: str, *values: object) -> list[Row]:
+    """For sidecars, which wait only briefly: getting a connection and the query each end within `seconds`;
+    StoreUnavailable."""
+    try:
+        # The timeout of acquire() also bounds what release() waits for a cancelled query.
+        async with pool.acquire(timeout=seconds) as connection:
+            return await connection.fetch(statement, *values, timeout=seconds)
+    except FAILURES as error:
+        raise StoreUnavailable(f"postgres: {error or type(error).__name__}") from error
+
+
+def records_of(rows: Sequence[Row]) -> dict[str, KeyRecord]:
     """The rows of SELECT as records by key hash."""
     return {row["key_hash"]: _record(row) for row in rows}
 
 
-def _record(row: asyncpg.Record) -> KeyRecord:
+def _record(row: Row) -> KeyRecord:
     fields = dict(row)
     del fields["key_hash"]
     models = fields.pop("models_allowed")

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import structlog
 
-from tenancy.redis.names import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.resolving.records import StoreUnavailable
+from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.values.prices import Prices
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class ModelState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class KnownModels:
     """The registry at one moment: enabled or not, by name, and the prices of those that have any.  A higher version was
     read later."""
 
@@ -60,10 +60,10 @@ class Models:
         return json.dumps({"version": self.version, "models": models}, separators=(",", ":"))
 
     @staticmethod
-    def load(text: str | bytes) -> "Models":
+    def load(text: str | bytes) -> "KnownModels":
         """What `dump` wrote; ValueError, KeyError or TypeError for anything else."""
         fields = json.loads(text)
-        return Models(
+        return KnownModels(
             int(fields["version"]),
             {model["name"]: bool(model["enabled"]) for model in fields["models"]},
             {model["name"]: Prices(*map(int, model["prices"])) for model in fields["models"] if "prices" in model},
@@ -73,44 +73,18 @@ class Models:
 class ModelSource(Protocol):
     """The truth."""
 
-    async def load(self) -> Models:
+    async def load(self) -> KnownModels:
         """The registry now; StoreUnavailable."""
 
 
 class ModelCache(Protocol):
     """The copy that all processes share, for when the truth cannot be asked.  Does not expire."""
 
-    async def get(self) -> Models | None:
+    async def get(self) -> KnownModels | None:
         """What is stored, None if nothing (readable) is; StoreUnavailable."""
 
-    async def put(self, models: Models) -> bool:
+    async def put(self, models: KnownModels) -> bool:
         """Stores it, in one step, unless a higher version is there: then False; StoreUnavailable."""
-
-
-class MemoryModels:
-    """A source that is filled by hand."""
-
-    def __init__(self) -> None:
-        self.models = Models(0)
-
-    async def load(self) -> Models:
-        return self.models
-
-
-class MemoryModelCache:
-    """The shared copy of a single process."""
-
-    def __init__(self) -> None:
-        self._models: Models | None = None
-
-    async def get(self) -> Models | None:
-        return self._models
-
-    async def put(self, models: Models) -> bool:
-        if self._models is not None and self._models.version > models.version:
-            return False
-        self._models = models
-        return True
 
 
 class ModelCatalog:
@@ -118,7 +92,7 @@ class ModelCatalog:
 
     def __init__(self, source: ModelSource, shared: ModelCache, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source, self._shared, self._clock = source, shared, clock
-        self._snapshot: tuple[Models, float] | None = None  # and until when it may be used; replaced as one
+        self._snapshot: tuple[KnownModels, float] | None = None  # and until when it may be used; replaced as one
         self._changed = asyncio.Event()
 
     def check(self, model: str) -> ModelState:
@@ -169,7 +143,7 @@ class ModelCatalog:
         except TimeoutError:
             return
 
-    async def _load(self) -> Models:
+    async def _load(self) -> KnownModels:
         try:
             models = await self._source.load()
         except StoreUnavailable:

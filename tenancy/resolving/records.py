@@ -48,37 +48,3 @@ class RecordCache(Protocol):
 
     async def unchanged(self, versions: Mapping[str, int]) -> set[str]:
         """Of these hashes, those for which a record of exactly this version is stored; StoreUnavailable."""
-
-
-class MemoryRecords:
-    """A source that is filled by hand."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, KeyRecord] = {}
-
-    async def load(self, key_hash: str) -> KeyRecord | None:
-        return self.records.get(key_hash)
-
-    async def load_many(self, key_hashes: Sequence[str]) -> dict[str, KeyRecord]:
-        return {key_hash: self.records[key_hash] for key_hash in key_hashes if key_hash in self.records}
-
-
-class MemoryRecordCache:
-    """The shared copy of a single process; entries do not expire."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, Stored] = {}
-
-    async def get(self, key_hash: str) -> Stored | None:
-        return self.stored.get(key_hash)
-
-    async def put(self, key_hash: str, stored: Stored) -> bool:
-        present = self.stored.get(key_hash)
-        if present is not None and present.version > stored.version:
-            return False
-        self.stored[key_hash] = stored
-        return True
-
-    async def unchanged(self, versions: Mapping[str, int]) -> set[str]:
-        found = {key_hash: self.stored.get(key_hash) for key_hash in versions}
-        return {h for h, stored in found.items() if isinstance(stored, KeyRecord) and stored.version == versions[h]}

@@ -22,11 +22,11 @@ from typing import Generic, TypeVar
 import structlog
 
 from tenancy.metrics import TenancyMetrics
-from tenancy.redis.names import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.resolving.breaker import Breaker
 from tenancy.resolving.process_cache import ProcessCache
 from tenancy.resolving.records import RecordCache, RecordSource, Stored, StoreUnavailable, Tombstone
 from tenancy.resolving.resolution import UNAVAILABLE, UNKNOWN, Found, Resolution, Unknown
+from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.values.key_record import KeyRecord
 
 log = structlog.get_logger(__name__)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenancy.directory.audit import AuditLog, MemoryAuditLog
-from tenancy.directory.groups import Groups, MemoryGroups
+from tenancy.directory.audit import AuditLog
+from tenancy.directory.groups import Groups
 from tenancy.directory.keys import Keys
-from tenancy.directory.mcp_servers import McpServers, MemoryMcpServers
+from tenancy.directory.mcp_servers import McpServers
 from tenancy.directory.models import Registry
-from tenancy.directory.named_policies import MemoryPolicies, Policies
+from tenancy.directory.named_policies import Policies
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
 from tenancy.postgres.audit import PostgresAuditLog
@@ -19,8 +19,12 @@ from tenancy.postgres.models import PostgresRegistry
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.postgres.users import PostgresUsers
+from tests.tenancy.memory.audit import MemoryAuditLog
+from tests.tenancy.memory.groups import MemoryGroups
 from tests.tenancy.memory.keys import MemoryKeys
+from tests.tenancy.memory.mcp_servers import MemoryMcpServers
 from tests.tenancy.memory.models import MemoryRegistry
+from tests.tenancy.memory.policies import MemoryPolicies
 from tests.tenancy.memory.tenants import MemoryTenants, MemoryUsers
 
 if TYPE_CHECKING:

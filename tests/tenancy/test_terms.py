@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import AuditFilter, ChangeRequest, Idempotency
+from tenancy.directory.audit import AuditFilter
+from tenancy.directory.change_request import ChangeRequest, StateChanged, tag_of
+from tenancy.directory.idempotency import AlreadyAsked, Idempotency
 from tenancy.directory.keys import NewKey
 from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
 from tenancy.directory.tenants import NewTenant, UnknownPolicy
-from tenancy.directory.terms import AlreadyAsked, StateChanged, tag_of
+from tenancy.postgres.idempotency import PostgresRepeats
 from tenancy.postgres.policies import PostgresPolicies
-from tenancy.postgres.repeats import PostgresRepeats
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.values.secret import hash_secret, mint_secret
 from tests.tenancy.directories import KINDS, Directory, open_directory

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest, StateChanged
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.directory.keys import NewKey
 from tenancy.directory.models import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
 from tenancy.directory.tenants import NewTenant, NoSuchTenant
-from tenancy.directory.terms import StateChanged
 from tenancy.directory.users import NewUser, NoSuchUser, UserHasKeys
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
