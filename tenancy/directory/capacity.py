@@ -22,14 +22,16 @@ class Capacity:
 
     def dump(self) -> str:
         """Compact JSON, as Redis keeps it."""
-        fields = {"version": self.version, **_bounds(self), "updated_at": self.updated_at.isoformat()}
-        return json.dumps(fields, separators=(",", ":"))
+        bounds = {"max_in_flight": self.max_in_flight, "max_in_flight_total": self.max_in_flight_total}
+        stored = {"version": self.version, **bounds, "updated_at": self.updated_at.isoformat()}
+        return json.dumps(stored, separators=(",", ":"))
 
     @staticmethod
     def load(text: str | bytes) -> "Capacity":
-        """What `dump` wrote; ValueError, KeyError or TypeError for anything else."""
-        fields = json.loads(text)
-        return Capacity(**{**fields, "updated_at": datetime.fromisoformat(fields["updated_at"])})
+        """What `dump` wrote, in this version or another; ValueError, KeyError or TypeError for anything else."""
+        stored = json.loads(text)
+        bounds = (stored.get("max_in_flight"), stored.get("max_in_flight_total"))
+        return Capacity(*bounds, stored["version"], datetime.fromisoformat(stored["updated_at"]))
 
 
 class CapacityChange(TypedDict, total=False):
@@ -53,7 +55,3 @@ def changed(before: Capacity, change: CapacityChange) -> Capacity:
     """`before` itself if the change changes nothing, else the next version."""
     after = replace(before, **change)
     return before if after == before else replace(after, version=before.version + 1)
-
-
-def _bounds(capacity: Capacity) -> dict[str, int | None]:
-    return {"max_in_flight": capacity.max_in_flight, "max_in_flight_total": capacity.max_in_flight_total}

@@ -38,7 +38,8 @@ class PostgresRegistry:
     async def create(self, new: NewModel, by: ChangeRequest) -> Model:
         async with self._rows.transaction(by) as transaction:
             await _announce(transaction.connection)
-            return await transaction.created("create_model", await _write(transaction, INSERT, new))
+            model = await _write(transaction, INSERT, new)
+            return await transaction.created("create_model", model)
 
     async def get(self, model_id: str) -> Model | None:
         return await self._rows.one(GET, model_id)

@@ -15,7 +15,8 @@ import structlog
 
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
-from tenancy.values.prices import Prices
+from tenancy.values.prices import FREE, Prices
+from tenancy.values.trailing import filled
 
 log = structlog.get_logger(__name__)
 
@@ -61,12 +62,16 @@ class KnownModels:
 
     @staticmethod
     def load(text: str | bytes) -> "KnownModels":
-        """What `dump` wrote; ValueError, KeyError or TypeError for anything else."""
+        """What `dump` wrote, in this version or another; ValueError, KeyError or TypeError for anything else."""
         fields = json.loads(text)
         return KnownModels(
             int(fields["version"]),
             {model["name"]: bool(model["enabled"]) for model in fields["models"]},
-            {model["name"]: Prices(*map(int, model["prices"])) for model in fields["models"] if "prices" in model},
+            {
+                model["name"]: Prices(*map(int, filled(model["prices"], astuple(FREE))))
+                for model in fields["models"]
+                if "prices" in model
+            },
         )
 
 

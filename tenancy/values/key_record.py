@@ -1,7 +1,7 @@
 """A key record: everything a key hash resolves to, as stored in Redis and in the in-process cache.  Pure; no I/O."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 
 from tenancy.values.limit import Limit, Scope, shorthand
@@ -69,19 +69,23 @@ class KeyRecord:
 
     def dump(self) -> str:
         """JSON object, field by field; times in RFC 3339."""
-        fields = asdict(self) | {"further_limits": [limit.row() for limit in self.further_limits]}
-        return json.dumps(fields, default=datetime.isoformat, separators=(",", ":"))
+        stored = asdict(self) | {"further_limits": [limit.row() for limit in self.further_limits]}
+        return json.dumps(stored, default=datetime.isoformat, separators=(",", ":"))
 
     @staticmethod
     def load(text: str | bytes) -> "KeyRecord":
-        """The record that `dump` wrote; ValueError, KeyError or TypeError for anything else."""
-        fields = json.loads(text)
-        models, expires_at = fields.get("models_allowed"), fields.get("expires_at")
+        """The record that `dump` wrote, in this version or another: fields that are missing take their defaults, those
+        that are unknown are ignored.  ValueError, KeyError, TypeError or AttributeError for anything else."""
+        stored = {name: value for name, value in json.loads(text).items() if name in FIELDS}
+        models, expires_at = stored.get("models_allowed"), stored.get("expires_at")
         return KeyRecord(
             **{
-                **fields,
+                **stored,
                 "models_allowed": None if models is None else tuple(models),
                 "expires_at": None if expires_at is None else datetime.fromisoformat(expires_at),
-                "further_limits": tuple(map(Limit.of_row, fields.get("further_limits", ()))),
+                "further_limits": tuple(map(Limit.of_row, stored.get("further_limits", ()))),
             }
         )
+
+
+FIELDS = frozenset(each.name for each in fields(KeyRecord))

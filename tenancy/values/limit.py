@@ -5,11 +5,12 @@ reads the form with names, as it lies in Postgres.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 from tenancy.values.calendar import Calendar
+from tenancy.values.trailing import filled
 
 FULL_WEIGHT = 100  # percent
 MINUTE_SECONDS = 60
@@ -89,36 +90,19 @@ class Limit:
         return f"{owner}:{self.unit}:{self.window_seconds}s"
 
     def row(self) -> list[Any]:
-        """Its fields in order, without those at the end that are as usual."""
-        fields = [self.scope, self.unit, self.amount, self.window_seconds, self.subject, *self._rest()]
-        while len(fields) > REQUIRED and fields[-1] == USUAL[len(fields) - REQUIRED - 1]:
-            fields.pop()
-        return fields
-
-    def _rest(self) -> tuple[Any, ...]:
-        how = (self.kind, self.calendar, self.time_zone, self.cached_weight, self.reasoning_weight, self.shadow)
-        return (self.id, self.label, *how)
+        """Its fields in order, without those at the end that have their defaults."""
+        row = [getattr(self, name) for name in FIELDS]
+        while len(row) > REQUIRED and row[-1] == DEFAULTS[len(row) - REQUIRED - 1]:
+            row.pop()
+        return row
 
     @staticmethod
     def of_row(row: Sequence[Any]) -> "Limit":
-        """What `row` wrote; ValueError or TypeError for anything else."""
+        """What `row` wrote, in this version or another (see trailing.py); ValueError or TypeError for anything else."""
         scope, unit, amount, window_seconds, subject, *rest = row
-        id, label, kind, calendar, time_zone, cached, reasoning, shadow = (*rest, *USUAL[len(rest) :])
-        return Limit(
-            Scope(scope),
-            Unit(unit),
-            amount,
-            window_seconds,
-            subject,
-            id,
-            label,
-            Kind(kind),
-            None if calendar is None else Calendar(calendar),
-            time_zone,
-            cached,
-            reasoning,
-            shadow,
-        )
+        id, label, kind, calendar, *how = filled(rest, DEFAULTS)
+        named = None if calendar is None else Calendar(calendar)
+        return Limit(Scope(scope), Unit(unit), amount, window_seconds, subject, id, label, Kind(kind), named, *how)
 
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> "Limit":
@@ -145,8 +129,9 @@ class Limit:
         )
 
 
-REQUIRED = 5
-USUAL: tuple[Any, ...] = ("", "", Kind.BUCKET, None, UTC, FULL_WEIGHT, FULL_WEIGHT, False)
+FIELDS = tuple(each.name for each in fields(Limit))
+REQUIRED = 5  # that many are in every row
+DEFAULTS = tuple(each.default for each in fields(Limit)[REQUIRED:])
 
 
 def shorthand(scope: Scope, subject: str, tokens: int | None, requests: int | None) -> tuple[Limit, ...]:

@@ -35,9 +35,13 @@ class Policy:
 
     @staticmethod
     def load(text: str) -> "Policy":
-        """The policy that `dump` wrote; MalformedPolicy for anything else."""
+        """What `dump` wrote, in this version or another; MalformedPolicy for anything else.
+
+        The list grows at its end (see trailing.py): what a newer version adds is ignored.  Every version writes these
+        eight, and a policy that came without its limits must not be taken for one that has none.
+        """
         try:
-            tenant_id, key_id, user_id, group, weight, max_in_flight, models, limits = json.loads(text)
+            tenant_id, key_id, user_id, group, weight, max_in_flight, models, limits, *_ = json.loads(text)
             return Policy(
                 tenant_id=tenant_id,
                 key_id=key_id,
