@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenancy.directory.audit import AuditLog
+from tenancy.directory.capacity import Capacities
 from tenancy.directory.groups import Groups
 from tenancy.directory.keys import Keys
 from tenancy.directory.mcp_servers import McpServers
@@ -12,6 +13,7 @@ from tenancy.directory.named_policies import Policies
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
 from tenancy.postgres.audit import PostgresAuditLog
+from tenancy.postgres.capacity import PostgresCapacities
 from tenancy.postgres.groups import PostgresGroups
 from tenancy.postgres.keys import PostgresKeys
 from tenancy.postgres.mcp_servers import PostgresMcpServers
@@ -20,6 +22,7 @@ from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.postgres.users import PostgresUsers
 from tests.tenancy.memory.audit import MemoryAuditLog
+from tests.tenancy.memory.capacity import MemoryCapacities
 from tests.tenancy.memory.groups import MemoryGroups
 from tests.tenancy.memory.keys import MemoryKeys
 from tests.tenancy.memory.mcp_servers import MemoryMcpServers
@@ -44,6 +47,7 @@ class Directory:
     registry: Registry
     servers: McpServers
     policies: Policies
+    capacities: Capacities
     log: AuditLog
 
     async def actions(self) -> list[str]:
@@ -63,6 +67,7 @@ def open_directory(kind: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Directory
             MemoryRegistry(log),
             MemoryMcpServers(log),
             MemoryPolicies(log),
+            MemoryCapacities(log),
             log,
         )
     return Directory(
@@ -73,5 +78,6 @@ def open_directory(kind: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Directory
         PostgresRegistry(pool),
         PostgresMcpServers(pool),
         PostgresPolicies(pool),
+        PostgresCapacities(pool),
         PostgresAuditLog(pool),
     )
