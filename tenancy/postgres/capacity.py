@@ -1,6 +1,8 @@
 """Capacity in Postgres: one row."""
 
-from store.postgres import PostgresPool
+from collections.abc import Sequence
+
+from store.postgres import PostgresPool, Row
 from tenancy.directory.capacity import Capacity, CapacityChange, changed
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.postgres.records import fetch_in_time
@@ -41,5 +43,9 @@ class PostgresCapacities:
 
 async def load_capacity(pool: PostgresPool, seconds: float) -> Capacity:
     """For sidecars: see fetch_in_time; StoreUnavailable."""
-    (row,) = await fetch_in_time(pool, seconds, SELECT)
-    return Capacity(**row)
+    return capacity_of(await fetch_in_time(pool, seconds, SELECT))
+
+
+def capacity_of(rows: Sequence[Row]) -> Capacity:
+    """The one row of SELECT."""
+    return Capacity(**rows[0])

@@ -1,6 +1,7 @@
 """The model catalog: which models may be asked for, as a snapshot that the engine's thread reads without waiting.
 
-An empty registry admits every model; the first entry makes it the whole list.  The write side is tenancy/registry.py.
+While the registry is empty every model is admitted; from the first entry on, only those in it.  How models are changed
+is directory/models.py.
 """
 
 import asyncio
@@ -20,14 +21,14 @@ from tenancy.values.trailing import filled
 
 log = structlog.get_logger(__name__)
 
-# Seconds.  A change is pushed; these bound what a lost push costs, and how long a snapshot outlives both stores.
+# Changes are pushed; these bound what a lost push costs, and how long a snapshot is used while no store answers.
 REFRESH_SECONDS = 15.0
 RETRY_SECONDS = 1.0
 STALE_SECONDS = 60.0
 
 
 class ModelState(StrEnum):
-    """What the catalog says of a model name."""
+    """What the catalog says about a model name."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -37,8 +38,8 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownModels:
-    """The registry at one moment: enabled or not, by name, and the prices of those that have any.  A higher version was
-    read later."""
+    """The registry at one moment: by name, whether a model is enabled, and its prices if it has any.  A higher version
+    was read later."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class KnownModels:
         return ModelState.KNOWN if enabled else ModelState.DISABLED
 
     def dump(self) -> str:
-        """JSON: {"version":n,"models":[{"name","enabled","prices"}]}; `prices` (input, output, cached) only if any."""
+        """JSON: {"version", "models": [{"name", "enabled", "prices"}]}; `prices` (input, output, cached) if any."""
         models: list[dict[str, object]] = []
         for name, enabled in self.enabled.items():
             prices = self.prices.get(name)
@@ -76,20 +77,20 @@ class KnownModels:
 
 
 class ModelSource(Protocol):
-    """The truth."""
+    """The source of truth."""
 
     async def load(self) -> KnownModels:
-        """The registry now; StoreUnavailable."""
+        """The registry as it is now; StoreUnavailable."""
 
 
 class ModelCache(Protocol):
-    """The copy that all processes share, for when the truth cannot be asked.  Does not expire."""
+    """The copy that all processes share, for when the source cannot be asked.  Does not expire."""
 
     async def get(self) -> KnownModels | None:
-        """What is stored, None if nothing (readable) is; StoreUnavailable."""
+        """None if nothing readable is stored; StoreUnavailable."""
 
     async def put(self, models: KnownModels) -> bool:
-        """Stores it, in one step, unless a higher version is there: then False; StoreUnavailable."""
+        """Stores it in one step, unless a higher version is there: then False; StoreUnavailable."""
 
 
 class ModelCatalog:
@@ -97,7 +98,7 @@ class ModelCatalog:
 
     def __init__(self, source: ModelSource, shared: ModelCache, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source, self._shared, self._clock = source, shared, clock
-        self._snapshot: tuple[KnownModels, float] | None = None  # and until when it may be used; replaced as one
+        self._snapshot: tuple[KnownModels, float] | None = None  # and its end of use; replaced as one
         self._changed = asyncio.Event()
 
     def check(self, model: str) -> ModelState:
@@ -108,11 +109,11 @@ class ModelCatalog:
         return snapshot[0].state(model)
 
     def prices(self, model: str) -> Prices | None:
-        """The last that were heard of; None if the model has none."""
+        """The last known prices of the model, None if it has none."""
         return None if self._snapshot is None else self._snapshot[0].prices.get(model)
 
     def subscribed(self) -> None:
-        """Changes may have been missed until now."""
+        """Earlier changes may have been missed."""
         self._changed.set()
 
     def invalidate(self, message: str) -> None:
@@ -121,7 +122,7 @@ class ModelCatalog:
             self._changed.set()
 
     async def refresh(self) -> bool:
-        """Takes a new snapshot from Postgres, else from Redis; False if neither has one."""
+        """Takes a new snapshot from the source, or else from the shared copy; False if neither has one."""
         began = self._clock()
         try:
             models = await self._load()

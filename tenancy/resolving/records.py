@@ -1,6 +1,6 @@
-"""Where key records come from: the ports of the truth (Postgres) and of the shared copy (Redis), and both in memory.
+"""Where key records come from: the ports of the source of truth (Postgres) and of the shared copy (Redis).
 
-The copy is guarded by version: what it holds for a hash is never replaced by something older, whoever is slow.
+The copy is guarded by version: a slow writer never replaces what it holds for a hash with something older.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tenancy.values.key_record import KeyRecord
 
-# What Redis holds is also bounded in age, so that anything missed there heals: seconds.
+# Bounds the age of what Redis holds, so that whatever was missed there heals.
 RECORD_TTL_SECONDS = 300
 
 
@@ -19,7 +19,7 @@ class StoreUnavailable(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """The key is gone; no record of a lower version may come back."""
+    """The key was deleted; no record with a lower version may come back."""
 
     version: int
 
@@ -28,23 +28,23 @@ Stored = KeyRecord | Tombstone
 
 
 class RecordSource(Protocol):
-    """The truth."""
+    """The source of truth."""
 
     async def load(self, key_hash: str) -> KeyRecord | None:
-        """The current record, None if there is no such key; StoreUnavailable."""
+        """None if there is no such key; StoreUnavailable."""
 
     async def load_many(self, key_hashes: Sequence[str]) -> dict[str, KeyRecord]:
-        """The current records of those that exist, all of one moment; StoreUnavailable."""
+        """Those that exist, by hash, all read at one moment; StoreUnavailable."""
 
 
 class RecordCache(Protocol):
     """The copy that all processes share.  Entries expire after RECORD_TTL_SECONDS."""
 
     async def get(self, key_hash: str) -> Stored | None:
-        """What is stored, None if nothing (readable) is; StoreUnavailable."""
+        """None if nothing readable is stored; StoreUnavailable."""
 
     async def put(self, key_hash: str, stored: Stored) -> bool:
-        """Stores it, in one step, unless something of a higher version is there: then False; StoreUnavailable."""
+        """Stores it in one step, unless something with a higher version is there: then False; StoreUnavailable."""
 
     async def unchanged(self, versions: Mapping[str, int]) -> set[str]:
-        """Of these hashes, those for which a record of exactly this version is stored; StoreUnavailable."""
+        """Which of these hashes have a stored record of exactly this version; StoreUnavailable."""
