@@ -24,18 +24,18 @@ from tenancy.resolving.records import Tombstone
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_CAPACITY, INVALIDATE_MODELS
 
 log = structlog.get_logger(__name__)
-# What apply_outbox raises when a store cannot be asked; the rows then stay.
+# What apply_outbox raises when a store cannot be reached; the rows then stay.
 UNAVAILABLE: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, *store.UNAVAILABLE)
 BATCH = 200
 WITHOUT_RECORD = (INVALIDATE_ALL, INVALIDATE_MODELS, INVALIDATE_CAPACITY)  # all other targets are key hashes
 ACQUIRE_SECONDS = 1.0
-# SKIP LOCKED: whoever comes second leaves the rows to whoever was first.
+# SKIP LOCKED: rows that another process is applying are left to it.
 TAKE = "SELECT id, key_hash, version FROM redis_outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
 DELETE = "DELETE FROM redis_outbox WHERE id = ANY ($1::bigint[])"
 
 
 async def apply_outbox(pool: PostgresPool, redis: Client) -> int:
-    """Applies and deletes what rows there are; how many.  UNAVAILABLE if it could not finish: what is left stays."""
+    """Applies and deletes all rows, and returns how many; UNAVAILABLE if it could not finish: the other rows stay."""
     applied = 0
     while True:
         async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
@@ -56,7 +56,7 @@ async def keep_applying(pool: PostgresPool, redis: Client, metrics: TenancyMetri
             metrics.outbox_applied.add(n=await apply_outbox(pool, redis))
             failing = False
         except UNAVAILABLE as error:
-            if not failing:  # once an outage, not once a round
+            if not failing:  # once per outage, not once per round
                 log.warning("outbox not applied", error=f"{type(error).__name__}: {error}")
             failing = True
         except Exception:  # the top of a background task
@@ -65,7 +65,7 @@ async def keep_applying(pool: PostgresPool, redis: Client, metrics: TenancyMetri
 
 
 def _newest(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The highest version by target: its state is read once, however often it has changed."""
+    """The highest version of each target: its state is read once, however often it has changed."""
     versions: dict[str, int] = {}
     for target, version in rows:
         versions[target] = max(version, versions.get(target, version))
@@ -73,7 +73,7 @@ def _newest(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 async def _apply(connection: Connection, redis: Client, versions: dict[str, int]) -> None:
-    """Redis first, then the push: whoever is told to look again must find the change."""
+    """Redis first, then the push: whoever is told to look again must find the change there."""
     if INVALIDATE_MODELS in versions:
         await RedisModelCache(redis).put(catalog.models_of(await connection.fetch(catalog.SELECT)))
     if INVALIDATE_CAPACITY in versions:
@@ -89,7 +89,7 @@ async def _apply(connection: Connection, redis: Client, versions: dict[str, int]
 
 
 async def _apply_records(connection: Connection, redis: Client, versions: dict[str, int]) -> None:
-    """Each hash: its record as Postgres has it now, or a tombstone."""
+    """Writes for each hash its record as Postgres has it now, or a tombstone."""
     found = records.records_of(await connection.fetch(records.SELECT, list(versions)))
     await RedisRecordCache(redis).put_many(
         {key_hash: found.get(key_hash) or Tombstone(version) for key_hash, version in versions.items()}
@@ -97,7 +97,7 @@ async def _apply_records(connection: Connection, redis: Client, versions: dict[s
 
 
 async def _stored(redis: Client) -> dict[str, int]:
-    """The version of each key record in Redis, by hash.  Its deletion is applied under the version that it has."""
+    """The version of each key record in Redis, by hash: what is gone from Postgres is deleted under that version."""
     cache = RedisRecordCache(redis)
     prefix = redis_key_record("")
     versions: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Capacity: how many requests may be in flight, through each sidecar and through all.  The value and the port; no I/O.
+"""Capacity: how many requests may be in flight, through each sidecar and in total.  The value and the port; no I/O.
 
 Sidecars read the copy in Redis, which the outbox writes; enforcing it is ratelimit's business.
 """
@@ -35,20 +35,20 @@ class Capacity:
 
 
 class CapacityChange(TypedDict, total=False):
-    """What is absent stays; None lifts the bound."""
+    """Fields to change; an absent one stays, None removes the bound."""
 
     max_in_flight: int | None
     max_in_flight_total: int | None
 
 
 class Capacities(Protocol):
-    """The setting in its one place.  Raises what store.postgres.UNAVAILABLE lists."""
+    """The setting, of which there is one.  Raises what store.postgres.UNAVAILABLE lists."""
 
     async def get(self) -> Capacity:
         """As it is now."""
 
     async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
-        """Atomic with its audit entry and its outbox row.  StateChanged; what changes nothing leaves no trace."""
+        """Atomic with its audit entry and outbox row.  StateChanged.  A change that changes nothing leaves no trace."""
 
 
 def changed(before: Capacity, change: CapacityChange) -> Capacity:

@@ -19,12 +19,12 @@ class GroupNameTaken(ValueError):
 
 
 class GroupInUse(ValueError):
-    """Tenants still belong to the group, or it is the one that new tenants get."""
+    """Tenants still belong to the group, or it is the default group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Known by its name."""
+    """A group, identified by its name."""
 
     name: str
     weight: int
@@ -42,7 +42,7 @@ class Groups(Protocol):
         """None if there is none."""
 
     async def page(self, limit: int, after: str = "") -> tuple[Group, ...]:
-        """At most `limit` groups by name, after the given one."""
+        """At most `limit` groups, ordered by name, after the given one."""
 
     async def set_weight(self, name: str, weight: int, by: ChangeRequest) -> Group:
         """NoSuchGroup, StateChanged.  A change that changes nothing leaves no trace."""

@@ -1,6 +1,6 @@
-"""MCP servers: the registry's value and port.  No SQL, no HTTP; nothing is sent to a server from here.
+"""MCP servers: the registry's values and port.  No SQL, no HTTP; nothing is sent to a server from here.
 
-Secrets do not belong into it: what a server wants to be told by way of credentials is not kept by Tollkeeper.
+No secrets belong here: Tollkeeper does not keep the credentials that a server asks for.
 """
 
 import re
@@ -24,7 +24,7 @@ class ServerNameTaken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NewServer:
-    """A server as it shall be.  `headers` go with every request to it."""
+    """The fields of a server that operators set.  `headers` go with every request to it."""
 
     name: str
     url: str
@@ -57,7 +57,7 @@ class McpServers(Protocol):
         """None if there is none."""
 
     async def page(self, limit: int, after: str = "") -> tuple[Server, ...]:
-        """At most `limit` servers by name, after the given one."""
+        """At most `limit` servers, ordered by name, after the given one."""
 
     async def update(self, server_id: str, to: NewServer, by: ChangeRequest) -> Server:
         """NoSuchServer, ServerNameTaken, StateChanged.  A change that changes nothing leaves no trace."""

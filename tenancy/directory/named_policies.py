@@ -1,6 +1,6 @@
 """Named policies: sets of limits that tenants refer to.  The value and the port; no SQL, no HTTP.
 
-tenancy.values.policy is another thing: it is what one key may do, with the limits of its tenant's policy among them.
+Not to be confused with tenancy.values.policy: what one key may do, which includes the limits of its tenant's policy.
 """
 
 import re
@@ -13,7 +13,7 @@ from tenancy.directory.change_request import ChangeRequest, Deleted
 
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
-# A limit by its fields, as tenancy.values.limit.Limit.of_fields reads it; `name` is unique within the policy.
+# A limit as an object that tenancy.values.limit.Limit.of_fields reads; `name` is unique within the policy.
 LimitFields = Mapping[str, Any]
 
 
@@ -31,7 +31,7 @@ class PolicyInUse(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """Known by its name.  Every tenant that refers to it has budgets of its own for each of its limits."""
+    """A policy, identified by its name.  Each tenant that refers to it has its own budget for each of its limits."""
 
     name: str
     description: str
@@ -41,7 +41,7 @@ class NamedPolicy:
 
 
 class Policies(Protocol):
-    """Each change is atomic with its audit entry and the announcement of every key that it concerns to Redis.
+    """Each change is atomic with its audit entry and an outbox row for every key that it concerns.
 
     Raises what store.postgres.UNAVAILABLE lists.
     """
@@ -55,7 +55,7 @@ class Policies(Protocol):
         """None if there is none."""
 
     async def page(self, limit: int, after: str = "") -> tuple[NamedPolicy, ...]:
-        """At most `limit` policies by name, after the given one."""
+        """At most `limit` policies, ordered by name, after the given one."""
 
     async def update(
         self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest

@@ -16,7 +16,7 @@ from tenancy.directory.stored_limits import (
     UnknownSubject,
     changed_by,
     check,
-    settled,
+    derived,
 )
 from tenancy.directory.tenants import NoSuchTenant, Position
 from tenancy.postgres.change import lock_tenant
@@ -65,7 +65,7 @@ class PostgresLimits:
 
     async def create(self, new: NewLimit, by: ChangeRequest) -> StoredLimit:
         check(new)
-        new = replace(new, **settled(new))
+        new = replace(new, **derived(new))
         async with self._rows.transaction(by) as transaction:
             await _lock_owner(transaction.connection, new)
             if new.key_id is not None and not await transaction.connection.fetchval(HAS_KEY, new.tenant_id, new.key_id):

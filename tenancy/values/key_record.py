@@ -1,4 +1,4 @@
-"""A key record: everything a key hash resolves to, as stored in Redis and in the in-process cache.  Pure; no I/O."""
+"""A key record: what a key's hash resolves to, as it is kept in Redis and in the process cache.  Pure; no I/O."""
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
@@ -10,10 +10,10 @@ from tenancy.values.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key with what its tenant and user add to it.
+    """A key, with what applies to it from its tenant and user.
 
-    `version` is the tenant's change counter: a record never replaces one with a higher version, so that a slow load
-    cannot bring back a revoked key.  Times are aware datetimes in UTC.  Budgets None: not limited.
+    `version` counts the tenant's changes: a record never replaces one with a higher version, so that a slow load cannot
+    bring back a revoked key.  Times are aware datetimes in UTC.  Limits that are None: not limited.
     """
 
     version: int
@@ -24,7 +24,7 @@ class KeyRecord:
     fairshare_group: str
     weight: int
     disabled: bool = False
-    suspended: bool = False  # the tenant, with every key of it
+    suspended: bool = False  # the tenant is, and so every key of it
     expires_at: datetime | None = None
     user_id: str = ""
     max_in_flight: int | None = None
@@ -35,7 +35,7 @@ class KeyRecord:
     key_requests_per_minute: int | None = None
     user_tokens_per_minute: int | None = None
     user_requests_per_minute: int | None = None
-    further_limits: tuple[Limit, ...] = ()  # of the tenant, its policy and its group; without a subject: of each
+    further_limits: tuple[Limit, ...] = ()  # of tenant, policy and group; without a subject: for each key or user
 
     def limits(self) -> tuple[Limit, ...]:
         """Every limit that a request with this key must fit into."""
@@ -48,7 +48,7 @@ class KeyRecord:
         return (*columns, *filter(None, map(self._applied, self.further_limits)))
 
     def _applied(self, limit: Limit) -> Limit | None:
-        """The limit as it counts this key; None if it does not."""
+        """The limit as it applies to this key; None if it does not."""
         own = {Scope.KEY: self.key_id, Scope.USER: self.user_id, Scope.GROUP: self.fairshare_group}.get(limit.scope)
         if own is None or limit.subject == own != "":
             return limit
@@ -68,7 +68,7 @@ class KeyRecord:
         )
 
     def dump(self) -> str:
-        """JSON object, field by field; times in RFC 3339."""
+        """A JSON object of the fields, times in RFC 3339."""
         stored = asdict(self) | {"further_limits": [limit.row() for limit in self.further_limits]}
         return json.dumps(stored, default=datetime.isoformat, separators=(",", ":"))
 

@@ -1,7 +1,7 @@
-"""A limit: the rule, not its live state (that is a budget, in ratelimit/).  Pure values; no I/O.
+"""A limit: the rule, not its live state (which is a budget, in ratelimit/).  Pure values; no I/O.
 
-`row` and `of_row` are its compact form, in which it travels from authz to ratelimit and lies in Redis; `of_fields`
-reads the form with names, as it lies in Postgres.
+`row` and `of_row` are its compact form, sent from authz to ratelimit and kept in Redis; `of_fields` reads the form with
+names, as Postgres has it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ UTC = "UTC"
 
 
 class Scope(StrEnum):
-    """Whose requests a limit counts together.  MODEL: those of one tenant for one model.  GROUP: those of all tenants
-    of a fairshare group."""
+    """Whose requests a limit counts together.  MODEL: one tenant's, for one model.  GROUP: those of all tenants in a
+    fairshare group."""
 
     TENANT = "tenant"
     USER = "user"
@@ -29,7 +29,7 @@ class Scope(StrEnum):
 
 
 class Unit(StrEnum):
-    """What a limit counts.  COST: millionths of the currency that the models' prices are in."""
+    """What a limit counts.  COST is in millionths of the currency of the models' prices."""
 
     TOKENS = "tokens"
     REQUESTS = "requests"
@@ -39,7 +39,7 @@ class Unit(StrEnum):
 
 
 class Kind(StrEnum):
-    """How what is spent comes back: steadily, all at the window's end, or as it leaves the last `window_seconds`."""
+    """How what was spent comes back: steadily; all at the window's end; or as it leaves the last `window_seconds`."""
 
     BUCKET = "bucket"
     FIXED = "fixed_window"
@@ -50,11 +50,11 @@ class Kind(StrEnum):
 class Limit:
     """At most `amount` units a window.
 
-    `subject` is the id of the key or user, or the name of the model or group, that it counts; empty for the tenant's
-    own.  `id` is "" for a limit that is written as a column of its subject (tokens_per_minute); then its place among
-    the budgets is its derived name.  `calendar` and `time_zone` say where fixed windows begin; without a calendar
-    they are counted from 1970.  `window_seconds` is then the length as people see it, and about right.  Weights are
-    percent: 10 for `cached_weight` counts ten cached input tokens as one.  `shadow`: measured, never refuses.
+    `subject` is the id of the key or user, or the name of the model or group, whose requests it counts; empty for the
+    tenant's own limits.  `id` is "" for a limit that is a column of its subject (tokens_per_minute); its budget is then
+    found by what it counts.  Fixed windows begin where `calendar` says in `time_zone`, and `window_seconds` is their
+    usual length; without a calendar they are counted from 1970.  Weights are percent: with a `cached_weight` of 10, ten
+    cached input tokens count as one.  `shadow`: measured, but never refuses.
     """
 
     scope: Scope
@@ -73,13 +73,13 @@ class Limit:
 
     @property
     def name(self) -> str:
-        """What answers and the ledger call it: its label, else for example `tenant:tokens:60s`."""
+        """What answers and the ledger call it: its label, or for example `tenant:tokens:60s`."""
         return self.label or self._place
 
     @property
     def budget_name(self) -> str:
-        """Where its budget is, within the tenant or group.  Does not depend on the amount or the window, so that a
-        changed limit finds what was spent."""
+        """Identifies its budget within the tenant or group.  With an id it depends on neither amount nor window, so a
+        changed limit keeps what was spent."""
         if not self.id:
             return self._place
         return f"{self.id}:{self.subject}" if self.subject else self.id
@@ -106,8 +106,8 @@ class Limit:
 
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> "Limit":
-        """From an object: scope, unit, amount, and any of the other fields; KeyError or ValueError.  `name` is the
-        label.  A limit with a calendar needs no `window_seconds`."""
+        """From an object with scope, unit, amount and any of the other fields; KeyError or ValueError.  `name` becomes
+        the label.  With a calendar, `window_seconds` is not needed."""
         calendar = None if fields.get("calendar") is None else Calendar(fields["calendar"])
         seconds = fields.get("window_seconds")
         return Limit(
@@ -135,7 +135,7 @@ DEFAULTS = tuple(each.default for each in fields(Limit)[REQUIRED:])
 
 
 def shorthand(scope: Scope, subject: str, tokens: int | None, requests: int | None) -> tuple[Limit, ...]:
-    """The limits that the columns tokens_per_minute and requests_per_minute stand for; None: not limited."""
+    """The limits that the columns tokens_per_minute and requests_per_minute stand for; None: no limit."""
     columns = ((Unit.TOKENS, tokens), (Unit.REQUESTS, requests))
     return tuple(Limit(scope, unit, amount, MINUTE_SECONDS, subject) for unit, amount in columns if amount is not None)
 

@@ -1,7 +1,7 @@
-"""A policy: what a key may do, in the compact form that authz hands to ratelimit.  Pure values; no I/O.
+"""A policy: what a key may do, in the compact form that authz sends to ratelimit.  Pure values; no I/O.
 
-authz puts `dump()` into its dynamic metadata, Envoy carries it to ratelimit as a descriptor entry: ratelimit needs no
-lookup of its own, and both decide on the same version of the key.
+authz puts `dump()` into its dynamic metadata, and Envoy passes it to ratelimit as a descriptor entry: ratelimit needs
+no lookup of its own, and both decide on the same version of the key.
 """
 
 import json
@@ -11,7 +11,7 @@ from tenancy.values.limit import Limit
 
 
 class MalformedPolicy(ValueError):
-    """The text is not a policy that this version wrote."""
+    """The text is not a policy."""
 
 
 @dataclass(frozen=True, slots=True)
