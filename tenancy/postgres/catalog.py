@@ -7,8 +7,8 @@ from tenancy.postgres.records import fetch_in_time
 from tenancy.resolving.catalog import KnownModels
 from tenancy.values.prices import FREE, Prices
 
-# One row even if there is no model.  The version is the time of the reading in microseconds: a reading made after a
-# change always replaces one made before it, which is all that is needed, since each change causes a reading.
+# One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
+# replaces an earlier one; that is enough, since each change causes a reading.
 SELECT = """
 SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(name ORDER BY name), '{}') AS names,

@@ -1,4 +1,4 @@
-"""Keys in Postgres.  A key's change takes the lock of its tenant's row first: so changes of one tenant are in order."""
+"""Keys in Postgres.  A change locks the tenant's row first, so the changes of one tenant are made in order."""
 
 from dataclasses import replace
 
@@ -47,8 +47,11 @@ SELECT key_hash, id, key_prefix, now() + make_interval(secs => $2) FROM api_keys
 BOUND = "UPDATE retired_secrets SET expires_at = least(expires_at, now() + make_interval(secs => $2)) WHERE key_id = $1"
 FORGET = "DELETE FROM retired_secrets WHERE key_id = $1 AND expires_at <= now()"
 RENEW = f"UPDATE api_keys SET key_hash = $2, key_prefix = $3, updated_at = now() WHERE id = $1 RETURNING {COLUMNS}"
-# Every secret that the key answers to: to be written before it is deleted.
-ANNOUNCE = "INSERT INTO redis_outbox (key_hash, version) SELECT key_hash, $2 FROM key_secrets WHERE key_id = $1"
+# A row for every secret of the key: to be written before one of them is deleted.
+ANNOUNCE = """
+INSERT INTO redis_outbox (key_hash, version)
+SELECT key_hash, $2 FROM key_secrets WHERE key_id = $1
+"""
 
 
 class PostgresKeys:
@@ -123,7 +126,7 @@ class PostgresKeys:
 async def _existing(transaction: Transaction[Key], key_id: str) -> Key:
     """The key, with its tenant's row locked; NoSuchKey, StateChanged."""
     await transaction.execute(LOCK_TENANT, key_id)
-    # Read under the lock: it may have changed, or gone, while we waited.
+    # Read under the lock: it may have changed, or been deleted, while we waited.
     return await transaction.existing(GET, key_id)
 
 

@@ -1,4 +1,4 @@
-"""Limits in Postgres.  A change takes the lock of the tenant's row, or of the group's and then of all its tenants'."""
+"""Limits in Postgres.  A change locks the tenant's row, or the group's and then those of all its tenants."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -45,7 +45,7 @@ WHERE id = $1 RETURNING {COLUMNS}
 """
 DELETE = "DELETE FROM limits WHERE id = $1"
 HAS_KEY = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE tenant_id = $1 AND id = $2)"
-# In the order of their ids, so that two changes do not wait for each other.
+# Ordered by id, so that two changes do not wait for each other.
 LOCK_GROUP = "SELECT name FROM fairshare_groups WHERE name = $1 FOR UPDATE"
 LOCK_TENANTS = "SELECT id FROM tenants WHERE fairshare_group = $1 ORDER BY id FOR UPDATE"
 COUNT_UP = "UPDATE tenants SET version = version + 1 WHERE id = $1 OR fairshare_group = $2"
@@ -110,15 +110,15 @@ async def _existing(transaction: Transaction[StoredLimit], limit_id: str) -> Sto
     """The limit, with what it belongs to locked; NoSuchLimit, StateChanged."""
     limit = await transaction.find(GET, limit_id)
     if limit is not None:
-        with suppress(UnknownSubject):  # gone with the limit, while we waited
+        with suppress(UnknownSubject):  # deleted with the limit while we waited
             await _lock_owner(transaction.connection, limit)
-    # Read again under the lock: it may have changed, or gone, while we waited.
+    # Read again under the lock: it may have changed, or been deleted, while we waited.
     return await transaction.existing(GET, limit_id)
 
 
 async def _lock_owner(connection: Connection, limit: NewLimit | StoredLimit) -> None:
-    """The tenant, or the group and its tenants; UnknownSubject.  A tenant that moves into the group meanwhile waits: it
-    refers to the group's row."""
+    """Locks the tenant, or the group and its tenants; UnknownSubject.  A tenant that is moved into the group meanwhile
+    waits, since that locks the group's row too."""
     if limit.tenant_id is not None:
         try:
             await lock_tenant(connection, limit.tenant_id)
@@ -131,7 +131,7 @@ async def _lock_owner(connection: Connection, limit: NewLimit | StoredLimit) -> 
 
 
 async def _announce(connection: Connection, limit: StoredLimit) -> None:
-    """Counts up the version of every tenant that it concerns, and adds rows for Redis of the keys."""
+    """Counts up the version of every tenant that it concerns, and adds outbox rows for the keys."""
     await connection.execute(COUNT_UP, limit.tenant_id, limit.fairshare_group)
     await connection.execute(ANNOUNCE, limit.tenant_id, limit.fairshare_group, limit.key_id, limit.user_id)
 

@@ -1,4 +1,4 @@
-"""The model registry in Postgres.  A change locks the catalog's only row first: so changes of models are in order."""
+"""The model registry in Postgres.  A change locks the catalog's only row first, so changes are made in order."""
 
 from dataclasses import asdict, replace
 
@@ -72,7 +72,7 @@ async def _existing(transaction: Transaction[Model], model_id: str) -> Model:
 
 
 async def _announce(connection: Connection) -> None:
-    """Counts the catalog's version up, which locks it, and adds the row for Redis."""
+    """Counts the catalog's version up, which locks it, and adds the outbox row."""
     await connection.execute(ANNOUNCE, INVALIDATE_MODELS, await connection.fetchval(COUNT_UP))
 
 

@@ -13,8 +13,8 @@ from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.key_record import KeyRecord
 from tenancy.values.limit import Limit
 
-# The columns between the first and the last two are the fields of KeyRecord.  asyncpg prepares it once a connection.
-# A secret that a rotation retired resolves to its key until it ends.
+# All columns but the first and the last two are fields of KeyRecord.  asyncpg prepares it once per connection.
+# A secret that a rotation retired resolves to its key until it expires.
 SELECT = """
 SELECT s.key_hash, t.version, k.id AS key_id, k.name AS key_name, t.id AS tenant_id, t.name AS tenant_name,
        t.fairshare_group, t.weight, k.disabled, t.status = 'suspended' AS suspended,
@@ -33,7 +33,7 @@ JOIN tenants t ON t.id = k.tenant_id
 LEFT JOIN users u ON u.tenant_id = k.tenant_id AND u.id = k.user_id
 WHERE s.key_hash = ANY ($1::text[])
 """
-# Any error of Postgres means that we could not decide: a wrong answer would be "no such key".
+# Any error of Postgres means that we could not decide; "no such key" would be a wrong answer.
 FAILURES: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, asyncpg.PostgresError)
 
 
@@ -75,12 +75,12 @@ def _record(row: Row) -> KeyRecord:
 
 
 def limits_of(text: str | None) -> tuple[Limit, ...]:
-    """Rows of the table as JSON."""
+    """From rows of the table `limits` as JSON."""
     return tuple(map(Limit.of_fields, json.loads(text or "[]")))
 
 
 def policy_limits_of(text: str | None) -> tuple[Limit, ...]:
-    """`{policy: [limit, …]}`.  Each tenant has budgets of its own, found by the names of policy and limit."""
+    """From `{policy: [limit, ...]}`.  Their budgets are found by the names of policy and limit within each tenant."""
     policies: dict[str, list[dict[str, Any]]] = json.loads(text or "{}")
     return tuple(
         replace(limit, id=f"policy:{policy}:{limit.name}")

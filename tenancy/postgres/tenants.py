@@ -1,7 +1,6 @@
 """Tenants in Postgres.
 
-What a tenant is to refer to is locked before its own row, policy before group: whoever changes these locks them first
-and their tenants then, by id.  In any other order two changes wait for each other.
+The policy and the group that a tenant is to refer to are locked before its own row: see change.py for the order.
 """
 
 import json
@@ -51,8 +50,11 @@ KEYS = "SELECT id FROM api_keys WHERE tenant_id = $1 ORDER BY id"
 LIMITS = "SELECT id FROM limits WHERE tenant_id = $1 ORDER BY id"
 LOCK_POLICY = "SELECT name FROM policies WHERE name = $1 FOR SHARE"
 LOCK_GROUP = "SELECT name FROM fairshare_groups WHERE name = $1 FOR KEY SHARE"
-# Every secret of the tenant's keys: to be written before they are deleted.
-ANNOUNCE = "INSERT INTO redis_outbox (key_hash, version) SELECT key_hash, $2 FROM key_secrets WHERE tenant_id = $1"
+# A row for every secret of the tenant's keys: to be written before they are deleted.
+ANNOUNCE = """
+INSERT INTO redis_outbox (key_hash, version)
+SELECT key_hash, $2 FROM key_secrets WHERE tenant_id = $1
+"""
 
 
 class PostgresTenants:
@@ -108,7 +110,7 @@ async def _write(transaction: Transaction[Tenant], statement: str, to: NewTenant
 
 
 async def _lock_owners(connection: Connection, policy: str | None, group: str | None) -> None:
-    """Waits for a change of them that is being made, which does not see yet that this tenant refers to them."""
+    """Waits for a concurrent change of them, which cannot see yet that this tenant refers to them."""
     if policy is not None and await connection.fetchval(LOCK_POLICY, policy) is None:
         raise UnknownPolicy(policy)
     if group is not None and await connection.fetchval(LOCK_GROUP, group) is None:

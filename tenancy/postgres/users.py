@@ -1,4 +1,4 @@
-"""Users in Postgres.  A change takes the lock of the tenant's row, like those of keys."""
+"""Users in Postgres.  A change locks the tenant's row first, as do those of keys."""
 
 from store.postgres import PostgresPool
 from tenancy.directory.change_request import ChangeRequest, Deleted, require
@@ -20,7 +20,7 @@ DELETE = "DELETE FROM users WHERE tenant_id = $1 AND id = $2"
 DELETE_KEYS = "DELETE FROM api_keys WHERE id = ANY ($1::text[])"
 KEYS = "SELECT id FROM api_keys WHERE tenant_id = $1 AND user_id = $2 ORDER BY id"
 LIMITS = "SELECT id FROM limits WHERE tenant_id = $1 AND (user_id = $2 OR key_id = ANY ($3::text[])) ORDER BY id"
-# To be written before the keys are deleted.
+# A row for every secret of the user's keys: to be written before they are deleted.
 ANNOUNCE = """
 INSERT INTO redis_outbox (key_hash, version)
 SELECT key_hash, $3 FROM key_secrets WHERE tenant_id = $1 AND user_id = $2
