@@ -1,6 +1,6 @@
 """How a request states the terms of its change: If-Match, Idempotency-Key, dry_run; and how its answer shows the state.
 
-Makes the ChangeRequest that every change carries.  What the terms mean is in tenancy.directory.terms.
+Makes the ChangeRequest that every change carries.  What the terms mean is in tenancy.directory.change_request.
 """
 
 import hashlib
