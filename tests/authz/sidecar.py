@@ -16,8 +16,8 @@ from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.resolver import Resolver
 from tests.authz.conversation import Answer, HeldCall, check_request
-from tests.tenancy.chain import UNHURRIED
 from tests.tenancy.people import Issued, People
+from tests.tenancy.resolving.chain import UNHURRIED
 
 
 class Sidecar:

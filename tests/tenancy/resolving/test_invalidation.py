@@ -14,9 +14,9 @@ from tenancy.outbox import apply_outbox
 from tenancy.redis.invalidation import listen
 from tenancy.resolving.catalog import KnownModels, ModelCatalog, ModelState
 from tests.proxy import TcpProxy
-from tests.tenancy.chain import open_chain, word
 from tests.tenancy.memory.stores import MemoryModelCache, MemoryModelSource
 from tests.tenancy.people import People
+from tests.tenancy.resolving.chain import open_chain, word
 from tests.tenancy.waiting import until
 from tollkeeper.up.valkey import Valkey
 

@@ -11,9 +11,9 @@ from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.redis.catalog import RedisModelCache
 from tenancy.resolving.catalog import KnownModels, ModelCache, ModelCatalog, ModelSource, ModelState
 from tenancy.resolving.records import StoreUnavailable
-from tests.tenancy.chain import Clock
 from tests.tenancy.memory.stores import MemoryModelCache, MemoryModelSource
 from tests.tenancy.people import People
+from tests.tenancy.resolving.chain import Clock
 
 if TYPE_CHECKING:
     import asyncpg

@@ -14,9 +14,9 @@ from tenancy.resolving.process_cache import ProcessCache
 from tenancy.resolving.records import RecordSource, Tombstone
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
-from tests.tenancy.chain import UNHURRIED, Chain, open_chain, word
 from tests.tenancy.memory.stores import MemoryRecordCache, MemoryRecordSource
 from tests.tenancy.people import People, a_record
+from tests.tenancy.resolving.chain import UNHURRIED, Chain, open_chain, word
 from tests.tenancy.waiting import until
 
 NO_SUCH = "00" * 32
