@@ -65,11 +65,6 @@ class Pipeline:
         self._sweep = Sweep(budgets, self._writer.offer, self._may_sweep, metrics, sweep_seconds)
         self._watch()
 
-    @property
-    def ledger_lag_seconds(self) -> float:
-        """How long the oldest row has been waiting for the ledger."""
-        return self._writer.lag_seconds
-
     def start(self) -> None:
         self._settler.start()
         self._writing = self._loop.submit(self._writer.run())

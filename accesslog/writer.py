@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from accesslog.delivery import Deliveries, Step
-from accesslog.metrics import AccessLogMetrics
+from accesslog.metrics import ROWS, AccessLogMetrics
 from accesslog.spool import Spool
 from ledger.ledger import Ledger, LedgerUnavailable, RowRejected
 from ledger.row import UsageRow
@@ -45,10 +45,6 @@ class LedgerWriter:
         self._spool_thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._waiting_since = self._in_hand_since = float("inf")  # time.time() of the oldest row
         self._full_spool_logged = False
-
-    @property
-    def full(self) -> bool:
-        return len(self._rows) >= self._max_rows
 
     @property
     def waiting(self) -> int:
@@ -154,7 +150,7 @@ class LedgerWriter:
 
     def _drop(self, batch: Sequence[UsageRow]) -> None:
         """Leaves the rows to the file log, which still has them and brings them again."""
-        self._metrics.dropped.add("rows", len(batch))
+        self._metrics.dropped.add(ROWS, len(batch))
         self._deliveries.forget(row.id for row in batch)
         if not self._full_spool_logged:
             self._full_spool_logged = True

@@ -113,6 +113,12 @@ class Stack:
         """What the tenant's budget lacks."""
         return CAPACITY - self._direct.peek(ACCOUNT)[0]
 
+    def gauge(self, name: str) -> float:
+        """What the metrics show."""
+        families = [family for member in self.metrics.members() for family in member.collect()]
+        (sample,) = next(family for family in families if family.name == f"tollkeeper_accesslog_{name}").samples
+        return float(sample.value)
+
     def wait_for_rows(self, count: int, timeout: float = 30.0) -> None:
         wait_until(lambda: len(self.rows()) >= count, timeout)
 
