@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from ledger.row import COLUMNS, UsageRow
+from ledger.row import UsageRow
 from ratelimit.lease_id import is_lease_id, lease_time
 
 log = structlog.get_logger(__name__)
@@ -180,4 +180,4 @@ def _parse(line: bytes) -> UsageRow | None:
         return None
 
 
-_STORED = set(COLUMNS) - {"ts"}
+_STORED = {*UsageRow._fields} - {"ts"}

@@ -1,18 +1,18 @@
-"""When each key was last used, written to its row in Postgres at most once a minute.
+"""When each key was last used, in its row in Postgres."""
 
-Not a change of the key: no version counts it, nothing is announced.  It never waits for a change either, it passes over
-keys that are just being changed; their next use will do.
-"""
-
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
+import structlog
 
-from ledger.row import UsageRow
+from store.postgres import UNAVAILABLE, PostgresPool
+
+log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=1)
+_FAILURES: tuple[type[Exception], ...] = (*UNAVAILABLE, asyncpg.PostgresError)
 MAX_KEYS = 200_000  # about 40 MB; beyond it everything is forgotten, and Postgres alone keeps to the minute
 # Another sidecar may have written meanwhile.  A clock that runs ahead must not keep the next uses from being written.
 UPDATE = """
@@ -26,23 +26,33 @@ UPDATE api_keys SET last_used_at = used.ts FROM (
 
 
 class LastUsed:
-    """What of a process's rows is news."""
+    """Which uses are news, of those that one process sees."""
 
     def __init__(self) -> None:
         self._written: dict[str, datetime] = {}
 
-    def news(self, rows: Sequence[UsageRow]) -> dict[str, datetime]:
-        """The last use in `rows` of each key that was not written within a minute before; deemed written then."""
-        last = {row.key_id: row.ts for row in rows}  # nearly in the order of time; this runs for every row there is
-        last.pop("", None)
+    def news(self, uses: Mapping[str, datetime]) -> dict[str, datetime]:
+        """The uses of keys that were not written within a minute before; from now on they count as written."""
         written = self._written
-        found = {key: ts for key, ts in last.items() if key not in written or ts >= written[key] + EVERY}
+        found = {key: ts for key, ts in uses.items() if key and (key not in written or ts >= written[key] + EVERY)}
         if len(written) + len(found) > MAX_KEYS:
             written.clear()
         written.update(found)
         return found
 
 
-async def write(connection: "PoolConnectionProxy[asyncpg.Record]", news: dict[str, datetime], seconds: float) -> None:
-    """`seconds`: the deadline."""
-    await connection.execute(UPDATE, [*news], [*news.values()], EVERY, timeout=seconds)
+class PostgresKeyUses:
+    """Implements tenancy.directory.key_uses.KeyUses; each write ends within `timeout` s."""
+
+    def __init__(self, pool: PostgresPool, *, timeout: float = 5.0) -> None:
+        self._pool, self._timeout = pool, timeout
+        self._last_used = LastUsed()
+
+    async def note(self, uses: Mapping[str, datetime]) -> None:
+        if not (news := self._last_used.news(uses)):
+            return
+        try:
+            async with asyncio.timeout(self._timeout), self._pool.acquire() as connection:
+                await connection.execute(UPDATE, [*news], [*news.values()], EVERY, timeout=self._timeout)
+        except _FAILURES as error:
+            log.warning("the last use of keys was not written", keys=len(news), reason=repr(error))
