@@ -1,4 +1,4 @@
-"""What the access log slice shows of itself."""
+"""The metrics of the access log slice."""
 
 from collections.abc import Callable
 

@@ -19,8 +19,8 @@ BATCH = 500
 
 
 class Sweep:
-    """`offer` takes a row, or says False for want of room.  `ready`: whether what the file log held at the start has
-    been taken; until then a lease may look orphaned only because we were away."""
+    """`offer` takes a row, or returns False when it has no room.  `ready`: whether all that the file log held at the
+    start has been taken; until then a lease may look orphaned only because we were away."""
 
     def __init__(
         self,

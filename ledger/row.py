@@ -39,17 +39,17 @@ class UsageRow(NamedTuple):
     reasoning_tokens: int
     reserved_tokens: int
     usage_source: str
-    status: int
-    denied_by: str
-    streamed: bool
-    aborted: bool
-    method: str
-    path: str
-    total_ms: int
-    ttft_ms: int | None
-    queue_ms: int
-    bytes_in: int
-    bytes_out: int
+    status: int = 0
+    denied_by: str = ""
+    streamed: bool = False
+    aborted: bool = False
+    method: str = ""
+    path: str = ""
+    total_ms: int = 0
+    ttft_ms: int | None = None
+    queue_ms: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 def clean(value: str) -> str:

@@ -16,7 +16,7 @@ Interval = tuple[datetime, datetime]  # from, and before
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Requests that were let through, those that were refused, and what the former used."""
+    """How many requests were admitted and how many refused, and what the admitted ones used."""
 
     requests: int = 0
     refused: int = 0
@@ -65,15 +65,15 @@ class Line:
 
 
 class NotSummedYet(Exception):
-    """So many hours are to be added up row by row, the roller not having come to them yet, that it took too long."""
+    """Adding up took too long, because so many hours (the argument) are not summed up yet and were read row by row."""
 
 
 class Sums(Protocol):
-    """Sums of the ledger, as of the moment of the question.  Raises NotSummedYet, LedgerUnavailable."""
+    """Sums of every row that was appended before the question.  Raises NotSummedYet, LedgerUnavailable."""
 
     @property
     def minutes_kept(self) -> timedelta:
-        """How far back minutes are summed up; older ones take as long as reading their rows does."""
+        """How far back minutes are summed up.  In older ones the rows themselves are read, which takes longer."""
 
     async def sums(
         self,
@@ -83,4 +83,5 @@ class Sums(Protocol):
         limit: int = 1,
         after: tuple[int, Group] | None = None,
     ) -> Sequence[Line]:
-        """At most `limit` lines that have rows, by slot and group, after the given ones.  `group_by`: of DIMENSIONS."""
+        """At most `limit` lines, in order of slot and group, from the one behind `after`.  A group without rows has no
+        line.  `group_by`: of DIMENSIONS."""

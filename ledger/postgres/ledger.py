@@ -48,35 +48,27 @@ class PostgresLedger:
         if not unique:
             return
         try:
-            await self._append(unique)
-        except asyncpg.CheckViolationError:  # "no partition of relation found": someone dropped it since
-            self._months.clear()
-            await self._append_again(unique)
-
-    async def _append_again(self, rows: Sequence[PricedRow]) -> None:
-        try:
-            await self._append(rows)
-        except asyncpg.CheckViolationError as error:  # the partition is there but detached: that month is closed
-            raise RowRejected(str(error)) from error
-
-    async def _append(self, rows: Sequence[PricedRow]) -> None:
-        try:
             async with self._pool.acquire(timeout=self._timeout) as connection:
-                for month in {month_of(row.usage.ts) for row in rows} - self._months:
-                    async with asyncio.timeout(self._timeout):
-                        await make_partition(connection, month)
-                    self._months.add(month)
                 try:
-                    await self._insert(connection, rows)
-                except asyncpg.UndefinedTableError:  # a new connection: asking each time would cost a round trip
-                    await connection.execute(_STAGE, timeout=self._timeout)
-                    await self._insert(connection, rows)
-        except asyncpg.CheckViolationError:
-            raise
+                    await self._write(connection, unique)
+                except asyncpg.CheckViolationError:  # there is no partition for a row: someone dropped it since
+                    self._months.clear()
+                    await self._write(connection, unique)  # fails again if it is detached: that month is closed
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             raise RowRejected(str(error)) from error
         except _UNAVAILABLE as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _write(self, connection: Connection, rows: Sequence[PricedRow]) -> None:
+        for month in {month_of(row.usage.ts) for row in rows} - self._months:
+            async with asyncio.timeout(self._timeout):
+                await make_partition(connection, month)
+            self._months.add(month)
+        try:
+            await self._insert(connection, rows)
+        except asyncpg.UndefinedTableError:  # a new connection: asking each time would cost a round trip
+            await connection.execute(_STAGE, timeout=self._timeout)
+            await self._insert(connection, rows)
 
     async def _insert(self, connection: Connection, rows: Sequence[PricedRow]) -> None:
         async with connection.transaction():

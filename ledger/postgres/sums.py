@@ -79,7 +79,7 @@ class PostgresSums:
 
 
 def slots_of(cover: Cover, intervals: Sequence[Interval], first: int) -> Slots:
-    """Where to look for what, by width, for the intervals from number `first` on."""
+    """What is to be added up, by width, for the intervals from number `first` on."""
     found: Slots = {}
     for slot in range(first, len(intervals)):
         for stretch in cover.of(*intervals[slot]):
@@ -138,7 +138,7 @@ def _why(error: Exception, slots: Slots) -> Exception:
 
 
 def _line(row: asyncpg.Record, keys: int) -> Line:
-    """Sums of bigint are numeric, which has no end."""
+    """Postgres makes a sum of bigint a numeric; counts become ints again."""
     slot, *rest = row
     sums: dict[str, Any] = dict(zip(FIGURES, rest[keys:], strict=True))
     numbers = {name: int(value) for name, value in sums.items() if name not in MONEY}
