@@ -113,8 +113,8 @@ class Backfill:
         return _Waiting(line, lease_id, now + self._grace_seconds if self._tail.caught_up else float("-inf"))
 
     def _hand_over(self, now: float) -> None:
-        """Hands over the lines that are due and that the stream has not brought, as far as there is room.  A full window
-        does not wait for the stream, which seems to be silent."""
+        """Hands over the lines that are due and not known from the stream, as far as there is room.  A full window does
+        not wait for the stream, which seems to be silent."""
         full = len(self._window) >= WINDOW_LINES
         for waiting in self._window:
             if waiting.due > now and not full:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -51,11 +52,9 @@ class Sweep:
         self._finished.set()
 
     async def _finished_within(self, seconds: float) -> bool:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._finished.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return self._finished.is_set()
 
     async def _sweep(self) -> int:
         orphans = await asyncio.to_thread(self._budgets.orphans, BATCH)

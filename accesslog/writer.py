@@ -107,14 +107,13 @@ class LedgerWriter:
             self._in_hand_since = float("inf")
 
     async def _store(self, batch: list[UsageRow]) -> None:
-        if self._ledger.available and await self._ledger.append(batch):
-            self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
-        elif await self._in_spool_thread(lambda: self._spool.append(batch)):
+        if not (self._ledger.available and await self._ledger.append(batch)):
+            if not await self._in_spool_thread(lambda: self._spool.append(batch)):
+                self._drop(batch)
+                return
             self._full_spool_logged = False
             self._metrics.spooled.add(n=len(batch))
-            self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
-        else:
-            self._drop(batch)
+        self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
 
     def _drop(self, batch: Sequence[UsageRow]) -> None:
         """Leaves the rows to the file log, which still has them and brings them again."""
