@@ -40,7 +40,7 @@ class _Waiting:
 
 
 class Backfill:
-    """`accept` takes an entry, or says False for want of room.  Runs in a thread of its own."""
+    """`accept` takes an entry, or returns False when it has no room.  Runs in a thread of its own."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Backfill:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Hands over nothing more."""
+        """Reads and hands over nothing more."""
         self._closing.set()
         self._thread.join(timeout)
 
@@ -109,12 +109,12 @@ class Backfill:
                 self._metrics.no_decision.add()
             else:
                 self._metrics.garbage.add()
-        # What was there at the start is from before: no stream will bring it.
+        # Lines that were there at the start are of requests before our time: no stream will bring them.
         return _Waiting(line, lease_id, now + self._grace_seconds if self._tail.caught_up else float("-inf"))
 
     def _hand_over(self, now: float) -> None:
-        """Takes what is due and not on its way, as far as there is room.  A full window does not wait for the stream,
-        which then seems to be silent."""
+        """Hands over the lines that are due and not known from the stream, as far as there is room.  A full window does
+        not wait for the stream, which seems to be silent."""
         full = len(self._window) >= WINDOW_LINES
         for waiting in self._window:
             if waiting.due > now and not full:

@@ -1,4 +1,4 @@
-"""Which requests are safely accounted for, and which are on their way: what lets two logs bring the same entry.
+"""Which requests are accounted for, and which are on their way, so that two logs may bring the same entry.
 
 An entry is done when its row is written (in the ledger, or fsynced in the spool) and its use is settled.  Bounded: what
 is forgotten too early is processed twice, which changes nothing.  Thread-safe.
@@ -26,9 +26,6 @@ class Deliveries:
         self._size, self._done = size, done
         self._steps: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._steps)
 
     def begin(self, lease_id: str) -> bool:
         """True for the first to bring the entry; it must see to it that every step is done."""

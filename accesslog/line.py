@@ -12,7 +12,7 @@ from accesslog.entry import (
     is_streamed,
     method_of,
     text,
-    usage_of,
+    token_counts,
 )
 
 # Inside of a JSON string the quotes would be escaped: what a client sends cannot look like this.
@@ -43,7 +43,7 @@ def read_line(line: bytes) -> LogEntry | None:
     usage = _mapping(fields.get("usage"))
     return LogEntry(
         decision=decision,
-        usage=usage_of(usage),
+        usage=token_counts(usage),
         request_id=text(fields.get("request_id")),
         method=method_of(text(fields.get("method"))),
         path=text(fields.get("path")).partition("?")[0],

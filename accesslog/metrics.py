@@ -1,4 +1,4 @@
-"""What the access log slice shows of itself."""
+"""The metrics of the access log slice."""
 
 from collections.abc import Callable
 
@@ -26,10 +26,8 @@ class AccessLogMetrics:
         )
         self.entries = Counter(f"{name}entries", "Log entries that reached us, by log", "log", LOGS)
         self.no_decision = Counter(f"{name}entries_without_decision", "Log entries of requests never decided")
-        self.duplicates = Counter(f"{name}duplicate_entries", "Log entries that were known", "log", (STREAM, FILE))
-        self.dropped = Counter(
-            f"{name}dropped", "Left to the file log, for want of room", "queue", ("rows", "settlements")
-        )
+        self.duplicates = Counter(f"{name}duplicate_entries", "Log entries that were known", "log", LOGS)
+        self.dropped = Counter(f"{name}dropped", "Left to the file log, for want of room", "queue", QUEUES)
         self.backfilled = Counter(f"{name}backfilled_entries", "Entries that only the file log brought")
         self.garbage = Counter(f"{name}garbage_lines", "Lines of the file log that cannot be read")
         self.orphans = Counter(f"{name}orphaned_leases", "Leases charged as reserved because no entry came")

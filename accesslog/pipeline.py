@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from accesslog.append import Appender
 from accesslog.backfill import GRACE_SECONDS, Backfill
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
@@ -20,9 +21,11 @@ from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.sweep import SWEEP_SECONDS, Sweep
 from accesslog.usage import usage_of
 from accesslog.writer import LedgerWriter
+from ledger.cost import PriceList
 from ledger.ledger import Ledger
 from ratelimit.budgets.port import Budgets
 from serving.loop import LoopThread
+from tenancy.directory.key_uses import KeyUses
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +41,8 @@ class Pipeline:
         *,
         budgets: Budgets,
         ledger: Ledger,
+        prices: Callable[[], PriceList | None],
+        key_uses: KeyUses,
         loop: LoopThread,
         metrics: AccessLogMetrics,
         spool_dir: Path,
@@ -55,7 +60,8 @@ class Pipeline:
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes)
-        self._writer = LedgerWriter(ledger, self._spool, self._deliveries, metrics)
+        appender = Appender(ledger, prices, key_uses, metrics)
+        self._writer = LedgerWriter(appender, self._spool, self._deliveries, metrics)
         self._settler = Settler(budgets, self._deliveries, metrics)
         self._backfill = (
             Backfill(log_file, checkpoint_file, self._deliveries, self.accept, metrics, grace_seconds)
@@ -64,11 +70,6 @@ class Pipeline:
         )
         self._sweep = Sweep(budgets, self._writer.offer, self._may_sweep, metrics, sweep_seconds)
         self._watch()
-
-    @property
-    def ledger_lag_seconds(self) -> float:
-        """How long the oldest row has been waiting for the ledger."""
-        return self._writer.lag_seconds
 
     def start(self) -> None:
         self._settler.start()

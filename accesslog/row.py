@@ -1,8 +1,11 @@
-"""The ledger row of a finished request.  Pure."""
+"""The ledger row of a finished request, and of one whose end nobody saw.  Pure; what it costs is ledger/cost.py."""
 
-from accesslog.entry import LogEntry, lease_time
+from accesslog.entry import LogEntry
 from accesslog.usage import Usage
-from ledger.row import UsageRow, clean
+from ledger.row import UsageRow, UsageSource, clean
+from ratelimit.budgets.port import Orphan
+from ratelimit.lease_id import lease_time
+from tenancy.values.admission import Admission
 
 
 def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
@@ -35,4 +38,27 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         decision.queue_ms,
         entry.bytes_in,
         entry.bytes_out,
+    )
+
+
+def row_of_orphan(orphan: Orphan) -> UsageRow:
+    """The reservation as usage: the input as it was estimated, the rest as output."""
+    input_tokens = min(orphan.input_estimate, orphan.reserved_tokens)
+    return UsageRow(
+        id=orphan.lease_id,
+        ts=lease_time(orphan.lease_id),
+        request_id="",
+        tenant_id=clean(orphan.tenant_id),
+        key_id=clean(orphan.key_id),
+        user_id=clean(orphan.user_id),
+        end_user_id=clean(orphan.end_user_id),
+        model=clean(orphan.model),
+        admission=Admission.FAST,
+        input_tokens=input_tokens,
+        output_tokens=orphan.reserved_tokens - input_tokens,
+        cached_tokens=0,
+        reasoning_tokens=0,
+        reserved_tokens=orphan.reserved_tokens,
+        usage_source=UsageSource.RESERVED,
+        path=clean(orphan.path.partition("?")[0]),
     )

@@ -15,7 +15,7 @@ from accesslog.entry import (
     LogEntry,
     decision_of,
     is_streamed,
-    usage_of,
+    token_counts,
 )
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
@@ -81,7 +81,7 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
     flags = common.response_flags
     return LogEntry(
         decision=decision,
-        usage=usage_of(usage),
+        usage=token_counts(usage),
         request_id=request.request_id,
         method=_METHODS.get(request.request_method, "OTHER"),
         path=(request.original_path or request.path).partition("?")[0],

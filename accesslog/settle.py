@@ -25,7 +25,7 @@ LINGER_SECONDS = 0.01  # a batch costs the client about as much as a single one
 RETRY_SECONDS = 1.0
 MAX_PENDING = 100_000  # about 40 MB
 # Admitted while the budgets could not be asked: no lease was taken, so the whole use is charged at once.
-_WITHOUT_LEASE = frozenset({"local", "unmetered"})
+_WITHOUT_LEASE = frozenset({Admission.LOCAL, Admission.UNMETERED})
 
 
 def settlement_of(entry: LogEntry, usage: Usage) -> Settlement | None:
@@ -72,10 +72,6 @@ class Settler:
     @property
     def pending(self) -> int:
         return len(self._pending)
-
-    @property
-    def full(self) -> bool:
-        return len(self._pending) >= self._max_pending
 
     def start(self) -> None:
         self._thread.start()

@@ -1,9 +1,9 @@
 """What the processes of one sidecar tell each other, since a request's log entry may reach another process than the one
 that admitted it: which requests are over, and which are fully accounted for.
 
-Nothing depends on it: who is not told of an end finds it out later from Redis, and what the reader of the file log is
-not told of it brings once more, which changes nothing.  So what cannot be sent is dropped.  Unix datagrams, because
-they keep messages apart and need no connection.
+Nothing depends on these messages: a process that misses an end learns it from Redis later, and an entry that the reader
+of the file log was not told of is processed once more, which changes nothing.  So what cannot be sent is dropped.  Unix
+datagrams, because they keep messages apart and need no connection.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Siblings:
         self._tell(News.DONE, lease_ids)
 
     async def run(self, heard: Mapping[News, Heard]) -> None:
-        """Tells and hears until cancelled; then tells once more.  `heard` is called on the loop."""
+        """Sends and receives until cancelled, then sends what is left.  `heard` is called on the loop."""
         self._own.unlink(missing_ok=True)
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:

@@ -1,8 +1,8 @@
 """Rows on disk while the ledger is away: numbered segments of JSON lines, read back in the order they were written.
 
-A batch counts as kept once it is fsynced.  A process that died mid-write leaves a torn last line, which is passed over:
-its rows were never reported as kept.  Owns the directory; one process at a time.  Blocks: for one worker thread, not a
-loop.
+A batch counts as kept once it is fsynced.  A process that died mid-write leaves a torn last line, which is skipped: its
+rows were never reported as kept.  Rows here have no costs yet: they are priced on their way into the ledger.  Owns the
+directory; one process at a time.  Blocks: for one worker thread, not a loop.
 """
 
 import fcntl
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import structlog
 
-from accesslog.entry import is_lease_id, lease_time
-from ledger.row import COLUMNS, UsageRow
+from ledger.row import UsageRow
+from ratelimit.lease_id import is_lease_id, lease_time
 
 log = structlog.get_logger(__name__)
 
@@ -119,8 +119,8 @@ class Spool:
 
 
 def adopt(directory: Path, left: Path) -> None:
-    """Moves what a process that is no more has left in `left` behind the rows of `directory`, before it is opened.
-    SpoolInUse if that process is there after all."""
+    """Appends the segments that a dead process left in `left` to those of `directory`.  Call before opening the spool.
+    SpoolInUse if that process is alive."""
     lock = _lock(left)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -180,4 +180,4 @@ def _parse(line: bytes) -> UsageRow | None:
         return None
 
 
-_STORED = set(COLUMNS) - {"ts"}
+_STORED = {*UsageRow._fields} - {"ts"}

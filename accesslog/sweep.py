@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
-from accesslog.entry import is_lease_id, lease_time
 from accesslog.metrics import AccessLogMetrics
-from ledger.row import UsageRow, UsageSource, clean
-from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Orphan
+from accesslog.row import row_of_orphan
+from ledger.row import UsageRow, UsageSource
+from ratelimit.budgets.port import Budgets, BudgetsUnavailable
+from ratelimit.lease_id import is_lease_id
 
 log = structlog.get_logger(__name__)
 
@@ -17,42 +19,9 @@ SWEEP_SECONDS = 5.0
 BATCH = 500
 
 
-def row_of_orphan(orphan: Orphan) -> UsageRow:
-    """The reservation as usage: the input as it was estimated, the rest as output."""
-    input_tokens = min(orphan.input_estimate, orphan.reserved_tokens)
-    return UsageRow(
-        id=orphan.lease_id,
-        ts=lease_time(orphan.lease_id),
-        request_id="",
-        tenant_id=clean(orphan.tenant_id),
-        key_id=clean(orphan.key_id),
-        user_id=clean(orphan.user_id),
-        end_user_id=clean(orphan.end_user_id),
-        model=clean(orphan.model),
-        admission="fast",
-        input_tokens=input_tokens,
-        output_tokens=orphan.reserved_tokens - input_tokens,
-        cached_tokens=0,
-        reasoning_tokens=0,
-        reserved_tokens=orphan.reserved_tokens,
-        usage_source=UsageSource.RESERVED,
-        status=0,
-        denied_by="",
-        streamed=False,
-        aborted=False,
-        method="",
-        path=clean(orphan.path.partition("?")[0]),
-        total_ms=0,
-        ttft_ms=None,
-        queue_ms=0,
-        bytes_in=0,
-        bytes_out=0,
-    )
-
-
 class Sweep:
-    """`offer` takes a row, or says False for want of room.  `ready`: whether what the file log held at the start has
-    been taken; until then a lease may look orphaned only because we were away."""
+    """`offer` takes a row, or returns False when it has no room.  `ready`: whether all that the file log held at the
+    start has been taken; until then a lease may look orphaned only because we were away."""
 
     def __init__(
         self,
@@ -83,11 +52,9 @@ class Sweep:
         self._finished.set()
 
     async def _finished_within(self, seconds: float) -> bool:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._finished.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return self._finished.is_set()
 
     async def _sweep(self) -> int:
         orphans = await asyncio.to_thread(self._budgets.orphans, BATCH)

@@ -37,11 +37,6 @@ class Usage(NamedTuple):
     reasoning_tokens: int
     source: UsageSource
 
-    @property
-    def total_tokens(self) -> int:
-        """What budgets are charged."""
-        return self.input_tokens + self.output_tokens
-
 
 class _Dialect(NamedTuple):
     """The names under which one family of APIs reports: input is the sum, cached the highest of what is present."""

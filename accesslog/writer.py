@@ -13,10 +13,10 @@ from typing import TypeVar
 
 import structlog
 
+from accesslog.append import Appender
 from accesslog.delivery import Deliveries, Step
-from accesslog.metrics import AccessLogMetrics
+from accesslog.metrics import ROWS, AccessLogMetrics
 from accesslog.spool import Spool
-from ledger.ledger import Ledger, LedgerUnavailable, RowRejected
 from ledger.row import UsageRow
 
 log = structlog.get_logger(__name__)
@@ -31,24 +31,16 @@ MAX_ROWS = 20_000  # about 20 MB; two seconds of the highest rate
 class LedgerWriter:
     """`offer` from any thread; the rest on the loop that runs `run`."""
 
-    def __init__(
-        self, ledger: Ledger, spool: Spool, deliveries: Deliveries, metrics: AccessLogMetrics, max_rows: int = MAX_ROWS
-    ) -> None:
+    def __init__(self, ledger: Appender, spool: Spool, deliveries: Deliveries, metrics: AccessLogMetrics) -> None:
         self._ledger, self._spool, self._deliveries, self._metrics = ledger, spool, deliveries, metrics
-        self._max_rows = max_rows
         self._rows: deque[UsageRow] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
         self._told = False  # whether the loop was told of rows since it last looked
         self._closing = False
-        self._available = True  # whether the ledger took the last batch
         self._spool_thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._waiting_since = self._in_hand_since = float("inf")  # time.time() of the oldest row
         self._full_spool_logged = False
-
-    @property
-    def full(self) -> bool:
-        return len(self._rows) >= self._max_rows
 
     @property
     def waiting(self) -> int:
@@ -63,7 +55,7 @@ class LedgerWriter:
 
     def offer(self, row: UsageRow) -> bool:
         """Queues the row; False if there is no room."""
-        if len(self._rows) >= self._max_rows:
+        if len(self._rows) >= MAX_ROWS:
             return False
         self._rows.append(row)
         if not self._told:
@@ -115,46 +107,17 @@ class LedgerWriter:
             self._in_hand_since = float("inf")
 
     async def _store(self, batch: list[UsageRow]) -> None:
-        if self._available and await self._append(batch):
-            self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
-        elif await self._in_spool_thread(lambda: self._spool.append(batch)):
+        if not (self._ledger.available and await self._ledger.append(batch)):
+            if not await self._in_spool_thread(lambda: self._spool.append(batch)):
+                self._drop(batch)
+                return
             self._full_spool_logged = False
             self._metrics.spooled.add(n=len(batch))
-            self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
-        else:
-            self._drop(batch)
-
-    async def _append(self, batch: Sequence[UsageRow]) -> bool:
-        """False if the ledger is away."""
-        try:
-            await self._ledger.append(batch)
-        except LedgerUnavailable as error:
-            self._metrics.ledger_errors.add()
-            if self._available:
-                log.warning("the ledger is away, usage rows wait on disk", reason=str(error))
-            self._available = False
-            return False
-        except RowRejected as error:
-            return await self._append_halves(batch, error)
-        if not self._available:
-            log.info("the ledger is back")
-        self._available = True
-        self._metrics.rows.add(n=len(batch))
-        self._metrics.batch_rows.observe(len(batch))
-        return True
-
-    async def _append_halves(self, batch: Sequence[UsageRow], error: RowRejected) -> bool:
-        """Finds the rows that the ledger will never take, and goes on without them."""
-        if len(batch) == 1:
-            self._metrics.rejected.add()
-            log.error("the ledger rejects a usage row", lease_id=batch[0].id, reason=str(error))
-            return True
-        middle = len(batch) // 2
-        return await self._append(batch[:middle]) and await self._append(batch[middle:])
+        self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
 
     def _drop(self, batch: Sequence[UsageRow]) -> None:
         """Leaves the rows to the file log, which still has them and brings them again."""
-        self._metrics.dropped.add("rows", len(batch))
+        self._metrics.dropped.add(ROWS, len(batch))
         self._deliveries.forget(row.id for row in batch)
         if not self._full_spool_logged:
             self._full_spool_logged = True
@@ -172,7 +135,7 @@ class LedgerWriter:
             if idle:
                 await asyncio.sleep(RETRY_SECONDS)
                 if not self._spool.rows:
-                    self._available = True  # the next batch tries
+                    self._ledger.available = True  # the next batch tries
 
     async def _drain_oldest(self) -> bool:
         """Whether a segment has been moved to the ledger, so that there may be another."""
@@ -180,7 +143,7 @@ class LedgerWriter:
             return False
         rows = await self._in_spool_thread(self._spool.oldest)
         for start in range(0, len(rows), BATCH_ROWS):
-            if not await self._append(rows[start : start + BATCH_ROWS]):
+            if not await self._ledger.append(rows[start : start + BATCH_ROWS]):
                 return False
         if rows:
             await self._in_spool_thread(self._spool.drop_oldest)

@@ -1,4 +1,4 @@
-"""/costs: what the tokens cost, by tenant, key, user or model.  Prices are those of the time: see accesslog/cost.py."""
+"""/costs: what the tokens cost, by tenant, key, user or model.  Prices are those of the time: see ledger/cost.py."""
 
 from typing import Annotated, Any
 

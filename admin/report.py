@@ -10,10 +10,8 @@ from fastapi import Request, Response
 from admin.paging import cut, encode, not_a_cursor
 from admin.problems import MEDIA_TYPE
 from admin.services import Services
-from admin.span import EARLIEST, LATEST, Buckets, Span
+from admin.span import EARLIEST, HOUR, LATEST, Buckets, Span
 from admin.table import CSV, table, wants_csv
-from ledger.postgres.cover import HOUR
-from ledger.postgres.roller import MINUTES_KEPT
 from ledger.sums import Interval, Line, Selection
 from tenancy.directory.tenants import NoSuchTenant
 
@@ -75,7 +73,7 @@ async def in_buckets(use: Services, query: Buckets, group_by: Sequence[str]) -> 
     buckets = query.buckets(interval)
     if not 0 <= first < len(buckets):
         raise not_a_cursor()
-    last = first + _most(query, bool(group_by), buckets[first][0])
+    last = first + _most(use, query, bool(group_by), buckets[first][0])
     page = buckets[first:last]
     after = (0, tuple(group)) if within else None
     found = await use.sums.sums(query.selection, [each for _, each in page], group_by, query.limit + 1, after)
@@ -104,10 +102,10 @@ def answer(
     return found.page(**{name: rows})
 
 
-def _most(query: Buckets, grouped: bool, start: datetime) -> int:
+def _most(use: Services, query: Buckets, grouped: bool, start: datetime) -> int:
     """How many buckets a page looks at, from the one that begins at `start`."""
     most = min(query.limit, GROUPED_BUCKETS) if grouped else query.limit
-    if query.seconds < HOUR.total_seconds() and start < datetime.now(UTC) - MINUTES_KEPT:
+    if query.seconds < HOUR.total_seconds() and start < datetime.now(UTC) - use.sums.minutes_kept:
         most = min(most, max(1, int(ROWS_READ.total_seconds()) // query.seconds))
     return most
 

@@ -9,26 +9,30 @@ import statistics
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
 
+from ledger.cost import PricedRow, priced
 from ledger.postgres.ledger import PostgresLedger
 from ledger.row import UsageRow
 from ratelimit.lease_id import mint_lease_id
 from store.migrate import migrate
 from store.postgres import open_postgres
+from tenancy.values.prices import Prices
 from tests.accesslog.entries import row
 from tollkeeper.up.postgres import Postgres
 
 BATCH_ROWS = 1000
 TENANTS, KEYS, MODELS = 20, 100, 5
+PRICES = {f"model-{number}": Prices.of(Decimal("2.5"), Decimal(10), Decimal("0.25")) for number in range(MODELS)}
 
 
-def batch(number: int, template: UsageRow) -> list[UsageRow]:
+def batch(number: int, template: UsageRow) -> list[PricedRow]:
     """Rows of 20 tenants, 100 keys and 5 models, as a busy sidecar would have them."""
     now = time.time()
-    return [
+    rows = [
         template._replace(
             id=(lease := mint_lease_id(int(now * 1000))),
             ts=template.ts,
@@ -39,6 +43,7 @@ def batch(number: int, template: UsageRow) -> list[UsageRow]:
         )
         for i in range(BATCH_ROWS)
     ]
+    return priced(rows, PRICES)
 
 
 async def measure(url: str, batches: int) -> None:

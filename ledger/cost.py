@@ -1,40 +1,50 @@
-"""What a request's tokens cost.  Pure.  ledger_postgres.py says the same in SQL, where prices are frozen into rows."""
+"""What a request costs: its tokens at the prices of its model, put into its row before that is appended.  Pure.
 
-from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+Whole numbers: exact, and a tenth of what Decimals cost on the way into a database.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from ledger.row import UsageRow
+from tenancy.values.prices import SCALE, Prices
 
-TOKENS_PRICED = 1_000_000  # prices are per million tokens
-PLACES = Decimal("1e-10")  # scale of the ledger's cost columns
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Of one model, per million tokens, in whatever currency the operator thinks in.  None: free."""
-
-    input: Decimal | None = None
-    cached: Decimal | None = None
-    output: Decimal | None = None
+PriceList = Mapping[str, Prices]  # by model; one that is not in it is free
+UNIT_DECIMALS = 10  # a cost is kept to this many decimals of the currency
+TOKENS_PRICED = 1_000_000
+_DIVISOR = TOKENS_PRICED * SCALE // 10**UNIT_DECIMALS
+_HALF = _DIVISOR // 2
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """`input` is for the input tokens that were not cached."""
+class Cost(NamedTuple):
+    """In units of 10^-UNIT_DECIMALS of the currency.  `input` is for the input tokens that were not cached."""
 
-    input: Decimal = Decimal()
-    cached: Decimal = Decimal()
-    output: Decimal = Decimal()
+    input: int = 0
+    cached: int = 0
+    output: int = 0
 
 
-def cost_of(row: UsageRow, price: Price) -> Cost:
-    """Exact to PLACES."""
+class PricedRow(NamedTuple):
+    """A row as the ledger keeps it: what was used, and what that cost at the prices of the moment."""
+
+    usage: UsageRow
+    cost: Cost
+
+
+NO_COST = Cost()
+
+
+def priced(rows: Iterable[UsageRow], prices: PriceList) -> list[PricedRow]:
+    """Freezes these prices into the rows."""
+    get = prices.get
+    return [PricedRow(row, NO_COST if (each := get(row.model)) is None else cost_of(row, each)) for row in rows]
+
+
+def cost_of(row: UsageRow, prices: Prices) -> Cost:
+    """Half a unit is rounded up."""
+    cached = row.cached_tokens
     return Cost(
-        _cost(row.input_tokens - row.cached_tokens, price.input),
-        _cost(row.cached_tokens, price.cached),
-        _cost(row.output_tokens, price.output),
+        ((row.input_tokens - cached) * prices.input + _HALF) // _DIVISOR,
+        (cached * prices.cached + _HALF) // _DIVISOR,
+        (row.output_tokens * prices.output + _HALF) // _DIVISOR,
     )
-
-
-def _cost(tokens: int, price: Decimal | None) -> Decimal:
-    return Decimal() if price is None else (tokens * price / TOKENS_PRICED).quantize(PLACES, ROUND_HALF_UP)

@@ -1,6 +1,7 @@
-"""One row of the ledger, in the order of its columns, made safe for Postgres before it is queued.  Pure.
+"""What one request used, as the ledger keeps it, made safe for a database before it is queued.  Pure.
 
 Everything that a client can put into a row is cut and cleaned here: one bad row must not hold up the batch it is in.
+What the request cost is not known yet: that is cost.py, when the row is written.
 """
 
 from datetime import datetime
@@ -20,7 +21,8 @@ class UsageSource(StrEnum):
 
 
 class UsageRow(NamedTuple):
-    """`ts` is the time within `id`, so that the same request has the same primary key whichever log brought it."""
+    """The columns of the ledger but for the costs.  `ts` is the time within `id`, so that the same request has the same
+    primary key whichever log brought it."""
 
     id: str
     ts: datetime
@@ -37,24 +39,21 @@ class UsageRow(NamedTuple):
     reasoning_tokens: int
     reserved_tokens: int
     usage_source: str
-    status: int
-    denied_by: str
-    streamed: bool
-    aborted: bool
-    method: str
-    path: str
-    total_ms: int
-    ttft_ms: int | None
-    queue_ms: int
-    bytes_in: int
-    bytes_out: int
-
-
-COLUMNS = UsageRow._fields
+    status: int = 0
+    denied_by: str = ""
+    streamed: bool = False
+    aborted: bool = False
+    method: str = ""
+    path: str = ""
+    total_ms: int = 0
+    ttft_ms: int | None = None
+    queue_ms: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 def clean(value: str) -> str:
-    """Text that Postgres takes: no NUL, no half of a surrogate pair, at most TEXT_MAX characters."""
+    """Text that a database takes: no NUL, no half of a surrogate pair, at most TEXT_MAX characters."""
     if len(value) > TEXT_MAX:
         value = value[:TEXT_MAX]
     if "\0" in value:

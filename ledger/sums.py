@@ -1,14 +1,10 @@
-"""The port to sums of the ledger, and the one that sums in memory."""
+"""The port to the reports of the ledger: sums of its rows by time, tenant, key, user and model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
-
-from ledger.cost import Price, cost_of
-from ledger.row import UsageRow
-from tenancy.values.admission import Admission
 
 # What sums can be grouped and filtered by.
 DIMENSIONS = ("tenant_id", "key_id", "user_id", "model")
@@ -20,7 +16,7 @@ Interval = tuple[datetime, datetime]  # from, and before
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Requests that were let through, those that were refused, and what the former used."""
+    """How many requests were admitted and how many refused, and what the admitted ones used."""
 
     requests: int = 0
     refused: int = 0
@@ -69,12 +65,15 @@ class Line:
 
 
 class NotSummedYet(Exception):
-    """So many hours are to be added up row by row, the roller not having come to them yet, that it took too long."""
+    """Adding up took too long, because so many hours (the argument) are not summed up yet and were read row by row."""
 
 
 class Sums(Protocol):
-    """Sums of the ledger, as of the moment of the question.  Raises NotSummedYet and what store.postgres.UNAVAILABLE
-    lists."""
+    """Sums of every row that was appended before the question.  Raises NotSummedYet, LedgerUnavailable."""
+
+    @property
+    def minutes_kept(self) -> timedelta:
+        """How far back minutes are summed up.  In older ones the rows themselves are read, which takes longer."""
 
     async def sums(
         self,
@@ -84,55 +83,5 @@ class Sums(Protocol):
         limit: int = 1,
         after: tuple[int, Group] | None = None,
     ) -> Sequence[Line]:
-        """At most `limit` lines that have rows, by slot and group, after the given ones.  `group_by`: of DIMENSIONS."""
-
-
-class MemorySums:
-    """The same on rows in memory.  `prices` by model; `rows` may grow meanwhile."""
-
-    def __init__(self, rows: Iterable[UsageRow], prices: Mapping[str, Price]) -> None:
-        self._rows, self._prices = rows, prices
-
-    async def sums(
-        self,
-        selection: Selection,
-        intervals: Sequence[Interval],
-        group_by: Sequence[str] = (),
-        limit: int = 1,
-        after: tuple[int, Group] | None = None,
-    ) -> Sequence[Line]:
-        found: dict[tuple[int, Group], Figures] = {}
-        for row in self._rows:
-            if all(getattr(row, name) == value for name, value in selection.items()):
-                group = tuple(getattr(row, name) for name in group_by)
-                for slot, (start, stop) in enumerate(intervals):
-                    if start <= row.ts < stop:
-                        known = found.get((slot, group), Figures())
-                        found[slot, group] = _plus(known, figures_of(row, self._prices.get(row.model, Price())))
-        lines = [Line(*position, figures) for position, figures in sorted(found.items(), key=lambda item: item[0])]
-        return [line for line in lines if after is None or (line.slot, line.group) > after][:limit]
-
-
-def figures_of(row: UsageRow, price: Price) -> Figures:
-    """Those of one request."""
-    cost = cost_of(row, price)
-    admitted = row.admission != Admission.REFUSED
-    return Figures(
-        int(admitted),
-        int(not admitted),
-        int(admitted and row.status >= SERVER_ERROR),
-        int(row.cached_tokens > 0),
-        row.input_tokens,
-        row.output_tokens,
-        row.cached_tokens,
-        row.reasoning_tokens,
-        row.reserved_tokens,
-        row.total_ms,
-        cost.input,
-        cost.cached,
-        cost.output,
-    )
-
-
-def _plus(a: Figures, b: Figures) -> Figures:
-    return Figures(*(getattr(a, name) + getattr(b, name) for name in FIGURES))
+        """At most `limit` lines, in order of slot and group, from the one behind `after`.  A group without rows has no
+        line.  `group_by`: of DIMENSIONS."""

@@ -31,6 +31,7 @@ from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import keep_applying
 from tenancy.postgres.capacity import load_capacity
 from tenancy.postgres.catalog import PostgresModelSource
+from tenancy.postgres.key_uses import PostgresKeyUses
 from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.capacity import put_capacity
 from tenancy.redis.catalog import RedisModelCache
@@ -109,6 +110,8 @@ class Parts:
         pipeline = Pipeline(
             budgets=self._budgets(SETTLE_REDIS_SECONDS),
             ledger=PostgresLedger(self.pool),
+            prices=self.catalog.price_list,
+            key_uses=PostgresKeyUses(self.pool),
             loop=self.loop,
             metrics=metrics,
             spool_dir=spools[self._number - 1],

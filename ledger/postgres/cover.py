@@ -16,7 +16,7 @@ WIDTHS = (DAY, HOUR, MINUTE)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`bucket` does not show what is below it."""
+    """The sums in `bucket` are stale: what is below it has changed."""
 
     width: timedelta
     bucket: datetime

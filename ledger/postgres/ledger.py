@@ -1,48 +1,35 @@
-"""The ledger in Postgres: a table partitioned by month, written in batches, each row with what it costs.
+"""The ledger in Postgres: a table partitioned by month, written in batches.
 
 COPY knows no ON CONFLICT, so a batch is copied to a temporary table and inserted from there, in one transaction; that
-costs us a third of an INSERT from arrays.  The prices are joined on the way: those of this moment, frozen from then on.
-Sums of the rows are the roller's (rollup_postgres.py), told of what changed by triggers.
+costs us a third of an INSERT from arrays.  Sums of the rows are roller.py's, told of what changed by triggers.
 """
 
 import asyncio
 from collections.abc import Sequence
 
 import asyncpg
-import structlog
-from asyncpg.pool import PoolConnectionProxy
 
+from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
 from ledger.ledger import LedgerUnavailable, RowRejected, best_by_id
-from ledger.postgres import last_used
 from ledger.postgres.partitions import Month, make_partition, month_of
-from ledger.row import COLUMNS, UsageRow
-from store.postgres import UNAVAILABLE, PostgresPool
+from ledger.row import UsageRow
+from store.postgres import UNAVAILABLE, Connection, PostgresPool
 
-log = structlog.get_logger(__name__)
-
-_NAMES = ", ".join(COLUMNS)
-# Lives as long as the connection, empty between transactions; holds neither the keys nor the partitions.
+_USAGE, _COSTS = UsageRow._fields, tuple(f"{name}_cost" for name in Cost._fields)
+COLUMNS = (*_USAGE, *_COSTS)
+# Lives as long as the connection, empty between transactions; holds neither the keys nor the partitions.  Costs are
+# text in it, as any whole number fits into one: to encode a `numeric` takes the client ten times as long.
 _STAGE = f"""
-CREATE TEMPORARY TABLE usage_staged ON COMMIT DELETE ROWS AS SELECT {_NAMES} FROM usage WITH NO DATA
+CREATE TEMPORARY TABLE usage_staged ON COMMIT DELETE ROWS AS
+SELECT {", ".join(_USAGE)}, {", ".join(f"''::text AS {name}" for name in _COSTS)} FROM usage WITH NO DATA
 """  # noqa: S608 - only names from this file
-# As cost.py has it; a model without a price is free.
-COSTS = {
-    "input_cost": "coalesce((staged.input_tokens - staged.cached_tokens) * price.input, 0)",
-    "cached_cost": "coalesce(staged.cached_tokens * price.cached, 0)",
-    "output_cost": "coalesce(staged.output_tokens * price.output, 0)",
-}
-_ALL = (*COLUMNS, *COSTS)
+_UNIT = f"1e-{UNIT_DECIMALS}"
 # The condition is is_final() of row.py: only a row that repeats a reservation gives way, and only to one that does not.
 _INSERT = f"""
-WITH price AS MATERIALIZED (
-    SELECT name, input_price * 0.000001 AS input, cached_price * 0.000001 AS cached, output_price * 0.000001 AS output
-    FROM models
-)
-INSERT INTO usage AS known ({", ".join(_ALL)})
-SELECT {", ".join(f"staged.{name}" for name in COLUMNS)}, {", ".join(COSTS.values())}
-FROM usage_staged AS staged LEFT JOIN price ON price.name = staged.model
+INSERT INTO usage AS known ({", ".join(COLUMNS)})
+SELECT {", ".join(_USAGE)}, {", ".join(f"{name}::numeric * {_UNIT}" for name in _COSTS)} FROM usage_staged
 ON CONFLICT (id, ts) DO UPDATE
-SET {", ".join(f"{name} = excluded.{name}" for name in _ALL if name not in ("id", "ts"))}
+SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("id", "ts"))}
 WHERE known.usage_source = 'reserved' AND excluded.usage_source <> 'reserved'
 """  # noqa: S608 - only names from this file
 # A full disk, a read-only standby, a missing table, a lock: not the rows' fault, and not for ever.
@@ -55,63 +42,44 @@ class PostgresLedger:
     def __init__(self, pool: PostgresPool, *, timeout: float = 5.0) -> None:
         self._pool, self._timeout = pool, timeout
         self._months: set[Month] = set()
-        self._last_used = last_used.LastUsed()
 
-    async def append(self, rows: Sequence[UsageRow]) -> None:
+    async def append(self, rows: Sequence[PricedRow]) -> None:
         unique = best_by_id(rows)
         if not unique:
             return
         try:
-            await self._append(unique)
-        except asyncpg.CheckViolationError:  # "no partition of relation found": someone dropped it since
-            self._months.clear()
-            await self._append_again(unique)
-
-    async def _append_again(self, rows: Sequence[UsageRow]) -> None:
-        try:
-            await self._append(rows)
-        except asyncpg.CheckViolationError as error:  # the partition is there but detached: that month is closed
-            raise RowRejected(str(error)) from error
-
-    async def _append(self, rows: Sequence[UsageRow]) -> None:
-        try:
             async with self._pool.acquire(timeout=self._timeout) as connection:
-                for month in {month_of(row.ts) for row in rows} - self._months:
-                    async with asyncio.timeout(self._timeout):
-                        await make_partition(connection, month)
-                    self._months.add(month)
                 try:
-                    await self._insert(connection, rows)
-                except asyncpg.UndefinedTableError:  # a new connection: asking each time would cost a round trip
-                    await connection.execute(_STAGE, timeout=self._timeout)
-                    await self._insert(connection, rows)
-                await self._note_keys(connection, rows)
-        except asyncpg.CheckViolationError:
-            raise
+                    await self._write(connection, unique)
+                except asyncpg.CheckViolationError:  # there is no partition for a row: someone dropped it since
+                    self._months.clear()
+                    await self._write(connection, unique)  # fails again if it is detached: that month is closed
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             raise RowRejected(str(error)) from error
         except _UNAVAILABLE as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
 
-    async def _insert(self, connection: "PoolConnectionProxy[asyncpg.Record]", rows: Sequence[UsageRow]) -> None:
+    async def _write(self, connection: Connection, rows: Sequence[PricedRow]) -> None:
+        for month in {month_of(row.usage.ts) for row in rows} - self._months:
+            async with asyncio.timeout(self._timeout):
+                await make_partition(connection, month)
+            self._months.add(month)
+        try:
+            await self._insert(connection, rows)
+        except asyncpg.UndefinedTableError:  # a new connection: asking each time would cost a round trip
+            await connection.execute(_STAGE, timeout=self._timeout)
+            await self._insert(connection, rows)
+
+    async def _insert(self, connection: Connection, rows: Sequence[PricedRow]) -> None:
         async with connection.transaction():
             await self._copy(connection, rows)
             await connection.execute(_INSERT, timeout=self._timeout)
 
-    async def _note_keys(self, connection: "PoolConnectionProxy[asyncpg.Record]", rows: Sequence[UsageRow]) -> None:
-        """After the commit: the rows are safe whatever becomes of this."""
-        if news := self._last_used.news(rows):
-            try:
-                await last_used.write(connection, news, self._timeout)
-            except _UNAVAILABLE as error:
-                log.warning("the last use of keys was not written", keys=len(news), reason=repr(error))
-
-    async def _copy(self, connection: "PoolConnectionProxy[asyncpg.Record]", rows: Sequence[UsageRow]) -> None:
+    async def _copy(self, connection: Connection, rows: Sequence[PricedRow]) -> None:
+        records = [(*usage, str(input_), str(cached), str(output)) for usage, (input_, cached, output) in rows]
         try:
-            await connection.copy_records_to_table("usage_staged", records=rows, columns=COLUMNS, timeout=self._timeout)
-        except (
-            OverflowError,
-            ValueError,
-            TypeError,
-        ) as error:  # asyncpg's encoders: a value that its column cannot hold
+            await connection.copy_records_to_table(
+                "usage_staged", records=records, columns=COLUMNS, timeout=self._timeout
+            )
+        except (OverflowError, ValueError, TypeError) as error:  # asyncpg: a value that its column cannot hold
             raise RowRejected(str(error)) from error

@@ -1,13 +1,12 @@
 """The months of the ledger: partitions of the table `usage`, made when a row first needs one, and one month ahead.
 
-Several processes may find out at the same moment that one is missing.  Whoever wants to be rid of old months calls
-forget_usage_before() in the database (store/migrations/0005_rollups.sql).
+Several processes may find out at the same moment that one is missing.  To drop old months, call forget_usage_before()
+in the database (store/migrations/0005_rollups.sql).
 """
 
 from datetime import UTC, datetime
 
-import asyncpg
-from asyncpg.pool import PoolConnectionProxy
+from store.postgres import Connection
 
 # Any number, the same in every process and in forget_usage_before(): one maker of partitions at a time.
 ADVISORY_LOCK = 0x746F6C6D
@@ -25,8 +24,9 @@ def next_month(month: Month) -> Month:
     return year + number // 12, number % 12 + 1
 
 
-async def make_partition(connection: "PoolConnectionProxy[asyncpg.Record]", month: Month) -> None:
-    """Unless it is there.  ATTACH, not PARTITION OF, because it lets others read and write the table meanwhile."""
+async def make_partition(connection: Connection, month: Month) -> None:
+    """Makes the partition of the month unless it is there.  ATTACH, not PARTITION OF, because then others can read and
+    write the table meanwhile."""
     start, end = first_instant(month), first_instant(next_month(month))
     name = f"usage_{start:%Y_%m}"
     async with connection.transaction():

@@ -1,9 +1,9 @@
-"""The roller: keeps the sums by minute, hour and day up to date, beside the path of the requests.
+"""The roller: keeps the sums by minute, hour and day up to date, off the path of the requests.
 
 Any number of processes may roll at once.  An hour (a day) is rolled by one at a time, under an advisory lock.  It takes
 the marks that it sees and then sums what it sees, in this order: a change that commits in between has a mark of its
 own, which stays.  Buckets are always summed anew, so that a row which came late, twice or in place of another needs no
-care.  Nobody waits for the roller: until it comes, sums_postgres.py reads the rows.
+care.  Nobody waits for the roller: until it comes, sums.py reads the rows.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ INTERVAL_SECONDS = 10.0
 # A transaction of the roller sums at most one hour of rows.
 STATEMENT_SECONDS = 60.0
 ACQUIRE_SECONDS = 5.0
-# Minutes are many: as long as they are kept, a late row costs the sums of a minute, afterwards those of an hour.
+# There are many minutes.  While they are kept, a late row means summing its minute anew; after that, its hour.
 MINUTES_KEPT = timedelta(days=8)
 # Any number, the same in every process; the second half of the lock is the hour or the day.
 LOCK_OF_HOURS, LOCK_OF_DAYS = 0x746F6C68, 0x746F6C64
@@ -72,7 +72,7 @@ class Roller:
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def roll(self, now: datetime | None = None) -> int:
-        """Sums up what is marked and over by `now`; how many hours and days were done.  Newest first."""
+        """Sums up what is marked and has ended by `now`, newest first; returns how many hours and days that were."""
         async with self._transaction() as connection:
             now = now or await connection.fetchval(NOW)
             for month in (month_of(now), next_month(month_of(now))):
@@ -151,5 +151,5 @@ async def _fetch(connection: Connection, statement: str, *values: object) -> Seq
 
 
 async def _execute(connection: Connection, statement: str, *values: object) -> None:
-    """The pool's own deadline is that of a question somebody waits for."""
+    """With a deadline of the roller's: the pool's is that of a caller who waits for the answer."""
     await connection.execute(statement, *values, timeout=STATEMENT_SECONDS)

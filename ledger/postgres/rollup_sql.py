@@ -1,4 +1,4 @@
-"""What the roller and the sums both say in SQL: how rows are summed, and how sums of rows are."""
+"""The SQL that the roller and the reports share: how rows are summed up, and how those sums are."""
 
 # ruff: noqa: S608 - statements are put together from this file's own constants only
 
@@ -28,7 +28,7 @@ COUNTED = {
 COLUMNS = ", ".join(("width", "bucket", "grain", *GROUPED, *COUNTED, *SUMMED))
 # The dimensions that each grain tells apart, beside the admission, which all do.
 GRAINS = (DIMENSIONS, ("tenant_id", "model"), ("model",), ("tenant_id", "key_id", "user_id"))
-# By width.  Few requests of a minute are alike: there only the coarsest grain is worth its rows.
+# By width.  Few requests of a minute are alike, so of the coarser grains only the coarsest saves anything there.
 GRAINS_KEPT = {60: (0, 2), 3600: (0, 1, 2, 3), 86400: (0, 1, 2, 3)}
 COARSEST_FIRST = (2, 1, 3, 0)
 _SUMS = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)

@@ -12,10 +12,12 @@ from typing import Any
 
 import asyncpg
 
+from ledger.ledger import LedgerUnavailable
 from ledger.postgres.cover import DAY, HOUR, ROWS, Cover, Mark, Stretch, floor
+from ledger.postgres.roller import MINUTES_KEPT
 from ledger.postgres.rollup_sql import TABLES, figures, grain_for
 from ledger.sums import DIMENSIONS, FIGURES, Figures, Group, Interval, Line, NotSummedYet, Selection
-from store.postgres import Connection, PostgresPool, reading
+from store.postgres import UNAVAILABLE, Connection, PostgresPool, reading
 
 MARKS = "SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2"
 HORIZON = "SELECT minutes_from FROM usage_horizon"
@@ -35,6 +37,10 @@ class PostgresSums:
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
+
+    @property
+    def minutes_kept(self) -> timedelta:
+        return MINUTES_KEPT
 
     async def sums(
         self,
@@ -61,10 +67,8 @@ class PostgresSums:
                 if not statement:
                     return ()
                 rows = await connection.fetch(statement, *values)
-        except TimeoutError as error:
-            if (why := _why(slots)) is not None:
-                raise why from error
-            raise
+        except UNAVAILABLE as error:
+            raise _why(error, slots) from error
         return [_line(row, len(group_by)) for row in rows]
 
     async def _cover(self, connection: Connection, intervals: Sequence[Interval]) -> Cover:
@@ -75,7 +79,7 @@ class PostgresSums:
 
 
 def slots_of(cover: Cover, intervals: Sequence[Interval], first: int) -> Slots:
-    """Where to look for what, by width, for the intervals from number `first` on."""
+    """What is to be added up, by width, for the intervals from number `first` on."""
     found: Slots = {}
     for slot in range(first, len(intervals)):
         for stretch in cover.of(*intervals[slot]):
@@ -125,14 +129,16 @@ SELECT slot, found.* FROM unnest({numbers}::int[], {starts}::timestamptz[], {sto
     )
 
 
-def _why(slots: Slots) -> NotSummedYet | None:
-    """Why adding up took too long; None: for no reason of the ledger's."""
+def _why(error: Exception, slots: Slots) -> Exception:
+    """What went wrong: adding up rows took too long, or Postgres is away."""
     unsummed = sum((stretch.stop - stretch.start for _, stretch in slots.get(ROWS, ())), timedelta())
-    return NotSummedYet(round(unsummed / HOUR)) if unsummed > SOON_READ else None
+    if isinstance(error, TimeoutError) and unsummed > SOON_READ:
+        return NotSummedYet(round(unsummed / HOUR))
+    return LedgerUnavailable(f"{type(error).__name__}: {error}")
 
 
 def _line(row: asyncpg.Record, keys: int) -> Line:
-    """Sums of bigint are numeric, which has no end."""
+    """Postgres makes a sum of bigint a numeric; counts become ints again."""
     slot, *rest = row
     sums: dict[str, Any] = dict(zip(FIGURES, rest[keys:], strict=True))
     numbers = {name: int(value) for name, value in sums.items() if name not in MONEY}

@@ -119,8 +119,8 @@ def counts_of(limit: Limit, prices: Prices | None) -> Counts:
     if limit.unit is Unit.REQUESTS:
         return ONE
     if limit.unit is Unit.COST:
-        each = prices or FREE
-        return each.input, each.output, each.cached - each.input, 0
+        each, output, cached = (prices or FREE).in_millionths()
+        return each, output, cached - each, 0
     if limit.unit is Unit.TOKENS and (limit.cached_weight, limit.reasoning_weight) == (FULL_WEIGHT, FULL_WEIGHT):
         return PLAIN
     percent = SCALE // FULL_WEIGHT

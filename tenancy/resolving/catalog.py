@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -54,11 +54,12 @@ class KnownModels:
         return ModelState.KNOWN if enabled else ModelState.DISABLED
 
     def dump(self) -> str:
-        """JSON: {"version", "models": [{"name", "enabled", "prices"}]}; `prices` (input, output, cached) if any."""
-        models: list[dict[str, object]] = []
-        for name, enabled in self.enabled.items():
-            prices = self.prices.get(name)
-            models.append({"name": name, "enabled": enabled} | ({} if prices is None else {"prices": astuple(prices)}))
+        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices"}]}.  `prices` (input, output, cached,
+        in millionths) only if there are any; `exact_prices` (in hundred-millionths) only if those are rounded."""
+        models = [
+            {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name))}
+            for name, enabled in self.enabled.items()
+        ]
         return json.dumps({"version": self.version, "models": models}, separators=(",", ":"))
 
     @staticmethod
@@ -68,12 +69,22 @@ class KnownModels:
         return KnownModels(
             int(fields["version"]),
             {model["name"]: bool(model["enabled"]) for model in fields["models"]},
-            {
-                model["name"]: Prices(*map(int, filled(model["prices"], astuple(FREE))))
-                for model in fields["models"]
-                if "prices" in model
-            },
+            {model["name"]: _load_prices(model) for model in fields["models"] if "prices" in model},
         )
+
+
+def _dump_prices(prices: Prices | None) -> dict[str, object]:
+    if prices is None:
+        return {}
+    rounded = prices.in_millionths()
+    exact = Prices.of_millionths(*rounded) == prices
+    return {"prices": rounded} if exact else {"prices": rounded, "exact_prices": astuple(prices)}
+
+
+def _load_prices(model: Mapping[str, Any]) -> Prices:
+    if "exact_prices" in model:
+        return Prices(*map(int, filled(model["exact_prices"], astuple(FREE))))
+    return Prices.of_millionths(*map(int, filled(model["prices"], (0, 0, 0))))
 
 
 class ModelSource(Protocol):
@@ -111,6 +122,11 @@ class ModelCatalog:
     def prices(self, model: str) -> Prices | None:
         """The last known prices of the model, None if it has none."""
         return None if self._snapshot is None else self._snapshot[0].prices.get(model)
+
+    def price_list(self) -> Mapping[str, Prices] | None:
+        """Of every model that has prices.  None while `check` says UNAVAILABLE: free is not the same as not known."""
+        snapshot = self._snapshot
+        return None if snapshot is None or self._clock() >= snapshot[1] else snapshot[0].prices
 
     def subscribed(self) -> None:
         """Earlier changes may have been missed."""

@@ -10,19 +10,28 @@ from ledger.postgres.ledger import PostgresLedger
 from ratelimit.budgets.redis import RedisBudgets
 from serving.engine import open_engine
 from serving.loop import LoopThread
-from store.postgres import open_postgres
-from store.redis import open_redis
+from store.postgres import PostgresPool, open_postgres
+from store.redis import open_redis, open_redis_async
+from tenancy.postgres.catalog import PostgresModelSource
+from tenancy.postgres.key_uses import PostgresKeyUses
+from tenancy.redis.catalog import RedisModelCache
+from tenancy.resolving.catalog import ModelCatalog
 
 
 def main(directory: Path, database_url: str, redis_url: str) -> None:
     loop, metrics = LoopThread(), AccessLogMetrics()
 
-    async def open_pool() -> "PostgresLedger":
-        return PostgresLedger(await open_postgres(database_url))
+    async def open_pool() -> PostgresPool:
+        return await open_postgres(database_url)
 
+    pool = loop.run(open_pool())
+    models = ModelCatalog(PostgresModelSource(pool), RedisModelCache(open_redis_async(redis_url, timeout=1.0)))
+    loop.spawn(models.run(), "model catalog")
     pipeline = Pipeline(
         budgets=RedisBudgets(lambda: open_redis(redis_url, timeout=1.0), 60.0, timeout=1.0),
-        ledger=loop.run(open_pool()),
+        ledger=PostgresLedger(pool),
+        prices=models.price_list,
+        key_uses=PostgresKeyUses(pool),
         loop=loop,
         metrics=metrics,
         spool_dir=directory / "spool",

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from accesslog.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
-from ledger.row import COLUMNS, UsageRow
+from ledger.row import UsageRow
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
@@ -100,7 +100,7 @@ def message(*log_entries: HTTPAccessLogEntry) -> bytes:
 
 def row(**changes: Any) -> UsageRow:
     """`changes` to the decision, or to the row if they name a column."""
-    columns = {name: changes.pop(name) for name in list(changes) if name in COLUMNS and name not in decision()}
+    columns = {name: changes.pop(name) for name in list(changes) if name in UsageRow._fields and name not in decision()}
     found = read_line(line(entry(decision(**changes), CHAT_USAGE)))
     assert found is not None
     return row_of(found, usage_of(found))._replace(**columns)

@@ -11,6 +11,7 @@ import asyncpg
 from accesslog.line import read_line
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
+from ledger.cost import PriceList
 from ledger.postgres.ledger import PostgresLedger
 from ratelimit.budgets.port import Reservation
 from ratelimit.budgets.redis import RedisBudgets
@@ -19,6 +20,7 @@ from ratelimit.tenants.estimate import Estimate
 from serving.loop import LoopThread
 from store.postgres import open_postgres
 from store.redis import open_redis
+from tenancy.postgres.key_uses import PostgresKeyUses
 from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
@@ -44,6 +46,7 @@ class Stack:
         self.log_file = directory / "access.jsonl"
         self.admitted: list[dict[str, Any]] = []
         self.metrics, self.loop = AccessLogMetrics(), LoopThread()
+        self.prices: PriceList | None = {}  # None: not known
         self.pipeline: Pipeline
         self._running = False
 
@@ -54,6 +57,8 @@ class Stack:
         arguments: dict[str, Any] = {
             "budgets": self._budgets,
             "ledger": PostgresLedger(self._pool, timeout=1.0),
+            "prices": lambda: self.prices,
+            "key_uses": PostgresKeyUses(self._pool, timeout=1.0),
             "loop": self.loop,
             "metrics": self.metrics,
             "spool_dir": self.directory / "spool",
@@ -107,11 +112,21 @@ class Stack:
             file.write(b"".join(line(fields) + b"\n" for fields in entries))
 
     def rows(self) -> list[asyncpg.Record]:
-        return asyncio.run(_fetch(self._database_url, "SELECT * FROM usage ORDER BY ts, id"))
+        return self.query("SELECT * FROM usage ORDER BY ts, id")
+
+    def query(self, statement: str) -> list[asyncpg.Record]:
+        """Past any proxy."""
+        return asyncio.run(_fetch(self._database_url, statement))
 
     def used(self) -> int:
         """What the tenant's budget lacks."""
         return CAPACITY - self._direct.peek(ACCOUNT)[0]
+
+    def gauge(self, name: str) -> float:
+        """What the metrics show."""
+        families = [family for member in self.metrics.members() for family in member.collect()]
+        (sample,) = next(family for family in families if family.name == f"tollkeeper_accesslog_{name}").samples
+        return float(sample.value)
 
     def wait_for_rows(self, count: int, timeout: float = 30.0) -> None:
         wait_until(lambda: len(self.rows()) >= count, timeout)

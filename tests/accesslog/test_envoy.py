@@ -9,7 +9,7 @@ import pytest
 from accesslog.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
-from ledger.row import COLUMNS, UsageRow
+from ledger.row import UsageRow
 from tests.conftest import public_directory
 from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.wire import JSON, body_of, request, send
@@ -59,7 +59,7 @@ def test_both_logs_tell_the_same(deployment: Deployment) -> None:
     logged = rows_of_file(deployment)
     brought = {str(row["id"]): row for row in deployment.usage_when(who, len(logged))}
     for row in logged:
-        assert row._asdict() == {name: text(brought[row.id][name]) for name in COLUMNS}
+        assert row._asdict() == {name: text(brought[row.id][name]) for name in UsageRow._fields}
     assert len(logged) == len(brought) > 10
     assert {row.usage_source for row in logged} == {"reported", "estimated", "none"}
     assert {row.admission for row in logged} == {"fast", "refused"}

@@ -130,7 +130,7 @@ def test_memory_and_redis_agree_on_limits_of_every_kind_that_change(
 ) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
-    prices = Prices(500_000, 2_000_000, 1)
+    prices = Prices.of_millionths(500_000, 2_000_000, 1)
     pairs = zip(("t0", "t1", "t0"), each, strict=True)
     accounts = [account(*limits, tenant_id=of, now_ms=BEGIN_MS, prices=prices) for of, limits in pairs]
     memory, real = memory_store(), redis_store(redis_url)

@@ -140,7 +140,7 @@ def test_a_sidecar_whose_clock_lags_uses_the_window_that_redis_is_in(store: Stor
     ],
 )
 def test_each_unit_counts_its_own(store: Store, unit: Unit, reserved: int, settled: int) -> None:
-    prices = Prices(3_000_000, 10_000_000, 1_000_000)  # 3, 10 and 1 millionths a token
+    prices = Prices.of_millionths(3_000_000, 10_000_000, 1_000_000)  # 3, 10 and 1 millionths a token
     of = account(Limit(Scope.TENANT, unit, 10_000, 86_400), prices=prices)
     assert reserve(store, of, Estimate(150, 50, 100), "a") == Admitted((10_000 - reserved,))
     settle(store, "a", 60, 30, 40, 10)
@@ -172,8 +172,8 @@ def test_weights_count_when_the_request_is_settled(
 def test_a_free_model_costs_nothing_and_prices_are_those_of_the_reservation(store: Store) -> None:
     spend = Limit(Scope.TENANT, Unit.COST, 1000, 86_400)
     assert reserve(store, account(spend), Estimate(150, 50, 100), "free") == Admitted((1000,))
-    reserve(store, account(spend, prices=Prices(1_000_000, 1_000_000)), Estimate(150, 50, 100), "then")
-    reserve(store, account(spend, prices=Prices(2_000_000, 2_000_000)), Estimate(150, 50, 100), "now")
+    reserve(store, account(spend, prices=Prices.of_millionths(1_000_000, 1_000_000)), Estimate(150, 50, 100), "then")
+    reserve(store, account(spend, prices=Prices.of_millionths(2_000_000, 2_000_000)), Estimate(150, 50, 100), "now")
     for lease in ("free", "then", "now"):
         settle(store, lease, 10, 10)
     assert held(store, spend) == [1000 - 20 - 40]
@@ -181,7 +181,7 @@ def test_a_free_model_costs_nothing_and_prices_are_those_of_the_reservation(stor
 
 def test_a_request_without_a_bound_fits_a_full_budget_of_each_unit(store: Store) -> None:
     limits = [Limit(Scope.TENANT, unit, 20, 86_400) for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.COST)]
-    of = account(*limits, prices=Prices(9_000_000, 9_000_000))
+    of = account(*limits, prices=Prices.of_millionths(9_000_000, 9_000_000))
     assert reserve(store, of, Estimate(1124, 100, 0, 1024)) == Admitted((0, 0, 0))
 
 

@@ -10,23 +10,24 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ledger.cost import Price
-from ledger.ledger import MemoryLedger
+from ledger.cost import priced
 from ledger.postgres.cover import DAY, HOUR, MINUTE, floor
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.roller import Roller
 from ledger.postgres.rollup_sql import GRAINS_KEPT
 from ledger.postgres.sums import PostgresSums
 from ledger.row import UsageRow, UsageSource
-from ledger.sums import DIMENSIONS, Interval, MemorySums, Selection
+from ledger.sums import DIMENSIONS, Interval, Selection
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
+from tenancy.values.prices import Prices
 from tests.accesslog.entries import row
+from tests.ledger.oracle import MemoryLedger
 
 NOW = datetime(2026, 3, 10, 15, 30, 20, tzinfo=UTC)
 PRICES = {
-    "big": Price(Decimal("2.50"), Decimal("1.25"), Decimal(10)),
-    "small": Price(Decimal("0.15"), None, Decimal("0.6")),
+    "big": Prices.of(Decimal("2.50"), Decimal(10), Decimal("1.25")),
+    "small": Prices.of(Decimal("0.15"), Decimal("0.6"), None),
 }
 MODELS = (*PRICES, "unpriced")
 EVERYTHING: Interval = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -46,11 +47,11 @@ class Subject:
         self.memory = MemoryLedger()
 
     async def append(self, rows: Sequence[UsageRow]) -> None:
-        await self.ledger.append(rows)
-        await self.memory.append(rows)
+        await self.ledger.append(priced(rows, PRICES))
+        await self.memory.append(priced(rows, PRICES))
 
     async def check(self, *arguments: Any, **more: Any) -> None:
-        expected = await MemorySums(self.memory.rows.values(), PRICES).sums(*arguments, **more)
+        expected = await self.memory.sums(*arguments, **more)
         assert list(await self.sums.sums(*arguments, **more)) == expected
 
 
@@ -58,14 +59,6 @@ class Subject:
 async def subject(database_url: str) -> AsyncIterator[Subject]:
     async with open_postgres(database_url, size=12, timeout=20.0) as pool:
         await pool.execute("UPDATE usage_horizon SET minutes_from = '2026-03-09T05:00Z'")
-        for name, price in PRICES.items():
-            await pool.execute(
-                "INSERT INTO models (name, input_price, cached_price, output_price) VALUES ($1, $2, $3, $4)",
-                name,
-                price.input,
-                price.cached,
-                price.output,
-            )
         yield Subject(pool)
 
 
@@ -121,7 +114,7 @@ async def test_sums_are_those_of_the_rows_whatever_happens(subject: Subject, see
                 await subject.append([random_row(chance, now) for _ in range(chance.choice([1, 30]))])
             case 1 if subject.memory.rows:
                 known = chance.sample([*subject.memory.rows.values()], min(5, len(subject.memory.rows)))
-                await subject.append([better(each, chance) for each in known])
+                await subject.append([better(each.usage, chance) for each in known])
             case 2:
                 await subject.roller.roll(now)
             case _:
@@ -134,7 +127,9 @@ async def test_sums_in_rollups_are_those_of_the_rows_when_all_is_rolled(subject:
     chance = random.Random(1)
     for _ in range(3):
         await subject.append([random_row(chance) for _ in range(200)])
-        await subject.append([better(each, chance) for each in chance.sample([*subject.memory.rows.values()], 50)])
+        await subject.append(
+            [better(each.usage, chance) for each in chance.sample([*subject.memory.rows.values()], 50)]
+        )
         await subject.roller.roll(NOW)
     await subject.pool.execute("UPDATE usage_horizon SET minutes_from = '2026-01-01Z'")
     await subject.pool.execute(
@@ -207,13 +202,13 @@ async def test_whoever_changes_rows_leaves_marks(subject: Subject) -> None:
 async def test_a_new_price_is_for_new_rows_only(subject: Subject) -> None:
     when = {"lease_id": mint_lease_id(int(NOW.timestamp() * 1000)), "model": "big"}
     tokens = {"input_tokens": 1_000_000, "cached_tokens": 400_000, "output_tokens": 100_000}
-    await subject.ledger.append([row(**when, **tokens)])
-    await subject.pool.execute("UPDATE models SET input_price = 1000, cached_price = 1000, output_price = 1000")
+    await subject.append([row(**when, **tokens)])
+    thousand = Prices.of(Decimal(1000), Decimal(1000), Decimal(1000))
+    await subject.ledger.append(priced([row(**when, **tokens)], {"big": thousand}))  # once more, by the other log
     (line,) = await subject.sums.sums(Selection(), [EVERYTHING])
     costs = (line.figures.input_cost, line.figures.cached_cost, line.figures.output_cost)
     assert costs == (Decimal("1.5"), Decimal("0.5"), Decimal(1))
     await subject.roller.roll(NOW + 2 * DAY)
-    await subject.pool.execute("DELETE FROM models")
     (line,) = await subject.sums.sums(Selection(), [EVERYTHING])
     assert line.figures.cost == Decimal(3)
 
@@ -249,7 +244,8 @@ async def test_partitions_are_there_ahead_and_can_be_dropped_while_their_sums_st
     await subject.roller.roll(NOW)
     assert await subject.pool.fetchval(forget) == ["usage_2026_01"]
     await subject.check(Selection(), [EVERYTHING], ("tenant_id",), limit=10)
-    await subject.ledger.append([row(lease_id=mint_lease_id(int(january.timestamp() * 1000)))])  # kept, not summed
+    late = row(lease_id=mint_lease_id(int(january.timestamp() * 1000)))
+    await subject.ledger.append(priced([late], PRICES))  # kept, not summed
     await subject.roller.roll(NOW)
     await subject.check(Selection(), [EVERYTHING], ("tenant_id",), limit=10)
 

@@ -7,13 +7,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from ledger.postgres import last_used
-from ledger.postgres.last_used import LastUsed
-from ledger.postgres.ledger import PostgresLedger
-from ledger.row import UsageRow
-from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
-from tests.accesslog.entries import row
+from tenancy.postgres.key_uses import LastUsed, PostgresKeyUses
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 STATE = (
@@ -21,16 +16,16 @@ STATE = (
 )
 
 
-def used(key: str, seconds: float) -> UsageRow:
-    """A request `seconds` after NOW."""
-    return row(key_id=key, lease_id=mint_lease_id(int((NOW.timestamp() + seconds) * 1000)))
+def used(key: str, seconds: float) -> dict[str, datetime]:
+    """A use `seconds` after NOW."""
+    return {key: NOW + timedelta(seconds=seconds)}
 
 
 @pytest.mark.parametrize(
     ("batches", "expected"),
     [
         ([[("a", 0)]], [{"a": 0}]),
-        ([[("a", 0), ("a", 3), ("a", 5), ("b", 1)]], [{"a": 5, "b": 1}]),
+        ([[("a", 5), ("b", 1)]], [{"a": 5, "b": 1}]),
         ([[("a", 0)], [("a", 59)], [("a", 60)], [("a", 61)]], [{"a": 0}, {}, {"a": 60}, {}]),
         ([[("a", 100)], [("a", 0)]], [{"a": 100}, {}]),  # a late row
         ([[("", 0)]], [{}]),
@@ -38,7 +33,7 @@ def used(key: str, seconds: float) -> UsageRow:
 )
 def test_a_use_is_news_once_a_minute(batches: list[list[tuple[str, int]]], expected: list[dict[str, int]]) -> None:
     subject = LastUsed()
-    found = [subject.news([used(key, seconds) for key, seconds in batch]) for batch in batches]
+    found = [subject.news({key: NOW + timedelta(seconds=at) for key, at in batch}) for batch in batches]
     assert found == [{key: NOW + timedelta(seconds=at) for key, at in each.items()} for each in expected]
 
 
@@ -59,15 +54,15 @@ async def times(pool: "asyncpg.Pool[asyncpg.Record]") -> dict[str, datetime | No
     return dict(await pool.fetch("SELECT id, last_used_at FROM api_keys"))  # type: ignore[arg-type]
 
 
-async def test_the_ledger_notes_when_keys_were_used(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+async def test_the_last_use_is_in_the_row_of_the_key(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     before = await pool.fetch(STATE)
-    here, there = PostgresLedger(pool), PostgresLedger(pool)
-    await here.append([used("a", 0), used("gone", 0)])
+    here, there = PostgresKeyUses(pool), PostgresKeyUses(pool)
+    await here.note(used("a", 0) | used("gone", 0))
     assert await times(pool) == {"a": NOW, "b": None}
-    await here.append([used("a", 30)])
-    await there.append([used("a", 45), used("b", 45)])  # another sidecar
+    await here.note(used("a", 30))
+    await there.note(used("a", 45) | used("b", 45))  # another sidecar
     assert await times(pool) == {"a": NOW, "b": NOW + timedelta(seconds=45)}
-    await there.append([used("a", 200)])
+    await there.note(used("a", 200))
     assert (await times(pool))["a"] == NOW + timedelta(seconds=200)
     after = await pool.fetch(STATE)
     assert after == before
@@ -77,19 +72,19 @@ async def test_a_key_that_is_being_changed_is_passed_over(pool: "asyncpg.Pool[as
     async with pool.acquire() as other, other.transaction():
         await other.execute("UPDATE api_keys SET name = 'x' WHERE id = 'a'")
         async with asyncio.timeout(5):
-            await PostgresLedger(pool).append([used("a", 0), used("b", 0)])
+            await PostgresKeyUses(pool).note(used("a", 0) | used("b", 0))
     assert await times(pool) == {"a": None, "b": NOW}
 
 
 async def test_a_clock_that_runs_ahead_is_not_believed(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-    async with pool.acquire() as connection:
-        await last_used.write(connection, {"a": datetime(2199, 1, 1, tzinfo=UTC)}, 5.0)
+    await PostgresKeyUses(pool).note({"a": datetime(2199, 1, 1, tzinfo=UTC)})
     found = (await times(pool))["a"]
     assert found is not None
     assert found <= datetime.now(UTC) + timedelta(minutes=1)
 
 
-async def test_rows_are_written_though_keys_cannot_be(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+async def test_nobody_is_troubled_by_keys_that_cannot_be_written(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     await pool.execute("ALTER TABLE api_keys RENAME COLUMN last_used_at TO elsewhere")
-    await PostgresLedger(pool).append([used("a", 0)])
-    assert await pool.fetchval("SELECT count(*) FROM usage") == 1
+    await PostgresKeyUses(pool).note(used("a", 0))
+    async with open_postgres("postgresql://nobody@127.0.0.1:1/none") as away:
+        await PostgresKeyUses(away).note(used("a", 0))

@@ -1,0 +1,66 @@
+"""The ledger as a plain model: what every adapter is compared with."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+from ledger.cost import UNIT_DECIMALS, PricedRow
+from ledger.row import is_final
+from ledger.sums import FIGURES, SERVER_ERROR, Figures, Group, Interval, Line, Selection
+from tenancy.values.admission import Admission
+
+
+class MemoryLedger:
+    """Implements ledger.Ledger and sums.Sums on a dict.  `rows` by id."""
+
+    minutes_kept = timedelta.max
+
+    def __init__(self) -> None:
+        self.rows: dict[str, PricedRow] = {}
+
+    async def append(self, rows: Sequence[PricedRow]) -> None:
+        for row in rows:
+            known = self.rows.get(row.usage.id)
+            if known is None or (is_final(row.usage) and not is_final(known.usage)):
+                self.rows[row.usage.id] = row
+
+    async def sums(
+        self,
+        selection: Selection,
+        intervals: Sequence[Interval],
+        group_by: Sequence[str] = (),
+        limit: int = 1,
+        after: tuple[int, Group] | None = None,
+    ) -> Sequence[Line]:
+        found: dict[tuple[int, Group], Figures] = {}
+        for row in self.rows.values():
+            if all(getattr(row.usage, name) == value for name, value in selection.items()):
+                group = tuple(getattr(row.usage, name) for name in group_by)
+                for slot, (start, stop) in enumerate(intervals):
+                    if start <= row.usage.ts < stop:
+                        known = found.get((slot, group), Figures())
+                        found[slot, group] = _plus(known, figures_of(row))
+        lines = [Line(*position, figures) for position, figures in sorted(found.items(), key=lambda item: item[0])]
+        return [line for line in lines if after is None or (line.slot, line.group) > after][:limit]
+
+
+def figures_of(row: PricedRow) -> Figures:
+    """Those of one request."""
+    usage, admitted = row.usage, row.usage.admission != Admission.REFUSED
+    return Figures(
+        int(admitted),
+        int(not admitted),
+        int(admitted and usage.status >= SERVER_ERROR),
+        int(usage.cached_tokens > 0),
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.reasoning_tokens,
+        usage.reserved_tokens,
+        usage.total_ms,
+        *(Decimal(units).scaleb(-UNIT_DECIMALS) for units in row.cost),
+    )
+
+
+def _plus(a: Figures, b: Figures) -> Figures:
+    return Figures(*(getattr(a, name) + getattr(b, name) for name in FIGURES))
