@@ -3,10 +3,10 @@
 Owns what is believed of an entry: names, ranges, which numbers count.  What a request is charged is usage.py.  Pure.
 """
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+
+from ratelimit.lease_id import is_lease_id
 
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
@@ -32,12 +32,6 @@ PLAUSIBLE_MAX = 10**12
 ABORTED_FLAGS = frozenset({"DC", "DR"})
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Times outside of which a lease id was not minted by a clock; each new month costs the ledger a partition.  As ids
-# begin: their text is in the order of their time.
-_FIRST = "016f5e66-e800"  # 2020
-_END = "03bb2cc3-d800"  # 2100
 
 
 class Decision(NamedTuple):
@@ -129,16 +123,6 @@ def is_streamed(content_type: str, metadata: Mapping[str, object]) -> bool:
 def method_of(name: str) -> str:
     """The methods that the access log stream has a value for; one word for all others."""
     return name if name in _METHODS else "OTHER"
-
-
-def is_lease_id(value: str) -> bool:
-    """Whether `value` is a UUIDv7 whose time is one of this product's."""
-    return _UUID7.fullmatch(value) is not None and _FIRST <= value < _END
-
-
-def lease_time(lease_id: str) -> datetime:
-    """When the lease was minted: the first 48 bits are milliseconds since the epoch (RFC 9562)."""
-    return _EPOCH + timedelta(milliseconds=int(lease_id[:8] + lease_id[9:13], 16))
 
 
 def count(value: object) -> int:

@@ -1,8 +1,9 @@
 """The ledger row of a finished request.  Pure."""
 
-from accesslog.entry import LogEntry, lease_time
+from accesslog.entry import LogEntry
 from accesslog.usage import Usage
 from ledger.row import UsageRow, clean
+from ratelimit.lease_id import lease_time
 
 
 def row_of(entry: LogEntry, usage: Usage) -> UsageRow:

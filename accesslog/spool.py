@@ -17,8 +17,8 @@ from pathlib import Path
 
 import structlog
 
-from accesslog.entry import is_lease_id, lease_time
 from ledger.row import COLUMNS, UsageRow
+from ratelimit.lease_id import is_lease_id, lease_time
 
 log = structlog.get_logger(__name__)
 

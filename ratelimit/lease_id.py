@@ -1,12 +1,21 @@
 """Lease ids: UUIDv7 (RFC 9562), so that an id carries the time of its request.  The text form is canonical."""
 
 import os
+import re
+from datetime import UTC, datetime, timedelta
 
 RANDOM_BYTES = 10
 VERSION = 7 << 76
 VARIANT, VARIANT_MASK = 2 << 62, ~(3 << 62)
 TIMESTAMP_SHIFT = 80
 TIMESTAMP_BITS = 48
+
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Times outside of which a lease id was not minted by a clock; each new month costs the ledger a partition.  As ids
+# begin: their text is in the order of their time.
+_FIRST = "016f5e66-e800"  # 2020
+_END = "03bb2cc3-d800"  # 2100
 
 
 def mint_lease_id(now_ms: int) -> str:
@@ -22,3 +31,13 @@ def lowest_at(now_ms: int) -> str:
     """What every id minted from then on sorts after, and every earlier one before."""
     digits = f"{now_ms:012x}"
     return f"{digits[:8]}-{digits[8:]}"
+
+
+def is_lease_id(value: str) -> bool:
+    """Whether `value` is a UUIDv7 whose time is one of this product's."""
+    return _UUID7.fullmatch(value) is not None and _FIRST <= value < _END
+
+
+def lease_time(lease_id: str) -> datetime:
+    """When the lease was minted: the first 48 bits are milliseconds since the epoch."""
+    return _EPOCH + timedelta(milliseconds=int(lease_id[:8] + lease_id[9:13], 16))

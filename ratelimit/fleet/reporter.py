@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 import structlog
 
 from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, Reports, TenantLoad, Told
-from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
-from ratelimit.metrics import RatelimitMetrics
+from ratelimit.life import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
+from ratelimit.metrics import ADMITTED, RatelimitMetrics
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.names import INVALIDATE_ALL, INVALIDATE_CAPACITY
@@ -141,7 +141,7 @@ class Reporter:
 
     def _report(self) -> Report:
         tenants, bound, counts = self._in_flight.tenants(), self._in_flight.bound, self._metrics.decisions.counts
-        admitted = sum(counts[outcome] for outcome in ("fast", "local", "unmetered"))
+        admitted = sum(counts[outcome] for outcome in ADMITTED)
         return Report(
             sidecar=self._identity.sidecar,
             host=self._identity.host,
@@ -164,11 +164,11 @@ class Reporter:
     async def _forget_ended(self) -> None:
         """Requests whose end was not seen here: past their lease's time, or settled by another process."""
         now_ms = time.time_ns() // 1_000_000
-        self._in_flight.leave_all(self._in_flight.older_than(now_ms - self._lease_ms))
+        self._in_flight.expire_before(now_ms - self._lease_ms)
         doubtful = self._in_flight.older_than(now_ms - DOUBT_MS)
-        some = random.sample(list(doubtful), min(DOUBTS, len(doubtful)))  # each has its turn
+        some = random.sample(doubtful, min(DOUBTS, len(doubtful)))  # each has its turn
         if some:
-            self._in_flight.leave_all(await self._gone({each: doubtful[each].tenant_id for each in some}))
+            self._in_flight.end_all(await self._gone({life.lease_id: life.policy.tenant_id for life in some}))
 
     async def _wait(self, seconds: float) -> None:
         try:

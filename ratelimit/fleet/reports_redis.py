@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.report import TTL_SECONDS, Aged, Overview, Report, Told
 from tenancy.directory.capacity import Capacity
-from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_lease, redis_key_sidecar
+from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -52,7 +53,7 @@ async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]
     """Those of the leases (id → tenant) that are no more."""
     pipeline = client.pipeline(transaction=False)
     for lease_id, tenant_id in leases.items():
-        pipeline.exists(redis_key_lease(tenant_id, lease_id))
+        pipeline.exists(lease_key(tenant_id, lease_id))
     replies: list[Any] = await pipeline.execute()
     return [lease_id for lease_id, there in zip(leases, replies, strict=True) if not there]
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accesslog.entry import decision_of, is_lease_id, lease_time, usage_of
+from accesslog.entry import decision_of, usage_of
 from accesslog.line import Garbage, find_lease_id, read_line
 from accesslog.service import read_entry
+from ratelimit.lease_id import is_lease_id
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, proto
 
 LEASE_ID = "01936b3f-6c00-7abc-8def-0123456789ab"
@@ -114,11 +115,6 @@ def test_a_client_cannot_write_a_lease_id_into_the_line() -> None:
 def test_other_ids_are_no_lease_ids(text: str) -> None:
     assert not is_lease_id(text)
     assert decision_of(decision(lease_id=text)) is None
-
-
-def test_a_lease_id_carries_its_time() -> None:
-    """The example of RFC 9562, appendix A.6."""
-    assert lease_time("017f22e2-79b0-7cc3-98c4-dc0c0c07398f").isoformat() == "2022-02-22T19:22:22+00:00"
 
 
 JSON = st.recursive(

@@ -2,7 +2,7 @@ import uuid
 
 import pytest
 
-from ratelimit.lease_id import mint_lease_id
+from ratelimit.lease_id import lease_time, mint_lease_id
 
 
 @pytest.mark.parametrize("now_ms", [0, 1, 1_795_230_000_123, 2**48 - 1])
@@ -12,6 +12,11 @@ def test_a_lease_id_is_a_uuid7_of_its_time(now_ms: int) -> None:
     assert str(parsed) == lease_id
     assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
     assert parsed.int >> 80 == now_ms  # RFC 9562: the first 48 bits
+
+
+def test_a_lease_id_carries_its_time() -> None:
+    """The example of RFC 9562, appendix A.6."""
+    assert lease_time("017f22e2-79b0-7cc3-98c4-dc0c0c07398f").isoformat() == "2022-02-22T19:22:22+00:00"
 
 
 def test_lease_ids_do_not_repeat() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import grpc
 import pytest
 
-from ratelimit.budgets.meter import Used
 from ratelimit.budgets.port import Settled, Settlement
+from ratelimit.budgets.rule import Used
 from ratelimit.service import PATH
 from ratelimit.tenants.account import Account
 from serving.call import Malformed
@@ -55,7 +55,7 @@ def test_a_settled_request_costs_what_it_used(ratelimit: Slice) -> None:
     told = ratelimit.tell(ask(TENANT, max_tokens="32"))
     settlement = Settlement("acme", told.metadata["lease_id"], Used(40))
     assert ratelimit.budgets.settle([settlement, settlement]) == [Settled.SETTLED, Settled.GONE]
-    assert ratelimit.budgets.peek(Account.of(TENANT)) == [460, 49]
+    assert ratelimit.peek(Account.of(TENANT)) == [460, 49]
 
 
 def test_a_request_that_does_not_fit_is_told_when_it_will(ratelimit: Slice) -> None:
@@ -100,7 +100,7 @@ def test_each_refusal_has_its_status_and_an_openai_error(
     assert told.metadata["tenant_id"] == "acme"
     assert json.loads(told.body)["error"]["code"] == code
     assert "retry-after" not in told.headers
-    assert ratelimit.budgets.peek(Account.of(policy)) == [500]
+    assert ratelimit.peek(Account.of(policy)) == [500]
 
 
 @pytest.mark.parametrize("policy", [None, "-", "", "{}", "[]", "[1,2]", "null", '["a","k","",1,1,null,null,[["x"]]]'])
@@ -139,7 +139,7 @@ def test_what_a_client_writes_comes_back_from_a_lease_as_it_was(ratelimit: Slice
     told = ratelimit.tell(ask(TENANT, path="/v1/" + HOSTILE + "?secret=1", end_user_id=HOSTILE))
     assert told.ok
     assert ratelimit.budgets.settle([Settlement("acme", told.metadata["lease_id"], Used(40))]) == [Settled.SETTLED]
-    assert ratelimit.budgets.peek(Account.of(TENANT)) == [460, 49]
+    assert ratelimit.peek(Account.of(TENANT)) == [460, 49]
 
 
 def test_labels_that_a_client_chooses_are_cut(ratelimit: Slice) -> None:
@@ -162,7 +162,7 @@ def test_fifty_at_once_for_a_budget_of_five_admit_five(ratelimit: Slice, serve: 
     assert sum(one.ok for one in told) == 5
     assert {one.metadata.get("denied") for one in told} == {None, "429"}
     assert len({one.metadata["lease_id"] for one in told}) == 50
-    assert ratelimit.budgets.peek(Account.of(policy)) == [0]
+    assert ratelimit.peek(Account.of(policy)) == [0]
 
 
 def test_two_sidecars_share_a_budget(open_slice: Callable[..., Slice], redis_url: str) -> None:
@@ -193,11 +193,11 @@ def test_each_request_counts_once_in_a_batch(ratelimit: Slice) -> None:
     policy = Policy("many", "key-1", limits=(requests(10_000),))
     calls = [ratelimit.start(ask(policy)) for _ in range(600)]
     assert all(call.told().ok for call in calls)
-    assert ratelimit.budgets.peek(Account.of(policy)) == [9_400]
+    assert ratelimit.peek(Account.of(policy)) == [9_400]
 
 
 def test_what_was_reserved_for_a_caller_who_left_is_given_back(ratelimit: Slice) -> None:
     ratelimit.start(ask(TENANT, max_tokens="32"), left=True).told()
     account = Account.of(TENANT)
-    assert ratelimit.budgets.peek(account)[0] < 500
-    eventually(lambda: ratelimit.budgets.peek(account) == [500, 50])
+    assert ratelimit.peek(account)[0] < 500
+    eventually(lambda: ratelimit.peek(account) == [500, 50])

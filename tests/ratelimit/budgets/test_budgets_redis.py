@@ -7,11 +7,12 @@ from functools import partial
 import pytest
 import redis
 
-from ratelimit.budgets.meter import Used
 from ratelimit.budgets.port import Admitted, LeaseName, Settled, Settlement
 from ratelimit.budgets.redis import KEEP_LEASE_MS, MARKER_MS, RedisBudgets
+from ratelimit.budgets.rule import Used
+from ratelimit.tenants.lease import Kept
 from store.redis import open_redis
-from tests.ratelimit.stores import LEASE_SECONDS, account, requests, reservation, tokens
+from tests.ratelimit.stores import LEASE_SECONDS, account, peek, requests, reservation, tokens
 
 MINUTE_MS = 60_000
 BUDGET = "tollkeeper:budget:{acme}:tenant:tokens:60s"
@@ -49,7 +50,7 @@ def test_a_budget_that_is_full_again_can_still_be_seen(client: redis.Redis, budg
 def test_a_refusal_and_a_peek_write_nothing(client: redis.Redis, budgets: RedisBudgets) -> None:
     of = account(tokens(600, window_seconds=60))
     budgets.reserve([reservation(of, 601)])
-    budgets.peek(of)
+    peek(client, of)
     assert client.keys("*") == []
 
 
@@ -95,10 +96,11 @@ def test_a_lease_of_another_version_stops_nobody(client: redis.Redis, redis_url:
     assert budgets.release([LeaseName("acme", name) for name in "cd"]) == [Settled.SETTLED] * 2
     budgets.orphans(10)  # begins a sweep
     orphans = {orphan.lease_id: orphan for orphan in budgets.orphans(10)}
-    assert (orphans["f"].key_id, orphans["f"].reserved_tokens) == ("key-1", 100)
-    assert (orphans["e"].tenant_id, orphans["e"].user_id, orphans["e"].reserved_tokens) == ("acme", "", 0)
+    whole, strange = (Kept.read(orphans[name].kept) for name in "fe")
+    assert (whole.key_id, whole.tokens) == ("key-1", 100)
+    assert (orphans["e"].owner, strange.user_id, strange.tokens) == ("acme", "", 0)
     assert client.zcard("tollkeeper:leases:{acme}") == 0
-    assert budgets.peek(of) == [600 - 4 * 100 - 10]
+    assert peek(client, of) == [600 - 4 * 100 - 10]
     budgets.close()
 
 
@@ -109,7 +111,7 @@ def test_settled_leases_leave_nothing_but_the_budget(client: redis.Redis, budget
 
 
 def test_a_direct_charge_is_remembered_for_a_day(client: redis.Redis, budgets: RedisBudgets) -> None:
-    budgets.settle([Settlement("acme", "a", Used(10), True, account(tokens(600, window_seconds=60)).meters)])
+    budgets.settle([Settlement("acme", "a", Used(10), True, account(tokens(600, window_seconds=60)).rule_set.rules)])
     assert 0 < client.pttl("tollkeeper:settled:{acme}:a") <= MARKER_MS
     assert client.hget(BUDGET, "level") == "590"
 
