@@ -16,39 +16,39 @@ from itertools import takewhile
 from ratelimit.lease_id import lowest_at
 from tenancy.values.policy import Policy
 
-# A request comes to life when Envoy asks whether it may run, and is done with when what it used has been charged.  In
-# between it passes through parts that each see a piece of it, in several threads and, since its log entry may arrive
-# anywhere, in several processes:
+# A life begins when a request goes to the budgets: nothing in memory refuses it, neither its policy nor its model nor
+# the bound on what is in flight.  It is finished when the use has been charged.  In between the request passes through
+# parts that each see only a piece of it, in several threads and, since its log entry may arrive anywhere, in several
+# processes.
 #
 #   state      the request ...                                  and holds
 #   ASKED      is with the budgets                              a place in flight, perhaps a lease already
-#   QUEUED     waits until there is room                        nothing
+#   QUEUED     waits until there is room                        a place in flight
 #   ADMITTED   may run; its answer is being written             a place in flight, a lease (unless by a failure mode)
-#   RUNNING    has been answered, and runs unless that was lost the same
+#   RUNNING    has been answered                                the same
 #   OVER       is in the access log                             a lease
-#   SETTLED    has been charged what it used                    nothing
+#   SETTLED    has been charged for what it used                nothing
 #   REFUSED    was not admitted                                 nothing
-#   ABANDONED  has no caller who would run it                   perhaps a lease, which the committer gives back
-#   ORPHANED   has a lease that expired: no log entry came      nothing; it stays charged what it reserved
+#   ABANDONED  has no caller left who would run it              perhaps a lease, which the committer gives back
+#   ORPHANED   held a lease that expired without a log entry    nothing; it stays charged for what it reserved
 #
-#   event      is told by
-#   QUEUE      what queues requests.  Nothing does so yet
-#   ADMIT      the committer's answer, or a failure mode
-#   RUN        the service, which hands the answer to the engine
-#   REFUSE     the same two, with another answer
-#   LEAVE      the engine: the caller went.  Some engines say so of every call that ends, so once the request was
-#              answered it means nothing
-#   LOSE       the engine: the caller went before the answer was his
-#   END        the access log: here, in a sibling process, or (seen by the lease that is no more) in another sidecar
-#   SETTLE     the settler.  It happens in the log path, which keeps its own account of it (accesslog/delivery.py)
-#   EXPIRE     the clock: here the reporter, in the store the sweep, which also writes the ledger's row
+#   event      who tells of it
+#   QUEUE      whatever queues requests; nothing does yet
+#   ADMIT      the committer, or the failure mode in its place
+#   REFUSE     the same, with the other answer
+#   RUN        the decider, which hands the answer to the engine
+#   LEAVE      the engine: the caller went.  Once answered it means nothing: some engines report the end of every call
+#   LOSE       the engine: the answer did not reach the caller
+#   END        the access log: here, in a sibling process, or in another sidecar (the reporter finds the lease gone)
+#   SETTLE     the settler; from OVER on the log path keeps account of the request itself (accesslog/delivery.py)
+#   EXPIRE     the clock: for this process the reporter, for the store the sweep, which also writes the ledger's row
 #
 # Three rules:
 #
-# 1. A request leaves flight once, by whatever comes first.  What comes later is ignored: both logs bring each entry,
-#    engines may report a loss twice, siblings tell each other of every end, and most ends that a process hears of are
+# 1. A request leaves flight once, by whatever comes first; what comes later is ignored.  Both logs bring every entry,
+#    an engine may report a loss twice, siblings tell each other of every end, and most ends that a process hears of are
 #    of requests that it never knew.
-# 2. What is told by the thread that has the request in hand is told once.  A second answer is a bug, and raises.
+# 2. Whoever has the request in hand tells of it once.  A second answer is a bug, and raises.
 # 3. Nobody says that an answer has arrived, only that it was lost.  So a request runs until it is known not to.
 
 
@@ -66,57 +66,37 @@ class State(StrEnum):
     ORPHANED = "orphaned"
 
 
-class Event(StrEnum):
-    """What happens to it."""
-
-    QUEUE = "queue"
-    ADMIT = "admit"
-    RUN = "run"
-    REFUSE = "refuse"
-    LEAVE = "leave"
-    LOSE = "lose"
-    END = "end"
-    SETTLE = "settle"
-    EXPIRE = "expire"
-
-
 ASKED, QUEUED, ADMITTED, RUNNING, OVER, SETTLED, REFUSED, ABANDONED, ORPHANED = State
 SAME, BUG = "same", "bug"  # it is ignored; it raises Impossible
-# fmt: off
-TABLE: dict[Event, tuple[State | str, ...]] = {
-    #              ASKED      QUEUED     ADMITTED   RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
-    Event.QUEUE:  (QUEUED,    BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME),
-    Event.ADMIT:  (ADMITTED,  ADMITTED,  BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME),
-    Event.RUN:    (BUG,       BUG,       RUNNING,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME),
-    Event.REFUSE: (REFUSED,   REFUSED,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME),
-    Event.LEAVE:  (ABANDONED, ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME),
-    Event.LOSE:   (BUG,       BUG,       ABANDONED, ABANDONED, SAME,    SAME,    SAME,    SAME,      SAME),
-    Event.END:    (OVER,      OVER,      OVER,      OVER,      SAME,    SAME,    SAME,    SAME,      SAME),
-    Event.SETTLE: (BUG,       BUG,       BUG,       BUG,       SETTLED, SAME,    SAME,    SAME,      SAME),
-    Event.EXPIRE: (ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SAME,    SAME,      SAME),
-}
-# fmt: on
 
 
 class Impossible(Exception):
-    """A bug: it was told what cannot be."""
+    """A bug: something was told that cannot be."""
 
 
-class _Moves(dict[State, State]):
-    """One row of the table, in one look-up."""
+class Moves(dict[State, State]):
+    """One event, a row of the table: from each state to the next, in one look-up."""
 
-    def __init__(self, event: Event) -> None:
-        cells = zip(State, TABLE[event], strict=True)
-        super().__init__((state, state if cell is SAME else State(cell)) for state, cell in cells if cell is not BUG)
-        self._event = event
+    def __init__(self, *cells: str) -> None:
+        pairs = zip(State, cells, strict=True)
+        super().__init__((state, state if cell is SAME else State(cell)) for state, cell in pairs if cell is not BUG)
 
     def __missing__(self, state: State) -> State:
-        raise Impossible(f"{self._event} when {state}")
+        raise Impossible(f"a request that is {state} cannot become one of {sorted({*self.values()})}")
 
 
-MOVES = {event: _Moves(event) for event in Event}
-_ADMIT, _RUN, _REFUSE = MOVES[Event.ADMIT], MOVES[Event.RUN], MOVES[Event.REFUSE]
-_LEAVE, _LOSE, _END, _EXPIRE = MOVES[Event.LEAVE], MOVES[Event.LOSE], MOVES[Event.END], MOVES[Event.EXPIRE]
+# fmt: off
+#               ASKED      QUEUED     ADMITTED   RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
+QUEUE  = Moves( QUEUED,    BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+ADMIT  = Moves( ADMITTED,  ADMITTED,  BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+RUN    = Moves( BUG,       BUG,       RUNNING,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+REFUSE = Moves( REFUSED,   REFUSED,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+LEAVE  = Moves( ABANDONED, ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME)
+LOSE   = Moves( BUG,       BUG,       ABANDONED, ABANDONED, SAME,    SAME,    SAME,    SAME,      SAME)
+END    = Moves( OVER,      OVER,      OVER,      OVER,      SAME,    SAME,    SAME,    SAME,      SAME)
+SETTLE = Moves( BUG,       BUG,       BUG,       BUG,       SETTLED, SAME,    SAME,    SAME,      SAME)
+EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SAME,    SAME,      SAME)
+# fmt: on
 
 UNBOUNDED = float("inf")
 MAX_KNOWN = 200_000  # about 50 MB; beyond, the oldest are no longer counted
@@ -191,28 +171,28 @@ class InFlight:
 
     def admit(self, life: Life) -> None:
         with self._lock:
-            life.state = _ADMIT[life.state]
+            life.state = ADMIT[life.state]
 
     def run(self, life: Life) -> None:
         with self._lock:
-            life.state = _RUN[life.state]
+            life.state = RUN[life.state]
 
     def refuse(self, life: Life) -> None:
-        self._move(life, _REFUSE)
+        self._move(life, REFUSE)
 
     def leave(self, life: Life) -> bool:
         """Whether that abandoned it: then a lease that it may have must be given back."""
-        return self._move(life, _LEAVE)
+        return self._move(life, LEAVE)
 
     def lose(self, life: Life) -> bool:
         """As `leave`."""
-        return self._move(life, _LOSE)
+        return self._move(life, LOSE)
 
     def end(self, lease_id: str) -> None:
         with self._lock:
             life = self._lives.pop(lease_id, None)
             if life is not None:
-                life.state = _END[life.state]
+                life.state = END[life.state]
                 self._count_out(life)
 
     def end_all(self, lease_ids: Iterable[str]) -> None:
@@ -222,7 +202,7 @@ class InFlight:
     def expire_before(self, before_ms: int) -> None:
         """What was asked before that time since 1970 has no lease any more."""
         for life in self.older_than(before_ms):
-            self._move(life, _EXPIRE)
+            self._move(life, EXPIRE)
 
     def __len__(self) -> int:
         return len(self._lives)
@@ -238,7 +218,7 @@ class InFlight:
         with self._lock:
             return list(self._tenants.values())
 
-    def _move(self, life: Life, moves: _Moves) -> bool:
+    def _move(self, life: Life, moves: Moves) -> bool:
         """Whether it moved, which took it out of flight."""
         with self._lock:
             after = moves[life.state]

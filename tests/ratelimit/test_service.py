@@ -3,16 +3,17 @@
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import grpc
 import pytest
 
+from protos.envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescriptor
 from ratelimit.budgets.port import Settled, Settlement
 from ratelimit.budgets.rule import Used
-from ratelimit.service import PATH
+from ratelimit.service import PATH, Decider, RatelimitService
 from ratelimit.tenants.account import Account
-from serving.call import Malformed
+from serving.call import Answer, Call, Malformed
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import Slice
 from tests.ratelimit.rls import Told, WaitingCall, ask, descriptor, message
@@ -123,6 +124,25 @@ def test_without_a_readable_policy_nothing_passes(ratelimit: Slice, policy: str 
 def test_another_shape_of_call_is_malformed(ratelimit: Slice, other: bytes) -> None:
     with pytest.raises(Malformed):
         ratelimit.service.should_rate_limit(other, WaitingCall())
+
+
+def test_each_domain_has_its_decider() -> None:
+    asked: list[tuple[str, object]] = []
+
+    def decider(name: str) -> Decider:
+        def decide(descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
+            asked.append((name, [*descriptors]))
+            return name.encode()
+
+        return decide
+
+    service = RatelimitService({name: decider(name) for name in ("one", "two")})
+    both = [RateLimitDescriptor(entries=[RateLimitDescriptor.Entry(key=key, value=key.upper())]) for key in "ab"]
+    assert service.should_rate_limit(message(*both, domain="two"), WaitingCall()) == b"two"
+    assert service.should_rate_limit(message(domain="one"), WaitingCall()) == b"one"
+    assert asked == [("two", [{"a": "A"}, {"b": "B"}]), ("one", [])]
+    with pytest.raises(Malformed):
+        service.should_rate_limit(message(domain="three"), WaitingCall())
 
 
 def test_what_a_client_writes_stays_in_its_place(ratelimit: Slice) -> None:

@@ -5,8 +5,17 @@ Windows of a day keep the refill of a test's own duration below one token.
 
 import pytest
 
-from ratelimit.budgets.port import Admitted, Decision, LeaseName, Orphan, Refused, Settled, Settlement
-from ratelimit.budgets.rule import Used
+from ratelimit.budgets.port import (
+    Admitted,
+    Decision,
+    LeaseName,
+    Orphan,
+    Refused,
+    Reservation,
+    Settled,
+    Settlement,
+)
+from ratelimit.budgets.rule import Rule, RuleSet, Used
 from ratelimit.tenants.account import IN_FLIGHT, Account
 from tenancy.values.limit import Scope
 from tests.ratelimit.stores import (
@@ -269,3 +278,56 @@ def test_large_numbers_stay_whole(store: Store) -> None:
     settle(store, "a", 1_200_000_000_000)
     (level,) = store.peek(of)
     assert level == -600_000_000_000
+
+
+def rules(owner: str, *capacities: int) -> RuleSet:
+    """Of somebody who takes no leases: a bucket of a day for each."""
+    key = f"tollkeeper:budget:{{{owner}}}"
+    shape = f"b{DAY_MS}"
+    return RuleSet.of(owner, [Rule(f"{key}:{n}", shape, each, name=f"r{n}") for n, each in enumerate(capacities)])
+
+
+def test_without_a_lease_costs_are_taken_from_every_budget_or_none(store: Store) -> None:
+    of = rules("descriptors", 10, 3)
+    wanted = [Reservation(of, costs) for costs in ([4, 1], [4, 1], [4, 1], [1, 2], [2, 1], [0, 1])]
+    never = Reservation(of, [11, 0])
+    wait_ms = 2 * DAY_MS // 10
+    assert store.budgets.reserve([*wanted, never]) == [
+        Admitted((6, 2)),
+        Admitted((2, 1)),
+        Refused("r0", wait_ms, (2, 1)),
+        Refused("r1", DAY_MS // 3, (2, 1)),
+        Admitted((0, 0)),
+        Refused("r1", DAY_MS // 3, (0, 0)),
+        Refused("r0", None, (0, 0)),
+    ]
+
+
+def test_without_a_lease_nothing_is_in_flight_nor_left_to_settle(store: Store) -> None:
+    assert store.budgets.reserve([Reservation(rules("descriptors", 10), [4])] * 2) == [Admitted((6,)), Admitted((2,))]
+    assert store.budgets.release([LeaseName("descriptors", "")]) == [Settled.GONE]
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
+    assert sweep(store) == []
+
+
+def test_requests_with_and_without_a_lease_share_a_batch_and_a_budget(store: Store) -> None:
+    of = account(tokens(100), max_in_flight=1)
+    (shared,) = of.rule_set.rules
+    without = Reservation(RuleSet.of("acme", [shared]), [10])
+    batch = [without, reservation(of, 30, "a"), without, reservation(of, 30, "b"), without]
+    assert store.budgets.reserve(batch) == [
+        Admitted((90,)),
+        Admitted((60,)),
+        Admitted((50,)),
+        Refused(IN_FLIGHT, 1000, (50,)),
+        Admitted((40,)),
+    ]
+    assert settle(store, "a", 5) is Settled.SETTLED
+    assert store.peek(of) == [65]
+
+
+def test_without_a_lease_a_shadow_rule_refuses_nothing(store: Store) -> None:
+    key = "tollkeeper:budget:{descriptors}:shadow"
+    of = RuleSet.of("descriptors", [Rule(key, f"f{DAY_MS}", 10, name="shadow", shadow=True)])
+    decisions = store.budgets.reserve([Reservation(of, [cost]) for cost in (6, 6, 4)])
+    assert decisions == [Admitted((4,)), Admitted((4,), "shadow"), Admitted((0,))]

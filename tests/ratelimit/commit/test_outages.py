@@ -9,9 +9,9 @@ from queue import SimpleQueue
 import pytest
 import redis
 
-from ratelimit.budgets.port import BudgetsUnavailable, Decision, Reservation, Settled, Settlement
+from ratelimit.budgets.port import Admitted, BudgetsUnavailable, Decision, Reservation, Settled, Settlement
 from ratelimit.budgets.redis import RedisBudgets
-from ratelimit.budgets.rule import Used
+from ratelimit.budgets.rule import Rule, RuleSet, Used
 from ratelimit.commit.fallback import FailureMode, Fallback, Outcome
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.in_doubt import InDoubt
@@ -202,6 +202,29 @@ def test_what_was_reserved_though_the_reply_was_lost_is_released(redis_url: str,
         budgets.settle([Settlement("acme", "lost", Used(30), True, ACCOUNT.rule_set.rules)])
         eventually(lambda: not len(doubts))
         assert peek_at(redis_url, ACCOUNT) == [970, 99]
+    committer.close()
+    budgets.close()
+
+
+def test_what_has_no_lease_cannot_be_given_back(redis_url: str) -> None:
+    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
+    doubts = InDoubt(time.monotonic, 0.1)
+    committer = GroupCommit(
+        budgets, budgets.ping, Fallback(FailureMode.DENY, wall_clock_ms), RatelimitMetrics(), doubts=doubts
+    )
+    committer.start()
+    outcomes: SimpleQueue[Outcome] = SimpleQueue()
+    of = RuleSet.of("descriptors", [Rule("tollkeeper:budget:{descriptors}:a", "b86400000", 10)])
+    assert committer.reserve(Reservation(of, [4]), outcomes.put) is None
+    assert outcomes.get(timeout=10) == Outcome(Admitted((6,)))
+    budgets.broken = True
+    assert committer.reserve(Reservation(of, [4]), outcomes.put) is None
+    assert outcomes.get(timeout=10) == Outcome(None)
+    assert len(doubts) == 0
+    budgets.broken = False
+    eventually(lambda: committer.available)
+    assert committer.reserve(Reservation(of, [1]), outcomes.put) is None
+    assert outcomes.get(timeout=10) == Outcome(Admitted((1,)))
     committer.close()
     budgets.close()
 
