@@ -21,7 +21,7 @@ from admin.problems import MAX_SHOWN, Problem, Refused
 from admin.services import Services, Use
 from admin.tenants import TenantId
 from admin.terms import ByCreating
-from ratelimit.budgets.control import Held
+from ratelimit.budgets.control_redis import Held
 from ratelimit.budgets.rule import Rule
 from ratelimit.tenants.account import rule_of
 from tenancy.directory.terms import name_of

@@ -71,7 +71,7 @@ SAME, BUG = "same", "bug"  # it is ignored; it raises Impossible
 
 
 class Impossible(Exception):
-    """A bug: something was told that cannot be."""
+    """A bug: an event that cannot happen in this state."""
 
 
 class Moves(dict[State, State]):

@@ -102,7 +102,7 @@ def opened(stored: Budget | None, rule: Rule, *, now_ms: int, ended: bool = Fals
         if not budget.shape[1:].isdecimal():
             return budget
         rule = Rule(rule.key, budget.shape, budget.capacity)
-    if rule.kind == BUCKET:
+    if rule.shape[0] == BUCKET:
         _refill(budget, rule.window_ms, now_ms)
     return _windowed(budget, rule, now_ms)
 
@@ -170,14 +170,14 @@ def _refill(budget: Budget, window_ms: int, now_ms: int) -> None:
 
 def _windowed(budget: Budget, rule: Rule, now_ms: int) -> Budget:
     budget.window_ms = rule.window_ms
-    if rule.kind != BUCKET:
+    if rule.shape[0] != BUCKET:
         starts, ends = _window(rule, now_ms)
         if budget.at_ms < starts:
-            before = rule.kind == SLIDING and budget.at_ms >= 2 * starts - ends
+            before = rule.shape[0] == SLIDING and budget.at_ms >= 2 * starts - ends
             budget.carry = max(0, budget.capacity - budget.level) if before else 0
             budget.level = budget.capacity
         budget.at_ms, budget.starts_ms, budget.ends_ms = now_ms, starts, ends
-        if rule.kind == SLIDING:
+        if rule.shape[0] == SLIDING:
             budget.shade = -(-budget.carry * (ends - now_ms) // (ends - starts))
     if budget.level >= budget.capacity:
         budget.level = budget.capacity = rule.capacity

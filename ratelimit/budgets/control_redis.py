@@ -1,11 +1,13 @@
-"""Looking at, resetting and adjusting budgets in Redis or Valkey, from an event loop."""
+"""How an operator looks at live budgets, resets and adjusts them, in Redis or Valkey.
+
+Requests have a port of their own (port.py), for threads; this is for an event loop.
+"""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.asyncio import RedisCluster
 
-from ratelimit.budgets.control import MARKER_MS, Held
 from ratelimit.budgets.keys import changed_key
 from ratelimit.budgets.port import BudgetsUnavailable
 from ratelimit.budgets.rule import Rule
@@ -18,8 +20,25 @@ if TYPE_CHECKING:
     Client = aio.Redis | aio.RedisCluster
 
 
+# A little less than the day for which the management API keeps what it answered: never longer.
+MARKER_MS = 86_400_000 - 60_000
+
+
+class Held(NamedTuple):
+    """One budget: what it holds (below zero: debt), when it is full again, and how often its rule would have refused,
+    were it not a shadow, since the budget was last full."""
+
+    held: int
+    full_at_ms: int
+    missed: int
+
+
 class RedisControl:
-    """See BudgetControl.  The client brings the deadlines.  On a cluster the rules of a call are of one owner."""
+    """Raises BudgetsUnavailable; what was to change may then have changed.  The client brings the deadlines.
+
+    `once` names a change that may be asked for again: it is made the first time only, for almost a day.  On a cluster
+    the rules of a call are of one owner.
+    """
 
     def __init__(self, client: "Client") -> None:
         self._client = client
@@ -29,15 +48,21 @@ class RedisControl:
 
     @property
     def spans_owners(self) -> bool:
+        """Whether one call can reach the budgets of several owners."""
         return not isinstance(self._client, RedisCluster)
 
     async def peek(self, rules: Sequence[Rule]) -> list[Held]:
+        """What the budget of each holds now.  Changes nothing."""
         return await self._call(self._peek, peek_step(rules)) if rules else []
 
     async def reset(self, rules: Sequence[Rule], once: str = "") -> list[Held]:
+        """They are full; what they hold then.  All are of one owner.  Requests in flight are settled as before: what
+        they use beyond their reserve is charged."""
         return await self._call(self._reset, _changing(rules, once)) if rules else []
 
     async def adjust(self, rule: Rule, units: int, once: str = "") -> Held:
+        """Gives units back (never beyond the capacity) or, below zero, charges them (debt is possible).  What it holds
+        then."""
         (held,) = await self._call(self._adjust, _changing([rule], once, units))
         return held
 

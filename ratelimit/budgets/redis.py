@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from ratelimit.budgets.keys import lease_key, leases_key, owner_of, settled_key
 from ratelimit.budgets.port import (
@@ -36,8 +36,6 @@ OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; t
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 NOTHING_USED = Used(0)
-
-T = TypeVar("T", bound=Settlement | LeaseName)
 
 
 class RedisBudgets:
@@ -68,10 +66,10 @@ class RedisBudgets:
         return decisions
 
     def settle(self, batch: Sequence[Settlement]) -> list[Settled]:
-        return self._end(batch, _add_settlement)
+        return self._end(batch)
 
     def release(self, batch: Sequence[LeaseName]) -> list[Settled]:
-        return self._end(batch, _add_release)
+        return self._end(batch)
 
     def orphans(self, limit: int) -> list[Orphan]:
         """Looks at a bounded part of the keys and goes on from there the next time, so that a sweep stays short on a
@@ -157,15 +155,10 @@ class RedisBudgets:
         arguments[3] = len(numbers)
         return Step(keys + lease_keys, arguments + requests)
 
-    def _end(self, batch: Sequence[T], add: Callable[[T, list[str], list[str | int]], None]) -> list[Settled]:
+    def _end(self, batch: Sequence[Settlement | LeaseName]) -> list[Settled]:
         ended: list[Settled] = [Settled.GONE] * len(batch)
-        groups = self._groups([item.owner for item in batch])
-        steps = []
-        for group in groups:
-            step = Step([], [MARKER_MS])
-            for i in group:
-                add(batch[i], step.keys, step.arguments)
-            steps.append(step)
+        groups = self._groups([each.owner for each in batch])
+        steps = [_end_step([batch[i] for i in group]) for group in groups]
         for group, reply in zip(groups, self._runner.run(self._settle, steps), strict=True):
             if reply is None:
                 raise BudgetsUnavailable("a part of the budgets did not answer")
@@ -185,19 +178,18 @@ class RedisBudgets:
         ]
 
 
-def _add_settlement(settlement: Settlement, keys: list[str], arguments: list[str | int]) -> None:
-    _add_ended(settlement.owner, settlement.lease_id, keys)
-    kind, rules = ("direct", dump_rules(settlement.rules)) if settlement.direct else ("lease", "")
-    arguments += (settlement.lease_id, kind, *settlement.used, rules)
-
-
-def _add_release(name: LeaseName, keys: list[str], arguments: list[str | int]) -> None:
-    _add_ended(name.owner, name.lease_id, keys)
-    arguments += (name.lease_id, "release", *NOTHING_USED, "")
-
-
-def _add_ended(owner: str, lease_id: str, keys: list[str]) -> None:
-    keys += (lease_key(owner, lease_id), leases_key(owner), settled_key(owner, lease_id))
+def _end_step(batch: Sequence[Settlement | LeaseName]) -> Step:
+    step = Step([], [MARKER_MS])
+    for each in batch:
+        owner, lease_id = each.owner, each.lease_id
+        step.keys.extend((lease_key(owner, lease_id), leases_key(owner), settled_key(owner, lease_id)))
+        if isinstance(each, LeaseName):
+            step.arguments.extend((lease_id, "release", *NOTHING_USED, ""))
+        elif each.direct:
+            step.arguments.extend((lease_id, "direct", *each.used, dump_rules(each.rules)))
+        else:
+            step.arguments.extend((lease_id, "lease", *each.used, ""))
+    return step
 
 
 def _lease(reservation: Reservation) -> str:

@@ -58,10 +58,6 @@ class Rule:
     def owner(self) -> str:
         return owner_of(self.key)
 
-    @property
-    def kind(self) -> str:
-        return self.shape[0]
-
     def row(self) -> list[Any]:
         """As a lease keeps it: `[key, shape, capacity, counts, bounds…]`."""
         return [self.key, self.shape, self.capacity, self.counts, *(self.bounds or ())]

@@ -1,4 +1,4 @@
-"""What becomes of requests while the budgets cannot be asked: the failure modes.  No I/O."""
+"""How requests are answered while the budgets cannot be reached: the failure modes.  No I/O."""
 
 import threading
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """An account: what one policy means for budgets, worked out once per policy and not per request.  Pure; no I/O.
 
-Here limits become rules.  Which account a request has is found in account_cache.py.
+This is where limits become rules.  Which account a request has is found in account_cache.py.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class Account:
         )
 
     def costs(self, estimate: Estimate) -> list[int]:
-        """What a request takes from each budget before anybody knows."""
+        """The estimated cost by each rule."""
         return [_cost(limit, rule, estimate) for limit, rule in zip(self.limits, self.rule_set.rules, strict=True)]
 
 

@@ -20,7 +20,6 @@ from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
-from ratelimit.tenants.estimate import NOTHING
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.screening import ABSENT, Catalog, Priced, Rejected, screen
@@ -51,7 +50,7 @@ class _Request(NamedTuple):
 
     life: Life
     account: Account
-    priced: Priced
+    fields: list[Field]
     reservation: Reservation
 
 
@@ -92,25 +91,21 @@ class TenantDecider:
         screened = screen(entries, account, self._catalog, self._default_output_tokens)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else label
+        fields = _fields(lease_id, end_user_id, screened)
         if isinstance(screened, Rejected):
-            fields = _fields(lease_id, end_user_id, Priced(NOTHING, screened.model, inference=False))
             return partial(self._refuse, account.head, fields, REJECTED[screened.status], rejection(screened))
-        path = entries.get("path", "").split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
-        reservation = Reservation(
-            account.rule_set,
-            account.costs(screened.estimate),
-            lease_id,
-            kept_of_one(screened.estimate, end_user_id, screened.model, path),
-        )
-        if refused := self._recent_refusals.find(account, reservation.costs, now_ms):
-            return partial(self._over_limit, account, screened, reservation, refused)
+        estimate, model = screened.estimate, screened.model
+        costs = account.costs(estimate)
+        if refused := self._recent_refusals.find(account, costs, now_ms):
+            return partial(self._over_limit, account, fields, costs, refused)
         life = self._in_flight.enter(lease_id, account.policy)
         if life is None:
-            fields = _fields(lease_id, end_user_id, screened)
-            return partial(
-                self._refuse, account.head, fields, "over_capacity", over_capacity(self._in_flight.bound.name)
-            )
-        request = _Request(life, account, screened, reservation)
+            refusal = over_capacity(self._in_flight.bound.name)
+            return partial(self._refuse, account.head, fields, "over_capacity", refusal)
+        path = entries.get("path", "").split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
+        keeps = kept_of_one(estimate, end_user_id, model, path)
+        reservation = Reservation(account.rule_set, costs, lease_id, keeps)
+        request = _Request(life, account, fields, reservation)
         outcome = self._committer.reserve(reservation, partial(self._answer, call, request))
         return None if outcome is None else self._response(request, outcome)
 
@@ -130,17 +125,16 @@ class TenantDecider:
             self._committer.abandon(request.reservation)
 
     def _response(self, request: _Request, outcome: Outcome) -> bytes:
-        life, account, priced, reservation = request
+        life, account, fields, reservation = request
         decision = outcome.decision
         if not isinstance(decision, Admitted):
             self._in_flight.refuse(life)
             if decision is not None:
-                return self._over_limit(account, priced, reservation, decision)
-            return self._refuse(account.head, _told(reservation, priced), "unavailable", unavailable())
+                return self._over_limit(account, fields, reservation.costs, decision)
+            return self._refuse(account.head, fields, "unavailable", unavailable())
         self._in_flight.admit(life)
         self._metrics.decisions.add(outcome.admission)
-        fields = _told(reservation, priced)
-        fields += (("admission", outcome.admission), ("reserved_tokens", priced.estimate.tokens))
+        fields += (("admission", outcome.admission), ("reserved_tokens", reservation.keeps["tokens"]))
         if outcome.admission is not Admission.FAST:
             fields.append(("limits", account.rule_set.charges))
         if decision.shadow:
@@ -150,16 +144,14 @@ class TenantDecider:
         self._in_flight.run(life)
         return account.head + self._serialize(True, fields, headers, b"")
 
-    def _over_limit(self, account: Account, priced: Priced, reservation: Reservation, refused: Refused) -> bytes:
-        refusal = over_limit(account, refused, reservation.costs, self._now_ms())
-        return self._refuse(account.head, _told(reservation, priced), "over_limit", refusal)
+    def _over_limit(self, account: Account, fields: list[Field], costs: Sequence[int], refused: Refused) -> bytes:
+        refusal = over_limit(account, refused, costs, self._now_ms())
+        return self._refuse(account.head, fields, "over_limit", refusal)
 
-    def _refuse(self, head: bytes, fields: Iterable[Field], outcome: str, refusal: Refusal) -> bytes:
+    def _refuse(self, head: bytes, fields: list[Field], outcome: str, refusal: Refusal) -> bytes:
         self._metrics.decisions.add(outcome)
-        denied: list[Field] = [*fields, ("admission", Admission.REFUSED), ("denied", str(refusal.status))]
-        if refusal.limit:
-            denied.append(("limit", refusal.limit))
-        return head + self._serialize(False, denied, refusal.headers, refusal.body)
+        fields += (("admission", Admission.REFUSED), ("denied", str(refusal.status)), ("limit", refusal.limit))
+        return head + self._serialize(False, fields, refusal.headers, refusal.body)
 
     def _head(self, policy: Policy) -> bytes:
         """The part of every answer that depends on the policy alone."""
@@ -167,17 +159,14 @@ class TenantDecider:
         return self._serialize(None, fixed, (), b"")
 
 
-def _told(reservation: Reservation, priced: Priced) -> list[Field]:
-    return _fields(reservation.lease_id, str(reservation.keeps["end_user_id"]), priced)
-
-
-def _fields(lease_id: str, end_user_id: str, priced: Priced) -> list[Field]:
-    """What every answer says, refused or not."""
-    return [
-        ("lease_id", lease_id),
-        ("end_user_id", end_user_id),
-        ("model", priced.model),
-        ("input_estimate", priced.estimate.input_tokens),
-        ("output_cap", priced.estimate.output_cap),
-        ("inference", priced.inference),
-    ]
+def _fields(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
+    """What every answer says, whatever it is."""
+    fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
+    if isinstance(screened, Priced):
+        estimate = screened.estimate
+        fields += (
+            ("input_estimate", estimate.input_tokens),
+            ("output_cap", estimate.output_cap),
+            ("inference", screened.inference),
+        )
+    return fields

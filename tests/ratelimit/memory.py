@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cachetools import TTLCache
 
 from ratelimit.budgets.budget import Verdict, actual, full_in_ms, judged, opened
-from ratelimit.budgets.control import MARKER_MS, Held
+from ratelimit.budgets.control_redis import MARKER_MS, Held
 from ratelimit.budgets.local import LocalBudgets
 from ratelimit.budgets.port import (
     Admitted,
@@ -97,7 +97,7 @@ class MemoryBudgets:
             else:
                 budget.add(-cost)
         if leases is not None:
-            at_ms = now_ms if any(rule.kind != BUCKET for rule in rules) else None
+            at_ms = now_ms if any(rule.shape[0] != BUCKET for rule in rules) else None
             lease = _Lease(reservation, at_ms, now_ms + self._lease_ms, set(missed))
             owner.leases[reservation.lease_id] = lease
         shadow = rules[max(missed, key=missed.__getitem__)].name if missed else ""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from ratelimit.budgets.control import BudgetControl, Held
-from ratelimit.budgets.control_redis import RedisControl
+from ratelimit.budgets.control_redis import Held, RedisControl
 from ratelimit.budgets.rule import Rule
 from ratelimit.tenants.account import rule_of
 from store.redis import open_redis_async
@@ -19,7 +18,7 @@ from tests.ratelimit.stores import BEGIN_MS, CLOCK, at_test_clock
 
 @dataclass(frozen=True)
 class Controlled:
-    control: BudgetControl
+    control: MemoryControl | RedisControl
     advance: Callable[[int], None]
 
 
