@@ -5,6 +5,7 @@ from accesslog.usage import Usage
 from ledger.row import UsageRow, UsageSource, clean
 from ratelimit.budgets.port import Orphan
 from ratelimit.lease_id import lease_time
+from ratelimit.tenants.lease import Kept
 from tenancy.values.admission import Admission
 
 
@@ -43,22 +44,23 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
 
 def row_of_orphan(orphan: Orphan) -> UsageRow:
     """The reservation as usage: the input as it was estimated, the rest as output."""
-    input_tokens = min(orphan.input_estimate, orphan.reserved_tokens)
+    kept = Kept.read(orphan.kept)
+    input_tokens = min(kept.input_estimate, kept.tokens)
     return UsageRow(
         id=orphan.lease_id,
         ts=lease_time(orphan.lease_id),
         request_id="",
-        tenant_id=clean(orphan.tenant_id),
-        key_id=clean(orphan.key_id),
-        user_id=clean(orphan.user_id),
-        end_user_id=clean(orphan.end_user_id),
-        model=clean(orphan.model),
+        tenant_id=clean(orphan.owner),
+        key_id=clean(kept.key_id),
+        user_id=clean(kept.user_id),
+        end_user_id=clean(kept.end_user_id),
+        model=clean(kept.model),
         admission=Admission.FAST,
         input_tokens=input_tokens,
-        output_tokens=orphan.reserved_tokens - input_tokens,
+        output_tokens=kept.tokens - input_tokens,
         cached_tokens=0,
         reasoning_tokens=0,
-        reserved_tokens=orphan.reserved_tokens,
+        reserved_tokens=kept.tokens,
         usage_source=UsageSource.RESERVED,
-        path=clean(orphan.path.partition("?")[0]),
+        path=clean(kept.path.partition("?")[0]),
     )

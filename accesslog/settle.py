@@ -14,8 +14,8 @@ from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
 from accesslog.metrics import AccessLogMetrics
 from accesslog.usage import Usage
-from ratelimit.budgets.meter import Meter, Used, load_meters
 from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Settlement
+from ratelimit.budgets.rule import Rule, Used, load_rules
 from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
@@ -35,15 +35,15 @@ def settlement_of(entry: LogEntry, usage: Usage) -> Settlement | None:
         return None
     used = Used(usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens)
     if decision.admission in _WITHOUT_LEASE:
-        return Settlement(decision.tenant_id, decision.lease_id, used, direct=True, meters=read_meters(decision.limits))
+        return Settlement(decision.tenant_id, decision.lease_id, used, direct=True, rules=read_rules(decision.limits))
     return Settlement(decision.tenant_id, decision.lease_id, used)
 
 
 @lru_cache(maxsize=4096)
-def read_meters(text: str) -> tuple[Meter, ...]:
-    """The meters as ratelimit.budgets.meter.dump_meters wrote them; none if it did not."""
+def read_rules(text: str) -> tuple[Rule, ...]:
+    """The rules as ratelimit.budgets.rule.dump_rules wrote them; none if it did not."""
     try:
-        return load_meters(text or "[]")
+        return load_rules(text or "[]")
     except (TypeError, ValueError):
         log.warning("limits of a log entry cannot be read")
         return ()

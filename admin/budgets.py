@@ -21,9 +21,9 @@ from admin.problems import MAX_SHOWN, Problem, Refused
 from admin.services import Services, Use
 from admin.tenants import TenantId
 from admin.terms import ByCreating
-from ratelimit.budgets.meter import Meter
-from ratelimit.budgets.peek import Held
-from ratelimit.tenants.account import meter_of
+from ratelimit.budgets.control_redis import Held
+from ratelimit.budgets.rule import Rule
+from ratelimit.tenants.account import rule_of
 from tenancy.directory.change_request import name_of
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Limit, Scope, Unit
@@ -98,10 +98,10 @@ class BudgetPage(View):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit of the tenant with its meter."""
+    """A limit of the tenant with the rule that counts it."""
 
     limit: Limit
-    meter: Meter
+    rule: Rule
 
     @property
     def place(self) -> tuple[int, str]:
@@ -133,7 +133,7 @@ async def list_budgets(tenant_id: TenantId, page: Annotated[BudgetQuery, Query()
     after = page.after_place()
     later = [budget for budget in budgets if after is None or budget.place > after][: page.limit + 1]
     found, next_cursor = cut(later, page.limit, lambda budget: budget.place)
-    held = await use.control.peek([budget.meter for budget in found])
+    held = await use.control.peek([budget.rule for budget in found])
     views = [budget.view(each) for budget, each in zip(found, held, strict=True)]
     return {"budgets": views, "next_cursor": next_cursor}
 
@@ -148,13 +148,13 @@ async def reset_budgets(
         chosen = [budget for budget in budgets if budget.limit.scope is not Scope.GROUP]
     else:
         chosen = [_named(budgets, body.budget)]
-    meters = [budget.meter for budget in chosen]
-    before = await use.control.peek(meters)
+    rules = [budget.rule for budget in chosen]
+    before = await use.control.peek(rules)
     spent = {b.limit.budget_name: b.limit.amount - held.held for b, held in zip(chosen, before, strict=True)}
     async with use.audited(
         by, "reset_budget", ("tenant", tenant_id), {"used": spent}, {"used": dict.fromkeys(spent, 0)}
     ) as answered:
-        held_now = await use.control.reset(meters, name_of(by))
+        held_now = await use.control.reset(rules, name_of(by))
         views = [b.view(held) for b, held in zip(chosen, held_now, strict=True)]
         answer = BudgetPage.model_validate({"budgets": views, "next_cursor": None})
         await answered(answer.model_dump(mode="json"))
@@ -169,12 +169,12 @@ async def adjust_budget(
     often you ask."""
     budget = _named(await budgets_of(use, tenant_id, whose.key_id, whose.user_id), body.budget)
     given = units(budget.limit.unit, body.amount)
-    (before,) = await use.control.peek([budget.meter])
+    (before,) = await use.control.peek([budget.rule])
     name, used = budget.limit.budget_name, budget.limit.amount - before.held
     change = {"budget": name, "given_back": given}
     known = {"budget": name, "used": used}
     async with use.audited(by, "adjust_budget", ("tenant", tenant_id), known, change) as answered:
-        after = await use.control.adjust(budget.meter, given, name_of(by))
+        after = await use.control.adjust(budget.rule, given, name_of(by))
         answer = BudgetView.model_validate(budget.view(after))
         await answered(answer.model_dump(mode="json"))
     return answer
@@ -185,8 +185,8 @@ async def budgets_of(
 ) -> list[Budget]:
     """The tenant's budgets; NoSuchTenant.  What holds for each key or user only with its id."""
     force, now_ms = await use.limits_in_force.of_tenant(tenant_id, key_id, user_id), time.time_ns() // 1_000_000
-    groups = use.control.shares_groups
-    return [Budget(limit, meter_of(tenant_id, limit, now_ms, groups=groups)) for limit in force.limits]
+    groups = use.control.spans_owners
+    return [Budget(limit, rule_of(tenant_id, limit, now_ms, groups=groups)) for limit in force.limits]
 
 
 def _named(budgets: list[Budget], name: str) -> Budget:

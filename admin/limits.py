@@ -185,7 +185,7 @@ class LimitQuery(NamedPage):
 @router.post("/limits", status_code=201, response_model=LimitView)
 async def create_limit(body: LimitBody, use: Use, by: ByCreating, response: Response) -> dict[str, object]:
     """Creates a limit; it holds for every sidecar within a second."""
-    if body.scope is Scope.GROUP and not use.control.shares_groups:
+    if body.scope is Scope.GROUP and not use.control.spans_owners:
         raise _wrong("scope", "the tenants of a group cannot share a budget on a Redis Cluster")
     fields = body.model_dump(exclude={"amount", "kind", "cached_weight", "reasoning_weight", "name", "window_seconds"})
     new = NewLimit(

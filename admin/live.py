@@ -146,7 +146,7 @@ async def _budgets(use: Services, tenant_id: str) -> list[LiveBudget] | None:
         budgets = await budgets_of(use, tenant_id)
     except NoSuchTenant:
         return None
-    held = await use.control.peek([budget.meter for budget in budgets]) if budgets else []
+    held = await use.control.peek([budget.rule for budget in budgets]) if budgets else []
     return [_filled(budget.limit, each.held) for budget, each in zip(budgets, held, strict=True)]
 
 

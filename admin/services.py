@@ -13,8 +13,8 @@ from admin.standings import Standings
 from admin.terms import By
 from admin.tokens import AdminTokens
 from ledger.sums import Sums
-from ratelimit.budgets.control import BudgetControl
-from ratelimit.fleet.report import Reports
+from ratelimit.budgets.control_redis import RedisControl
+from ratelimit.fleet.reports_redis import RedisReports
 from tenancy.directory.audit import AuditLog
 from tenancy.directory.capacity import Capacities
 from tenancy.directory.change_request import ChangeRequest, Deleted
@@ -46,11 +46,11 @@ class Services:
     sums: Sums
     propagation: Propagation
     capacities: Capacities
-    reports: Reports
+    reports: RedisReports
     standings: Standings
     limits: Limits
     limits_in_force: LimitsInForce
-    control: BudgetControl
+    control: RedisControl
     audited: Audited
     mcp_servers: McpServers
     policies: Policies

@@ -12,8 +12,8 @@ from bench.figures import Report
 from bench.stage import Stage, decisions, gained
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
+from ratelimit.budgets.keys import leases_key
 from ratelimit.service import PATH
-from tenancy.redis.names import redis_key_leases
 
 TITLE = "ShouldRateLimit with a debit in Valkey"
 POPULATION = keys.Population("rls", tenants=1, keys=1)
@@ -47,7 +47,7 @@ def _ours(stage: Stage, report: Report, socket: Path) -> rounds.Server:
     def after(calls: int) -> None:
         found = gained(seen, decisions(stage.metrics("ratelimit"), "ratelimit"))
         report.check("ratelimit decisions", found, {"fast": calls})
-        report.check("leases in Valkey", stage.redis.zcard(redis_key_leases(POPULATION.tenant_id(0))), calls)
+        report.check("leases in Valkey", stage.redis.zcard(leases_key(POPULATION.tenant_id(0))), calls)
 
     return rounds.Server("ratelimit", socket, before, after)
 

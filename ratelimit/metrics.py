@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from serving.metrics import SIZE_BUCKETS, Counter, Gauge, Histogram
+from tenancy.values.admission import Admission
 
+ADMITTED = (Admission.FAST, Admission.LOCAL, Admission.UNMETERED)
 OUTCOMES = (
-    "fast",
-    "local",
-    "unmetered",
+    *ADMITTED,
     "over_limit",
     "over_capacity",
     "model_not_allowed",

@@ -19,9 +19,10 @@ from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.in_flight import InFlight
+from ratelimit.life import InFlight
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.service import RatelimitService, wall_clock_ms
+from ratelimit.service import RatelimitService, serialize
+from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from serving.call import Method
 from serving.loop import LoopThread
 from serving.metrics import Metrics
@@ -124,7 +125,7 @@ class Parts:
         )
         self.metrics.add(*metrics.members())
         if siblings:
-            heard = {News.OVER: self.in_flight.leave_all, News.DONE: pipeline.done_elsewhere}
+            heard = {News.OVER: self.in_flight.end_all, News.DONE: pipeline.done_elsewhere}
             self.loop.spawn(siblings.run(heard), "siblings")
         pipeline.start()
         self._stops.callback(pipeline.close)
@@ -139,7 +140,7 @@ class Parts:
         return Siblings(sockets, self._number, self._accesslog_metrics)
 
     def _ended(self, lease_id: str) -> None:
-        self.in_flight.leave(lease_id)
+        self.in_flight.end(lease_id)
         if self._siblings is not None:
             self._siblings.over((lease_id,))
 
@@ -159,16 +160,17 @@ class Parts:
         metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(self.in_flight)))
         self.metrics.add(*metrics.members())
         self._report(committer, metrics)
-        service = RatelimitService(
+        tenants = TenantDecider(
             committer,
+            self.in_flight,
             self.catalog,
             metrics,
+            serialize,
             default_output_tokens=settings.default_max_tokens,
-            in_flight=self.in_flight,
             groups=not is_cluster(settings.redis_url),
             policies=settings.cache_entries,
         )
-        return [*service.methods()]
+        return [*RatelimitService({DOMAIN: tenants.decide}).methods()]
 
     def _report(self, committer: GroupCommit, metrics: RatelimitMetrics) -> None:
         """Starts the reports of this process: the one that serves ratelimit is what an operator calls a sidecar."""

@@ -1,28 +1,44 @@
-"""Looking at, resetting and adjusting budgets in Redis or Valkey, from an event loop."""
+"""How an operator looks at live budgets, resets and adjusts them, in Redis or Valkey.
 
-from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+Requests have a port of their own (port.py), for threads; this is for an event loop.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.asyncio import RedisCluster
 
-from ratelimit.budgets.control import MARKER_MS
-from ratelimit.budgets.meter import Meter
-from ratelimit.budgets.peek import Held, peek_step, peeked
+from ratelimit.budgets.keys import changed_key
 from ratelimit.budgets.port import BudgetsUnavailable
+from ratelimit.budgets.rule import Rule
 from ratelimit.budgets.scripts import Script, Step
 from store.redis import UNAVAILABLE
-from tenancy.redis.names import redis_key_changed
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
 
     Client = aio.Redis | aio.RedisCluster
 
-T = TypeVar("T")
+
+# A little less than the day for which the management API keeps what it answered: never longer.
+MARKER_MS = 86_400_000 - 60_000
+
+
+class Held(NamedTuple):
+    """One budget: what it holds (below zero: debt), when it is full again, and how often its rule would have refused,
+    were it not a shadow, since the budget was last full."""
+
+    held: int
+    full_at_ms: int
+    missed: int
 
 
 class RedisControl:
-    """See BudgetControl.  The client brings the deadlines.  On a cluster the meters of a call are of one tenant."""
+    """Raises BudgetsUnavailable; what was to change may then have changed.  The client brings the deadlines.
+
+    `once` names a change that may be asked for again: it is made the first time only, for almost a day.  On a cluster
+    the rules of a call are of one owner.
+    """
 
     def __init__(self, client: "Client") -> None:
         self._client = client
@@ -31,34 +47,50 @@ class RedisControl:
         self._reset = Script.read("budget", "once", "reset", "peek")
 
     @property
-    def shares_groups(self) -> bool:
+    def spans_owners(self) -> bool:
+        """Whether one call can reach the budgets of several owners."""
         return not isinstance(self._client, RedisCluster)
 
-    async def peek(self, meters: Sequence[Meter]) -> list[Held]:
-        return peeked(await self._call(self._peek, peek_step(meters))) if meters else []
+    async def peek(self, rules: Sequence[Rule]) -> list[Held]:
+        """What the budget of each holds now.  Changes nothing."""
+        return await self._call(self._peek, peek_step(rules)) if rules else []
 
-    async def reset(self, meters: Sequence[Meter], once: str = "") -> list[Held]:
-        return peeked(await self._call(self._reset, _changing(meters, once))) if meters else []
+    async def reset(self, rules: Sequence[Rule], once: str = "") -> list[Held]:
+        """They are full; what they hold then.  All are of one owner.  Requests in flight are settled as before: what
+        they use beyond their reserve is charged."""
+        return await self._call(self._reset, _changing(rules, once)) if rules else []
 
-    async def adjust(self, meter: Meter, units: int, once: str = "") -> Held:
-        (held,) = peeked(await self._call(self._adjust, _changing([meter], once, units)))
+    async def adjust(self, rule: Rule, units: int, once: str = "") -> Held:
+        """Gives units back (never beyond the capacity) or, below zero, charges them (debt is possible).  What it holds
+        then."""
+        (held,) = await self._call(self._adjust, _changing([rule], once, units))
         return held
 
-    async def _call(self, script: Script, step: Step) -> Any:
+    async def _call(self, script: Script, step: Step) -> list[Held]:
         """EVAL, not EVALSHA: an operator's call is rare, and a Redis that was restarted knows no script."""
         arguments = (*step.keys, *(str(argument) for argument in step.arguments))
-        return await _answer(self._client.eval(script.source, len(step.keys), *arguments))
+        try:
+            return peeked(await self._client.eval(script.source, len(step.keys), *arguments))
+        except UNAVAILABLE as error:
+            raise BudgetsUnavailable(repr(error)) from error
 
 
-def _changing(meters: Sequence[Meter], once: str, *more: int) -> Step:
+def peek_step(rules: Sequence[Rule]) -> Step:
+    """The call of `lua/peek.lua`."""
+    arguments: list[str | int] = []
+    for rule in rules:
+        arguments += (rule.shape, rule.capacity, *(rule.bounds or ("", "", "")))
+    return Step([rule.key for rule in rules], arguments)
+
+
+def peeked(reply: Sequence[Any]) -> list[Held]:
+    now_ms, *numbers = map(int, reply)
+    triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+    return [Held(held, now_ms + full_in_ms, missed) for held, full_in_ms, missed in triples]
+
+
+def _changing(rules: Sequence[Rule], once: str, *more: int) -> Step:
     """`once` empty: the change is made whenever it is asked for."""
-    step = peek_step(meters)
-    marker = redis_key_changed(meters[0].owner, once) if once else ""
+    step = peek_step(rules)
+    marker = changed_key(rules[0].owner, once) if once else ""
     return Step(step.keys, [*step.arguments, *more, marker, MARKER_MS])
-
-
-async def _answer(asked: Awaitable[T]) -> T:
-    try:
-        return await asked
-    except UNAVAILABLE as error:
-        raise BudgetsUnavailable(repr(error)) from error

@@ -1,18 +1,14 @@
 """The port to live budgets: the values that go in and come out, and what each step promises.  No I/O.
 
-A request reserves its estimated cost from every budget of its account, or from none.  What it really used is settled
-later by the id of its lease: the difference is refunded or charged, once.
+A request reserves what it may cost from the budget of every rule that it must fit, or from none.  If it takes a lease,
+what it really used is settled later by the lease's id: the difference is refunded or charged, once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ratelimit.budgets.meter import Meter, Used
-from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
-
-IN_FLIGHT = "tenant:in_flight"  # the name under which `max_in_flight` binds
+from ratelimit.budgets.rule import Rule, RuleSet, Used
 
 
 class BudgetsUnavailable(Exception):
@@ -20,56 +16,51 @@ class BudgetsUnavailable(Exception):
 
 
 class Reservation(NamedTuple):
-    """One request that wants to run: its estimated cost from each budget of the account, and one lease.
+    """One request that wants to run: `costs` for each of the rules, in their order.
 
-    The rest is kept in the lease, so that a request which nobody settles can still be accounted for.
+    If the rules take leases, `lease_id` names its own (unique for ever), and the lease keeps the members of `keeps`, so
+    that a request which nobody settles can still be accounted for.
     """
 
-    lease_id: str
-    account: Account
-    estimate: Estimate
-    end_user_id: str = ""
-    model: str = ""
-    path: str = ""
-
-    def costs(self) -> list[int]:
-        """Of each bucket."""
-        return [bucket.cost(self.estimate) for bucket in self.account.buckets]
+    rules: RuleSet
+    costs: Sequence[int]
+    lease_id: str = ""
+    keeps: Mapping[str, str | int] = {}
 
 
 class Admitted(NamedTuple):
-    """Reserved.  `levels`: what each bucket of the account holds now.  `shadow` names the limit that would have refused
-    the request, were it not a shadow (of several, the one to wait for longest); "" if there is none."""
+    """Reserved.  `held`: what the budget of each rule holds now.  `shadow` names the rule that would have refused the
+    request, were it not a shadow (of several, the one to wait for longest); "" if there is none."""
 
-    levels: tuple[int, ...]
+    held: tuple[int, ...]
     shadow: str = ""
 
 
 class Refused(NamedTuple):
-    """Nothing was reserved.  `limit` names what bound: of several, the one to wait for longest.
+    """Nothing was reserved.  `limit` names the rule that bound: of several, the one to wait for longest.
 
     `wait_ms` until the request would fit if nothing else ran; None if it never will.
     """
 
     limit: str
     wait_ms: int | None
-    levels: tuple[int, ...]
+    held: tuple[int, ...]
 
 
 Decision = Admitted | Refused
 
 
 class Settlement(NamedTuple):
-    """The actual use of one request.
+    """What one request used.
 
-    `direct`: admitted without a lease (failure mode `local` or `allow`), so its whole use is charged to `meters`.
+    `direct`: admitted without a lease (failure mode `local` or `allow`), so its whole use is charged by `rules`.
     """
 
-    tenant_id: str
+    owner: str
     lease_id: str
     used: Used
     direct: bool = False
-    meters: tuple[Meter, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 class Settled(Enum):
@@ -82,22 +73,17 @@ class Settled(Enum):
 class LeaseName(NamedTuple):
     """Where a lease is found."""
 
-    tenant_id: str
+    owner: str
     lease_id: str
 
 
 class Orphan(NamedTuple):
-    """A lease that expired unsettled; it stays charged at `reserved_tokens`."""
+    """A lease that expired unsettled: its costs stay charged.  `kept` is what it kept: empty if it cannot be read, and
+    with other members if another version wrote it."""
 
-    tenant_id: str
+    owner: str
     lease_id: str
-    key_id: str
-    user_id: str
-    end_user_id: str
-    model: str
-    path: str
-    reserved_tokens: int
-    input_estimate: int
+    kept: Mapping[str, Any]
 
 
 class Budgets(Protocol):
@@ -108,18 +94,15 @@ class Budgets(Protocol):
 
     def reserve(self, batch: Sequence[Reservation]) -> Sequence[Decision | None]:
         """Decides each request in order, each atomically: all of its budgets or none.  None: that one is unknown, the
-        part of the store that holds its tenant did not answer."""
+        part of the store that holds its budgets did not answer."""
 
     def settle(self, batch: Sequence[Settlement]) -> list[Settled]:
-        """Charges what was used beyond the reserve (a level may go below zero) or refunds the rest (never beyond the
+        """Charges what was used beyond the reserve (a budget may go below zero) or refunds the rest (never beyond the
         capacity), and ends the lease.  Once per lease id, so a batch may be repeated.  Requests stay counted; what was
         reserved in a window that is over is settled with that window."""
 
     def release(self, batch: Sequence[LeaseName]) -> list[Settled]:
         """Ends leases of requests that never ran: everything is refunded, requests too."""
-
-    def peek(self, account: Account) -> list[int]:
-        """What each bucket of the account holds now.  Spends nothing, changes nothing."""
 
     def orphans(self, limit: int) -> list[Orphan]:
         """Takes up to about `limit` expired leases out, each one once over all callers.  Call it again and again: one

@@ -1,21 +1,17 @@
 """Budgets in Redis or Valkey: turns each step of the port into script calls and their replies into values.
 
-How batches come about and what happens while Redis is away is group_commit.py's business; the rules of a bucket are in
-level.py and `lua/`; how a script is called is in scripts.py.
+How batches come about, and what happens while Redis is away, is decided above.  The arithmetic is in `lua/budget.lua`,
+how a script is called in scripts.py.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-import structlog
-
-from ratelimit.budgets.meter import Used, dump_meters
-from ratelimit.budgets.peek import peek_step, peeked
+from ratelimit.budgets.keys import lease_key, leases_key, owner_of, settled_key
 from ratelimit.budgets.port import (
-    IN_FLIGHT,
     Admitted,
     BudgetsUnavailable,
     Decision,
@@ -26,25 +22,20 @@ from ratelimit.budgets.port import (
     Settled,
     Settlement,
 )
+from ratelimit.budgets.rule import RuleSet, Used, dump_rules
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
-from ratelimit.tenants.account import Account
-from tenancy.redis.names import redis_key_lease, redis_key_leases, redis_key_settled
-
-log = structlog.get_logger(__name__)
 
 DAY_MS = 86_400_000
 KEEP_LEASE_MS = DAY_MS  # beyond the deadline: time for some sidecar to sweep it
 MARKER_MS = DAY_MS  # the JSON access log may be read back late; later than that, a direct charge could repeat
-TENANTS_A_CALL = 250  # looked at in one call: less than a millisecond of Redis, unless there is something to take
+OWNERS_A_CALL = 250  # looked at in one call: less than a millisecond of Redis, unless there is something to take
 LEASES_A_CALL = 50  # taken in one call: about as long
 PAGES_A_SWEEP = 20  # bounds one sweep: some 20,000 keys looked at
-LEASES_PREFIX, LEASES_SUFFIX = redis_key_leases("|").split("|")
+OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; the others are what it keeps
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 NOTHING_USED = Used(0)
-
-T = TypeVar("T", bound=Settlement | LeaseName)
 
 
 class RedisBudgets:
@@ -61,13 +52,12 @@ class RedisBudgets:
         self._ahead_ms: int | None = None
         self._reserve = Script.read("budget", "reserve")
         self._settle = Script.read("budget", "settle")
-        self._peek = Script.read("budget", "peek")
         self._orphans = Script.read("orphans")
         self._sweep: Iterator[list[str]] = iter(())
 
     def reserve(self, batch: Sequence[Reservation]) -> list[Decision | None]:
         decisions: list[Decision | None] = [None] * len(batch)
-        groups = self._groups([reservation.account.policy.tenant_id for reservation in batch])
+        groups = self._groups([reservation.rules.owner for reservation in batch])
         late = groups
         for _ in range(2):  # twice: if Redis's clock was set, the first try finds out
             late = self._reserve_groups(batch, late, decisions)
@@ -76,31 +66,25 @@ class RedisBudgets:
         return decisions
 
     def settle(self, batch: Sequence[Settlement]) -> list[Settled]:
-        return self._end(batch, _add_settlement)
+        return self._end(batch)
 
     def release(self, batch: Sequence[LeaseName]) -> list[Settled]:
-        return self._end(batch, _add_release)
-
-    def peek(self, account: Account) -> list[int]:
-        if not account.buckets:
-            return []
-        (reply,) = self._runner.run(self._peek, [peek_step([bucket.meter for bucket in account.buckets])])
-        return [state.held for state in peeked(reply)]
+        return self._end(batch)
 
     def orphans(self, limit: int) -> list[Orphan]:
         """Looks at a bounded part of the keys and goes on from there the next time, so that a sweep stays short on a
         Redis with millions of keys.  An expired lease stays until it is taken, so a sweep that fails loses none."""
         pages = list(islice(self._sweep, PAGES_A_SWEEP))
         if len(pages) < PAGES_A_SWEEP:
-            self._sweep = self._runner.pages(redis_key_leases("*"))
+            self._sweep = self._runner.pages(leases_key("*"))
         found: list[Orphan] = []
         names = list({name for page in pages for name in page})
-        for start in range(0, len(names), TENANTS_A_CALL):
+        for start in range(0, len(names), OWNERS_A_CALL):
             more = True
             while more and len(found) < limit:
                 room = min(limit - len(found), LEASES_A_CALL)
                 try:
-                    taken = self._take(names[start : start + TENANTS_A_CALL], room)
+                    taken = self._take(names[start : start + OWNERS_A_CALL], room)
                 except BudgetsUnavailable:
                     if not found:
                         raise
@@ -116,13 +100,13 @@ class RedisBudgets:
     def close(self) -> None:
         self._runner.close()
 
-    def _groups(self, tenant_ids: Sequence[str]) -> list[list[int]]:
+    def _groups(self, owners: Sequence[str]) -> list[list[int]]:
         """Indexes of what may go into one call."""
-        if not self._runner.by_tenant:
-            return [list(range(len(tenant_ids)))] if tenant_ids else []
+        if not self._runner.by_owner:
+            return [list(range(len(owners)))] if owners else []
         groups: dict[str, list[int]] = {}
-        for i, tenant_id in enumerate(tenant_ids):
-            groups.setdefault(tenant_id, []).append(i)
+        for i, owner in enumerate(owners):
+            groups.setdefault(owner, []).append(i)
         return list(groups.values())
 
     def _reserve_groups(
@@ -141,43 +125,40 @@ class RedisBudgets:
                 late.append(group)
                 continue
             for i in group:
-                decisions[i] = _decision(batch[i].account, numbers)
+                decisions[i] = _decision(batch[i].rules, numbers)
         return late
 
     def _valid_until_ms(self) -> int:
         """On Redis's clock, when we shall have given up waiting.  Not on a cluster: its nodes' clocks differ."""
-        if self._ahead_ms is None or self._runner.by_tenant:
+        if self._ahead_ms is None or self._runner.by_owner:
             return 0
         return _monotonic_ms() + self._ahead_ms + self._timeout_ms
 
     def _reserve_step(self, batch: Sequence[Reservation], valid_until_ms: int) -> Step:
         keys: list[str] = []
         arguments: list[str | int] = [valid_until_ms, self._lease_ms, KEEP_LEASE_MS, 0]
-        numbers: dict[int, int] = {}  # an account's number in this call, by identity: hashing its policy costs more
+        numbers: dict[int, int] = {}  # a rule set's number in this call, by identity: hashing one costs more
         requests: list[str | int] = []
         lease_keys: list[str] = []
         for reservation in batch:
-            account = reservation.account
-            number = numbers.get(id(account))
+            rules, costs = reservation.rules, reservation.costs
+            number = numbers.get(id(rules))
             if number is None:
-                number = numbers[id(account)] = len(numbers) + 1
-                keys += account.keys
-                arguments += account.rules
-            lease_keys.append(redis_key_lease(account.policy.tenant_id, reservation.lease_id))
-            costs = reservation.costs()
-            requests += (number, reservation.lease_id, _lease(reservation, costs), *costs)
+                number = numbers[id(rules)] = len(numbers) + 1
+                keys += rules.keys
+                arguments += rules.arguments
+            if rules.leases is None:
+                requests += (number, *costs)
+            else:
+                lease_keys.append(rules.lease_prefix + reservation.lease_id)
+                requests += (number, reservation.lease_id, _lease(reservation), *costs)
         arguments[3] = len(numbers)
         return Step(keys + lease_keys, arguments + requests)
 
-    def _end(self, batch: Sequence[T], add: Callable[[T, list[str], list[str | int]], None]) -> list[Settled]:
+    def _end(self, batch: Sequence[Settlement | LeaseName]) -> list[Settled]:
         ended: list[Settled] = [Settled.GONE] * len(batch)
-        groups = self._groups([item.tenant_id for item in batch])
-        steps = []
-        for group in groups:
-            step = Step([], [MARKER_MS])
-            for i in group:
-                add(batch[i], step.keys, step.arguments)
-            steps.append(step)
+        groups = self._groups([each.owner for each in batch])
+        steps = [_end_step([batch[i] for i in group]) for group in groups]
         for group, reply in zip(groups, self._runner.run(self._settle, steps), strict=True):
             if reply is None:
                 raise BudgetsUnavailable("a part of the budgets did not answer")
@@ -186,72 +167,56 @@ class RedisBudgets:
         return ended
 
     def _take(self, names: Sequence[str], limit: int) -> list[Orphan]:
-        tenant_ids = [name.removeprefix(LEASES_PREFIX).removesuffix(LEASES_SUFFIX) for name in names]
-        groups = self._groups(tenant_ids)
-        pairs = [[key for i in group for key in (names[i], redis_key_lease(tenant_ids[i], ""))] for group in groups]
+        owners = [owner_of(name) for name in names]
+        groups = self._groups(owners)
+        pairs = [[key for i in group for key in (names[i], lease_key(owners[i], ""))] for group in groups]
         replies = self._runner.run(self._orphans, [Step(keys, [limit]) for keys in pairs])
         return [
-            _orphan(tenant_ids[group[index]], lease_id.decode(), json.loads(lease))
+            Orphan(owners[group[index]], lease_id.decode(), _kept(lease))
             for group, reply in zip(groups, replies, strict=True)
             for index, lease_id, lease in zip(*(iter(reply or ()),) * 3, strict=True)
         ]
 
 
-def _add_settlement(settlement: Settlement, keys: list[str], arguments: list[str | int]) -> None:
-    _add_ended(settlement.tenant_id, settlement.lease_id, keys)
-    kind, meters = ("direct", dump_meters(settlement.meters)) if settlement.direct else ("lease", "")
-    arguments += (settlement.lease_id, kind, *settlement.used, meters)
+def _end_step(batch: Sequence[Settlement | LeaseName]) -> Step:
+    step = Step([], [MARKER_MS])
+    for each in batch:
+        owner, lease_id = each.owner, each.lease_id
+        step.keys.extend((lease_key(owner, lease_id), leases_key(owner), settled_key(owner, lease_id)))
+        if isinstance(each, LeaseName):
+            step.arguments.extend((lease_id, "release", *NOTHING_USED, ""))
+        elif each.direct:
+            step.arguments.extend((lease_id, "direct", *each.used, dump_rules(each.rules)))
+        else:
+            step.arguments.extend((lease_id, "lease", *each.used, ""))
+    return step
 
 
-def _add_release(name: LeaseName, keys: list[str], arguments: list[str | int]) -> None:
-    _add_ended(name.tenant_id, name.lease_id, keys)
-    arguments += (name.lease_id, "release", *NOTHING_USED, "")
-
-
-def _add_ended(tenant_id: str, lease_id: str, keys: list[str]) -> None:
-    keys += (
-        redis_key_lease(tenant_id, lease_id),
-        redis_key_leases(tenant_id),
-        redis_key_settled(tenant_id, lease_id),
-    )
-
-
-def _lease(reservation: Reservation, costs: list[int]) -> str:
+def _lease(reservation: Reservation) -> str:
     """The lease as stored: a JSON object."""
-    own = {
-        "reserved": costs,
-        "tokens": reservation.estimate.tokens,
-        "input_estimate": reservation.estimate.input_tokens,
-        "end_user_id": reservation.end_user_id,
-        "model": reservation.model,
-        "path": reservation.path,
-    }
-    return f"{reservation.account.lease_head},{_encode(own)[1:]}"
+    return f"{reservation.rules.lease_head},{_encode({'reserved': reservation.costs, **reservation.keeps})[1:]}"
+
+
+def _kept(lease: bytes) -> dict[str, Any]:
+    """What a stored lease kept.  It is out of Redis by now, so one that cannot be read must not cost the others."""
+    try:
+        found = json.loads(lease)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if name not in OWN_MEMBERS}
 
 
 def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-def _decision(account: Account, numbers: Iterator[int]) -> Decision:
+def _decision(rules: RuleSet, numbers: Iterator[int]) -> Decision:
     """Reads one request's part of the reply of reserve.lua."""
     verdict, wait_ms = next(numbers), next(numbers)
-    levels = tuple(islice(numbers, len(account.buckets)))
+    held = tuple(islice(numbers, len(rules.rules)))
     if verdict == 0:
-        return Admitted(levels, account.buckets[wait_ms - 1].limit.name if wait_ms > 0 else "")
-    name = IN_FLIGHT if verdict < 0 else account.buckets[verdict - 1].limit.name
-    return Refused(name, None if wait_ms < 0 else wait_ms, levels)
-
-
-def _orphan(tenant_id: str, lease_id: str, lease: dict[str, Any]) -> Orphan:
-    return Orphan(
-        tenant_id=tenant_id,
-        lease_id=lease_id,
-        key_id=lease["key_id"],
-        user_id=lease["user_id"],
-        end_user_id=lease["end_user_id"],
-        model=lease["model"],
-        path=lease["path"],
-        reserved_tokens=lease["tokens"],
-        input_estimate=lease["input_estimate"],
-    )
+        return Admitted(held, rules.rules[wait_ms - 1].name if wait_ms > 0 else "")
+    name = rules.rules[verdict - 1].name if verdict > 0 else rules.leases.name if rules.leases else ""
+    return Refused(name, None if wait_ms < 0 else wait_ms, held)

@@ -63,8 +63,8 @@ class Runner:
         self._reopen_at = 0.0
 
     @property
-    def by_tenant(self) -> bool:
-        """Whether one call may only touch one tenant's keys."""
+    def by_owner(self) -> bool:
+        """Whether one call may only touch one owner's keys."""
         return isinstance(self._opened(), RedisCluster)
 
     def run(self, script: Script, steps: Sequence[Step]) -> list[Any]:
@@ -78,8 +78,8 @@ class Runner:
             raise BudgetsUnavailable(repr(error)) from error
 
     def ping(self) -> None:
-        """BudgetsUnavailable unless Redis answers; of a cluster, some node: a dead one must not stop the others'
-        tenants."""
+        """BudgetsUnavailable unless Redis answers; of a cluster, some node: a dead one must not stop what the others
+        hold."""
         if not any(map(_answers, _primaries(self._opened()))):
             self._follow_layout()
             raise BudgetsUnavailable("redis does not answer")

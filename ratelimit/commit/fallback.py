@@ -1,11 +1,11 @@
-"""What becomes of requests while the budgets cannot be asked: the failure modes.  No I/O."""
+"""How requests are answered while the budgets cannot be reached: the failure modes.  No I/O."""
 
 import threading
 from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
-from ratelimit.budgets.memory import LocalBudgets
+from ratelimit.budgets.local import LocalBudgets
 from ratelimit.budgets.port import Admitted, Decision, Reservation
 from tenancy.values.admission import Admission
 
@@ -30,7 +30,7 @@ UNMETERED = Outcome(Admitted(()), Admission.UNMETERED)
 
 
 class Fallback:
-    """Thread-safe.  Slots (`max_in_flight`) are not bounded here: without a lease nothing says when one comes free."""
+    """Thread-safe.  How many leases there are is not bounded here: without them nothing says when a request ends."""
 
     def __init__(self, mode: FailureMode, now_ms: Callable[[], int]) -> None:
         self._mode, self._now_ms = mode, now_ms
@@ -43,5 +43,5 @@ class Fallback:
         if self._mode is FailureMode.ALLOW:
             return UNMETERED
         with self._lock:
-            decision, _ = self._budgets.take(reservation, self._now_ms())
+            decision = self._budgets.take(reservation.rules.rules, reservation.costs, self._now_ms())
         return Outcome(decision, Admission.LOCAL)

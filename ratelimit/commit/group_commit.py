@@ -1,7 +1,8 @@
 """Group commit: one thread that reserves for everybody who asked since its last round trip to Redis, in one round trip.
 
 Owns that thread, its queue, and what is known about Redis being there.  While Redis is away requests are answered at
-once by the failure mode and only this thread looks whether it is back.  What is reserved, and how, is not decided here.
+once by the failure mode, and this thread alone looks whether it is back.  What is reserved, and how, is not decided
+here.
 """
 
 import threading
@@ -82,12 +83,12 @@ class GroupCommit:
         self._queue.put(None)
 
     def _run(self) -> None:
-        self._guarded(self._look)  # before the first request: its answer need not wait for the connection
+        self._survive(self._probe_redis)  # before the first request: its answer need not wait for the connection
         while not (self._closing and self._queue.empty()):
-            self._guarded(self._turn)
-        self._guarded(self._last_release)
+            self._survive(self._serve_next_batch)
+        self._survive(self._release_all)
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _survive(self, step: Callable[[], None]) -> None:
         try:
             step()
         except Exception:  # top of the thread: every caller depends on it
@@ -95,20 +96,20 @@ class GroupCommit:
             log.exception("redis thread failed")
             time.sleep(FAILURE_PAUSE_SECONDS)
 
-    def _turn(self) -> None:
-        batch = self._next_batch()
+    def _serve_next_batch(self) -> None:
+        batch = self._wait_for_batch()
         if not self._abandoned.empty():
-            self._doubt([self._abandoned.get() for _ in range(self._abandoned.qsize())])
+            self._remember_in_doubt([self._abandoned.get() for _ in range(self._abandoned.qsize())])
         if batch and self._away:
             self._fall_back(batch)
         elif batch:
             self._commit(batch)
         elif self._away:
-            self._look()
+            self._probe_redis()
         if not self._away and self._in_doubt.seconds_until_due() == 0.0:
-            self._release()
+            self._release_due()
 
-    def _next_batch(self) -> list[Waiting]:
+    def _wait_for_batch(self) -> list[Waiting]:
         """Everything that is queued, at most `max_batch`; waits for the first until something else is due."""
         batch: list[Waiting] = []
         try:
@@ -132,7 +133,7 @@ class GroupCommit:
         try:
             decisions = self._budgets.reserve([reservation for reservation, _ in batch])
         except BudgetsUnavailable as error:
-            self._lost(str(error))
+            self._mark_away(str(error))
             decisions = [None] * len(batch)
         except Exception:  # whatever it is, the callers must be answered
             self._metrics.failures.add()
@@ -142,13 +143,13 @@ class GroupCommit:
         self._metrics.batch_requests.observe(len(batch))
         undecided = [waiting for waiting, decision in zip(batch, decisions, strict=True) if decision is None]
         if undecided:
-            self._doubt([reservation for reservation, _ in undecided])
+            self._remember_in_doubt([reservation for reservation, _ in undecided])
             self._fall_back(undecided)
         for (_, answer), decision in zip(batch, decisions, strict=True):
             if decision is not None:
                 self._answer(answer, Outcome(decision))
         if self._away:
-            self._look()  # a hiccup: often it is back already
+            self._probe_redis()  # a hiccup: often it is back already
 
     def _fall_back(self, batch: Sequence[Waiting]) -> None:
         for reservation, answer in batch:
@@ -161,39 +162,40 @@ class GroupCommit:
             self._metrics.failures.add()
             log.exception("answer failed")
 
-    def _lost(self, reason: str) -> None:
+    def _mark_away(self, reason: str) -> None:
         self._metrics.redis_errors.add()
         if not self._away:
             self._away = True
             log.warning("redis is away, requests get the failure mode", reason=reason)
 
-    def _look(self) -> None:
+    def _probe_redis(self) -> None:
         try:
             self._probe()
         except BudgetsUnavailable as error:
-            self._lost(str(error))
+            self._mark_away(str(error))
             return
         if self._away:
             self._in_doubt.postpone()
             self._away = False
             log.info("redis is back", in_doubt=len(self._in_doubt))
 
-    def _doubt(self, reservations: Sequence[Reservation]) -> None:
-        names = [LeaseName(reservation.account.policy.tenant_id, reservation.lease_id) for reservation in reservations]
-        forgotten = self._in_doubt.add(names)
+    def _remember_in_doubt(self, reservations: Sequence[Reservation]) -> None:
+        """What has no lease cannot be given back: it may stay spent."""
+        leased = [each for each in reservations if each.rules.leases is not None]
+        forgotten = self._in_doubt.add([LeaseName(each.rules.owner, each.lease_id) for each in leased])
         if forgotten:
             self._metrics.in_doubt_dropped.add(n=forgotten)
 
-    def _release(self, everything: bool = False) -> None:
+    def _release_due(self, everything: bool = False) -> None:
         try:
             self._in_doubt.release_due(self._budgets, everything)
         except BudgetsUnavailable:
             self._metrics.redis_errors.add()
             self._in_doubt.postpone()
-            self._look()  # on a cluster it may be one node that is away
+            self._probe_redis()  # on a cluster it may be one node that is away
 
-    def _last_release(self) -> None:
-        """Nobody will come back to them."""
+    def _release_all(self) -> None:
+        """At the end: nobody will come back to them."""
         for _ in range(0, len(self._in_doubt), in_doubt.BATCH):
             if not self._away:
-                self._release(everything=True)
+                self._release_due(everything=True)

@@ -1,8 +1,8 @@
-"""Reservations of which nobody knows whether they were made: remembered, and released once Redis is back.
+"""Reservations that may or may not have been made: remembered, and released once Redis is back.
 
 A batch that timed out may have been executed, or may still be: its bytes can lie in Redis's socket buffer until it
-wakes up.  So a release waits until well after Redis answers again, and one that finds nothing is tried again.  What is
-forgotten here does no other harm: the lease expires, and its tokens stay charged.
+wakes up.  So a release waits until well after Redis answers again, and one that finds nothing is tried again.  If one
+is forgotten, its lease expires and its tokens stay charged; there is no other harm.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""A report: what one sidecar says of itself every second.  Values, and the port by which reports are left and read.
+"""A report: what one sidecar says of itself every second.  Values; no I/O.
 
 Bounded in size, however many tenants there are.  `queued` is 0 until something queues requests.
 """
@@ -6,7 +6,7 @@ Bounded in size, however many tenants there are.  `queued` is 0 until something 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 from tenancy.directory.capacity import Capacity
 
@@ -102,17 +102,3 @@ class Told:
     capacity: Capacity | None
     share: int | None
     waiting: bool = False
-
-
-class Reports(Protocol):
-    """Where sidecars leave reports.  Raises what store.redis.UNAVAILABLE lists.  The clock is the store's own."""
-
-    async def leave(self, report: Report, *, short: bool) -> Told:
-        """Replaces this sidecar's report, and renews its share.  The shares of all sidecars that report never add up
-        to more than the bound, unless it was just lowered.  `short`: it had to refuse requests since its last one."""
-
-    async def withdraw(self, sidecar: str) -> None:
-        """This sidecar ends: its report and its share are gone at once."""
-
-    async def overview(self) -> Overview:
-        """The last report of each sidecar that has reported within TTL_SECONDS."""

@@ -1,6 +1,6 @@
-"""Reports every second what this process has in flight, and takes over what it may have.  On the background loop.
+"""Reports every second what this process has in flight, and adopts the bound that it is given.  On the background loop.
 
-While Redis is away the last bound stays in force.  What is reported is made here; where it goes is the port's business.
+While Redis is away the last bound stays in force.  What is reported is made here; where it goes, in reports_redis.py.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, Reports, TenantLoad, Told
-from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
-from ratelimit.metrics import RatelimitMetrics
+from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, TenantLoad, Told
+from ratelimit.fleet.reports_redis import RedisReports
+from ratelimit.life import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
+from ratelimit.metrics import ADMITTED, RatelimitMetrics
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity
 from tenancy.resolving.records import StoreUnavailable
@@ -35,7 +36,7 @@ DOUBTS = 500  # looked up in one round
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What does not change while a process runs."""
+    """Who reports: it does not change while the process runs."""
 
     sidecar: str
     host: str
@@ -59,15 +60,15 @@ def bound_of(capacity: Capacity, share: int | None) -> Bound:
 
 
 class Reporter:
-    """`gone` says which of some leases (id → tenant) are no more; `restore` brings the capacity's copy back to Redis.
-    Both are asked on the loop, and raise StoreUnavailable or what store.redis.UNAVAILABLE lists.
+    """`gone` says which of the given leases (id → tenant) no longer exist; `restore` puts the capacity's copy back into
+    Redis.  Both run on the loop, and raise StoreUnavailable or what store.redis.UNAVAILABLE lists.
 
     Requests admitted without a lease (failure modes) count for DOUBT_MS after Redis is back."""
 
     def __init__(
         self,
         identity: Identity,
-        reports: Reports,
+        reports: RedisReports,
         in_flight: InFlight,
         metrics: RatelimitMetrics,
         *,
@@ -131,7 +132,7 @@ class Reporter:
         return SHORT_SECONDS if short and told.share is not None else REPORT_SECONDS
 
     def _apply(self, told: Told) -> bool:
-        """Whether the bound is another now.  A copy that Redis lost changes nothing."""
+        """Whether that changed the bound.  A copy that Redis lost changes nothing."""
         if told.capacity is None:
             return False
         bound = bound_of(told.capacity, told.share)
@@ -141,7 +142,7 @@ class Reporter:
 
     def _report(self) -> Report:
         tenants, bound, counts = self._in_flight.tenants(), self._in_flight.bound, self._metrics.decisions.counts
-        admitted = sum(counts[outcome] for outcome in ("fast", "local", "unmetered"))
+        admitted = sum(counts[outcome] for outcome in ADMITTED)
         return Report(
             sidecar=self._identity.sidecar,
             host=self._identity.host,
@@ -164,11 +165,11 @@ class Reporter:
     async def _forget_ended(self) -> None:
         """Requests whose end was not seen here: past their lease's time, or settled by another process."""
         now_ms = time.time_ns() // 1_000_000
-        self._in_flight.leave_all(self._in_flight.older_than(now_ms - self._lease_ms))
+        self._in_flight.expire_before(now_ms - self._lease_ms)
         doubtful = self._in_flight.older_than(now_ms - DOUBT_MS)
-        some = random.sample(list(doubtful), min(DOUBTS, len(doubtful)))  # each has its turn
+        some = random.sample(doubtful, min(DOUBTS, len(doubtful)))  # each has its turn
         if some:
-            self._in_flight.leave_all(await self._gone({each: doubtful[each].tenant_id for each in some}))
+            self._in_flight.end_all(await self._gone({life.lease_id: life.policy.tenant_id for life in some}))
 
     async def _wait(self, seconds: float) -> None:
         try:

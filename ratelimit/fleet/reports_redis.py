@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.report import TTL_SECONDS, Aged, Overview, Report, Told
 from tenancy.directory.capacity import Capacity
-from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_lease, redis_key_sidecar
+from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -24,23 +25,27 @@ MAX_SIDECARS = 1000  # in one reading, the latest
 
 
 class RedisReports:
-    """See Reports.  The client brings the deadlines."""
+    """Raises what store.redis.UNAVAILABLE lists.  The clock is Redis's own; the client brings the deadlines."""
 
     def __init__(self, client: "Client", ttl_seconds: float = TTL_SECONDS) -> None:
         self._client, self._ttl_ms = client, int(ttl_seconds * 1000)
 
     async def leave(self, report: Report, *, short: bool) -> Told:
+        """Replaces this sidecar's report, and renews its share.  The shares of all sidecars that report never add up
+        to more than the bound, unless it was just lowered.  `short`: it had to refuse requests since its last one."""
         keys = (SIDECARS_KEY, SHARES_KEY, CAPACITY_KEY, redis_key_sidecar(report.sidecar))
         arguments = (report.sidecar, report.dump(), str(self._ttl_ms), str(report.in_flight), str(int(short)))
         _, text, share, waiting = await self._client.eval(REPORT, len(keys), *keys, *arguments)
         return Told(Capacity.load(text) if text else None, None if share < 0 else int(share), bool(waiting))
 
     async def withdraw(self, sidecar: str) -> None:
+        """This sidecar ends: its report and its share are gone at once."""
         await self._client.zrem(SIDECARS_KEY, sidecar)
         await self._client.hdel(SHARES_KEY, sidecar)
         await self._client.delete(redis_key_sidecar(sidecar))
 
     async def overview(self) -> Overview:
+        """The last report of each sidecar that has reported within TTL_SECONDS."""
         keys, arguments = (SIDECARS_KEY, CAPACITY_KEY), (redis_key_sidecar(""), str(MAX_SIDECARS))
         now_ms, capacity, *found = await self._client.eval(REPORTS, len(keys), *keys, *arguments)
         pairs = zip(found[::2], found[1::2], strict=True)
@@ -49,10 +54,10 @@ class RedisReports:
 
 
 async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]:
-    """Those of the leases (id → tenant) that are no more."""
+    """Those of the leases (id → tenant) that no longer exist."""
     pipeline = client.pipeline(transaction=False)
     for lease_id, tenant_id in leases.items():
-        pipeline.exists(redis_key_lease(tenant_id, lease_id))
+        pipeline.exists(lease_key(tenant_id, lease_id))
     replies: list[Any] = await pipeline.execute()
     return [lease_id for lease_id, there in zip(leases, replies, strict=True) if not there]
 

@@ -1,132 +1,119 @@
 """An account: what one policy means for budgets, worked out once per policy and not per request.  Pure; no I/O.
 
-Which account a request has is found in accounts.py.
+This is where limits become rules.  Which account a request has is found in account_cache.py.
 """
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ratelimit.budgets.meter import Meter, Used, counts_of, dump_meters, shape_of, weighed
+from ratelimit.budgets.budget import weighed
+from ratelimit.budgets.keys import budget_key
+from ratelimit.budgets.rule import BUCKET, FIXED, ONE, PLAIN, SCALE, SLIDING, Counts, Leases, Rule, RuleSet, Used
 from ratelimit.tenants.estimate import Estimate
-from tenancy.redis.names import redis_key_budget, redis_key_group_budget, redis_key_leases
+from ratelimit.tenants.lease import kept_of_all
 from tenancy.values.calendar import bounds
-from tenancy.values.limit import Kind, Limit, Scope, Unit
+from tenancy.values.limit import FULL_WEIGHT, Kind, Limit, Scope, Unit
 from tenancy.values.policy import Policy
-from tenancy.values.prices import Prices
+from tenancy.values.prices import FREE, Prices
 
+IN_FLIGHT = "tenant:in_flight"  # the name under which `max_in_flight` binds
 FOREVER_MS = 2**63
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """One limit with its meter."""
-
-    limit: Limit
-    meter: Meter
-
-    @property
-    def capacity(self) -> int:
-        return self.meter.capacity
-
-    def cost(self, estimate: Estimate) -> int:
-        """What a request takes from it before anybody knows."""
-        unit = self.limit.unit
-        if unit is Unit.TOKENS and not self.limit.shadow:
-            return estimate.tokens
-        return 1 if unit is Unit.REQUESTS else self._cost(estimate)
-
-    def _cost(self, estimate: Estimate) -> int:
-        """A request that names no bound fits the full budget: it must not be refused for ever.  (The tokens of its
-        estimate are within the least budget that can refuse already.)"""
-        if self.limit.unit is Unit.TOKENS:
-            cost = estimate.tokens
-        elif self.limit.unit is Unit.COST and not isinstance(self.meter.counts, int):
-            cost = weighed(self.meter.counts, Used(estimate.input_tokens, estimate.output_tokens))
-        else:
-            cost = estimate.input_tokens if self.limit.unit is Unit.INPUT_TOKENS else estimate.output_tokens
-        return cost if estimate.output_cap else min(cost, self.meter.capacity)
+MS_PER_SECOND = 1000
+KINDS = {Kind.BUCKET: BUCKET, Kind.FIXED: FIXED, Kind.SLIDING: SLIDING}
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A policy with the buckets of its limits, in the policy's order.
+    """A policy with the rules of its limits, in the policy's order.
 
-    `by_unit`: the indexes of the buckets that count the same and may refuse, for each unit that has one.  `smallest` is
-    the least that any token budget holds, None without one.  `charges` is the meters as JSON, for a request that must
-    be charged without a lease.  `lease_head` is the part of a stored lease that is the same for every request, as an
-    open JSON object.  `rules` is what a reservation tells of each bucket (`lua/reserve.lua`).
+    `limits` are those that the rules are of.  `by_unit`: the indexes of the limits that count the same and may refuse,
+    for each unit that has one.  `smallest` is the least that any token budget holds, None without one.  `head` is what
+    the answers to its requests begin with, serialized.
     """
 
     policy: Policy
-    buckets: tuple[Bucket, ...]
+    limits: tuple[Limit, ...]
+    rule_set: RuleSet
     by_unit: tuple[tuple[Unit, tuple[int, ...]], ...]
-    leases_key: str
     smallest: int | None
-    charges: str
-    lease_head: str
-    keys: tuple[str, ...]
-    rules: tuple[str | int, ...]
     until_ms: int  # when a window of the calendar ends
-
-    @property
-    def meters(self) -> tuple[Meter, ...]:
-        return tuple(bucket.meter for bucket in self.buckets)
+    head: bytes = b""
 
     @staticmethod
     def of(
-        policy: Policy, now_ms: int = 0, model: str = "", prices: Prices | None = None, *, groups: bool = True
+        policy: Policy,
+        now_ms: int = 0,
+        model: str = "",
+        prices: Prices | None = None,
+        *,
+        groups: bool = True,
+        head: bytes = b"",
     ) -> "Account":
         """For requests for `model` at `now_ms`, which count only if the policy has such limits.  `groups`: whether one
         script can reach a group's budget and the tenant's; if not, each tenant has the group's amount for itself.
         tenancy.values.calendar.UnknownTimeZone."""
-        limits = [limit for limit in policy.limits if limit.scope is not Scope.MODEL or limit.subject == model]
-        buckets = tuple(
-            Bucket(limit, meter_of(policy.tenant_id, limit, now_ms, prices, groups=groups)) for limit in limits
-        )
-        charges = dump_meters([bucket.meter for bucket in buckets])
-        fixed = {"key_id": policy.key_id, "user_id": policy.user_id}
-        head = json.dumps(fixed, separators=(",", ":"))[:-1]
-        max_in_flight = policy.max_in_flight
+        limits = tuple(limit for limit in policy.limits if limit.scope is not Scope.MODEL or limit.subject == model)
+        rules = [rule_of(policy.tenant_id, limit, now_ms, prices, groups=groups) for limit in limits]
+        token_amounts = (each.amount for each in limits if each.unit is Unit.TOKENS and not each.shadow)
         return Account(
             policy=policy,
-            buckets=buckets,
-            by_unit=tuple((unit, indexes) for unit in Unit if (indexes := _counting(unit, buckets))),
-            leases_key=redis_key_leases(policy.tenant_id),
-            smallest=_smallest(buckets),
-            charges=charges,
-            lease_head=f'{head},"budgets":{charges}',
-            keys=(redis_key_leases(policy.tenant_id), *(bucket.meter.key for bucket in buckets)),
-            rules=(
-                -1 if max_in_flight is None else max_in_flight,
-                len(buckets),
-                *(field for bucket in buckets for field in _rule(bucket)),
-            ),
-            until_ms=min((b.meter.bounds.second for b in buckets if b.meter.bounds is not None), default=FOREVER_MS),
+            limits=limits,
+            rule_set=RuleSet.of(policy.tenant_id, rules, Leases(IN_FLIGHT, policy.max_in_flight, kept_of_all(policy))),
+            by_unit=tuple((unit, indexes) for unit in Unit if (indexes := _counting(unit, limits))),
+            smallest=min(token_amounts, default=None),
+            until_ms=min((rule.bounds[1] for rule in rules if rule.bounds is not None), default=FOREVER_MS),
+            head=head,
         )
 
+    def costs(self, estimate: Estimate) -> list[int]:
+        """The estimated cost by each rule."""
+        return [_cost(limit, rule, estimate) for limit, rule in zip(self.limits, self.rule_set.rules, strict=True)]
 
-def meter_of(tenant_id: str, limit: Limit, now_ms: int, prices: Prices | None = None, *, groups: bool = True) -> Meter:
+
+def rule_of(tenant_id: str, limit: Limit, now_ms: int, prices: Prices | None = None, *, groups: bool = True) -> Rule:
     """How the limit counts this tenant's requests; see Account.of."""
-    if limit.scope is Scope.GROUP and groups:
-        key = redis_key_group_budget(limit.subject, limit.budget_name)
+    # No tenant's id has a colon.
+    owner = f"group:{limit.subject}" if limit.scope is Scope.GROUP and groups else tenant_id
+    shape, within = f"{KINDS[limit.kind]}{limit.window_seconds * MS_PER_SECOND}", None
+    if limit.kind is Kind.FIXED and limit.calendar is not None:
+        shape = f"{FIXED}{limit.calendar}/{limit.time_zone}"
+        within = bounds(limit.calendar, limit.time_zone, now_ms)
+    key = budget_key(owner, limit.budget_name)
+    return Rule(key, shape, limit.amount, _counts(limit, prices), within, limit.name, limit.shadow)
+
+
+def _counts(limit: Limit, prices: Prices | None) -> Counts:
+    """How the limit counts what a request used; `prices` are those of its model."""
+    if limit.unit is Unit.REQUESTS:
+        return ONE
+    if limit.unit is Unit.COST:
+        each, output, cached = (prices or FREE).in_millionths()
+        return each, output, cached - each, 0
+    if limit.unit is Unit.TOKENS and (limit.cached_weight, limit.reasoning_weight) == (FULL_WEIGHT, FULL_WEIGHT):
+        return PLAIN
+    percent = SCALE // FULL_WEIGHT
+    input_ = 0 if limit.unit is Unit.OUTPUT_TOKENS else SCALE
+    output = 0 if limit.unit is Unit.INPUT_TOKENS else SCALE
+    cached = (limit.cached_weight - FULL_WEIGHT) * percent if input_ else 0
+    return input_, output, cached, (limit.reasoning_weight - FULL_WEIGHT) * percent if output else 0
+
+
+def _cost(limit: Limit, rule: Rule, estimate: Estimate) -> int:
+    """Without an output cap the cost is clamped to the capacity; otherwise the request could never be admitted.  (The
+    tokens of its estimate are within the least budget that can refuse already.)"""
+    unit = limit.unit
+    if unit is Unit.REQUESTS:
+        return 1
+    if unit is Unit.TOKENS:
+        if not limit.shadow:
+            return estimate.tokens
+        cost = estimate.tokens
+    elif unit is Unit.COST and not isinstance(rule.counts, int):
+        cost = weighed(rule.counts, Used(estimate.input_tokens, estimate.output_tokens))
     else:
-        key = redis_key_budget(tenant_id, limit.budget_name)
-    calendar = limit.calendar if limit.kind is Kind.FIXED else None
-    within = None if calendar is None else bounds(calendar, limit.time_zone, now_ms)
-    return Meter(key, shape_of(limit), limit.amount, counts_of(limit, prices), within)
+        cost = estimate.input_tokens if unit is Unit.INPUT_TOKENS else estimate.output_tokens
+    return cost if estimate.output_cap else min(cost, rule.capacity)
 
 
-def _rule(bucket: Bucket) -> tuple[str | int, ...]:
-    """Shape, capacity, flags, and perhaps the bounds of a calendar."""
-    meter = bucket.meter
-    flags = int(bucket.limit.shadow) + (0 if meter.bounds is None else 2)
-    return meter.shape, meter.capacity, flags, *(meter.bounds or ())
-
-
-def _smallest(buckets: tuple[Bucket, ...]) -> int | None:
-    binding = (bucket for bucket in buckets if bucket.limit.unit is Unit.TOKENS and not bucket.limit.shadow)
-    return min((bucket.capacity for bucket in binding), default=None)
-
-
-def _counting(unit: Unit, buckets: tuple[Bucket, ...]) -> tuple[int, ...]:
-    return tuple(i for i, each in enumerate(buckets) if each.limit.unit is unit and not each.limit.shadow)
+def _counting(unit: Unit, limits: Sequence[Limit]) -> tuple[int, ...]:
+    return tuple(i for i, limit in enumerate(limits) if limit.unit is unit and not limit.shadow)

@@ -4,7 +4,7 @@ prices and the window of the calendar.  Keeps what it worked out, bounded.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
@@ -16,57 +16,54 @@ from tenancy.values.prices import Prices
 POLICIES = 100_000  # some 3 KB each
 VARIANTS = 20_000
 
-T = TypeVar("T")
 
-
-class _Known(NamedTuple, Generic[T]):
+class _Known(NamedTuple):
     """One policy.  `account` is set if every request has the same; else `models` have limits of their own, and
     `by_price` says whether prices count."""
 
     policy: Policy
-    made: T
+    head: bytes
     account: Account | None
     models: frozenset[str]
     by_price: bool
 
 
-class Accounts(Generic[T]):
-    """`make` makes what else depends on a policy alone; `prices_of` answers from memory; `groups` is Account.of's;
-    `policies` are kept at most, and the one that was not used for longest goes first.  For one thread."""
+class Accounts:
+    """`head_of` makes an account's `head`; `prices_of` answers from memory; `groups` is Account.of's; `policies` are
+    kept at most, and the one that was not used for longest goes first.  For one thread."""
 
     def __init__(
         self,
-        make: Callable[[Policy], T],
+        head_of: Callable[[Policy], bytes],
         prices_of: Callable[[str], Prices | None],
         *,
         groups: bool = True,
         policies: int = POLICIES,
     ) -> None:
-        self._make, self._prices_of, self._groups = make, prices_of, groups
-        self._known: Callable[[str], _Known[T]] = lru_cache(policies)(self._read)
+        self._head_of, self._prices_of, self._groups = head_of, prices_of, groups
+        self._known: Callable[[str], _Known] = lru_cache(policies)(self._read)
         self._variants: LRUCache[tuple[str, str, Prices | None], Account] = LRUCache(VARIANTS)
 
-    def find(self, policy_text: str, model: str, now_ms: int) -> tuple[Account, T]:
-        """tenancy.values.policy.MalformedPolicy, or tenancy.values.calendar.UnknownTimeZone, which is one too."""
+    def find(self, policy_text: str, model: str, now_ms: int) -> Account:
+        """tenancy.values.policy.MalformedPolicy, or tenancy.values.calendar.UnknownTimeZone."""
         known = self._known(policy_text)
-        if known.account is not None:
-            return known.account, known.made
-        return self._variant(policy_text, known, model, now_ms), known.made
+        return known.account or self._variant(policy_text, known, model, now_ms)
 
-    def _variant(self, policy_text: str, known: _Known[T], model: str, now_ms: int) -> Account:
+    def _variant(self, policy_text: str, known: _Known, model: str, now_ms: int) -> Account:
         prices = self._prices_of(model) if known.by_price else None
         model = model if model in known.models else ""
         name = (policy_text, model, prices)
         account = self._variants.get(name)
         if account is None or now_ms >= account.until_ms:
-            account = Account.of(known.policy, now_ms, model, prices, groups=self._groups)
+            account = Account.of(known.policy, now_ms, model, prices, groups=self._groups, head=known.head)
             self._variants[name] = account
         return account
 
-    def _read(self, policy_text: str) -> _Known[T]:
+    def _read(self, policy_text: str) -> _Known:
         policy = Policy.load(policy_text)
         models = frozenset(limit.subject for limit in policy.limits if limit.scope is Scope.MODEL)
         by_price = any(limit.unit is Unit.COST for limit in policy.limits)
         calendar = any(limit.kind is Kind.FIXED and limit.calendar is not None for limit in policy.limits)
-        account = None if models or by_price or calendar else Account.of(policy, groups=self._groups)
-        return _Known(policy, self._make(policy), account, models, by_price)
+        head = self._head_of(policy)
+        account = None if models or by_price or calendar else Account.of(policy, groups=self._groups, head=head)
+        return _Known(policy, head, account, models, by_price)

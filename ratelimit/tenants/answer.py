@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ratelimit.budgets.port import IN_FLIGHT, Decision, Refused
-from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
-from ratelimit.tenants.rules import Rejected
+from ratelimit.budgets.budget import full_in_ms
+from ratelimit.budgets.port import Decision, Refused
+from ratelimit.tenants.account import IN_FLIGHT, Account
+from ratelimit.tenants.screening import Rejected
 from tenancy.values.limit import Scope, Unit
 from tenancy.values.prices import MICRO
 
@@ -55,29 +55,29 @@ def over_capacity(bound: str) -> Refusal:
     return Refusal(429, body, (CONTENT_TYPE, ("retry-after", "1")), bound)
 
 
-def over_limit(account: Account, refused: Refused, estimate: Estimate, now_ms: int = 0) -> Refusal:
-    """429 for a request of that cost."""
+def over_limit(account: Account, refused: Refused, costs: Sequence[int], now_ms: int = 0) -> Refusal:
+    """429 for a request of those costs."""
     headers = [CONTENT_TYPE, *rate_headers(account, refused, now_ms)]
     if refused.wait_ms is not None:
         headers.append(("retry-after", str(max(1, -(-refused.wait_ms // 1000)))))
-    return Refusal(429, _over_limit_body(account, refused, estimate), tuple(headers), refused.limit)
+    return Refusal(429, _over_limit_body(account, refused, costs), tuple(headers), refused.limit)
 
 
 def rate_headers(account: Account, decision: Decision, now_ms: int = 0) -> list[Header]:
     """Limit, remaining and reset of each unit that is limited; of several limits the one that bound, or has least left.
     `now_ms` counts only for windows."""
     headers: list[Header] = []
-    levels = decision.levels
-    if not levels:
+    if not decision.held:
         return headers
+    rules = account.rule_set.rules
     bound = decision.limit if isinstance(decision, Refused) else ""
     for unit, indexes in account.by_unit:
-        index = indexes[0] if len(indexes) == 1 else _tightest(account, indexes, levels, bound)
-        bucket, level = account.buckets[index], levels[index]
+        index = indexes[0] if len(indexes) == 1 else _tightest(account, indexes, decision.held, bound)
+        rule, held = rules[index], decision.held[index]
         limit, remaining, reset = HEADERS[unit]
-        headers.append((limit, shown(unit, bucket.capacity)))
-        headers.append((remaining, shown(unit, level) if level > 0 else "0"))
-        headers.append((reset, duration(bucket.meter.full_in_ms(level, now_ms))))
+        headers.append((limit, shown(unit, rule.capacity)))
+        headers.append((remaining, shown(unit, held) if held > 0 else "0"))
+        headers.append((reset, duration(full_in_ms(rule, held=held, now_ms=now_ms))))
     return headers
 
 
@@ -100,29 +100,27 @@ def duration(ms: int) -> str:
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
 
 
-def _tightest(account: Account, indexes: Sequence[int], levels: Sequence[int], bound: str) -> int:
+def _tightest(account: Account, indexes: Sequence[int], held: Sequence[int], bound: str) -> int:
     if not bound:
-        return min(indexes, key=levels.__getitem__)
-    return min(indexes, key=lambda i: (account.buckets[i].limit.name != bound, levels[i]))
+        return min(indexes, key=held.__getitem__)
+    return min(indexes, key=lambda i: (account.rule_set.rules[i].name != bound, held[i]))
 
 
-def _over_limit_body(account: Account, refused: Refused, estimate: Estimate) -> bytes:
+def _over_limit_body(account: Account, refused: Refused, costs: Sequence[int]) -> bytes:
     code, wait = "rate_limit_exceeded", _wait_text(refused.wait_ms)
     if refused.limit == IN_FLIGHT:
         most = account.policy.max_in_flight
         return _error(f"Too many requests of this tenant are in flight (limit {most}).{wait}", "requests", None, code)
-    bucket, level = next(
-        (b, level) for b, level in zip(account.buckets, refused.levels, strict=True) if b.limit.name == refused.limit
-    )
-    limit = bucket.limit
+    index = next(i for i, rule in enumerate(account.rule_set.rules) if rule.name == refused.limit)
+    limit = account.limits[index]
     if refused.wait_ms is None:
         code = code if limit.unit is Unit.REQUESTS else "request_too_large"
     unit = limit.unit
     window = f"{limit.window_seconds} s" if limit.calendar is None else f"{limit.calendar}"
     message = (
         f"Rate limit reached for {SUBJECTS[limit.scope]} on {unit.replace('_', ' ')} per {window} ({limit.name}): "
-        f"limit {shown(unit, limit.amount)}, remaining {shown(unit, max(0, level))}, requested "
-        f"{shown(unit, bucket.cost(estimate))}.{wait}"
+        f"limit {shown(unit, limit.amount)}, remaining {shown(unit, max(0, refused.held[index]))}, requested "
+        f"{shown(unit, costs[index])}.{wait}"
     )
     return _error(message, str(limit.unit), None, code)
 

@@ -1,7 +1,7 @@
-"""What a request may cost, in tokens, before anybody knows.  Pure; no I/O.
+"""The estimated cost of a request in tokens, before it runs.  Pure; no I/O.
 
-The estimate is what is reserved; what was used is settled later.  Numbers come from a client's body as text, so that
-whatever they are, the result is a whole number within bounds.
+The estimate is what is reserved; what was used is settled later.  Numbers come from a client's body as text: whatever
+they are, the result is a whole number within bounds.
 """
 
 import re
@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from math import ceil
 from typing import NamedTuple
 
-# English text in the usual tokenizers has about four bytes a token; JSON around it is estimated along.
+# English text in the usual tokenizers has about four bytes a token; the JSON around it is counted with it.
 BYTES_PER_TOKEN = 4
 # No model takes as many; keeps every sum exact in Lua's doubles.
 MAX_TOKENS = 2**31 - 1
 MAX_CHOICES = 1024
-MAX_NUMBER = 64  # characters; longer digits are too many, anything else is no number that a model server takes
+MAX_NUMBER = 64  # characters; longer digits are MAX_TOKENS, anything else is no number that a model server takes
 NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class Estimate(NamedTuple):
-    """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it names no bound;
-    then `assumed_output` is expected."""
+    """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it sets no cap; then
+    `assumed_output` is expected."""
 
     tokens: int
     input_tokens: int = 0
@@ -45,9 +45,9 @@ def estimate(
     """The cost of a request that produces text.
 
     `output_bounds`: whatever of max_tokens, max_completion_tokens and max_output_tokens it gives; the largest counts.
-    `choices`: its `n`, which multiplies the output.  Without a bound `default_output` (of each choice) is assumed, and
-    then the whole never exceeds `smallest`, the least that a budget holds: a client that names no bound must not be
-    refused for ever.  One that does name it is held to it.
+    `choices`: its `n`, which multiplies the output.  Without an output cap `default_output` (of each choice) is assumed
+    and the whole is clamped to `smallest`, the smallest capacity; otherwise the request could never be admitted.  One
+    that sets a cap is held to it.
     """
     input_tokens = input_estimate(body_bytes)
     count = min(max(1, parse_count(choices) or 1), MAX_CHOICES)
@@ -60,7 +60,7 @@ def estimate(
 
 
 def estimate_input(body_bytes: int, smallest: int | None) -> Estimate:
-    """The cost of a request that produces no text, such as embeddings, or of which that is not known."""
+    """The cost of a request that produces no text, such as embeddings, or that may not produce any."""
     input_tokens = input_estimate(body_bytes)
     return Estimate(_at_most(input_tokens, smallest), input_tokens)
 
@@ -70,8 +70,8 @@ def input_estimate(body_bytes: int) -> int:
 
 
 def parse_count(text: str) -> int | None:
-    """A count as JSON or as a JSON string gives it, rounded up, at most MAX_TOKENS; None if it is none: absent,
-    negative, not a number."""
+    """A count as JSON or a JSON string gives it, rounded up, at most MAX_TOKENS; None if absent, negative or not a
+    number."""
     if text.isascii() and text.isdigit():
         return min(int(text), MAX_TOKENS) if len(text) <= MAX_NUMBER else MAX_TOKENS
     if len(text) > MAX_NUMBER or NUMBER.fullmatch(text) is None:

@@ -1,15 +1,15 @@
-"""Refusals of the last moment, so that a client who floods is refused from memory and leaves Redis to the others.
+"""Refusals of the last milliseconds, so that a client who floods is refused from memory and leaves Redis to the others.
 
-Who was refused FLOOD times within HOLD_MS is told the same, if the request wants no less.  Once in HOLD_MS the budgets
-are asked again, by one request that stands for all: a budget that fills up may seem empty for so long.  May be used by
-two threads: each step is one operation on a dict.
+Whoever was refused FLOOD times within HOLD_MS is told the same again, unless the request wants less.  Once in HOLD_MS
+one request stands for all and asks the budgets: so a budget that fills up may seem empty for that long.  For two
+threads: each step is one operation on a dict.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ratelimit.budgets.port import IN_FLIGHT, Refused
-from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.budgets.port import Refused
+from ratelimit.tenants.account import IN_FLIGHT, Account
 
 HOLD_MS = 20
 FLOOD = 8
@@ -21,7 +21,7 @@ class _Recent:
     """`costs` are what was refused, `times` how often since `since_ms`."""
 
     account: Account  # held, so that its identity is nobody else's
-    costs: list[int]
+    costs: Sequence[int]
     refused: Refused
     since_ms: int
     times: int = 1
@@ -30,10 +30,9 @@ class _Recent:
         """Not if the clock was set back."""
         return 0 <= now_ms - self.since_ms < HOLD_MS
 
-    def covers(self, estimate: Estimate) -> bool:
+    def covers(self, costs: Sequence[int]) -> bool:
         """Whether the request wants at least as much from each budget."""
-        buckets = self.account.buckets
-        return all(bucket.cost(estimate) >= cost for bucket, cost in zip(buckets, self.costs, strict=True))
+        return all(cost >= refused for cost, refused in zip(costs, self.costs, strict=True))
 
 
 class RecentRefusals:
@@ -42,30 +41,29 @@ class RecentRefusals:
     def __init__(self) -> None:
         self._recent: dict[int, _Recent] = {}
 
-    def refused(self, account: Account, estimate: Estimate, refused: Refused, now_ms: int) -> None:
+    def refused(self, account: Account, costs: Sequence[int], refused: Refused, now_ms: int) -> None:
         """The budgets have just said so.  Slots are not kept: they come free at any moment."""
         if refused.limit == IN_FLIGHT:
             return
         recent = self._recent.get(id(account))
         if len(self._recent) >= MAX_ACCOUNTS and recent is None:
             self._recent.clear()
-        costs = [bucket.cost(estimate) for bucket in account.buckets]
         if recent is not None and recent.holds(now_ms):
             since_ms, times = recent.since_ms, recent.times + 1
         else:
             since_ms, times = now_ms, 1
         self._recent[id(account)] = _Recent(account, costs, refused, since_ms, times)
 
-    def admitted(self, account: Account, estimate: Estimate) -> None:
+    def admitted(self, account: Account, costs: Sequence[int]) -> None:
         """The budgets have just let it run."""
         recent = self._recent.get(id(account))
-        if recent is not None and recent.covers(estimate):
+        if recent is not None and recent.covers(costs):
             self._recent.pop(id(account), None)
 
-    def find(self, account: Account, estimate: Estimate, now_ms: int) -> Refused | None:
+    def find(self, account: Account, costs: Sequence[int], now_ms: int) -> Refused | None:
         """What the account has been told, if it floods.  None: ask the budgets, and say what they answered."""
         recent = self._recent.get(id(account))
-        if recent is None or recent.times < FLOOD or not recent.covers(estimate):
+        if recent is None or recent.times < FLOOD or not recent.covers(costs):
             return None
         if recent.holds(now_ms):
             return recent.refused

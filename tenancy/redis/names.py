@@ -1,6 +1,5 @@
-"""The names of everything that Tollkeeper keeps in Redis; no other file spells one.  Pure.
-
-The braces are Redis Cluster's hash tag: all live state of one tenant lies in one slot, so one script may touch it.
+"""The names of what Tollkeeper keeps in Redis, but for budgets and leases (ratelimit/budgets/keys.py); no other file
+spells one.  Pure.
 """
 
 PREFIX = "tollkeeper"
@@ -21,33 +20,3 @@ def redis_key_record(key_hash: str) -> str:
 def redis_key_sidecar(sidecar_id: str) -> str:
     """String: the last report of one sidecar, as JSON."""
     return f"{PREFIX}:sidecar:{_SIDECARS}:{sidecar_id}"
-
-
-def redis_key_budget(tenant_id: str, limit_name: str) -> str:
-    """Hash: the live state of one limit."""
-    return f"{PREFIX}:budget:{{{tenant_id}}}:{limit_name}"
-
-
-def redis_key_group_budget(group: str, limit_name: str) -> str:
-    """Hash: the live state of one limit of a fairshare group, in a slot of its own (no tenant's id has a colon)."""
-    return f"{PREFIX}:budget:{{group:{group}}}:{limit_name}"
-
-
-def redis_key_lease(tenant_id: str, lease_id: str) -> str:
-    """String: one admitted request in flight, as JSON."""
-    return f"{PREFIX}:lease:{{{tenant_id}}}:{lease_id}"
-
-
-def redis_key_leases(tenant_id: str) -> str:
-    """Sorted set: lease id by its deadline in ms."""
-    return f"{PREFIX}:leases:{{{tenant_id}}}"
-
-
-def redis_key_changed(owner: str, once: str) -> str:
-    """String: marks an operator's change to budgets of a tenant or `group:<name>`, so that it is made once."""
-    return f"{PREFIX}:changed:{{{owner}}}:{once}"
-
-
-def redis_key_settled(tenant_id: str, lease_id: str) -> str:
-    """String: marks a charge made without a lease, so that it is made once."""
-    return f"{PREFIX}:settled:{{{tenant_id}}}:{lease_id}"

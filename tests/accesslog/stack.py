@@ -13,7 +13,6 @@ from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from ledger.cost import PriceList
 from ledger.postgres.ledger import PostgresLedger
-from ratelimit.budgets.port import Reservation
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
@@ -25,6 +24,7 @@ from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.proxy import TcpProxy
+from tests.ratelimit.stores import peek_at, reservation
 
 CAPACITY = 10_000_000
 # So slow that nothing refills during a test.
@@ -94,7 +94,7 @@ class Stack:
         decisions = [decision() for _ in range(count)]
         for start in range(0, count, 500):
             batch = decisions[start : start + 500]
-            self._direct.reserve([Reservation(str(d["lease_id"]), ACCOUNT, Estimate(RESERVED)) for d in batch])
+            self._direct.reserve([reservation(ACCOUNT, Estimate(RESERVED), str(d["lease_id"])) for d in batch])
         entries = [entry(d, CHAT_USAGE) for d in decisions]
         self.admitted += entries
         return entries
@@ -120,7 +120,7 @@ class Stack:
 
     def used(self) -> int:
         """What the tenant's budget lacks."""
-        return CAPACITY - self._direct.peek(ACCOUNT)[0]
+        return CAPACITY - peek_at(self.urls[1], ACCOUNT)[0]
 
     def gauge(self, name: str) -> float:
         """What the metrics show."""

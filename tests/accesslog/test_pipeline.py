@@ -89,7 +89,7 @@ def test_a_refusal_is_a_row_and_settles_nothing(stack: Stack) -> None:
 
 @pytest.mark.parametrize("admission", ["local", "unmetered"])
 def test_a_request_without_a_lease_is_charged_once(stack: Stack, admission: str) -> None:
-    fields = entry(decision(admission=admission, reserved_tokens=0, limits=ACCOUNT.charges), CHAT_USAGE)
+    fields = entry(decision(admission=admission, reserved_tokens=0, limits=ACCOUNT.rule_set.charges), CHAT_USAGE)
     stack.stream([fields])
     wait_until(lambda: stack.used() == USED)
     stack.restart()  # forgets what it has seen

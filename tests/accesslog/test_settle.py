@@ -8,16 +8,16 @@ import pytest
 from accesslog.delivery import Deliveries
 from accesslog.line import read_line
 from accesslog.metrics import AccessLogMetrics
-from accesslog.settle import BATCH, Settler, read_meters, settlement_of
+from accesslog.settle import BATCH, Settler, read_rules, settlement_of
 from accesslog.usage import usage_of
-from ratelimit.budgets.memory import MemoryBudgets
-from ratelimit.budgets.meter import Used
 from ratelimit.budgets.port import BudgetsUnavailable, Settled, Settlement
+from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
 from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.accesslog.stack import wait_until
+from tests.ratelimit.memory import MemoryBudgets
 
 LIMITS = (Limit(Scope.TENANT, Unit.TOKENS, 1000, 60), Limit(Scope.KEY, Unit.REQUESTS, 5, 3600, "key_1"))
 ACCOUNT = Account.of(Policy("acme", "key_1", limits=LIMITS))
@@ -34,7 +34,7 @@ class Failing(MemoryBudgets):
         if self.away > 0:
             self.away -= 1
             raise BudgetsUnavailable("away")
-        if any(settlement.tenant_id == "bad" for settlement in batch):
+        if any(settlement.owner == "bad" for settlement in batch):
             raise ValueError("bad")
         self.settled += [settlement.lease_id for settlement in batch]
         return [Settled.SETTLED] * len(batch)
@@ -67,26 +67,26 @@ def settlement(**changes: object) -> Settlement | None:
 def test_an_admitted_request_settles_its_lease(admission: str) -> None:
     found = settlement(admission=admission)
     assert found is not None
-    assert (found.tenant_id, sum(found.used[:2]), found.direct) == ("acme", 42, False)
+    assert (found.owner, sum(found.used[:2]), found.direct) == ("acme", 42, False)
 
 
 @pytest.mark.parametrize("admission", ["local", "unmetered"])
 def test_a_request_without_a_lease_is_charged_to_its_limits(admission: str) -> None:
-    found = settlement(admission=admission, limits=ACCOUNT.charges)
+    found = settlement(admission=admission, limits=ACCOUNT.rule_set.charges)
     assert found is not None
-    assert (sum(found.used[:2]), found.direct, found.meters) == (42, True, ACCOUNT.meters)
+    assert (sum(found.used[:2]), found.direct, found.rules) == (42, True, ACCOUNT.rule_set.rules)
 
 
 def test_a_refused_request_holds_nothing() -> None:
     assert settlement(admission="refused", denied="429") is None
 
 
-NO_METERS = ("", "-", "x", "{}", "3", "[[1]]", '[["moon","tokens",1,1,""]]', "null")
+NO_RULES = ("", "-", "x", "{}", "3", "[[1]]", '[["moon","tokens",1,1,""]]', "null")
 
 
-@pytest.mark.parametrize("text", [*NO_METERS, '[["k{a}","x1",1,1]]', '[["k{a}","b1",1,[1]]]', '[["k","b1",1,1]]'])
+@pytest.mark.parametrize("text", [*NO_RULES, '[["k{a}","x1",1,1]]', '[["k{a}","b1",1,[1]]]', '[["k","b1",1,1]]'])
 def test_limits_that_cannot_be_read_are_none(text: str) -> None:
-    assert read_meters(text) == ()
+    assert read_rules(text) == ()
 
 
 def test_what_is_not_taken_is_tried_again(subject: Subject) -> None:

@@ -11,12 +11,15 @@ from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.in_doubt import InDoubt
-from ratelimit.in_flight import InFlight
+from ratelimit.life import InFlight
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.service import RatelimitService, wall_clock_ms
+from ratelimit.service import RatelimitService, serialize
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from store.redis import open_redis
 from tests.ratelimit.rls import Told, WaitingCall
-from tests.ratelimit.test_rules import Registry
+from tests.ratelimit.stores import peek_at
+from tests.ratelimit.tenants.test_screening import Registry
 from tests.serving.conftest import kind, serve
 
 __all__ = ["kind", "serve"]
@@ -47,13 +50,10 @@ class Slice:
             doubts=InDoubt(time.monotonic, SETTLE_DOWN_SECONDS),
         )
         catalog = Registry("m", "other")
-        self.service = RatelimitService(
-            self.committer,
-            catalog,
-            self.metrics,
-            default_output_tokens=DEFAULT_OUTPUT,
-            in_flight=self.in_flight,
+        tenants = TenantDecider(
+            self.committer, self.in_flight, catalog, self.metrics, serialize, default_output_tokens=DEFAULT_OUTPUT
         )
+        self.service = RatelimitService({DOMAIN: tenants.decide})
         self.committer.start()
 
     def start(self, message: bytes, *, left: bool = False) -> WaitingCall:
@@ -66,6 +66,9 @@ class Slice:
 
     def tell(self, message: bytes) -> Told:
         return self.start(message).told()
+
+    def peek(self, of: Account) -> list[int]:
+        return peek_at(self.url, of)
 
     def close(self) -> None:
         self.committer.close()

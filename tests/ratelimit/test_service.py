@@ -3,16 +3,17 @@
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import grpc
 import pytest
 
-from ratelimit.budgets.meter import Used
+from protos.envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescriptor
 from ratelimit.budgets.port import Settled, Settlement
-from ratelimit.service import PATH
+from ratelimit.budgets.rule import Used
+from ratelimit.service import PATH, Decider, RatelimitService
 from ratelimit.tenants.account import Account
-from serving.call import Malformed
+from serving.call import Answer, Call, Malformed
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import Slice
 from tests.ratelimit.rls import Told, WaitingCall, ask, descriptor, message
@@ -55,7 +56,7 @@ def test_a_settled_request_costs_what_it_used(ratelimit: Slice) -> None:
     told = ratelimit.tell(ask(TENANT, max_tokens="32"))
     settlement = Settlement("acme", told.metadata["lease_id"], Used(40))
     assert ratelimit.budgets.settle([settlement, settlement]) == [Settled.SETTLED, Settled.GONE]
-    assert ratelimit.budgets.peek(Account.of(TENANT)) == [460, 49]
+    assert ratelimit.peek(Account.of(TENANT)) == [460, 49]
 
 
 def test_a_request_that_does_not_fit_is_told_when_it_will(ratelimit: Slice) -> None:
@@ -100,7 +101,7 @@ def test_each_refusal_has_its_status_and_an_openai_error(
     assert told.metadata["tenant_id"] == "acme"
     assert json.loads(told.body)["error"]["code"] == code
     assert "retry-after" not in told.headers
-    assert ratelimit.budgets.peek(Account.of(policy)) == [500]
+    assert ratelimit.peek(Account.of(policy)) == [500]
 
 
 @pytest.mark.parametrize("policy", [None, "-", "", "{}", "[]", "[1,2]", "null", '["a","k","",1,1,null,null,[["x"]]]'])
@@ -125,6 +126,25 @@ def test_another_shape_of_call_is_malformed(ratelimit: Slice, other: bytes) -> N
         ratelimit.service.should_rate_limit(other, WaitingCall())
 
 
+def test_each_domain_has_its_decider() -> None:
+    asked: list[tuple[str, object]] = []
+
+    def decider(name: str) -> Decider:
+        def decide(descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
+            asked.append((name, [*descriptors]))
+            return name.encode()
+
+        return decide
+
+    service = RatelimitService({name: decider(name) for name in ("one", "two")})
+    both = [RateLimitDescriptor(entries=[RateLimitDescriptor.Entry(key=key, value=key.upper())]) for key in "ab"]
+    assert service.should_rate_limit(message(*both, domain="two"), WaitingCall()) == b"two"
+    assert service.should_rate_limit(message(domain="one"), WaitingCall()) == b"one"
+    assert asked == [("two", [{"a": "A"}, {"b": "B"}]), ("one", [])]
+    with pytest.raises(Malformed):
+        service.should_rate_limit(message(domain="three"), WaitingCall())
+
+
 def test_what_a_client_writes_stays_in_its_place(ratelimit: Slice) -> None:
     policy = Policy("acme", "key-1", models_allowed=("m",), limits=(tokens(500),))
     told = ratelimit.tell(ask(policy, model=HOSTILE, path="/v1/x?" + HOSTILE, end_user_id=HOSTILE))
@@ -139,7 +159,7 @@ def test_what_a_client_writes_comes_back_from_a_lease_as_it_was(ratelimit: Slice
     told = ratelimit.tell(ask(TENANT, path="/v1/" + HOSTILE + "?secret=1", end_user_id=HOSTILE))
     assert told.ok
     assert ratelimit.budgets.settle([Settlement("acme", told.metadata["lease_id"], Used(40))]) == [Settled.SETTLED]
-    assert ratelimit.budgets.peek(Account.of(TENANT)) == [460, 49]
+    assert ratelimit.peek(Account.of(TENANT)) == [460, 49]
 
 
 def test_labels_that_a_client_chooses_are_cut(ratelimit: Slice) -> None:
@@ -162,7 +182,7 @@ def test_fifty_at_once_for_a_budget_of_five_admit_five(ratelimit: Slice, serve: 
     assert sum(one.ok for one in told) == 5
     assert {one.metadata.get("denied") for one in told} == {None, "429"}
     assert len({one.metadata["lease_id"] for one in told}) == 50
-    assert ratelimit.budgets.peek(Account.of(policy)) == [0]
+    assert ratelimit.peek(Account.of(policy)) == [0]
 
 
 def test_two_sidecars_share_a_budget(open_slice: Callable[..., Slice], redis_url: str) -> None:
@@ -193,11 +213,11 @@ def test_each_request_counts_once_in_a_batch(ratelimit: Slice) -> None:
     policy = Policy("many", "key-1", limits=(requests(10_000),))
     calls = [ratelimit.start(ask(policy)) for _ in range(600)]
     assert all(call.told().ok for call in calls)
-    assert ratelimit.budgets.peek(Account.of(policy)) == [9_400]
+    assert ratelimit.peek(Account.of(policy)) == [9_400]
 
 
 def test_what_was_reserved_for_a_caller_who_left_is_given_back(ratelimit: Slice) -> None:
     ratelimit.start(ask(TENANT, max_tokens="32"), left=True).told()
     account = Account.of(TENANT)
-    assert ratelimit.budgets.peek(account)[0] < 500
-    eventually(lambda: ratelimit.budgets.peek(account) == [500, 50])
+    assert ratelimit.peek(account)[0] < 500
+    eventually(lambda: ratelimit.peek(account) == [500, 50])

@@ -1,9 +1,9 @@
--- The budgets of a script's run: loaded once, changed in memory, written back at the end.  Not a script of its own: it is
--- put in front of each of the others.  The same arithmetic as level.py, which says why there are no fractions, and what
--- `carry` is.
+-- The arithmetic of budgets, all of it, for the budgets of a script's run: loaded once, changed in memory, written back at
+-- the end.  Not a script of its own: it is put in front of each of the others.  The same as budget.py, which says why there
+-- are no fractions, and what `carry` is.
 --
--- A budget is a hash {level, carry, capacity, at_ms, shape}, and `missed` if a shadow limit would have refused; an absent
--- one is full.  It expires a while after it would be full again: Redis holds only what somebody used lately, and an
+-- A budget is a hash {level, carry, capacity, at_ms, shape}, and `missed` if a shadow rule would have refused; an absent
+-- one is full.  What can be taken now is `level - shade`.  It expires a while after it would be full again: Redis holds only what somebody used lately, and an
 -- operator can still look at it.
 --
 -- `shape` is a letter, b(ucket), f(ixed window) or s(liding window), and the window in ms, or the name of a calendar whose
@@ -50,7 +50,7 @@ local function enter_window(budget, at_ms, sliding, first, second, third)
 end
 
 -- The budget at `key`, brought to now.  `capacity` counts only if it is absent or, which is the same, full.
--- `ended`: for a lease that was made when the limit may have had another shape; the present one then stays, and a window
+-- `ended`: for a lease that was made when the rule may have had another shape; the present one then stays, and a window
 -- of a calendar, whose bounds are not known here, is left as it was last changed.
 local function open(key, shape, capacity, first, second, third, ended)
   local budget = budgets[key]
@@ -96,7 +96,7 @@ local function open(key, shape, capacity, first, second, third, ended)
   return budget
 end
 
--- Follows a changed limit: what is spent stays spent.  Written back at once, because the new rate counts from now on.
+-- Follows a changed rule: what is spent stays spent.  Written back at once, because the new rate counts from now on.
 local function resize(budget, capacity)
   if budget.capacity == capacity then return end
   budget.level = budget.level + capacity - budget.capacity
@@ -104,10 +104,45 @@ local function resize(budget, capacity)
   budget.dirty = true
 end
 
--- When it can be forgotten: in so many ms it is full again.
+-- Refunds (or, below zero, charges) what was reserved at `at_ms`: in the window that it was reserved in, if that is known.
+local function give_back(budget, units, at_ms)
+  if not budget.ends or not at_ms or at_ms >= budget.starts then
+    add(budget, units)
+  elseif budget.sliding and at_ms >= 2 * budget.starts - budget.ends then
+    budget.carry = math.max(0, budget.carry - units)
+    budget.dirty = true
+  end
+end
+
+-- Milliseconds until a bucket has gained so many units.
+local function refill_ms(budget, units)
+  return math.max(0, math.ceil((units * budget.window_ms - budget.carry) / budget.capacity))
+end
+
+-- Milliseconds until it holds `wanted`; math.huge if it never will.
+local function wait_ms(budget, wanted)
+  if wanted > budget.capacity then return math.huge end
+  if not budget.ends then return refill_ms(budget, wanted - budget.level) end
+  if not budget.sliding then return budget.ends - now_ms end
+  local length, room = budget.ends - budget.starts, budget.level - wanted
+  if room >= 0 then return budget.ends - math.floor(room * length / budget.carry) - now_ms end
+  local spent = budget.capacity - budget.level
+  return budget.ends + length - math.floor((budget.capacity - wanted) * length / spent) - now_ms
+end
+
+-- Milliseconds until nothing is spent any more, if anything is; of a sliding window at most.
 local function full_in_ms(budget)
-  if budget.ends then return budget.ends - now_ms + (budget.sliding and budget.ends - budget.starts or 0) end
-  return ((budget.capacity - budget.level) * budget.window_ms - budget.carry) / budget.capacity
+  if not budget.ends then return refill_ms(budget, budget.capacity - budget.level) end
+  return budget.ends - now_ms + (budget.sliding and budget.ends - budget.starts or 0)
+end
+
+-- What a request costs after all, in the units of a rule that counts so: 0 what it reserved (a request stays one); 1 input
+-- and output; else the weights of input, output, cached and reasoning tokens in millionths.
+local function actual(counts, reserved, input, output, cached, reasoning)
+  if counts == 1 then return input + output end
+  if counts == 0 then return reserved end
+  local sum = counts[1] * input + counts[2] * output + counts[3] * cached + counts[4] * reasoning
+  return math.max(0, math.ceil(sum / 1000000))
 end
 
 local function store()
@@ -117,7 +152,7 @@ local function store()
     elseif budget.dirty then
       redis.call('HSET', key, 'level', whole(budget.level), 'carry', whole(budget.carry),
         'capacity', whole(budget.capacity), 'at_ms', whole(now_ms), 'shape', budget.shape)
-      redis.call('PEXPIRE', key, whole(math.min(math.max(0, math.ceil(full_in_ms(budget))) + KEPT_FULL_MS, LONGEST_MS)))
+      redis.call('PEXPIRE', key, whole(math.min(full_in_ms(budget) + KEPT_FULL_MS, LONGEST_MS)))
     end
   end
 end

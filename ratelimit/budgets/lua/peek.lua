@@ -2,7 +2,7 @@
 --
 -- KEYS  budgets
 -- ARGV  per budget: shape, capacity, bounds of the calendar (three numbers; empty without one)
--- reply now_ms; then per budget: what it holds; when it is full again (ms from now); how often its limit would have
+-- reply now_ms; then per budget: what it holds; when it is full again (ms from now); how often its rule would have
 --       refused, had it not been a shadow
 
 local reply = {now_ms}
@@ -13,7 +13,7 @@ for i, key in ipairs(KEYS) do
   resize(budget, capacity)
   local held = budget.level - budget.shade
   reply[#reply + 1] = held
-  reply[#reply + 1] = held < capacity and math.max(0, math.ceil(full_in_ms(budget))) or 0
+  reply[#reply + 1] = held < capacity and full_in_ms(budget) or 0
   reply[#reply + 1] = tonumber(redis.call('HGET', key, 'missed') or 0)
 end
 return reply

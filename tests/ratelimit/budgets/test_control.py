@@ -6,21 +6,19 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from ratelimit.budgets.control import BudgetControl, MemoryControl
-from ratelimit.budgets.control_redis import RedisControl
-from ratelimit.budgets.memory import LocalBudgets
-from ratelimit.budgets.meter import Meter
-from ratelimit.budgets.peek import Held
-from ratelimit.tenants.account import meter_of
+from ratelimit.budgets.control_redis import Held, RedisControl
+from ratelimit.budgets.rule import Rule
+from ratelimit.tenants.account import rule_of
 from store.redis import open_redis_async
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Limit, Scope, Unit
+from tests.ratelimit.memory import MemoryControl
 from tests.ratelimit.stores import BEGIN_MS, CLOCK, at_test_clock
 
 
 @dataclass(frozen=True)
 class Controlled:
-    control: BudgetControl
+    control: MemoryControl | RedisControl
     advance: Callable[[int], None]
 
 
@@ -32,7 +30,7 @@ async def controlled(request: pytest.FixtureRequest, redis_url: str) -> AsyncIte
         def later(ms: int) -> None:
             now_ms[0] += ms
 
-        yield Controlled(MemoryControl(LocalBudgets(), lambda: now_ms[0]), later)
+        yield Controlled(MemoryControl(lambda: now_ms[0]), later)
         return
     client = open_redis_async(redis_url, timeout=1.0)
     control = RedisControl(client)
@@ -48,25 +46,25 @@ async def controlled(request: pytest.FixtureRequest, redis_url: str) -> AsyncIte
     await client.aclose()
 
 
-def meter(amount: int = 600, kind: Kind = Kind.BUCKET, calendar: Calendar | None = None, id: str = "") -> Meter:
+def rule(amount: int = 600, kind: Kind = Kind.BUCKET, calendar: Calendar | None = None, id: str = "") -> Rule:
     limit = Limit(Scope.TENANT, Unit.TOKENS, amount, 60, id=id, kind=kind, calendar=calendar)
-    return meter_of("acme", limit, BEGIN_MS)
+    return rule_of("acme", limit, BEGIN_MS)
 
 
-BUCKET, FIXED, SLIDING = meter(), meter(kind=Kind.FIXED), meter(kind=Kind.SLIDING)
-HOUR = meter(kind=Kind.FIXED, calendar=Calendar.HOUR)
+BUCKET, FIXED, SLIDING = rule(), rule(kind=Kind.FIXED), rule(kind=Kind.SLIDING)
+HOUR = rule(kind=Kind.FIXED, calendar=Calendar.HOUR)
 SHAPES = pytest.mark.parametrize("of", [BUCKET, FIXED, SLIDING, HOUR], ids=["bucket", "fixed", "sliding", "hour"])
 
 
 @SHAPES
-async def test_what_nobody_used_is_full(controlled: Controlled, of: Meter) -> None:
+async def test_what_nobody_used_is_full(controlled: Controlled, of: Rule) -> None:
     assert await controlled.control.peek([of, of]) == [Held(600, BEGIN_MS, 0)] * 2
     assert await controlled.control.peek([]) == await controlled.control.reset([]) == []
     assert await controlled.control.reset([of]) == [Held(600, BEGIN_MS, 0)]
 
 
 @SHAPES
-async def test_a_charge_is_seen_and_given_back_up_to_the_capacity(controlled: Controlled, of: Meter) -> None:
+async def test_a_charge_is_seen_and_given_back_up_to_the_capacity(controlled: Controlled, of: Rule) -> None:
     control = controlled.control
     charged = await control.adjust(of, -700)
     assert charged.held == -100
@@ -79,7 +77,7 @@ async def test_a_charge_is_seen_and_given_back_up_to_the_capacity(controlled: Co
 
 
 @SHAPES
-async def test_a_change_with_a_name_is_made_once(controlled: Controlled, of: Meter) -> None:
+async def test_a_change_with_a_name_is_made_once(controlled: Controlled, of: Rule) -> None:
     control = controlled.control
     first = await control.adjust(of, -100, "a")
     assert await control.adjust(of, -100, "a") == first
@@ -107,7 +105,7 @@ async def test_a_change_with_a_name_is_made_once(controlled: Controlled, of: Met
     ],
 )
 async def test_time_gives_it_back(
-    controlled: Controlled, of: Meter, after_ms: int, held: int, full_after_ms: int
+    controlled: Controlled, of: Rule, after_ms: int, held: int, full_after_ms: int
 ) -> None:
     await controlled.control.adjust(of, -301)
     controlled.advance(after_ms)
@@ -116,14 +114,14 @@ async def test_time_gives_it_back(
 
 async def test_a_changed_limit_keeps_what_is_spent(controlled: Controlled) -> None:
     await controlled.control.adjust(BUCKET, -400)
-    assert [held.held for held in await controlled.control.peek([meter(1000)])] == [600]
-    assert [held.held for held in await controlled.control.peek([meter(300)])] == [-100]
-    assert (await controlled.control.adjust(meter(300), -50)).held == -150
+    assert [held.held for held in await controlled.control.peek([rule(1000)])] == [600]
+    assert [held.held for held in await controlled.control.peek([rule(300)])] == [-100]
+    assert (await controlled.control.adjust(rule(300), -50)).held == -150
     assert (await controlled.control.peek([BUCKET]))[0].held == 150
 
 
 async def test_several_are_told_apart(controlled: Controlled) -> None:
-    both = [meter(id="a"), meter(id="b")]
+    both = [rule(id="a"), rule(id="b")]
     await controlled.control.adjust(both[1], -5)
     assert [held.held for held in await controlled.control.peek(both)] == [600, 595]
     assert [held.held for held in await controlled.control.reset(both)] == [600, 600]

@@ -1,6 +1,7 @@
 """The decision before any budget is asked: may this key run this model, and what does it cost.  Pure; no I/O."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ ABSENT = "-"  # what Envoy puts for a value that the request does not have
 TEXT_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
 EMBEDDING_PATHS = ("/v1/embeddings",)
 INFERENCE_PATHS = TEXT_PATHS + EMBEDDING_PATHS
+OUTPUT_BOUNDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
 SLASHES = re.compile("/{2,}")
@@ -27,20 +29,6 @@ class Catalog(Protocol):
 
     def prices(self, model: str) -> Prices | None:
         """From memory too; None if the model has none."""
-
-
-class Asked(NamedTuple):
-    """A request as Envoy describes it; texts that are absent are `-` or empty.  `body_invalid`: not a JSON object."""
-
-    method: str = ""
-    path: str = ""
-    model: str = ABSENT
-    max_tokens: str = ABSENT
-    max_completion_tokens: str = ABSENT
-    max_output_tokens: str = ABSENT
-    n: str = ABSENT
-    content_length: str = ""
-    body_invalid: bool = False
 
 
 class Priced(NamedTuple):
@@ -66,28 +54,34 @@ MODEL_REQUIRED = Rejected(403, "model_required", "This API key is limited to cer
 CATALOG_AWAY = Rejected(503, "models_unavailable", "The list of models is not available at the moment.")
 
 
-def decide(asked: Asked, account: Account, catalog: Catalog, default_output: int) -> Priced | Rejected:
-    """Refusals in this order: unreadable (400), not allowed (403), unknown (404), undecidable (503)."""
-    length = parse_count(asked.content_length)
-    has_body = length is None or length > 0
-    if asked.method in WITHOUT_BODY and not length:
+def screen(
+    entries: Mapping[str, str], account: Account, catalog: Catalog, default_output_tokens: int
+) -> Priced | Rejected:
+    """Of a request as Envoy describes it: method, path, model, content_length, max_tokens, max_completion_tokens,
+    max_output_tokens, n, and body, which is there if it is not a JSON object.  What is absent is `-` or not there.
+
+    Refusals in this order: unreadable (400), not allowed (403), unknown (404), undecidable (503)."""
+    get = entries.get
+    length = parse_count(get("content_length", ""))
+    if get("method") in WITHOUT_BODY and not length:
         return Priced(NOTHING, "", inference=False)
-    path = plain_path(asked.path)
+    path = plain_path(get("path", ""))
     known_path = path.endswith(INFERENCE_PATHS)
-    if asked.body_invalid and known_path:
+    if known_path and get("body", ABSENT) != ABSENT:
         return INVALID_BODY
-    model = "" if asked.model == ABSENT else asked.model
-    rejected = _model_rejected(model, has_body, account, catalog)
+    model = get("model", ABSENT)
+    if model == ABSENT:
+        model = ""
+    rejected = _model_rejected(model, length is None or length > 0, account, catalog)
     if rejected is not None:
         return rejected
     inference = known_path or bool(model)
     if not inference or path.endswith(EMBEDDING_PATHS):
         return Priced(estimate_input(length or 0, account.smallest), model, inference)
-    bounds = [
-        text for text in (asked.max_tokens, asked.max_completion_tokens, asked.max_output_tokens) if text != ABSENT
-    ]
-    choices = "1" if asked.n == ABSENT else asked.n
-    return Priced(estimate(length or 0, bounds, choices, default_output, account.smallest), model, inference)
+    bounds = [text for name in OUTPUT_BOUNDS if (text := get(name, ABSENT)) != ABSENT]
+    choices = get("n", ABSENT)
+    cost = estimate(length or 0, bounds, choices, default_output_tokens, account.smallest)
+    return Priced(cost, model, inference)
 
 
 def plain_path(path: str) -> str:

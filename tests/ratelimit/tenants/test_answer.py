@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from ratelimit.budgets.port import IN_FLIGHT, Admitted, Refused
+from ratelimit.budgets.port import Admitted, Refused
+from ratelimit.tenants.account import IN_FLIGHT
 from ratelimit.tenants.answer import duration, over_limit, rate_headers, rejection, unavailable
-from ratelimit.tenants.estimate import Estimate
-from ratelimit.tenants.rules import INVALID_BODY, Rejected
+from ratelimit.tenants.screening import INVALID_BODY, Rejected
 from tenancy.values.limit import Scope
 from tests.ratelimit.stores import account, requests, tokens
 
@@ -49,13 +49,13 @@ def test_debt_is_shown_as_nothing_left_and_a_later_reset() -> None:
 
 @pytest.mark.parametrize(("wait_ms", "seconds"), [(1, "1"), (1000, "1"), (1001, "2"), (59_001, "60")])
 def test_over_limit_says_when_to_come_back(wait_ms: int, seconds: str) -> None:
-    refusal = over_limit(account(tokens(100)), Refused("tenant:tokens:86400s", wait_ms, (7,)), Estimate(50))
+    refusal = over_limit(account(tokens(100)), Refused("tenant:tokens:86400s", wait_ms, (7,)), [50])
     assert dict(refusal.headers)["retry-after"] == seconds
     assert refusal.status == 429
 
 
 def test_over_limit_names_the_limit_and_the_numbers() -> None:
-    refusal = over_limit(account(tokens(100)), Refused("tenant:tokens:86400s", 1500, (7,)), Estimate(50))
+    refusal = over_limit(account(tokens(100)), Refused("tenant:tokens:86400s", 1500, (7,)), [50])
     assert json.loads(refusal.body) == {
         "error": {
             "message": "Rate limit reached for this tenant on tokens per 86400 s (tenant:tokens:86400s): limit 100, "
@@ -68,13 +68,13 @@ def test_over_limit_names_the_limit_and_the_numbers() -> None:
 
 
 def test_what_never_fits_has_no_time_to_come_back() -> None:
-    refusal = over_limit(account(tokens(100)), Refused("tenant:tokens:86400s", None, (100,)), Estimate(500))
+    refusal = over_limit(account(tokens(100)), Refused("tenant:tokens:86400s", None, (100,)), [500])
     assert "retry-after" not in dict(refusal.headers)
     assert json.loads(refusal.body)["error"]["code"] == "request_too_large"
 
 
 def test_full_slots_are_a_limit_too() -> None:
-    refusal = over_limit(account(tokens(100), max_in_flight=3), Refused(IN_FLIGHT, 1000, (100,)), Estimate(50))
+    refusal = over_limit(account(tokens(100), max_in_flight=3), Refused(IN_FLIGHT, 1000, (100,)), [50])
     error = json.loads(refusal.body)["error"]
     assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
     assert "limit 3" in error["message"]

@@ -9,21 +9,21 @@ from queue import SimpleQueue
 import pytest
 import redis
 
-from ratelimit.budgets.meter import Used
-from ratelimit.budgets.port import BudgetsUnavailable, Decision, Reservation, Settled, Settlement
+from ratelimit.budgets.port import Admitted, BudgetsUnavailable, Decision, Reservation, Settled, Settlement
 from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.budgets.rule import Rule, RuleSet, Used
 from ratelimit.commit.fallback import FailureMode, Fallback, Outcome
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.in_doubt import InDoubt
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.service import wall_clock_ms
 from ratelimit.tenants.account import Account
+from ratelimit.tenants.decider import wall_clock_ms
 from store.redis import open_redis
 from tenancy.values.policy import Policy
 from tests.proxy import TcpProxy
 from tests.ratelimit.conftest import LEASE_SECONDS, Slice
 from tests.ratelimit.rls import Told, ask
-from tests.ratelimit.stores import requests, reservation, tokens
+from tests.ratelimit.stores import peek_at, requests, reservation, tokens
 from tests.serving.conftest import eventually
 from tollkeeper.up.valkey import Valkey
 
@@ -90,7 +90,7 @@ def test_deny_refuses_while_redis_hangs_and_nothing_is_lost(own_valkey: Valkey, 
     eventually(lambda: sidecar.committer.available)
     assert sidecar.tell(ask(POLICY)).metadata["admission"] == "fast"
     # The batch that hung came to be executed when Redis woke up, and took nothing.
-    assert sidecar.budgets.peek(ACCOUNT) == [900, 99]
+    assert sidecar.peek(ACCOUNT) == [900, 99]
 
 
 def test_allow_admits_while_redis_hangs_and_charges_afterwards(own_valkey: Valkey, open_slice: OpenSlice) -> None:
@@ -99,16 +99,18 @@ def test_allow_admits_while_redis_hangs_and_charges_afterwards(own_valkey: Valke
     admitted = told_in_time(sidecar, 20)
     for told in admitted:
         assert (told.ok, told.metadata["admission"]) == (True, "unmetered")
-        assert told.metadata["limits"] == ACCOUNT.charges
+        assert told.metadata["limits"] == ACCOUNT.rule_set.charges
         assert "x-ratelimit-limit-tokens" not in told.headers
     own_valkey.process.resume()
     eventually(lambda: sidecar.committer.available)
-    charges = [Settlement("acme", told.metadata["lease_id"], Used(7), True, ACCOUNT.meters) for told in admitted]
+    charges = [
+        Settlement("acme", told.metadata["lease_id"], Used(7), True, ACCOUNT.rule_set.rules) for told in admitted
+    ]
     assert sidecar.budgets.settle(charges) == [Settled.SETTLED] * 20
     assert sidecar.budgets.settle(charges) == [Settled.GONE] * 20
-    eventually(lambda: sidecar.budgets.peek(ACCOUNT) == [860, 80])
+    eventually(lambda: sidecar.peek(ACCOUNT) == [860, 80])
     time.sleep(1.5)  # every try to release what was in doubt is over
-    assert sidecar.budgets.peek(ACCOUNT) == [860, 80]
+    assert sidecar.peek(ACCOUNT) == [860, 80]
 
 
 def test_local_enforces_the_rate_while_redis_hangs(own_valkey: Valkey, open_slice: OpenSlice) -> None:
@@ -117,7 +119,7 @@ def test_local_enforces_the_rate_while_redis_hangs(own_valkey: Valkey, open_slic
     told = told_in_time(sidecar, 30)
     assert sum(one.ok for one in told) == 10  # 1000 tokens, 100 each
     admitted = next(one for one in told if one.ok)
-    assert (admitted.metadata["admission"], admitted.metadata["limits"]) == ("local", ACCOUNT.charges)
+    assert (admitted.metadata["admission"], admitted.metadata["limits"]) == ("local", ACCOUNT.rule_set.charges)
     refused = next(one for one in told if not one.ok)
     assert (refused.metadata["denied"], refused.metadata["limit"]) == ("429", "tenant:tokens:86400s")
     own_valkey.process.resume()
@@ -157,7 +159,7 @@ def test_a_batch_that_arrives_late_takes_nothing(proxy: TcpProxy, own_valkey: Va
     proxy.thaw()  # what was held is delivered now, after its callers were answered
     eventually(lambda: sidecar.committer.available)
     for _ in range(20):
-        assert sidecar.budgets.peek(ACCOUNT) == [1000, 100]
+        assert sidecar.peek(ACCOUNT) == [1000, 100]
         time.sleep(0.02)
     assert in_flight(own_valkey) == 0
 
@@ -195,11 +197,34 @@ def test_what_was_reserved_though_the_reply_was_lost_is_released(redis_url: str,
     )
     budgets.broken = False
     if mode is FailureMode.DENY:
-        eventually(lambda: budgets.peek(ACCOUNT) == [1000, 100])
+        eventually(lambda: peek_at(redis_url, ACCOUNT) == [1000, 100])
     else:
-        budgets.settle([Settlement("acme", "lost", Used(30), True, ACCOUNT.meters)])
+        budgets.settle([Settlement("acme", "lost", Used(30), True, ACCOUNT.rule_set.rules)])
         eventually(lambda: not len(doubts))
-        assert budgets.peek(ACCOUNT) == [970, 99]
+        assert peek_at(redis_url, ACCOUNT) == [970, 99]
+    committer.close()
+    budgets.close()
+
+
+def test_what_has_no_lease_cannot_be_given_back(redis_url: str) -> None:
+    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
+    doubts = InDoubt(time.monotonic, 0.1)
+    committer = GroupCommit(
+        budgets, budgets.ping, Fallback(FailureMode.DENY, wall_clock_ms), RatelimitMetrics(), doubts=doubts
+    )
+    committer.start()
+    outcomes: SimpleQueue[Outcome] = SimpleQueue()
+    of = RuleSet.of("descriptors", [Rule("tollkeeper:budget:{descriptors}:a", "b86400000", 10)])
+    assert committer.reserve(Reservation(of, [4]), outcomes.put) is None
+    assert outcomes.get(timeout=10) == Outcome(Admitted((6,)))
+    budgets.broken = True
+    assert committer.reserve(Reservation(of, [4]), outcomes.put) is None
+    assert outcomes.get(timeout=10) == Outcome(None)
+    assert len(doubts) == 0
+    budgets.broken = False
+    eventually(lambda: committer.available)
+    assert committer.reserve(Reservation(of, [1]), outcomes.put) is None
+    assert outcomes.get(timeout=10) == Outcome(Admitted((1,)))
     committer.close()
     budgets.close()
 
@@ -233,10 +258,10 @@ def test_under_load_a_cut_loses_no_budget(proxy: TcpProxy, own_valkey: Valkey, o
     calls = [sidecar.start(ask(policy)) for _ in range(10)]
     admitted += [call.told() for call in calls]
     expected = [1_000_000 - 100 * len(admitted), 100_000 - len(admitted)]
-    eventually(lambda: sidecar.budgets.peek(Account.of(policy)) == expected)
+    eventually(lambda: sidecar.peek(Account.of(policy)) == expected)
     settled = sidecar.budgets.settle([Settlement("busy", one.metadata["lease_id"], Used(10)) for one in admitted])
     assert set(settled) == {Settled.SETTLED}
-    assert sidecar.budgets.peek(Account.of(policy))[0] == 1_000_000 - 10 * len(admitted)
+    assert sidecar.peek(Account.of(policy))[0] == 1_000_000 - 10 * len(admitted)
     eventually(lambda: in_flight(own_valkey, "busy") == 0)
 
 

@@ -2,16 +2,16 @@
 
 import pytest
 
-from ratelimit.budgets.port import IN_FLIGHT, Refused
-from ratelimit.service import RatelimitService
-from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.budgets.port import Refused
+from ratelimit.service import RatelimitService, serialize
+from ratelimit.tenants.account import IN_FLIGHT, Account
+from ratelimit.tenants.decider import DOMAIN, TenantDecider
 from ratelimit.tenants.recent_refusals import FLOOD, HOLD_MS, MAX_ACCOUNTS, RecentRefusals
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import DEFAULT_OUTPUT, Slice
 from tests.ratelimit.rls import ask
 from tests.ratelimit.stores import tokens
-from tests.ratelimit.test_rules import Registry
+from tests.ratelimit.tenants.test_screening import Registry
 
 POLICY = Policy("t", "k", limits=(tokens(100),))
 ACCOUNT = Account.of(POLICY)
@@ -21,7 +21,7 @@ REFUSED = Refused(POLICY.limits[0].name, 500, (10,))
 def flooded(refused: Refused = REFUSED, times: int = FLOOD) -> RecentRefusals:
     recent = RecentRefusals()
     for _ in range(times):
-        recent.refused(ACCOUNT, Estimate(50), refused, 1_000)
+        recent.refused(ACCOUNT, [50], refused, 1_000)
     return recent
 
 
@@ -41,62 +41,64 @@ def flooded(refused: Refused = REFUSED, times: int = FLOOD) -> RecentRefusals:
 def test_a_flood_is_told_what_it_was_told(
     recent: RecentRefusals, tokens_wanted: int, now_ms: int, found: Refused | None
 ) -> None:
-    assert recent.find(ACCOUNT, Estimate(tokens_wanted), now_ms) == found
+    assert recent.find(ACCOUNT, [tokens_wanted], now_ms) == found
 
 
 def test_another_account_of_the_same_policy_is_asked_for() -> None:
-    assert flooded().find(Account.of(POLICY), Estimate(50), 1_000) is None
+    assert flooded().find(Account.of(POLICY), [50], 1_000) is None
 
 
 def test_one_request_asks_for_all_and_the_flood_goes_on_if_it_is_refused() -> None:
     recent, at = flooded(), 1_000 + HOLD_MS
     again = Refused(REFUSED.limit, 400, (20,))
-    assert [recent.find(ACCOUNT, Estimate(50), at) for _ in range(3)] == [None, REFUSED, REFUSED]
-    recent.refused(ACCOUNT, Estimate(50), again, at + 1)
-    assert recent.find(ACCOUNT, Estimate(50), at + HOLD_MS - 1) == again
-    assert recent.find(ACCOUNT, Estimate(50), at + HOLD_MS) is None
+    assert [recent.find(ACCOUNT, [50], at) for _ in range(3)] == [None, REFUSED, REFUSED]
+    recent.refused(ACCOUNT, [50], again, at + 1)
+    assert recent.find(ACCOUNT, [50], at + HOLD_MS - 1) == again
+    assert recent.find(ACCOUNT, [50], at + HOLD_MS) is None
 
 
 def test_one_request_asks_for_all_and_the_flood_is_over_if_it_may_run() -> None:
     recent, at = flooded(), 1_000 + HOLD_MS
-    assert recent.find(ACCOUNT, Estimate(50), at) is None
-    recent.admitted(ACCOUNT, Estimate(49))
-    assert recent.find(ACCOUNT, Estimate(50), at) == REFUSED
-    recent.admitted(ACCOUNT, Estimate(50))
-    assert recent.find(ACCOUNT, Estimate(50), at) is None
+    assert recent.find(ACCOUNT, [50], at) is None
+    recent.admitted(ACCOUNT, [49])
+    assert recent.find(ACCOUNT, [50], at) == REFUSED
+    recent.admitted(ACCOUNT, [50])
+    assert recent.find(ACCOUNT, [50], at) is None
 
 
 def test_an_answer_that_never_comes_lets_another_ask() -> None:
     recent, at = flooded(), 1_000 + HOLD_MS
-    found = [recent.find(ACCOUNT, Estimate(50), now_ms) for now_ms in range(at, at + 3 * HOLD_MS)]
+    found = [recent.find(ACCOUNT, [50], now_ms) for now_ms in range(at, at + 3 * HOLD_MS)]
     assert [now_ms for now_ms, said in enumerate(found) if said is None] == [0, HOLD_MS, 2 * HOLD_MS]
 
 
 def test_the_window_does_not_move_with_the_flood() -> None:
     recent = flooded()
-    recent.refused(ACCOUNT, Estimate(50), REFUSED, 1_000 + HOLD_MS - 1)
-    assert recent.find(ACCOUNT, Estimate(50), 1_000 + HOLD_MS) is None
+    recent.refused(ACCOUNT, [50], REFUSED, 1_000 + HOLD_MS - 1)
+    assert recent.find(ACCOUNT, [50], 1_000 + HOLD_MS) is None
 
 
 def test_accounts_are_bounded() -> None:
     recent, accounts = RecentRefusals(), [Account.of(POLICY) for _ in range(MAX_ACCOUNTS + 1)]
     for account in accounts:
         for _ in range(FLOOD):
-            recent.refused(account, Estimate(50), REFUSED, 1_000)
-    found = [recent.find(account, Estimate(50), 1_000) for account in accounts]
+            recent.refused(account, [50], REFUSED, 1_000)
+    found = [recent.find(account, [50], 1_000) for account in accounts]
     assert 1 <= sum(each is not None for each in found) <= MAX_ACCOUNTS
 
 
 def test_most_of_a_flood_does_not_reach_the_budgets(ratelimit: Slice) -> None:
     now_ms = 1_800_000_000_000
-    service = RatelimitService(
+    tenants = TenantDecider(
         ratelimit.committer,
+        ratelimit.in_flight,
         Registry("m"),
         ratelimit.metrics,
+        serialize,
         default_output_tokens=DEFAULT_OUTPUT,
         now_ms=lambda: now_ms,
     )
-    ratelimit.service = service
+    ratelimit.service = RatelimitService({DOMAIN: tenants.decide})
     asked = [ratelimit.tell(ask(POLICY, max_tokens="32")) for _ in range(50)]
     assert not any(told.ok for told in asked)
     assert {told.metadata["limit"] for told in asked} == {POLICY.limits[0].name}

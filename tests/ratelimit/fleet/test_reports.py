@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import asyncio as aio
 
+from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.report import Told
 from ratelimit.fleet.reporter import bound_of
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.in_flight import Bound, InFlight, Running, by_group, most
 from ratelimit.lease_id import mint_lease_id
+from ratelimit.life import Bound, InFlight, Life, Running, by_group, most
 from store.redis import open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
-from tenancy.redis.names import redis_key_lease
 from tenancy.values.policy import Policy
 from tests.admin.test_runtime import report
 
@@ -125,7 +125,7 @@ async def test_who_withdraws_or_falls_silent_gives_up_its_share(client: "Client"
 
 
 async def test_a_lease_that_is_no_more_is_found(client: "Client") -> None:
-    await client.set(redis_key_lease("t", "here"), "{}")
+    await client.set(lease_key("t", "here"), "{}")
     assert await ended_leases(client, {"here": "t", "gone": "t"}) == ["gone"]
 
 
@@ -147,13 +147,17 @@ def test_the_bound_counts_what_has_not_ended() -> None:
     in_flight = InFlight()
     in_flight.bound = Bound(2)
     ids = [mint_lease_id(at) for at in (1, 2, 3)]
-    assert [in_flight.enter(each, Policy("t", "k")) for each in ids] == [True, True, False]
+    assert [in_flight.enter(each, Policy("t", "k")) is not None for each in ids] == [True, True, False]
     assert (len(in_flight), in_flight.refused) == (2, 1)
-    in_flight.leave(ids[0])
-    in_flight.leave(ids[0])
-    in_flight.leave("of another process")
+    in_flight.end(ids[0])
+    in_flight.end(ids[0])
+    in_flight.end("of another process")
     assert in_flight.enter(ids[2], Policy("t", "k"))
-    assert list(in_flight.older_than(100)) == ids[1:]
+    assert ids_of(in_flight.older_than(100)) == ids[1:]
+
+
+def ids_of(lives: list[Life]) -> list[str]:
+    return [life.lease_id for life in lives]
 
 
 def test_what_runs_is_told_by_age_tenant_and_group() -> None:
@@ -161,19 +165,19 @@ def test_what_runs_is_told_by_age_tenant_and_group() -> None:
     running, in_flight = {mint_lease_id(at): policy for at, policy in enumerate(policies, 10)}, InFlight()
     for lease_id, policy in running.items():
         assert in_flight.enter(lease_id, policy)
-    assert list(in_flight.older_than(12)) == list(running)[:2]
+    assert ids_of(in_flight.older_than(12)) == list(running)[:2]
     assert most(in_flight.tenants(), 5) == [Running(policies[2], 2), Running(policies[0], 1)]
     assert most(in_flight.tenants(), 1) == [Running(policies[2], 2)]
     assert by_group(in_flight.tenants()) == [("default", 2), ("x", 1)]
-    in_flight.leave_all(running)
-    assert (len(in_flight), in_flight.tenants(), in_flight.older_than(100)) == (0, [], {})
+    in_flight.end_all(running)
+    assert (len(in_flight), in_flight.tenants(), in_flight.older_than(100)) == (0, [], [])
 
 
 def test_what_is_known_of_is_bounded() -> None:
     in_flight, ids = InFlight(most_known=2), [mint_lease_id(at) for at in (1, 2, 3, 4)]
     for lease_id in ids[:3]:
         assert in_flight.enter(lease_id, Policy("t", "k"))
-    assert list(in_flight.older_than(100)) == ids[1:3]
+    assert ids_of(in_flight.older_than(100)) == ids[1:3]
     assert [tenant.count for tenant in in_flight.tenants()] == [2]
     in_flight.bound = Bound(1)
     assert not in_flight.enter(ids[3], Policy("t", "k"))

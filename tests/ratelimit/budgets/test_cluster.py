@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from ratelimit.budgets.meter import Used
+from ratelimit.budgets.keys import lease_key, leases_key
 from ratelimit.budgets.port import Admitted, LeaseName, Orphan, Settled, Settlement
 from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.budgets.rule import Used
 from ratelimit.commit.fallback import FailureMode
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from store.redis import open_redis, open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
-from tenancy.redis.names import redis_key_lease, redis_key_leases
 from tenancy.values.policy import Policy
 from tests.admin.test_runtime import report
 from tests.cluster import NODES, Cluster
 from tests.ratelimit.conftest import Slice
 from tests.ratelimit.rls import ask
-from tests.ratelimit.stores import account, requests, reservation, tokens
+from tests.ratelimit.stores import account, peek_at, requests, reservation, tokens
 from tests.serving.conftest import eventually
 
 TENANTS = [f"tenant-{n}" for n in range(24)]  # spread over all nodes
@@ -67,7 +67,7 @@ def test_a_batch_of_many_tenants_is_decided_on_all_nodes(cluster: Cluster, budge
             assert client.dbsize() > 0
     settled = budgets.settle([Settlement(tenant, f"{tenant}-0", Used(10)) for tenant in TENANTS])
     assert settled == [Settled.SETTLED] * 24
-    assert [budgets.peek(of) for of in accounts] == [[90, 8]] * 24
+    assert [peek_at(cluster.url, of) for of in accounts] == [[90, 8]] * 24
     assert budgets.release([LeaseName(tenant, f"{tenant}-0") for tenant in TENANTS]) == [Settled.GONE] * 24
 
 
@@ -87,7 +87,7 @@ def test_orphans_are_found_on_all_nodes(cluster: Cluster) -> None:
     deadline = time.monotonic() + 10
     while len(found) < len(TENANTS) and time.monotonic() < deadline:
         found += short.orphans(10)
-    assert sorted(orphan.tenant_id for orphan in found) == sorted(TENANTS)
+    assert sorted(orphan.owner for orphan in found) == sorted(TENANTS)
     assert [orphan for _ in range(4) for orphan in short.orphans(10)] == []
     short.close()
 
@@ -126,7 +126,7 @@ def test_a_dead_node_stops_only_its_own_tenants(tmp_path: Path, open_slice: Call
 
 def owner(cluster: Cluster, tenant_id: str) -> int:
     """The node that holds the tenant's slot."""
-    slot = key_slot(redis_key_leases(tenant_id).encode())
+    slot = key_slot(leases_key(tenant_id).encode())
     return next(n for n in range(NODES) if slot < 16_384 * (n + 1) // NODES)
 
 
@@ -135,7 +135,7 @@ def move_slot(cluster: Cluster, tenant_id: str) -> None:
     source = owner(cluster, tenant_id)
     target = (source + 1) % NODES
     with cluster.client(source) as old, cluster.client(target) as new:
-        slot = key_slot(redis_key_leases(tenant_id).encode())
+        slot = key_slot(leases_key(tenant_id).encode())
         old_id, new_id = (client.execute_command("CLUSTER", "MYID") for client in (old, new))
         new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", old_id)
         old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", new_id)
@@ -153,7 +153,7 @@ async def test_sidecars_report_and_share_the_capacity(cluster: Cluster) -> None:
         told = [await reports.leave(report(name), short=False) for name in "ab"]
     assert [each.share for each in told] == [5, 5]
     assert {aged.report.sidecar for aged in (await reports.overview()).reports} == {"a", "b"}
-    await client.set(redis_key_lease(TENANTS[3], "lease-3"), "{}")
+    await client.set(lease_key(TENANTS[3], "lease-3"), "{}")
     leases = {f"lease-{number}": tenant for number, tenant in enumerate(TENANTS)}
     assert set(await ended_leases(client, leases)) == set(leases) - {"lease-3"}
     await reports.withdraw("a")

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import asyncio as aio
 
+from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.reporter import DOUBT_MS, Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.in_flight import Bound, InFlight
 from ratelimit.lease_id import mint_lease_id
+from ratelimit.life import Bound, InFlight
 from ratelimit.metrics import RatelimitMetrics
 from store.redis import UNAVAILABLE, open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
-from tenancy.redis.names import CAPACITY_KEY, redis_key_lease
+from tenancy.redis.names import CAPACITY_KEY
 from tenancy.values.policy import Policy
 from tests.proxy import TcpProxy
 from tests.ratelimit.conftest import Slice
@@ -99,9 +100,9 @@ async def test_what_ended_elsewhere_is_forgotten_and_what_runs_is_not(client: "C
     runs = ago(DOUBT_MS + 2000)
     for lease_id in sorted((old, new, expired, runs)):
         made.in_flight.enter(lease_id, POLICY)
-    await client.set(redis_key_lease("t", runs), "{}")
+    await client.set(lease_key("t", runs), "{}")
     await made.reporter.report()
-    assert set(made.in_flight.older_than(2**47)) == {new, runs}
+    assert {life.lease_id for life in made.in_flight.older_than(2**47)} == {new, runs}
 
 
 async def test_a_change_is_taken_over_at_once(client: "Client") -> None:

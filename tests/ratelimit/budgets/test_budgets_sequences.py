@@ -7,8 +7,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ratelimit.budgets.meter import Used
 from ratelimit.budgets.port import Admitted, Budgets, LeaseName, Settled, Settlement
+from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
 from tenancy.values.calendar import Calendar
@@ -65,9 +65,9 @@ def test_memory_and_redis_agree(
         results = [play(store, step, pair, names) for store in (memory, real)]
         assert results[0] == results[1], step
         for of in pair:
-            levels = [store.budgets.peek(of) for store in (memory, real)]
+            levels = [store.peek(of) for store in (memory, real)]
             assert levels[0] == levels[1], step
-            assert all(level <= bucket.capacity for level, bucket in zip(levels[0], of.buckets, strict=True))
+            assert all(level <= rule.capacity for level, rule in zip(levels[0], of.rule_set.rules, strict=True))
 
 
 def play(store: Store, step: Step, pair: tuple[Account, Account], names: list[str]) -> object:
@@ -79,14 +79,18 @@ def play(store: Store, step: Step, pair: tuple[Account, Account], names: list[st
         case ("settle", str() as lease, int() as used):
             return [end(budgets, Settlement("acme", f"{lease}-{n}", Used(used))) for n in range(4)]
         case ("direct", str() as lease, int() as used):
-            return end(budgets, Settlement("acme", f"{lease}-0", Used(used), True, pair[0].meters))
+            return end(budgets, Settlement("acme", f"{lease}-0", Used(used), True, pair[0].rule_set.rules))
         case ("release", str() as lease):
             return budgets.release([LeaseName("acme", f"{lease}-0")])
         case ("advance", int() as ms):
             store.advance(ms)
             return None
         case _:
-            return sorted(str(orphan) for _ in range(3) for orphan in budgets.orphans(100))
+            return sorted(
+                (orphan.owner, orphan.lease_id, sorted(orphan.kept.items()))
+                for _ in range(3)
+                for orphan in budgets.orphans(100)
+            )
 
 
 def end(budgets: Budgets, settlement: Settlement) -> Settled:
@@ -141,7 +145,7 @@ def test_memory_and_redis_agree_on_limits_of_every_kind_that_change(
         assert results[0] == results[1], step
         leases += made
         for of in accounts:
-            assert memory.budgets.peek(of) == real.budgets.peek(of), step
+            assert memory.peek(of) == real.peek(of), step
 
 
 def named(step: Step, accounts: list[Account], known: int) -> list[LeaseName]:
@@ -158,10 +162,10 @@ def happen(store: Store, step: Step, accounts: list[Account], leases: list[Lease
             batch = zip(made, wanted, strict=True)
             return [*store.budgets.reserve([reservation(accounts[n], cost, lease.lease_id) for lease, cost in batch])]
         case ("settle", int() as n, Used() as used) if n < len(leases):
-            return end(store.budgets, Settlement(leases[n].tenant_id, leases[n].lease_id, used))
+            return end(store.budgets, Settlement(leases[n].owner, leases[n].lease_id, used))
         case ("direct", int() as n, Used() as used):
             of = accounts[n]
-            return end(store.budgets, Settlement(of.policy.tenant_id, f"direct-{n}", used, True, of.meters))
+            return end(store.budgets, Settlement(of.policy.tenant_id, f"direct-{n}", used, True, of.rule_set.rules))
         case ("release", int() as n) if n < len(leases):
             return store.budgets.release([leases[n]])
         case ("advance", int() as ms):
@@ -186,4 +190,4 @@ def test_what_is_spent_is_the_sum_of_what_was_settled_and_what_is_open(history: 
                 spent += used
             else:
                 store.budgets.release([LeaseName("acme", lease)])
-        assert store.budgets.peek(of) == [1000 - spent - sum(open_leases.values())]
+        assert store.peek(of) == [1000 - spent - sum(open_leases.values())]

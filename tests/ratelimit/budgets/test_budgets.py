@@ -5,18 +5,18 @@ Windows of a day keep the refill of a test's own duration below one token.
 
 import pytest
 
-from ratelimit.budgets.meter import Used
 from ratelimit.budgets.port import (
-    IN_FLIGHT,
     Admitted,
     Decision,
     LeaseName,
     Orphan,
     Refused,
+    Reservation,
     Settled,
     Settlement,
 )
-from ratelimit.tenants.account import Account
+from ratelimit.budgets.rule import Rule, RuleSet, Used
+from ratelimit.tenants.account import IN_FLIGHT, Account
 from tenancy.values.limit import Scope
 from tests.ratelimit.stores import (
     LEASE_SECONDS,
@@ -52,13 +52,13 @@ def settle(store: Store, lease_id: str, used: int, tenant_id: str = "acme") -> S
 
 
 def test_an_untouched_budget_is_full(store: Store) -> None:
-    assert store.budgets.peek(account(tokens(100), requests(3))) == [100, 3]
+    assert store.peek(account(tokens(100), requests(3))) == [100, 3]
 
 
 def test_a_reservation_takes_its_tokens_and_one_request(store: Store) -> None:
     of = account(tokens(100), requests(3))
     assert reserve(store, of, 40) == Admitted((60, 2))
-    assert store.budgets.peek(of) == [60, 2]
+    assert store.peek(of) == [60, 2]
 
 
 def test_what_does_not_fit_is_refused_with_the_wait(store: Store) -> None:
@@ -78,13 +78,13 @@ def test_what_is_larger_than_the_budget_never_fits(store: Store) -> None:
 def test_nothing_is_taken_unless_everything_fits(store: Store) -> None:
     of = account(tokens(100), tokens(10, Scope.KEY, subject="key-1"), requests(5))
     assert reserve(store, of, 11) == Refused("key:key-1:tokens:86400s", None, (100, 10, 5))
-    assert store.budgets.peek(of) == [100, 10, 5]
+    assert store.peek(of) == [100, 10, 5]
 
 
 def test_of_several_that_bind_the_longest_wait_is_named(store: Store) -> None:
     of = account(tokens(86_400), tokens(864, Scope.USER, subject="u"))
     reserve(store, of, 864)
-    store.budgets.settle([Settlement("acme", "direct-1", Used(86_400), True, account(tokens(86_400)).meters)])
+    store.budgets.settle([Settlement("acme", "direct-1", Used(86_400), True, account(tokens(86_400)).rule_set.rules)])
     decision = reserve(store, of, 800)
     assert isinstance(decision, Refused)
     assert decision.limit == "user:u:tokens:86400s"
@@ -119,7 +119,7 @@ def test_settling_refunds_or_charges_the_difference(store: Store, used: int, lev
     of = account(tokens(100), requests(5))
     reserve(store, of, 60, "a")
     assert settle(store, "a", used) is Settled.SETTLED
-    assert store.budgets.peek(of) == [level, 4]
+    assert store.peek(of) == [level, 4]
 
 
 def test_a_lease_settles_once(store: Store) -> None:
@@ -128,7 +128,7 @@ def test_a_lease_settles_once(store: Store) -> None:
     first = store.budgets.settle([Settlement("acme", "a", Used(10)), Settlement("acme", "a", Used(10))])
     assert first == [Settled.SETTLED, Settled.GONE]
     assert settle(store, "a", 10) is Settled.GONE
-    assert store.budgets.peek(of) == [90]
+    assert store.peek(of) == [90]
 
 
 def test_a_refund_never_fills_beyond_the_capacity(store: Store) -> None:
@@ -136,7 +136,7 @@ def test_a_refund_never_fills_beyond_the_capacity(store: Store) -> None:
     reserve(store, of, 80, "a")
     store.advance(MINUTE_MS // 2)
     settle(store, "a", 0)
-    assert store.budgets.peek(of) == [100]
+    assert store.peek(of) == [100]
 
 
 def test_an_unknown_lease_is_gone(store: Store) -> None:
@@ -148,35 +148,35 @@ def test_a_release_refunds_everything_once(store: Store) -> None:
     of = account(tokens(100), requests(5))
     reserve(store, of, 60, "a")
     assert store.budgets.release([LeaseName("acme", "a"), LeaseName("acme", "a")]) == [Settled.SETTLED, Settled.GONE]
-    assert store.budgets.peek(of) == [100, 5]
+    assert store.peek(of) == [100, 5]
     assert settle(store, "a", 10) is Settled.GONE
 
 
 def test_a_direct_charge_counts_once(store: Store) -> None:
     limits = (tokens(100), requests(5))
-    charge = Settlement("acme", "a", Used(30), True, account(*limits).meters)
+    charge = Settlement("acme", "a", Used(30), True, account(*limits).rule_set.rules)
     assert store.budgets.settle([charge, charge]) == [Settled.SETTLED, Settled.GONE]
     assert store.budgets.settle([charge]) == [Settled.GONE]
-    assert store.budgets.peek(account(*limits)) == [70, 4]
+    assert store.peek(account(*limits)) == [70, 4]
 
 
 def test_a_direct_charge_settles_the_lease_that_was_in_doubt(store: Store) -> None:
     of = account(tokens(100), requests(5))
     reserve(store, of, 60, "a")
-    charge = Settlement("acme", "a", Used(30), True, of.meters)
+    charge = Settlement("acme", "a", Used(30), True, of.rule_set.rules)
     assert store.budgets.settle([charge]) == [Settled.SETTLED]
     assert store.budgets.release([LeaseName("acme", "a")]) == [Settled.GONE]
-    assert store.budgets.peek(of) == [70, 4]
+    assert store.peek(of) == [70, 4]
 
 
 def test_a_budget_refills_over_its_window(store: Store) -> None:
     of = account(tokens(6_000, window_seconds=600))  # 10 a second
     reserve(store, of, 6_000)
     store.advance(30_000)
-    (level,) = store.budgets.peek(of)
+    (level,) = store.peek(of)
     assert level == 300
     store.advance(570_000)
-    assert store.budgets.peek(of) == [6_000]
+    assert store.peek(of) == [6_000]
 
 
 def test_a_refill_keeps_its_remainder(store: Store) -> None:
@@ -185,7 +185,7 @@ def test_a_refill_keeps_its_remainder(store: Store) -> None:
     for _ in range(10):
         store.advance(2_880_000)
         reserve(store, of, 0)
-    assert store.budgets.peek(of) == [1]
+    assert store.peek(of) == [1]
 
 
 def test_debt_is_paid_back_by_the_refill(store: Store) -> None:
@@ -193,18 +193,18 @@ def test_debt_is_paid_back_by_the_refill(store: Store) -> None:
     reserve(store, of, 864, "a")
     settle(store, "a", 874)
     store.advance(1_000_000)
-    assert store.budgets.peek(of) == [0]
+    assert store.peek(of) == [0]
 
 
 @pytest.mark.parametrize(("amount", "level"), [(200, 140), (61, 1), (60, 0), (10, -50)])
 def test_a_changed_limit_does_not_give_back_what_is_spent(store: Store, amount: int, level: int) -> None:
     reserve(store, account(tokens(100)), 60, "a")
     changed = account(tokens(amount))
-    assert store.budgets.peek(changed) == [level]
+    assert store.peek(changed) == [level]
     reserve(store, changed, 0)
-    assert store.budgets.peek(changed) == [level]
+    assert store.peek(changed) == [level]
     settle(store, "a", 20)
-    assert store.budgets.peek(changed) == [level + 40]
+    assert store.peek(changed) == [level + 40]
 
 
 def test_a_lowered_limit_refills_at_its_own_rate_though_it_refuses(store: Store) -> None:
@@ -212,7 +212,7 @@ def test_a_lowered_limit_refills_at_its_own_rate_though_it_refuses(store: Store)
     lowered = account(tokens(864))
     assert isinstance(reserve(store, lowered, 1), Refused)
     store.advance(DAY_MS)
-    assert store.budgets.peek(lowered) == [864 - 86_400 + 864]
+    assert store.peek(lowered) == [864 - 86_400 + 864]
 
 
 def test_slots_bound_what_is_in_flight(store: Store) -> None:
@@ -238,11 +238,11 @@ def test_orphans_are_given_once_and_stay_charged(store: Store) -> None:
     reserve(store, of, 10, "young")
     assert sweep(store) == []
     store.advance(6_000)
-    orphan = Orphan("acme", "old", "key-1", "u", "", "m", "/v1/x", 60, 1)
-    assert sweep(store) == [orphan]
+    kept = {"key_id": "key-1", "user_id": "u", "end_user_id": "", "model": "m", "path": "/v1/x"}
+    assert sweep(store) == [Orphan("acme", "old", {**kept, "tokens": 60, "input_estimate": 1})]
     assert sweep(store) == []
     assert settle(store, "old", 5) is Settled.GONE
-    assert store.budgets.peek(of) == [30]
+    assert store.peek(of) == [30]
     assert settle(store, "young", 10) is Settled.SETTLED
 
 
@@ -273,8 +273,61 @@ def test_an_account_without_limits_still_takes_leases(store: Store) -> None:
 def test_large_numbers_stay_whole(store: Store) -> None:
     of = account(tokens(600_000_000_000))  # seven million a second
     reserve(store, of, 500_000_000_001, "a")
-    (level,) = store.budgets.peek(of)
+    (level,) = store.peek(of)
     assert level == 99_999_999_999
     settle(store, "a", 1_200_000_000_000)
-    (level,) = store.budgets.peek(of)
+    (level,) = store.peek(of)
     assert level == -600_000_000_000
+
+
+def rules(owner: str, *capacities: int) -> RuleSet:
+    """Of somebody who takes no leases: a bucket of a day for each."""
+    key = f"tollkeeper:budget:{{{owner}}}"
+    shape = f"b{DAY_MS}"
+    return RuleSet.of(owner, [Rule(f"{key}:{n}", shape, each, name=f"r{n}") for n, each in enumerate(capacities)])
+
+
+def test_without_a_lease_costs_are_taken_from_every_budget_or_none(store: Store) -> None:
+    of = rules("descriptors", 10, 3)
+    wanted = [Reservation(of, costs) for costs in ([4, 1], [4, 1], [4, 1], [1, 2], [2, 1], [0, 1])]
+    never = Reservation(of, [11, 0])
+    wait_ms = 2 * DAY_MS // 10
+    assert store.budgets.reserve([*wanted, never]) == [
+        Admitted((6, 2)),
+        Admitted((2, 1)),
+        Refused("r0", wait_ms, (2, 1)),
+        Refused("r1", DAY_MS // 3, (2, 1)),
+        Admitted((0, 0)),
+        Refused("r1", DAY_MS // 3, (0, 0)),
+        Refused("r0", None, (0, 0)),
+    ]
+
+
+def test_without_a_lease_nothing_is_in_flight_nor_left_to_settle(store: Store) -> None:
+    assert store.budgets.reserve([Reservation(rules("descriptors", 10), [4])] * 2) == [Admitted((6,)), Admitted((2,))]
+    assert store.budgets.release([LeaseName("descriptors", "")]) == [Settled.GONE]
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
+    assert sweep(store) == []
+
+
+def test_requests_with_and_without_a_lease_share_a_batch_and_a_budget(store: Store) -> None:
+    of = account(tokens(100), max_in_flight=1)
+    (shared,) = of.rule_set.rules
+    without = Reservation(RuleSet.of("acme", [shared]), [10])
+    batch = [without, reservation(of, 30, "a"), without, reservation(of, 30, "b"), without]
+    assert store.budgets.reserve(batch) == [
+        Admitted((90,)),
+        Admitted((60,)),
+        Admitted((50,)),
+        Refused(IN_FLIGHT, 1000, (50,)),
+        Admitted((40,)),
+    ]
+    assert settle(store, "a", 5) is Settled.SETTLED
+    assert store.peek(of) == [65]
+
+
+def test_without_a_lease_a_shadow_rule_refuses_nothing(store: Store) -> None:
+    key = "tollkeeper:budget:{descriptors}:shadow"
+    of = RuleSet.of("descriptors", [Rule(key, f"f{DAY_MS}", 10, name="shadow", shadow=True)])
+    decisions = store.budgets.reserve([Reservation(of, [cost]) for cost in (6, 6, 4)])
+    assert decisions == [Admitted((4,)), Admitted((4,), "shadow"), Admitted((0,))]

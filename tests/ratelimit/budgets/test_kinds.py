@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ratelimit.budgets.meter import Used
 from ratelimit.budgets.port import Admitted, Decision, LeaseName, Refused, Settlement
+from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
 from tenancy.values.calendar import Calendar
@@ -33,7 +33,7 @@ def reserve(store: Store, of: Account, cost: int | Estimate, lease_id: str = "")
 
 
 def held(store: Store, *limits: Limit) -> list[int]:
-    return list(store.budgets.peek(account(*limits)))
+    return list(store.peek(account(*limits)))
 
 
 def settle(store: Store, lease_id: str, *used: int) -> None:
@@ -144,10 +144,10 @@ def test_each_unit_counts_its_own(store: Store, unit: Unit, reserved: int, settl
     of = account(Limit(Scope.TENANT, unit, 10_000, 86_400), prices=prices)
     assert reserve(store, of, Estimate(150, 50, 100), "a") == Admitted((10_000 - reserved,))
     settle(store, "a", 60, 30, 40, 10)
-    assert list(store.budgets.peek(of)) == [10_000 - settled]
-    charge = Settlement("acme", "direct", Used(60, 30, 40, 10), True, of.meters)
+    assert list(store.peek(of)) == [10_000 - settled]
+    charge = Settlement("acme", "direct", Used(60, 30, 40, 10), True, of.rule_set.rules)
     store.budgets.settle([charge, charge])
-    assert list(store.budgets.peek(of)) == [10_000 - 2 * settled]
+    assert list(store.peek(of)) == [10_000 - 2 * settled]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_the_tenants_of_a_group_share_its_budget(store: Store) -> None:
     ]
     assert isinstance(reserve(store, two, 20), Refused)
     store.budgets.settle([Settlement("one", "a", Used(10)), Settlement("two", "b", Used(50))])
-    assert list(store.budgets.peek(one)) == list(store.budgets.peek(two)) == [40]
+    assert list(store.peek(one)) == list(store.peek(two)) == [40]
 
 
 def test_where_one_script_cannot_reach_a_group_each_tenant_has_its_amount(store: Store) -> None:
@@ -220,9 +220,9 @@ def test_a_shadow_limit_refuses_nothing_and_names_itself(store: Store) -> None:
     assert reserve(store, of, 60, "b") == Admitted((40, 880), "hourly")
     assert reserve(store, of, 30, "c") == Admitted((10, 850))
     settle(store, "b", 10)
-    assert list(store.budgets.peek(of)) == [10, 900]
+    assert list(store.peek(of)) == [10, 900]
     store.budgets.release([LeaseName("acme", "a"), LeaseName("acme", "c")])
-    assert list(store.budgets.peek(of)) == [100, 990]
+    assert list(store.peek(of)) == [100, 990]
 
 
 def test_of_several_shadows_the_one_to_wait_for_longest_is_named(store: Store) -> None:

@@ -1,0 +1,146 @@
+"""A rule: how one budget is counted; and a rule set: the rules that one request must fit, all or none.  Pure; no I/O.
+
+A rule is stored in each lease, because a lease is settled by what was true when it was made, prices too, whatever has
+become of the rule since.  What a rule is for, and whom it limits, is not known here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ratelimit.budgets.keys import lease_key, leases_key, owner_of
+
+# How what is spent comes back: steadily, all at the window's end, or as it leaves the last window's length.
+BUCKET, FIXED, SLIDING = "b", "f", "s"
+# Weights and prices are whole millionths, so that sums are exact and the same in Lua.
+SCALE = 1_000_000
+# What settling changes: nothing (a request stays one), or by the plain sum of input and output; else by weights.
+ONE, PLAIN = 0, 1
+
+Weights = tuple[int, int, int, int]  # of an input, output, cached and reasoning token; the last two come on top
+Counts = int | Weights
+Bounds = tuple[int, int, int]  # ms since 1970: where a window of the calendar begins, the next one, the one after that
+
+
+class Used(NamedTuple):
+    """What a request used.  Cached tokens are part of the input, reasoning tokens of the output."""
+
+    input_tokens: int
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`key` is its budget, which holds `capacity` units.
+
+    `shape`: BUCKET, FIXED or SLIDING, then the window in ms or the calendar's name.  When a rule takes another shape,
+    what was spent stays spent.  `bounds` are those of the calendar.  `name` is what a refusal calls the rule; `shadow`:
+    it is measured and never refuses.
+    """
+
+    key: str
+    shape: str
+    capacity: int
+    counts: Counts = PLAIN
+    bounds: Bounds | None = None
+    name: str = field(default="", compare=False)  # a lease does not keep this, nor what follows
+    shadow: bool = field(default=False, compare=False)
+    window_ms: int = field(init=False, compare=False)  # of a calendar, the length of the window it was made in
+
+    def __post_init__(self) -> None:
+        window_ms = int(self.shape[1:]) if self.bounds is None else self.bounds[1] - self.bounds[0]
+        object.__setattr__(self, "window_ms", window_ms)
+
+    @property
+    def owner(self) -> str:
+        return owner_of(self.key)
+
+    def row(self) -> list[Any]:
+        """As a lease keeps it: `[key, shape, capacity, counts, bounds…]`."""
+        return [self.key, self.shape, self.capacity, self.counts, *(self.bounds or ())]
+
+    @staticmethod
+    def of_row(row: Sequence[Any]) -> "Rule":
+        """What `row` wrote; ValueError or TypeError for anything else."""
+        key, shape, capacity, counts, *bounds = row
+        if not (
+            isinstance(key, str) and isinstance(shape, str) and "{" in key and shape[:1] in (BUCKET, FIXED, SLIDING)
+        ):
+            raise ValueError("not a rule")
+        if not isinstance(counts, int):
+            input_, output, cached, reasoning = map(int, counts)
+            counts = (input_, output, cached, reasoning)
+        if bounds:
+            first, second, third = map(int, bounds)
+            return Rule(key, shape, int(capacity), counts, (first, second, third))
+        return Rule(key, shape, int(capacity), counts)
+
+
+def dump_rules(rules: Sequence[Rule]) -> str:
+    return _dump([rule.row() for rule in rules])
+
+
+def load_rules(text: str) -> tuple[Rule, ...]:
+    """What `dump_rules` wrote; ValueError or TypeError for anything else."""
+    return tuple(map(Rule.of_row, json.loads(text)))
+
+
+class Leases(NamedTuple):
+    """What requests that fit hold until they are settled: a lease each, which keeps the members of `keeps`.
+
+    At most `most` at once (None: any number); one more is refused under `name`.
+    """
+
+    name: str = ""
+    most: int | None = None
+    keeps: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """The rules that a request must fit, with what a script is told of them, worked out once and not per request.
+
+    `leases` None: requests take none, so nothing is ever settled or given back.  `charges` is the rules as JSON, for a
+    request that must be charged without a lease.  `keys` and `arguments` are those of `lua/reserve.lua`.  `lease_head`
+    is the part of a stored lease that is the same for every request, as an open JSON object.
+    """
+
+    owner: str
+    rules: tuple[Rule, ...]
+    leases: Leases | None
+    charges: str
+    keys: tuple[str, ...]
+    arguments: tuple[str | int, ...]
+    lease_prefix: str
+    lease_head: str
+
+    @staticmethod
+    def of(owner: str, rules: Sequence[Rule], leases: Leases | None = None) -> "RuleSet":
+        """On a cluster, `owner` owns all of the rules' budgets."""
+        charges = dump_rules(rules)
+        keys = tuple(rule.key for rule in rules)
+        most = "" if leases is None else -1 if leases.most is None else leases.most
+        head = _dump(leases.keeps if leases else {})[:-1]
+        return RuleSet(
+            owner=owner,
+            rules=tuple(rules),
+            leases=leases,
+            charges=charges,
+            keys=keys if leases is None else (leases_key(owner), *keys),
+            arguments=(most, len(rules), *(argument for rule in rules for argument in _arguments(rule))),
+            lease_prefix=lease_key(owner, ""),
+            lease_head=f'{head}{"," if len(head) > 1 else ""}"budgets":{charges}',
+        )
+
+
+def _arguments(rule: Rule) -> tuple[str | int, ...]:
+    """Shape, capacity, flags, and perhaps the bounds of a calendar."""
+    flags = int(rule.shadow) + (0 if rule.bounds is None else 2)
+    return rule.shape, rule.capacity, flags, *(rule.bounds or ())
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,249 @@
+"""The life of a request: which states there are, what moves a request from one to another, and who says so; and the
+register of what is in flight through this process.
+
+Whatever moves a request goes through this file.  What a request may cost, and what its caller is told, does not belong
+here; nor does what sidecars share, which is in fleet/.
+"""
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from heapq import nlargest
+from itertools import takewhile
+
+from ratelimit.lease_id import lowest_at
+from tenancy.values.policy import Policy
+
+# A life begins when a request goes to the budgets: nothing in memory refuses it, neither its policy nor its model nor
+# the bound on what is in flight.  It is finished when the use has been charged.  In between the request passes through
+# parts that each see only a piece of it, in several threads and, since its log entry may arrive anywhere, in several
+# processes.
+#
+#   state      the request ...                                  and holds
+#   ASKED      is with the budgets                              a place in flight, perhaps a lease already
+#   QUEUED     waits until there is room                        a place in flight
+#   ADMITTED   may run; its answer is being written             a place in flight, a lease (unless by a failure mode)
+#   RUNNING    has been answered                                the same
+#   OVER       is in the access log                             a lease
+#   SETTLED    has been charged for what it used                nothing
+#   REFUSED    was not admitted                                 nothing
+#   ABANDONED  has no caller left who would run it              perhaps a lease, which the committer gives back
+#   ORPHANED   held a lease that expired without a log entry    nothing; it stays charged for what it reserved
+#
+#   event      who tells of it
+#   QUEUE      whatever queues requests; nothing does yet
+#   ADMIT      the committer, or the failure mode in its place
+#   REFUSE     the same, with the other answer
+#   RUN        the decider, which hands the answer to the engine
+#   LEAVE      the engine: the caller went.  Once answered it means nothing: some engines report the end of every call
+#   LOSE       the engine: the answer did not reach the caller
+#   END        the access log: here, in a sibling process, or in another sidecar (the reporter finds the lease gone)
+#   SETTLE     the settler; from OVER on the log path keeps account of the request itself (accesslog/delivery.py)
+#   EXPIRE     the clock: for this process the reporter, for the store the sweep, which also writes the ledger's row
+#
+# Three rules:
+#
+# 1. A request leaves flight once, by whatever comes first; what comes later is ignored.  Both logs bring every entry,
+#    an engine may report a loss twice, siblings tell each other of every end, and most ends that a process hears of are
+#    of requests that it never knew.
+# 2. Whoever has the request in hand tells of it once.  A second answer is a bug, and raises.
+# 3. Nobody says that an answer has arrived, only that it was lost.  So a request runs until it is known not to.
+
+
+class State(StrEnum):
+    """Where a request is."""
+
+    ASKED = "asked"
+    QUEUED = "queued"
+    ADMITTED = "admitted"
+    RUNNING = "running"
+    OVER = "over"
+    SETTLED = "settled"
+    REFUSED = "refused"
+    ABANDONED = "abandoned"
+    ORPHANED = "orphaned"
+
+
+ASKED, QUEUED, ADMITTED, RUNNING, OVER, SETTLED, REFUSED, ABANDONED, ORPHANED = State
+SAME, BUG = "same", "bug"  # it is ignored; it raises Impossible
+
+
+class Impossible(Exception):
+    """A bug: an event that cannot happen in this state."""
+
+
+class Moves(dict[State, State]):
+    """One event, a row of the table: from each state to the next, in one look-up."""
+
+    def __init__(self, *cells: str) -> None:
+        pairs = zip(State, cells, strict=True)
+        super().__init__((state, state if cell is SAME else State(cell)) for state, cell in pairs if cell is not BUG)
+
+    def __missing__(self, state: State) -> State:
+        raise Impossible(f"a request that is {state} cannot become one of {sorted({*self.values()})}")
+
+
+# fmt: off
+#               ASKED      QUEUED     ADMITTED   RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
+QUEUE  = Moves( QUEUED,    BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+ADMIT  = Moves( ADMITTED,  ADMITTED,  BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+RUN    = Moves( BUG,       BUG,       RUNNING,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+REFUSE = Moves( REFUSED,   REFUSED,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+LEAVE  = Moves( ABANDONED, ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME)
+LOSE   = Moves( BUG,       BUG,       ABANDONED, ABANDONED, SAME,    SAME,    SAME,    SAME,      SAME)
+END    = Moves( OVER,      OVER,      OVER,      OVER,      SAME,    SAME,    SAME,    SAME,      SAME)
+SETTLE = Moves( BUG,       BUG,       BUG,       BUG,       SETTLED, SAME,    SAME,    SAME,      SAME)
+EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SAME,    SAME,      SAME)
+# fmt: on
+
+UNBOUNDED = float("inf")
+MAX_KNOWN = 200_000  # about 50 MB; beyond, the oldest are no longer counted
+OWN, ALL = "sidecar:in_flight", "all:in_flight"  # the names under which the bounds refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """At most `most` at once; `name` says whose bound that is."""
+
+    most: float = UNBOUNDED
+    name: str = OWN
+
+
+@dataclass(slots=True, eq=False)
+class Life:
+    """Of one request, in the process that was asked.  Changed by the register alone."""
+
+    lease_id: str
+    policy: Policy
+    state: State = ASKED
+
+
+@dataclass(slots=True)
+class Running:
+    """What one tenant has in flight; `policy` is that of its latest request."""
+
+    policy: Policy
+    count: int
+
+
+class InFlight:
+    """The register: what is in flight through this process, and how much may be.  In memory.
+
+    For any thread: each step holds a lock, and takes the same time however much is in flight.  What a report needs is
+    counted as requests come and go: nothing then has to look at all of them.  A bound over all sidecars arrives as
+    this one's share of it (`fleet/lua/report.lua`).
+    """
+
+    def __init__(self, most_known: int = MAX_KNOWN) -> None:
+        self.refused = 0  # by the bound, ever
+        self._most_known = most_known
+        self._lock = threading.Lock()
+        self._lives: OrderedDict[str, Life] = OrderedDict()  # by lease id, oldest first
+        self._tenants: dict[str, Running] = {}
+        self.bound = Bound()
+
+    @property
+    def bound(self) -> Bound:
+        return self._bound
+
+    @bound.setter
+    def bound(self, bound: Bound) -> None:
+        self._bound = bound
+        self._edge = min(bound.most, self._most_known)  # so that a request costs one comparison
+
+    def enter(self, lease_id: str, policy: Policy) -> Life | None:
+        """Its life begins, and it is counted in; None if the bound is reached."""
+        with self._lock:
+            if len(self._lives) >= self._edge:
+                if len(self._lives) >= self._bound.most:
+                    self.refused += 1
+                    return None
+                self._count_out(self._lives.popitem(last=False)[1])
+            life = self._lives[lease_id] = Life(lease_id, policy)
+            tenant = self._tenants.get(policy.tenant_id)
+            if tenant is None:
+                self._tenants[policy.tenant_id] = Running(policy, 1)
+            else:
+                tenant.policy, tenant.count = policy, tenant.count + 1
+            return life
+
+    def admit(self, life: Life) -> None:
+        with self._lock:
+            life.state = ADMIT[life.state]
+
+    def run(self, life: Life) -> None:
+        with self._lock:
+            life.state = RUN[life.state]
+
+    def refuse(self, life: Life) -> None:
+        self._move(life, REFUSE)
+
+    def leave(self, life: Life) -> bool:
+        """Whether that abandoned it: then a lease that it may have must be given back."""
+        return self._move(life, LEAVE)
+
+    def lose(self, life: Life) -> bool:
+        """As `leave`."""
+        return self._move(life, LOSE)
+
+    def end(self, lease_id: str) -> None:
+        with self._lock:
+            life = self._lives.pop(lease_id, None)
+            if life is not None:
+                life.state = END[life.state]
+                self._count_out(life)
+
+    def end_all(self, lease_ids: Iterable[str]) -> None:
+        for lease_id in lease_ids:
+            self.end(lease_id)
+
+    def expire_before(self, before_ms: int) -> None:
+        """What was asked before that time since 1970 has no lease any more."""
+        for life in self.older_than(before_ms):
+            self._move(life, EXPIRE)
+
+    def __len__(self) -> int:
+        return len(self._lives)
+
+    def older_than(self, before_ms: int) -> list[Life]:
+        """What entered before that time and is in flight, oldest first.  Takes as long as it is many."""
+        end = lowest_at(before_ms)
+        with self._lock:
+            return list(takewhile(lambda life: life.lease_id < end, self._lives.values()))
+
+    def tenants(self) -> list[Running]:
+        """Of each tenant that has anything in flight now."""
+        with self._lock:
+            return list(self._tenants.values())
+
+    def _move(self, life: Life, moves: Moves) -> bool:
+        """Whether it moved, which took it out of flight."""
+        with self._lock:
+            after = moves[life.state]
+            if after is life.state:
+                return False
+            life.state = after
+            if self._lives.pop(life.lease_id, None) is not None:  # else it was one too many to know of
+                self._count_out(life)
+            return True
+
+    def _count_out(self, life: Life) -> None:
+        tenant = self._tenants[life.policy.tenant_id]
+        tenant.count -= 1
+        if not tenant.count:
+            del self._tenants[life.policy.tenant_id]
+
+
+def most(tenants: Iterable[Running], number: int) -> list[Running]:
+    """Those with most in flight, in this order."""
+    return nlargest(number, tenants, key=lambda tenant: tenant.count)
+
+
+def by_group(tenants: Sequence[Running]) -> list[tuple[str, int]]:
+    """Fairshare groups, most in flight first."""
+    totals: Counter[str] = Counter()
+    for tenant in tenants:
+        totals[tenant.policy.fairshare_group] += tenant.count
+    return totals.most_common()

@@ -1,0 +1,172 @@
+"""Decides the requests of tenants, from the entries of a descriptor to the answer.
+
+Only brings together: what may run is decided in screening.py, what fits in the budgets, what a client is told in
+answer.py.  What cannot be understood is refused, never passed.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from ratelimit.budgets.port import Admitted, Refused, Reservation
+from ratelimit.commit.fallback import Outcome
+from ratelimit.commit.group_commit import GroupCommit
+from ratelimit.lease_id import mint_lease_id
+from ratelimit.life import InFlight, Life
+from ratelimit.metrics import RatelimitMetrics
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.account_cache import POLICIES, Accounts
+from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
+from ratelimit.tenants.lease import kept_of_one
+from ratelimit.tenants.recent_refusals import RecentRefusals
+from ratelimit.tenants.screening import ABSENT, Catalog, Priced, Rejected, screen
+from serving.call import Answer, Call, Malformed
+from tenancy.values.admission import Admission
+from tenancy.values.calendar import UnknownTimeZone
+from tenancy.values.policy import MalformedPolicy, Policy
+
+log = structlog.get_logger(__name__)
+
+DOMAIN = "tollkeeper"
+MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
+MAX_PATH = 1024
+REJECTED = {400: "invalid_body", 403: "model_not_allowed", 404: "model_not_found", 503: "unavailable"}
+
+Field = tuple[str, str | int | bool]
+Serialize = Callable[[bool | None, Iterable[Field], Iterable[Header], bytes], bytes]
+"""Makes an answer: whether the request may run (None: a part of an answer, which leaves that open), dynamic metadata,
+headers and body.  Parts are put together by concatenation."""
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class _Request(NamedTuple):
+    """One request on its way through the budgets."""
+
+    life: Life
+    account: Account
+    fields: list[Field]
+    reservation: Reservation
+
+
+class TenantDecider:
+    """`catalog` answers from memory; `default_output_tokens` is assumed for a request without an output cap.  `groups`:
+    whether a group's budget can be shared by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to
+    keep; with fewer than are in use, each request has its policy read again, which triples its cost."""
+
+    def __init__(
+        self,
+        committer: GroupCommit,
+        in_flight: InFlight,
+        catalog: Catalog,
+        metrics: RatelimitMetrics,
+        serialize: Serialize,
+        *,
+        default_output_tokens: int,
+        now_ms: Callable[[], int] = wall_clock_ms,
+        groups: bool = True,
+        policies: int = POLICIES,
+    ) -> None:
+        self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
+        self._serialize, self._default_output_tokens, self._now_ms = serialize, default_output_tokens, now_ms
+        self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
+        self._recent_refusals = RecentRefusals()
+
+    def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
+        """What is refused from memory can wait for the others.  Malformed unless there is one descriptor."""
+        if len(descriptors) != 1:
+            raise Malformed(f"want one descriptor in the domain {DOMAIN}")
+        entries, now_ms = descriptors[0], self._now_ms()
+        lease_id = mint_lease_id(now_ms)
+        try:
+            account = self._accounts.find(entries.get("policy", ABSENT), entries.get("model", ABSENT), now_ms)
+        except (MalformedPolicy, UnknownTimeZone):
+            log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
+            return partial(self._refuse, b"", [("lease_id", lease_id)], "unavailable", unavailable())
+        screened = screen(entries, account, self._catalog, self._default_output_tokens)
+        label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
+        end_user_id = "" if label == ABSENT else label
+        fields = _fields(lease_id, end_user_id, screened)
+        if isinstance(screened, Rejected):
+            return partial(self._refuse, account.head, fields, REJECTED[screened.status], rejection(screened))
+        estimate, model = screened.estimate, screened.model
+        costs = account.costs(estimate)
+        if refused := self._recent_refusals.find(account, costs, now_ms):
+            return partial(self._over_limit, account, fields, costs, refused)
+        life = self._in_flight.enter(lease_id, account.policy)
+        if life is None:
+            refusal = over_capacity(self._in_flight.bound.name)
+            return partial(self._refuse, account.head, fields, "over_capacity", refusal)
+        path = entries.get("path", "").split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
+        keeps = kept_of_one(estimate, end_user_id, model, path)
+        reservation = Reservation(account.rule_set, costs, lease_id, keeps)
+        request = _Request(life, account, fields, reservation)
+        outcome = self._committer.reserve(reservation, partial(self._answer, call, request))
+        return None if outcome is None else self._response(request, outcome)
+
+    def _answer(self, call: Call, request: _Request, outcome: Outcome) -> None:
+        costs = request.reservation.costs
+        if_lost = None
+        if isinstance(outcome.decision, Refused):
+            self._recent_refusals.refused(request.account, costs, outcome.decision, self._now_ms())
+        elif outcome.decision is not None and outcome.admission is Admission.FAST:
+            if_lost = partial(self._abandoned, self._in_flight.lose, request)
+            self._recent_refusals.admitted(request.account, costs)
+        call.reply(self._response(request, outcome), if_lost)
+
+    def _abandoned(self, told: Callable[[Life], bool], request: _Request) -> None:
+        """Nobody will run it.  `told`: how the register hears of that."""
+        if told(request.life):
+            self._committer.abandon(request.reservation)
+
+    def _response(self, request: _Request, outcome: Outcome) -> bytes:
+        life, account, fields, reservation = request
+        decision = outcome.decision
+        if not isinstance(decision, Admitted):
+            self._in_flight.refuse(life)
+            if decision is not None:
+                return self._over_limit(account, fields, reservation.costs, decision)
+            return self._refuse(account.head, fields, "unavailable", unavailable())
+        self._in_flight.admit(life)
+        self._metrics.decisions.add(outcome.admission)
+        fields += (("admission", outcome.admission), ("reserved_tokens", reservation.keeps["tokens"]))
+        if outcome.admission is not Admission.FAST:
+            fields.append(("limits", account.rule_set.charges))
+        if decision.shadow:
+            self._metrics.shadow_refusals.add()
+            fields.append(("shadow", decision.shadow))
+        headers = rate_headers(account, decision, self._now_ms())
+        self._in_flight.run(life)
+        return account.head + self._serialize(True, fields, headers, b"")
+
+    def _over_limit(self, account: Account, fields: list[Field], costs: Sequence[int], refused: Refused) -> bytes:
+        refusal = over_limit(account, refused, costs, self._now_ms())
+        return self._refuse(account.head, fields, "over_limit", refusal)
+
+    def _refuse(self, head: bytes, fields: list[Field], outcome: str, refusal: Refusal) -> bytes:
+        self._metrics.decisions.add(outcome)
+        fields += (("admission", Admission.REFUSED), ("denied", str(refusal.status)), ("limit", refusal.limit))
+        return head + self._serialize(False, fields, refusal.headers, refusal.body)
+
+    def _head(self, policy: Policy) -> bytes:
+        """The part of every answer that depends on the policy alone."""
+        fixed = (("tenant_id", policy.tenant_id), ("key_id", policy.key_id), ("user_id", policy.user_id))
+        return self._serialize(None, fixed, (), b"")
+
+
+def _fields(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
+    """What every answer says, whatever it is."""
+    fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
+    if isinstance(screened, Priced):
+        estimate = screened.estimate
+        fields += (
+            ("input_estimate", estimate.input_tokens),
+            ("output_cap", estimate.output_cap),
+            ("inference", screened.inference),
+        )
+    return fields

@@ -1,0 +1,47 @@
+"""What a tenant's lease keeps of its request, so that one which nobody settles can still be accounted for: written and
+read here alone.  Pure.
+
+Leases outlive versions: members are only ever added, and what is absent or strange is read as empty.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ratelimit.tenants.estimate import Estimate
+from tenancy.values.policy import Policy
+
+
+class Kept(NamedTuple):
+    """What can be read back."""
+
+    key_id: str
+    user_id: str
+    end_user_id: str
+    model: str
+    path: str
+    tokens: int
+    input_estimate: int
+
+    @staticmethod
+    def read(members: Mapping[str, Any]) -> "Kept":
+        """Never fails: the lease is gone from the store by now."""
+        return Kept(*(_fitting(members.get(name), kind) for name, kind in Kept.__annotations__.items()))
+
+
+def kept_of_all(policy: Policy) -> dict[str, str]:
+    """What the leases of a policy's requests have in common."""
+    return {"key_id": policy.key_id, "user_id": policy.user_id}
+
+
+def kept_of_one(estimate: Estimate, end_user_id: str, model: str, path: str) -> dict[str, str | int]:
+    return {
+        "tokens": estimate.tokens,
+        "input_estimate": estimate.input_tokens,
+        "end_user_id": end_user_id,
+        "model": model,
+        "path": path,
+    }
+
+
+def _fitting(value: Any, kind: Callable[[], Any]) -> Any:
+    return value if type(value) is kind else kind()

@@ -1,0 +1,189 @@
+"""The life of a request, told to the register event by event."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelimit.lease_id import mint_lease_id
+from ratelimit.life import (
+    ABANDONED,
+    ADMITTED,
+    ASKED,
+    END,
+    EXPIRE,
+    LEAVE,
+    LOSE,
+    ORPHANED,
+    OVER,
+    QUEUE,
+    QUEUED,
+    REFUSED,
+    RUNNING,
+    SETTLE,
+    SETTLED,
+    Bound,
+    Impossible,
+    InFlight,
+    Life,
+    Moves,
+    State,
+)
+from tenancy.values.policy import Policy
+
+POLICY = Policy("t", "k")
+IN_FLIGHT = {ASKED, QUEUED, ADMITTED, RUNNING}
+
+
+class Subject:
+    """A register with one request, and another that is not touched."""
+
+    def __init__(self) -> None:
+        self.register = InFlight()
+        life, other = (self.register.enter(mint_lease_id(at), POLICY) for at in (1, 2**40))
+        assert life is not None
+        assert other is not None
+        self.life = life
+        self.gone: list[bool] = []
+
+    def tell(self, event: str) -> None:
+        if event == "end":
+            self.register.end(self.life.lease_id)
+        elif event == "expire":
+            self.register.expire_before(2)
+        elif event in ("leave", "lose"):
+            self.gone.append(getattr(self.register, event)(self.life))
+        else:
+            getattr(self.register, event)(self.life)
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ("", ASKED),
+        ("admit", ADMITTED),
+        ("admit run", RUNNING),
+        ("admit run end", OVER),
+        ("refuse", REFUSED),
+        # The caller goes before the answer; nobody waits for it any more.
+        ("leave", ABANDONED),
+        ("leave admit run lose", ABANDONED),
+        ("leave refuse", ABANDONED),
+        ("admit leave run lose", ABANDONED),
+        # The answer does not arrive.
+        ("admit run lose", ABANDONED),
+        ("admit run lose lose", ABANDONED),
+        ("admit run lose end", ABANDONED),
+        # Engines that report the end of every call.
+        ("admit run leave", RUNNING),
+        ("admit run leave end", OVER),
+        ("refuse leave", REFUSED),
+        # What comes late, or twice.
+        ("admit run end end", OVER),
+        ("admit run end lose", OVER),
+        ("admit run end expire", OVER),
+        ("refuse end", REFUSED),
+        # A log entry is believed, whatever it comes upon.
+        ("end", OVER),
+        ("end admit run", OVER),
+        ("end refuse", OVER),
+        # The lease expires.
+        ("admit run expire", ORPHANED),
+        ("admit run expire end", ORPHANED),
+        ("admit run expire lose", ORPHANED),
+        ("expire admit run", ORPHANED),
+    ],
+)
+def test_a_request_goes_through_its_states(told: str, state: State) -> None:
+    subject = Subject()
+    for event in told.split():
+        subject.tell(event)
+    assert subject.life.state is state
+    assert len(subject.register) == (2 if state in IN_FLIGHT else 1)
+    assert [tenant.count for tenant in subject.register.tenants()] == [len(subject.register)]
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["run", "admit admit", "admit run run", "admit refuse", "refuse admit", "refuse refuse", "refuse run", "lose"],
+)
+def test_a_second_answer_is_a_bug(told: str) -> None:
+    subject = Subject()
+    *before, last = told.split()
+    for event in before:
+        subject.tell(event)
+    with pytest.raises(Impossible):
+        subject.tell(last)
+
+
+@pytest.mark.parametrize(
+    ("told", "gone"),
+    [
+        ("leave admit run lose", [True, False]),
+        ("admit run leave lose lose", [False, True, False]),
+        ("admit run end lose", [False]),
+        ("refuse leave", [False]),
+    ],
+)
+def test_what_may_be_held_is_given_back_once(told: str, gone: list[bool]) -> None:
+    subject = Subject()
+    for event in told.split():
+        subject.tell(event)
+    assert subject.gone == gone
+
+
+def test_a_request_that_waits_for_room_goes_on_as_others_do() -> None:
+    assert QUEUE[ASKED] is QUEUED
+    after = {LEAVE[QUEUED], END[QUEUED], EXPIRE[QUEUED]}
+    assert after == {ABANDONED, OVER, ORPHANED}
+
+
+def test_only_what_is_over_is_settled() -> None:
+    assert SETTLE[OVER] is SETTLED
+    assert all(state in (OVER, SETTLED) or SETTLE.get(state, state) is state for state in State)
+
+
+@pytest.mark.parametrize("moves", [LEAVE, LOSE, END, EXPIRE, SETTLE], ids=["leave", "lose", "end", "expire", "settle"])
+def test_what_left_flight_does_not_come_back(moves: Moves) -> None:
+    assert all(moves[state] not in IN_FLIGHT for state in State if state not in IN_FLIGHT)
+
+
+def test_an_end_of_a_request_of_another_process_is_none_of_ours() -> None:
+    subject = Subject()
+    subject.register.end_all(["of another process", mint_lease_id(1)])
+    assert len(subject.register) == 2
+
+
+def test_one_too_many_to_know_of_is_not_counted_out_twice() -> None:
+    register = InFlight(most_known=1)
+    first, second = (register.enter(mint_lease_id(at), POLICY) for at in (1, 2))
+    assert first is not None
+    assert second is not None
+    register.admit(first)
+    assert register.lose(first)
+    assert (len(register), [tenant.count for tenant in register.tenants()]) == (1, [1])
+
+
+def test_at_capacity_no_life_begins() -> None:
+    register = InFlight()
+    register.bound = Bound(0)
+    assert register.enter(mint_lease_id(1), POLICY) is None
+    assert (len(register), register.refused) == (0, 1)
+
+
+events = st.sampled_from(["admit", "run", "refuse", "leave", "lose", "end", "expire"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), events), max_size=40))
+def test_whatever_is_told_the_register_counts_what_is_in_flight(told: list[tuple[int, str]]) -> None:
+    subjects = InFlight()
+    lives: list[Life] = [life for at in range(1, 5) if (life := subjects.enter(mint_lease_id(at), POLICY))]
+    for n, event in told:
+        subject = Subject()
+        subject.register, subject.life = subjects, lives[n]
+        before = subject.life.state
+        try:
+            subject.tell(event)
+        except Impossible:
+            assert subject.life.state is before
+        assert len(subjects) == sum(life.state in IN_FLIGHT for life in lives)
+        assert sum(tenant.count for tenant in subjects.tenants()) == len(subjects)
