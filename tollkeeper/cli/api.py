@@ -7,7 +7,8 @@ import typer
 
 from tollkeeper.cli.body import FileOption, SetOption, body_of
 from tollkeeper.cli.client import PREFIX
-from tollkeeper.cli.command import Session, command
+from tollkeeper.cli.command import command
+from tollkeeper.cli.session import Session
 
 
 class Method(StrEnum):
@@ -33,7 +34,7 @@ def add_api(app: typer.Typer, panel: str) -> None:
     ) -> None:
         """Make any request of the management API; the answer is printed as JSON."""
         sent = method in (Method.POST, Method.PUT, Method.PATCH) or bool(assignments or file)
-        body = body_of(file, assignments) if sent else None
+        body = body_of({}, file, assignments) if sent else None
         answer = session.client.ask(method, "/" + path.removeprefix(PREFIX).lstrip("/"), body)
         if isinstance(answer.body, str):
             typer.echo(answer.body, nl=False)
