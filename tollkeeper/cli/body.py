@@ -12,10 +12,11 @@ from tollkeeper.cli.field import Given
 
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Any field of the API; JSON or text.  May be repeated."),
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set any field of the API, as JSON or text.  May be repeated."),
 ]
 FileOption = Annotated[
-    Path | None, typer.Option("--file", "-f", metavar="FILE", help="Fields as a JSON object; - for stdin.")
+    Path | None,
+    typer.Option("--file", "-f", metavar="FILE", help="Read fields from a JSON object in a file; - for stdin."),
 ]
 
 

@@ -17,16 +17,22 @@ from tollkeeper.cli.field import Field, values_of
 from tollkeeper.cli.printer import Printer
 from tollkeeper.cli.session import Session, connect
 
-ApiOption = Annotated[str | None, typer.Option("--api", metavar="URL", help="Management API.  [TOLLKEEPER_API_URL]")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
+ApiOption = Annotated[
+    str | None, typer.Option("--api", metavar="URL", help="URL of the management API.  [TOLLKEEPER_API_URL]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")]
 RepeatOption = Annotated[
     str | None,
-    typer.Option("--idempotency-key", metavar="KEY", help="Done once, however often it is run with this key in a day."),
+    typer.Option(
+        "--idempotency-key", metavar="KEY", help="Take effect once, however often it is run with this key in a day."
+    ),
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.", show_default="all")]
-ColumnsOption = Annotated[str | None, typer.Option("--columns", help="Comma-separated; `all` for every one.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Maximum number of items.", show_default="all")]
+ColumnsOption = Annotated[
+    str | None, typer.Option("--columns", help="Columns to print, separated by commas; `all` for every one.")
+]
 
 
 def noun(help: str) -> typer.Typer:
@@ -46,14 +52,9 @@ def command(
     option for an Idempotency-Key."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        _, *own = inspect.signature(function).parameters.values()
-        takes_fields = any(each.name == "given" for each in own)
-        parameters = [field.parameter() for field in fields]
-        parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own if each.name != "given"]
-        parameters += [_keyword("api", ApiOption, None), _keyword("as_json", JsonOption, False)]
-        parameters += [_keyword("idempotency_key", RepeatOption, None)] if repeatable else []
-
-        def run(*, api: str | None, as_json: bool, idempotency_key: str | None = None, **options: Any) -> None:
+        def run(
+            *, api: ApiOption = None, as_json: JsonOption = False, idempotency_key: RepeatOption = None, **options: Any
+        ) -> None:
             try:
                 session = Session(connect(api, idempotency_key), Printer(as_json))
                 if takes_fields:
@@ -65,16 +66,18 @@ def command(
             except BrokenPipeError:  # `| head` has seen enough
                 sys.exit(Exit.OK)
 
+        _, *own = inspect.signature(function).parameters.values()
+        api, as_json, idempotency_key, _ = inspect.signature(run).parameters.values()
+        takes_fields = any(each.name == "given" for each in own)
+        parameters = [field.parameter() for field in fields]
+        parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own if each.name != "given"]
+        parameters += [api, as_json, *([idempotency_key] if repeatable else [])]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # as functools.wraps does
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         app.command(name, help=help or function.__doc__, rich_help_panel=panel)(run)
         return function
 
     return register
-
-
-def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _say(failed: CommandFailed, as_json: bool) -> None:

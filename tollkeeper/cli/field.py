@@ -32,7 +32,7 @@ class Field:
     name: str = ""
     only: Literal["create", "update"] | None = None
     required: bool = False
-    default: str | bool = True
+    default: str = ""
     convert: Callable[[Session, Any], Any] | None = None
 
     def __post_init__(self) -> None:
@@ -55,7 +55,8 @@ class Field:
                 parser=kind.parser,
                 metavar=kind.metavar,
                 help=self.help,
-                show_default=self.default,
+                show_default=self.default or True,
+                min=kind.min,
             )
         else:
             annotation, default = str, typer.Argument(metavar=self.option, help=self.help)
@@ -75,5 +76,6 @@ def values_of(session: Session, fields: Iterable[Field], options: dict[str, Any]
     return found
 
 
-FROM = Field("--from", MOMENT, "As 2026-01-31T00:00:00Z, or 24h, 7d, 4w: ago.")
-TO = Field("--to", MOMENT, "The same; not included.", default="now")
+NEW_NAME = Field("--name", help="A new name.", only="update")
+FROM = Field("--from", MOMENT, "Start: a time such as 2026-01-31T00:00:00Z, or how long ago: 24h, 7d, 4w.")
+TO = Field("--to", MOMENT, "End, not included; in the same forms.", default="now")

@@ -1,4 +1,4 @@
-"""How the text of an option becomes JSON: amounts, prices, moments, and `none`.  Knows no field."""
+"""How the text of an option becomes JSON: amounts, moments, and `none`.  Which option takes what is in `nouns/`."""
 
 import re
 from collections.abc import Callable
@@ -14,18 +14,19 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class _Null:
-    """An option that was given as `none`: sent as null, unlike one that was not given."""
+    """What stands for `none`: sent as null, while an option that is not given is None, and not sent."""
 
 
 NULL = _Null()
 
 
 class Kind(NamedTuple):
-    """The type that typer reads an option as; or a parser, with the text that stands for its value in --help."""
+    """What an option takes: a type that typer reads, or a parser and the word for its value in --help."""
 
     type: Any = str
     parser: Callable[[str], Any] | None = None
     metavar: str | None = None
+    min: int | None = None
 
 
 def amount(text: str) -> Any:
@@ -62,19 +63,16 @@ def moment(text: str) -> str:
     return then.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _text_or_none(text: str) -> Any:
-    return NULL if text.lower() == NONE else text
-
-
 def or_none(metavar: str) -> Kind:
     """A text, or `none`."""
-    return Kind(Any, _text_or_none, f"{metavar}|none")
+    return Kind(Any, lambda text: NULL if text.lower() == NONE else text, f"{metavar}|none")
 
 
 TEXT = Kind(str)
 ID = Kind(str, metavar="ID")
 TEXTS = Kind(list[str])
 NUMBER = Kind(int)
+POSITIVE = Kind(int, min=1)
 SWITCH = Kind(bool)
 AMOUNT = Kind(Any, amount, "N|none")
 QUANTITY = Kind(Any, quantity, "N")

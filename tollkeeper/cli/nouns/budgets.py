@@ -12,25 +12,25 @@ from tollkeeper.cli.verbs import list_items
 PATH = "/tenants/{id}/budgets"
 COLUMNS = ("budget", "limit", "unit", "kind", "window_seconds", "amount", "used", "remaining", "reset_at", "shadow")
 WHOSE = (
-    Field("--key", ID, "Also what holds for each key: of this one.", name="key_id"),
-    Field("--user", ID, "Also what holds for each user: of this one.", name="user_id"),
+    Field("--key", ID, "Include the budgets of this key.", name="key_id"),
+    Field("--user", ID, "Include the budgets of this user.", name="user_id"),
 )
-ONLY = Field("--budget", help="Only this one, as `list` names it.")
-BUDGET = Field("BUDGET", help="As `list` names it.")
-BY = Field("--by", QUANTITY, "To give back; below zero, to charge.", name="amount", required=True)
+ONLY = Field("--budget", help="Only this budget, as `list` names it.")
+BUDGET = Field("BUDGET", help="The budget, as `list` names it.")
+BY = Field("--by", QUANTITY, "Units to give back; below zero, to charge.", name="amount", required=True)
 
-app = noun("Budgets: what is spent and left of a tenant's limits now.")
+app = noun("Budgets: how much of a tenant's limits is spent and left now.")
 
 
 @command(app, "list", TENANTS.item, *WHOSE)
 def list_budgets(session: Session, given: Given, columns: ColumnsOption = None) -> None:
-    """Show what is spent and left."""
-    list_items(session, _path(session, given), COLUMNS, query=_whose(given), wanted=columns)
+    """Show how much is spent and left."""
+    list_items(session, _path(session, given), COLUMNS, _whose(given), columns)
 
 
 @command(app, "reset", TENANTS.item, ONLY, *WHOSE, repeatable=True)
 def reset_budgets(session: Session, given: Given, yes: YesOption = False) -> None:
-    """Fill budgets up."""
+    """Refill budgets."""
     path, budget = _path(session, given), given.get("budget")
     confirm(f"Fill up {budget or 'all budgets'} of {given['id']}?", yes)
     answer = session.client.ask("POST", f"{path}/reset", {"budget": budget}, query=_whose(given))
@@ -39,7 +39,7 @@ def reset_budgets(session: Session, given: Given, yes: YesOption = False) -> Non
 
 @command(app, "adjust", TENANTS.item, BUDGET, BY, *WHOSE, repeatable=True)
 def adjust_budget(session: Session, given: Given) -> None:
-    """Give units of a budget back, or charge them."""
+    """Give units back to a budget, or charge it."""
     body = {name: given[name] for name in ("budget", "amount")}
     session.show.one(session.client.ask("POST", f"{_path(session, given)}/adjust", body, query=_whose(given)).body)
 

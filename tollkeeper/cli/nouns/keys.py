@@ -1,24 +1,23 @@
 """`tollkeeper key …`."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from tollkeeper.cli.command import ColumnsOption, LimitOption, YesOption, command, noun
+from tollkeeper.cli.command import ColumnsOption, LimitOption, YesOption, command
 from tollkeeper.cli.exits import CommandFailed, Exit
-from tollkeeper.cli.field import Field, Given
+from tollkeeper.cli.field import NEW_NAME, Field, Given
 from tollkeeper.cli.kinds import AMOUNT, NULL, SWITCH, TEXTS, or_none
-from tollkeeper.cli.nouns.tenants import IN_TENANT, OF_TENANT
+from tollkeeper.cli.nouns.tenants import IN_TENANT, TENANTS
 from tollkeeper.cli.resource import Resource, ambiguous, fill, searched
 from tollkeeper.cli.session import Session, confirm
-from tollkeeper.cli.verbs import add_create, add_delete, add_get, add_update, list_items
+from tollkeeper.cli.verbs import Noun, list_items
 
 PREFIX_LENGTH = 18  # characters of a secret that are no secret
 
 
 def _id_of_prefix(session: Session, reference: str) -> str:
-    """A prefix becomes the key's id.  Of a whole secret only its prefix is sent."""
+    """The id for a prefix.  Of a whole secret only its prefix is sent."""
     if not reference.startswith("sk_"):
         return reference
     prefix = reference[:PREFIX_LENGTH]
@@ -30,74 +29,64 @@ def _id_of_prefix(session: Session, reference: str) -> str:
     return str(found[0]["id"])
 
 
+ANY_MODEL = Field(
+    "--any-model", SWITCH, "Let it use every model.", name="models_allowed", only="update", convert=lambda *_: NULL
+)
 KEYS = Resource(
     noun="key",
     path="/keys",
-    item=Field("KEY", help="Its id, its prefix (sk_ and 15 digits) or its name.", name="id", convert=_id_of_prefix),
+    item=Field("KEY", help="The key's id, prefix (sk_ and 15 digits) or name.", name="id", convert=_id_of_prefix),
     named=searched,
     columns=("id", "key_prefix", "name", "tenant_id", "user_id", "disabled", "expires_at", "last_used_at"),
-    shown_once="secret",
     fields=(
-        Field("NAME", help="What it is for.", only="create"),
-        Field("--name", help="A new name.", only="update"),
+        Field("NAME", help="What the key is for.", only="create"),
+        NEW_NAME,
         Field("--user", help="The user it belongs to.", name="user_id", only="create"),
         Field("--email", help="The user's e-mail address.", name="user_email", only="create"),
         Field("--model", TEXTS, "A model it may use.  May be repeated.", name="models_allowed"),
-        Field(
-            "--any-model",
-            SWITCH,
-            "Let it use every model.",
-            name="models_allowed",
-            only="update",
-            convert=lambda *_: NULL,
-        ),
-        Field("--tokens-per-minute", AMOUNT),
-        Field("--requests-per-minute", AMOUNT),
-        Field("--expires-at", or_none("TIME"), "As 2030-01-31T00:00:00Z."),
+        ANY_MODEL,
+        Field("--tokens-per-minute", AMOUNT, "Maximum tokens per minute."),
+        Field("--requests-per-minute", AMOUNT, "Maximum requests per minute."),
+        Field("--expires-at", or_none("TIME"), "When it expires, such as 2030-01-31T00:00:00Z."),
     ),
+    shown_once="secret",
 )
 
-app = noun("Keys: what clients show.  A secret is shown once, when it is made.")
+app = Noun(KEYS, "Keys: what clients authenticate with.  A secret is shown once, when it is created.")
 
 
-@command(app, "list", replace(OF_TENANT, help="Only this tenant's, by id or name."))
+@command(app, "list", Field("--tenant", help="Only keys of this tenant, by id or name.", convert=TENANTS.id_of))
 def list_keys(session: Session, given: Given, limit: LimitOption = None, columns: ColumnsOption = None) -> None:
-    """List keys, oldest first.  Never their secrets."""
-    path = fill("/tenants/{tenant_id}/keys", given) if given else KEYS.path
-    list_items(session, path, KEYS.columns, limit=limit, wanted=columns)
+    """List keys, oldest first, without their secrets."""
+    path = fill("/tenants/{tenant}/keys", given) if given else KEYS.path
+    list_items(session, path, KEYS.columns, {}, columns, limit)
 
 
-add_get(app, KEYS, "Show a key, without its secret.")
-add_create(
-    app,
-    KEYS,
-    "Create a key.  Its secret is printed, this once.",
-    path="/tenants/{id}/keys",
-    within=(replace(IN_TENANT, help="Its tenant, by id or name."),),
+app.add_get("Show a key, without its secret.")
+app.add_create(
+    "Create a key, and print its secret: it is never shown again.", path="/tenants/{id}/keys", within=(IN_TENANT,)
 )
-add_update(app, KEYS, "Change what is given; `none` lifts a limit.")
-
-
-@command(app, "disable", KEYS.item)
-def disable_key(session: Session, given: Given) -> None:
-    """Refuse a key with 403, until it is enabled again."""
-    _set_disabled(session, given, True)
-
-
-@command(app, "enable", KEYS.item)
-def enable_key(session: Session, given: Given) -> None:
-    """Let a disabled key through again."""
-    _set_disabled(session, given, False)
+app.add_update("Change the given fields; `none` lifts a limit.")
+app.add_action(
+    "disable",
+    "Refuse a key with 403, until it is enabled again.",
+    method="PUT",
+    below="/disabled",
+    sets={"disabled": True},
+)
+app.add_action("enable", "Let a disabled key through again.", method="PUT", below="/disabled", sets={"disabled": False})
 
 
 @command(app, "rotate", KEYS.item, repeatable=True)
 def rotate_key(
     session: Session,
     given: Given,
-    overlap: Annotated[int | None, typer.Option("--overlap", min=0, help="Seconds the old secret still works.")] = None,
+    overlap: Annotated[
+        int | None, typer.Option("--overlap", min=0, help="Seconds for which the old secret still works.")
+    ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Give a key a new secret, which is printed, this once."""
+    """Give a key a new secret, and print it: it is never shown again."""
     key = KEYS.find(session, given)
     if not overlap:
         confirm(f"The present secret of {key['name']!r} ({key['id']}) ends at once.  Go on?", yes)
@@ -105,9 +94,4 @@ def rotate_key(
     session.changed(session.client.ask("POST", fill("/keys/{id}/rotate", key), body), KEYS.shown_once)
 
 
-add_delete(app, KEYS, "Delete a key: within a second nobody accepts it.", "the key {name!r} ({id}, {key_prefix}…)")
-
-
-def _set_disabled(session: Session, given: Given, disabled: bool) -> None:
-    path = fill("/keys/{id}/disabled", KEYS.find(session, given))
-    session.changed(session.client.ask("PUT", path, {"disabled": disabled}))
+app.add_delete("Delete a key; within a second no sidecar accepts it.", what="the key {name!r} ({id}, {key_prefix}…)")

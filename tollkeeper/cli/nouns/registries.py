@@ -1,14 +1,11 @@
 """`tollkeeper mcp-server …` and `tollkeeper admin-token …`: no option but a name; a file and `--set` say the rest."""
 
-import typer
-
-from tollkeeper.cli.command import noun
 from tollkeeper.cli.field import Field
 from tollkeeper.cli.resource import Resource, scanned
-from tollkeeper.cli.verbs import add_create, add_delete, add_get, add_list, add_update
+from tollkeeper.cli.verbs import Noun
 
 ITEM = Field("ID|NAME", help="Its id or name.", name="id")
-NAME = Field("NAME", help="Must be unique.", only="create")
+NAME = Field("NAME", help="A unique name.", only="create")
 
 MCP_SERVERS = Resource(
     noun="MCP server",
@@ -29,15 +26,15 @@ ADMIN_TOKENS = Resource(
 )
 
 
-def _with_every_verb(help: str, resource: Resource) -> typer.Typer:
-    app = noun(help)
-    add_list(app, resource, "List them all.")
-    add_get(app, resource, "Show one.")
-    add_create(app, resource, "Create one.")
-    add_update(app, resource, "Change what is given.")
-    add_delete(app, resource, "Delete one.", f"the {resource.noun} {{name!r}} ({{id}})")
+def _every_verb(resource: Resource, help: str) -> Noun:
+    app, noun = Noun(resource, help), resource.noun
+    app.add_list(f"List all {noun}s.")
+    app.add_get(f"Show an {noun}.")
+    app.add_create(f"Create an {noun}.")
+    app.add_update("Change the given fields.")
+    app.add_delete(f"Delete an {noun}.", what=f"the {noun} {{name!r}} ({{id}})")
     return app
 
 
-mcp_servers = _with_every_verb("MCP servers: a registry.", MCP_SERVERS)
-admin_tokens = _with_every_verb("Admin tokens: who may use the management API.", ADMIN_TOKENS)
+mcp_servers = _every_verb(MCP_SERVERS, "The registry of MCP servers.")
+admin_tokens = _every_verb(ADMIN_TOKENS, "Admin tokens: who may use the management API.")

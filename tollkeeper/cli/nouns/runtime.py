@@ -1,4 +1,4 @@
-"""`tollkeeper runtime …`: what is going on now, and how much may."""
+"""`tollkeeper runtime …`: what is going on now, and how much may go on."""
 
 from tollkeeper.cli.command import command, noun
 from tollkeeper.cli.field import Field, Given
@@ -6,11 +6,11 @@ from tollkeeper.cli.kinds import AMOUNT
 from tollkeeper.cli.session import Session
 
 BOUNDS = (
-    Field("--per-sidecar", AMOUNT, "Set the bound on each sidecar.", name="max_in_flight"),
-    Field("--total", AMOUNT, "Set the bound on all sidecars together.", name="max_in_flight_total"),
+    Field("--per-sidecar", AMOUNT, "Maximum through each sidecar.", name="max_in_flight"),
+    Field("--total", AMOUNT, "Maximum through all sidecars together.", name="max_in_flight_total"),
 )
 
-app = noun("What the sidecars do now, and how much they may.")
+app = noun("What the sidecars are doing now, and how much they may do.")
 
 
 @command(app, "stats")
@@ -21,7 +21,7 @@ def show_stats(session: Session) -> None:
 
 @command(app, "live")
 def show_live(session: Session) -> None:
-    """Show who runs how much, beside what the weights entitle to."""
+    """Show how much each tenant runs, beside the share that its weight gives it."""
     session.show.one(session.client.get("/fairshare/live"))
 
 

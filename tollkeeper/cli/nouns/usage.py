@@ -23,7 +23,7 @@ EVERY_COLUMN = ()
 
 
 class Group(StrEnum):
-    """What a row is."""
+    """What each row sums up."""
 
     TENANT = "tenant"
     KEY = "key"
@@ -44,21 +44,16 @@ def _tenant_id(session: Session, reference: str) -> str:
 OF_WHAT = (
     FROM,
     TO,
-    Field(
-        "--tenant",
-        help="Only this tenant, by id or name; also a deleted one's id.",
-        name="tenant_id",
-        convert=_tenant_id,
-    ),
+    Field("--tenant", help="Only this tenant, by id or name; if deleted, by id.", name="tenant_id", convert=_tenant_id),
     Field("--key", ID, "Only this key.", name="key_id"),
     Field("--user", ID, "Only this user.", name="user_id"),
     Field("--model", help="Only this model."),
 )
-BY = Field("--by", Kind(Group), "What a row is.", name="group_by")
-BY_SEVERAL = Field("--by", Kind(list[Group]), "What a row is; may be repeated.", name="group_by")
-BUCKET = Field("--bucket", help="minute, hour, day, week, month, or a number of seconds.", default="hour")
-ZONE = Field("--tz", help="Time zone in which days begin, as Europe/Berlin.")
-CsvOption = Annotated[bool, typer.Option("--csv", help="CSV, for spreadsheets.")]
+BY = Field("--by", Kind(Group), "What each row sums up.", name="group_by")
+BY_SEVERAL = Field("--by", Kind(list[Group]), "What each row sums up; may be repeated.", name="group_by")
+BUCKET = Field("--bucket", help="Width: minute, hour, day, week, month, or a number of seconds.", default="hour")
+ZONE = Field("--tz", help="Time zone in which days begin, such as Europe/Berlin.")
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")]
 
 app = noun("Usage: what was used, over time, and what it cost.")
 
@@ -73,10 +68,10 @@ def _add_report(name: str, path: str, columns: tuple[str, ...], help: str, *fiel
             _show(session, _whole(session, path, given), chosen(columns, wanted))
 
 
-_add_report("show", "/usage", TOKENS, "Show what was used, a row a tenant unless --by says otherwise.", BY)
+_add_report("show", "/usage", TOKENS, "Show what was used, one row per tenant unless --by says otherwise.", BY)
 _add_report("series", "/usage/series", TOKENS, "Show usage over time.", BY, BUCKET, ZONE)
 _add_report("costs", "/costs", COSTS, "Show what usage cost, at the prices of its time.", BY_SEVERAL)
-_add_report("cache", "/usage/cache", EVERY_COLUMN, "Show how much of the input came from prompt caches, a row a model.")
+_add_report("cache", "/usage/cache", EVERY_COLUMN, "Show how much input came from prompt caches, one row per model.")
 
 
 def _whole(session: Session, path: str, query: Query) -> dict[str, Any]:
