@@ -21,6 +21,7 @@ from typing import Any
 
 from bench.figures import Figure, Report, Table, short
 from bench.rounds import Plan
+from tollkeeper.up.process import Process
 
 ROOT = Path(__file__).parent.parent
 MIN_ROUNDS = 5
@@ -115,32 +116,19 @@ def _run(tree: Tree, benchmark: str, seconds: float) -> dict[str, Any]:
     """One round.  When this returns, all that it started has ended: servers end with it, the rest is in its group."""
     with tempfile.TemporaryDirectory(prefix="tollkeeper-report-") as name:
         file, log = Path(name) / "report.json", Path(name) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [tree.python, "-c", RUN, benchmark, str(seconds), file],
-                cwd=tree.directory,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                process.wait(RUN_SECONDS)
-            finally:
-                _end(process)
-        if process.returncode:
-            raise RuntimeError(f"{benchmark} of {tree.name} failed: {log.read_text(errors='replace')[-2000:]}")
+        command: list[str | Path] = [tree.python, "-c", RUN, benchmark, str(seconds), file]
+        process = Process(
+            f"{benchmark} of {tree.name}", command, log, stop_signal=signal.SIGINT, directory=tree.directory
+        )
+        try:
+            if process.wait(RUN_SECONDS):
+                raise RuntimeError(f"{process.name} failed: {log.read_text(errors='replace')[-2000:]}")
+        finally:
+            process.stop(END_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         report: dict[str, Any] = json.loads(file.read_text())
         return report
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(END_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _exit(number: int, _: FrameType | None) -> None:
