@@ -16,7 +16,8 @@ help:
 	@echo "make up     start everything on this machine (options: make up UP='--listen 127.0.0.1:8080')"
 	@echo "make test   run the tests on real Envoy, Valkey and Postgres (some: make test PYTEST='tests/ratelimit -k refill')"
 	@echo "make check  ruff, mypy --strict, import-linter"
-	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1)"
+	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1;"
+	@echo "            beside another commit: make bench BENCH='check ratelimit chain' AGAINST=COMMIT)"
 
 up: $(VENV)/.installed
 	@exec $(BIN)/tollkeeper up $(UP)

@@ -1,8 +1,9 @@
 """`make bench`: runs the benchmarks, prints their tables, keeps them in bench/results/.  Exit 1: an answer was wrong.
 
-usage: python -m bench [NAME …]      QUICK=1 for short rounds
+usage: python -m bench [NAME …]      QUICK=1 for short rounds, AGAINST=COMMIT to compare with another commit
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -11,7 +12,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import h2load, machine
+from bench import against, h2load, machine
 from bench.figures import Report
 from bench.rounds import Plan
 
@@ -28,15 +29,22 @@ def main(names: list[str]) -> int:
     facts = machine.facts()
     print(facts_text(facts), flush=True)
     reports: dict[str, Report] = {}
-    for name in names or NAMES:
-        began = time.monotonic()
-        reports[name] = importlib.import_module(f"bench.{name}").run(plan)
-        print(f"\n{reports[name].text()}\n\n({time.monotonic() - began:.0f} s)", flush=True)
+    commit = os.environ.get("AGAINST")
+    with against.checked_out(commit) if commit else contextlib.nullcontext() as theirs:
+        for name in names or NAMES:
+            began = time.monotonic()
+            reports[name] = against.compare(theirs, name, plan) if theirs else run(name, plan)
+            print(f"\n{reports[name].text()}\n\n({time.monotonic() - began:.0f} s)", flush=True)
     keep(facts, reports)
     wrong = [f"{name}: {line}" for name, report in reports.items() for line in report.wrong]
     for line in wrong:
         print(f"WRONG {line}", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def run(name: str, plan: Plan) -> Report:
+    report: Report = importlib.import_module(f"bench.{name}").run(plan)
+    return report
 
 
 def facts_text(facts: dict[str, str]) -> str:

@@ -1,26 +1,21 @@
 """Baseline of `check`: Check on plain grpc.aio with the generated stubs, an answer built for each call from a dict.
 
-It looks up and answers, and does nothing else: no expiry, no refusals but one, no metrics.
+It only looks the key up: no expiry, one kind of refusal, no metrics.
 usage: aio_check SOCKET KEYS_JSON (secret → headers and metadata)
 """
 
-import asyncio
-import importlib
-import importlib.util
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import grpc
-
+from bench import aio
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from protos.envoy.service.auth.v3 import external_auth_pb2 as pb
 from protos.google.rpc.status_pb2 import Status
 from tenancy.values.secret import hash_secret
 
-UVLOOP = importlib.util.find_spec("uvloop") is not None
-LOOP = "uvloop" if UVLOOP else "asyncio's own loop (uvloop is not installed)"
+METHOD = "/envoy.service.auth.v3.Authorization/Check"
 
 
 class Authorization:
@@ -44,24 +39,9 @@ class Authorization:
 
 
 async def serve(socket: str, keys: dict[str, Any]) -> None:
-    server = grpc.aio.server()
-    method = grpc.unary_unary_rpc_method_handler(
-        Authorization(keys).check, pb.CheckRequest.FromString, pb.CheckResponse.SerializeToString
-    )
-    handlers = {"Check": method}
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("envoy.service.auth.v3.Authorization", handlers),)
-    )
-    server.add_insecure_port(f"unix:{socket}")
-    await server.start()
-    await server.wait_for_termination()
-
-
-def run(main: Any) -> None:
-    """On uvloop if it is installed."""
-    with asyncio.Runner(loop_factory=importlib.import_module("uvloop").new_event_loop if UVLOOP else None) as runner:
-        runner.run(main)
+    service = Authorization(keys)
+    await aio.serve(socket, METHOD, service.check, pb.CheckRequest.FromString, pb.CheckResponse.SerializeToString)
 
 
 if __name__ == "__main__":
-    run(serve(sys.argv[1], json.loads(Path(sys.argv[2]).read_text())))
+    aio.run(serve(sys.argv[1], json.loads(Path(sys.argv[2]).read_text())))

@@ -12,13 +12,13 @@ import time
 import uuid
 from typing import Any
 
-import grpc
-from redis import asyncio as aio
+from redis.asyncio import Redis
 
-from bench.aio_check import run
+from bench import aio
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
 
+METHOD = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 # KEYS: buckets, then perhaps the leases of the tenant and the lease.  ARGV: cost, number of buckets, capacity and
 # window in ms of each, then perhaps lease id and lease.  Reply: admitted 1|0, levels.
 SCRIPT = """
@@ -109,18 +109,11 @@ def lease_id() -> str:
 
 
 async def serve(socket: str, redis_socket: str, *options: str) -> None:
-    service = RateLimit(aio.Redis(unix_socket_path=redis_socket), lease="lease" in options)
+    service = RateLimit(Redis(unix_socket_path=redis_socket), lease="lease" in options)
     await service.start()
-    method = grpc.unary_unary_rpc_method_handler(
-        service.should_rate_limit, RateLimitRequest.FromString, RateLimitResponse.SerializeToString
-    )
-    server = grpc.aio.server()
-    name, handlers = "envoy.service.ratelimit.v3.RateLimitService", {"ShouldRateLimit": method}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
-    server.add_insecure_port(f"unix:{socket}")
-    await server.start()
-    await server.wait_for_termination()
+    read, write = RateLimitRequest.FromString, RateLimitResponse.SerializeToString
+    await aio.serve(socket, METHOD, service.should_rate_limit, read, write)
 
 
 if __name__ == "__main__":
-    run(serve(*sys.argv[1:]))
+    aio.run(serve(*sys.argv[1:]))

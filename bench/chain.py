@@ -16,7 +16,7 @@ PATH = "/v1/chat/completions"
 
 @dataclass(slots=True)
 class Result:
-    """Of one variant with so many connections, by round.  CPU in µs per request."""
+    """The rounds of one variant at one number of connections.  CPU in µs per request."""
 
     rates: list[float] = field(default_factory=list)
     cpu: dict[str, list[float]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ def run(plan: rounds.Plan) -> Report:
 
 
 def _warm_up(chain: Chain, variant: Variant, connections: int, plan: rounds.Plan) -> int:
-    """How many requests a round takes."""
+    """The number of requests of a round of about `plan.seconds`."""
     load = _load(chain, variant, connections, max(500, 4 * connections))
     return max(500, int(load.rate * plan.seconds))
 

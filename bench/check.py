@@ -5,7 +5,7 @@ from pathlib import Path
 
 from authz.identity import headers_to_remove, headers_to_set, metadata
 from authz.service import CHECK
-from bench import aio_check, keys, messages, rounds
+from bench import aio, keys, messages, rounds
 from bench.figures import Report
 from bench.stage import Stage, decisions, gained
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
@@ -16,9 +16,8 @@ POPULATION = keys.Population("check", tenants=1, keys=1)
 
 
 def run(plan: rounds.Plan) -> Report:
-    loop = aio_check.LOOP
     how = f"Warm key, {rounds.STREAMS} streams on one connection, Unix socket, the server on one core"
-    report = Report(TITLE, f"{how}; grpc.aio on {loop}.")
+    report = Report(TITLE, f"{how}; grpc.aio on {aio.LOOP}.")
     with Stage() as stage:
         asyncio.run(keys.insert(stage.postgres.url, POPULATION))
         settings = stage.sidecar()

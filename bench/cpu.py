@@ -1,5 +1,5 @@
-"""CPU time and memory of processes, from /proc.  A process is counted with its children (Postgres forks a backend a
-connection, the sidecar its workers)."""
+"""CPU time and memory of processes, from /proc.  Children count too: Postgres forks one per connection, the sidecar its
+workers."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ def memory_mb(pids: Iterable[int]) -> float:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/<pid>/stat from the third on; None if it is gone."""
+    """The fields of /proc/<pid>/stat from the third on; None if the process is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -44,7 +44,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 class CpuMeter:
-    """CPU time by name of what runs between its making and `spent`."""
+    """CPU time of named processes, from the creation of the meter to `spent`."""
 
     def __init__(self, processes: Mapping[str, int]) -> None:
         self._pids = {name: family(pid) for name, pid in processes.items()}

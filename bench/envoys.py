@@ -30,7 +30,7 @@ EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 
 
 def start_upstream(stage: Stage) -> str:
-    """The model server's URL.  Buffers the request, else HTTP/1.1 would have to close the connection."""
+    """Starts the model server; returns its URL.  It buffers requests, or HTTP/1.1 would have to close connections."""
     port = free_port()
     answer = {"status": 200, "body": {"inline_string": json.dumps(ANSWER)}}
     route = {"match": {"prefix": "/"}, "direct_response": answer}
@@ -55,7 +55,7 @@ def start_upstream(stage: Stage) -> str:
 
 
 def start_bare(stage: Stage, upstream: str) -> str:
-    """No filters of ours and no access log.  Its URL."""
+    """Starts an Envoy without our filters and without an access log; returns its URL."""
     port, directory = free_port(), stage.directory / "bare"
     render(EnvoySettings(upstream=upstream, listen=f"127.0.0.1:{port}", config_dir=str(directory)), directory)
     config = yaml.safe_load((directory / "envoy.yaml").read_text())
@@ -69,7 +69,7 @@ def start_bare(stage: Stage, upstream: str) -> str:
 def start_ours(
     stage: Stage, name: str, upstream: str, authz: Path, ratelimit: Path, access_log: Path, workers: int = 1
 ) -> str:
-    """The whole chain, asking the servers at these sockets, of which there are `workers` each.  Its URL."""
+    """Starts the whole chain, on the servers at these sockets, `workers` of each; returns its URL."""
     port, directory = free_port(), stage.directory / name
     settings = EnvoySettings(
         upstream=upstream,

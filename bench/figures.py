@@ -1,4 +1,4 @@
-"""Figures: medians and spreads of interleaved rounds, and tables of them.  Pure."""
+"""Medians and spreads of interleaved rounds, and tables of them.  Pure."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The median of some rounds with the least and the greatest."""
+    """The median of some rounds, with their minimum and maximum."""
 
     median: float
     low: float
@@ -21,7 +21,7 @@ class Figure:
 
     @staticmethod
     def ratio(ours: Sequence[float], theirs: Sequence[float]) -> "Figure":
-        """Round by round: what disturbs the machine then disturbs both sides of a ratio."""
+        """Round by round: a disturbance of the machine then affects both sides of a ratio."""
         return Figure.of([a / b for a, b in zip(ours, theirs, strict=True)])
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure that the project promises: at least `target`, or at most it."""
+    """A figure with the target that the project promises: a minimum, or with `at_most` a maximum."""
 
     name: str
     figure: Figure
@@ -61,7 +61,7 @@ class Table:
 
 @dataclass(slots=True)
 class Report:
-    """One benchmark's outcome.  `wrong`: answers that were not what they had to be, which fail the run."""
+    """The outcome of one benchmark.  `wrong` lists wrong answers, which fail the run."""
 
     title: str
     how: str
@@ -71,7 +71,7 @@ class Report:
     raw: dict[str, Any] = field(default_factory=dict)
 
     def check(self, what: str, found: object, wanted: object) -> None:
-        """Notes a wrong answer."""
+        """Adds to `wrong` unless `found` is `wanted`."""
         if found != wanted:
             self.wrong.append(f"{what}: {found}, not {wanted}")
 
@@ -86,12 +86,12 @@ class Report:
 
 
 def short(value: float) -> str:
-    """Three digits that count, thousands apart."""
+    """Three significant digits, with thousands separators."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Of values in ascending order."""
+    """The percentile of values in ascending order; `share` from 0 to 1."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")

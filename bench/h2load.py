@@ -1,4 +1,4 @@
-"""Running h2load, and reading what it says.  It does not see grpc-status: callers count on the server too."""
+"""Running h2load, and reading its output.  It ignores grpc-status, so callers also check the server's counters."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run did.  `data_bytes`: of all answers' bodies."""
+    """The outcome of a run.  `data_bytes`: total size of the bodies of the answers."""
 
     seconds: float
     ok: int
@@ -33,18 +33,18 @@ class Load:
 
 
 def require() -> None:
-    """Ends the process with one line if it is missing."""
+    """Exits with a message if h2load is not installed."""
     if shutil.which("h2load") is None:
         sys.exit(MISSING)
 
 
 def grpc(socket: Path, method: str, message: Path, requests: int, streams: int = 32) -> Load:
-    """Unary calls with the framed message of a file, over one connection to a Unix socket."""
+    """Unary calls, each with the framed message in that file, over one connection to a Unix socket."""
     return _run(_grpc(socket, message, streams), GRPC_HEADERS, f"http://localhost{method}", requests)
 
 
 def start_grpc(socket: Path, method: str, message: Path, streams: int) -> "subprocess.Popen[bytes]":
-    """The same without an end: the caller stops it."""
+    """The same until the caller stops it, or ROUND_SECONDS pass."""
     arguments = ["-D", str(ROUND_SECONDS), *_grpc(socket, message, streams)]
     command = _command(arguments, GRPC_HEADERS, f"http://localhost{method}")
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -60,7 +60,7 @@ def http(url: str, body: Path, headers: Mapping[str, str], requests: int, connec
 
 
 def frame(message: bytes) -> bytes:
-    """gRPC's prefix: not compressed, length."""
+    """The message with gRPC's prefix: not compressed, length."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
@@ -76,7 +76,7 @@ def _command(arguments: list[str], headers: Mapping[str, str], url: str) -> list
 
 
 def read(output: str) -> Load:
-    """ValueError if it is not h2load's."""
+    """Parses h2load's output; ValueError if it is anything else."""
     finished, status, data = _FINISHED.search(output), _STATUS.search(output), _DATA.search(output)
     failed = _FAILED.search(output)
     if not (finished and status and data and failed):

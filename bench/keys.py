@@ -1,5 +1,5 @@
-"""Tenants and keys that a benchmark needs: thousands to a million, put into Postgres at once.  Secrets follow from
-their number, so nothing has to be remembered."""
+"""The tenants and keys of a benchmark, from one to a million, copied into Postgres.  A key's secret follows from its
+number, so none has to be stored."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ import asyncpg
 
 from tenancy.values.secret import hash_secret, prefix_of
 
-# Never reached: what is measured is admitting.
+# Never reached: benchmarks measure admission.
 TOKENS_PER_MINUTE = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """`keys` keys over `tenants` tenants, numbered in turn.  `name` keeps two populations apart."""
+    """`keys` keys spread evenly over `tenants` tenants.  `name` keeps the ids of two populations apart."""
 
     name: str
     tenants: int
@@ -32,7 +32,7 @@ class Population:
 
 
 async def insert(database_url: str, population: Population, tokens_per_minute: int = TOKENS_PER_MINUTE) -> None:
-    """Each tenant and each key with a token budget: two budgets a request."""
+    """Every tenant and every key gets a token limit, so that each request takes from two budgets."""
     connection = await asyncpg.connect(database_url, command_timeout=300)
     try:
         await connection.execute("SET session_replication_role = replica")  # every reference is right: not checked

@@ -1,7 +1,7 @@
 """Access-log entries: settled in Valkey and durable in Postgres, with the sidecar's process on one core.
 
-Every entry ends a lease that ratelimit really gave, and carries the metadata that it answered with.  A rate is
-sustained if the rows are never a second behind and nothing is dropped.
+Every entry ends a lease that ratelimit granted, and carries the metadata of that answer.  A rate is sustained if rows
+are never more than a second behind and nothing is dropped.
 """
 
 import asyncio
@@ -15,8 +15,7 @@ from authz.service import CHECK
 from bench import keys, messages, rounds, wire
 from bench.cpu import CpuMeter, memory_mb
 from bench.figures import Figure, Measure, Report, Table, short
-from bench.stage import PATIENT_MS, Stage, wait_for
-from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
+from bench.stage import REDIS_TIMEOUT_MS, Stage, wait_for
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.service import PATH as RESERVE
 
@@ -24,7 +23,7 @@ TITLE = "Access-log entries, settled and in the ledger"
 RATES = (6_000, 8_000, 10_000, 12_000, 14_000, 16_000, 18_000)  # entries/s
 TENANTS = 100
 MAX_LAG_SECONDS = 1.0
-KEPT_UP = 0.98  # the share of the offered rate that must have been taken
+KEPT_UP = 0.98  # share of the offered rate that must be taken
 WATCH_SECONDS = 0.2
 POPULATION = keys.Population("ledger", tenants=TENANTS, keys=TENANTS)
 HEAD = "tollkeeper_accesslog_"
@@ -32,8 +31,8 @@ HEAD = "tollkeeper_accesslog_"
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """One run at one rate.  `rate`: what was taken a second; `after_seconds`: from the last entry to its row; `cpu_us`
-    per entry by process."""
+    """One run at one rate.  `rate`: entries taken a second; `after_seconds`: from the last entry to its row; `cpu_us`:
+    per entry, by process."""
 
     offered: int
     rate: float
@@ -54,7 +53,7 @@ def run(plan: rounds.Plan) -> Report:
     runs: dict[int, list[Fed]] = {}
     with Stage() as stage:
         asyncio.run(keys.insert(stage.postgres.url, POPULATION))
-        settings = stage.sidecar(redis_timeout_ms=PATIENT_MS)
+        settings = stage.sidecar(redis_timeout_ms=REDIS_TIMEOUT_MS)
         stage.pin("ratelimit")
         requests = _requests(settings.authz_socket)
         rates = RATES if plan.rounds > 2 else RATES[:3]
@@ -73,11 +72,8 @@ def run(plan: rounds.Plan) -> Report:
 
 def _requests(authz: Path) -> list[bytes]:
     """A ShouldRateLimit request for each key."""
-    made = []
-    for n in range(TENANTS):
-        answer = CheckResponse.FromString(rounds.ask(authz, CHECK, messages.check(POPULATION.secret(n))))
-        made.append(messages.should_rate_limit(answer.dynamic_metadata.fields["policy"].string_value))
-    return made
+    checks = [messages.check(POPULATION.secret(n)) for n in range(TENANTS)]
+    return [messages.after_check(rounds.ask(authz, CHECK, check)) for check in checks]
 
 
 def _entries(ratelimit: Path, requests: list[bytes], count: int) -> list[bytes]:
@@ -119,7 +115,7 @@ def _feed(stage: Stage, report: Report, socket: Path, entries: list[bytes], rate
 
 
 class _Lag:
-    """The greatest lag that the metrics show until `end`."""
+    """Watches the lag in the metrics; `end` returns the maximum."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage, self._greatest, self._ended = stage, 0.0, threading.Event()
@@ -145,8 +141,7 @@ def _check(stage: Stage, report: Report, count: int) -> None:
     report.check("rows, requests, tokens in the ledger", stage.query(rows), f"{kept} {kept} {kept * tokens}")
     report.check("settled", int(metrics[f'{HEAD}settled_total{{outcome="settled"}}']), kept)
     report.check("settled twice", int(metrics[f'{HEAD}settled_total{{outcome="gone"}}']), 0)
-    left = sum(stage.redis.zcard(name) for name in stage.redis.scan_iter("tollkeeper:leases:*"))
-    report.check("leases left in Valkey", left, dropped)
+    report.check("leases left in Valkey", stage.leases(), dropped)
 
 
 def _table(runs: dict[int, list[Fed]]) -> Table:

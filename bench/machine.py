@@ -1,4 +1,4 @@
-"""What a figure depends on: machine, versions, commit."""
+"""The circumstances of a run, which its figures depend on: machine, versions, commit."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What Envoy sends: a Check, a ShouldRateLimit, an access log entry, as our configuration makes them."""
+"""The messages that Envoy sends under our configuration: Check, ShouldRateLimit, access log entry."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ from google.protobuf.struct_pb2 import Struct
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescriptor
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
-from protos.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from protos.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest
 
 MODEL = "mock-model"
@@ -20,7 +20,7 @@ REQUEST_ID = "6c4b5fa8-3a0c-4a32-8e1f-0a5d7c9b2e11"
 
 
 def check(secret: str) -> bytes:
-    """The request of a client that sends its key as a bearer token."""
+    """Check, for a client that sends its key as a bearer token."""
     request = CheckRequest()
     source = request.attributes.source.address.socket_address
     source.address, source.port_value = "127.0.0.1", 53412
@@ -35,7 +35,7 @@ def check(secret: str) -> bytes:
 
 
 def should_rate_limit(policy: str) -> bytes:
-    """The request of a client that names its `max_tokens`."""
+    """ShouldRateLimit, for a request with `max_tokens`."""
     absent = ("end_user_id", "max_completion_tokens", "max_output_tokens", "n", "stream", "body")
     entries = {"policy": policy, **dict.fromkeys(absent, "-"), "model": MODEL, "max_tokens": str(MAX_TOKENS)}
     entries |= {"content_length": str(BODY_BYTES), "method": "POST", "path": PATH, "request_id": REQUEST_ID}
@@ -44,8 +44,13 @@ def should_rate_limit(policy: str) -> bytes:
     return RateLimitRequest(domain="tollkeeper", descriptors=[descriptor]).SerializeToString()
 
 
+def after_check(answer: bytes) -> bytes:
+    """The ShouldRateLimit of a request that a Check let through with this answer."""
+    return should_rate_limit(CheckResponse.FromString(answer).dynamic_metadata.fields["policy"].string_value)
+
+
 def log_entry(decision: Struct) -> bytes:
-    """One finished request, whose `decision` is ratelimit's metadata."""
+    """The access log entry of a finished request.  `decision`: the metadata that ratelimit answered with."""
     message = StreamAccessLogsMessage()
     entry = message.http_logs.log_entry.add()
     common, metadata = entry.common_properties, entry.common_properties.metadata.filter_metadata

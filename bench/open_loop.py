@@ -16,13 +16,13 @@ from bench.variants import BARE, BODY, HEADERS, OURS, Chain, Variant
 TITLE = "The whole chain through Envoy, open loop"
 RATES = (500, 1_000, 1_500, 2_000, 2_500, 3_000, 4_000)  # requests/s
 PROMISED = 2_000
-SATURATED_MS = 100.0  # a median beyond this: higher rates would only measure the queue
+SATURATED_MS = 100.0  # median latency beyond which a higher rate would only measure the queue
 WARM_UP_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class Result:
-    """Of one variant at one rate, by round; latencies in ms."""
+    """The rounds of one variant at one rate.  Latencies in ms."""
 
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
@@ -46,7 +46,7 @@ def run(plan: rounds.Plan) -> Report:
                         result = results.setdefault((variant.name, rate), Result())
                         _round(chain, variant, request, rate, 2 * plan.seconds, result)
             saturated |= {name for (name, at), found in results.items() if at == rate and found.p50[-1] > SATURATED_MS}
-        if OURS not in saturated:  # a refused request has no row, a failed one may have
+        if OURS not in saturated:  # otherwise requests failed, which may or may not have a row
             chain.end()
     report.measures += _measures(results)
     report.tables.append(_table(chain, results))

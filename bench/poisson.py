@@ -1,5 +1,5 @@
-"""An open-loop HTTP/1.1 load: requests leave at random times, whether or not earlier ones have been answered, and each
-one's latency counts from its scheduled time.  No maintained tool does that with Poisson arrivals.
+"""An open-loop HTTP/1.1 load generator: requests are sent at random times, whether or not earlier ones were answered,
+and latency counts from the scheduled time.  No maintained tool does that with Poisson arrivals.
 
 usage: poisson HOST PORT RATE SECONDS REQUEST_FILE, prints JSON
 """
@@ -16,11 +16,11 @@ from pathlib import Path
 from bench.figures import percentile
 
 MAX_CONNECTIONS = 1024
-PATIENCE_SECONDS = 5.0  # after the last arrival; what has no answer then has failed
+TIMEOUT_SECONDS = 5.0  # after the last request was due; those without an answer then have failed
 
 
 class Client:
-    """Connections are opened as they are needed, and used again, the warmest first."""
+    """Opens connections as they are needed, and reuses them, the last used first."""
 
     def __init__(self, address: tuple[str, int], request: bytes) -> None:
         self._address, self._request = address, request
@@ -43,7 +43,7 @@ class Client:
             self._fail(connection)
 
     def wait(self, seconds: float) -> None:
-        """Takes what arrives, for at most that long.  epoll itself counts in milliseconds; select does not."""
+        """Reads what arrives within `seconds`.  Waits with select, since epoll rounds to milliseconds."""
         if select.select([self._epoll], [], [], max(0.0, seconds))[0]:
             for descriptor, _ in self._epoll.poll(0):
                 if descriptor in self._busy:
@@ -79,7 +79,7 @@ class Client:
 
 
 def is_whole(answer: bytes) -> bool:
-    """Whether the body has come that content-length announces."""
+    """Whether the body is as long as content-length says."""
     head, end, body = answer.partition(b"\r\n\r\n")
     at = head.lower().find(b"content-length:")
     if not end or at < 0:
@@ -88,11 +88,11 @@ def is_whole(answer: bytes) -> bool:
 
 
 def run(address: tuple[str, int], request: bytes, rate: float, seconds: float) -> Client:
-    """Returns when every request has its answer, or none within PATIENCE_SECONDS."""
+    """Returns when every request has its answer, or none within TIMEOUT_SECONDS."""
     client, waiting = Client(address, request), deque[float]()
     began = time.perf_counter()
     due, end = began, began + seconds
-    while due < end or ((waiting or client.busy) and time.perf_counter() < end + PATIENCE_SECONDS):
+    while due < end or ((waiting or client.busy) and time.perf_counter() < end + TIMEOUT_SECONDS):
         now = time.perf_counter()
         while due <= now and due < end:
             waiting.append(due)

@@ -1,8 +1,8 @@
 """Where the time goes: the sidecar's processes sampled by py-spy while the chain is loaded with 32 connections.
 
-Only the thread that holds the interpreter is sampled: shares are of the time spent in Python and in the libraries that
-it calls, without gRPC core and the kernel.  A sample counts for the innermost frame that is ours: a library is in the
-line of the one that called it.
+Only the thread that holds the interpreter is sampled, so shares are of the time in Python and in the libraries that it
+calls, without gRPC core and the kernel.  A sample counts for the innermost frame of ours: libraries count for their
+callers.
 """
 
 import signal
@@ -62,7 +62,7 @@ def _watch(stage: Stage, name: str) -> "subprocess.Popen[bytes]":
 
 
 def by_own_frame(samples: Iterable[str]) -> Counter[str]:
-    """Samples by the innermost frame of ours, `file function`; of what never was in a frame of ours, by "others"."""
+    """Counts samples by their innermost frame of ours, `file function`, or "others" if they have none."""
     counts: Counter[str] = Counter()
     for sample in samples:
         stack, _, count = sample.rpartition(" ")

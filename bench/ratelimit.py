@@ -7,10 +7,9 @@ from pathlib import Path
 from google.protobuf.json_format import MessageToDict
 
 from authz.service import CHECK
-from bench import aio_check, keys, messages, rounds
+from bench import aio, keys, messages, rounds
 from bench.figures import Report
 from bench.stage import Stage, decisions, gained
-from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.budgets.keys import leases_key
 from ratelimit.service import PATH
@@ -21,15 +20,13 @@ SAME, DEBIT = "grpc.aio", "grpc.aio, debit alone"
 
 
 def run(plan: rounds.Plan) -> Report:
-    loop = aio_check.LOOP
     how = f"Two token budgets, {rounds.STREAMS} streams on one connection, Unix sockets, the server on one core"
-    report = Report(TITLE, f"{how}; grpc.aio on {loop}.")
+    report = Report(TITLE, f"{how}; grpc.aio on {aio.LOOP}.")
     with Stage() as stage:
         asyncio.run(keys.insert(stage.postgres.url, POPULATION))
         settings = stage.sidecar()
-        answer = rounds.ask(settings.authz_socket, CHECK, messages.check(POPULATION.secret(0)))
-        policy = CheckResponse.FromString(answer).dynamic_metadata.fields["policy"].string_value
-        message = messages.should_rate_limit(policy)
+        checked = rounds.ask(settings.authz_socket, CHECK, messages.check(POPULATION.secret(0)))
+        message = messages.after_check(checked)
         wanted = rounds.ask(settings.ratelimit_socket, PATH, message)
         servers = [_ours(stage, report, settings.ratelimit_socket)]
         servers += [_baseline(stage, report, name, message, wanted) for name in (SAME, DEBIT)]

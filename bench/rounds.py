@@ -1,4 +1,4 @@
-"""Interleaved rounds of gRPC load on servers that should do the same."""
+"""Rounds of gRPC load on servers that do the same, in turn: ours and its baselines."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ STREAMS = 32
 
 @dataclass(slots=True)
 class Server:
-    """`name` as its process is called on the stage.  `before` and `after` a round see to a clean state and count; the
-    second is told how many calls were made."""
+    """`name` is that of its process on the stage.  `before` and `after` run around each round, to clean up and to check
+    counters; `after` gets the number of calls."""
 
     name: str
     socket: Path
@@ -31,21 +31,21 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long a benchmark measures."""
+    """How often and how long a benchmark measures."""
 
     rounds: int
     seconds: float
 
 
 def ask(socket: Path, method: str, message: bytes) -> bytes:
-    """One call, by grpcio's own client.  Waits until the server is there."""
+    """One call with grpcio's own client, which waits for the server to come up."""
     with grpc.insecure_channel(f"unix:{socket}") as channel:
         answer: bytes = channel.unary_unary(method, None, None)(message, timeout=20.0, wait_for_ready=True)
         return answer
 
 
 def answers(socket: Path, method: str, message: bytes) -> Callable[[], bool]:
-    """Whether a server takes calls yet."""
+    """A probe for whether the server answers yet."""
 
     def probe() -> bool:
         if not socket.exists():
@@ -76,7 +76,7 @@ def run(stage: Stage, report: Report, servers: Sequence[Server], method: str, me
 
 
 def _calls(server: Server, method: str, body: Path, seconds: float) -> int:
-    """How many calls take about `seconds`; also warms the server up."""
+    """The number of calls that take about `seconds`; warms the server up to find it."""
     server.before()
     load = h2load.grpc(server.socket, method, body, 2_000, STREAMS)
     server.after(2_000)

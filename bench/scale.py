@@ -12,7 +12,7 @@ from authz.service import CHECK
 from bench import h2load, keys, messages, rounds, wire
 from bench.cpu import CpuMeter, memory_mb
 from bench.figures import Figure, Measure, Report, Table, percentile, short
-from bench.stage import PATIENT_MS, Stage, decisions, gained, wait_for
+from bench.stage import REDIS_TIMEOUT_MS, Stage, decisions, gained, wait_for
 from bench.variants import SETTLED
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
@@ -39,7 +39,7 @@ Judge = Callable[[int, bytes], bool]
 
 @dataclass(slots=True)
 class Side:
-    """A population and what its calls cost, by round."""
+    """A population, its requests, and the CPU of a call by round."""
 
     population: keys.Population
     active: int
@@ -59,7 +59,7 @@ def run(plan: rounds.Plan) -> Report:
         for population in (SMALL, large):
             asyncio.run(keys.insert(stage.postgres.url, population))
         asyncio.run(keys.insert(stage.postgres.url, FLOOD, tokens_per_minute=1))
-        settings = stage.sidecar(cache_entries=large.tenants + 1_000, redis_timeout_ms=PATIENT_MS)
+        settings = stage.sidecar(cache_entries=large.tenants + 1_000, redis_timeout_ms=REDIS_TIMEOUT_MS)
         empty = memory_mb([stage.processes["authz"]])
         for side in sides:
             side.checks = [messages.check(side.population.secret(n)) for n in range(side.active)]
@@ -90,7 +90,7 @@ def _ask(
     requests: Sequence[bytes],
     is_right: Judge,
 ) -> list[float]:
-    """The seconds that each call took."""
+    """Makes the calls; returns the seconds that each took."""
     connection = wire.Connection(socket, method)
     wrong, took = connection.calls(requests, rounds.STREAMS, is_right)
     connection.close()
@@ -99,13 +99,13 @@ def _ask(
 
 
 def _right_tenant(side: Side, numbers: Sequence[int]) -> Judge:
-    """Whether an answer admits the tenant that was asked for."""
+    """Judges whether an answer is for the tenant that was asked for."""
     names = [f"{side.population.tenant_id(n)}".encode() for n in range(side.active)]
     return lambda i, answer: names[numbers[i]] in answer
 
 
 def _cold_start(stage: Stage, report: Report, socket: Path, side: Side) -> Table:
-    """Nobody knows any key yet, and every key is asked for several times at once."""
+    """No cache has any key yet, and every key is asked for several times at once."""
     numbers = [n for n in range(min(COLD_KEYS, side.active)) for _ in range(REPEATS)]
     before = _lookups(stage.metrics("authz"))
     began = time.perf_counter()
@@ -119,7 +119,7 @@ def _cold_start(stage: Stage, report: Report, socket: Path, side: Side) -> Table
 
 
 def _lookups(metrics: Mapping[str, float]) -> dict[str, int]:
-    """How many lookups each level of the chain has answered."""
+    """Lookups answered by each level of the cache chain."""
     head = 'tollkeeper_tenancy_cache_hits_total{level="'
     return {name[len(head) : -2]: int(value) for name, value in metrics.items() if name.startswith(head)}
 
@@ -151,7 +151,7 @@ def _learn_policies(report: Report, socket: Path, side: Side) -> None:
 def _warm(
     stage: Stage, report: Report, settings: Settings, sides: Sequence[Side], plan: rounds.Plan
 ) -> list[tuple[str, float]]:
-    """Fills in what a call costs.  The share of lookups that the process's own cache answered, by population."""
+    """Measures the CPU of a call; returns the share of lookups that the process's own cache answered, by population."""
     hit_rates: dict[str, float] = {}
     numbers = {side.population.name: [n % side.active for n in range(sides[-1].active)] for side in sides}
     for service in ("authz", "ratelimit"):
@@ -181,7 +181,7 @@ def _pass(stage: Stage, report: Report, settings: Settings, side: Side, service:
 def _run_all(
     stage: Stage, report: Report, settings: Settings, side: Side, numbers: Sequence[int], cost: "_Cost"
 ) -> None:
-    """Reserves for each number, which is what costs, and ends the requests as model servers do: some are in flight."""
+    """Reserves for each number, which `cost` measures, and ends the requests in batches, so that some are in flight."""
     for first in range(0, len(numbers), AT_ONCE):
         some = numbers[first : first + AT_ONCE]
         right, entries = _right_tenant(side, some), list[bytes]()
@@ -200,7 +200,7 @@ def _run_all(
 
 
 class _Cost:
-    """CPU in seconds by process, of all the times that it was open."""
+    """A context manager that adds up CPU seconds by process, over every time it is entered."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage, self.seconds = stage, Counter[str]()
@@ -228,7 +228,7 @@ def _table(sides: Sequence[Side]) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """`message` is refused as `outcome`, as often as it comes; `calls` are those of the other tenants."""
+    """`message` is always refused, as `outcome`; `calls` are those of the other tenants."""
 
     service: str
     socket: Path
@@ -239,9 +239,8 @@ class Flood:
 
 
 def _floods(stage: Stage, report: Report, settings: Settings, side: Side, plan: rounds.Plan) -> Table:
-    """What the others notice while one tenant is refused, and one guesses keys, as often as they can ask."""
-    answer = CheckResponse.FromString(rounds.ask(settings.authz_socket, CHECK, messages.check(FLOOD.secret(0))))
-    spent = messages.should_rate_limit(answer.dynamic_metadata.fields["policy"].string_value)
+    """Latency of other tenants while one is refused, or guesses keys, as fast as it can ask."""
+    spent = messages.after_check(rounds.ask(settings.authz_socket, CHECK, messages.check(FLOOD.secret(0))))
     guess = messages.check("sk_" + "0" * 48)
     floods = [
         Flood("ratelimit", settings.ratelimit_socket, RESERVE, side.reserves, spent, "over_limit"),
@@ -269,7 +268,7 @@ def _beside(stage: Stage, report: Report, side: Side, flood: Flood, plan: rounds
 
 
 def _quiet(report: Report, side: Side, flood: Flood, plan: rounds.Plan) -> list[str]:
-    """Latency of a steady, small load, each call by another tenant."""
+    """Latency of a small steady load, each call from another tenant."""
     numbers = [n % side.active for n in range(int(QUIET_RATE * 2 * plan.seconds))]
     connection = wire.Connection(flood.socket, flood.method)
     right = _right_tenant(side, numbers)

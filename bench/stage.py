@@ -27,12 +27,13 @@ from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.valkey import Valkey
 
 T = TypeVar("T")
-# For what reserves by the hundred thousand: a Valkey that is held up for 50 ms on a full machine must not end the run.
-PATIENT_MS = 500
+# Redis timeout for benchmarks that reserve by the hundred thousand: a busy machine may hold Valkey up for 50 ms, the
+# default, and that must not fail the run.
+REDIS_TIMEOUT_MS = 500
 
 
 class Stage:
-    """To be entered.  `processes` are pids by name, for CPU figures."""
+    """A context manager: the servers run inside it.  `processes` maps names to pids, for CPU figures."""
 
     def __init__(self) -> None:
         self._stops = ExitStack()
@@ -62,7 +63,7 @@ class Stage:
         self._stops.callback(self.redis.close)
 
     def sidecar(self, **given: object) -> Settings:
-        """Starts it.  `given`: settings that differ from the defaults."""
+        """Starts the sidecar.  `given`: settings that differ from the defaults."""
         settings = self.settings(**given)
         command = [sys.executable, "-m", "tollkeeper", "sidecar"]
         process = self.start("sidecar", command, as_environment(settings))
@@ -86,7 +87,7 @@ class Stage:
         )
 
     def start(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Process:
-        """Another process, stopped at the end, whose CPU time is counted under `name`."""
+        """Starts another process, stopped at the end.  Its CPU time is counted under `name`."""
         process = Process(name, command, self.directory / f"{name}.log", environment=environment)
         self._stops.callback(process.stop)
         self.processes[name] = process.pid
@@ -100,16 +101,16 @@ class Stage:
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """A Python server of the bench package."""
+        """Starts a server of the bench package, and waits until it is `ready`."""
         command = [sys.executable, "-m", f"bench.{module}", *map(str, arguments)]
         process = self.start(name, command, environment)
         process.wait_until(ready)
         return process
 
     def pin(self, *servers: str) -> None:
-        """`servers` to the first core, everything else and ourselves (so the load too) to the others.
+        """Pins `servers` to the first core; everything else, this process and so the load included, to the others.
 
-        As threads that are started later inherit it, it is to be called when everything runs.
+        Call it when everything runs: only threads that are started later inherit their core.
         """
         cores = sorted(os.sched_getaffinity(0))
         self._stops.callback(os.sched_setaffinity, 0, cores)
@@ -124,7 +125,7 @@ class Stage:
         return self.directory / f"{process}.metrics.sock"
 
     def metrics(self, process: str) -> dict[str, float]:
-        """`name{labels}` → value, as that process counts now."""
+        """The process's metrics now, `name{labels}` → value."""
         answer = get(self.metrics_socket(process), "/metrics")
         if answer is None:
             raise RuntimeError(f"{process} shows no metrics: {self.directory}")
@@ -146,6 +147,10 @@ class Stage:
     def empty_redis(self) -> None:
         self.redis.flushall()
 
+    def leases(self) -> int:
+        """How many are open, of all tenants."""
+        return sum(self.redis.zcard(name) for name in self.redis.scan_iter("tollkeeper:leases:*"))
+
     def write(self, name: str, content: bytes | dict[str, Any]) -> Path:
         path = self.directory / name
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
@@ -159,7 +164,7 @@ def decisions(metrics: Mapping[str, float], service: str) -> dict[str, int]:
 
 
 def gained(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """What was counted in between, by outcome; outcomes that were not are left out."""
+    """The growth of each counter that has grown."""
     return {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
 
 
@@ -172,7 +177,7 @@ def wait_for(probe: Callable[[], bool], what: str, timeout: float = 30.0) -> Non
 
 
 def stop_on_signals(stop: Callable[[], object]) -> None:
-    """For the servers of this package."""
+    """Has SIGTERM and SIGINT call `stop`."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
 

@@ -1,6 +1,6 @@
-"""Baseline of the chain: the serving engine with handlers that answer constant bytes and drop the access log.
+"""Baseline of the chain: the serving engine with handlers that return constant bytes and drop the access log.
 
-What remains is Envoy's and gRPC's own work; what Tollkeeper adds to that is what it does.
+It costs what Envoy and gRPC cost by themselves; the difference to Tollkeeper is the cost of Tollkeeper's own work.
 usage: static_answers SOCKET CHECK_ANSWER_FILE RATELIMIT_ANSWER_FILE
 """
 

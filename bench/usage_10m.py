@@ -3,8 +3,8 @@
     python -m bench.usage_10m [rows] [--keep DIRECTORY]
 
 A month of traffic of 100 tenants, some far busier than others, with 1000 keys and 8 models, up to this moment.  The
-rows are made by Postgres itself, then rolled up as the management API does it; some minutes are then marked as changed,
-as they are while requests end.  Needs about 6 GB of disk.  --keep: keeps the database there, and finds it again.
+rows are made by Postgres itself and rolled up as the management API does it; then some minutes are marked as changed,
+as in live traffic.  Needs about 6 GB of disk.  --keep: keeps the database there, and finds it again.
 """
 
 import argparse
@@ -63,7 +63,7 @@ SELECT 60, date_bin('1 minute', now() - n * interval '7 minutes', '1970-01-01Z')
 
 
 async def fill(url: str, rows: int) -> None:
-    """Unless it is filled."""
+    """Creates the rows, unless there are any."""
     connection = await asyncpg.connect(url)
     await migrate(connection)
     if await connection.fetchval("SELECT EXISTS (SELECT 1 FROM usage)"):
@@ -102,7 +102,7 @@ async def roll(url: str) -> None:
 
 
 def routes() -> list[tuple[str, dict[str, Any]]]:
-    """What is asked, each over the month unless it says otherwise."""
+    """The requests that are timed."""
     now = datetime.now(UTC)
 
     def back(**delta: float) -> dict[str, str]:

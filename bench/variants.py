@@ -1,4 +1,4 @@
-"""The chain in three variants, side by side: without filters, on static answers, on Tollkeeper."""
+"""Three variants of the chain, side by side: without filters, with static answers, with Tollkeeper."""
 
 import asyncio
 import json
@@ -11,7 +11,6 @@ from authz.service import CHECK
 from bench import envoys, keys, messages, rounds
 from bench.figures import Report
 from bench.stage import Stage, decisions, gained, wait_for
-from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from ratelimit.service import PATH as RESERVE
 from tollkeeper.supervisor import GRPC_EXPERIMENTS
 
@@ -30,7 +29,7 @@ DROPPED = "tollkeeper_accesslog_dropped_total"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """`processes`: those that work for a request; `python`: those of them that are ours or stand for ours."""
+    """`python`: our processes, or those in their place; `processes`: all that take part in a request."""
 
     name: str
     url: str
@@ -45,7 +44,7 @@ class Variant:
 
 @dataclass(slots=True)
 class Chain:
-    """All variants, running."""
+    """All variants, running on one stage."""
 
     stage: Stage
     report: Report
@@ -69,10 +68,9 @@ class Chain:
         ]
 
     def _static(self, upstream: str, authz: Path, ratelimit: Path) -> Variant:
-        """In as many processes as ours, with answers that ours gave."""
+        """As many processes as ours, which repeat answers that ours gave."""
         checked = rounds.ask(authz, CHECK, messages.check(POPULATION.secret(0)))
-        policy = CheckResponse.FromString(checked).dynamic_metadata.fields["policy"].string_value
-        reserved = rounds.ask(ratelimit, RESERVE, messages.should_rate_limit(policy))
+        reserved = rounds.ask(ratelimit, RESERVE, messages.after_check(checked))
         stage, log = self.stage, self.stage.directory / "static.jsonl"
         sockets: dict[str, Path] = {}
         files = [stage.write("check.answer", checked), stage.write("ratelimit.tenants.answer", reserved)]
@@ -93,7 +91,7 @@ class Chain:
             self._before = {name: self.stage.metrics(name) for name in ("authz", "ratelimit")}
 
     def after(self, variant: Variant, requests: int) -> None:
-        """Waits until the ledger has every row, then looks at every count."""
+        """Waits until the ledger has every row, then checks every counter."""
         if variant.name != OURS:
             return
         before, self.requests = self._before, self.requests + requests
@@ -106,13 +104,12 @@ class Chain:
         self.report.check("dropped", self._counted(before, DROPPED), 0)
 
     def end(self) -> None:
-        """What the databases hold of all requests; the one that made the static answer has a lease, and no end."""
+        """Checks the databases.  One lease stays open: the request behind the static answer never ended."""
         rows = "SELECT count(*)::text || ' ' || sum(input_tokens + output_tokens) FROM usage"
         tokens = messages.INPUT_TOKENS + messages.OUTPUT_TOKENS
         wanted = f"{self.requests} {self.requests * tokens}"
         self.report.check("requests and tokens in the ledger", self.stage.query(rows), wanted)
-        left = sum(self.stage.redis.zcard(name) for name in self.stage.redis.scan_iter("tollkeeper:leases:*"))
-        self.report.check("leases left in Valkey", left, 1)
+        self.report.check("leases left in Valkey", self.stage.leases(), 1)
 
     def _counted(self, before: Mapping[str, Mapping[str, float]], name: str) -> int:
         time.sleep(0.02)

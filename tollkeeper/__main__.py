@@ -36,17 +36,19 @@ class Service(StrEnum):
 
 @app.command()
 def up(
-    listen: Annotated[str, typer.Option(help="Envoy, HOST:PORT.")] = "127.0.0.1:10000",
-    admin: Annotated[str | None, typer.Option(help="Management API, HOST:PORT.", show_default="127.0.0.1:9090")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Metrics, HOST:PORT.", show_default="127.0.0.1:9464")] = None,
-    grpc: Annotated[str | None, typer.Option(help="gRPC, HOST:PORT.", show_default="127.0.0.1:9001")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes of each kind in the sidecar.", show_default="1")
+    listen: Annotated[str, typer.Option(help="Where Envoy listens, HOST:PORT.")] = "127.0.0.1:10000",
+    admin: Annotated[
+        str | None, typer.Option(help="Where the management API listens.", show_default="127.0.0.1:9090")
     ] = None,
-    data_dir: Annotated[Path, typer.Option(help="Where all state lives.")] = Path(".tollkeeper"),
-    upstream: Annotated[str | None, typer.Option(help="URL of a model server, in place of the stub.")] = None,
-    redis_url: Annotated[str | None, typer.Option(help="Redis or Valkey, in place of the embedded one.")] = None,
-    database_url: Annotated[str | None, typer.Option(help="Postgres, in place of the embedded one.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Where metrics are.", show_default="127.0.0.1:9464")] = None,
+    grpc: Annotated[str | None, typer.Option(help="Where gRPC is served.", show_default="127.0.0.1:9001")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes of each kind in the sidecar.", show_default="1")
+    ] = None,
+    data_dir: Annotated[Path, typer.Option(help="Directory of all state.")] = Path(".tollkeeper"),
+    upstream: Annotated[str | None, typer.Option(help="URL of a model server, instead of the stub.")] = None,
+    redis_url: Annotated[str | None, typer.Option(help="URL of Redis or Valkey, instead of the embedded one.")] = None,
+    database_url: Annotated[str | None, typer.Option(help="URL of Postgres, instead of the embedded one.")] = None,
 ) -> None:
     """Run everything on this machine: Postgres, Valkey, a stub model, the sidecar, the management API, Envoy."""
     from tollkeeper.up.banner import banner
@@ -72,8 +74,8 @@ def up(
 
 @app.command()
 def sidecar(
-    services: Annotated[list[Service] | None, typer.Argument(help="Which services; all if none is named.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of each kind.", show_default="1")] = None,
+    services: Annotated[list[Service] | None, typer.Argument(help="Services to run; all if none is named.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes of each kind.", show_default="1")] = None,
 ) -> None:
     """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
     settings = settings_or_exit("sidecar", workers=workers)
@@ -114,7 +116,7 @@ def admin() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database schema to this version."""
+    """Bring the database schema up to this version."""
     settings = settings_or_exit("migrate")
     from tollkeeper.server import run_migrations
 
@@ -127,15 +129,15 @@ def migrate() -> None:
 
 @app.command()
 def stub_model(
-    listen: Annotated[str, typer.Option(help="HOST:PORT.")] = "127.0.0.1:8081",
-    tokens: Annotated[int, typer.Option(help="Visible output tokens of a reply.")] = 16,
-    tokens_per_second: Annotated[float, typer.Option(help="Pace of the output; 0: all at once.")] = 0.0,
-    delay_ms: Annotated[int, typer.Option(help="Time before the first byte.")] = 0,
-    capacity: Annotated[int, typer.Option(help="Concurrent requests; 0: no limit.")] = 0,
-    over_capacity: Annotated[str, typer.Option(help="What happens beyond: refuse or wait.")] = "refuse",
+    listen: Annotated[str, typer.Option(help="Where to listen, HOST:PORT.")] = "127.0.0.1:8081",
+    tokens: Annotated[int, typer.Option(help="Visible output tokens per reply.")] = 16,
+    tokens_per_second: Annotated[float, typer.Option(help="Output tokens per second; 0: all at once.")] = 0.0,
+    delay_ms: Annotated[int, typer.Option(help="Milliseconds before the first byte.")] = 0,
+    capacity: Annotated[int, typer.Option(help="Maximum concurrent requests; 0: no limit.")] = 0,
+    over_capacity: Annotated[str, typer.Option(help="What happens to more requests: refuse or wait.")] = "refuse",
     failure_rate: Annotated[float, typer.Option(help="Share of requests that fail, 0 to 1.")] = 0.0,
-    failure_status: Annotated[int, typer.Option(help="Their status.")] = 500,
-    usage: Annotated[bool, typer.Option(help="Whether answers say their usage.")] = True,
+    failure_status: Annotated[int, typer.Option(help="Status of those that fail.")] = 500,
+    usage: Annotated[bool, typer.Option(help="Whether answers report usage.")] = True,
 ) -> None:
     """Serve mock-model, for tests and demos: OpenAI and Anthropic protocols, with exact usage."""
     from tollkeeper.stub_model.options import StubOptions

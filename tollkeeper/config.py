@@ -13,7 +13,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class BadSettings(Exception):
-    """One line a variable that is missing or wrong."""
+    """One line for each variable that is missing or wrong."""
 
 
 EngineKind = Literal["auto", "completion_queue", "threads"]
@@ -40,7 +40,7 @@ def url_with(*schemes: str) -> AfterValidator:
 def origins(text: str) -> str:
     wrong = [each for each in text.split(",") if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:\d+)?", each.strip())]
     if wrong:
-        raise ValueError("must be origins such as https://console.example.com, with commas between them")
+        raise ValueError("must be origins such as https://console.example.com, separated by commas")
     return text
 
 
@@ -64,14 +64,14 @@ class Settings(BaseSettings):
         description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster",
     )
     admin_token: SecretStr | None = Field(
-        None, min_length=8, description="credential of the management API; no default, `up` sets `dev-admin-token`"
+        None, min_length=8, description="token of the management API; no default, `up` sets `dev-admin-token`"
     )
     api_url: ApiUrl = Field(
-        "http://127.0.0.1:9090", description="management API as the commands `tenant`, `key`, … reach it"
+        "http://127.0.0.1:9090", description="URL at which the commands `tenant`, `key`, … reach the management API"
     )
     admin_listen: ListenAddress = Field("127.0.0.1:9090", description="management API")
     admin_cors_origins: Origins | None = Field(
-        None, description="web pages that may use the management API: origins with commas between them"
+        None, description="origins of the web pages that may use the management API, separated by commas"
     )
     metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`")
     grpc_listen: ListenAddress = Field("127.0.0.1:9001", description="authz, ratelimit and accesslog over TCP")
@@ -79,9 +79,12 @@ class Settings(BaseSettings):
     ratelimit_socket: Path = Field(
         Path("/run/tollkeeper/ratelimit.sock"), description="ratelimit and accesslog over a Unix socket"
     )
-    data_dir: Path = Field(Path("/var/lib/tollkeeper"), description="ledger spool and checkpoint of the log file")
+    data_dir: Path = Field(
+        Path("/var/lib/tollkeeper"), description="directory for the ledger spool and the checkpoint of the log file"
+    )
     access_log_file: Path | None = Field(
-        None, description="Envoy's JSON access log on this machine: brings back what the gRPC log lost"
+        None,
+        description="Envoy's JSON access log on this machine, from which entries that the gRPC log lost are recovered",
     )
     workers: int = Field(
         1,
@@ -93,19 +96,33 @@ class Settings(BaseSettings):
         "auto", description="gRPC engine: `completion_queue`, `threads` (grpcio's own), or `auto`"
     )
     failure_mode: FailureMode = Field(
-        "deny", description="while Redis cannot be asked: `deny` (503), `allow`, or `local` (own rate)"
+        "deny", description="while Redis is unreachable: `deny` (503), `allow`, or `local` (each sidecar's own rate)"
     )
-    redis_timeout_ms: int = Field(50, ge=5, le=5_000, description="a Redis that hangs longer is cut off, in ms")
-    postgres_timeout_ms: int = Field(1_000, ge=50, le=30_000, description="each Postgres command of a sidecar, in ms")
-    cache_seconds: float = Field(15, gt=0, le=15, description="life of a key in a sidecar's own cache")
-    stale_seconds: float = Field(60, ge=0, le=60, description="with both stores away, keys up to this old still serve")
+    redis_timeout_ms: int = Field(
+        50, ge=5, le=5_000, description="how long Redis may hang before its connection is cut, in ms"
+    )
+    postgres_timeout_ms: int = Field(
+        1_000, ge=50, le=30_000, description="timeout of each Postgres command of a sidecar, in ms"
+    )
+    cache_seconds: float = Field(15, gt=0, le=15, description="how long a sidecar keeps a key in its own cache")
+    stale_seconds: float = Field(
+        60, ge=0, le=60, description="while both stores are unreachable, cached keys up to this old are still accepted"
+    )
     cache_entries: int = Field(
-        100_000, ge=100, description="keys in authz's own cache, and policies in ratelimit's, at most"
+        100_000, ge=100, description="maximum number of keys in authz's own cache, and of policies in ratelimit's"
     )
-    default_max_tokens: int = Field(1_024, ge=1, le=1_000_000, description="reserved if `max_tokens` is absent")
-    lease_seconds: int = Field(900, ge=10, le=86_400, description="a request still unsettled then is an orphan")
-    spool_max_mb: int = Field(256, ge=1, description="ledger rows on disk while Postgres is away, in MiB")
-    drain_seconds: float = Field(10, ge=0, le=300, description="SIGTERM: time to answer what is held")
+    default_max_tokens: int = Field(
+        1_024, ge=1, le=1_000_000, description="output tokens reserved for a request without `max_tokens`"
+    )
+    lease_seconds: int = Field(
+        900, ge=10, le=86_400, description="a request that is still unsettled after this time is an orphan"
+    )
+    spool_max_mb: int = Field(
+        256, ge=1, description="maximum size of the ledger rows kept on disk while Postgres is unreachable, in MiB"
+    )
+    drain_seconds: float = Field(
+        10, ge=0, le=300, description="after SIGTERM, time to answer the requests that are held"
+    )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`")
 
     @property

@@ -1,8 +1,11 @@
 """The harness's arithmetic and its reading of other programs' words, on literal tables."""
 
+from dataclasses import asdict
+
 import pytest
 
-from bench.figures import Figure, Measure, Report, percentile, short
+from bench.against import figures_of, table
+from bench.figures import Figure, Measure, Report, Table, percentile, short
 from bench.h2load import read
 from bench.poisson import is_whole
 from bench.profile import by_own_frame
@@ -84,3 +87,23 @@ def test_a_sample_counts_for_the_innermost_frame_that_is_ours() -> None:
     ]
     found = {"authz/service.py check": 3, "authz/service.py <genexpr>": 2, "others": 1}
     assert by_own_frame(samples) == found
+
+
+def test_every_number_of_a_report_is_a_figure() -> None:
+    report = Report("title", "how", [Measure("ours ÷ theirs", Figure.of([6.5, 7.0]), target=6.0)])
+    rows = [["ours", "12,345 (12,000 – 13,000)", "1.05 / 20.3, 2 failed"], ["theirs", "–", "saturated"]]
+    report.tables.append(Table(["32 connections", "requests/s", "p50 / p99 ms"], rows))
+    assert figures_of(asdict(report)) == {
+        "ours ÷ theirs": 6.75,
+        "32 connections ours, requests/s": 12345.0,
+        "32 connections ours, p50 / p99 ms [1]": 1.05,
+        "32 connections ours, p50 / p99 ms [2]": 20.3,
+    }
+
+
+def test_figures_of_two_trees_are_compared_round_by_round() -> None:
+    ours = [{"calls/s": 90.0, "dropped": 0.0, "new": 1.0}, {"calls/s": 220.0, "dropped": 0.0, "new": 1.0}]
+    theirs = [{"calls/s": 100.0, "dropped": 0.0}, {"calls/s": 200.0, "dropped": 0.0}]
+    found = table({"this tree": ours, "abc123": theirs})
+    assert found.header == ["figure", "this tree", "abc123", "ratio (min – max)"]
+    assert found.rows == [["calls/s", "155", "150", "1.00 (0.90 – 1.10)"], ["dropped", "0", "0", "–"]]

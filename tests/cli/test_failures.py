@@ -11,9 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.admin.conftest import TOKEN
+from tests.admin.conftest import TOKEN, run_admin
 from tests.cli.conftest import Command
+from tests.proxy import TcpProxy
 from tollkeeper.up.process import free_port
+from tollkeeper.up.valkey import Valkey
 
 
 def test_exit_codes(run: Command) -> None:
@@ -64,6 +66,21 @@ def test_a_dry_run_deletes_nothing(run: Command) -> None:
     for noun, name in (("tenant", "acme"), ("model", "m")):
         assert run(noun, "delete", name, "--yes", "--dry-run").code in (0, 2)
         assert len(run.json(noun, "list")) == 1
+
+
+def test_a_change_that_sidecars_cannot_hear_of_yet_is_said_to_be(
+    database_url_sync: str, valkey: Valkey, redis_url: str
+) -> None:
+    proxy = TcpProxy(valkey.port)
+    try:
+        with run_admin(database_url_sync, redis_url, redis=f"redis://127.0.0.1:{proxy.port}/0") as admin:
+            run = Command(admin.url)
+            assert "Redis cannot be reached" not in run.ok("model", "create", "m").err
+            proxy.cut()
+            for words in (("create", "n"), ("update", "n", "--disabled"), ("delete", "n", "--yes")):
+                assert "Redis cannot be reached" in run.ok("model", *words).err, words
+    finally:
+        proxy.close()
 
 
 @contextlib.contextmanager

@@ -1,7 +1,45 @@
 """Commands that rest on the whole of the API: rotation, prices, suspension, dry runs, roles, the registries."""
 
+from typing import Any, Literal
+
+import pytest
+
 from tests.admin.conftest import Admin
 from tests.cli.conftest import Command
+from tollkeeper.cli.nouns import groups, keys, limits, models, policies, registries, tenants
+from tollkeeper.cli.resource import Resource
+
+RESOURCES = (
+    tenants.TENANTS,
+    keys.KEYS,
+    models.MODELS,
+    groups.GROUPS,
+    limits.LIMITS,
+    policies.POLICIES,
+    registries.MCP_SERVERS,
+    registries.ADMIN_TOKENS,
+)
+
+
+def fields_of(schema: dict[str, Any], operation: dict[str, Any]) -> set[str]:
+    """What the body of a request may hold."""
+    name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[-1]
+    return set(schema["components"]["schemas"][name]["properties"])
+
+
+def sent(resource: Resource, verb: Literal["create", "update"]) -> set[str]:
+    """What a command that is given every option sends."""
+    return set(resource.to_api({field.name: "1" for field in resource.taken_by(verb)}))
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.noun)
+def test_every_option_is_a_field_of_the_api(admin: Admin, resource: Resource) -> None:
+    schema = admin.http.get("/openapi.json").json()
+    item = schema["paths"][f"/api/v1{resource.route}"]
+    path = "/tenants/{id}/keys" if resource is keys.KEYS else resource.path
+    assert sent(resource, "create") <= fields_of(schema, schema["paths"][f"/api/v1{path}"]["post"])
+    if change := item.get("patch") or item.get("put"):
+        assert sent(resource, "update") <= fields_of(schema, change)
 
 
 def test_a_user(run: Command) -> None:

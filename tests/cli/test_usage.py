@@ -10,7 +10,7 @@ import typer
 from tests.admin.conftest import Admin
 from tests.admin.usage.ledger import use
 from tests.cli.conftest import Command
-from tollkeeper.cli.times import moment
+from tollkeeper.cli.kinds import moment
 
 MARCH = ("--from", "2026-03-01T00:00:00Z", "--to", "2026-04-01T00:00:00Z")
 

@@ -7,7 +7,8 @@ import typer
 
 from tollkeeper.cli.body import FileOption, SetOption, body_of
 from tollkeeper.cli.client import PREFIX
-from tollkeeper.cli.command import Session, command
+from tollkeeper.cli.command import command
+from tollkeeper.cli.session import Session
 
 
 class Method(StrEnum):
@@ -27,13 +28,13 @@ def add_api(app: typer.Typer, panel: str) -> None:
     def api(
         session: Session,
         method: Annotated[Method, typer.Argument(metavar="METHOD", case_sensitive=False)],
-        path: Annotated[str, typer.Argument(metavar="PATH", help="As /tenants?limit=5.")],
+        path: Annotated[str, typer.Argument(metavar="PATH", help="Path, such as /tenants?limit=5.")],
         assignments: SetOption = None,
         file: FileOption = None,
     ) -> None:
-        """Make any request of the management API; the answer is printed as JSON."""
+        """Make any request to the management API, and print the answer as JSON."""
         sent = method in (Method.POST, Method.PUT, Method.PATCH) or bool(assignments or file)
-        body = body_of(file, assignments) if sent else None
+        body = body_of({}, file, assignments) if sent else None
         answer = session.client.ask(method, "/" + path.removeprefix(PREFIX).lstrip("/"), body)
         if isinstance(answer.body, str):
             typer.echo(answer.body, nl=False)

@@ -2,9 +2,22 @@
 
 import typer
 
-from tollkeeper.cli import audit, budgets, groups, keys, limits, models, plain, policies, runtime, tenants, usage, users
 from tollkeeper.cli.api import add_api
 from tollkeeper.cli.completion import add_completion
+from tollkeeper.cli.nouns import (
+    audit,
+    budgets,
+    groups,
+    keys,
+    limits,
+    models,
+    policies,
+    registries,
+    runtime,
+    tenants,
+    usage,
+    users,
+)
 
 PANEL = "Management API"
 NOUNS = {
@@ -16,11 +29,11 @@ NOUNS = {
     "limit": limits.app,
     "budget": budgets.app,
     "policy": policies.app,
-    "mcp-server": plain.mcp_servers,
+    "mcp-server": registries.mcp_servers,
     "usage": usage.app,
     "audit": audit.app,
     "runtime": runtime.app,
-    "admin-token": plain.admin_tokens,
+    "admin-token": registries.admin_tokens,
 }
 
 

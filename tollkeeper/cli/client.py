@@ -84,14 +84,18 @@ class Client:
             raise CommandFailed(Exit.UNAVAILABLE, f"cannot reach the management API at {self.url}: {reason}") from None
 
     def items(self, path: str, query: Query | None = None, most: int | None = None) -> Iterator[dict[str, Any]]:
-        """The items of a list, page after page, at most `most`."""
+        """The items of a list, at most `most`."""
+        for page in self.pages(path, query, most):
+            yield from collection_of(page)
+
+    def pages(self, path: str, query: Query | None = None, most: int | None = None) -> Iterator[dict[str, Any]]:
+        """The pages of a list, with at most `most` items."""
         left, cursor = most, None
         while left is None or left > 0:
             size = PAGE if left is None else min(left, PAGE)
-            page = self.get(path, {**(query or {}), "limit": size, "cursor": cursor})
-            found = collection_of(page)
-            yield from found
-            left = None if left is None else left - len(found)
+            page: dict[str, Any] = self.get(path, {**(query or {}), "limit": size, "cursor": cursor})
+            yield page
+            left = None if left is None else left - len(collection_of(page))
             cursor = page.get("next_cursor")
             if cursor is None:
                 return

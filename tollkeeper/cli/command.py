@@ -1,40 +1,38 @@
 """What every command shares: the options --api and --json, a session with the API, and how failures are said.
 
-`@command(app, "list")` makes a command of a function whose first parameter is the Session; the rest are its options.
+`@command(app, "list", *fields)` makes a command of a function that takes the Session, what was given of the fields (if
+there are any), and options of its own.
 """
 
 import inspect
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from tollkeeper.cli.client import Client
 from tollkeeper.cli.exits import CommandFailed, Exit
+from tollkeeper.cli.field import Field, values_of
 from tollkeeper.cli.printer import Printer
-from tollkeeper.config import BadSettings, read_settings
+from tollkeeper.cli.session import Session, connect
 
-ApiOption = Annotated[str | None, typer.Option("--api", metavar="URL", help="Management API.  [TOLLKEEPER_API_URL]")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
+ApiOption = Annotated[
+    str | None, typer.Option("--api", metavar="URL", help="URL of the management API.  [TOLLKEEPER_API_URL]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")]
 RepeatOption = Annotated[
     str | None,
-    typer.Option("--idempotency-key", metavar="KEY", help="Done once, however often it is run with this key in a day."),
+    typer.Option(
+        "--idempotency-key", metavar="KEY", help="Take effect once, however often it is run with this key in a day."
+    ),
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.", show_default="all")]
-ColumnsOption = Annotated[str | None, typer.Option("--columns", help="Comma-separated; `all` for every one.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One run of a command."""
-
-    client: Client
-    show: Printer
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Maximum number of items.", show_default="all")]
+ColumnsOption = Annotated[
+    str | None, typer.Option("--columns", help="Columns to print, separated by commas; `all` for every one.")
+]
 
 
 def noun(help: str) -> typer.Typer:
@@ -43,60 +41,43 @@ def noun(help: str) -> typer.Typer:
 
 
 def command(
-    app: typer.Typer, name: str, panel: str | None = None, *, repeatable: bool = False
+    app: typer.Typer,
+    name: str,
+    *fields: Field,
+    help: str | None = None,
+    panel: str | None = None,
+    repeatable: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Registers a function as a command with a session.  `repeatable`: with an option for an Idempotency-Key."""
+    """Registers a function as a command with a session.  `help`: unless its docstring says it.  `repeatable`: with an
+    option for an Idempotency-Key."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        _, *own = inspect.signature(function).parameters.values()
-        shared = [_keyword("api", ApiOption, None), _keyword("as_json", JsonOption, False)]
-        shared += [_keyword("idempotency_key", RepeatOption, None)] if repeatable else []
-        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + shared
-
-        def run(*, api: str | None, as_json: bool, idempotency_key: str | None = None, **options: Any) -> None:
-            show = Printer(as_json)
+        def run(
+            *, api: ApiOption = None, as_json: JsonOption = False, idempotency_key: RepeatOption = None, **options: Any
+        ) -> None:
             try:
-                function(Session(_client(api, idempotency_key), show), **options)
+                session = Session(connect(api, idempotency_key), Printer(as_json))
+                if takes_fields:
+                    options["given"] = values_of(session, fields, options)
+                function(session, **options)
             except CommandFailed as failed:
                 _say(failed, as_json)
                 sys.exit(failed.code)
             except BrokenPipeError:  # `| head` has seen enough
                 sys.exit(Exit.OK)
 
-        run.__doc__ = function.__doc__
-        run.__name__ = function.__name__
+        _, *own = inspect.signature(function).parameters.values()
+        api, as_json, idempotency_key, _ = inspect.signature(run).parameters.values()
+        takes_fields = any(each.name == "given" for each in own)
+        parameters = [field.parameter() for field in fields]
+        parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own if each.name != "given"]
+        parameters += [api, as_json, *([idempotency_key] if repeatable else [])]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # as functools.wraps does
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name, rich_help_panel=panel)(run)
+        app.command(name, help=help or function.__doc__, rich_help_panel=panel)(run)
         return function
 
     return register
-
-
-def confirm(session: Session, question: str, yes: bool) -> None:
-    """Asks the person; CommandFailed if there is none, or the answer is no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandFailed(Exit.USAGE, f"{question}  Nobody is there to ask: say --yes")
-    if not typer.confirm(question, err=True):
-        raise CommandFailed(Exit.FAILED, "nothing was changed")
-
-
-def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _client(api: str | None, idempotency_key: str | None) -> Client:
-    try:
-        settings = read_settings()
-    except BadSettings as error:
-        first, *rest = str(error).splitlines()
-        raise CommandFailed(Exit.USAGE, first, rest) from None
-    if settings.admin_token is None:
-        raise CommandFailed(Exit.USAGE, "TOLLKEEPER_ADMIN_TOKEN: not set; it is the token for the management API")
-    url, token = api or settings.api_url, settings.admin_token.get_secret_value()
-    return Client(url, token, idempotency_key=idempotency_key)
 
 
 def _say(failed: CommandFailed, as_json: bool) -> None:

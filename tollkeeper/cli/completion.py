@@ -19,6 +19,6 @@ def add_completion(app: typer.Typer) -> None:
     """Adds the command to the root."""
 
     @app.command()
-    def completion(shell: Annotated[Shell, typer.Argument(help="Which shell.")]) -> None:
+    def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
         """Print a completion script: eval "$(tollkeeper completion bash)"."""
         typer.echo(get_completion_script(prog_name="tollkeeper", complete_var="_TOLLKEEPER_COMPLETE", shell=shell))

@@ -16,23 +16,14 @@ class Exit(IntEnum):
     UNAVAILABLE = 6
 
 
-OF_STATUS = {
-    400: Exit.USAGE,
-    401: Exit.NOT_ALLOWED,
-    403: Exit.NOT_ALLOWED,
-    404: Exit.NOT_FOUND,
-    408: Exit.UNAVAILABLE,
-    409: Exit.CONFLICT,
-    412: Exit.CONFLICT,
-    413: Exit.USAGE,
-    415: Exit.USAGE,
-    422: Exit.USAGE,
-    428: Exit.CONFLICT,
-    429: Exit.UNAVAILABLE,
-    502: Exit.UNAVAILABLE,
-    503: Exit.UNAVAILABLE,
-    504: Exit.UNAVAILABLE,
+STATUSES = {
+    Exit.USAGE: (400, 413, 415, 422),
+    Exit.NOT_FOUND: (404,),
+    Exit.CONFLICT: (409, 412, 428),
+    Exit.NOT_ALLOWED: (401, 403),
+    Exit.UNAVAILABLE: (408, 429, 502, 503, 504),
 }
+OF_STATUS = {status: code for code, statuses in STATUSES.items() for status in statuses}
 
 
 class CommandFailed(Exception):
