@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from serving.call import Call, Unary
-from serving.completion_queue import CompletionQueueEngine
+from serving.completion_queue.engine import CompletionQueueEngine
 from serving.engine import EngineKind
 from tests.serving.conftest import Server, eventually
 

@@ -2,13 +2,14 @@
 
 grpcio's own servers hand each call between three to five threads; here a call costs two completions and no switch.  It
 stands on `grpc._cython.cygrpc`, on which both of those servers are written: private, hence the pinned version and
-contract.py.  Only contract.py and the files completion_queue*.py may touch cygrpc.
+contract.py.
 
 Every batch has as its tag the method that takes its event, so a call lives as long as C-core or its answerer holds it.
 All state belongs to the serving thread, except `unanswered`: a call is answered by whoever removes it from there.
-Owns the loop, the doors and the drain; the calls are completion_queue_calls.py's.
+Owns the loop, the doors and the drain; the calls are calls.py's and streams.py's.
 """
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +19,9 @@ import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from serving.addresses import CannotListenError, protect, unix_path
-from serving.call import ClientStream, Method, Observer, Unary
-from serving.completion_queue_calls import Event, PendingCall, StreamCall, UnaryCall
+from serving.call import BidiStream, ClientStream, Method, Observer, Unary
+from serving.completion_queue.calls import Event, PendingCall, UnaryCall
+from serving.completion_queue.streams import BidiCall, ClientStreamCall
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,7 @@ class CompletionQueueEngine:
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.unanswered: set[PendingCall] = set()
         self.unfinished = 0
+        self.watching = threading.Lock()
         self._postponed: deque[tuple[float, Callable[[], None]]] = deque()  # with the time.monotonic() they came
         self._most_postponed = most_postponed
         self._stop_at: float | None = None
@@ -96,7 +99,7 @@ class CompletionQueueEngine:
             self._stop_at = time.monotonic() + grace
 
     def postpone(self, step: Callable[[], None]) -> None:
-        """See completion_queue_calls.Engine.  Only for the serving thread."""
+        """See calls.Engine.  Only for the serving thread."""
         if len(self._postponed) < self._most_postponed:
             self._postponed.append((time.monotonic(), step))
         else:
@@ -136,7 +139,9 @@ class CompletionQueueEngine:
         if isinstance(method, Unary):
             UnaryCall(self, event.call, details.deadline, method).begin()
         elif isinstance(method, ClientStream):
-            StreamCall(self, event.call, details.deadline, method).begin()
+            ClientStreamCall(self, event.call, details.deadline, method).begin()
+        elif isinstance(method, BidiStream):
+            BidiCall(self, event.call, details.deadline, method).begin()
         else:
             PendingCall(self, event.call, details.deadline, None).fail(grpc.StatusCode.UNIMPLEMENTED, "unknown method")
 
@@ -148,7 +153,7 @@ class CompletionQueueEngine:
             self._stopped = True
         elif idle:
             waiting = list(self.unanswered)
-            if all(isinstance(call, StreamCall) for call in waiting):
+            if all(call.is_stream for call in waiting):
                 for call in waiting:
                     call.refuse()
 
