@@ -138,8 +138,8 @@ def stub_model(
     usage: Annotated[bool, typer.Option(help="Whether answers say their usage.")] = True,
 ) -> None:
     """Serve mock-model, for tests and demos: OpenAI and Anthropic protocols, with exact usage."""
-    from tollkeeper.stub_model.options import StubOptions
-    from tollkeeper.stub_model.server import serve
+    from stub_model.options import StubOptions
+    from stub_model.server import serve
 
     host, _, port = listen.rpartition(":")
     try:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tollkeeper.stub_model import tokens
-from tollkeeper.stub_model.options import StubOptions
-from tollkeeper.stub_model.problems import Problem, integer, model_of, required, switch
-from tollkeeper.stub_model.tokens import Usage
+from stub_model import tokens
+from stub_model.options import StubOptions
+from stub_model.problems import Problem, integer, model_of, required, switch
+from stub_model.tokens import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from tollkeeper.stub_model.app import create_app
-from tollkeeper.stub_model.options import StubOptions
+from stub_model.app import create_app
+from stub_model.options import StubOptions
 
 HEADER_BYTES = 262_144  # more than Envoy lets through
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tollkeeper.stub_model import tokens
-from tollkeeper.stub_model.openai_chat import CREATED
-from tollkeeper.stub_model.options import StubOptions
-from tollkeeper.stub_model.problems import integer, model_of, required, switch
-from tollkeeper.stub_model.tokens import Usage
+from stub_model import tokens
+from stub_model.openai_chat import CREATED
+from stub_model.options import StubOptions
+from stub_model.problems import integer, model_of, required, switch
+from stub_model.tokens import Usage
 
 ITEM = "msg_stub"
 

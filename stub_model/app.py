@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from tollkeeper.stub_model import anthropic_messages, openai_chat, openai_responses
-from tollkeeper.stub_model.gate import Gate
-from tollkeeper.stub_model.options import Reply, StubOptions
-from tollkeeper.stub_model.problems import Problem, body_of, parse
+from stub_model import anthropic_messages, openai_chat, openai_responses
+from stub_model.gate import Gate
+from stub_model.options import Reply, StubOptions
+from stub_model.problems import Problem, body_of, parse
 
 Events = Iterable[tuple[dict[str, Any], int]]
 

@@ -7,7 +7,7 @@ the tokens of its texts and nothing else (no role, no separator, no picture); an
 import re
 from dataclasses import dataclass
 
-from tollkeeper.stub_model.options import StubOptions
+from stub_model.options import StubOptions
 
 PIECE = re.compile(r"\w+|[^\w\s]")
 WORDS = re.findall(r"\w+", "the quick brown fox jumps over a lazy dog while seven wizards pack my box with liquor")

@@ -11,8 +11,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tollkeeper.stub_model.options import Reply, StubOptions, for_request
-from tollkeeper.stub_model.problems import Problem, body_of
+from stub_model.options import Reply, StubOptions, for_request
+from stub_model.problems import Problem, body_of
 
 RECORDED_BYTES = 65_536  # of each body; `body_bytes` has the whole size
 
