@@ -10,7 +10,7 @@ import pytest
 
 from tests.envoy.chain import CHAT, MESSAGES, WITHOUT_SERVICES, Chain, existing_envoy
 from tests.envoy.conftest import envoy_with, raw
-from tollkeeper.envoy_settings import EnvoySettings
+from tollkeeper.envoy.settings import EnvoySettings
 
 Sent = Callable[[], list[dict[str, Any]]]
 
