@@ -73,14 +73,12 @@ def answer(request: Completion) -> dict[str, Any]:
 
 def events(request: Completion) -> Iterator[tuple[dict[str, Any], int]]:
     """Each event with the number of tokens it carries."""
-    words, step = tokens.words(request.size), request.options.tokens_per_event
-    pieces = [words[start : start + step] for start in range(0, len(words), step)]
     if request.chat:
         for index in range(request.replies):
             yield _chunk(request, index, {"role": "assistant", "content": ""}, None), 0
-    for piece in pieces:
+    for text, size in tokens.pieces(request.size, request.options.tokens_per_event):
         for index in range(request.replies):
-            yield _chunk(request, index, {"content": "".join(piece)}, None), len(piece)
+            yield _chunk(request, index, {"content": text}, None), size
     for index in range(request.replies):
         yield _chunk(request, index, {}, request.finish_reason), 0
     if request.include_usage:

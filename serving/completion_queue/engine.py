@@ -12,13 +12,13 @@ Owns the loop, the doors and the drain; the calls are calls.py's and streams.py'
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
-from serving.addresses import CannotListenError, protect, unix_path
+from serving.addresses import bind_all
 from serving.call import BidiStream, ClientStream, Method, Observer, Unary
 from serving.completion_queue.calls import Event, PendingCall, UnaryCall
 from serving.completion_queue.streams import BidiCall, ClientStreamCall
@@ -29,11 +29,11 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 32
 # The serving thread looks at stop() at least this often; the wait itself costs nothing measurable.
 _TICK_SECONDS = 0.1
-# What is postponed runs after this, whoever waits; and beyond so many it runs at once.
-_PATIENCE_SECONDS = 0.1
+# What is postponed runs after this time even if calls wait; beyond so many steps it runs at once.
+MAX_POSTPONED_SECONDS = 0.1
 MAX_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
-_FAREWELL_SECONDS = 0.2
+_REFUSAL_SECONDS = 0.2
 # For C-core to give back what it holds once everything is cancelled.
 _CLOSE_SECONDS = 5.0
 
@@ -48,7 +48,7 @@ class CompletionQueueEngine:
         options: Sequence[tuple[str, int]],
         observer: Observer | None,
         *,
-        most_postponed: int = MAX_POSTPONED,
+        max_postponed: int = MAX_POSTPONED,
     ) -> None:
         self._methods = {method.path.encode(): method for method in methods}
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
@@ -56,19 +56,13 @@ class CompletionQueueEngine:
         self.unfinished = 0
         self.watching = threading.Lock()
         self._postponed: deque[tuple[float, Callable[[], None]]] = deque()  # with the time.monotonic() they came
-        self._most_postponed = most_postponed
+        self._max_postponed = max_postponed
         self._stop_at: float | None = None
         self._stopping = self._stopped = self._shut = False
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server([(name.encode(), value) for name, value in options], False)
         self._server.register_completion_queue(self._queue)
-        self._ports: dict[str, int] = {}
-        for address in addresses:
-            self._listen(address)
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return self._ports
+        self.ports = bind_all(addresses, lambda address: self._server.add_http2_port(address.encode()))
 
     def serve(self) -> None:
         poll = self._queue.poll
@@ -100,7 +94,7 @@ class CompletionQueueEngine:
 
     def postpone(self, step: Callable[[], None]) -> None:
         """See calls.Engine.  Only for the serving thread."""
-        if len(self._postponed) < self._most_postponed:
+        if len(self._postponed) < self._max_postponed:
             self._postponed.append((time.monotonic(), step))
         else:
             step()
@@ -108,17 +102,9 @@ class CompletionQueueEngine:
     def _catch_up(self, idle: bool) -> None:
         """One postponed step at a time, so that whoever comes meanwhile waits for no more than that."""
         since, step = self._postponed[0]
-        if idle or time.monotonic() - since > _PATIENCE_SECONDS:
+        if idle or time.monotonic() - since > MAX_POSTPONED_SECONDS:
             self._postponed.popleft()
             step()
-
-    def _listen(self, address: str) -> None:
-        port = self._server.add_http2_port(address.encode())
-        if not port:
-            raise CannotListenError(address, "gRPC could not bind it")
-        protect(address)
-        if unix_path(address) is None:
-            self._ports[address] = port
 
     def _dispatch(self, event: Event) -> None:
         try:
@@ -173,7 +159,7 @@ class CompletionQueueEngine:
         if not self._stopping:
             self._shut_doors()
         now = time.monotonic()
-        cut_at, give_up_at = now + _FAREWELL_SECONDS, now + _CLOSE_SECONDS
+        cut_at, give_up_at = now + _REFUSAL_SECONDS, now + _CLOSE_SECONDS
         while not self._shut or self.unfinished:
             for call in list(self.unanswered):
                 call.refuse()

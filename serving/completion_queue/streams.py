@@ -1,19 +1,18 @@
 """The streams of the completion queue engine: client streams and bidirectional ones.
 
-A client stream is answered by the serving thread alone.  A bidirectional stream sends from any thread, one message at a
-time, under a lock of its own; its sink is called by the serving thread alone.
+Sinks are called by the serving thread alone, which alone answers a client stream.  A bidirectional stream sends from
+any thread, one message at a time, with its outbox's lock.
 """
 
-import threading
 import time
-from collections import deque
 from functools import partial
 
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
-from serving.call import BidiSink, BidiStream, ClientStream, StreamSink, failure, not_bytes, notify
+from serving.call import BidiSink, BidiStream, ClientStream, StreamSink, failure, notify
 from serving.completion_queue.calls import NO_FLAGS, Event, PendingCall, Watch
+from serving.outbox import Outbox
 
 
 class ClientStreamCall(PendingCall):
@@ -71,75 +70,56 @@ class ClientStreamCall(PendingCall):
 class BidiCall(PendingCall):
     """Receives while it has room for what it is to send; sends its status last."""
 
-    __slots__ = ("_held_back", "_lock", "_queue", "_sending", "_sink", "_status")
+    __slots__ = ("_held_back", "_outbox", "_sending", "_sink")
     is_stream = True
     _method: BidiStream
-    _watch: Watch
     _sink: BidiSink | None
+    _watch: Watch
 
     def begin(self) -> None:
-        self._lock, self._queue = threading.Lock(), deque[bytes]()
+        self._outbox = Outbox(self._method.max_queued, self._send_next)
         self._sending = self._held_back = False
-        self._status: tuple[grpc.StatusCode, str] | None = None
         self._sink = None
         with self._engine.watching:
-            self._watch = self._begin_watch()
+            self._begin_watch()
         try:
-            self._sink = self._method.open(self)
+            self._sink = self._method.open(self._outbox)
         except Exception as error:  # noqa: BLE001 - the edge of an RPC
             self._abort(*failure(self._path, error))
             return
         self._receive(self._received)
-
-    def send(self, message: bytes) -> bool:
-        if not isinstance(message, bytes):
-            raise not_bytes(message)
-        with self._lock:
-            if self._status is not None or self._full():
-                return False
-            self._queue.append(message)
-            self._send_next()
-        return True
-
-    def finish(self, code: grpc.StatusCode = grpc.StatusCode.OK, details: str = "") -> None:
-        with self._lock:
-            if self._status is None:
-                self._status = code, details
-                self._send_next()
 
     def refuse(self) -> None:
         self._abort(grpc.StatusCode.UNAVAILABLE, "shutting down")
         if self._sending:  # to a client that may never read it
             self._rpc.cancel(grpc.StatusCode.UNAVAILABLE.value[0], "shutting down")
 
-    def _full(self) -> bool:
-        return len(self._queue) >= self._method.max_queued
-
     def _send_next(self) -> None:
-        """With the lock: one message after another, then the status."""
+        """With the outbox's lock: one message after another, then the status."""
         if self._sending:
             return
-        if self._queue:
-            operations = [cygrpc.SendMessageOperation(self._queue.popleft(), NO_FLAGS)]
+        message, status = self._outbox.take(), self._outbox.status
+        if message is not None:
+            operations = [cygrpc.SendMessageOperation(message, NO_FLAGS)]
             if not self._headers_sent:
                 operations.append(cygrpc.SendInitialMetadataOperation((), NO_FLAGS))
             self._headers_sent = self._sending = True
             self._rpc.start_server_batch(operations, self._sent)
-        elif self._status is not None:
-            self._end(*self._status)
+        elif status is not None:
+            self.fail(*status)
 
     def _sent(self, _: Event) -> None:
-        with self._lock:
+        with self._outbox.lock:
             self._sending = False
             self._send_next()
-        if self._held_back and not self._full():
+        if self._held_back and not self._outbox.full:
             self._held_back = False
             self._receive(self._received)
 
     def _received(self, event: Event) -> None:
         message = event.batch_operations[0].message()
         self._received_at = time.perf_counter()
-        if self._sink is None or self._status is not None:
+        if self._sink is None or self._outbox.status is not None:
             return
         try:
             if message is None:
@@ -149,7 +129,7 @@ class BidiCall(PendingCall):
         except Exception as error:  # noqa: BLE001 - the edge of an RPC
             self._abort(*failure(self._path, error))
             return
-        if self._full():
+        if self._outbox.full:
             self._held_back = True
         else:
             self._receive(self._received)
@@ -159,12 +139,8 @@ class BidiCall(PendingCall):
         self._abort(grpc.StatusCode.CANCELLED, "")
 
     def _abort(self, code: grpc.StatusCode, details: str) -> None:
-        """Ends it without what is still queued, unless it has failed before.  For the serving thread."""
-        with self._lock:
-            if self._status is None or self._status[0] is grpc.StatusCode.OK:
-                self._queue.clear()
-                self._status = code, details
-                self._send_next()
+        """For the serving thread."""
+        self._outbox.abort(code, details)
         self._close(False)
 
     def _over(self, gone: bool) -> None:

@@ -6,6 +6,7 @@ grpcio does not tell whether a message that it was given has arrived: here it co
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -23,6 +24,12 @@ CANCELLED: Status = (grpc.StatusCode.CANCELLED, "")
 SHUTTING_DOWN: Status = (grpc.StatusCode.UNAVAILABLE, "shutting down")
 
 
+class Stream(Protocol):
+    """An open stream that can be ended: a context of grpcio's, or a BidiCall."""
+
+    def cancel(self) -> None: ...
+
+
 class Engine(Protocol):
     """What a call uses of its engine."""
 
@@ -30,6 +37,8 @@ class Engine(Protocol):
     lock: threading.Lock
     """Held while a handler, a sink or a callback runs."""
     calls: "set[HeldCall]"
+    streams: set[Stream]
+    receivers: Executor
 
 
 class HeldCall:

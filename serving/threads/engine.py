@@ -6,22 +6,22 @@ under one lock, because they may rely on it.  Owns the server and its drain; the
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import grpc
 
-from serving.addresses import CannotListenError, protect, unix_path
+from serving.addresses import bind_all
 from serving.call import BidiStream, Method, Observer, Unary
-from serving.threads.calls import Context, HeldCall, finish, unary
-from serving.threads.streams import Stream, bidi_stream, client_stream
+from serving.threads.calls import Context, HeldCall, Stream, finish, unary
+from serving.threads.streams import bidi_stream, client_stream
 
 # Open calls and streams beyond this many wait.  Threads start on demand.
 _WORKERS = 128
 _TICK_SECONDS = 0.1
 # For refusals to reach their callers before connections are cut.
-_FAREWELL_SECONDS = 0.2
+_REFUSAL_SECONDS = 0.2
 
 
 class ThreadsEngine:
@@ -43,13 +43,7 @@ class ThreadsEngine:
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="grpc")
         self._server = grpc.server(self._executor, options=list(options))
         self._server.add_generic_rpc_handlers((_Router(self, methods),))
-        self._ports: dict[str, int] = {}
-        for address in addresses:
-            self._listen(address)
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return self._ports
+        self.ports = bind_all(addresses, self._server.add_insecure_port)
 
     def serve(self) -> None:
         self._server.start()
@@ -63,18 +57,9 @@ class ThreadsEngine:
         if self._stop_at is None:
             self._stop_at = time.monotonic() + grace
 
-    def _listen(self, address: str) -> None:
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise CannotListenError(address, "gRPC could not bind it") from error
-        protect(address)
-        if unix_path(address) is None:
-            self._ports[address] = port
-
     def _drain(self, stop_at: float) -> None:
         """Closes the doors; ends the streams once no call is open; refuses what is left at `stop_at` (monotonic)."""
-        ended = self._server.stop(max(0.0, stop_at - time.monotonic()) + _FAREWELL_SECONDS)
+        ended = self._server.stop(max(0.0, stop_at - time.monotonic()) + _REFUSAL_SECONDS)
         while not ended.wait(_TICK_SECONDS):
             if time.monotonic() >= stop_at:
                 for call in list(self.calls):
