@@ -6,7 +6,7 @@ contract.py.
 
 Every batch has as its tag the method that takes its event, so a call lives as long as C-core or its answerer holds it.
 All state belongs to the serving thread, except `unanswered`: a call is answered by whoever removes it from there.
-Owns the loop, the doors and the drain; the calls are calls.py's and streams.py's.
+Owns the polling loop and the drain; the calls are calls.py's and streams.py's.
 """
 
 import threading
@@ -34,7 +34,7 @@ MAX_POSTPONED_SECONDS = 0.1
 MAX_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
 _REFUSAL_SECONDS = 0.2
-# For C-core to give back what it holds once everything is cancelled.
+# For C-core to end its batches once everything is cancelled.
 _CLOSE_SECONDS = 5.0
 
 
@@ -100,7 +100,7 @@ class CompletionQueueEngine:
             step()
 
     def _catch_up(self, idle: bool) -> None:
-        """One postponed step at a time, so that whoever comes meanwhile waits for no more than that."""
+        """One postponed step at a time: a call that arrives meanwhile waits for no more than one."""
         since, step = self._postponed[0]
         if idle or time.monotonic() - since > MAX_POSTPONED_SECONDS:
             self._postponed.popleft()
@@ -116,7 +116,7 @@ class CompletionQueueEngine:
         self._server.request_call(self._queue, self._queue, self._accepted)
 
     def _accepted(self, event: Event) -> None:
-        if not event.success:  # an accept given back by a server that shuts down
+        if not event.success:  # the server shuts down
             return
         if not self._stopping:
             self._accept()
@@ -132,9 +132,9 @@ class CompletionQueueEngine:
             PendingCall(self, event.call, details.deadline, None).fail(grpc.StatusCode.UNIMPLEMENTED, "unknown method")
 
     def _drain(self, stop_at: float, idle: bool) -> None:
-        """After stop(): closes the doors; refuses the streams when nothing else is open and nothing more comes."""
+        """After stop(): accepts no more; refuses the streams when no other call is open and no event waits."""
         if not self._stopping:
-            self._shut_doors()
+            self._accept_no_more()
         if stop_at <= time.monotonic():
             self._stopped = True
         elif idle:
@@ -143,7 +143,7 @@ class CompletionQueueEngine:
                 for call in waiting:
                     call.refuse()
 
-    def _shut_doors(self) -> None:
+    def _accept_no_more(self) -> None:
         self._stopping = True
         self._server.shutdown(self._queue, self._shut_down)
 
@@ -151,13 +151,13 @@ class CompletionQueueEngine:
         self._stopped = self._shut = True
 
     def _close(self) -> None:
-        """Refuses what is left, cuts what does not go, and gives everything back to C-core.
+        """Refuses what is left, cuts what does not end, and frees C-core's objects.
 
         A batch started on a queue that is shut down aborts the process.  So the queue is shut down only when no call is
         left that another thread could be about to answer.
         """
         if not self._stopping:
-            self._shut_doors()
+            self._accept_no_more()
         now = time.monotonic()
         cut_at, give_up_at = now + _REFUSAL_SECONDS, now + _CLOSE_SECONDS
         while not self._shut or self.unfinished:

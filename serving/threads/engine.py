@@ -1,7 +1,7 @@
 """The same methods on grpcio's public threaded server: the fallback, at a quarter of the speed.
 
-Each open call and each client stream holds a thread, a bidirectional stream two.  Handlers run one at a time here too,
-under one lock, because they may rely on it.  Owns the server and its drain; the calls are calls.py's and streams.py's.
+Each open call and each client stream holds a thread, a bidirectional stream two.  Handlers rely on running
+one at a time, so here they share a lock.  Owns the server and its drain; the calls are calls.py's and streams.py's.
 """
 
 import threading
@@ -58,7 +58,7 @@ class ThreadsEngine:
             self._stop_at = time.monotonic() + grace
 
     def _drain(self, stop_at: float) -> None:
-        """Closes the doors; ends the streams once no call is open; refuses what is left at `stop_at` (monotonic)."""
+        """Accepts no more; ends the streams once no call is open; refuses what is left at `stop_at` (monotonic)."""
         ended = self._server.stop(max(0.0, stop_at - time.monotonic()) + _REFUSAL_SECONDS)
         while not ended.wait(_TICK_SECONDS):
             if time.monotonic() >= stop_at:
