@@ -95,7 +95,7 @@ class AuthzService:
         call.reply(message)
 
     def _answer(self, resolution: Resolution[bytes], user_id: str) -> bytes | Callable[[], bytes]:
-        """A refusal as what makes it: it can wait for those who may pass."""
+        """A refusal is returned as a function, which the engine may run after the calls that may pass."""
         if isinstance(resolution, Found):
             outcome = decide(resolution.record, self._wall())
             if outcome is Outcome.ALLOWED:

@@ -9,8 +9,8 @@ import yaml
 
 from bench import messages
 from bench.stage import Stage
-from tollkeeper.envoy_render import render
-from tollkeeper.envoy_settings import EnvoySettings, of_each_process
+from tollkeeper.envoy.render import render
+from tollkeeper.envoy.settings import EnvoySettings, of_each_process
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts

@@ -4,7 +4,8 @@
 -- `tollkeeper: body = invalid`.  So this file only has to find its way through well-formed JSON; what it cannot read is
 -- marked invalid too, and ratelimit decides.
 --
---  * A bound on the number of values: json_to_metadata builds a tree, 7 s and 1 GB for 32 MiB of `[],[],[],…`.
+--  * A bound on the number of values: json_to_metadata builds a tree of them, and a body within the limit of its size has
+--    held up a worker for seconds.
 --  * A key that Tollkeeper reads must be there once: parsers disagree on which of two wins.  Keys are compared as a lenient
 --    server may see them: escapes decoded, letters of either case (Go folds U+017F to s and U+212A to k as well).
 --  * `tollkeeper: stream = "true"` for a streaming request.
@@ -21,11 +22,11 @@ local READ = {
   model = true, max_tokens = true, max_completion_tokens = true, max_output_tokens = true, n = true,
   stream = true, stream_options = true,
 }
--- 0.2 s of json_to_metadata. OpenAI takes 300,000 tokens in one embeddings request, each of them a value.
-local MOST_VALUES = 500000
+-- json_to_metadata takes 0.2 s for so many. OpenAI takes 300,000 tokens in one embeddings request, each of them a value.
+local MAX_VALUES = 500000
 local INCLUDE_USAGE = { include_usage = true }
 -- `max_completion_tokens` with each letter as \uXXXX; a longer key is none of ours.
-local LONGEST_KEY = 6 * #"max_completion_tokens"
+local MAX_KEY = 6 * #"max_completion_tokens"
 
 local QUOTE, BACKSLASH, COLON, COMMA = 0x22, 0x5C, 0x3A, 0x2C
 local OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x7B, 0x7D, 0x5B, 0x5D
@@ -113,7 +114,7 @@ local function scan(text, at, names)
     if byte(text, at) ~= QUOTE then return nil end
     local close = string_end(text, at)
     if close == nil then return nil end
-    local name = close - at - 1 <= LONGEST_KEY and folded(sub(text, at + 1, close - 1))
+    local name = close - at - 1 <= MAX_KEY and folded(sub(text, at + 1, close - 1))
     at = skip_space(text, close + 1)
     if byte(text, at) ~= COLON then return nil end
     local first = skip_space(text, at + 1)
@@ -204,7 +205,7 @@ local function guard(handle)
   if body == nil or body:length() == 0 then return end
   local text = body:getBytes(0, body:length())
   local open = skip_space(text, sub(text, 1, 3) == "\239\187\191" and 4 or 1)
-  values_left = MOST_VALUES
+  values_left = MAX_VALUES
   local close, fields = scan(text, open, READ)
   if close == nil and fields then return refuse_duplicate(handle, fields) end
   if values_left < 0 then

@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _UNIX = "unix:"
@@ -41,11 +42,24 @@ def prepare(address: str) -> None:
         raise CannotListenError(address, getattr(error, "strerror", None) or str(error)) from error
 
 
-def protect(address: str) -> None:
-    """Restricts a bound Unix socket to its owner and group."""
-    path = unix_path(address)
-    if path is not None:
-        path.chmod(_SOCKET_MODE)
+def bind_all(addresses: Iterable[str], bind: Callable[[str], int]) -> dict[str, int]:
+    """Has gRPC `bind` what was prepared; returns the port of each `host:port`.  Raises CannotListenError.
+
+    A Unix socket is restricted to its owner and group."""
+    ports: dict[str, int] = {}
+    for address in addresses:
+        try:
+            port = bind(address)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise CannotListenError(address, "gRPC could not bind it")
+        path = unix_path(address)
+        if path is None:
+            ports[address] = port
+        else:
+            path.chmod(_SOCKET_MODE)
+    return ports
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -24,14 +24,23 @@ class Malformed(ValueError):
 
 class Call(Protocol):
     """One unary call to be answered, once, from any thread.  Every answer after the first is ignored, as is one to a
-    caller who has left or to an engine that has stopped."""
+    caller who has gone or to an engine that has stopped."""
 
     def reply(self, message: bytes, if_lost: Callable[[], None] | None = None) -> None:
         """Answers OK with `message`.  `if_lost` is called, from any thread, once it is known that nobody took it: the
-        caller had left, or was answered already.  Maybe more than once."""
+        caller had gone, or was answered already.  Maybe more than once."""
 
     def fail(self, code: grpc.StatusCode, details: str = "") -> None:
         """Answers with an error."""
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Runs `callback` once, as soon as it is known that the caller will not take an answer: the call was
+        cancelled, its deadline passed, its connection broke, or the engine, which stops, refused it.  The call needs
+        no answer then.  It never runs after an answer that arrived.
+
+        The engine runs it as it runs handlers, one at a time, so it must not wait.  If the caller is already known to
+        have gone, it runs at once, in the registering thread.  A call has one callback: a second replaces the first.
+        To be called from any thread."""
 
     def time_remaining(self) -> float | None:
         """Seconds until the caller's deadline, 0.0 once it has passed, None if the caller set none."""
@@ -46,6 +55,31 @@ class StreamSink(Protocol):
     def finish(self, ok: bool) -> bytes:
         """Called exactly once, after the last message.  `ok`: the caller ended the stream; if not, it was cut off, it
         failed, or we shut down.  The answer is sent only if `ok`."""
+
+
+class BidiSink(Protocol):
+    """Takes the messages of one bidirectional stream, in order, and the news of its end.  An exception ends the stream
+    with an error."""
+
+    def receive(self, message: bytes) -> None:
+        """Takes one message."""
+
+    def end(self) -> None:
+        """The client sends no more.  It still takes messages, unless it was cut off, which `close` tells."""
+
+    def close(self, ok: bool) -> None:
+        """Called exactly once, after everything else.  `ok`: the client has been told OK, after all that was sent; if
+        not, it cancelled or was cut off, the stream failed, or we shut down."""
+
+
+class Outgoing(Protocol):
+    """The sending side of one bidirectional stream.  From any thread; does nothing once the stream is over."""
+
+    def send(self, message: bytes) -> bool:
+        """Queues a message.  False if it was not taken: the queue is full, or the stream is over."""
+
+    def finish(self, code: grpc.StatusCode = grpc.StatusCode.OK, details: str = "") -> None:
+        """Ends the stream once what is queued has been sent.  No more messages are received."""
 
 
 Answer = bytes | Callable[[], bytes] | None
@@ -73,7 +107,19 @@ class ClientStream:
     open: Callable[[], StreamSink]
 
 
-Method = Unary | ClientStream
+@dataclass(frozen=True, slots=True)
+class BidiStream:
+    """`open` is given the sending side of a new stream, and makes the sink of what the client sends.
+
+    At most `max_queued` messages wait to be sent.  While so many do, no further message is received: a client that does
+    not read from us is not read from."""
+
+    path: str
+    open: Callable[[Outgoing], BidiSink]
+    max_queued: int = 64
+
+
+Method = Unary | ClientStream | BidiStream
 
 
 class Observer(Protocol):
@@ -92,3 +138,16 @@ def failure(path: str, error: Exception) -> tuple[grpc.StatusCode, str]:
         return grpc.StatusCode.INVALID_ARGUMENT, "malformed message"
     log.error("handler failed", method=path, exc_info=error)
     return grpc.StatusCode.INTERNAL, "internal error"
+
+
+def notify(path: str, step: Callable[[], None]) -> None:
+    """Runs what must not fail, of a call that is over: nobody is left to be answered."""
+    try:
+        step()
+    except Exception:  # the edge of an RPC
+        log.exception("callback failed", method=path)
+
+
+def not_bytes(message: object) -> TypeError:
+    """To be raised here and now: the C library would end the process."""
+    return TypeError(f"a message must be bytes, not {type(message).__name__}")

@@ -5,11 +5,11 @@ from typing import Literal, Protocol
 
 import structlog
 
-from serving import contract
 from serving.addresses import prepare
 from serving.call import Method, Observer
-from serving.completion_queue import CompletionQueueEngine
-from serving.threads import ThreadsEngine
+from serving.completion_queue import contract
+from serving.completion_queue.engine import CompletionQueueEngine
+from serving.threads.engine import ThreadsEngine
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class Engine(Protocol):
 
     def stop(self, grace: float = 10.0) -> None:
         """Refuses new calls (UNAVAILABLE; CANCELLED on a connection that has not yet heard), leaves open ones `grace`
-        seconds, then refuses them too.  Open client streams are refused as soon as no unary call is left.  From any
+        seconds, then refuses them too.  Open streams are refused as soon as no unary call is left.  From any
         thread or signal handler; only the first call counts.  It also frees what was never served: stop(), serve()."""
 
 

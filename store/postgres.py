@@ -37,8 +37,8 @@ def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> PostgresP
     To be made on the loop that will use it, and awaited there.  That succeeds even while Postgres is away, since
     connections are opened on demand: callers see UNAVAILABLE when they use it.
 
-    Nobody may change a session beyond its transaction (SET LOCAL, no LISTEN, no advisory lock of the session): what was
-    begun and not ended is rolled back when a connection is given back, and no more than that is looked after.
+    Nobody may change a session beyond its transaction (SET LOCAL, no LISTEN, no advisory lock of the session): a
+    connection that is given back is rolled back, not reset.
     """
     return asyncpg.create_pool(
         url,

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from tollkeeper.__main__ import app
 from tollkeeper.config import PREFIX, Settings
-from tollkeeper.envoy_settings import EnvoySettings
+from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, Stack, UpOptions
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,6 @@
 import signal
 import sys
 import threading
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,8 +13,9 @@ import typer
 
 from tollkeeper.cli.app import add_to
 from tollkeeper.config import BadSettings, Settings, read_settings
-from tollkeeper.envoy_commands import envoy_app
+from tollkeeper.envoy.commands import envoy_app
 from tollkeeper.logs import configure_logs
+from tollkeeper.slices.table import Service
 
 app = typer.Typer(
     help="Tollkeeper: auth and token budgets for Envoy in front of LLM inference endpoints.",
@@ -26,12 +26,6 @@ app.add_typer(envoy_app, name="envoy")
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
-
-
-class Service(StrEnum):
-    AUTHZ = "authz"
-    RATELIMIT = "ratelimit"
-    ACCESSLOG = "accesslog"
 
 
 @app.command()
@@ -82,7 +76,7 @@ def sidecar(
     from tollkeeper.plan import SERVICES
     from tollkeeper.supervisor import Supervisor
 
-    Supervisor(settings, [str(each) for each in services] if services else SERVICES).run()
+    Supervisor(settings, services or SERVICES).run()
 
 
 @app.command(hidden=True)
@@ -96,7 +90,7 @@ def worker(
     """One process of the sidecar; started by `tollkeeper sidecar`."""
     from tollkeeper.plan import Worker
 
-    process = Worker(group, number, tuple(str(each) for each in services), tcp)
+    process = Worker(group, number, tuple(services), tcp)
     settings = settings_or_exit(process.name)
     from tollkeeper.server import run_worker
 
@@ -140,8 +134,8 @@ def stub_model(
     usage: Annotated[bool, typer.Option(help="Whether answers report usage.")] = True,
 ) -> None:
     """Serve mock-model, for tests and demos: OpenAI and Anthropic protocols, with exact usage."""
-    from tollkeeper.stub_model.options import StubOptions
-    from tollkeeper.stub_model.server import serve
+    from stub_model.options import StubOptions
+    from stub_model.server import serve
 
     host, _, port = listen.rpartition(":")
     try:

@@ -1,14 +1,15 @@
 """The processes of a sidecar: what each is called, which services it carries, where it is found.  Pure.
 
-authz has processes of its own; ratelimit and accesslog share theirs, because a lease is best settled where it was made.
+Which services there are, and which share their processes, is slices/table.py's.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-GROUPS = {"authz": ("authz",), "ratelimit": ("ratelimit", "accesslog")}
-SERVICES = tuple(service for group in GROUPS.values() for service in group)
+from tollkeeper.slices.table import GROUPS, Service
+
+SERVICES = tuple(Service)
 
 
 @dataclass(frozen=True, slots=True)

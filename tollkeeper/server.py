@@ -16,8 +16,9 @@ from serving.pauses import ShortPauses
 from store.migrate import migrate
 from tollkeeper.config import Settings
 from tollkeeper.metrics_http import MetricsServer
-from tollkeeper.parts import Parts
 from tollkeeper.plan import Worker, numbered
+from tollkeeper.slices.shared import Shared
+from tollkeeper.slices.table import Service, socket_of, wire
 
 log = structlog.get_logger(__name__)
 
@@ -29,18 +30,19 @@ FLUSH_SHARE = 0.5
 def run_worker(settings: Settings, worker: Worker, metrics_socket: Path) -> None:
     """One process of the sidecar: serves until SIGTERM, then drains.  From the main thread."""
     with ExitStack() as stops:
-        parts = Parts(settings, stops, worker.number)
-        methods = [method for service in worker.services for method in parts.methods(service)]
+        shared = Shared(settings, stops, worker.number)
+        methods = [method for service in worker.services for method in wire(Service(service), shared)]
         health = Health({method.path.split("/")[1] for method in methods})
         observer = EngineMetrics(methods)
-        observer.register(parts.metrics)
-        addresses = [f"unix:{_socket(settings, worker)}", *([settings.grpc_listen] if worker.tcp else [])]
+        observer.register(shared.metrics)
+        socket = numbered(socket_of(worker.group, settings), worker.number)
+        addresses = [f"unix:{socket}", *([settings.grpc_listen] if worker.tcp else [])]
         engine = open_engine(settings.engine, [*methods, health.method], addresses, observer=observer)
         pauses = ShortPauses()
-        parts.metrics.add(pauses.seconds)
+        shared.metrics.add(pauses.seconds)
         registry = CollectorRegistry()
-        registry.register(parts.metrics)
-        endpoint = MetricsServer(metrics_socket, registry, parts.readiness)
+        registry.register(shared.metrics)
+        endpoint = MetricsServer(metrics_socket, registry, shared.readiness)
         stops.callback(endpoint.close)
 
         def drain(*_: object) -> None:
@@ -82,8 +84,3 @@ def run_migrations(settings: Settings) -> list[str]:
             await connection.close()
 
     return asyncio.run(run())
-
-
-def _socket(settings: Settings, worker: Worker) -> Path:
-    first = {"authz": settings.authz_socket, "ratelimit": settings.ratelimit_socket}[worker.group]
-    return numbered(first, worker.number)

@@ -81,8 +81,8 @@ def test_decisions_are_counted_between_two_scrapes() -> None:
 
 def test_a_sample_counts_for_the_innermost_frame_that_is_ours() -> None:
     samples = [
-        "serve (serving/completion_queue.py:80);check (authz/service.py:70);x (re.py:1) 3",
-        "serve (serving/completion_queue.py:80);<genexpr> (authz/service.py:71) 2",
+        "serve (serving/completion_queue/engine.py:80);check (authz/service.py:70);x (re.py:1) 3",
+        "serve (serving/completion_queue/engine.py:80);<genexpr> (authz/service.py:71) 2",
         "run (threading.py:9) 1",
     ]
     found = {"authz/service.py check": 3, "authz/service.py <genexpr>": 2, "others": 1}

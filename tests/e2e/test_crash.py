@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.load import Load
-from tollkeeper.plan import GROUPS
+from tollkeeper.slices.table import GROUPS
 
 pytestmark = pytest.mark.alone
 

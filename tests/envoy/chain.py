@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import yaml
 
-from tollkeeper.envoy_render import render
-from tollkeeper.envoy_settings import EnvoySettings
+from tollkeeper.envoy.render import render
+from tollkeeper.envoy.settings import EnvoySettings
 
 CHAT = "/v1/chat/completions"
 MESSAGES = '"messages":[{"role":"user","content":"hi there"}]'

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from stub_model import StubOptions, running
 from tests.envoy.chain import WITHOUT_SERVICES, Chain, existing_envoy
-from tollkeeper.stub_model import StubOptions, running
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 

@@ -1,7 +1,6 @@
 """The body guard in a real Envoy, without the two calls: what is refused, what is changed, what passes as it is."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 
 from tests.envoy.chain import CHAT, MESSAGES, WITHOUT_SERVICES, Chain, existing_envoy
 from tests.envoy.conftest import envoy_with, raw
-from tollkeeper.envoy_settings import EnvoySettings
+from tollkeeper.envoy.settings import EnvoySettings
 
 Sent = Callable[[], list[dict[str, Any]]]
 
@@ -56,20 +55,22 @@ def test_a_key_that_is_there_once_passes_unchanged(chain: Chain, sent: Sent, bod
     assert sent()[0]["body"] == body % MESSAGES
 
 
-def many_values(count: int) -> str:
-    return '{"model":"mock-model","a":[' + ",".join(["[]"] * count) + f"],{MESSAGES}}}"
+def with_values(count: int) -> str:
+    """A body of `count` values as the guard counts them: a list of numbers, and six others."""
+    return '{"model":"mock-model","a":[' + ",".join("0" * (count - 6)) + f"],{MESSAGES}}}"
 
 
-def test_a_body_of_very_many_values_is_refused_soon(chain: Chain, sent: Sent) -> None:
-    started = time.monotonic()
-    answer = chain.post(many_values(8_000_000))
-    assert time.monotonic() - started < 10  # 0.3 s here; Envoy's JSON tree alone would take 6 s
+MAX_VALUES = 500_000
+
+
+def test_one_value_too_many_is_refused(chain: Chain, sent: Sent) -> None:
+    answer = chain.post(with_values(MAX_VALUES + 1))
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "too_many_values")
     assert sent() == []
 
 
-def test_a_body_of_many_values_passes(chain: Chain) -> None:
-    assert chain.post(many_values(200_000)).status_code == 200
+def test_as_many_values_as_may_be_pass(chain: Chain) -> None:
+    assert chain.post(with_values(MAX_VALUES)).status_code == 200
 
 
 def sized(size: int) -> bytes:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tollkeeper.envoy_render import InvalidEnvoyConfig, render, rendered, template_dir
-from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting, of_each_process
+from tollkeeper.envoy.render import InvalidEnvoyConfig, render, rendered, template_dir
+from tollkeeper.envoy.settings import EnvoySettings, InvalidSetting, of_each_process
 from tollkeeper.up.binaries import envoy_binary
 
 DEFAULTS = EnvoySettings()

@@ -9,8 +9,8 @@ import pytest
 
 from tests.envoy.chain import existing_envoy
 from tests.envoy.conftest import envoy, envoy_with, raw
-from tollkeeper.envoy_render import render
-from tollkeeper.envoy_settings import EnvoySettings
+from tollkeeper.envoy.render import render
+from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import free_port
 

@@ -78,6 +78,9 @@ class WaitingCall:
     def fail(self, code: grpc.StatusCode, details: str = "") -> None:
         raise AssertionError(f"{code} {details}")
 
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        raise AssertionError("nobody asks for it")
+
     def time_remaining(self) -> float | None:
         return None
 

@@ -4,14 +4,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 import grpc
 import pytest
 
 from serving.call import Method, Observer
 from serving.engine import MAX_MESSAGE_BYTES, Engine, EngineKind, open_engine
+from tests.serving.talks import Talks
 
 TIMEOUT_SECONDS = 10.0
+
+
+class Talk(Protocol):
+    """What grpcio returns for a bidirectional stream; its stubs know less of it."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def code(self) -> grpc.StatusCode: ...
+    def details(self) -> str | None: ...
+    def cancel(self) -> None: ...
 
 
 @dataclass
@@ -32,6 +44,10 @@ class Served:
 
     def stream(self, path: str, messages: Iterator[bytes]) -> "grpc.CallFuture[bytes]":
         return self.channel.stream_unary(path, None, None).future(messages, timeout=TIMEOUT_SECONDS)
+
+    def talk(self, path: str, messages: Iterator[bytes], timeout: float = TIMEOUT_SECONDS) -> "Talk":
+        """A bidirectional stream; what comes is read by iterating."""
+        return cast(Talk, self.channel.stream_stream(path, None, None)(messages, timeout=timeout))
 
     def code(self, path: str, message: bytes, timeout: float = TIMEOUT_SECONDS) -> tuple[grpc.StatusCode, str | None]:
         """The error that a call ends in."""
@@ -86,6 +102,11 @@ def serve(kind: EngineKind) -> Iterator[Server]:
     for served in server.served:
         served.channel.close()
         served.stop()
+
+
+@pytest.fixture
+def talks() -> Talks:
+    return Talks()
 
 
 def eventually(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS) -> None:

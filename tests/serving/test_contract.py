@@ -7,7 +7,7 @@ import pytest
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 from structlog.testing import capture_logs
 
-from serving import contract
+from serving.completion_queue import contract
 from serving.engine import EngineKind, choose
 
 

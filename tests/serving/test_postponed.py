@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from serving.call import Call, Unary
-from serving.completion_queue import CompletionQueueEngine
+from serving.completion_queue.engine import CompletionQueueEngine
 from serving.engine import EngineKind
 from tests.serving.conftest import Server, eventually
 
@@ -78,7 +78,7 @@ def test_a_drain_waits_for_them(serve: Server) -> None:
 
 def test_beyond_so_many_nobody_waits(serve: Server) -> None:
     order, address = Order(), "127.0.0.1:0"
-    served = serve.run(CompletionQueueEngine(order.methods, [address], [], None, most_postponed=5), address)
+    served = serve.run(CompletionQueueEngine(order.methods, [address], [], None, max_postponed=5), address)
     pause = served.start(URGENT, b"0.5")
     eventually(lambda: order.begun)
     patient = [served.start(PATIENT, b"") for _ in range(10)]

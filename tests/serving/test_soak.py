@@ -7,13 +7,16 @@ import grpc
 import pytest
 
 from serving.call import Call, Malformed, Unary
-from serving.completion_queue_calls import PendingCall
+from serving.completion_queue.calls import PendingCall
 from serving.engine import EngineKind
-from serving.threads import _Call
+from serving.threads.calls import HeldCall
+from serving.threads.streams import BidiCall
 from tests.serving.conftest import Served, Server, eventually
+from tests.serving.talks import TALK, Talks
 from tests.serving.test_stream import Held, Sinks
 
 ECHO, LATER, BROKEN = "/test.Service/Echo", "/test.Service/Later", "/test.Service/Broken"
+WATCHED = "/test.Service/Watched"
 BATCH = 100
 
 
@@ -44,21 +47,24 @@ def broken(message: bytes, call: Call) -> bytes:
 
 def live_calls() -> int:
     gc.collect()
-    return sum(isinstance(thing, PendingCall | _Call) for thing in gc.get_objects())
+    return sum(isinstance(thing, PendingCall | HeldCall | BidiCall) for thing in gc.get_objects())
 
 
 def soak(served: Served, sinks: Sinks, rounds: int) -> None:
     """Each round: calls answered at once, later, with an error, by nobody, and streams that end and that are cut."""
     for _ in range(rounds):
-        answers = [served.start(path, b"x") for path in (ECHO, LATER) for _ in range(BATCH)]
+        answers = [served.start(path, b"x") for path in (ECHO, LATER, WATCHED) for _ in range(BATCH)]
         failures = [served.start(path, b"x") for path in (BROKEN, "/test.Service/Other") for _ in range(5)]
         held = Held([b"a"])
         cut, ended = served.stream("/test.Service/Log", iter(held)), served.stream("/test.Service/Log", iter([b"a"]))
-        left = served.start(LATER, b"x")
-        left.cancel()  # type: ignore[no-untyped-call]
-        assert [answer.result() for answer in answers] == [b"x"] * (2 * BATCH)
+        talk, talked = served.talk(TALK, iter(Held([b"a"]))), served.talk(TALK, iter([b"a"]))
+        for left in (served.start(LATER, b"x"), served.start(WATCHED, b"x")):
+            left.cancel()  # type: ignore[no-untyped-call]
+        assert [answer.result() for answer in answers] == [b"x"] * (3 * BATCH)
         assert all(failure.code() is not grpc.StatusCode.OK for failure in failures)
         assert ended.result() == b"1"
+        assert (next(talk), list(talked)) == (b"a", [b"a"])
+        talk.cancel()
         cut.cancel()  # type: ignore[no-untyped-call]
         held.end.set()
 
@@ -69,8 +75,17 @@ def test_no_call_outlives_its_answer(
     def later(message: bytes, call: Call) -> None:
         answerer.put((call, message))
 
-    sinks = Sinks()
-    served = serve(Unary(ECHO, echo), Unary(LATER, later), Unary(BROKEN, broken), sinks.method)
+    def watched(message: bytes, call: Call) -> None:
+        call.on_cancel(lambda: gone.append(call))
+        answerer.put((call, message))
+
+    sinks, talks = Sinks(), Talks()
+    gone: list[Call] = []
+    unary = [Unary(ECHO, echo), Unary(LATER, later), Unary(WATCHED, watched), Unary(BROKEN, broken)]
+    served = serve(*unary, sinks.method, talks.method)
     soak(served, sinks, rounds=100 if kind == "completion_queue" else 10)
+    eventually(lambda: all(len(sink.closed) == 1 for sink in talks.opened))
+    gone.clear()
+    talks.opened.clear()
     eventually(lambda: live_calls() == 0)
     eventually(lambda: all(len(sink.finished) == 1 for sink in sinks.opened))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from anthropic import Anthropic, BadRequestError
 
-from tollkeeper.stub_model import StubOptions, running
+from stub_model import StubOptions, running
 
 HELLO: Any = [{"role": "user", "content": [{"type": "text", "text": "Hello, world!"}]}]  # 4 tokens
 CACHE = {"x-stub-cached-tokens": "2", "x-stub-cache-creation-tokens": "1"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from tollkeeper.stub_model import StubOptions, running
+from stub_model import StubOptions, running
 
 MODEL = "mock-model"
 HELLO: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello, world!"}]  # 3 + 4 tokens

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tollkeeper.stub_model import StubOptions, running
+from stub_model import StubOptions, running
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "mock-model", "messages": [{"role": "user", "content": "hi"}]}

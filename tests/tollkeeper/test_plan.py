@@ -1,8 +1,11 @@
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tollkeeper.config import read_settings
 from tollkeeper.plan import SERVICES, Worker, all_numbered, plan
+from tollkeeper.slices.table import GROUPS, socket_of
 
 LOGGED = ("ratelimit", "accesslog")
 
@@ -38,3 +41,9 @@ def test_the_first_process_has_the_plain_names() -> None:
         Path("/run/authz-2.sock"),
         Path("/run/authz-3.sock"),
     ]
+
+
+def test_every_service_has_a_file_that_wires_it_and_one_group_with_a_socket() -> None:
+    assert [service for group in GROUPS.values() for service in group] == list(SERVICES)
+    assert all(callable(import_module(f"tollkeeper.slices.{service}").wire) for service in SERVICES)
+    assert [socket_of(group, read_settings()).name for group in GROUPS] == ["authz.sock", "ratelimit.sock"]

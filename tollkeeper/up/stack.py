@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tollkeeper.config import Settings, as_environment, read_settings
-from tollkeeper.envoy_render import render
-from tollkeeper.envoy_settings import EnvoySettings, of_each_process, parse_socket, parse_upstream
+from tollkeeper.envoy.render import render
+from tollkeeper.envoy.settings import EnvoySettings, of_each_process, parse_socket, parse_upstream
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import Process, StartFailed, free_port

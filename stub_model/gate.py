@@ -11,14 +11,14 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tollkeeper.stub_model.options import Reply, StubOptions, for_request
-from tollkeeper.stub_model.problems import Problem, body_of
+from stub_model.options import Reply, StubOptions, for_request
+from stub_model.problems import Problem, body_of
 
 RECORDED_BYTES = 65_536  # of each body; `body_bytes` has the whole size
 
 
 class Gate:
-    """Lets requests through to `app` with their body read and their Reply in `scope["state"]`."""
+    """Lets requests through to `app` with their body and their options in `scope["state"]`."""
 
     def __init__(self, app: ASGIApp, options: StubOptions) -> None:
         self.app = app
@@ -42,7 +42,7 @@ class Gate:
         except Problem as problem:
             await _refuse(scope, send, problem)
         else:
-            await self._through(scope, receive, send, reply, body)
+            await self._through(scope, receive, send, reply.options, body)
 
     async def _enter(self, reply: Reply) -> None:
         """Takes a place, or raises Problem."""
@@ -58,10 +58,10 @@ class Gate:
             raise Problem(503, "The stub model is at capacity", code="over_capacity")
         await self._places.acquire()
 
-    async def _through(self, scope: Scope, receive: Receive, send: Send, reply: Reply, body: bytes) -> None:
+    async def _through(self, scope: Scope, receive: Receive, send: Send, options: StubOptions, body: bytes) -> None:
         try:
-            await asyncio.sleep(reply.options.delay_ms / 1000)
-            scope["state"] = {**scope.get("state", {}), "reply": reply, "body": body}
+            await asyncio.sleep(options.delay_ms / 1000)
+            scope["state"] = {**scope.get("state", {}), "options": options, "body": body}
             await self.app(scope, _replay(body, receive), send)
         finally:
             if self._places is not None:

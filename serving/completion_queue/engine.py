@@ -2,24 +2,26 @@
 
 grpcio's own servers hand each call between three to five threads; here a call costs two completions and no switch.  It
 stands on `grpc._cython.cygrpc`, on which both of those servers are written: private, hence the pinned version and
-contract.py.  Only contract.py and the files completion_queue*.py may touch cygrpc.
+contract.py.
 
 Every batch has as its tag the method that takes its event, so a call lives as long as C-core or its answerer holds it.
 All state belongs to the serving thread, except `unanswered`: a call is answered by whoever removes it from there.
-Owns the loop, the doors and the drain; the calls are completion_queue_calls.py's.
+Owns the polling loop and the drain; the calls are calls.py's and streams.py's.
 """
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
-from serving.addresses import CannotListenError, protect, unix_path
-from serving.call import ClientStream, Method, Observer, Unary
-from serving.completion_queue_calls import Event, PendingCall, StreamCall, UnaryCall
+from serving.addresses import bind_all
+from serving.call import BidiStream, ClientStream, Method, Observer, Unary
+from serving.completion_queue.calls import Event, PendingCall, UnaryCall
+from serving.completion_queue.streams import BidiCall, ClientStreamCall
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +29,12 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 32
 # The serving thread looks at stop() at least this often; the wait itself costs nothing measurable.
 _TICK_SECONDS = 0.1
-# What is postponed runs after this, whoever waits; and beyond so many it runs at once.
-_PATIENCE_SECONDS = 0.1
+# What is postponed runs after this time even if calls wait; beyond so many steps it runs at once.
+MAX_POSTPONED_SECONDS = 0.1
 MAX_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
-_FAREWELL_SECONDS = 0.2
-# For C-core to give back what it holds once everything is cancelled.
+_REFUSAL_SECONDS = 0.2
+# For C-core to end its batches once everything is cancelled.
 _CLOSE_SECONDS = 5.0
 
 
@@ -46,26 +48,21 @@ class CompletionQueueEngine:
         options: Sequence[tuple[str, int]],
         observer: Observer | None,
         *,
-        most_postponed: int = MAX_POSTPONED,
+        max_postponed: int = MAX_POSTPONED,
     ) -> None:
         self._methods = {method.path.encode(): method for method in methods}
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.unanswered: set[PendingCall] = set()
         self.unfinished = 0
+        self.watching = threading.Lock()
         self._postponed: deque[tuple[float, Callable[[], None]]] = deque()  # with the time.monotonic() they came
-        self._most_postponed = most_postponed
+        self._max_postponed = max_postponed
         self._stop_at: float | None = None
         self._stopping = self._stopped = self._shut = False
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server([(name.encode(), value) for name, value in options], False)
         self._server.register_completion_queue(self._queue)
-        self._ports: dict[str, int] = {}
-        for address in addresses:
-            self._listen(address)
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return self._ports
+        self.ports = bind_all(addresses, lambda address: self._server.add_http2_port(address.encode()))
 
     def serve(self) -> None:
         poll = self._queue.poll
@@ -96,26 +93,18 @@ class CompletionQueueEngine:
             self._stop_at = time.monotonic() + grace
 
     def postpone(self, step: Callable[[], None]) -> None:
-        """See completion_queue_calls.Engine.  Only for the serving thread."""
-        if len(self._postponed) < self._most_postponed:
+        """See calls.Engine.  Only for the serving thread."""
+        if len(self._postponed) < self._max_postponed:
             self._postponed.append((time.monotonic(), step))
         else:
             step()
 
     def _catch_up(self, idle: bool) -> None:
-        """One postponed step at a time, so that whoever comes meanwhile waits for no more than that."""
+        """One postponed step at a time: a call that arrives meanwhile waits for no more than one."""
         since, step = self._postponed[0]
-        if idle or time.monotonic() - since > _PATIENCE_SECONDS:
+        if idle or time.monotonic() - since > MAX_POSTPONED_SECONDS:
             self._postponed.popleft()
             step()
-
-    def _listen(self, address: str) -> None:
-        port = self._server.add_http2_port(address.encode())
-        if not port:
-            raise CannotListenError(address, "gRPC could not bind it")
-        protect(address)
-        if unix_path(address) is None:
-            self._ports[address] = port
 
     def _dispatch(self, event: Event) -> None:
         try:
@@ -127,7 +116,7 @@ class CompletionQueueEngine:
         self._server.request_call(self._queue, self._queue, self._accepted)
 
     def _accepted(self, event: Event) -> None:
-        if not event.success:  # an accept given back by a server that shuts down
+        if not event.success:  # the server shuts down
             return
         if not self._stopping:
             self._accept()
@@ -136,23 +125,25 @@ class CompletionQueueEngine:
         if isinstance(method, Unary):
             UnaryCall(self, event.call, details.deadline, method).begin()
         elif isinstance(method, ClientStream):
-            StreamCall(self, event.call, details.deadline, method).begin()
+            ClientStreamCall(self, event.call, details.deadline, method).begin()
+        elif isinstance(method, BidiStream):
+            BidiCall(self, event.call, details.deadline, method).begin()
         else:
             PendingCall(self, event.call, details.deadline, None).fail(grpc.StatusCode.UNIMPLEMENTED, "unknown method")
 
     def _drain(self, stop_at: float, idle: bool) -> None:
-        """After stop(): closes the doors; refuses the streams when nothing else is open and nothing more comes."""
+        """After stop(): accepts no more; refuses the streams when no other call is open and no event waits."""
         if not self._stopping:
-            self._shut_doors()
+            self._accept_no_more()
         if stop_at <= time.monotonic():
             self._stopped = True
         elif idle:
             waiting = list(self.unanswered)
-            if all(isinstance(call, StreamCall) for call in waiting):
+            if all(call.is_stream for call in waiting):
                 for call in waiting:
                     call.refuse()
 
-    def _shut_doors(self) -> None:
+    def _accept_no_more(self) -> None:
         self._stopping = True
         self._server.shutdown(self._queue, self._shut_down)
 
@@ -160,15 +151,15 @@ class CompletionQueueEngine:
         self._stopped = self._shut = True
 
     def _close(self) -> None:
-        """Refuses what is left, cuts what does not go, and gives everything back to C-core.
+        """Refuses what is left, cuts what does not end, and frees C-core's objects.
 
         A batch started on a queue that is shut down aborts the process.  So the queue is shut down only when no call is
         left that another thread could be about to answer.
         """
         if not self._stopping:
-            self._shut_doors()
+            self._accept_no_more()
         now = time.monotonic()
-        cut_at, give_up_at = now + _FAREWELL_SECONDS, now + _CLOSE_SECONDS
+        cut_at, give_up_at = now + _REFUSAL_SECONDS, now + _CLOSE_SECONDS
         while not self._shut or self.unfinished:
             for call in list(self.unanswered):
                 call.refuse()

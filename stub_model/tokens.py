@@ -5,9 +5,10 @@ the tokens of its texts and nothing else (no role, no separator, no picture); an
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tollkeeper.stub_model.options import StubOptions
+from stub_model.options import StubOptions
 
 PIECE = re.compile(r"\w+|[^\w\s]")
 WORDS = re.findall(r"\w+", "the quick brown fox jumps over a lazy dog while seven wizards pack my box with liquor")
@@ -39,7 +40,15 @@ def count(value: object) -> int:
 
 def words(number: int) -> list[str]:
     """`number` tokens of text; joined they count `number` again."""
-    return [WORDS[index % len(WORDS)] if index == 0 else " " + WORDS[index % len(WORDS)] for index in range(number)]
+    return [(" " if index else "") + WORDS[index % len(WORDS)] for index in range(number)]
+
+
+def pieces(number: int, size: int) -> Iterator[tuple[str, int]]:
+    """The same text in pieces of `size` tokens, each with what it counts."""
+    all_words = words(number)
+    for start in range(0, number, size):
+        piece = all_words[start : start + size]
+        yield "".join(piece), len(piece)
 
 
 def visible(options: StubOptions, maximum: int | None) -> int:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tollkeeper.stub_model import tokens
-from tollkeeper.stub_model.openai_chat import CREATED
-from tollkeeper.stub_model.options import StubOptions
-from tollkeeper.stub_model.problems import integer, model_of, required, switch
-from tollkeeper.stub_model.tokens import Usage
+from stub_model import tokens
+from stub_model.openai_chat import CREATED
+from stub_model.options import StubOptions
+from stub_model.problems import integer, model_of, required, switch
+from stub_model.tokens import Usage
 
 ITEM = "msg_stub"
 
@@ -25,12 +25,12 @@ class Response:
     instructions: str | None
 
     @property
-    def words(self) -> list[str]:
-        return tokens.words(tokens.visible(self.options, self.maximum))
+    def size(self) -> int:
+        return tokens.visible(self.options, self.maximum)
 
     @property
-    def complete(self) -> bool:
-        return len(self.words) == self.options.tokens
+    def text(self) -> str:
+        return "".join(tokens.words(self.size))
 
 
 def response(body: dict[str, Any], options: StubOptions) -> Response:
@@ -48,8 +48,8 @@ def response(body: dict[str, Any], options: StubOptions) -> Response:
 
 
 def answer(request: Response) -> dict[str, Any]:
-    status = "completed" if request.complete else "incomplete"
-    body = _envelope(request, status, [_item(status, _part("".join(request.words)))])
+    status = "completed" if request.size == request.options.tokens else "incomplete"
+    body = _envelope(request, status, [_item(status, _part(request.text))])
     if request.options.usage:
         body["usage"] = _usage(request.usage)
     return body
@@ -63,18 +63,16 @@ def events(request: Response) -> Iterator[tuple[dict[str, Any], int]]:
 
 def _events(request: Response) -> Iterator[tuple[dict[str, Any], int]]:
     place = {"item_id": ITEM, "output_index": 0, "content_index": 0}
-    text, step = "".join(request.words), request.options.tokens_per_event
     started = _envelope(request, "in_progress", [])
     yield {"type": "response.created", "response": started}, 0
     yield {"type": "response.in_progress", "response": started}, 0
     yield {"type": "response.output_item.added", "output_index": 0, "item": _item("in_progress")}, 0
     yield {"type": "response.content_part.added", **place, "part": _part("")}, 0
-    for start in range(0, len(request.words), step):
-        piece = request.words[start : start + step]
-        yield {"type": "response.output_text.delta", **place, "delta": "".join(piece), "logprobs": []}, len(piece)
+    for piece, size in tokens.pieces(request.size, request.options.tokens_per_event):
+        yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}, size
     final = answer(request)
-    yield {"type": "response.output_text.done", **place, "text": text, "logprobs": []}, 0
-    yield {"type": "response.content_part.done", **place, "part": _part(text)}, 0
+    yield {"type": "response.output_text.done", **place, "text": request.text, "logprobs": []}, 0
+    yield {"type": "response.content_part.done", **place, "part": _part(request.text)}, 0
     yield {"type": "response.output_item.done", "output_index": 0, "item": final["output"][0]}, 0
     yield {"type": f"response.{final['status']}", "response": final}, 0
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tollkeeper.stub_model import tokens
-from tollkeeper.stub_model.options import StubOptions
-from tollkeeper.stub_model.problems import Problem, integer, model_of, required, switch
-from tollkeeper.stub_model.tokens import Usage
+from stub_model import tokens
+from stub_model.options import StubOptions
+from stub_model.problems import Problem, integer, model_of, required, switch
+from stub_model.tokens import Usage
 
 CREATED = 1_700_000_000  # deterministic answers: the same request gives the same bytes
 DIMENSIONS = 8
@@ -73,14 +73,12 @@ def answer(request: Completion) -> dict[str, Any]:
 
 def events(request: Completion) -> Iterator[tuple[dict[str, Any], int]]:
     """Each event with the number of tokens it carries."""
-    words, step = tokens.words(request.size), request.options.tokens_per_event
-    pieces = [words[start : start + step] for start in range(0, len(words), step)]
     if request.chat:
         for index in range(request.replies):
             yield _chunk(request, index, {"role": "assistant", "content": ""}, None), 0
-    for piece in pieces:
+    for text, size in tokens.pieces(request.size, request.options.tokens_per_event):
         for index in range(request.replies):
-            yield _chunk(request, index, {"content": "".join(piece)}, None), len(piece)
+            yield _chunk(request, index, {"content": text}, None), size
     for index in range(request.replies):
         yield _chunk(request, index, {}, request.finish_reason), 0
     if request.include_usage:

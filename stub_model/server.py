@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from tollkeeper.stub_model.app import create_app
-from tollkeeper.stub_model.options import StubOptions
+from stub_model.app import create_app
+from stub_model.options import StubOptions
 
 HEADER_BYTES = 262_144  # more than Envoy lets through
+KEEP_ALIVE_SECONDS = 3_700  # longer than Envoy keeps an idle connection, so that no request meets one that just closes
 
 
 def serve(host: str, port: int, options: StubOptions | None = None) -> None:
@@ -45,5 +46,6 @@ def _config(host: str, port: int, options: StubOptions | None) -> uvicorn.Config
         log_level="warning",
         lifespan="off",
         h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=2,
     )

@@ -10,9 +10,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tollkeeper import envoy_settings, envoy_template
-from tollkeeper.envoy_settings import Address, EnvoySettings, Upstream
-from tollkeeper.envoy_template import Part
+from tollkeeper.envoy import template
+from tollkeeper.envoy.settings import (
+    Address,
+    EnvoySettings,
+    Upstream,
+    is_ip,
+    parse_endpoints,
+    parse_path,
+    parse_seconds,
+    parse_socket,
+    parse_upstream,
+)
+from tollkeeper.envoy.template import Part, quote
 
 CONFIG = "envoy.yaml"
 BODY_GUARD = "body_guard.lua"
@@ -43,19 +53,18 @@ def render(settings: EnvoySettings, out_dir: Path, binary: Path | None = None) -
 def rendered(settings: EnvoySettings) -> dict[str, str]:
     """File name → text.  InvalidSetting."""
     source = template_dir()
-    upstream = envoy_settings.parse_upstream(settings.upstream)
-    authz = envoy_settings.parse_endpoints("authz", settings.authz)
-    ratelimit = envoy_settings.parse_endpoints("ratelimit", settings.ratelimit)
-    listen = envoy_settings.parse_socket("listen", settings.listen)
-    config_dir = envoy_settings.parse_path("config_dir", settings.config_dir).rstrip("/")
-    seconds = envoy_settings.parse_seconds
+    upstream = parse_upstream(settings.upstream)
+    authz = parse_endpoints("authz", settings.authz)
+    ratelimit = parse_endpoints("ratelimit", settings.ratelimit)
+    listen = parse_socket("listen", settings.listen)
+    config_dir = parse_path("config_dir", settings.config_dir).rstrip("/")
     values = {
         "listen.host": listen.host,
         "listen.port": str(listen.port),
-        "timeout": seconds("timeout", settings.timeout_seconds),
-        "access_log": envoy_settings.parse_path("access_log", settings.access_log),
-        "authz_timeout": seconds("authz_timeout", settings.authz_timeout_seconds),
-        "ratelimit_timeout": seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
+        "timeout": parse_seconds("timeout", settings.timeout_seconds),
+        "access_log": parse_path("access_log", settings.access_log),
+        "authz_timeout": parse_seconds("authz_timeout", settings.authz_timeout_seconds),
+        "ratelimit_timeout": parse_seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
         "body_guard": f"{config_dir}/{BODY_GUARD}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
@@ -66,13 +75,13 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     blocks = {
         "admin": _admin(settings.admin),
         "route": _route(upstream),
-        "upstream.tls": _tls(upstream, envoy_settings.parse_path("upstream_ca", settings.upstream_ca)),
+        "upstream.tls": _tls(upstream, parse_path("upstream_ca", settings.upstream_ca)),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
-    config = envoy_template.fill((source / CONFIG).read_text(), values, blocks)
+    config = template.fill((source / CONFIG).read_text(), values, blocks)
     guard = {"include_usage": "true" if settings.include_usage else "false"}
-    script = envoy_template.fill((source / BODY_GUARD).read_text(), guard, {})
+    script = template.fill((source / BODY_GUARD).read_text(), guard, {})
     return {CONFIG: config, BODY_GUARD: script, **_parts(config, config_dir)}
 
 
@@ -89,10 +98,10 @@ def validate(config: Path, binary: Path) -> None:
 
 
 def template_dir() -> Path:
-    """The committed files: in the wheel beside this module, in a checkout beside its package."""
+    """The committed files: in the wheel beside this module, in a checkout at the top."""
     here = Path(__file__).resolve().parent
-    packaged = here / "envoy_files"
-    return packaged if packaged.is_dir() else here.parent / "envoy"
+    packaged = here / "files"
+    return packaged if packaged.is_dir() else here.parent.parent / "envoy"
 
 
 def _validate_aside(settings: EnvoySettings, binary: Path) -> None:
@@ -115,14 +124,14 @@ def _replace(path: Path, text: str) -> None:
 def _parts(config: str, config_dir: str) -> dict[str, str]:
     files: dict[str, str] = {}
     filters: list[Part] = []
-    for part in envoy_template.parts(config):
+    for part in template.parts(config):
         if part.name.startswith("filters/"):
             filters.append(part)
-            files[part.name] = HEADER + envoy_template.resources(part, ECDS)
+            files[part.name] = HEADER + template.resources(part, ECDS)
         elif part.name.startswith("blocks/"):
             files[part.name] = HEADER + part.text
         else:
-            files[part.name] = HEADER + envoy_template.resources(part, CDS)
+            files[part.name] = HEADER + template.resources(part, CDS)
     files["blocks/http_filters.yaml"] = HEADER + _http_filters(filters, config_dir)
     return files
 
@@ -131,12 +140,12 @@ def _http_filters(filters: list[Part], config_dir: str) -> str:
     lines = ["http_filters:", "# In this order, ahead of the router."]
     for part in filters:
         lines += [
-            f"- name: {envoy_template.filter_name(part)}",
+            f"- name: {template.filter_name(part)}",
             "  config_discovery:",
             "    config_source:",
-            f"      path_config_source: {{path: {envoy_template.quote(f'{config_dir}/{part.name}')}}}",
+            f"      path_config_source: {{path: {quote(f'{config_dir}/{part.name}')}}}",
             "      resource_api_version: V3",
-            f"    type_urls: [{envoy_template.filter_type(part)}]",
+            f"    type_urls: [{template.filter_type(part)}]",
         ]
     return "\n".join(lines) + "\n"
 
@@ -147,43 +156,39 @@ def _discovery(addresses: Sequence[Address]) -> str:
 
 def _endpoint(address: Address) -> str:
     if address.path:
-        return f"- endpoint: {{address: {{pipe: {{path: {_flow(address.path)}}}}}}}"
+        return f"- endpoint: {{address: {{pipe: {{path: {quote(address.path)}}}}}}}"
     return (
-        f"- endpoint: {{address: {{socket_address: {{address: {_flow(address.host)}, port_value: {address.port}}}}}}}"
+        f"- endpoint: {{address: {{socket_address: {{address: {quote(address.host)}, port_value: {address.port}}}}}}}"
     )
-
-
-def _flow(text: str) -> str:
-    return envoy_template.quote(text)
 
 
 def _admin(text: str | None) -> list[str]:
     if text is None:
         return []
-    address = envoy_settings.parse_socket("admin", text)
-    socket_address = f"{{address: {_flow(address.host)}, port_value: {address.port}}}"
+    address = parse_socket("admin", text)
+    socket_address = f"{{address: {quote(address.host)}, port_value: {address.port}}}"
     return ["admin:", f"  address: {{socket_address: {socket_address}}}"]
 
 
 def _route(upstream: Upstream) -> list[str]:
-    rewrite = [f"host_rewrite_literal: {_flow(upstream.authority)}"]
-    return [*rewrite, f"prefix_rewrite: {_flow(upstream.prefix + '/')}"] if upstream.prefix else rewrite
+    rewrite = [f"host_rewrite_literal: {quote(upstream.authority)}"]
+    return [*rewrite, f"prefix_rewrite: {quote(upstream.prefix + '/')}"] if upstream.prefix else rewrite
 
 
 def _tls(upstream: Upstream, ca: str) -> list[str]:
     if not upstream.tls:
         return []
-    address = envoy_settings.is_ip(upstream.host)
+    address = is_ip(upstream.host)
     context = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
-    name = f"{{san_type: {'IP_ADDRESS' if address else 'DNS'}, matcher: {{exact: {_flow(upstream.host)}}}}}"
+    name = f"{{san_type: {'IP_ADDRESS' if address else 'DNS'}, matcher: {{exact: {quote(upstream.host)}}}}}"
     return [
         "transport_socket:",
         "  name: envoy.transport_sockets.tls",
         "  typed_config:",
         f'    "@type": type.googleapis.com/{context}',
-        *([] if address else [f"    sni: {_flow(upstream.host)}"]),
+        *([] if address else [f"    sni: {quote(upstream.host)}"]),
         "    common_tls_context:",
         "      validation_context:",
-        f"        trusted_ca: {{filename: {_flow(ca)}}}",
+        f"        trusted_ca: {{filename: {quote(ca)}}}",
         f"        match_typed_subject_alt_names: [{name}]",
     ]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tollkeeper.stub_model import tokens
-from tollkeeper.stub_model.options import StubOptions
-from tollkeeper.stub_model.problems import Problem, integer, model_of, required, switch
-from tollkeeper.stub_model.tokens import Usage
+from stub_model import tokens
+from stub_model.options import StubOptions
+from stub_model.problems import Problem, integer, model_of, required, switch
+from stub_model.tokens import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class Message:
     stream: bool
 
     @property
-    def words(self) -> list[str]:
-        return tokens.words(tokens.visible(self.options, self.maximum))
+    def size(self) -> int:
+        return tokens.visible(self.options, self.maximum)
 
     @property
     def stop_reason(self) -> str:
-        return "end_turn" if len(self.words) == self.options.tokens else "max_tokens"
+        return "end_turn" if self.size == self.options.tokens else "max_tokens"
 
 
 def message(body: dict[str, Any], options: StubOptions) -> Message:
@@ -43,7 +43,7 @@ def message(body: dict[str, Any], options: StubOptions) -> Message:
 
 
 def answer(request: Message) -> dict[str, Any]:
-    content = [{"type": "text", "text": "".join(request.words)}]
+    content = [{"type": "text", "text": "".join(tokens.words(request.size))}]
     body = _envelope(request, content, request.stop_reason)
     if request.options.usage:
         body["usage"] = {**_input(request.usage), "output_tokens": request.usage.output}
@@ -63,11 +63,8 @@ def events(request: Message) -> Iterator[tuple[dict[str, Any], int]]:
     yield {"type": "message_start", "message": start}, 0
     yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}, 0
     yield {"type": "ping"}, 0
-    step = request.options.tokens_per_event
-    for first in range(0, len(request.words), step):
-        piece = request.words[first : first + step]
-        delta = {"type": "text_delta", "text": "".join(piece)}
-        yield {"type": "content_block_delta", "index": 0, "delta": delta}, len(piece)
+    for text, size in tokens.pieces(request.size, request.options.tokens_per_event):
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}, size
     yield {"type": "content_block_stop", "index": 0}, 0
     yield ending, 0
     yield {"type": "message_stop"}, 0

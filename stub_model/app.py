@@ -2,20 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from tollkeeper.stub_model import anthropic_messages, openai_chat, openai_responses
-from tollkeeper.stub_model.gate import Gate
-from tollkeeper.stub_model.options import Reply, StubOptions
-from tollkeeper.stub_model.problems import Problem, body_of, parse
+from stub_model import anthropic_messages, openai_chat, openai_responses
+from stub_model.gate import Gate
+from stub_model.options import StubOptions
+from stub_model.problems import Problem, body_of, parse
 
 Events = Iterable[tuple[dict[str, Any], int]]
+T = TypeVar("T", openai_chat.Completion, openai_responses.Response, anthropic_messages.Message)
 
 
 def create_app(options: StubOptions | None = None) -> ASGIApp:
@@ -54,53 +55,44 @@ async def completions(request: Request) -> Response:
 
 
 async def _complete(request: Request, chat: bool) -> Response:
-    reply = _reply(request)
-    asked = openai_chat.completion(_body(request), reply.options, chat)
-    if asked.stream:
-        return _stream(openai_chat.events(asked), reply.options, named=False)
-    return await _paced(openai_chat.answer(asked), reply.options, asked.usage.output)
+    asked = openai_chat.completion(_body(request), _options(request), chat)
+    return await _reply(asked, openai_chat.answer, openai_chat.events, named=False)
 
 
 async def responses(request: Request) -> Response:
-    reply = _reply(request)
-    asked = openai_responses.response(_body(request), reply.options)
-    if asked.stream:
-        return _stream(openai_responses.events(asked), reply.options, named=True)
-    return await _paced(openai_responses.answer(asked), reply.options, asked.usage.output)
+    asked = openai_responses.response(_body(request), _options(request))
+    return await _reply(asked, openai_responses.answer, openai_responses.events, named=True)
 
 
 async def messages(request: Request) -> Response:
-    reply = _reply(request)
-    asked = anthropic_messages.message(_body(request), reply.options)
+    asked = anthropic_messages.message(_body(request), _options(request))
+    return await _reply(asked, anthropic_messages.answer, anthropic_messages.events, named=True)
+
+
+async def _reply(
+    asked: T, answer: Callable[[T], dict[str, Any]], events: Callable[[T], Events], *, named: bool
+) -> Response:
     if asked.stream:
-        return _stream(anthropic_messages.events(asked), reply.options, named=True)
-    return await _paced(anthropic_messages.answer(asked), reply.options, asked.usage.output)
+        return StreamingResponse(_sse(events(asked), asked.options, named), media_type="text/event-stream")
+    await _pause(asked.options, asked.usage.output)
+    return JSONResponse(answer(asked))
 
 
 async def embeddings(request: Request) -> Response:
-    return JSONResponse(openai_chat.embeddings(_body(request), _reply(request).options))
+    return JSONResponse(openai_chat.embeddings(_body(request), _options(request)))
 
 
 async def models(request: Request) -> Response:
-    return JSONResponse(openai_chat.models(_reply(request).options))
+    return JSONResponse(openai_chat.models(_options(request)))
 
 
-def _reply(request: Request) -> Reply:
-    reply: Reply = request.state.reply
-    return reply
+def _options(request: Request) -> StubOptions:
+    options: StubOptions = request.state.options
+    return options
 
 
 def _body(request: Request) -> dict[str, Any]:
     return parse(request.state.body)
-
-
-async def _paced(answer: dict[str, Any], options: StubOptions, output: int) -> Response:
-    await _pause(options, output)
-    return JSONResponse(answer)
-
-
-def _stream(events: Events, options: StubOptions, named: bool) -> Response:
-    return StreamingResponse(_sse(events, options, named), media_type="text/event-stream")
 
 
 async def _sse(events: Events, options: StubOptions, named: bool) -> AsyncIterator[bytes]:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tollkeeper.envoy_render import InvalidEnvoyConfig, render
-from tollkeeper.envoy_settings import EnvoySettings, InvalidSetting, of_each_process
+from tollkeeper.envoy.render import InvalidEnvoyConfig, render
+from tollkeeper.envoy.settings import EnvoySettings, InvalidSetting, of_each_process
 from tollkeeper.up.binaries import MissingWheel, envoy_binary
 
 envoy_app = typer.Typer(help="Envoy's side: the configuration that asks Tollkeeper.", no_args_is_help=True)

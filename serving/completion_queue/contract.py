@@ -1,4 +1,4 @@
-"""Does the grpcio that runs still have what completion_queue.py takes from its private module?
+"""Does the grpcio that runs still have what this package takes from its private module?
 
 Names are looked up at every start.  Under a version that our tests did not run on, calls are tried too, in a process of
 their own, because a C library whose rules have changed aborts rather than raises.
@@ -18,6 +18,7 @@ NEEDED = (
     "BatchOperationEvent.batch_operations",
     "BatchOperationEvent.success",
     "BatchOperationEvent.tag",
+    "Call.cancel",
     "Call.start_server_batch",
     "CallDetails.deadline",
     "CallDetails.method",
@@ -55,7 +56,7 @@ def missing(module: object) -> list[str]:
 
 def failed_trial(python: str = sys.executable) -> list[str]:
     """Why a trial of the engine in a process of its own failed; empty if it did not."""
-    command = [python, "-m", "serving.trial"]
+    command = [python, "-m", "serving.completion_queue.trial"]
     try:
         trial = subprocess.run(command, capture_output=True, text=True, timeout=_TRIAL_SECONDS, check=False)
     except subprocess.TimeoutExpired:

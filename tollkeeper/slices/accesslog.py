@@ -1,0 +1,76 @@
+"""accesslog: settles what ended and writes the ledger.  Needs the budgets, the ledger, and ratelimit's count of what is
+in flight; several processes of a sidecar tell each other what they saw."""
+
+from collections.abc import Callable
+
+from accesslog.metrics import AccessLogMetrics
+from accesslog.pipeline import Pipeline
+from accesslog.service import AccessLogService
+from accesslog.siblings import News, Siblings
+from accesslog.spool import adopt
+from ledger.postgres.ledger import PostgresLedger
+from ratelimit.life import InFlight
+from serving.call import Method
+from tenancy.postgres.key_uses import PostgresKeyUses
+from tollkeeper.plan import all_numbered
+from tollkeeper.slices.shared import Shared
+
+REDIS_SECONDS = 1.0  # nobody waits for a settlement
+
+
+def wire(shared: Shared) -> list[Method]:
+    metrics = AccessLogMetrics()
+    siblings = _siblings(shared, metrics)
+    pipeline = _pipeline(shared, metrics, siblings)
+    shared.metrics.add(*metrics.members())
+    if siblings:
+        heard = {News.OVER: shared.in_flight.end_all, News.DONE: pipeline.done_elsewhere}
+        shared.loop.spawn(siblings.run(heard), "siblings")
+    pipeline.start()
+    shared.stops.callback(pipeline.close)
+    return AccessLogService(pipeline, metrics).methods()
+
+
+def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | None) -> Pipeline:
+    """The first process reads the file log for all of them, so it alone knows when orphans may be swept."""
+    settings, first = shared.settings, shared.number == 1
+    spools = all_numbered(settings.data_dir / "spool", settings.workers)
+    if first:
+        for left in set(settings.data_dir.glob("spool-*")) - set(spools):
+            adopt(spools[0], left)
+    return Pipeline(
+        budgets=shared.budgets(REDIS_SECONDS),
+        ledger=PostgresLedger(shared.pool),
+        prices=shared.catalog.price_list,
+        key_uses=PostgresKeyUses(shared.pool),
+        loop=shared.loop,
+        metrics=metrics,
+        spool_dir=spools[shared.number - 1],
+        checkpoint_file=settings.data_dir / "access-log-checkpoint.json",
+        log_file=settings.access_log_file if first else None,
+        spool_max_bytes=settings.spool_max_bytes,
+        ended=_over(shared.in_flight, siblings),
+        done=siblings.done if siblings and settings.access_log_file and not first else None,
+        sweeps=first,
+    )
+
+
+def _siblings(shared: Shared, metrics: AccessLogMetrics) -> Siblings | None:
+    """The other processes that take log entries for the same Envoy, if there are any."""
+    settings = shared.settings
+    if settings.workers == 1:
+        return None
+    sockets = all_numbered(settings.ratelimit_socket.parent / "siblings.sock", settings.workers)
+    return Siblings(sockets, shared.number, metrics)
+
+
+def _over(in_flight: InFlight, siblings: Siblings | None) -> Callable[[str], None]:
+    """What is told of each request that is over."""
+    if siblings is None:
+        return in_flight.end
+
+    def over(lease_id: str) -> None:
+        in_flight.end(lease_id)
+        siblings.over((lease_id,))
+
+    return over

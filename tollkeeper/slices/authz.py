@@ -1,0 +1,30 @@
+"""authz: who is calling.  Needs the records of keys, in its own cache, in Redis and in Postgres."""
+
+from authz.metrics import AuthzMetrics
+from authz.service import AuthzService, prepare
+from serving.call import Method
+from tenancy.postgres.records import PostgresRecordSource
+from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.process_cache import Lifetimes, ProcessCache
+from tenancy.resolving.refresh import keep_fresh
+from tenancy.resolving.resolver import Resolver
+from tollkeeper.slices.shared import Shared
+
+
+def wire(shared: Shared) -> list[Method]:
+    metrics = AuthzMetrics()
+    shared.metrics.add(*metrics.members())
+    return AuthzService(_resolver(shared), shared.loop, metrics).methods()
+
+
+def _resolver(shared: Shared) -> Resolver[bytes]:
+    settings = shared.settings
+    lifetimes = Lifetimes(fresh=settings.cache_seconds, stale=settings.stale_seconds)
+    cache: ProcessCache[bytes] = ProcessCache(settings.cache_entries, lifetimes=lifetimes)
+    records = PostgresRecordSource(shared.pool, shared.postgres_seconds)
+    in_redis = RedisRecordCache(shared.redis)
+    resolver = Resolver(records, in_redis, prepare, shared.tenancy_metrics, cache=cache)
+    shared.stops.callback(lambda: shared.loop.run(resolver.close(), 5.0))
+    shared.listeners.append(resolver)
+    shared.loop.spawn(keep_fresh(cache, in_redis), "key refresh")
+    return resolver

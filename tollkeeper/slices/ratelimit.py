@@ -1,0 +1,66 @@
+"""ratelimit: whether a request fits its budgets.  Needs the catalog of models, the budgets, and the count of what is in
+flight, which accesslog counts out; reports to the fleet what this process has in flight."""
+
+from functools import partial
+from importlib.metadata import version
+
+from ratelimit.commit.fallback import FailureMode, Fallback
+from ratelimit.commit.group_commit import GroupCommit
+from ratelimit.fleet.reporter import Identity, Reporter
+from ratelimit.fleet.reports_redis import RedisReports, ended_leases
+from ratelimit.metrics import RatelimitMetrics
+from ratelimit.service import RatelimitService, serialize
+from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
+from serving.call import Method
+from store.redis import is_cluster
+from tenancy.postgres.capacity import load_capacity
+from tenancy.redis.capacity import put_capacity
+from tollkeeper.slices.shared import Shared
+
+
+def wire(shared: Shared) -> list[Method]:
+    settings, metrics, in_flight = shared.settings, RatelimitMetrics(), shared.in_flight
+    committer = _committer(shared, metrics)
+    metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(in_flight)))
+    shared.metrics.add(*metrics.members())
+    reporter = _reporter(shared, committer, metrics)
+    shared.listeners.append(reporter)
+    shared.loop.spawn(reporter.run(), "reports")
+    tenants = TenantDecider(
+        committer,
+        in_flight,
+        shared.catalog,
+        metrics,
+        serialize,
+        default_output_tokens=settings.default_max_tokens,
+        groups=not is_cluster(settings.redis_url),
+        policies=settings.cache_entries,
+    )
+    return [*RatelimitService({DOMAIN: tenants.decide}).methods()]
+
+
+def _committer(shared: Shared, metrics: RatelimitMetrics) -> GroupCommit:
+    budgets = shared.budgets(shared.settings.redis_timeout_ms / 1000)
+    fallback = Fallback(FailureMode(shared.settings.failure_mode), wall_clock_ms)
+    committer = GroupCommit(budgets, budgets.ping, fallback, metrics)
+    committer.start()
+    shared.stops.callback(committer.close)
+    return committer
+
+
+def _reporter(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> Reporter:
+    """Of this process: the one that serves ratelimit is what an operator calls a sidecar."""
+
+    async def restore() -> None:
+        await put_capacity(shared.redis, await load_capacity(shared.pool, shared.postgres_seconds))
+
+    return Reporter(
+        Identity.make(version("tollkeeper")),
+        RedisReports(shared.redis),
+        shared.in_flight,
+        metrics,
+        available=lambda: committer.available,
+        gone=partial(ended_leases, shared.redis),
+        restore=restore,
+        lease_seconds=shared.settings.lease_seconds,
+    )

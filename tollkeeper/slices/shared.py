@@ -1,0 +1,71 @@
+"""What the slices of one process share: the stores, the catalog of models, metrics, the background loop.
+
+What only one slice uses belongs to its own file.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.life import InFlight
+from serving.loop import LoopThread
+from serving.metrics import Metrics
+from store.postgres import PostgresPool, open_postgres
+from store.redis import open_redis, open_redis_async
+from tenancy.metrics import TenancyMetrics
+from tenancy.outbox import keep_applying
+from tenancy.postgres.catalog import PostgresModelSource
+from tenancy.redis.catalog import RedisModelCache
+from tenancy.redis.invalidation import Listener, listen
+from tenancy.resolving.catalog import ModelCatalog, ModelState
+from tollkeeper.config import Settings
+
+if TYPE_CHECKING:
+    from redis import asyncio as aio
+
+REDIS_SECONDS = 0.1  # for what is asked on the background loop
+
+
+class Shared:
+    """Of the `number`th process of its group.  Whatever is made ends with `stops`, in reverse order.
+
+    `in_flight` is counted in by ratelimit and counted out by accesslog.  `listeners` hear of changes of tenants, keys
+    and models."""
+
+    def __init__(self, settings: Settings, stops: ExitStack, number: int) -> None:
+        self.settings, self.stops, self.number = settings, stops, number
+        self.postgres_seconds = settings.postgres_timeout_ms / 1000
+        self.metrics = Metrics()
+        self.loop = LoopThread()
+        stops.callback(self.loop.close)
+        self.pool, self.redis = self.loop.run(self._open())
+        stops.callback(lambda: self.loop.run(self._close(), 5.0))
+        stops.callback(self.loop.cancel_tasks)
+        self.tenancy_metrics = TenancyMetrics()
+        self.metrics.add(*self.tenancy_metrics.members())
+        self.in_flight = InFlight()
+        self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
+        self.listeners: list[Listener] = [self.catalog]
+        self.loop.spawn(listen(settings.redis_url, self.listeners, self.tenancy_metrics), "invalidations")
+        self.loop.spawn(self.catalog.run(), "model catalog")
+        self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")
+
+    def readiness(self) -> Mapping[str, bool]:
+        """Not ready: no store has answered for a minute, or never yet, so every request would be refused."""
+        return {"serving": True, "stores": self.catalog.check("") is not ModelState.UNAVAILABLE}
+
+    def budgets(self, timeout: float) -> RedisBudgets:
+        """On a client of its own: a settlement may take longer than a reservation."""
+        settings = self.settings
+        return RedisBudgets(
+            lambda: open_redis(settings.redis_url, timeout=timeout), settings.lease_seconds, timeout=timeout
+        )
+
+    async def _open(self) -> "tuple[PostgresPool, aio.Redis | aio.RedisCluster]":
+        pool = open_postgres(self.settings.database_url, timeout=self.postgres_seconds)
+        return await pool, open_redis_async(self.settings.redis_url, timeout=REDIS_SECONDS)
+
+    async def _close(self) -> None:
+        await self.redis.aclose()
+        self.pool.terminate()
