@@ -1,0 +1,120 @@
+"""/policies: named sets of limits.  A tenant refers to one by its field `policy`."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BeforeValidator, Field
+
+from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
+from admin.api.fields import Body, GroupName, ModelName, Name, Text, Time, View
+from admin.api.paging import Page
+from admin.api.resources.rules import RuleBody, RuleView
+from admin.commands import policies
+from admin.commands.directory import POLICIES
+from admin.commands.policies import PolicyLimitAsked
+from tenancy.directory.named_policies import NamedPolicy
+from tenancy.values.limit import Limit, Scope
+
+router = APIRouter(prefix="/policies", tags=["policies"])
+
+MAX_LIMITS = 50
+
+PolicyName = Annotated[str, Path(alias="name", description="The policy's name")]
+
+
+class HeldBody(Body):
+    """For whom a limit of a policy holds."""
+
+    name: Name = Field(description="What refusals call it; unique within the policy", examples=["tokens-a-day"])
+    scope: Scope = Scope.TENANT
+    model: ModelName | None = Field(None, description="Required with scope `model`, and only then")
+
+
+class PolicyLimit(RuleBody, HeldBody):
+    """One limit of a policy.  Each tenant that refers to the policy has a budget of its own for it; with scope `key` or
+    `user` each of its keys or users has."""
+
+
+class PolicyBody(Body):
+    """A policy as it shall be."""
+
+    description: Text = ""
+    limits: Annotated[list[PolicyLimit], Field(max_length=MAX_LIMITS)] = Field(
+        [], description="All of them hold; the strictest binds"
+    )
+
+    def asked(self) -> list[PolicyLimitAsked]:
+        return [PolicyLimitAsked(**limit.model_dump()) for limit in self.limits]
+
+
+class NewPolicy(PolicyBody):
+    """A policy to be made."""
+
+    name: GroupName = Field(examples=["gold"])
+
+
+class HeldView(View):
+    """For whom a limit of a policy holds."""
+
+    name: str
+    scope: Scope
+    model: Annotated[str | None, BeforeValidator(lambda subject: subject or None)] = Field(validation_alias="subject")
+
+
+class PolicyLimitView(RuleView, HeldView):
+    """One limit of a policy."""
+
+
+def _limit(stored: Mapping[str, Any]) -> Limit:
+    return Limit.of_fields(stored)
+
+
+class PolicyView(View):
+    """A named policy."""
+
+    name: str
+    description: str
+    limits: list[Annotated[PolicyLimitView, BeforeValidator(_limit)]]
+    created_at: Time
+    updated_at: Time
+
+
+class PolicyPage(View):
+    """A page of policies, by name."""
+
+    policies: list[PolicyView]
+    next_cursor: str | None
+
+
+@router.post("", status_code=201, response_model=PolicyView)
+async def create_policy(body: NewPolicy, call: Creating) -> NamedPolicy:
+    """Creates a policy; its name must be unique."""
+    done = await policies.create(call.at, body.name, body.description, body.asked())
+    return call.created(done, f"policies/{done.value.name}")
+
+
+@router.get("", response_model=PolicyPage)
+async def list_policies(page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
+    """Lists policies by name."""
+    return page.answer("policies", await POLICIES.page(call.at, page.limit + 1, page.after_name()), "name")
+
+
+@router.get("/{name}", response_model=PolicyView)
+async def get_policy(name: PolicyName, call: Reading) -> NamedPolicy:
+    """Shows a policy."""
+    return call.shown(await POLICIES.get(call.at, name))
+
+
+@router.put("/{name}", response_model=PolicyView)
+async def update_policy(name: PolicyName, body: PolicyBody, call: Changing) -> NamedPolicy:
+    """Replaces a policy's description and limits; within a second they hold for every tenant that refers to it.
+
+    A limit that keeps its name keeps what is spent of it."""
+    return call.changed(await policies.update(call.at, name, body.description, body.asked()))
+
+
+@router.delete("/{name}", status_code=204, response_model=None, responses=DELETES)
+async def delete_policy(name: PolicyName, call: Deleting) -> Response:
+    """Deletes a policy to which no tenant refers."""
+    return call.deleted(await POLICIES.delete(call.at, name))

@@ -1,0 +1,155 @@
+"""/tenants: create, list, get, change and delete tenants."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from admin.api.call import DELETES, Call, Changing, Creating, Deleting, Reading
+from admin.api.fields import Body, GroupName, InFlight, Metadata, Name, Requests, Time, Tokens, View, Weight
+from admin.api.paging import NamedPage
+from admin.commands import tenants
+from admin.commands.directory import TENANTS
+from tenancy.directory.tenants import (
+    DEFAULT_GROUP,
+    DEFAULT_WEIGHT,
+    NewTenant,
+    Status,
+    Tenant,
+    TenantChange,
+)
+
+router = APIRouter(prefix="/tenants", tags=["tenants"])
+
+
+TenantId = Annotated[str, Path(alias="id", description="The tenant's id")]
+
+
+class TenantBody(Body):
+    """A tenant to be made.  A limit that is null or absent does not limit."""
+
+    name: Name = Field(examples=["my-team"])
+    fairshare_group: GroupName = DEFAULT_GROUP
+    weight: Weight = DEFAULT_WEIGHT
+    tokens_per_minute: Tokens | None = Field(None, examples=[500_000])
+    requests_per_minute: Requests | None = None
+    max_in_flight: InFlight | None = None
+    status: Status = Field(Status.ACTIVE, description="`suspended`: every key of it is refused with 403")
+    policy: GroupName | None = Field(None, description="The named policy whose limits hold in addition")
+    metadata: Metadata = Field({}, description="Yours: kept, shown, and not looked at")
+
+
+@with_config(ConfigDict(extra="forbid"))
+class TenantPatch(TypedDict, total=False):
+    """The fields to change.  What is absent stays; null lifts a limit; `metadata` is replaced as a whole."""
+
+    name: Name
+    fairshare_group: GroupName
+    weight: Weight
+    tokens_per_minute: Tokens | None
+    requests_per_minute: Requests | None
+    max_in_flight: InFlight | None
+    status: Status
+    policy: GroupName | None
+    metadata: Metadata
+
+
+class WeightBody(Body):
+    """A tenant's share among those of its group."""
+
+    weight: Weight = Field(examples=[500])
+
+
+@with_config(ConfigDict(extra="forbid"))
+class QuotaBody(TypedDict, total=False):
+    """A tenant's limits.  What is absent stays; null lifts a limit."""
+
+    tokens_per_minute: Tokens | None
+    requests_per_minute: Requests | None
+    max_in_flight: InFlight | None
+
+
+class GroupBody(Body):
+    """The fairshare group that a tenant belongs to."""
+
+    fairshare_group: GroupName = Field(examples=["default"])
+
+
+class TenantView(View):
+    """A tenant.  A limit that is null does not limit."""
+
+    id: str
+    name: str
+    fairshare_group: str
+    weight: int
+    tokens_per_minute: int | None
+    max_in_flight: int | None
+    created_at: Time
+    updated_at: Time
+    requests_per_minute: int | None
+    status: Status
+    policy: str | None
+    metadata: dict[str, str]
+
+
+class TenantPage(View):
+    """A page of tenants, oldest first."""
+
+    tenants: list[TenantView]
+    next_cursor: str | None
+
+
+@router.post("", status_code=201, response_model=TenantView)
+async def create_tenant(body: TenantBody, call: Creating) -> Tenant:
+    """Creates a tenant; its name must be unique."""
+    done = await TENANTS.create(call.at, NewTenant(**body.model_dump()))
+    return call.created(done, f"tenants/{done.value.id}")
+
+
+@router.get("", response_model=TenantPage)
+async def list_tenants(page: Annotated[NamedPage, Query()], call: Reading) -> dict[str, object]:
+    """Lists tenants, oldest first."""
+    found = await tenants.page(call.at, page.limit + 1, page.after_time(), page.name or "")
+    return page.answer("tenants", found, "created_at", "id")
+
+
+@router.get("/{id}", response_model=TenantView)
+async def get_tenant(tenant_id: TenantId, call: Reading) -> Tenant:
+    """Shows a tenant."""
+    return call.shown(await TENANTS.get(call.at, tenant_id))
+
+
+@router.patch("/{id}", response_model=TenantView)
+async def update_tenant(tenant_id: TenantId, body: TenantPatch, call: Changing) -> Tenant:
+    """Changes the fields given."""
+    return await _change(call, tenant_id, body)
+
+
+@router.delete("/{id}", status_code=204, response_model=None, responses=DELETES)
+async def delete_tenant(tenant_id: TenantId, call: Deleting) -> Response:
+    """Deletes a tenant with its users, keys and limits; its usage stays in the ledger."""
+    return call.deleted(await TENANTS.delete(call.at, tenant_id))
+
+
+@router.patch("/{id}/weight", response_model=TenantView)
+async def set_tenant_weight(tenant_id: TenantId, body: WeightBody, call: Changing) -> Tenant:
+    """Sets a tenant's weight."""
+    return await _change(call, tenant_id, body.model_dump())
+
+
+@router.put("/{id}/quota", response_model=TenantView)
+async def set_tenant_quota(tenant_id: TenantId, body: QuotaBody, call: Changing) -> Tenant:
+    """Sets a tenant's limits, those that are given."""
+    return await _change(call, tenant_id, body)
+
+
+@router.patch("/{id}/group", response_model=TenantView)
+async def set_tenant_group(tenant_id: TenantId, body: GroupBody, call: Changing) -> Tenant:
+    """Moves a tenant to a fairshare group."""
+    return await _change(call, tenant_id, body.model_dump())
+
+
+async def _change(call: Call, tenant_id: str, change: Mapping[str, Any]) -> Tenant:
+    return call.changed(await TENANTS.update(call.at, tenant_id, cast(TenantChange, change)))

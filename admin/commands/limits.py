@@ -1,0 +1,100 @@
+"""Limits: what making, changing and deleting one means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from admin.access.permission import ResourceKind
+from admin.commands.directory import LIMITS, TENANTS
+from admin.commands.refusals import invalid
+from admin.commands.rules import Rule, in_units
+from admin.commands.session import Session, command, query
+from tenancy.directory.stored_limits import LimitChange, NewLimit, StoredLimit
+from tenancy.directory.tenants import Position
+from tenancy.directory.terms import Deleted
+from tenancy.values.limit import Scope, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitAsked(Rule):
+    """A limit to be made: of a tenant (of its keys, users or models), or of a fairshare group.  Scope `key` or `user`
+    without an id: each of them."""
+
+    name: str | None = None
+    tenant_id: str | None = None
+    key_id: str | None = None
+    user_id: str | None = None
+    model: str | None = None
+    fairshare_group: str | None = None
+
+    def limit(self) -> NewLimit:
+        for name, scopes in SUBJECTS.items():
+            given, required = getattr(self, name) is not None, name in REQUIRED[self.scope]
+            if given and self.scope not in scopes:
+                raise invalid((name, f"not with scope {self.scope}"))
+            if required and not given:
+                raise invalid((name, f"required with scope {self.scope}"))
+        subjects = {name: getattr(self, name) for name in SUBJECTS}
+        return NewLimit(**self.stored(), **subjects, name=self.name or "")
+
+
+SUBJECTS = {
+    "tenant_id": (Scope.TENANT, Scope.USER, Scope.KEY, Scope.MODEL),
+    "key_id": (Scope.KEY,),
+    "user_id": (Scope.USER,),
+    "model": (Scope.MODEL,),
+    "fairshare_group": (Scope.GROUP,),
+}
+REQUIRED: Mapping[Scope, tuple[str, ...]] = {
+    Scope.TENANT: ("tenant_id",),
+    Scope.USER: ("tenant_id",),
+    Scope.KEY: ("tenant_id",),
+    Scope.MODEL: ("tenant_id", "model"),
+    Scope.GROUP: ("fairshare_group",),
+}
+
+
+@query(ResourceKind.LIMIT)
+async def page(
+    at: Session,
+    limit: int,
+    after: Position | None = None,
+    *,
+    tenant_id: str | None = None,
+    group: str | None = None,
+    name: str = "",
+) -> tuple[StoredLimit, ...]:
+    """At most `limit` of them, oldest first, after the position; of one tenant or group, and called so, if given."""
+    return await at.ports.limits.page(limit, after, tenant_id, group, name)
+
+
+@query(ResourceKind.LIMIT)
+async def page_of_tenant(
+    at: Session, tenant_id: str, limit: int, after: Position | None = None
+) -> tuple[StoredLimit, ...]:
+    """As `page`, of a tenant that must exist."""
+    await TENANTS.get(at, tenant_id)
+    return await at.ports.limits.page(limit, after, tenant_id)
+
+
+@command(ResourceKind.LIMIT)
+async def create(at: Session, asked: LimitAsked) -> StoredLimit:
+    new = asked.limit()
+    if new.scope is Scope.GROUP and not at.ports.control.shares_groups:
+        raise invalid(("scope", "the tenants of a group cannot share a budget on a Redis Cluster"))
+    return await at.ports.limits.create(new, at.by)
+
+
+@command(ResourceKind.LIMIT)
+async def update(at: Session, limit_id: str, change: Mapping[str, Any]) -> StoredLimit:
+    """`change` has any of the fields of Rule, but for scope and unit, and `name`.  What is absent stays."""
+    unit = (await LIMITS.get(at, limit_id)).unit if "amount" in change else Unit.TOKENS
+    stored = cast(LimitChange, {**change, **in_units(unit, change)})
+    return await at.ports.limits.update(LIMITS.id(limit_id), stored, at.by)
+
+
+@command(ResourceKind.LIMIT)
+async def delete(at: Session, limit_id: str) -> Deleted:
+    """What was spent of it is forgotten."""
+    await at.ports.limits.delete(LIMITS.id(limit_id), at.by)
+    return {"limits": 1}
