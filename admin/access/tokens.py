@@ -81,8 +81,11 @@ class AdminTokens(Protocol):
     async def create(self, new: NewAdminToken, by: ChangeRequest) -> AdminToken:
         """AdminTokenNameTaken, TooManyAdminTokens."""
 
-    async def list(self) -> tuple[AdminToken, ...]:
-        """All, by name."""
+    async def get(self, token_id: str) -> AdminToken | None:
+        """None if there is none."""
+
+    async def page(self, limit: int, after: str = "") -> tuple[AdminToken, ...]:
+        """At most `limit` tokens by name, after the given one."""
 
     async def known(self) -> tuple[Known, ...]:
         """All, as presented tokens are compared with them."""

@@ -15,7 +15,7 @@ from admin.api.fields import View
 from admin.commands.ports import Ports
 from admin.commands.refusals import invalid
 from admin.commands.session import Done, Session
-from admin.gate.request_id import principal_of, request_id_of, source_of
+from admin.gate.answers import principal_of, request_id_of, source_of
 from tenancy.directory.audit import ChangeRequest, Idempotency
 from tenancy.directory.terms import ANY, Deleted, tag_of
 

@@ -3,7 +3,7 @@
 Swagger UI is served from here, out of a package that brings its files: the page loads nothing from elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
@@ -13,16 +13,13 @@ from fastapi.responses import FileResponse
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
 
-PAGES = Path(__file__).parent / "pages"
 # Swagger UI sets styles from its script; icons of it are data.
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-OF_SWAGGER: Mapping[str, str] = {
-    "swagger-ui-bundle.js": "text/javascript",
-    "swagger-ui.css": "text/css",
-    "favicon.png": "image/png",
-}
-PATHS = frozenset({"", "/start.js", *(f"/{name}" for name in OF_SWAGGER)})
+
+
+def _own() -> Path:
+    return Path(__file__).parent / "pages"
 
 
 @cache
@@ -30,23 +27,23 @@ def _swagger() -> Path:
     return Path(str(distribution("fastapi-offline").locate_file("fastapi_offline/static")))
 
 
-@router.get("")
-async def page() -> FileResponse:
-    """The page."""
-    return FileResponse(PAGES / "docs.html", headers=HEADERS)
+FILES: dict[str, tuple[Callable[[], Path], str, str]] = {
+    "": (_own, "docs.html", "text/html"),
+    "/start.js": (_own, "start.js", "text/javascript"),
+    "/swagger-ui-bundle.js": (_swagger, "swagger-ui-bundle.js", "text/javascript"),
+    "/swagger-ui.css": (_swagger, "swagger-ui.css", "text/css"),
+    "/favicon.png": (_swagger, "favicon.png", "image/png"),
+}
+PATHS = frozenset(FILES)
 
 
-@router.get("/start.js")
-async def start() -> FileResponse:
-    """What the page runs."""
-    return FileResponse(PAGES / "start.js", headers=HEADERS)
+def _serve(path: str) -> None:
+    folder, name, media_type = FILES[path]
+
+    @router.get(path)
+    async def serve() -> FileResponse:
+        return FileResponse(folder() / name, media_type=media_type, headers=HEADERS)
 
 
-def _asset(name: str, media_type: str) -> None:
-    @router.get(f"/{name}")
-    async def asset() -> FileResponse:
-        return FileResponse(_swagger() / name, media_type=media_type, headers=HEADERS)
-
-
-for _name, _media_type in OF_SWAGGER.items():
-    _asset(_name, _media_type)
+for _path in FILES:
+    _serve(_path)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from admin.api.fields import Body, Name, is_printable
+from admin.api.fields import Body, Name, View, is_printable
 from admin.commands.refusals import Refused, invalid
 
 T = TypeVar("T")
@@ -75,6 +75,12 @@ class NamedPage(Page):
     """A page of a list that can be searched by name."""
 
     name: Name | None = Field(None, description="Only what is called exactly so")
+
+
+def page_of(name: str, says: str, base: type[View] = View, **items: Any) -> type[View]:
+    """What a list answers: items of one type under one name, and where it goes on."""
+    fields: dict[str, Any] = {field: (list[of], ...) for field, of in items.items()}  # type: ignore[valid-type]
+    return create_model(name, __base__=base, __doc__=says, **fields, next_cursor=(str | None, ...))
 
 
 def cut(items: Sequence[T], limit: int, position: Callable[[T], Sequence[object]]) -> tuple[Sequence[T], str | None]:

@@ -1,4 +1,7 @@
-"""What went wrong, as RFC 9457 problem documents: refusals, and what the framework itself refuses."""
+"""What commands raise, as answers: refusals as RFC 9457 problem documents, repetitions as what was answered first.
+
+What the framework itself refuses is a problem document too.
+"""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -12,7 +15,8 @@ from starlette.routing import Match
 
 from admin.api.call import PREFIX
 from admin.commands.refusals import Field, Reason, Refusal, Refused, invalid, named
-from admin.gate.request_id import request_id_of
+from admin.commands.repeats import Replayed
+from admin.gate.answers import request_id_of
 from admin.gate.surface import STATUSES
 
 MEDIA_TYPE = "application/problem+json"
@@ -32,8 +36,9 @@ def problem(refusal: Refusal, request_id: str) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error of the app's routes a problem document."""
+    """Makes whatever the app's routes raise an answer."""
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Replayed, _again)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -57,6 +62,16 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
     return problem(_refusal(error.errors()), request_id_of(request.scope))
+
+
+async def _again(request: Request, error: Exception) -> JSONResponse:
+    """What was asked for before, by the route's own view of what is kept."""
+    assert isinstance(error, Replayed)  # noqa: S101 - as registered
+    route, made = request.scope["route"], error.repeat
+    status = route.status_code or 200
+    location = {"location": f"{request.url.path}/{made.target_id}"} if status == 201 else {}
+    answer = route.response_model.model_validate(made.response).model_dump(mode="json")
+    return JSONResponse(answer, status, location | REPLAYED)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

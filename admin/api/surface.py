@@ -1,14 +1,13 @@
-"""The management API as a surface.  A resource or a report is a router in this list."""
+"""The management API as a surface.  A resource or a report is a module in one of two lists."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
-from admin.api import docs, health, problems, repeats, schema
-from admin.api.asks import asks
+from admin.access.permission import Action, Resource, ResourceKind
+from admin.api import docs, health, problems, schema
 from admin.api.call import PREFIX
-from admin.api.reports import costs, live, stats, usage
+from admin.api.reports import audit, costs, live, stats, usage
 from admin.api.resources import (
     admin_tokens,
-    audit,
     budgets,
     capacity,
     groups,
@@ -24,26 +23,10 @@ from admin.commands.ports import Ports
 from admin.gate.credentials import Bearer
 from admin.gate.surface import Surface
 
-ROUTERS: tuple[APIRouter, ...] = (
-    tenants.router,
-    keys.router,
-    users.router,
-    models.router,
-    groups.router,
-    limits.router,
-    budgets.router,
-    usage.router,
-    costs.router,
-    stats.router,
-    live.router,
-    capacity.router,
-    mcp_servers.router,
-    policies.router,
-    admin_tokens.router,
-    audit.router,
-    docs.router,
-    health.router,
-)
+RESOURCES = (tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, capacity, admin_tokens)
+REPORTS = (usage, costs, stats, live, audit)
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+OWNERS_ONLY = f"{PREFIX}/admin-tokens"
 OPEN_PATHS = frozenset({f"{PREFIX}/health", *(f"{PREFIX}/docs{path}" for path in docs.PATHS)})
 DESCRIPTION = """
 Tenants, keys and limits of Tollkeeper.  Lists take `limit` and `cursor`.  Errors are RFC 9457 problem documents, and a
@@ -57,6 +40,13 @@ gets 409, since no secret is kept.  A deletion with `?dry_run=true` says what wo
 
 The configured admin token is an owner.  Owners make further ones: viewers read, operators change everything else.
 """
+
+
+def asks(method: str, path: str) -> tuple[Action, Resource]:
+    """What a request asks for as far as it is known without its body: admin tokens, or any kind that all roles read."""
+    owners = path == OWNERS_ONLY or path.startswith(f"{OWNERS_ONLY}/")
+    resource = Resource(ResourceKind.ADMIN_TOKEN if owners else ResourceKind.TENANT)
+    return (Action.READ if method in READING else Action.CHANGE), resource
 
 
 def management_api(ports: Ports) -> Surface:
@@ -75,9 +65,8 @@ def api(ports: Ports | None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.ports = ports
-    for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+    for module in (*RESOURCES, *REPORTS, docs, health):
+        app.include_router(module.router, prefix=PREFIX)
     problems.install(app)
-    repeats.install(app)
     schema.install(app, OPEN_PATHS)
     return app

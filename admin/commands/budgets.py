@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from admin.access.permission import ResourceKind
 from admin.commands.directory import TENANTS
@@ -20,75 +21,13 @@ from admin.commands.sharing import part
 from ratelimit.budgets.meter import Meter
 from ratelimit.budgets.peek import Held
 from ratelimit.tenants.account import meter_of
-from tenancy.directory.audit import snapshot
 from tenancy.directory.terms import name_of
-from tenancy.values.calendar import Calendar
-from tenancy.values.limit import Kind, Limit, Scope, Unit
+from tenancy.values.limit import Limit, Scope
 
+Counted = tuple[Limit, Meter]  # a limit, and where its live state is
 Place = tuple[int, str]
 SCOPES = [*Scope]
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetState:
-    """The live state of one limit, in the units in which limits are stored.  `used` may exceed the amount, and then
-    nothing remains: a request is charged what it used beyond what was reserved for it."""
-
-    budget: str
-    limit: str
-    limit_id: str | None
-    scope: Scope
-    subject: str
-    unit: Unit
-    kind: Kind
-    window_seconds: int
-    calendar: Calendar | None
-    time_zone: str
-    amount: int
-    used: int
-    remaining: int
-    reset_at: datetime
-    shadow: bool
-    would_have_refused: int
-
-    @property
-    def order(self) -> int:
-        """Its place in lists: by scope (tenant, user, key, model, group), then by name."""
-        return SCOPES.index(self.scope)
-
-    @property
-    def fill(self) -> float:
-        """The part of it that is left, 0 to 1."""
-        return part(self.remaining, self.amount)
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A limit of a tenant, and where its live state is."""
-
-    limit: Limit
-    meter: Meter
-
-    @property
-    def place(self) -> Place:
-        return SCOPES.index(self.limit.scope), self.limit.budget_name
-
-    def state(self, held: Held) -> BudgetState:
-        limit = self.limit
-        return BudgetState(
-            budget=limit.budget_name,
-            limit=limit.name,
-            limit_id=limit.id or None,
-            **{name: getattr(limit, name) for name in OF_LIMIT},
-            amount=limit.amount,
-            used=limit.amount - held.held,
-            remaining=max(0, held.held),
-            reset_at=datetime.fromtimestamp(held.full_at_ms / 1000, UTC),
-            would_have_refused=held.missed,
-        )
-
-
-OF_LIMIT = ("scope", "subject", "unit", "kind", "window_seconds", "calendar", "time_zone", "shadow")
+OF_LIMIT = ("scope", "subject", "unit", "kind", "window_seconds", "calendar", "time_zone", "amount", "shadow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,66 +39,101 @@ class Whose:
     user_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The live state of one limit, in the units in which limits are stored."""
+
+    limit: Limit
+    held: Held
+
+    @property
+    def used(self) -> int:
+        """May exceed the amount: a request is charged what it used beyond what was reserved for it."""
+        return self.limit.amount - self.held.held
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.held.held)
+
+    @property
+    def fill(self) -> float:
+        """The part of it that is left, 0 to 1."""
+        return part(self.remaining, self.limit.amount)
+
+    def fields(self) -> dict[str, Any]:
+        """By name, ready for JSON; times in RFC 3339."""
+        return {
+            "budget": self.limit.budget_name,
+            "limit": self.limit.name,
+            "limit_id": self.limit.id or None,
+            **{name: getattr(self.limit, name) for name in OF_LIMIT},
+            "used": self.used,
+            "remaining": self.remaining,
+            "reset_at": datetime.fromtimestamp(self.held.full_at_ms / 1000, UTC).isoformat(),
+            "would_have_refused": self.held.missed,
+        }
+
+
+def place_of(limit: Limit) -> Place:
+    """Its place in lists: by scope (tenant, user, key, model, group), then by name."""
+    return SCOPES.index(limit.scope), limit.budget_name
+
+
 @query(ResourceKind.BUDGET)
-async def page(at: Session, whose: Whose, limit: int, after: Place | None = None) -> list[BudgetState]:
+async def page(at: Session, whose: Whose, limit: int, after: Place | None = None) -> list[Budget]:
     """At most `limit` budgets after the place.  Changes nothing."""
-    budgets = sorted(await _budgets(at, whose), key=lambda budget: budget.place)
-    return await _states(at, [budget for budget in budgets if after is None or budget.place > after][:limit])
+    counted = sorted(await _counted(at, whose), key=lambda each: place_of(each[0]))
+    return await _look(at, [each for each in counted if after is None or place_of(each[0]) > after][:limit])
 
 
 @command(ResourceKind.BUDGET)
-async def reset(at: Session, whose: Whose, name: str | None) -> list[BudgetState]:
+async def reset(at: Session, whose: Whose, name: str | None) -> list[Budget]:
     """Fills one budget up, or every budget of the tenant but its group's.  Requests in flight are charged what they use
     beyond what was reserved for them."""
-    budgets = await _budgets(at, whose)
-    if name is None:
-        chosen = [budget for budget in budgets if budget.limit.scope is not Scope.GROUP]
-    else:
-        chosen = [_named(budgets, name)]
-    meters = [budget.meter for budget in chosen]
-    spent = {state.budget: state.used for state in await _states(at, chosen)}
-    empty = dict.fromkeys(spent, 0)
-    target = ("tenant", whose.tenant_id)
-    async with at.ports.audited(at.by, "reset_budget", target, {"used": spent}, {"used": empty}) as answered:
-        held = await at.ports.control.reset(meters, name_of(at.by))
-        found = [budget.state(each) for budget, each in zip(chosen, held, strict=True)]
-        await answered({"budgets": [snapshot(state) for state in found], "next_cursor": None})
+    counted = await _counted(at, whose)
+    own = [each for each in counted if each[0].scope is not Scope.GROUP]
+    chosen = own if name is None else [_named(counted, name)]
+    spent = {budget.limit.budget_name: budget.used for budget in await _look(at, chosen)}
+    change = ({"used": spent}, {"used": dict.fromkeys(spent, 0)})
+    async with at.ports.audited(at.by, "reset_budget", ("tenant", whose.tenant_id), *change) as answered:
+        held = await at.ports.control.reset([meter for _, meter in chosen], name_of(at.by))
+        found = [Budget(limit, each) for (limit, _), each in zip(chosen, held, strict=True)]
+        await answered({"budgets": [budget.fields() for budget in found], "next_cursor": None})
     return found
 
 
 @command(ResourceKind.BUDGET)
-async def adjust(at: Session, whose: Whose, name: str, amount: Decimal) -> BudgetState:
+async def adjust(at: Session, whose: Whose, name: str, amount: Decimal) -> Budget:
     """Gives back (never more than was used) or, below zero, charges."""
-    budget = _named(await _budgets(at, whose), name)
-    given = units(budget.limit.unit, amount)
-    (before,) = await _states(at, [budget])
-    target = ("tenant", whose.tenant_id)
-    known, change = {"budget": name, "used": before.used}, {"budget": name, "given_back": given}
-    async with at.ports.audited(at.by, "adjust_budget", target, known, change) as answered:
-        found = budget.state(await at.ports.control.adjust(budget.meter, given, name_of(at.by)))
-        await answered(snapshot(found))
+    limit, meter = chosen = _named(await _counted(at, whose), name)
+    given = units(limit.unit, amount)
+    (before,) = await _look(at, [chosen])
+    change = ({"budget": name, "used": before.used}, {"budget": name, "given_back": given})
+    async with at.ports.audited(at.by, "adjust_budget", ("tenant", whose.tenant_id), *change) as answered:
+        found = Budget(limit, await at.ports.control.adjust(meter, given, name_of(at.by)))
+        await answered(found.fields())
     return found
 
 
-async def states_of(at: Session, tenant_id: str) -> list[BudgetState]:
+async def all_of(at: Session, tenant_id: str) -> list[Budget]:
     """All but those of each key or user, for a query; NoSuchTenant."""
-    return await _states(at, await _budgets(at, Whose(tenant_id)))
+    return await _look(at, await _counted(at, Whose(tenant_id)))
 
 
-async def _budgets(at: Session, whose: Whose) -> list[Budget]:
+async def _counted(at: Session, whose: Whose) -> list[Counted]:
     tenant_id, now_ms = TENANTS.id(whose.tenant_id), time.time_ns() // 1_000_000
     force = await at.ports.limits_in_force.of_tenant(tenant_id, whose.key_id, whose.user_id)
     groups = at.ports.control.shares_groups
-    return [Budget(limit, meter_of(tenant_id, limit, now_ms, groups=groups)) for limit in force.limits]
+    return [(limit, meter_of(tenant_id, limit, now_ms, groups=groups)) for limit in force.limits]
 
 
-async def _states(at: Session, budgets: Sequence[Budget]) -> list[BudgetState]:
-    held = await at.ports.control.peek([budget.meter for budget in budgets])
-    return [budget.state(each) for budget, each in zip(budgets, held, strict=True)]
+async def _look(at: Session, counted: Sequence[Counted]) -> list[Budget]:
+    held = await at.ports.control.peek([meter for _, meter in counted])
+    return [Budget(limit, each) for (limit, _), each in zip(counted, held, strict=True)]
 
 
-def _named(budgets: Sequence[Budget], name: str) -> Budget:
-    found = next((budget for budget in budgets if budget.limit.budget_name == name), None)
+def _named(counted: Sequence[Counted], name: str) -> Counted:
+    found = next((each for each in counted if each[0].budget_name == name), None)
     if found is None:
         wrong = f"the tenant has no budget {name[:MAX_SHOWN]!r}; is it one that holds for each key or each user?"
         raise invalid(("budget", wrong))

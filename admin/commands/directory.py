@@ -4,9 +4,9 @@ What a kind has of its own is in a file of its own.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from admin.access.permission import ResourceKind
 from admin.access.tokens import ADMIN_TOKEN_ID, NoSuchAdminToken
@@ -27,6 +27,7 @@ P = TypeVar("P", covariant=True)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", contravariant=True)
+A = ParamSpec("A")
 
 LIMIT_ID = re.compile(r"lim_[0-9a-f]{16}")
 
@@ -35,8 +36,8 @@ class Gets(Protocol[T_co]):
     async def get(self, id: str, /) -> T_co | None: ...
 
 
-class Lists(Protocol[T_co]):
-    async def page(self, limit: int, after: str, /) -> tuple[T_co, ...]: ...
+class Lists(Protocol[A, T_co]):
+    def page(self, *args: A.args, **kwargs: A.kwargs) -> Awaitable[tuple[T_co, ...]]: ...
 
 
 class Creates(Protocol[N, T_co]):
@@ -75,9 +76,9 @@ class Kind(Generic[P]):
 
         return await at.read(self.of, find)
 
-    async def page(self: "Kind[Lists[T]]", at: Session, limit: int, after: str = "") -> tuple[T, ...]:
-        """At most `limit` of them by name, after the given name."""
-        return await at.read(self.of, lambda: self.port(at.ports).page(limit, after))
+    async def page(self: "Kind[Lists[A, T]]", at: Session, /, *args: A.args, **kwargs: A.kwargs) -> tuple[T, ...]:
+        """As the port has it: a limit, where to go on, and what it may be narrowed to."""
+        return await at.read(self.of, lambda: self.port(at.ports).page(*args, **kwargs))
 
     async def create(self: "Kind[Creates[N, T]]", at: Session, new: N) -> Done[T]:
         return await at.change(self.of, lambda: self.port(at.ports).create(new, at.by))

@@ -55,24 +55,10 @@ REQUIRED: Mapping[Scope, tuple[str, ...]] = {
 
 
 @query(ResourceKind.LIMIT)
-async def page(
-    at: Session,
-    limit: int,
-    after: Position | None = None,
-    *,
-    tenant_id: str | None = None,
-    group: str | None = None,
-    name: str = "",
-) -> tuple[StoredLimit, ...]:
-    """At most `limit` of them, oldest first, after the position; of one tenant or group, and called so, if given."""
-    return await at.ports.limits.page(limit, after, tenant_id, group, name)
-
-
-@query(ResourceKind.LIMIT)
 async def page_of_tenant(
     at: Session, tenant_id: str, limit: int, after: Position | None = None
 ) -> tuple[StoredLimit, ...]:
-    """As `page`, of a tenant that must exist."""
+    """At most `limit` of a tenant's limits, oldest first, after the position."""
     await TENANTS.get(at, tenant_id)
     return await at.ports.limits.page(limit, after, tenant_id)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from admin.access.permission import ResourceKind
-from admin.commands.budgets import BudgetState, states_of
+from admin.commands.budgets import Budget, all_of
 from admin.commands.ports import Standing
 from admin.commands.session import Session, query
 from admin.commands.sharing import IDLE, entitled, group_loads, last_known, part, tenant_loads
@@ -43,7 +43,7 @@ class LiveTenant:
     queued: int
     share: float
     entitled_share: float
-    budgets: list[BudgetState] | None
+    budgets: list[Budget] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _tenants(
     reports: Sequence[Aged],
     standings: Mapping[str, Standing],
     groups: Mapping[str, float],
-    budgets: Mapping[str, list[BudgetState] | None],
+    budgets: Mapping[str, list[Budget] | None],
 ) -> list[LiveTenant]:
     loads, total = tenant_loads(reports), together(reports, "in_flight")
     known = {each.tenant_id: standings.get(each.tenant_id) or _deleted(each) for each in last_known(reports).values()}
@@ -109,10 +109,10 @@ def _tenants(
     ]
 
 
-async def _budgets(at: Session, tenant_id: str) -> list[BudgetState] | None:
+async def _budgets(at: Session, tenant_id: str) -> list[Budget] | None:
     """None for a tenant that was deleted."""
     try:
-        return await states_of(at, tenant_id)
+        return await all_of(at, tenant_id)
     except NoSuchTenant:
         return None
 

@@ -63,6 +63,8 @@ class Session:
                 value = await make()
             except AlreadyAsked as error:
                 raise await what_came_of(self.by, self.ports.repeats) from error
+        if kind is ResourceKind.ADMIN_TOKEN:
+            self.ports.principals.forget()
         return Done(value, None if self.by.dry_run else await self.ports.propagation.push())
 
 

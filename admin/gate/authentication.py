@@ -9,9 +9,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from admin.access.permission import Principal
 from admin.commands.refusals import UNAVAILABLE, Reason, Refusal
 from admin.commands.session import FORBIDDEN
+from admin.gate.answers import PRINCIPAL_KEY, request_id_of
 from admin.gate.credentials import Authentication
 from admin.gate.deadline import SPENT_KEY
-from admin.gate.request_id import PRINCIPAL_KEY, request_id_of
 from admin.gate.surface import Surface
 from store import postgres
 

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.commands.refusals import Reason, Refusal
-from admin.gate.request_id import request_id_of
+from admin.gate.answers import request_id_of
 from admin.gate.surface import Render
 
 MAX_BODY_BYTES = 1 << 20

@@ -6,7 +6,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.commands.refusals import INTERNAL, UNAVAILABLE
-from admin.gate.request_id import request_id_of
+from admin.gate.answers import request_id_of
 from admin.gate.surface import Render
 from admin.metrics import AdminMetrics
 

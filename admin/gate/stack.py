@@ -9,7 +9,6 @@ from admin.gate.answers import Answers
 from admin.gate.authentication import Authenticated
 from admin.gate.body import JsonBody
 from admin.gate.deadline import Deadline
-from admin.gate.request_id import RequestIds
 from admin.gate.surface import Surface
 from admin.gate.throttle import FailedAttempts, Throttled
 from admin.metrics import AdminMetrics
@@ -19,7 +18,7 @@ def gated(surfaces: Sequence[Surface], metrics: AdminMetrics) -> ASGIApp:
     """Paths that are under no surface's prefix belong to the first one.  Wrong credentials count together."""
     failed = FailedAttempts()
     apps = {surface.prefix: _behind(surface, failed, metrics) for surface in surfaces}
-    http = Answers(RequestIds(ByPrefix(apps)), metrics)
+    http = Answers(ByPrefix(apps), metrics)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (http if scope["type"] == "http" else WebSocketClose())(scope, receive, send)

@@ -41,7 +41,7 @@ class Surface:
     """`app` takes the requests whose path begins with `prefix`; `render` makes the answer for a refusal, given the
     request's id.
 
-    `asks`: what a method and a path ask for, as far as that is known before the body is read.  It only saves reading it:
+    `asks`: what a method and a path ask for, as far as that is known without the body.  It only saves reading the body:
     commands check again.  `open_paths` need no principal.
     """
 

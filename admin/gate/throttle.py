@@ -5,8 +5,8 @@ from starlette.requests import HTTPConnection
 
 from admin.access.permission import Principal
 from admin.commands.refusals import Reason, Refusal
+from admin.gate.answers import source_of
 from admin.gate.credentials import Authentication
-from admin.gate.request_id import source_of
 from admin.metrics import AdminMetrics
 
 # Few enough that a badly chosen token is not guessed, enough that one misconfigured client does not shut out the others

@@ -34,8 +34,8 @@ UPDATE = (
     "UPDATE admin_tokens SET name = $1, role = $2, expires_at = $3, updated_at = now() WHERE id = $4"
     f" RETURNING {COLUMNS}"
 )
-LOCK = f"SELECT {COLUMNS} FROM admin_tokens WHERE id = $1 FOR UPDATE"
-ALL = f"""SELECT {COLUMNS} FROM admin_tokens ORDER BY name COLLATE "C" LIMIT {2 * MAX_ADMIN_TOKENS}"""
+GET = f"SELECT {COLUMNS} FROM admin_tokens WHERE id = $1"
+PAGE = f"""SELECT {COLUMNS} FROM admin_tokens WHERE name COLLATE "C" > $2 ORDER BY name COLLATE "C" LIMIT $1"""
 KNOWN = f"SELECT token_hash, name, role, expires_at FROM admin_tokens LIMIT {2 * MAX_ADMIN_TOKENS}"
 
 
@@ -55,9 +55,14 @@ class PostgresAdminTokens:
             await audit(connection, by, "create_admin_token", ("admin_token", token.id), None, snapshot(token))
         return token
 
-    async def list(self) -> tuple[AdminToken, ...]:
+    async def get(self, token_id: str) -> AdminToken | None:
         async with reading(self._pool) as connection:
-            return tuple(AdminToken(**row) for row in await connection.fetch(ALL))
+            row = await connection.fetchrow(GET, token_id)
+        return None if row is None else AdminToken(**row)
+
+    async def page(self, limit: int, after: str = "") -> tuple[AdminToken, ...]:
+        async with reading(self._pool) as connection:
+            return tuple(AdminToken(**row) for row in await connection.fetch(PAGE, limit, after))
 
     async def known(self) -> tuple[Known, ...]:
         async with reading(self._pool) as connection:
@@ -88,7 +93,7 @@ class PostgresAdminTokens:
 
 
 async def _lock(connection: Connection, token_id: str) -> AdminToken:
-    row = await connection.fetchrow(LOCK, token_id)
+    row = await connection.fetchrow(f"{GET} FOR UPDATE", token_id)
     if row is None:
         raise NoSuchAdminToken(token_id)
     return AdminToken(**row)

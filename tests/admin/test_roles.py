@@ -10,7 +10,7 @@ import pytest
 from admin.access.permission import Action, Principal, Resource, ResourceKind, Role
 from admin.access.principals import KNOWN_SECONDS, Principals
 from admin.access.tokens import NewAdminToken
-from admin.api.asks import asks
+from admin.api.surface import asks
 from admin.postgres.tokens import PostgresAdminTokens
 from store import postgres
 from store.postgres import open_postgres

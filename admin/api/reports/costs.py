@@ -10,7 +10,7 @@ from admin.api.reports.figures import GROUPS, CostsView, GroupView, figures, sho
 from admin.api.reports.report import ANSWERS, BACK, answer, grouped
 from admin.api.reports.span import Span
 from admin.api.reports.usage import ReportPage, Word
-from admin.commands.usage import sums
+from admin.commands import reports
 from ledger.sums import Figures
 
 router = APIRouter(prefix="/costs", tags=["usage"])
@@ -47,5 +47,5 @@ async def get_costs(
     page = answer(request, query, "costs", (*group_by, *COLUMNS), rows, found)
     if isinstance(page, Response):
         return page
-    whole = await sums(call.at, query.selection, [found.interval])
+    whole = await reports.usage(call.at, query.selection, [found.interval])
     return {**page, "total": figures(whole[0].figures if whole else Figures())}

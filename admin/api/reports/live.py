@@ -1,12 +1,16 @@
 """/fairshare/live: who runs how much now, beside what their weights entitle them to."""
 
+from typing import Any
+
 from fastapi import APIRouter
+from pydantic import model_validator
 
 from admin.api.call import Reading
 from admin.api.fields import View
 from admin.api.reports.sidecars import ReportedView
 from admin.api.resources.rules import ShownAmount
 from admin.commands import live
+from admin.commands.budgets import Budget
 from tenancy.values.limit import Unit
 
 router = APIRouter(prefix="/fairshare/live", tags=["fairshare"])
@@ -42,6 +46,11 @@ class LiveBudget(View):
     amount: ShownAmount
     remaining: ShownAmount
     fill: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_budget(cls, budget: Budget) -> dict[str, Any]:
+        return {**budget.fields(), "fill": budget.fill}
 
 
 class LiveTenant(View):

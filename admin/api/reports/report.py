@@ -11,7 +11,7 @@ from admin.api.paging import cut, encode, not_a_cursor
 from admin.api.problems import MEDIA_TYPE
 from admin.api.reports.span import Buckets, Span
 from admin.api.reports.table import CSV, table, wants_csv
-from admin.commands import usage
+from admin.commands import reports
 from admin.commands.buckets import EARLIEST, HOUR
 from admin.commands.session import Session
 from ledger.sums import Interval, Line
@@ -56,7 +56,7 @@ async def grouped(at: Session, query: Span, group_by: Sequence[str], back: timed
     position = query.position(*[str] * len(group_by))
     interval = position[0] if position else query.interval(back, datetime.now(UTC))
     after = (0, position[1]) if position else None
-    found = await usage.sums(at, query.selection, [interval], group_by, query.limit + 1, after)
+    found = await reports.usage(at, query.selection, [interval], group_by, query.limit + 1, after)
     lines, next_cursor = cut(found, query.limit, lambda line: (*_times(interval), *line.group))
     return Found(interval, lines, next_cursor)
 
@@ -75,7 +75,7 @@ async def in_buckets(at: Session, query: Buckets, group_by: Sequence[str]) -> tu
     last = first + _most(at, query, bool(group_by), buckets[first][0])
     page = buckets[first:last]
     after = (0, tuple(group)) if within else None
-    found = await usage.sums(at, query.selection, [each for _, each in page], group_by, query.limit + 1, after)
+    found = await reports.usage(at, query.selection, [each for _, each in page], group_by, query.limit + 1, after)
     lines, next_cursor = cut(found, query.limit, lambda line: (*_times(interval), first + line.slot, True, *line.group))
     if next_cursor is None and last < len(buckets):
         next_cursor = encode((*_times(interval), last, False, *[""] * len(group_by)))

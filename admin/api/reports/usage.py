@@ -8,6 +8,7 @@ from pydantic import Field
 
 from admin.api.call import Reading
 from admin.api.fields import Time, View
+from admin.api.paging import page_of
 from admin.api.reports.figures import GROUPS, GroupView, TokensView, figures, shown
 from admin.api.reports.report import ANSWERS, BACK, Found, answer, grouped, in_buckets
 from admin.api.reports.span import Buckets, Span
@@ -53,22 +54,17 @@ class ReportPage(View):
     next_cursor: str | None
 
 
-class UsagePage(ReportPage):
-    """A page of totals, one a group that has any, by its ids."""
-
-    usage: list[UsageLine]
+UsagePage = page_of("UsagePage", "A page of totals, one a group that has any, by its ids.", ReportPage, usage=UsageLine)
 
 
-class KeyUsagePage(ReportPage):
-    """A page of totals, one a key that was used, by tenant and key."""
+KeyUsagePage = page_of(
+    "KeyUsagePage", "A page of totals, one a key that was used, by tenant and key.", ReportPage, keys=UsageLine
+)
 
-    keys: list[UsageLine]
 
-
-class ModelUsagePage(ReportPage):
-    """A page of totals, one a model that was asked for, by name."""
-
-    models: list[UsageLine]
+ModelUsagePage = page_of(
+    "ModelUsagePage", "A page of totals, one a model that was asked for, by name.", ReportPage, models=UsageLine
+)
 
 
 class UsagePoint(UsageLine):
@@ -77,14 +73,13 @@ class UsagePoint(UsageLine):
     start: Time = Field(description="The bucket's own beginning, also when `from` is within it")
 
 
-class SeriesPage(ReportPage):
-    """A page of points, by time."""
-
-    series: list[UsagePoint]
+SeriesPage = page_of("SeriesPage", "A page of points, by time.", ReportPage, series=UsagePoint)
 
 
 class CacheView(View):
     """How much of a model's input came from its prompt cache."""
+
+    __module__ = "admin.usage"  # what the OpenAPI document has always named it after, since there are two
 
     model: str = Field(examples=["mock-model"])
     requests: int = Field(examples=[1200])
@@ -95,10 +90,7 @@ class CacheView(View):
     cached_share: float = Field(description="Share of the input tokens", examples=[0.25])
 
 
-class CachePage(ReportPage):
-    """A page of cache figures, one a model, by name."""
-
-    cache: list[CacheView]
+CachePage = page_of("CachePage", "A page of cache figures, one a model, by name.", ReportPage, cache=CacheView)
 
 
 # Rows show only the ids that they are grouped by.

@@ -3,15 +3,15 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from admin.api.call import Creating, Reading
 from admin.api.fields import Body, Time, UserId, View
-from admin.api.paging import Page
+from admin.api.paging import Page, cut, page_of
 from admin.api.resources.rules import AnyId, Number, ShownAmount
 from admin.api.resources.tenants import TenantId
 from admin.commands import budgets
-from admin.commands.budgets import BudgetState, Whose
+from admin.commands.budgets import Budget, Whose, place_of
 from admin.commands.rules import MAX_TOKENS
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Scope, Unit
@@ -78,19 +78,24 @@ class BudgetView(View):
     shadow: bool
     would_have_refused: int
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_budget(cls, value: object) -> object:
+        """From a budget, or from the fields of one that are kept to be answered again."""
+        return value.fields() if isinstance(value, Budget) else value
 
-class BudgetPage(View):
-    """A page of budgets, in the order of scopes: tenant, user, key, model, group."""
 
-    budgets: list[BudgetView]
-    next_cursor: str | None
+BudgetPage = page_of(
+    "BudgetPage", "A page of budgets, in the order of scopes: tenant, user, key, model, group.", budgets=BudgetView
+)
 
 
 @router.get("", response_model=BudgetPage)
 async def list_budgets(tenant_id: TenantId, page: Annotated[BudgetQuery, Query()], call: Reading) -> dict[str, object]:
     """Shows what is spent and left.  Changes nothing."""
     found = await budgets.page(call.at, page.of(tenant_id), page.limit + 1, page.after_place())
-    return page.answer("budgets", found, "order", "budget")
+    shown, next_cursor = cut(found, page.limit, lambda budget: place_of(budget.limit))
+    return {"budgets": shown, "next_cursor": next_cursor}
 
 
 @router.post("/reset", response_model=BudgetPage)
@@ -105,7 +110,7 @@ async def reset_budgets(
 @router.post("/adjust", response_model=BudgetView)
 async def adjust_budget(
     tenant_id: TenantId, body: AdjustBody, whose: Annotated[WhoseQuery, Query()], call: Creating
-) -> BudgetState:
+) -> Budget:
     """Gives back (never more than was used) or, below zero, charges.  Send an `Idempotency-Key` to charge once however
     often you ask."""
     return (await budgets.adjust(call.at, whose.of(tenant_id), body.budget, body.amount)).value

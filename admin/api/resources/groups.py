@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path
 from pydantic import Field
 
-from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
+from admin.api.call import Changing, Creating
 from admin.api.fields import Body, GroupName, Time, View, Weight
-from admin.api.paging import Page
+from admin.api.paging import page_of
+from admin.api.resources.routes import Routes
 from admin.commands import groups
 from admin.commands.directory import GROUPS
 from tenancy.directory.groups import Group
@@ -41,11 +42,12 @@ class GroupView(View):
     updated_at: Time
 
 
-class GroupPage(View):
-    """A page of groups, by name."""
+GroupPage = page_of("GroupPage", "A page of groups, by name.", groups=GroupView)
 
-    groups: list[GroupView]
-    next_cursor: str | None
+routes = Routes(router, GROUPS, "group", GroupView, key="name")
+routes.list("groups", GroupPage, "Lists groups by name.")
+routes.show("Shows a group.")
+routes.delete("Deletes a group, with its limits, to which no tenant belongs.")
 
 
 @router.post("", status_code=201, response_model=GroupView)
@@ -55,25 +57,7 @@ async def create_group(body: NewGroup, call: Creating) -> Group:
     return call.created(done, f"fairshare/groups/{done.value.name}")
 
 
-@router.get("", response_model=GroupPage)
-async def list_groups(page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
-    """Lists groups by name."""
-    return page.answer("groups", await GROUPS.page(call.at, page.limit + 1, page.after_name()), "name")
-
-
 @router.patch("/{name}/weight", response_model=GroupView)
 async def set_group_weight(name: KnownName, body: GroupWeight, call: Changing) -> Group:
     """Sets a group's weight."""
     return call.changed(await groups.set_weight(call.at, name, body.weight))
-
-
-@router.get("/{name}", response_model=GroupView)
-async def get_group(name: KnownName, call: Reading) -> Group:
-    """Shows a group."""
-    return call.shown(await GROUPS.get(call.at, name))
-
-
-@router.delete("/{name}", status_code=204, response_model=None, responses=DELETES)
-async def delete_group(name: KnownName, call: Deleting) -> Response:
-    """Deletes a group, with its limits, to which no tenant belongs."""
-    return call.deleted(await GROUPS.delete(call.at, name))

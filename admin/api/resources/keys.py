@@ -2,11 +2,11 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from admin.api.call import DELETES, Changing, Creating, Deleting, Reading, Rotating
+from admin.api.call import Changing, Creating, Reading, Rotating
 from admin.api.fields import (
     Body,
     Email,
@@ -22,7 +22,8 @@ from admin.api.fields import (
     UserId,
     View,
 )
-from admin.api.paging import NamedPage, Page
+from admin.api.paging import NamedPage, Page, page_of
+from admin.api.resources.routes import Routes
 from admin.api.resources.tenants import TenantId
 from admin.commands import keys
 from admin.commands.directory import KEYS
@@ -106,14 +107,14 @@ class MintedKey(View):
     secret: str
 
 
-class KeyPage(View):
-    """A page of keys, oldest first."""
-
-    keys: list[KeyView]
-    next_cursor: str | None
+KeyPage = page_of("KeyPage", "A page of keys, oldest first.", keys=KeyView)
 
 
 NO_OVERLAP = RotateBody(overlap_seconds=0)
+
+routes = Routes(router, KEYS, "key", KeyView, at="/keys")
+routes.show("Shows a key, without its secret.")
+routes.delete("Deletes a key; within a second no sidecar accepts it.")
 
 
 @router.post("/tenants/{id}/keys", status_code=201, response_model=MintedKey)
@@ -139,12 +140,6 @@ async def list_keys(page: Annotated[KeyQuery, Query()], call: Reading) -> dict[s
     return page.answer("keys", found, "created_at", "id")
 
 
-@router.get("/keys/{id}", response_model=KeyView)
-async def get_key(key_id: KeyId, call: Reading) -> Key:
-    """Shows a key, without its secret."""
-    return call.shown(await KEYS.get(call.at, key_id))
-
-
 @router.patch("/keys/{id}", response_model=KeyView)
 async def update_key(key_id: KeyId, body: KeyPatch, call: Changing) -> Key:
     """Changes the fields given."""
@@ -164,9 +159,3 @@ async def rotate_key(key_id: KeyId, call: Rotating, body: RotateBody = NO_OVERLA
     key, secret = done.value
     call.told(done)
     return {"key": call.shown(key), "secret": secret}
-
-
-@router.delete("/keys/{id}", status_code=204, response_model=None, responses=DELETES)
-async def delete_key(key_id: KeyId, call: Deleting) -> Response:
-    """Deletes a key; within a second no sidecar accepts it."""
-    return call.deleted(await KEYS.delete(call.at, key_id))

@@ -9,7 +9,8 @@ from typing_extensions import TypedDict
 from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
 from admin.api.examples import BY_NAME
 from admin.api.fields import Body, Flag, GroupName, ModelName, Name, Time, UserId, View
-from admin.api.paging import NamedPage, Page
+from admin.api.paging import NamedPage, Page, page_of
+from admin.api.resources.routes import Routes
 from admin.api.resources.rules import Amount, AnyId, RuleBody, RuleView, TimeZone, TokenWeight, WindowSeconds
 from admin.api.resources.tenants import TenantId
 from admin.commands import limits
@@ -80,11 +81,7 @@ class LimitView(RuleView, CountedView):
     updated_at: Time
 
 
-class LimitPage(View):
-    """A page of limits, oldest first."""
-
-    limits: list[LimitView]
-    next_cursor: str | None
+LimitPage = page_of("LimitPage", "A page of limits, oldest first.", limits=LimitView)
 
 
 class LimitQuery(NamedPage):
@@ -92,6 +89,10 @@ class LimitQuery(NamedPage):
 
     tenant_id: AnyId | None = None
     fairshare_group: GroupName | None = None
+
+
+routes = Routes(router, LIMITS, "limit", LimitView, at="/limits")
+routes.show("Shows a limit.")
 
 
 @router.post("/limits", status_code=201, response_model=LimitView)
@@ -104,8 +105,8 @@ async def create_limit(body: LimitBody, call: Creating) -> StoredLimit:
 @router.get("/limits", response_model=LimitPage)
 async def list_limits(page: Annotated[LimitQuery, Query()], call: Reading) -> dict[str, object]:
     """Lists limits, oldest first."""
-    whose = {"tenant_id": page.tenant_id, "group": page.fairshare_group}
-    found = await limits.page(call.at, page.limit + 1, page.after_time(), **whose, name=page.name or "")
+    whose = (page.tenant_id, page.fairshare_group, page.name or "")
+    found = await LIMITS.page(call.at, page.limit + 1, page.after_time(), *whose)
     return page.answer("limits", found, "created_at", "id")
 
 
@@ -114,12 +115,6 @@ async def list_tenant_limits(tenant_id: TenantId, page: Annotated[Page, Query()]
     """Lists a tenant's limits, oldest first; those that are fields of the tenant, its users or keys are shown there."""
     found = await limits.page_of_tenant(call.at, tenant_id, page.limit + 1, page.after_time())
     return page.answer("limits", found, "created_at", "id")
-
-
-@router.get("/limits/{id}", response_model=LimitView)
-async def get_limit(limit_id: LimitId, call: Reading) -> StoredLimit:
-    """Shows a limit."""
-    return call.shown(await LIMITS.get(call.at, limit_id))
 
 
 @router.patch("/limits/{id}", response_model=LimitView)

@@ -3,14 +3,14 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter
 from pydantic import AfterValidator, Field
 
-from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
 from admin.api.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text, Time, View
-from admin.api.paging import Page
+from admin.api.paging import page_of
+from admin.api.resources.routes import Routes
 from admin.commands.directory import MCP_SERVERS
-from tenancy.directory.mcp_servers import NewServer, Server
+from tenancy.directory.mcp_servers import NewServer
 
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])
 
@@ -27,7 +27,6 @@ def _no_credentials(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-ServerId = Annotated[str, Path(alias="id", description="The server's id")]
 HeaderValue = Annotated[Printable, Field(max_length=1024)]
 Headers = Annotated[dict[str, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_no_credentials)]
 
@@ -57,39 +56,11 @@ class ServerView(View):
     updated_at: Time
 
 
-class ServerPage(View):
-    """A page of MCP servers, by name."""
+ServerPage = page_of("ServerPage", "A page of MCP servers, by name.", mcp_servers=ServerView)
 
-    mcp_servers: list[ServerView]
-    next_cursor: str | None
-
-
-@router.post("", status_code=201, response_model=ServerView)
-async def create_mcp_server(body: ServerBody, call: Creating) -> Server:
-    """Registers an MCP server; its name must be unique."""
-    done = await MCP_SERVERS.create(call.at, NewServer(**body.model_dump()))
-    return call.created(done, f"mcp-servers/{done.value.id}")
-
-
-@router.get("", response_model=ServerPage)
-async def list_mcp_servers(page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
-    """Lists the registered MCP servers by name."""
-    return page.answer("mcp_servers", await MCP_SERVERS.page(call.at, page.limit + 1, page.after_name()), "name")
-
-
-@router.get("/{id}", response_model=ServerView)
-async def get_mcp_server(server_id: ServerId, call: Reading) -> Server:
-    """Shows an MCP server."""
-    return call.shown(await MCP_SERVERS.get(call.at, server_id))
-
-
-@router.put("/{id}", response_model=ServerView)
-async def update_mcp_server(server_id: ServerId, body: ServerBody, call: Changing) -> Server:
-    """Replaces an MCP server's fields."""
-    return call.changed(await MCP_SERVERS.update(call.at, server_id, NewServer(**body.model_dump())))
-
-
-@router.delete("/{id}", status_code=204, response_model=None, responses=DELETES)
-async def delete_mcp_server(server_id: ServerId, call: Deleting) -> Response:
-    """Takes an MCP server out of the registry."""
-    return call.deleted(await MCP_SERVERS.delete(call.at, server_id))
+routes = Routes(router, MCP_SERVERS, "mcp_server", ServerView)
+routes.create(ServerBody, NewServer, "Registers an MCP server; its name must be unique.")
+routes.list("mcp_servers", ServerPage, "Lists the registered MCP servers by name.")
+routes.show("Shows an MCP server.")
+routes.update("PUT", ServerBody, "Replaces an MCP server's fields.", NewServer)
+routes.delete("Takes an MCP server out of the registry.")

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path
 from pydantic import Field
 
-from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
+from admin.api.call import Changing
 from admin.api.fields import (
     Body,
     Flag,
@@ -20,7 +20,8 @@ from admin.api.fields import (
     View,
     Weight,
 )
-from admin.api.paging import Page
+from admin.api.paging import page_of
+from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
 from tenancy.directory.models import DEFAULT_CACHE_SECONDS, Model, NewModel, ResponseCache
 from tenancy.directory.tenants import DEFAULT_WEIGHT
@@ -56,6 +57,8 @@ class CacheBody(Body):
 class CacheView(View):
     """Whether answers of the model may be kept, and for how long."""
 
+    __module__ = "admin.models"  # what the OpenAPI document has always named it after, since there are two
+
     enabled: bool
     ttl_seconds: int
 
@@ -79,45 +82,17 @@ class ModelView(View):
     updated_at: Time
 
 
-class ModelPage(View):
-    """A page of models, by name."""
+ModelPage = page_of("ModelPage", "A page of models, by name.", models=ModelView)
 
-    models: list[ModelView]
-    next_cursor: str | None
-
-
-@router.post("", status_code=201, response_model=ModelView)
-async def create_model(body: ModelBody, call: Creating) -> Model:
-    """Registers a model; its name must be unique."""
-    done = await MODELS.create(call.at, NewModel(**body.model_dump()))
-    return call.created(done, f"models/{done.value.id}")
-
-
-@router.get("", response_model=ModelPage)
-async def list_models(page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
-    """Lists the registered models by name."""
-    return page.answer("models", await MODELS.page(call.at, page.limit + 1, page.after_name()), "name")
-
-
-@router.get("/{id}", response_model=ModelView)
-async def get_model(model_id: ModelId, call: Reading) -> Model:
-    """Shows a model."""
-    return call.shown(await MODELS.get(call.at, model_id))
-
-
-@router.put("/{id}", response_model=ModelView)
-async def update_model(model_id: ModelId, body: ModelBody, call: Changing) -> Model:
-    """Replaces a model's fields, but for its cache."""
-    return call.changed(await MODELS.update(call.at, model_id, NewModel(**body.model_dump())))
+routes = Routes(router, MODELS, "model", ModelView)
+routes.create(ModelBody, NewModel, "Registers a model; its name must be unique.")
+routes.list("models", ModelPage, "Lists the registered models by name.")
+routes.show("Shows a model.")
+routes.update("PUT", ModelBody, "Replaces a model's fields, but for its cache.", NewModel)
+routes.delete("Takes a model out of the registry.")
 
 
 @router.put("/{id}/cache", response_model=ModelView)
 async def set_model_cache(model_id: ModelId, body: CacheBody, call: Changing) -> Model:
     """Sets whether answers of a model may be kept, and for how long."""
     return call.changed(await MODELS.update(call.at, model_id, ResponseCache(body.enabled, body.ttl_seconds)))
-
-
-@router.delete("/{id}", status_code=204, response_model=None, responses=DELETES)
-async def delete_model(model_id: ModelId, call: Deleting) -> Response:
-    """Takes a model out of the registry."""
-    return call.deleted(await MODELS.delete(call.at, model_id))

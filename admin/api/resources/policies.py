@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path
 from pydantic import BeforeValidator, Field
 
-from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
+from admin.api.call import Changing, Creating
 from admin.api.fields import Body, GroupName, ModelName, Name, Text, Time, View
-from admin.api.paging import Page
+from admin.api.paging import page_of
+from admin.api.resources.routes import Routes
 from admin.api.resources.rules import RuleBody, RuleView
 from admin.commands import policies
 from admin.commands.directory import POLICIES
@@ -80,11 +81,12 @@ class PolicyView(View):
     updated_at: Time
 
 
-class PolicyPage(View):
-    """A page of policies, by name."""
+PolicyPage = page_of("PolicyPage", "A page of policies, by name.", policies=PolicyView)
 
-    policies: list[PolicyView]
-    next_cursor: str | None
+routes = Routes(router, POLICIES, "policy", PolicyView, key="name")
+routes.list("policies", PolicyPage, "Lists policies by name.")
+routes.show("Shows a policy.")
+routes.delete("Deletes a policy to which no tenant refers.")
 
 
 @router.post("", status_code=201, response_model=PolicyView)
@@ -94,27 +96,9 @@ async def create_policy(body: NewPolicy, call: Creating) -> NamedPolicy:
     return call.created(done, f"policies/{done.value.name}")
 
 
-@router.get("", response_model=PolicyPage)
-async def list_policies(page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
-    """Lists policies by name."""
-    return page.answer("policies", await POLICIES.page(call.at, page.limit + 1, page.after_name()), "name")
-
-
-@router.get("/{name}", response_model=PolicyView)
-async def get_policy(name: PolicyName, call: Reading) -> NamedPolicy:
-    """Shows a policy."""
-    return call.shown(await POLICIES.get(call.at, name))
-
-
 @router.put("/{name}", response_model=PolicyView)
 async def update_policy(name: PolicyName, body: PolicyBody, call: Changing) -> NamedPolicy:
     """Replaces a policy's description and limits; within a second they hold for every tenant that refers to it.
 
     A limit that keeps its name keeps what is spent of it."""
     return call.changed(await policies.update(call.at, name, body.description, body.asked()))
-
-
-@router.delete("/{name}", status_code=204, response_model=None, responses=DELETES)
-async def delete_policy(name: PolicyName, call: Deleting) -> Response:
-    """Deletes a policy to which no tenant refers."""
-    return call.deleted(await POLICIES.delete(call.at, name))

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from admin.api.call import DELETES, Call, Changing, Creating, Deleting, Reading
+from admin.api.call import Call, Changing, Reading
 from admin.api.fields import Body, GroupName, InFlight, Metadata, Name, Requests, Time, Tokens, View, Weight
-from admin.api.paging import NamedPage
-from admin.commands import tenants
+from admin.api.paging import NamedPage, page_of
+from admin.api.resources.routes import Routes
 from admin.commands.directory import TENANTS
 from tenancy.directory.tenants import (
     DEFAULT_GROUP,
@@ -94,43 +94,20 @@ class TenantView(View):
     metadata: dict[str, str]
 
 
-class TenantPage(View):
-    """A page of tenants, oldest first."""
+TenantPage = page_of("TenantPage", "A page of tenants, oldest first.", tenants=TenantView)
 
-    tenants: list[TenantView]
-    next_cursor: str | None
-
-
-@router.post("", status_code=201, response_model=TenantView)
-async def create_tenant(body: TenantBody, call: Creating) -> Tenant:
-    """Creates a tenant; its name must be unique."""
-    done = await TENANTS.create(call.at, NewTenant(**body.model_dump()))
-    return call.created(done, f"tenants/{done.value.id}")
+routes = Routes(router, TENANTS, "tenant", TenantView)
+routes.create(TenantBody, NewTenant, "Creates a tenant; its name must be unique.")
+routes.show("Shows a tenant.")
+routes.update("PATCH", TenantPatch, "Changes the fields given.")
+routes.delete("Deletes a tenant with its users, keys and limits; its usage stays in the ledger.")
 
 
 @router.get("", response_model=TenantPage)
 async def list_tenants(page: Annotated[NamedPage, Query()], call: Reading) -> dict[str, object]:
     """Lists tenants, oldest first."""
-    found = await tenants.page(call.at, page.limit + 1, page.after_time(), page.name or "")
+    found = await TENANTS.page(call.at, page.limit + 1, page.after_time(), page.name or "")
     return page.answer("tenants", found, "created_at", "id")
-
-
-@router.get("/{id}", response_model=TenantView)
-async def get_tenant(tenant_id: TenantId, call: Reading) -> Tenant:
-    """Shows a tenant."""
-    return call.shown(await TENANTS.get(call.at, tenant_id))
-
-
-@router.patch("/{id}", response_model=TenantView)
-async def update_tenant(tenant_id: TenantId, body: TenantPatch, call: Changing) -> Tenant:
-    """Changes the fields given."""
-    return await _change(call, tenant_id, body)
-
-
-@router.delete("/{id}", status_code=204, response_model=None, responses=DELETES)
-async def delete_tenant(tenant_id: TenantId, call: Deleting) -> Response:
-    """Deletes a tenant with its users, keys and limits; its usage stays in the ledger."""
-    return call.deleted(await TENANTS.delete(call.at, tenant_id))
 
 
 @router.patch("/{id}/weight", response_model=TenantView)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from admin.api.call import DELETES, Changing, Deleting, Reading
 from admin.api.fields import Body, Email, Requests, Time, Tokens, UserId, View
-from admin.api.paging import Page
+from admin.api.paging import Page, page_of
 from admin.api.resources.tenants import TenantId
 from admin.commands import users
 from tenancy.directory.users import NewUser, User
@@ -38,11 +38,7 @@ class UserView(View):
     created_at: Time
 
 
-class UserPage(View):
-    """A page of users, by id."""
-
-    users: list[UserView]
-    next_cursor: str | None
+UserPage = page_of("UserPage", "A page of users, by id.", users=UserView)
 
 
 @router.get("", response_model=UserPage)

@@ -1,4 +1,4 @@
-"""What was used and what it cost, by tenant, key, user or model, and over time.  Costs are those frozen in the rows."""
+"""What has happened: usage with its costs, as they are frozen in the rows, and the audit log."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,12 @@ from admin.access.permission import ResourceKind
 from admin.commands.buckets import EARLIEST, LATEST
 from admin.commands.session import Session, query
 from ledger.sums import Group, Interval, Line, Selection
+from tenancy.directory.audit import EVERYTHING, AuditEntry, AuditFilter
 from tenancy.directory.tenants import NoSuchTenant
 
 
 @query(ResourceKind.USAGE)
-async def sums(
+async def usage(
     at: Session,
     selection: Selection,
     intervals: Sequence[Interval],
@@ -18,7 +19,7 @@ async def sums(
     limit: int = 1,
     after: tuple[int, Group] | None = None,
 ) -> Sequence[Line]:
-    """As ledger.sums.Sums has them.  A tenant must exist, or have used something once."""
+    """As ledger.sums.Sums has it.  A tenant must exist, or have used something once."""
     found = await at.ports.sums.sums(selection, intervals, group_by, limit, after)
     if not found and selection.tenant_id is not None:
         await _check_tenant(at, selection.tenant_id)
@@ -30,3 +31,11 @@ async def _check_tenant(at: Session, tenant_id: str) -> None:
         return
     if not await at.ports.sums.sums(Selection(tenant_id), [(EARLIEST, LATEST)]):
         raise NoSuchTenant(tenant_id)
+
+
+@query(ResourceKind.AUDIT)
+async def audit(
+    at: Session, limit: int, before_id: int | None = None, only: AuditFilter = EVERYTHING
+) -> tuple[AuditEntry, ...]:
+    """At most `limit` changes of those that `only` takes, newest first, below the id."""
+    return await at.ports.audit_log.newest(limit, before_id, only)

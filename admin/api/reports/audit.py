@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field
 
 from admin.api.call import Reading
 from admin.api.fields import Moment, Time, View, printable
-from admin.api.paging import Page
-from admin.commands import audit
+from admin.api.paging import Page, page_of
+from admin.commands import reports
 from tenancy.directory.audit import AuditFilter
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -43,15 +43,11 @@ class AuditView(View):
     request_id: str
 
 
-class AuditPage(View):
-    """A page of the audit log, newest first."""
-
-    audit: list[AuditView]
-    next_cursor: str | None
+AuditPage = page_of("AuditPage", "A page of the audit log, newest first.", audit=AuditView)
 
 
 @router.get("", response_model=AuditPage)
 async def list_audit(page: Annotated[AuditQuery, Query()], call: Reading) -> dict[str, object]:
     """Lists changes, newest first."""
     only = AuditFilter(page.actor, page.action, page.target_type, page.target_id, page.since, page.until)
-    return page.answer("audit", await audit.newest(call.at, page.limit + 1, page.before_id(), only), "id")
+    return page.answer("audit", await reports.audit(call.at, page.limit + 1, page.before_id(), only), "id")
