@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from admin.access.principals import Principals
 from admin.api.surface import management_api
-from admin.commands.ports import Ports
+from admin.commands.ports import Ports, Propagation
 from admin.gate.stack import gated
 from admin.metrics import AdminMetrics
 from admin.postgres.audited import PostgresAudited
@@ -66,7 +66,7 @@ def create_app(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    ports = _ports(pool, redis, propagation, admin_token)
+    ports = ports_on(pool, redis, propagation, admin_token)
     surfaces = [management_api(ports)]
     app: ASGIApp = Router(default=gated(surfaces, metrics), lifespan=lifespan)
     if cors_origins:  # in front of everything: browsers ask without a token whether they may send one
@@ -80,12 +80,10 @@ def create_app(
     return app
 
 
-def _ports(
-    pool: PostgresPool,
-    redis: "aio.Redis | aio.RedisCluster",
-    propagation: PostgresPropagation,
-    admin_token: str,
+def ports_on(
+    pool: PostgresPool, redis: "aio.Redis | aio.RedisCluster", propagation: Propagation, admin_token: str
 ) -> Ports:
+    """What commands work with; NoAdminToken without a token."""
     tokens = PostgresAdminTokens(pool)
     return Ports(
         tenants=PostgresTenants(pool),

@@ -49,8 +49,8 @@ class Call:
         return self.shown(done.value)
 
     def created(self, done: Done[T], where: str) -> T:
-        """As `changed`, and where it is now: a path below the prefix."""
-        self.headers["location"] = f"{PREFIX}/{where}"
+        """As `changed`, and its path below the prefix."""
+        self.headers["location"] = f"{PREFIX}{where}"
         return self.changed(done)
 
     def deleted(self, done: Done[Deleted]) -> Response:

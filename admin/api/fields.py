@@ -42,7 +42,7 @@ def printable(text: str) -> str:
     return text
 
 
-def _moment(value: object) -> datetime:
+def moment(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("must be a time such as 2030-01-31T00:00:00Z")
     try:
@@ -55,7 +55,7 @@ def _moment(value: object) -> datetime:
 
 
 def _expiry(value: object) -> datetime:
-    time = _moment(value)
+    time = moment(value)
     if time <= datetime.now(UTC):
         raise ValueError("must be in the future")
     return time
@@ -133,7 +133,7 @@ KeyPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{3,18}$")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Flag = Annotated[bool, Field(strict=True)]
 TIME_EXAMPLES = ["2030-01-31T00:00:00Z"]
-Moment = Annotated[datetime, BeforeValidator(_moment), Field(examples=TIME_EXAMPLES)]
+Moment = Annotated[datetime, BeforeValidator(moment), Field(examples=TIME_EXAMPLES)]
 Expiry = Annotated[datetime, BeforeValidator(_expiry), Field(examples=TIME_EXAMPLES)]
 Time = Annotated[
     datetime,

@@ -44,14 +44,13 @@ def install(app: FastAPI) -> None:
 
 
 def _document(
-    status: HTTPStatus, detail: str, request_id: str, headers: Mapping[str, str], fields: Sequence[Field] = ()
+    status: int, detail: str, request_id: str, headers: Mapping[str, str], fields: Sequence[Field] = ()
 ) -> JSONResponse:
     """`type` is about:blank, so `title` is the status's own name."""
-    body: dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
-    body["request_id"] = request_id
-    if fields:
-        body["errors"] = [{"field": name, "detail": wrong} for name, wrong in fields]
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": request_id}
+    errors = {"errors": [{"field": name, "detail": wrong} for name, wrong in fields]} if fields else {}
+    return JSONResponse(body | errors, status, headers, MEDIA_TYPE)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -85,7 +84,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = ", ".join(_allowed(request))  # of all routes there; the framework names those of the first
     detail = details.get(error.status_code, str(error.detail))
-    return _document(HTTPStatus(error.status_code), detail, request_id_of(request.scope), headers)
+    return _document(error.status_code, detail, request_id_of(request.scope), headers)
 
 
 def _allowed(request: Request) -> list[str]:

@@ -20,7 +20,7 @@ from admin.api.resources import (
     users,
 )
 from admin.commands.ports import Ports
-from admin.gate.credentials import Bearer
+from admin.gate.authentication import Bearer
 from admin.gate.surface import Surface
 
 RESOURCES = (tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, capacity, admin_tokens)

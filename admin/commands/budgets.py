@@ -15,9 +15,8 @@ from typing import Any
 from admin.access.permission import ResourceKind
 from admin.commands.directory import TENANTS
 from admin.commands.refusals import MAX_SHOWN, invalid
-from admin.commands.rules import units
+from admin.commands.rules import amount_of, units
 from admin.commands.session import Session, command, query
-from admin.commands.sharing import part
 from ratelimit.budgets.meter import Meter
 from ratelimit.budgets.peek import Held
 from ratelimit.tenants.account import meter_of
@@ -27,7 +26,7 @@ from tenancy.values.limit import Limit, Scope
 Counted = tuple[Limit, Meter]  # a limit, and where its live state is
 Place = tuple[int, str]
 SCOPES = [*Scope]
-OF_LIMIT = ("scope", "subject", "unit", "kind", "window_seconds", "calendar", "time_zone", "amount", "shadow")
+OF_LIMIT = ("scope", "subject", "unit", "kind", "window_seconds", "calendar", "time_zone", "shadow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +54,18 @@ class Budget:
     def remaining(self) -> int:
         return max(0, self.held.held)
 
-    @property
-    def fill(self) -> float:
-        """The part of it that is left, 0 to 1."""
-        return part(self.remaining, self.limit.amount)
-
     def fields(self) -> dict[str, Any]:
-        """By name, ready for JSON; times in RFC 3339."""
+        """By name, ready for JSON, and as people write them."""
+        limit, reset_at = self.limit, datetime.fromtimestamp(self.held.full_at_ms / 1000, UTC)
         return {
-            "budget": self.limit.budget_name,
-            "limit": self.limit.name,
-            "limit_id": self.limit.id or None,
-            **{name: getattr(self.limit, name) for name in OF_LIMIT},
-            "used": self.used,
-            "remaining": self.remaining,
-            "reset_at": datetime.fromtimestamp(self.held.full_at_ms / 1000, UTC).isoformat(),
+            "budget": limit.budget_name,
+            "limit": limit.name,
+            "limit_id": limit.id or None,
+            **{name: getattr(limit, name) for name in OF_LIMIT},
+            "amount": amount_of(limit.unit, limit.amount),
+            "used": amount_of(limit.unit, self.used),
+            "remaining": amount_of(limit.unit, self.remaining),
+            "reset_at": f"{reset_at:%Y-%m-%dT%H:%M:%SZ}",
             "would_have_refused": self.held.missed,
         }
 

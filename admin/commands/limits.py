@@ -28,30 +28,25 @@ class LimitAsked(Rule):
     fairshare_group: str | None = None
 
     def limit(self) -> NewLimit:
-        for name, scopes in SUBJECTS.items():
-            given, required = getattr(self, name) is not None, name in REQUIRED[self.scope]
-            if given and self.scope not in scopes:
-                raise invalid((name, f"not with scope {self.scope}"))
-            if required and not given:
-                raise invalid((name, f"required with scope {self.scope}"))
         subjects = {name: getattr(self, name) for name in SUBJECTS}
+        for name, given in subjects.items():
+            if given is not None and name not in OF_SCOPE[self.scope]:
+                raise invalid((name, f"not with scope {self.scope}"))
+            if given is None and name in OF_SCOPE[self.scope] and name not in OPTIONAL:
+                raise invalid((name, f"required with scope {self.scope}"))
         return NewLimit(**self.stored(), **subjects, name=self.name or "")
 
 
-SUBJECTS = {
-    "tenant_id": (Scope.TENANT, Scope.USER, Scope.KEY, Scope.MODEL),
-    "key_id": (Scope.KEY,),
-    "user_id": (Scope.USER,),
-    "model": (Scope.MODEL,),
-    "fairshare_group": (Scope.GROUP,),
-}
-REQUIRED: Mapping[Scope, tuple[str, ...]] = {
+# What names whose requests are counted, by scope.
+OF_SCOPE: Mapping[Scope, tuple[str, ...]] = {
     Scope.TENANT: ("tenant_id",),
-    Scope.USER: ("tenant_id",),
-    Scope.KEY: ("tenant_id",),
+    Scope.USER: ("tenant_id", "user_id"),
+    Scope.KEY: ("tenant_id", "key_id"),
     Scope.MODEL: ("tenant_id", "model"),
     Scope.GROUP: ("fairshare_group",),
 }
+SUBJECTS = ("tenant_id", "key_id", "user_id", "model", "fairshare_group")
+OPTIONAL = ("key_id", "user_id")  # without one the limit holds for each
 
 
 @query(ResourceKind.LIMIT)

@@ -1,25 +1,26 @@
 """Who runs how much now, beside what their weights entitle them to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from admin.access.permission import ResourceKind
 from admin.commands.budgets import Budget, all_of
 from admin.commands.ports import Standing
 from admin.commands.session import Session, query
-from admin.commands.sharing import IDLE, entitled, group_loads, last_known, part, tenant_loads
 from admin.commands.sidecars import together
-from ratelimit.fleet.report import Aged, TenantLoad
+from ratelimit.fleet.report import Aged, GroupLoad, TenantLoad
 from tenancy.directory.tenants import NoSuchTenant
 
 MAX_TENANTS = 100  # shown, those with most in flight
 MAX_LOOKED_UP = 20  # each costs a round trip to either store
 MAX_GROUPS = 1000
+DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class LiveGroup:
-    """`share` is its part of what is in flight; `entitled_share` its weight among those of the active groups."""
+    """A fairshare group.  `share` is its part of what is in flight; `entitled_share` is its weight among those of the
+    groups that have something in flight or queued, 0 if it has not."""
 
     name: str
     weight: int
@@ -119,3 +120,53 @@ async def _budgets(at: Session, tenant_id: str) -> list[Budget] | None:
 
 def _deleted(load: TenantLoad) -> Standing:
     return Standing(load.tenant_id, "", load.fairshare_group, load.weight, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What somebody runs in all sidecars together."""
+
+    in_flight: int = 0
+    queued: int = 0
+
+    @property
+    def active(self) -> bool:
+        return self.in_flight > 0 or self.queued > 0
+
+    def plus(self, other: TenantLoad | GroupLoad) -> "Load":
+        return Load(self.in_flight + other.in_flight, self.queued + other.queued)
+
+
+IDLE = Load()
+
+
+def group_loads(reports: Sequence[Aged]) -> dict[str, Load]:
+    return _added((group.name, group) for aged in reports for group in aged.report.groups)
+
+
+def tenant_loads(reports: Sequence[Aged]) -> dict[str, Load]:
+    """Most in flight first."""
+    added = _added((tenant.tenant_id, tenant) for aged in reports for tenant in aged.report.tenants)
+    return dict(sorted(added.items(), key=lambda pair: (-pair[1].in_flight, -pair[1].queued, pair[0])))
+
+
+def last_known(reports: Sequence[Aged]) -> dict[str, TenantLoad]:
+    """Each tenant as the youngest report that names it has it."""
+    return {tenant.tenant_id: tenant for aged in reports for tenant in aged.report.tenants}
+
+
+def entitled(weights: Mapping[str, int], whole: float = 1.0) -> dict[str, float]:
+    """Each one's part of `whole` by weight."""
+    total = sum(weights.values())
+    return {name: part(weight * whole, total) for name, weight in weights.items()}
+
+
+def part(amount: float, total: float) -> float:
+    return round(amount / total, DIGITS) if total else 0.0
+
+
+def _added(loads: Iterable[tuple[str, TenantLoad | GroupLoad]]) -> dict[str, Load]:
+    added: dict[str, Load] = {}
+    for name, load in loads:
+        added[name] = added.get(name, IDLE).plus(load)
+    return added

@@ -73,9 +73,9 @@ def units(unit: Unit, amount: Decimal) -> int:
     return int(amount)
 
 
-def amount_of(unit: Unit, units: int) -> int | Decimal:
+def amount_of(unit: Unit, units: int) -> int | str:
     """As people write it."""
-    return (Decimal(units) / MICRO).normalize() if unit is Unit.COST else units
+    return f"{(Decimal(units) / MICRO).normalize():f}" if unit is Unit.COST else units
 
 
 def weight_of(percent: int) -> float:

@@ -6,11 +6,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from admin.gate.answers import Answers
-from admin.gate.authentication import Authenticated
+from admin.gate.authentication import Authenticated, FailedAttempts, Throttled
 from admin.gate.body import JsonBody
 from admin.gate.deadline import Deadline
 from admin.gate.surface import Surface
-from admin.gate.throttle import FailedAttempts, Throttled
 from admin.metrics import AdminMetrics
 
 

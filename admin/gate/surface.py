@@ -2,47 +2,58 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
+from typing import Protocol
 
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from admin.access.permission import Action, Resource
+from admin.access.permission import Action, Principal, Resource
 from admin.commands.refusals import Reason, Refusal
-from admin.gate.credentials import Authentication
 
-# What surfaces answer, unless their documents say otherwise.
-STATUSES: Mapping[Reason, HTTPStatus] = {
-    Reason.MALFORMED: HTTPStatus.BAD_REQUEST,
-    Reason.WRONG_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    Reason.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Reason.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
-    Reason.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Reason.NO_CREDENTIAL: HTTPStatus.UNAUTHORIZED,
-    Reason.WRONG_CREDENTIAL: HTTPStatus.UNAUTHORIZED,
-    Reason.FORBIDDEN: HTTPStatus.FORBIDDEN,
-    Reason.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
-    Reason.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Reason.TAKEN: HTTPStatus.CONFLICT,
-    Reason.IN_USE: HTTPStatus.CONFLICT,
-    Reason.FULL: HTTPStatus.CONFLICT,
-    Reason.STALE: HTTPStatus.PRECONDITION_FAILED,
-    Reason.IN_PROGRESS: HTTPStatus.CONFLICT,
-    Reason.REPEATED: HTTPStatus.CONFLICT,
-    Reason.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    Reason.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+# The statuses that surfaces answer, unless their documents say otherwise.
+STATUSES: Mapping[Reason, int] = {
+    Reason.MALFORMED: 400,
+    Reason.NO_CREDENTIAL: 401,
+    Reason.WRONG_CREDENTIAL: 401,
+    Reason.FORBIDDEN: 403,
+    Reason.NOT_FOUND: 404,
+    Reason.TOO_SLOW: 408,
+    Reason.TAKEN: 409,
+    Reason.IN_USE: 409,
+    Reason.FULL: 409,
+    Reason.IN_PROGRESS: 409,
+    Reason.REPEATED: 409,
+    Reason.STALE: 412,
+    Reason.TOO_LARGE: 413,
+    Reason.WRONG_TYPE: 415,
+    Reason.INVALID: 422,
+    Reason.THROTTLED: 429,
+    Reason.INTERNAL: 500,
+    Reason.UNAVAILABLE: 503,
 }
 
-Render = Callable[[Refusal, str], Response]
+Render = Callable[[Refusal, str], Response]  # the answer for a refusal, given the request's id
+
+
+class Authentication(Protocol):
+    """How callers say who they are: an object a scheme."""
+
+    @property
+    def challenge(self) -> str:
+        """What `WWW-Authenticate` says of it."""
+
+    async def principal(self, request: HTTPConnection) -> Principal | Refusal:
+        """Who is asking; NO_CREDENTIAL or WRONG_CREDENTIAL.  Raises what store.postgres.UNAVAILABLE lists when that
+        cannot be known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """`app` takes the requests whose path begins with `prefix`; `render` makes the answer for a refusal, given the
-    request's id.
+    """`app` takes the requests whose path begins with `prefix`; those for `open_paths` need no principal.
 
     `asks`: what a method and a path ask for, as far as that is known without the body.  It only saves reading the body:
-    commands check again.  `open_paths` need no principal.
+    commands check again.
     """
 
     prefix: str

@@ -12,8 +12,7 @@ from admin.access.permission import Principal
 from admin.access.principals import NoAdminToken, Principals
 from admin.api.surface import OPEN_PATHS
 from admin.app import create_app
-from admin.gate.credentials import Bearer, bearer_token
-from admin.gate.throttle import FailedAttempts
+from admin.gate.authentication import Bearer, FailedAttempts, bearer_token
 from tests.admin.conftest import TOKEN, Admin
 from tests.admin.test_input import refused
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from admin.api.fields import View
-from ledger.sums import Figures, Line
+from ledger.sums import FIGURES, Figures, Line
 
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["12.0375"]})]
 # What each word of `group_by` groups by: a key or a user is one of its tenant.
@@ -64,22 +64,9 @@ def shown(line: Line, group_by: Sequence[str]) -> dict[str, Any]:
 
 
 def figures(of: Figures) -> dict[str, Any]:
-    return {
-        "requests": of.requests,
-        "refused": of.refused,
-        "input_tokens": of.input_tokens,
-        "output_tokens": of.output_tokens,
-        "cached_tokens": of.cached_tokens,
-        "reasoning_tokens": of.reasoning_tokens,
-        "reserved_tokens": of.reserved_tokens,
-        "errors": of.errors,
-        "cache_hits": of.cache_hits,
-        "total_ms": of.total_ms,
-        "input_cost": money(of.input_cost),
-        "cached_cost": money(of.cached_cost),
-        "output_cost": money(of.output_cost),
-        "cost": money(of.cost),
-    }
+    """Every figure by its name."""
+    found = {name: getattr(of, name) for name in (*FIGURES, "cost")}
+    return {name: money(each) if isinstance(each, Decimal) else each for name, each in found.items()}
 
 
 def money(amount: Decimal) -> str:

@@ -26,18 +26,6 @@ class ReportView(ReportedView):
     tenants_in_flight: int
 
 
-class LiveGroup(View):
-    """A fairshare group.  `share` is its part of what is in flight; `entitled_share` is its weight among those of the
-    groups that have something in flight or queued, 0 if it has not."""
-
-    name: str
-    weight: int
-    in_flight: int
-    queued: int
-    share: float
-    entitled_share: float
-
-
 class LiveBudget(View):
     """A budget now; `fill` is the part of it that is left, 0 to 1."""
 
@@ -50,7 +38,7 @@ class LiveBudget(View):
     @model_validator(mode="before")
     @classmethod
     def _of_budget(cls, budget: Budget) -> dict[str, Any]:
-        return {**budget.fields(), "fill": budget.fill}
+        return {**budget.fields(), "fill": live.part(budget.remaining, budget.limit.amount)}
 
 
 class LiveTenant(View):
@@ -74,7 +62,7 @@ class LiveView(View):
 
     in_flight: int
     queued: int
-    groups: list[LiveGroup]
+    groups: list[live.LiveGroup]
     tenants: list[LiveTenant]
     sidecars: list[ReportView]
 

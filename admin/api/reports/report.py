@@ -1,21 +1,27 @@
 """What every report does: reads its cursor, asks for one line more than fits, answers as JSON or CSV."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import Request, Response
 
+from admin.api.fields import rfc3339
 from admin.api.paging import cut, encode, not_a_cursor
 from admin.api.problems import MEDIA_TYPE
 from admin.api.reports.span import Buckets, Span
-from admin.api.reports.table import CSV, table, wants_csv
 from admin.commands import reports
 from admin.commands.buckets import EARLIEST, HOUR
 from admin.commands.session import Session
 from ledger.sums import Interval, Line
 
+CSV = "text/csv"
+# What a spreadsheet takes for a formula, also after whitespace that it strips (OWASP, "CSV Injection").
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+NEXT_CURSOR = "tollkeeper-next-cursor"
 GROUPED_BUCKETS = 100
 ROWS_READ = timedelta(hours=6)  # of time for which there are neither minutes nor whole hours to add up
 SERIES_BACK, BACK = timedelta(days=1), timedelta(days=30)
@@ -24,7 +30,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {CSV: {"schema": {"type": "string"}, "example": "tenant_id,requests\r\nacme,1200\r\n"}},
         "headers": {
-            "tollkeeper-next-cursor": {
+            NEXT_CURSOR: {
                 "description": "In answers in CSV: `next_cursor`, unless this page is the last",
                 "schema": {"type": "string"},
             }
@@ -101,3 +107,34 @@ def _most(at: Session, query: Buckets, grouped: bool, start: datetime) -> int:
 
 def _times(interval: Interval) -> tuple[str, str]:
     return interval[0].isoformat(), interval[1].isoformat()
+
+
+def wants_csv(request: Request, asked: str | None) -> bool:
+    """By `format`, else if the Accept header names CSV and not JSON."""
+    if asked is not None:
+        return asked == "csv"
+    accept = request.headers.get("accept", "").lower()
+    return CSV in accept and "application/json" not in accept
+
+
+def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], next_cursor: str | None) -> Response:
+    """The `columns` of `rows` under a header, as a file that is safe to open in a spreadsheet; where it goes on is in
+    headers."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([cell(row.get(column)) for column in columns])
+    headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
+    if next_cursor is not None:
+        headers[NEXT_CURSOR] = next_cursor
+    return Response(text.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+
+
+def cell(value: object) -> object:
+    """An apostrophe keeps text from being computed; numbers are numbers, times as in JSON."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
+        return f"'{value}"
+    return value

@@ -1,13 +1,13 @@
 """The query parameters of every report: from when to when, of whom, in which buckets.  No query of the ledger here."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from admin.api.fields import ModelName, printable
+from admin.api.fields import ModelName, moment, printable
 from admin.api.paging import Page, not_a_cursor
 from admin.commands.buckets import CALENDAR, EARLIEST, LATEST, MINUTE, time_zone
 from admin.commands.buckets import Buckets as Cut
@@ -20,15 +20,7 @@ LOST_PLUS = re.compile(r"(.*T.*) (\d\d:?\d\d)")
 
 
 def _instant(value: object) -> datetime:
-    if not isinstance(value, str):
-        raise ValueError("must be a time such as 2026-01-31T00:00:00Z")
-    try:
-        time = datetime.fromisoformat(LOST_PLUS.sub(r"\1+\2", value))
-        if time.tzinfo is None:
-            raise ValueError
-        time = time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("must be a time with its zone, such as 2026-01-31T00:00:00Z") from None
+    time = moment(LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value)
     if not EARLIEST <= time <= LATEST:
         raise ValueError(f"must be between {EARLIEST.year} and {LATEST.year}")
     return time

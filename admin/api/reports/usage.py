@@ -1,6 +1,7 @@
 """/usage: what was used, by tenant, key, user or model, and over time."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,9 +11,8 @@ from admin.api.call import Reading
 from admin.api.fields import Time, View
 from admin.api.paging import page_of
 from admin.api.reports.figures import GROUPS, GroupView, TokensView, figures, shown
-from admin.api.reports.report import ANSWERS, BACK, Found, answer, grouped, in_buckets
+from admin.api.reports.report import ANSWERS, BACK, answer, grouped, in_buckets, table, wants_csv
 from admin.api.reports.span import Buckets, Span
-from admin.api.reports.table import table, wants_csv
 from admin.commands.session import Session
 from ledger.sums import Figures, Line
 
@@ -104,21 +104,19 @@ async def get_usage(query: Annotated[UsageQuery, Query()], call: Reading, reques
     `from` says otherwise."""
     if query.tenant_id is not None and query.group_by is None:
         return await _of_tenant(query.tenant_id, query, call.at, request)
-    group_by = GROUPS[query.group_by or "tenant"]
-    found = await grouped(call.at, query, group_by, None)
-    return _answer(request, query, "usage", group_by, found)
+    return await _grouped(call.at, query, "usage", GROUPS[query.group_by or "tenant"], None, request)
 
 
 @router.get("/keys", response_model=KeyUsagePage, **JSON)
 async def get_usage_of_keys(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
     """A row a key.  Of the last 30 days, unless `from` says otherwise."""
-    return _answer(request, query, "keys", GROUPS["key"], await grouped(call.at, query, GROUPS["key"], BACK))
+    return await _grouped(call.at, query, "keys", GROUPS["key"], BACK, request)
 
 
 @router.get("/models", response_model=ModelUsagePage, **JSON)
 async def get_usage_of_models(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
     """A row a model.  Of the last 30 days, unless `from` says otherwise."""
-    return _answer(request, query, "models", GROUPS["model"], await grouped(call.at, query, GROUPS["model"], BACK))
+    return await _grouped(call.at, query, "models", GROUPS["model"], BACK, request)
 
 
 @router.get("/series", response_model=SeriesPage, **JSON)
@@ -159,22 +157,21 @@ async def _series(at: Session, query: Buckets, group_by: Sequence[str], request:
     return answer(request, query, "series", ("start", *group_by, *TOKENS), rows, found)
 
 
-def _answer(request: Request, query: Span, name: str, group_by: Sequence[str], found: Found) -> Answer:
+async def _grouped(
+    at: Session, query: Span, name: str, group_by: Sequence[str], back: timedelta | None, request: Request
+) -> Answer:
+    found = await grouped(at, query, group_by, back)
     rows = [shown(line, group_by) for line in found.lines]
     return answer(request, query, name, (*group_by, *TOKENS), rows, found)
 
 
 def _cached(line: Line) -> dict[str, Any]:
     of = line.figures
-    return {
-        "model": line.group[0],
-        "requests": of.requests,
-        "cache_hits": of.cache_hits,
+    ratios = {
         "hit_ratio": _share(of.cache_hits, of.requests),
-        "input_tokens": of.input_tokens,
-        "cached_tokens": of.cached_tokens,
         "cached_share": _share(of.cached_tokens, of.input_tokens),
     }
+    return {"model": line.group[0], **figures(of), **ratios}
 
 
 def _share(part: int, whole: int) -> float:

@@ -67,7 +67,7 @@ async def create_admin_token(body: AdminTokenBody, call: Creating) -> dict[str, 
     """Creates an admin token; its name must be unique.  Only its hash is kept: a lost token means a new one."""
     new = NewAdminToken(body.name, body.role, body.expires_at)
     done = await ADMIN_TOKENS.create(call.at, new)
-    return {"admin_token": call.created(done, f"admin-tokens/{done.value.id}"), "token": new.token}
+    return {"admin_token": call.created(done, f"/admin-tokens/{done.value.id}"), "token": new.token}
 
 
 @router.get("", response_model=AdminTokenList)

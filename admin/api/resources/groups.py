@@ -54,7 +54,7 @@ routes.delete("Deletes a group, with its limits, to which no tenant belongs.")
 async def create_group(body: NewGroup, call: Creating) -> Group:
     """Creates a group; its name must be unique."""
     done = await groups.create(call.at, body.name, body.weight)
-    return call.created(done, f"fairshare/groups/{done.value.name}")
+    return call.created(done, f"/fairshare/groups/{done.value.name}")
 
 
 @router.patch("/{name}/weight", response_model=GroupView)

@@ -122,7 +122,7 @@ async def create_key(tenant_id: TenantId, body: KeyBody, call: Creating) -> dict
     """Creates a key for a tenant.  Only the hash of its secret is kept: a lost secret means a new key."""
     new = NewKey(**body.model_dump())
     done = await keys.create(call.at, tenant_id, new)
-    return {"key": call.created(done, f"keys/{done.value.id}"), "secret": new.secret}
+    return {"key": call.created(done, f"/keys/{done.value.id}"), "secret": new.secret}
 
 
 @router.get("/tenants/{id}/keys", response_model=KeyPage)

@@ -99,7 +99,7 @@ routes.show("Shows a limit.")
 async def create_limit(body: LimitBody, call: Creating) -> StoredLimit:
     """Creates a limit; it holds for every sidecar within a second."""
     done = await limits.create(call.at, LimitAsked(**body.model_dump()))
-    return call.created(done, f"limits/{done.value.id}")
+    return call.created(done, f"/limits/{done.value.id}")
 
 
 @router.get("/limits", response_model=LimitPage)

@@ -93,7 +93,7 @@ routes.delete("Deletes a policy to which no tenant refers.")
 async def create_policy(body: NewPolicy, call: Creating) -> NamedPolicy:
     """Creates a policy; its name must be unique."""
     done = await policies.create(call.at, body.name, body.description, body.asked())
-    return call.created(done, f"policies/{done.value.name}")
+    return call.created(done, f"/policies/{done.value.name}")
 
 
 @router.put("/{name}", response_model=PolicyView)

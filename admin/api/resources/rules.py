@@ -22,11 +22,8 @@ def _no_flag(value: object) -> object:
 
 
 def _shown_amount(value: object, info: ValidationInfo) -> object:
-    """From what is stored; the unit is a field before it.  What has been shown before is text already."""
-    if not isinstance(value, int):
-        return value
-    amount = amount_of(Unit(info.data["unit"]), value)
-    return amount if isinstance(amount, int) else f"{amount:f}"
+    """From what is stored; the unit is a field before it."""
+    return amount_of(Unit(info.data["unit"]), value) if isinstance(value, int) else value
 
 
 Number = Annotated[Decimal, BeforeValidator(_no_flag)]
