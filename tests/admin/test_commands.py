@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,6 @@ from admin.commands import budgets, keys, limits, policies, users
 from admin.commands.directory import GROUPS, KEYS, MODELS, TENANTS, Kind
 from admin.commands.limits import LimitAsked
 from admin.commands.policies import PolicyLimitAsked
-from admin.commands.ports import Ports
 from admin.commands.refusals import OF_PORTS, Reason, Refused, refusal_of
 from admin.commands.repeats import Replayed
 from admin.commands.session import Session
@@ -89,12 +88,11 @@ async def test_a_viewer_reads_and_changes_nothing(at: Session) -> None:
 async def test_another_control_plane_brings_its_own_ids_and_reads_reasons(at: Session) -> None:
     made = await TENANTS.create(at, NewTenant("Team A", id="team-a"))
     assert (made.value.id, made.told) == ("team-a", True)
-    refusals = {
+    seen = replace(at, by=replace(BY, if_match=frozenset("x")))
+    refusals: dict[Reason, Callable[[], Awaitable[object]]] = {
         Reason.TAKEN: lambda: TENANTS.create(at, NewTenant("Team A")),
         Reason.NOT_FOUND: lambda: TENANTS.get(at, "no\0body"),
-        Reason.STALE: lambda: TENANTS.update(
-            replace(at, by=replace(BY, if_match=frozenset("x"))), "team-a", {"weight": 1}
-        ),
+        Reason.STALE: lambda: TENANTS.update(seen, "team-a", {"weight": 1}),
         Reason.INVALID: lambda: keys.create(at, "team-a", NewKey("k", user_email="a@b.c")),
         Reason.IN_USE: lambda: GROUPS.delete(at, "default"),
     }
@@ -178,7 +176,3 @@ def test_every_error_of_a_port_has_its_words(error: type[Exception]) -> None:
 
 def test_every_reason_has_a_status() -> None:
     assert set(STATUSES) == set(Reason)
-
-
-def test_ports_are_all_there(at: Session) -> None:
-    assert isinstance(at.ports, Ports)

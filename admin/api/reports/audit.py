@@ -13,7 +13,6 @@ from tenancy.directory.audit import AuditFilter
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
-
 Word = Annotated[str, Field(max_length=300), AfterValidator(printable)]
 
 

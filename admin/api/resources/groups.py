@@ -16,7 +16,6 @@ from tenancy.directory.tenants import DEFAULT_WEIGHT
 
 router = APIRouter(prefix="/fairshare/groups", tags=["fairshare"])
 
-
 KnownName = Annotated[str, Path(alias="name", description="The group's name")]
 
 

@@ -3,25 +3,11 @@
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Query
-from pydantic import ConfigDict, Field, with_config
+from pydantic import ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from admin.api.call import Changing, Creating, Reading, Rotating
-from admin.api.fields import (
-    Body,
-    Email,
-    Expiry,
-    Flag,
-    KeyPrefix,
-    ModelNames,
-    Name,
-    Overlap,
-    Requests,
-    Time,
-    Tokens,
-    UserId,
-    View,
-)
+from admin.api.fields import Body, Email, Expiry, Flag, ModelName, Name, Requests, Time, Tokens, UserId, View
 from admin.api.paging import NamedPage, Page, page_of
 from admin.api.resources.routes import Routes
 from admin.api.resources.tenants import TenantId
@@ -31,7 +17,9 @@ from tenancy.directory.keys import Key, KeyChange, NewKey
 
 router = APIRouter(tags=["keys"])
 
-
+ModelNames = Annotated[list[ModelName], Field(min_length=1, max_length=1000)]
+Overlap = Annotated[int, Field(strict=True, ge=0, le=30 * 86_400)]
+KeyPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{3,18}$")]
 KeyId = Annotated[str, Path(alias="id", description="The key's id")]
 
 

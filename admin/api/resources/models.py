@@ -1,25 +1,14 @@
 """/models: the registry of models that may be asked for."""
 
+import re
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from admin.api.call import Changing
-from admin.api.fields import (
-    Body,
-    Flag,
-    HttpUrl,
-    InFlight,
-    ModelName,
-    Price,
-    Seconds,
-    ShownPrice,
-    Time,
-    Tokens,
-    View,
-    Weight,
-)
+from admin.api.fields import Body, Flag, HttpUrl, InFlight, ModelName, Time, Tokens, View, Weight
 from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
@@ -28,7 +17,31 @@ from tenancy.directory.tenants import DEFAULT_WEIGHT
 
 router = APIRouter(prefix="/models", tags=["models"])
 
+PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
 
+
+def _price(value: object) -> Decimal:
+    if not isinstance(value, str) or not PRICE.fullmatch(value):
+        raise ValueError('must be a decimal in a string, such as "0.15", with at most 8 decimals')
+    return Decimal(value)
+
+
+def _decimal(value: Decimal) -> str:
+    return format(value.normalize(), "f")
+
+
+# For a million tokens.  A number would lose digits on its way through JSON.
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_price),
+    WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
+]
+ShownPrice = Annotated[
+    Decimal,
+    PlainSerializer(_decimal, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
+]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 ModelId = Annotated[str, Path(alias="id", description="The model's id")]
 
 

@@ -4,26 +4,23 @@ from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path, Query
-from pydantic import ConfigDict, Field, with_config
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from admin.api.call import Call, Changing, Reading
-from admin.api.fields import Body, GroupName, InFlight, Metadata, Name, Requests, Time, Tokens, View, Weight
+from admin.api.fields import Body, GroupName, InFlight, Name, Requests, Time, Tokens, View, Weight, printable
 from admin.api.paging import NamedPage, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import TENANTS
-from tenancy.directory.tenants import (
-    DEFAULT_GROUP,
-    DEFAULT_WEIGHT,
-    NewTenant,
-    Status,
-    Tenant,
-    TenantChange,
-)
+from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant, TenantChange
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
-
+MetadataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+MetadataValue = Annotated[str, StringConstraints(max_length=1024), AfterValidator(printable)]
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue], Field(max_length=50, examples=[{"owner": "ann", "cost-center": "4711"}])
+]
 TenantId = Annotated[str, Path(alias="id", description="The tenant's id")]
 
 

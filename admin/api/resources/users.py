@@ -14,7 +14,6 @@ from tenancy.directory.users import NewUser, User
 
 router = APIRouter(prefix="/tenants/{id}/users", tags=["users"])
 
-
 KnownUserId = Annotated[str, Path()]
 Cascade = Annotated[bool, Query(description="Delete the user's keys too")]
 
