@@ -11,12 +11,11 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 
-from admin.api.fields import View
-from admin.commands.ports import Ports
 from admin.commands.refusals import invalid
 from admin.commands.session import Done, Session
-from admin.gate.answers import principal_of, request_id_of, source_of
-from tenancy.directory.audit import ChangeRequest, Idempotency
+from admin.fields import View
+from admin.gate.answers import session_of
+from tenancy.directory.audit import Idempotency
 from tenancy.directory.terms import ANY, Deleted, tag_of
 
 PREFIX = "/api/v1"
@@ -35,7 +34,7 @@ T = TypeVar("T", bound="DataclassInstance")
 class Call:
     """What commands need of the request, and what its answer gets beside the body."""
 
-    at: Session
+    session: Session
     headers: MutableHeaders
 
     def shown(self, value: T) -> T:
@@ -55,7 +54,7 @@ class Call:
 
     def deleted(self, done: Done[Deleted]) -> Response:
         """Nothing, or what a dry run found."""
-        if self.at.by.dry_run:
+        if self.session.by.dry_run:
             return JSONResponse({"dry_run": True, "deletes": dict(done.value)})
         self.told(done)
         return Response(status_code=204, headers={PROPAGATION_HEADER: self.headers[PROPAGATION_HEADER]})
@@ -125,10 +124,7 @@ Deleting = Annotated[Call, Depends(_deleting)]
 
 
 def _call(request: Request, response: Response, **terms: Any) -> Call:
-    ports: Ports = request.app.state.ports
-    principal = principal_of(request.scope)
-    by = ChangeRequest(principal.name, source_of(request.scope), request_id_of(request.scope), **terms)
-    return Call(Session(ports, principal, by), response.headers)
+    return Call(session_of(request.scope, request.app.state.ports, **terms), response.headers)
 
 
 async def _idempotency(request: Request, key: str | None) -> Idempotency | None:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from admin.api.fields import View
+from admin.fields import View
 
 router = APIRouter(prefix="/health", tags=["health"])
 

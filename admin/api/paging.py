@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import Field, create_model
 
-from admin.api.fields import Body, Name, View, is_printable
 from admin.commands.refusals import Refused, invalid
+from admin.fields import Body, Name, View, is_printable
 
 T = TypeVar("T")
 

@@ -20,6 +20,7 @@ from admin.api.resources import (
     users,
 )
 from admin.commands.ports import Ports
+from admin.gate import errors
 from admin.gate.authentication import Bearer
 from admin.gate.surface import Surface
 
@@ -67,6 +68,7 @@ def api(ports: Ports | None) -> FastAPI:
     app.state.ports = ports
     for module in (*RESOURCES, *REPORTS, docs, health):
         app.include_router(module.router, prefix=PREFIX)
+    errors.install(app, problems.problem)
     problems.install(app)
     schema.install(app, OPEN_PATHS)
     return app

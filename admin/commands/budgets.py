@@ -76,55 +76,55 @@ def place_of(limit: Limit) -> Place:
 
 
 @query(ResourceKind.BUDGET)
-async def page(at: Session, whose: Whose, limit: int, after: Place | None = None) -> list[Budget]:
+async def page(session: Session, whose: Whose, limit: int, after: Place | None = None) -> list[Budget]:
     """At most `limit` budgets after the place.  Changes nothing."""
-    counted = sorted(await _counted(at, whose), key=lambda each: place_of(each[0]))
-    return await _look(at, [each for each in counted if after is None or place_of(each[0]) > after][:limit])
+    counted = sorted(await _counted(session, whose), key=lambda each: place_of(each[0]))
+    return await _look(session, [each for each in counted if after is None or place_of(each[0]) > after][:limit])
 
 
 @command(ResourceKind.BUDGET)
-async def reset(at: Session, whose: Whose, name: str | None) -> list[Budget]:
+async def reset(session: Session, whose: Whose, name: str | None) -> list[Budget]:
     """Fills one budget up, or every budget of the tenant but its group's.  Requests in flight are charged what they use
     beyond what was reserved for them."""
-    counted = await _counted(at, whose)
+    counted = await _counted(session, whose)
     own = [each for each in counted if each[0].scope is not Scope.GROUP]
     chosen = own if name is None else [_named(counted, name)]
-    spent = {budget.limit.budget_name: budget.used for budget in await _look(at, chosen)}
+    spent = {budget.limit.budget_name: budget.used for budget in await _look(session, chosen)}
     change = ({"used": spent}, {"used": dict.fromkeys(spent, 0)})
-    async with at.ports.audited(at.by, "reset_budget", ("tenant", whose.tenant_id), *change) as answered:
-        held = await at.ports.control.reset([meter for _, meter in chosen], name_of(at.by))
+    async with session.ports.audited(session.by, "reset_budget", ("tenant", whose.tenant_id), *change) as answered:
+        held = await session.ports.control.reset([meter for _, meter in chosen], name_of(session.by))
         found = [Budget(limit, each) for (limit, _), each in zip(chosen, held, strict=True)]
         await answered({"budgets": [budget.fields() for budget in found], "next_cursor": None})
     return found
 
 
 @command(ResourceKind.BUDGET)
-async def adjust(at: Session, whose: Whose, name: str, amount: Decimal) -> Budget:
+async def adjust(session: Session, whose: Whose, name: str, amount: Decimal) -> Budget:
     """Gives back (never more than was used) or, below zero, charges."""
-    limit, meter = chosen = _named(await _counted(at, whose), name)
+    limit, meter = chosen = _named(await _counted(session, whose), name)
     given = units(limit.unit, amount)
-    (before,) = await _look(at, [chosen])
+    (before,) = await _look(session, [chosen])
     change = ({"budget": name, "used": before.used}, {"budget": name, "given_back": given})
-    async with at.ports.audited(at.by, "adjust_budget", ("tenant", whose.tenant_id), *change) as answered:
-        found = Budget(limit, await at.ports.control.adjust(meter, given, name_of(at.by)))
+    async with session.ports.audited(session.by, "adjust_budget", ("tenant", whose.tenant_id), *change) as answered:
+        found = Budget(limit, await session.ports.control.adjust(meter, given, name_of(session.by)))
         await answered(found.fields())
     return found
 
 
-async def all_of(at: Session, tenant_id: str) -> list[Budget]:
+async def all_of(session: Session, tenant_id: str) -> list[Budget]:
     """All but those of each key or user, for a query; NoSuchTenant."""
-    return await _look(at, await _counted(at, Whose(tenant_id)))
+    return await _look(session, await _counted(session, Whose(tenant_id)))
 
 
-async def _counted(at: Session, whose: Whose) -> list[Counted]:
+async def _counted(session: Session, whose: Whose) -> list[Counted]:
     tenant_id, now_ms = TENANTS.id(whose.tenant_id), time.time_ns() // 1_000_000
-    force = await at.ports.limits_in_force.of_tenant(tenant_id, whose.key_id, whose.user_id)
-    groups = at.ports.control.shares_groups
+    force = await session.ports.limits_in_force.of_tenant(tenant_id, whose.key_id, whose.user_id)
+    groups = session.ports.control.shares_groups
     return [(limit, meter_of(tenant_id, limit, now_ms, groups=groups)) for limit in force.limits]
 
 
-async def _look(at: Session, counted: Sequence[Counted]) -> list[Budget]:
-    held = await at.ports.control.peek([meter for _, meter in counted])
+async def _look(session: Session, counted: Sequence[Counted]) -> list[Budget]:
+    held = await session.ports.control.peek([meter for _, meter in counted])
     return [Budget(limit, each) for (limit, _), each in zip(counted, held, strict=True)]
 
 

@@ -67,28 +67,28 @@ class Kind(Generic[P]):
             raise self.missing(text)
         return text
 
-    async def get(self: "Kind[Gets[T]]", at: Session, id: str) -> T:
+    async def get(self: "Kind[Gets[T]]", session: Session, id: str) -> T:
         async def find() -> T:
-            found = await self.port(at.ports).get(self.id(id))
+            found = await self.port(session.ports).get(self.id(id))
             if found is None:
                 raise self.missing(id)
             return found
 
-        return await at.read(self.of, find)
+        return await session.read(self.of, find)
 
-    async def page(self: "Kind[Lists[A, T]]", at: Session, /, *args: A.args, **kwargs: A.kwargs) -> tuple[T, ...]:
+    async def page(self: "Kind[Lists[A, T]]", session: Session, /, *args: A.args, **kwargs: A.kwargs) -> tuple[T, ...]:
         """As the port has it: a limit, where to go on, and what it may be narrowed to."""
-        return await at.read(self.of, lambda: self.port(at.ports).page(*args, **kwargs))
+        return await session.read(self.of, lambda: self.port(session.ports).page(*args, **kwargs))
 
-    async def create(self: "Kind[Creates[N, T]]", at: Session, new: N) -> Done[T]:
-        return await at.change(self.of, lambda: self.port(at.ports).create(new, at.by))
+    async def create(self: "Kind[Creates[N, T]]", session: Session, new: N) -> Done[T]:
+        return await session.change(self.of, lambda: self.port(session.ports).create(new, session.by))
 
-    async def update(self: "Kind[Updates[N, T]]", at: Session, id: str, to: N) -> Done[T]:
-        return await at.change(self.of, lambda: self.port(at.ports).update(self.id(id), to, at.by))
+    async def update(self: "Kind[Updates[N, T]]", session: Session, id: str, to: N) -> Done[T]:
+        return await session.change(self.of, lambda: self.port(session.ports).update(self.id(id), to, session.by))
 
-    async def delete(self: "Kind[Deletes]", at: Session, id: str) -> Done[Deleted]:
+    async def delete(self: "Kind[Deletes]", session: Session, id: str) -> Done[Deleted]:
         """How many of each kind went with it, or would go if this is a dry run."""
-        return await at.change(self.of, lambda: self.port(at.ports).delete(self.id(id), at.by))
+        return await session.change(self.of, lambda: self.port(session.ports).delete(self.id(id), session.by))
 
 
 TENANTS = Kind(ResourceKind.TENANT, TENANT_ID, NoSuchTenant, lambda ports: ports.tenants)

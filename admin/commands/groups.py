@@ -7,10 +7,10 @@ from tenancy.directory.groups import Group
 
 
 @command(ResourceKind.GROUP)
-async def create(at: Session, name: str, weight: int) -> Group:
-    return await at.ports.groups.create(name, weight, at.by)
+async def create(session: Session, name: str, weight: int) -> Group:
+    return await session.ports.groups.create(name, weight, session.by)
 
 
 @command(ResourceKind.GROUP)
-async def set_weight(at: Session, name: str, weight: int) -> Group:
-    return await at.ports.groups.set_weight(GROUPS.id(name), weight, at.by)
+async def set_weight(session: Session, name: str, weight: int) -> Group:
+    return await session.ports.groups.set_weight(GROUPS.id(name), weight, session.by)

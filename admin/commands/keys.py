@@ -14,7 +14,7 @@ from tenancy.values.secret import mint_secret
 
 @query(ResourceKind.KEY)
 async def page(
-    at: Session,
+    session: Session,
     limit: int,
     after: Position | None = None,
     tenant_id: str | None = None,
@@ -24,31 +24,31 @@ async def page(
 ) -> tuple[Key, ...]:
     """At most `limit` keys, oldest first, after the position; of one tenant or of all.  `prefix`: of a secret."""
     if tenant_id is not None:
-        await TENANTS.get(at, tenant_id)
-    return await at.ports.keys.page(limit, after, tenant_id, prefix, name)
+        await TENANTS.get(session, tenant_id)
+    return await session.ports.keys.page(limit, after, tenant_id, prefix, name)
 
 
 @command(ResourceKind.KEY)
-async def create(at: Session, tenant_id: str, new: NewKey) -> Key:
+async def create(session: Session, tenant_id: str, new: NewKey) -> Key:
     """The secret is in `new`: it is to be shown once, and only its hash is kept."""
     if new.user_email is not None and new.user_id is None:
         raise invalid(("user_email", "needs a user_id"))
     new = replace(new, models_allowed=_distinct(new.models_allowed))
-    return await at.ports.keys.create(TENANTS.id(tenant_id), new, at.by)
+    return await session.ports.keys.create(TENANTS.id(tenant_id), new, session.by)
 
 
 @command(ResourceKind.KEY)
-async def update(at: Session, key_id: str, change: KeyChange) -> Key:
+async def update(session: Session, key_id: str, change: KeyChange) -> Key:
     if "models_allowed" in change:
         change = {**change, "models_allowed": _distinct(change["models_allowed"])}
-    return await at.ports.keys.update(KEYS.id(key_id), change, at.by)
+    return await session.ports.keys.update(KEYS.id(key_id), change, session.by)
 
 
 @command(ResourceKind.KEY)
-async def rotate(at: Session, key_id: str, overlap_seconds: int) -> tuple[Key, str]:
+async def rotate(session: Session, key_id: str, overlap_seconds: int) -> tuple[Key, str]:
     """The key and its new secret, to be shown once.  Older secrets end after the overlap at the latest."""
     secret = mint_secret()
-    return await at.ports.keys.rotate(KEYS.id(key_id), secret, overlap_seconds, at.by), secret
+    return await session.ports.keys.rotate(KEYS.id(key_id), secret, overlap_seconds, session.by), secret
 
 
 def _distinct(models: Sequence[str] | None) -> tuple[str, ...] | None:

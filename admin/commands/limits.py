@@ -16,7 +16,7 @@ from tenancy.values.limit import Scope, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitAsked(Rule):
+class LimitRequest(Rule):
     """A limit to be made: of a tenant (of its keys, users or models), or of a fairshare group.  Scope `key` or `user`
     without an id: each of them."""
 
@@ -51,31 +51,31 @@ OPTIONAL = ("key_id", "user_id")  # without one the limit holds for each
 
 @query(ResourceKind.LIMIT)
 async def page_of_tenant(
-    at: Session, tenant_id: str, limit: int, after: Position | None = None
+    session: Session, tenant_id: str, limit: int, after: Position | None = None
 ) -> tuple[StoredLimit, ...]:
     """At most `limit` of a tenant's limits, oldest first, after the position."""
-    await TENANTS.get(at, tenant_id)
-    return await at.ports.limits.page(limit, after, tenant_id)
+    await TENANTS.get(session, tenant_id)
+    return await session.ports.limits.page(limit, after, tenant_id)
 
 
 @command(ResourceKind.LIMIT)
-async def create(at: Session, asked: LimitAsked) -> StoredLimit:
+async def create(session: Session, asked: LimitRequest) -> StoredLimit:
     new = asked.limit()
-    if new.scope is Scope.GROUP and not at.ports.control.shares_groups:
+    if new.scope is Scope.GROUP and not session.ports.control.shares_groups:
         raise invalid(("scope", "the tenants of a group cannot share a budget on a Redis Cluster"))
-    return await at.ports.limits.create(new, at.by)
+    return await session.ports.limits.create(new, session.by)
 
 
 @command(ResourceKind.LIMIT)
-async def update(at: Session, limit_id: str, change: Mapping[str, Any]) -> StoredLimit:
+async def update(session: Session, limit_id: str, change: Mapping[str, Any]) -> StoredLimit:
     """`change` has any of the fields of Rule, but for scope and unit, and `name`.  What is absent stays."""
-    unit = (await LIMITS.get(at, limit_id)).unit if "amount" in change else Unit.TOKENS
+    unit = (await LIMITS.get(session, limit_id)).unit if "amount" in change else Unit.TOKENS
     stored = cast(LimitChange, {**change, **in_units(unit, change)})
-    return await at.ports.limits.update(LIMITS.id(limit_id), stored, at.by)
+    return await session.ports.limits.update(LIMITS.id(limit_id), stored, session.by)
 
 
 @command(ResourceKind.LIMIT)
-async def delete(at: Session, limit_id: str) -> Deleted:
+async def delete(session: Session, limit_id: str) -> Deleted:
     """What was spent of it is forgotten."""
-    await at.ports.limits.delete(LIMITS.id(limit_id), at.by)
+    await session.ports.limits.delete(LIMITS.id(limit_id), session.by)
     return {"limits": 1}

@@ -59,13 +59,13 @@ class Live:
 
 
 @query(ResourceKind.SIDECAR)
-async def live(at: Session) -> Live:
+async def live(session: Session) -> Live:
     """What each group and tenant has in flight, as of the sidecars' last reports."""
-    reports = (await at.ports.reports.overview()).reports
+    reports = (await session.ports.reports.overview()).reports
     shown = [*tenant_loads(reports)]
-    standings = await at.ports.standings.of_tenants(shown)
-    groups = _groups(reports, await at.ports.standings.of_groups(MAX_GROUPS))
-    budgets = {tenant_id: await _budgets(at, tenant_id) for tenant_id in shown[:MAX_LOOKED_UP]}
+    standings = await session.ports.standings.of_tenants(shown)
+    groups = _groups(reports, await session.ports.standings.of_groups(MAX_GROUPS))
+    budgets = {tenant_id: await _budgets(session, tenant_id) for tenant_id in shown[:MAX_LOOKED_UP]}
     tenants = _tenants(reports, standings, {group.name: group.entitled_share for group in groups}, budgets)
     return Live(together(reports, "in_flight"), together(reports, "queued"), groups, tenants, reports)
 
@@ -110,10 +110,10 @@ def _tenants(
     ]
 
 
-async def _budgets(at: Session, tenant_id: str) -> list[Budget] | None:
+async def _budgets(session: Session, tenant_id: str) -> list[Budget] | None:
     """None for a tenant that was deleted."""
     try:
-        return await all_of(at, tenant_id)
+        return await all_of(session, tenant_id)
     except NoSuchTenant:
         return None
 

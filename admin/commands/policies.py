@@ -14,7 +14,7 @@ from tenancy.values.limit import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyLimitAsked(Rule):
+class PolicyLimitRequest(Rule):
     """One limit of a policy; it holds for each tenant that refers to the policy, or each of its keys or users."""
 
     name: str
@@ -32,17 +32,17 @@ class PolicyLimitAsked(Rule):
 
 
 @command(ResourceKind.POLICY)
-async def create(at: Session, name: str, description: str, limits: Iterable[PolicyLimitAsked]) -> NamedPolicy:
-    return await at.ports.policies.create(name, description, _of_policy(limits), at.by)
+async def create(session: Session, name: str, description: str, limits: Iterable[PolicyLimitRequest]) -> NamedPolicy:
+    return await session.ports.policies.create(name, description, _of_policy(limits), session.by)
 
 
 @command(ResourceKind.POLICY)
-async def update(at: Session, name: str, description: str, limits: Iterable[PolicyLimitAsked]) -> NamedPolicy:
+async def update(session: Session, name: str, description: str, limits: Iterable[PolicyLimitRequest]) -> NamedPolicy:
     """Replaces description and limits.  A limit that keeps its name keeps what is spent of it."""
-    return await at.ports.policies.update(POLICIES.id(name), description, _of_policy(limits), at.by)
+    return await session.ports.policies.update(POLICIES.id(name), description, _of_policy(limits), session.by)
 
 
-def _of_policy(limits: Iterable[PolicyLimitAsked]) -> tuple[LimitFields, ...]:
+def _of_policy(limits: Iterable[PolicyLimitRequest]) -> tuple[LimitFields, ...]:
     stored: list[LimitFields] = []
     wrong: list[tuple[str, str]] = []
     for number, limit in enumerate(limits):

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"  # known, but not allowed to
     THROTTLED = "throttled"  # asked too often
     NOT_FOUND = "not_found"
+    NO_OPERATION = "no_operation"  # there is something, but it cannot be done with it
     TAKEN = "taken"  # something else has this name
     IN_USE = "in_use"  # something else still refers to it
     FULL = "full"  # there are as many as there may be

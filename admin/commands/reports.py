@@ -12,7 +12,7 @@ from tenancy.directory.tenants import NoSuchTenant
 
 @query(ResourceKind.USAGE)
 async def usage(
-    at: Session,
+    session: Session,
     selection: Selection,
     intervals: Sequence[Interval],
     group_by: Sequence[str] = (),
@@ -20,22 +20,22 @@ async def usage(
     after: tuple[int, Group] | None = None,
 ) -> Sequence[Line]:
     """As ledger.sums.Sums has it.  A tenant must exist, or have used something once."""
-    found = await at.ports.sums.sums(selection, intervals, group_by, limit, after)
+    found = await session.ports.sums.sums(selection, intervals, group_by, limit, after)
     if not found and selection.tenant_id is not None:
-        await _check_tenant(at, selection.tenant_id)
+        await _check_tenant(session, selection.tenant_id)
     return found
 
 
-async def _check_tenant(at: Session, tenant_id: str) -> None:
-    if await at.ports.tenants.get(tenant_id) is not None:
+async def _check_tenant(session: Session, tenant_id: str) -> None:
+    if await session.ports.tenants.get(tenant_id) is not None:
         return
-    if not await at.ports.sums.sums(Selection(tenant_id), [(EARLIEST, LATEST)]):
+    if not await session.ports.sums.sums(Selection(tenant_id), [(EARLIEST, LATEST)]):
         raise NoSuchTenant(tenant_id)
 
 
 @query(ResourceKind.AUDIT)
 async def audit(
-    at: Session, limit: int, before_id: int | None = None, only: AuditFilter = EVERYTHING
+    session: Session, limit: int, before_id: int | None = None, only: AuditFilter = EVERYTHING
 ) -> tuple[AuditEntry, ...]:
     """At most `limit` changes of those that `only` takes, newest first, below the id."""
-    return await at.ports.audit_log.newest(limit, before_id, only)
+    return await session.ports.audit_log.newest(limit, before_id, only)

@@ -1,4 +1,4 @@
-"""What every command and every query has in common: permission, propagation, repetition, the words for failures."""
+"""What every command and every query goes through: permission, repetition, propagation, the words for failures."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -40,8 +40,8 @@ class Session:
     by: ChangeRequest
 
     @contextmanager
-    def may(self, action: Action, resource: Resource) -> Iterator[None]:
-        """The block runs only if it is permitted.  Refused is all it raises, but for AlreadyAsked and bugs."""
+    def permitted(self, action: Action, resource: Resource) -> Iterator[None]:
+        """The block runs only if the principal may; what ports raise in it becomes Refused."""
         if not self.principal.may(action, resource):
             raise Refused(FORBIDDEN)
         try:
@@ -53,12 +53,15 @@ class Session:
             raise Refused(refusal_of(error)) from error
 
     async def read(self, kind: ResourceKind, find: Callable[[], Awaitable[T]]) -> T:
-        with self.may(Action.READ, Resource(kind)):
+        """What a query is: Refused is all that it raises."""
+        with self.permitted(Action.READ, Resource(kind)):
             return await find()
 
     async def change(self, kind: ResourceKind, make: Callable[[], Awaitable[T]]) -> Done[T]:
-        """Raises Replayed if the same command has been carried out before."""
-        with self.may(Action.CHANGE, Resource(kind)):
+        """What a command is: Refused is all that it raises, and Replayed if it was carried out before.
+
+        Afterwards everybody who keeps a copy is told: this process's principals, and the sidecars."""
+        with self.permitted(Action.CHANGE, Resource(kind)):
             try:
                 value = await make()
             except AlreadyAsked as error:
@@ -76,8 +79,8 @@ def query(kind: ResourceKind) -> Callable[[Function[P, T]], Function[P, T]]:
 
     def made(find: Function[P, T]) -> Function[P, T]:
         @wraps(find)
-        async def asked(at: Session, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            return await at.read(kind, lambda: find(at, *args, **kwargs))
+        async def asked(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            return await session.read(kind, lambda: find(session, *args, **kwargs))
 
         return asked
 
@@ -89,8 +92,8 @@ def command(kind: ResourceKind) -> Callable[[Function[P, T]], Function[P, Done[T
 
     def made(make: Function[P, T]) -> Function[P, Done[T]]:
         @wraps(make)
-        async def asked(at: Session, /, *args: P.args, **kwargs: P.kwargs) -> Done[T]:
-            return await at.change(kind, lambda: make(at, *args, **kwargs))
+        async def asked(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> Done[T]:
+            return await session.change(kind, lambda: make(session, *args, **kwargs))
 
         return asked
 

@@ -9,19 +9,19 @@ from tenancy.directory.capacity import Capacity, CapacityChange
 
 
 @query(ResourceKind.SIDECAR)
-async def overview(at: Session) -> Overview:
-    return await at.ports.reports.overview()
+async def overview(session: Session) -> Overview:
+    return await session.ports.reports.overview()
 
 
 @query(ResourceKind.CAPACITY)
-async def capacity(at: Session) -> Capacity:
+async def capacity(session: Session) -> Capacity:
     """As it is set; what each sidecar enforces is in its report."""
-    return await at.ports.capacities.get()
+    return await session.ports.capacities.get()
 
 
 @command(ResourceKind.CAPACITY)
-async def set_capacity(at: Session, change: CapacityChange) -> Capacity:
-    return await at.ports.capacities.update(change, at.by)
+async def set_capacity(session: Session, change: CapacityChange) -> Capacity:
+    return await session.ports.capacities.update(change, session.by)
 
 
 def together(reports: Sequence[Aged], name: str) -> int:

@@ -8,28 +8,28 @@ from tenancy.directory.users import NewUser, NoSuchUser, User
 
 
 @query(ResourceKind.USER)
-async def page(at: Session, tenant_id: str, limit: int, after: str = "") -> tuple[User, ...]:
+async def page(session: Session, tenant_id: str, limit: int, after: str = "") -> tuple[User, ...]:
     """At most `limit` users of a tenant by id, after the given one."""
-    await TENANTS.get(at, tenant_id)
-    return await at.ports.users.page(tenant_id, limit, after)
+    await TENANTS.get(session, tenant_id)
+    return await session.ports.users.page(tenant_id, limit, after)
 
 
 @query(ResourceKind.USER)
-async def get(at: Session, tenant_id: str, user_id: str) -> User:
-    found = await at.ports.users.get(TENANTS.id(tenant_id), USERS.id(user_id))
+async def get(session: Session, tenant_id: str, user_id: str) -> User:
+    found = await session.ports.users.get(TENANTS.id(tenant_id), USERS.id(user_id))
     if found is None:
-        await TENANTS.get(at, tenant_id)
+        await TENANTS.get(session, tenant_id)
         raise NoSuchUser(user_id)
     return found
 
 
 @command(ResourceKind.USER)
-async def put(at: Session, tenant_id: str, new: NewUser) -> User:
+async def put(session: Session, tenant_id: str, new: NewUser) -> User:
     """Makes the user, or replaces it."""
-    return await at.ports.users.put(TENANTS.id(tenant_id), new, at.by)
+    return await session.ports.users.put(TENANTS.id(tenant_id), new, session.by)
 
 
 @command(ResourceKind.USER)
-async def delete(at: Session, tenant_id: str, user_id: str, *, cascade: bool) -> Deleted:
+async def delete(session: Session, tenant_id: str, user_id: str, *, cascade: bool) -> Deleted:
     """IN_USE while the user has keys, unless they are to go too."""
-    return await at.ports.users.delete(TENANTS.id(tenant_id), USERS.id(user_id), at.by, cascade=cascade)
+    return await session.ports.users.delete(TENANTS.id(tenant_id), USERS.id(user_id), session.by, cascade=cascade)

@@ -1,4 +1,4 @@
-"""The console: pages for people with a browser, and the sessions behind them.  One more Surface, on admin/commands.
+"""The console: pages for people with a browser, and their sign-in sessions.  It becomes one more Surface in admin/app.py.
 
-What a page shows or changes is a command or a query; nothing is decided here.
+What a page shows or changes is a query or a command; nothing is decided here.
 """

@@ -1,5 +1,6 @@
 """Control planes that others have documented: a package each, which translates its paths, fields and errors into
-admin/commands, and is one more Surface in admin/app.py.
+admin/commands and becomes one more Surface in admin/app.py.
 
-Nothing of the management API is to be used here, and no dialect imports another: what two of them need is a command.
+Types of fields are in admin/fields.py, errors in admin/gate/errors.py.  No dialect imports another, and none
+imports the management API: what two of them need is a command.
 """

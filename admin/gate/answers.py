@@ -9,7 +9,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.access.permission import Principal
+from admin.commands.ports import Ports
+from admin.commands.session import Session
 from admin.metrics import AdminMetrics
+from tenancy.directory.audit import ChangeRequest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 REQUEST_ID_KEY, PRINCIPAL_KEY = "tollkeeper.request_id", "tollkeeper.principal"
@@ -42,9 +45,11 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
     return found
 
 
-def principal_of(scope: MutableMapping[str, Any]) -> Principal:
-    found: Principal = scope[PRINCIPAL_KEY]
-    return found
+def session_of(scope: MutableMapping[str, Any], ports: Ports, **terms: Any) -> Session:
+    """For the commands of this request, on the terms of a ChangeRequest."""
+    principal: Principal = scope[PRINCIPAL_KEY]
+    by = ChangeRequest(principal.name, source_of(scope), request_id_of(scope), **terms)
+    return Session(ports, principal, by)
 
 
 def source_of(scope: MutableMapping[str, Any]) -> str:

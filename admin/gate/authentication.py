@@ -4,6 +4,7 @@ Other schemes than bearer tokens are with the surfaces that take them.
 """
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 from cachetools import TTLCache
@@ -112,6 +113,9 @@ class Authenticated:
         except postgres.UNAVAILABLE as error:
             log.warning("admin tokens cannot be read", error=repr(error))
             return UNAVAILABLE
-        if isinstance(found, Principal) and not found.may(*self._surface.asks(scope["method"], scope["path"])):
-            return FORBIDDEN
-        return found
+        if isinstance(found, Refusal):
+            return found
+        action, resource = self._surface.asks(scope["method"], scope["path"])
+        # Whose the resource is, commands find out.
+        may = found.may(action, replace(resource, organization=found.organization))
+        return found if may else FORBIDDEN

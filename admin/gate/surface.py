@@ -18,6 +18,7 @@ STATUSES: Mapping[Reason, int] = {
     Reason.WRONG_CREDENTIAL: 401,
     Reason.FORBIDDEN: 403,
     Reason.NOT_FOUND: 404,
+    Reason.NO_OPERATION: 405,
     Reason.TOO_SLOW: 408,
     Reason.TAKEN: 409,
     Reason.IN_USE: 409,

@@ -15,8 +15,8 @@ from admin.access.permission import Principal, Role
 from admin.app import ports_on
 from admin.commands import budgets, keys, limits, policies, users
 from admin.commands.directory import GROUPS, KEYS, MODELS, TENANTS, Kind
-from admin.commands.limits import LimitAsked
-from admin.commands.policies import PolicyLimitAsked
+from admin.commands.limits import LimitRequest
+from admin.commands.policies import PolicyLimitRequest
 from admin.commands.refusals import OF_PORTS, Reason, Refused, refusal_of
 from admin.commands.repeats import Replayed
 from admin.commands.session import Session
@@ -37,7 +37,7 @@ BY = ChangeRequest("ann")
 
 
 @pytest.fixture
-async def at(database_url: str, redis_url: str) -> AsyncIterator[Session]:
+async def session(database_url: str, redis_url: str) -> AsyncIterator[Session]:
     redis = open_redis_async(redis_url, timeout=1)
     async with open_postgres(database_url) as pool:
         ports = ports_on(pool, redis, PostgresPropagation(pool, redis, AdminMetrics()), "token")
@@ -63,13 +63,13 @@ def every_function() -> list[tuple[str, Callable[..., Any]]]:
 @pytest.mark.parametrize(("name", "function"), every_function())
 async def test_nothing_is_done_for_one_who_may_not(name: str, function: Callable[..., Any]) -> None:
     nowhere: Any = None  # ports that cannot be used
-    session = Session(nowhere, Principal("x", Role.OWNER, organization="elsewhere"), BY)
+    nobody = Session(nowhere, Principal("x", Role.OWNER, organization="elsewhere"), BY)
     _, *more = inspect.signature(function).parameters.values()
     required = [each for each in more if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
     positional = [None for each in required if each.kind is each.POSITIONAL_OR_KEYWORD]
     named = {each.name: None for each in required if each.kind is each.KEYWORD_ONLY}
     with pytest.raises(Refused) as refused:
-        await function(session, *positional, **named)
+        await function(nobody, *positional, **named)
     assert refused.value.refusal.reason is Reason.FORBIDDEN, name
 
 
@@ -77,24 +77,24 @@ def test_every_function_is_found() -> None:
     assert len(every_function()) > 50
 
 
-async def test_a_viewer_reads_and_changes_nothing(at: Session) -> None:
-    viewer = replace(at, principal=Principal("eve", Role.VIEWER))
+async def test_a_viewer_reads_and_changes_nothing(session: Session) -> None:
+    viewer = replace(session, principal=Principal("eve", Role.VIEWER))
     assert await TENANTS.page(viewer, 10) == ()
     with pytest.raises(Refused) as refused:
         await TENANTS.create(viewer, NewTenant("acme"))
     assert refused.value.refusal.reason is Reason.FORBIDDEN
 
 
-async def test_another_control_plane_brings_its_own_ids_and_reads_reasons(at: Session) -> None:
-    made = await TENANTS.create(at, NewTenant("Team A", id="team-a"))
+async def test_another_control_plane_brings_its_own_ids_and_reads_reasons(session: Session) -> None:
+    made = await TENANTS.create(session, NewTenant("Team A", id="team-a"))
     assert (made.value.id, made.told) == ("team-a", True)
-    seen = replace(at, by=replace(BY, if_match=frozenset("x")))
+    seen = replace(session, by=replace(BY, if_match=frozenset("x")))
     refusals: dict[Reason, Callable[[], Awaitable[object]]] = {
-        Reason.TAKEN: lambda: TENANTS.create(at, NewTenant("Team A")),
-        Reason.NOT_FOUND: lambda: TENANTS.get(at, "no\0body"),
+        Reason.TAKEN: lambda: TENANTS.create(session, NewTenant("Team A")),
+        Reason.NOT_FOUND: lambda: TENANTS.get(session, "no\0body"),
         Reason.STALE: lambda: TENANTS.update(seen, "team-a", {"weight": 1}),
-        Reason.INVALID: lambda: keys.create(at, "team-a", NewKey("k", user_email="a@b.c")),
-        Reason.IN_USE: lambda: GROUPS.delete(at, "default"),
+        Reason.INVALID: lambda: keys.create(session, "team-a", NewKey("k", user_email="a@b.c")),
+        Reason.IN_USE: lambda: GROUPS.delete(session, "default"),
     }
     for reason, ask in refusals.items():
         with pytest.raises(Refused) as refused:
@@ -102,56 +102,56 @@ async def test_another_control_plane_brings_its_own_ids_and_reads_reasons(at: Se
         assert refused.value.refusal.reason is reason
 
 
-async def test_a_dry_run_keeps_everything_and_tells_nobody(at: Session) -> None:
-    await TENANTS.create(at, NewTenant("acme", id="acme"))
-    await users.put(at, "acme", NewUser("ann"))
-    rehearsal = replace(at, by=replace(BY, dry_run=True))
+async def test_a_dry_run_keeps_everything_and_tells_nobody(session: Session) -> None:
+    await TENANTS.create(session, NewTenant("acme", id="acme"))
+    await users.put(session, "acme", NewUser("ann"))
+    rehearsal = replace(session, by=replace(BY, dry_run=True))
     gone = await TENANTS.delete(rehearsal, "acme")
     assert (gone.value["users"], gone.told) == (1, None)
-    assert (await users.get(at, "acme", "ann")).id == "ann"
+    assert (await users.get(session, "acme", "ann")).id == "ann"
 
 
-async def test_a_command_that_is_repeated_is_done_once(at: Session) -> None:
-    once = replace(at, by=replace(BY, idempotency=Idempotency("k", "all that it asks for")))
+async def test_a_command_that_is_repeated_is_done_once(session: Session) -> None:
+    once = replace(session, by=replace(BY, idempotency=Idempotency("k", "all that it asks for")))
     made = (await MODELS.create(once, NewModel("m"))).value
     with pytest.raises(Replayed) as replayed:
         await MODELS.create(once, NewModel("m"))
     assert replayed.value.repeat.target_id == made.id
-    other = replace(at, by=replace(BY, idempotency=Idempotency("k", "something else")))
+    other = replace(session, by=replace(BY, idempotency=Idempotency("k", "something else")))
     with pytest.raises(Refused) as refused:
         await MODELS.create(other, NewModel("n"))
     assert refused.value.refusal.fields[0][0] == "idempotency-key"
 
 
-async def test_a_secret_is_not_shown_a_second_time(at: Session) -> None:
-    await TENANTS.create(at, NewTenant("acme", id="acme"))
-    once = replace(at, by=replace(BY, idempotency=Idempotency("k", "all that it asks for")))
+async def test_a_secret_is_not_shown_a_second_time(session: Session) -> None:
+    await TENANTS.create(session, NewTenant("acme", id="acme"))
+    once = replace(session, by=replace(BY, idempotency=Idempotency("k", "all that it asks for")))
     made = (await keys.create(once, "acme", NewKey("prod", models_allowed=("m", "m")))).value
     assert made.models_allowed == ("m",)
     with pytest.raises(Refused) as refused:
         await keys.create(once, "acme", NewKey("prod"))
     assert refused.value.refusal.made == ("api_key", made.id)
-    assert (await KEYS.get(at, made.id)).name == "prod"
+    assert (await KEYS.get(session, made.id)).name == "prod"
 
 
-async def test_limits_are_asked_for_as_people_write_them(at: Session) -> None:
-    await TENANTS.create(at, NewTenant("acme", id="acme"))
-    asked = LimitAsked(
+async def test_limits_are_asked_for_as_people_write_them(session: Session) -> None:
+    await TENANTS.create(session, NewTenant("acme", id="acme"))
+    asked = LimitRequest(
         scope=Scope.TENANT, tenant_id="acme", unit=Unit.COST, amount=Decimal("12.5"), window_seconds=60, name="money"
     )
-    made = (await limits.create(at, asked)).value
+    made = (await limits.create(session, asked)).value
     assert (made.amount, made.kind, made.cached_weight) == (12_500_000, LimitKind.BUCKET, 100)
-    changed = (await limits.update(at, made.id, {"amount": Decimal("0.25")})).value
+    changed = (await limits.update(session, made.id, {"amount": Decimal("0.25")})).value
     assert changed.amount == 250_000
-    (budget,) = await budgets.page(at, budgets.Whose("acme"), 10)
+    (budget,) = await budgets.page(session, budgets.Whose("acme"), 10)
     assert (budget.remaining, budget.fields()["remaining"]) == (250_000, "0.25")
-    charged = (await budgets.adjust(at, budgets.Whose("acme"), made.id, Decimal("-0.1"))).value
+    charged = (await budgets.adjust(session, budgets.Whose("acme"), made.id, Decimal("-0.1"))).value
     assert charged.used == 100_000
-    assert [each.used for each in (await budgets.reset(at, budgets.Whose("acme"), None)).value] == [0]
+    assert [each.used for each in (await budgets.reset(session, budgets.Whose("acme"), None)).value] == [0]
 
 
-async def test_what_is_wrong_with_a_policy_is_said_by_limit(at: Session) -> None:
-    good = PolicyLimitAsked(name="a", scope=Scope.TENANT, unit=Unit.TOKENS, amount=Decimal(5), window_seconds=60)
+async def test_what_is_wrong_with_a_policy_is_said_by_limit(session: Session) -> None:
+    good = PolicyLimitRequest(name="a", scope=Scope.TENANT, unit=Unit.TOKENS, amount=Decimal(5), window_seconds=60)
     bad = [
         replace(good, scope=Scope.GROUP),
         good,
@@ -159,11 +159,11 @@ async def test_what_is_wrong_with_a_policy_is_said_by_limit(at: Session) -> None
         replace(good, window_seconds=None),
     ]
     with pytest.raises(Refused) as refused:
-        await policies.create(at, "gold", "", bad)
+        await policies.create(session, "gold", "", bad)
     fields = [name for name, _ in refused.value.refusal.fields]
     assert fields == ["limits.0.scope", "limits.2.amount", "limits.3.window_seconds"]
     with pytest.raises(Refused, match="two limits"):
-        await policies.create(at, "gold", "", [good, good])
+        await policies.create(session, "gold", "", [good, good])
 
 
 @pytest.mark.parametrize("error", OF_PORTS)

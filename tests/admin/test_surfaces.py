@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from admin.access.permission import Action, Principal, Resource, ResourceKind, Role
 from admin.commands.refusals import Reason, Refusal
-from admin.gate.answers import principal_of
+from admin.gate.answers import PRINCIPAL_KEY
 from admin.gate.body import MAX_BODY_BYTES
 from admin.gate.stack import gated
 from admin.gate.surface import STATUSES, Surface
@@ -38,7 +38,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("open")(scope, receive, send)
         return
     body = await Request(scope, receive).body()
-    await PlainTextResponse(f"{principal_of(scope).name} {body.decode()}")(scope, receive, send)
+    await PlainTextResponse(f"{scope[PRINCIPAL_KEY].name} {body.decode()}")(scope, receive, send)
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:

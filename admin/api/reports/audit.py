@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, Field
 
 from admin.api.call import Reading
-from admin.api.fields import Moment, Time, View, printable
 from admin.api.paging import Page, page_of
 from admin.commands import reports
+from admin.fields import Moment, Time, View, printable
 from tenancy.directory.audit import AuditFilter
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -49,4 +49,4 @@ AuditPage = page_of("AuditPage", "A page of the audit log, newest first.", audit
 async def list_audit(page: Annotated[AuditQuery, Query()], call: Reading) -> dict[str, object]:
     """Lists changes, newest first."""
     only = AuditFilter(page.actor, page.action, page.target_type, page.target_id, page.since, page.until)
-    return page.answer("audit", await reports.audit(call.at, page.limit + 1, page.before_id(), only), "id")
+    return page.answer("audit", await reports.audit(call.session, page.limit + 1, page.before_id(), only), "id")

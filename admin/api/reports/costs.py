@@ -42,10 +42,10 @@ async def get_costs(
     """Breaks costs down, at the prices of the moment in which each request ended.  Of the last 30 days, unless `from`
     says otherwise."""
     group_by = tuple(dict.fromkeys(name for word in query.group_by for name in GROUPS[word]))
-    found = await grouped(call.at, query, group_by, BACK)
+    found = await grouped(call.session, query, group_by, BACK)
     rows = [shown(line, group_by) for line in found.lines]
     page = answer(request, query, "costs", (*group_by, *COLUMNS), rows, found)
     if isinstance(page, Response):
         return page
-    whole = await reports.usage(call.at, query.selection, [found.interval])
+    whole = await reports.usage(call.session, query.selection, [found.interval])
     return {**page, "total": figures(whole[0].figures if whole else Figures())}

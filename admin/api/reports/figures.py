@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from admin.api.fields import View
+from admin.fields import View
 from ledger.sums import FIGURES, Figures, Line
 
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["12.0375"]})]

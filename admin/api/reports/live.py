@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from pydantic import model_validator
 
 from admin.api.call import Reading
-from admin.api.fields import View
 from admin.api.reports.sidecars import ReportedView
 from admin.api.resources.rules import ShownAmount
 from admin.commands import live
 from admin.commands.budgets import Budget
+from admin.fields import View
 from tenancy.values.limit import Unit
 
 router = APIRouter(prefix="/fairshare/live", tags=["fairshare"])
@@ -70,4 +70,4 @@ class LiveView(View):
 @router.get("", response_model=LiveView)
 async def get_live(call: Reading) -> live.Live:
     """Shows what each group and tenant has in flight, as of the sidecars' last reports."""
-    return await live.live(call.at)
+    return await live.live(call.session)

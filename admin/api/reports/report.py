@@ -9,13 +9,13 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from admin.api.fields import rfc3339
 from admin.api.paging import cut, encode, not_a_cursor
 from admin.api.problems import MEDIA_TYPE
 from admin.api.reports.span import Buckets, Span
 from admin.commands import reports
 from admin.commands.buckets import EARLIEST, HOUR
 from admin.commands.session import Session
+from admin.fields import rfc3339
 from ledger.sums import Interval, Line
 
 CSV = "text/csv"
@@ -57,17 +57,17 @@ class Found:
         return {**more, "from": None if since == EARLIEST else since, "to": until, "next_cursor": self.next_cursor}
 
 
-async def grouped(at: Session, query: Span, group_by: Sequence[str], back: timedelta | None) -> Found:
+async def grouped(session: Session, query: Span, group_by: Sequence[str], back: timedelta | None) -> Found:
     """A page of sums by group.  The cursor holds the range too: pages after the first are of the same one."""
     position = query.position(*[str] * len(group_by))
     interval = position[0] if position else query.interval(back, datetime.now(UTC))
     after = (0, position[1]) if position else None
-    found = await reports.usage(at, query.selection, [interval], group_by, query.limit + 1, after)
+    found = await reports.usage(session, query.selection, [interval], group_by, query.limit + 1, after)
     lines, next_cursor = cut(found, query.limit, lambda line: (*_times(interval), *line.group))
     return Found(interval, lines, next_cursor)
 
 
-async def in_buckets(at: Session, query: Buckets, group_by: Sequence[str]) -> tuple[Found, Sequence[datetime]]:
+async def in_buckets(session: Session, query: Buckets, group_by: Sequence[str]) -> tuple[Found, Sequence[datetime]]:
     """A page of sums by bucket and group, and the starts of the buckets, which the lines' slots count.
 
     A page looks at no more buckets than fit, and no more than can be looked at in time.  The cursor is the number of a
@@ -78,10 +78,10 @@ async def in_buckets(at: Session, query: Buckets, group_by: Sequence[str]) -> tu
     buckets = query.cut().of(interval)
     if not 0 <= first < len(buckets):
         raise not_a_cursor()
-    last = first + _most(at, query, bool(group_by), buckets[first][0])
+    last = first + _most(session, query, bool(group_by), buckets[first][0])
     page = buckets[first:last]
     after = (0, tuple(group)) if within else None
-    found = await reports.usage(at, query.selection, [each for _, each in page], group_by, query.limit + 1, after)
+    found = await reports.usage(session, query.selection, [each for _, each in page], group_by, query.limit + 1, after)
     lines, next_cursor = cut(found, query.limit, lambda line: (*_times(interval), first + line.slot, True, *line.group))
     if next_cursor is None and last < len(buckets):
         next_cursor = encode((*_times(interval), last, False, *[""] * len(group_by)))
@@ -97,10 +97,10 @@ def answer(
     return found.page(**{name: rows})
 
 
-def _most(at: Session, query: Buckets, grouped: bool, start: datetime) -> int:
+def _most(session: Session, query: Buckets, grouped: bool, start: datetime) -> int:
     """How many buckets a page looks at, from the one that begins at `start`."""
     most = min(query.limit, GROUPED_BUCKETS) if grouped else query.limit
-    if query.cut().seconds < HOUR.total_seconds() and start < datetime.now(UTC) - at.ports.minutes_kept:
+    if query.cut().seconds < HOUR.total_seconds() and start < datetime.now(UTC) - session.ports.minutes_kept:
         most = min(most, max(1, int(ROWS_READ.total_seconds()) // query.cut().seconds))
     return most
 

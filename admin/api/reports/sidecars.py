@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from admin.api.fields import View
+from admin.fields import View
 from ratelimit.fleet.report import Aged
 
 

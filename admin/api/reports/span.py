@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from admin.api.fields import ModelName, moment, printable
 from admin.api.paging import Page, not_a_cursor
 from admin.commands.buckets import CALENDAR, EARLIEST, LATEST, MINUTE, time_zone
 from admin.commands.buckets import Buckets as Cut
 from admin.commands.refusals import invalid
+from admin.fields import ModelName, moment, printable
 from ledger.sums import Interval, Selection
 
 SHORTEST_SECONDS, MAX_SECONDS = 60, 366 * 86400

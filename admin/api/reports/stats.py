@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from admin.api.call import Reading
-from admin.api.fields import View
 from admin.api.reports.sidecars import SidecarView
 from admin.commands import sidecars
+from admin.fields import View
 from tenancy.directory.capacity import Capacity
 
 router = APIRouter(prefix="/stats", tags=["runtime"])
@@ -29,7 +29,7 @@ class StatsView(View):
 @router.get("", response_model=StatsView)
 async def get_stats(call: Reading) -> dict[str, object]:
     """Shows what is in flight, as of each sidecar's last report."""
-    overview = await sidecars.overview(call.at)
+    overview = await sidecars.overview(call.session)
     bound = sidecars.bound_on_all(overview.capacity or Capacity(), len(overview.reports))
     sums = {name: sidecars.together(overview.reports, name) for name in SUMMED}
     return {**sums, "max_in_flight": bound, "sidecars": overview.reports}

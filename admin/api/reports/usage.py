@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from admin.api.call import Reading
-from admin.api.fields import Time, View
 from admin.api.paging import page_of
 from admin.api.reports.figures import GROUPS, GroupView, TokensView, figures, shown
 from admin.api.reports.report import ANSWERS, BACK, answer, grouped, in_buckets, table, wants_csv
 from admin.api.reports.span import Buckets, Span
 from admin.commands.session import Session
+from admin.fields import Time, View
 from ledger.sums import Figures, Line
 
 router = APIRouter(prefix="/usage", tags=["usage"])
@@ -103,52 +103,52 @@ async def get_usage(query: Annotated[UsageQuery, Query()], call: Reading, reques
     """Totals of one tenant, also of a deleted one; else a row a tenant, key, user or model.  All there is, unless
     `from` says otherwise."""
     if query.tenant_id is not None and query.group_by is None:
-        return await _of_tenant(query.tenant_id, query, call.at, request)
-    return await _grouped(call.at, query, "usage", GROUPS[query.group_by or "tenant"], None, request)
+        return await _of_tenant(query.tenant_id, query, call.session, request)
+    return await _grouped(call.session, query, "usage", GROUPS[query.group_by or "tenant"], None, request)
 
 
 @router.get("/keys", response_model=KeyUsagePage, **JSON)
 async def get_usage_of_keys(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
     """A row a key.  Of the last 30 days, unless `from` says otherwise."""
-    return await _grouped(call.at, query, "keys", GROUPS["key"], BACK, request)
+    return await _grouped(call.session, query, "keys", GROUPS["key"], BACK, request)
 
 
 @router.get("/models", response_model=ModelUsagePage, **JSON)
 async def get_usage_of_models(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
     """A row a model.  Of the last 30 days, unless `from` says otherwise."""
-    return await _grouped(call.at, query, "models", GROUPS["model"], BACK, request)
+    return await _grouped(call.session, query, "models", GROUPS["model"], BACK, request)
 
 
 @router.get("/series", response_model=SeriesPage, **JSON)
 async def get_usage_series(query: Annotated[SeriesQuery, Query()], call: Reading, request: Request) -> Answer:
     """Usage over time.  Of the last 24 hours, by the hour, unless `from` and `bucket` say otherwise."""
-    return await _series(call.at, query, GROUPS[query.group_by] if query.group_by else (), request)
+    return await _series(call.session, query, GROUPS[query.group_by] if query.group_by else (), request)
 
 
 @router.get("/series/tenants", response_model=SeriesPage, **JSON)
 async def get_usage_series_of_tenants(query: Annotated[Buckets, Query()], call: Reading, request: Request) -> Answer:
     """Usage over time, a point a bucket and tenant that used something in it."""
-    return await _series(call.at, query, GROUPS["tenant"], request)
+    return await _series(call.session, query, GROUPS["tenant"], request)
 
 
 @router.get("/cache", response_model=CachePage, **JSON)
 async def get_cache_usage(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
     """How much of the input came from prompt caches, a row a model.  Of the last 30 days, unless `from` says
     otherwise."""
-    found = await grouped(call.at, query, GROUPS["model"], BACK)
+    found = await grouped(call.session, query, GROUPS["model"], BACK)
     rows = [_cached(line) for line in found.lines]
     return answer(request, query, "cache", tuple(CacheView.model_fields), rows, found)
 
 
-async def _of_tenant(tenant_id: str, query: UsageQuery, at: Session, request: Request) -> Answer:
-    found = await grouped(at, query, GROUPS["tenant"], None)
+async def _of_tenant(tenant_id: str, query: UsageQuery, session: Session, request: Request) -> Answer:
+    found = await grouped(session, query, GROUPS["tenant"], None)
     totals = found.lines[0].figures if found.lines else Figures()
     row = {"tenant_id": tenant_id, **figures(totals)}
     return table("usage", ("tenant_id", *TOKENS), [row], None) if wants_csv(request, query.format) else row
 
 
-async def _series(at: Session, query: Buckets, group_by: Sequence[str], request: Request) -> Answer:
-    found, starts = await in_buckets(at, query, group_by)
+async def _series(session: Session, query: Buckets, group_by: Sequence[str], request: Request) -> Answer:
+    found, starts = await in_buckets(session, query, group_by)
     if group_by:
         rows = [{"start": starts[line.slot], **shown(line, group_by)} for line in found.lines]
     else:
@@ -158,9 +158,9 @@ async def _series(at: Session, query: Buckets, group_by: Sequence[str], request:
 
 
 async def _grouped(
-    at: Session, query: Span, name: str, group_by: Sequence[str], back: timedelta | None, request: Request
+    session: Session, query: Span, name: str, group_by: Sequence[str], back: timedelta | None, request: Request
 ) -> Answer:
-    found = await grouped(at, query, group_by, back)
+    found = await grouped(session, query, group_by, back)
     rows = [shown(line, group_by) for line in found.lines]
     return answer(request, query, name, (*group_by, *TOKENS), rows, found)
 

@@ -7,9 +7,9 @@ from typing_extensions import TypedDict
 from admin.access.permission import Role
 from admin.access.tokens import MAX_ADMIN_TOKENS, NewAdminToken
 from admin.api.call import Creating, Reading
-from admin.api.fields import Body, Expiry, Name, Time, View
 from admin.api.resources.routes import Routes
 from admin.commands.directory import ADMIN_TOKENS
+from admin.fields import Body, Expiry, Name, Time, View
 
 router = APIRouter(prefix="/admin-tokens", tags=["admin tokens"])
 
@@ -66,11 +66,11 @@ routes.delete("Revokes an admin token: at once in this process, within 5 s in ot
 async def create_admin_token(body: AdminTokenBody, call: Creating) -> dict[str, object]:
     """Creates an admin token; its name must be unique.  Only its hash is kept: a lost token means a new one."""
     new = NewAdminToken(body.name, body.role, body.expires_at)
-    done = await ADMIN_TOKENS.create(call.at, new)
+    done = await ADMIN_TOKENS.create(call.session, new)
     return {"admin_token": call.created(done, f"/admin-tokens/{done.value.id}"), "token": new.token}
 
 
 @router.get("", response_model=AdminTokenList)
 async def list_admin_tokens(call: Reading) -> dict[str, object]:
     """Lists all admin tokens by name; not the configured one."""
-    return {"admin_tokens": await ADMIN_TOKENS.page(call.at, 2 * MAX_ADMIN_TOKENS)}
+    return {"admin_tokens": await ADMIN_TOKENS.page(call.session, 2 * MAX_ADMIN_TOKENS)}

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query
 from pydantic import Field, model_validator
 
 from admin.api.call import Creating, Reading
-from admin.api.fields import Body, Time, UserId, View
 from admin.api.paging import Page, cut, page_of
 from admin.api.resources.rules import AnyId, Number, ShownAmount
 from admin.api.resources.tenants import TenantId
 from admin.commands import budgets
 from admin.commands.budgets import Budget, Whose, place_of
 from admin.commands.rules import MAX_TOKENS
+from admin.fields import Body, Time, UserId, View
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Scope, Unit
 
@@ -93,7 +93,7 @@ BudgetPage = page_of(
 @router.get("", response_model=BudgetPage)
 async def list_budgets(tenant_id: TenantId, page: Annotated[BudgetQuery, Query()], call: Reading) -> dict[str, object]:
     """Shows what is spent and left.  Changes nothing."""
-    found = await budgets.page(call.at, page.of(tenant_id), page.limit + 1, page.after_place())
+    found = await budgets.page(call.session, page.of(tenant_id), page.limit + 1, page.after_place())
     shown, next_cursor = cut(found, page.limit, lambda budget: place_of(budget.limit))
     return {"budgets": shown, "next_cursor": next_cursor}
 
@@ -103,7 +103,7 @@ async def reset_budgets(
     tenant_id: TenantId, body: ResetBody, whose: Annotated[WhoseQuery, Query()], call: Creating
 ) -> dict[str, object]:
     """Fills budgets up.  Requests in flight are charged what they use beyond what was reserved for them."""
-    done = await budgets.reset(call.at, whose.of(tenant_id), body.budget)
+    done = await budgets.reset(call.session, whose.of(tenant_id), body.budget)
     return {"budgets": done.value, "next_cursor": None}
 
 
@@ -113,4 +113,4 @@ async def adjust_budget(
 ) -> Budget:
     """Gives back (never more than was used) or, below zero, charges.  Send an `Idempotency-Key` to charge once however
     often you ask."""
-    return (await budgets.adjust(call.at, whose.of(tenant_id), body.budget, body.amount)).value
+    return (await budgets.adjust(call.session, whose.of(tenant_id), body.budget, body.amount)).value

@@ -5,9 +5,9 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from admin.api.call import Changing, Reading
-from admin.api.fields import InFlight, Time, View
 from admin.api.reports.sidecars import SidecarView
 from admin.commands import sidecars
+from admin.fields import InFlight, Time, View
 from tenancy.directory.capacity import Capacity
 
 router = APIRouter(prefix="/capacity", tags=["runtime"])
@@ -41,12 +41,12 @@ class CapacityView(CapacitySetting):
 @router.get("", response_model=CapacityView)
 async def get_capacity(call: Reading) -> dict[str, object]:
     """Shows the bounds, and what each sidecar makes of them."""
-    capacity = call.shown(await sidecars.capacity(call.at))
+    capacity = call.shown(await sidecars.capacity(call.session))
     setting = {name: getattr(capacity, name) for name in CapacitySetting.model_fields}
-    return {**setting, "sidecars": (await sidecars.overview(call.at)).reports}
+    return {**setting, "sidecars": (await sidecars.overview(call.session)).reports}
 
 
 @router.put("", response_model=CapacitySetting)
 async def put_capacity(body: CapacityBody, call: Changing) -> Capacity:
     """Sets the bounds that are given."""
-    return call.changed(await sidecars.set_capacity(call.at, body))
+    return call.changed(await sidecars.set_capacity(call.session, body))

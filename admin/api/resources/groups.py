@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from admin.api.call import Changing, Creating
-from admin.api.fields import Body, GroupName, Time, View, Weight
 from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.commands import groups
 from admin.commands.directory import GROUPS
+from admin.fields import Body, GroupName, Time, View, Weight
 from tenancy.directory.groups import Group
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 
@@ -52,11 +52,11 @@ routes.delete("Deletes a group, with its limits, to which no tenant belongs.")
 @router.post("", status_code=201, response_model=GroupView)
 async def create_group(body: NewGroup, call: Creating) -> Group:
     """Creates a group; its name must be unique."""
-    done = await groups.create(call.at, body.name, body.weight)
+    done = await groups.create(call.session, body.name, body.weight)
     return call.created(done, f"/fairshare/groups/{done.value.name}")
 
 
 @router.patch("/{name}/weight", response_model=GroupView)
 async def set_group_weight(name: KnownName, body: GroupWeight, call: Changing) -> Group:
     """Sets a group's weight."""
-    return call.changed(await groups.set_weight(call.at, name, body.weight))
+    return call.changed(await groups.set_weight(call.session, name, body.weight))

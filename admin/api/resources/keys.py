@@ -7,12 +7,12 @@ from pydantic import ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from admin.api.call import Changing, Creating, Reading, Rotating
-from admin.api.fields import Body, Email, Expiry, Flag, ModelName, Name, Requests, Time, Tokens, UserId, View
 from admin.api.paging import NamedPage, Page, page_of
 from admin.api.resources.routes import Routes
 from admin.api.resources.tenants import TenantId
 from admin.commands import keys
 from admin.commands.directory import KEYS
+from admin.fields import Body, Email, Expiry, Flag, ModelName, Name, Requests, Time, Tokens, UserId, View
 from tenancy.directory.keys import Key, KeyChange, NewKey
 
 router = APIRouter(tags=["keys"])
@@ -100,7 +100,7 @@ KeyPage = page_of("KeyPage", "A page of keys, oldest first.", keys=KeyView)
 
 NO_OVERLAP = RotateBody(overlap_seconds=0)
 
-routes = Routes(router, KEYS, "key", KeyView, at="/keys")
+routes = Routes(router, KEYS, "key", KeyView, below="/keys")
 routes.show("Shows a key, without its secret.")
 routes.delete("Deletes a key; within a second no sidecar accepts it.")
 
@@ -109,14 +109,14 @@ routes.delete("Deletes a key; within a second no sidecar accepts it.")
 async def create_key(tenant_id: TenantId, body: KeyBody, call: Creating) -> dict[str, object]:
     """Creates a key for a tenant.  Only the hash of its secret is kept: a lost secret means a new key."""
     new = NewKey(**body.model_dump())
-    done = await keys.create(call.at, tenant_id, new)
+    done = await keys.create(call.session, tenant_id, new)
     return {"key": call.created(done, f"/keys/{done.value.id}"), "secret": new.secret}
 
 
 @router.get("/tenants/{id}/keys", response_model=KeyPage)
 async def list_tenant_keys(tenant_id: TenantId, page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
     """Lists a tenant's keys, oldest first, without secrets."""
-    found = await keys.page(call.at, page.limit + 1, page.after_time(), tenant_id)
+    found = await keys.page(call.session, page.limit + 1, page.after_time(), tenant_id)
     return page.answer("keys", found, "created_at", "id")
 
 
@@ -124,26 +124,26 @@ async def list_tenant_keys(tenant_id: TenantId, page: Annotated[Page, Query()], 
 async def list_keys(page: Annotated[KeyQuery, Query()], call: Reading) -> dict[str, object]:
     """Lists all keys, oldest first, without secrets."""
     called = {"prefix": page.prefix or "", "name": page.name or ""}
-    found = await keys.page(call.at, page.limit + 1, page.after_time(), **called)
+    found = await keys.page(call.session, page.limit + 1, page.after_time(), **called)
     return page.answer("keys", found, "created_at", "id")
 
 
 @router.patch("/keys/{id}", response_model=KeyView)
 async def update_key(key_id: KeyId, body: KeyPatch, call: Changing) -> Key:
     """Changes the fields given."""
-    return call.changed(await keys.update(call.at, key_id, cast(KeyChange, body)))
+    return call.changed(await keys.update(call.session, key_id, cast(KeyChange, body)))
 
 
 @router.put("/keys/{id}/disabled", response_model=KeyView)
 async def set_key_disabled(key_id: KeyId, body: DisabledBody, call: Changing) -> Key:
     """Disables a key, or enables it again."""
-    return call.changed(await keys.update(call.at, key_id, {"disabled": body.disabled}))
+    return call.changed(await keys.update(call.session, key_id, {"disabled": body.disabled}))
 
 
 @router.post("/keys/{id}/rotate", status_code=201, response_model=MintedKey)
 async def rotate_key(key_id: KeyId, call: Rotating, body: RotateBody = NO_OVERLAP) -> dict[str, object]:
     """Gives a key a new secret.  Its id, limits and usage stay; older secrets end after the overlap at the latest."""
-    done = await keys.rotate(call.at, key_id, body.overlap_seconds)
+    done = await keys.rotate(call.session, key_id, body.overlap_seconds)
     key, secret = done.value
     call.told(done)
     return {"key": call.shown(key), "secret": secret}

@@ -8,14 +8,14 @@ from typing_extensions import TypedDict
 
 from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
 from admin.api.examples import BY_NAME
-from admin.api.fields import Body, Flag, GroupName, ModelName, Name, Time, UserId, View
 from admin.api.paging import NamedPage, Page, page_of
 from admin.api.resources.routes import Routes
 from admin.api.resources.rules import Amount, AnyId, RuleBody, RuleView, TimeZone, TokenWeight, WindowSeconds
 from admin.api.resources.tenants import TenantId
 from admin.commands import limits
 from admin.commands.directory import LIMITS
-from admin.commands.limits import LimitAsked
+from admin.commands.limits import LimitRequest
+from admin.fields import Body, Flag, GroupName, ModelName, Name, Time, UserId, View
 from tenancy.directory.stored_limits import StoredLimit
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Scope
@@ -91,14 +91,14 @@ class LimitQuery(NamedPage):
     fairshare_group: GroupName | None = None
 
 
-routes = Routes(router, LIMITS, "limit", LimitView, at="/limits")
+routes = Routes(router, LIMITS, "limit", LimitView, below="/limits")
 routes.show("Shows a limit.")
 
 
 @router.post("/limits", status_code=201, response_model=LimitView)
 async def create_limit(body: LimitBody, call: Creating) -> StoredLimit:
     """Creates a limit; it holds for every sidecar within a second."""
-    done = await limits.create(call.at, LimitAsked(**body.model_dump()))
+    done = await limits.create(call.session, LimitRequest(**body.model_dump()))
     return call.created(done, f"/limits/{done.value.id}")
 
 
@@ -106,24 +106,24 @@ async def create_limit(body: LimitBody, call: Creating) -> StoredLimit:
 async def list_limits(page: Annotated[LimitQuery, Query()], call: Reading) -> dict[str, object]:
     """Lists limits, oldest first."""
     whose = (page.tenant_id, page.fairshare_group, page.name or "")
-    found = await LIMITS.page(call.at, page.limit + 1, page.after_time(), *whose)
+    found = await LIMITS.page(call.session, page.limit + 1, page.after_time(), *whose)
     return page.answer("limits", found, "created_at", "id")
 
 
 @router.get("/tenants/{id}/limits", response_model=LimitPage)
 async def list_tenant_limits(tenant_id: TenantId, page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
     """Lists a tenant's limits, oldest first; those that are fields of the tenant, its users or keys are shown there."""
-    found = await limits.page_of_tenant(call.at, tenant_id, page.limit + 1, page.after_time())
+    found = await limits.page_of_tenant(call.session, tenant_id, page.limit + 1, page.after_time())
     return page.answer("limits", found, "created_at", "id")
 
 
 @router.patch("/limits/{id}", response_model=LimitView)
 async def update_limit(limit_id: LimitId, body: LimitPatch, call: Changing) -> StoredLimit:
     """Changes the fields given; it holds for every sidecar within a second."""
-    return call.changed(await limits.update(call.at, limit_id, body))
+    return call.changed(await limits.update(call.session, limit_id, body))
 
 
 @router.delete("/limits/{id}", status_code=204, response_model=None, responses=DELETES)
 async def delete_limit(limit_id: LimitId, call: Deleting) -> Response:
     """Deletes a limit; what was spent of it is forgotten."""
-    return call.deleted(await limits.delete(call.at, limit_id))
+    return call.deleted(await limits.delete(call.session, limit_id))

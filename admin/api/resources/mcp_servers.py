@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AfterValidator, Field
 
-from admin.api.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text, Time, View
 from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MCP_SERVERS
+from admin.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text, Time, View
 from tenancy.directory.mcp_servers import NewServer
 
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])

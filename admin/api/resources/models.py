@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from admin.api.call import Changing
-from admin.api.fields import Body, Flag, HttpUrl, InFlight, ModelName, Time, Tokens, View, Weight
 from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
+from admin.fields import Body, Flag, HttpUrl, InFlight, ModelName, Time, Tokens, View, Weight
 from tenancy.directory.models import DEFAULT_CACHE_SECONDS, Model, NewModel, ResponseCache
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 
@@ -108,4 +108,4 @@ routes.delete("Takes a model out of the registry.")
 @router.put("/{id}/cache", response_model=ModelView)
 async def set_model_cache(model_id: ModelId, body: CacheBody, call: Changing) -> Model:
     """Sets whether answers of a model may be kept, and for how long."""
-    return call.changed(await MODELS.update(call.at, model_id, ResponseCache(body.enabled, body.ttl_seconds)))
+    return call.changed(await MODELS.update(call.session, model_id, ResponseCache(body.enabled, body.ttl_seconds)))

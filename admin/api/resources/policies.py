@@ -7,13 +7,13 @@ from fastapi import APIRouter, Path
 from pydantic import BeforeValidator, Field
 
 from admin.api.call import Changing, Creating
-from admin.api.fields import Body, GroupName, ModelName, Name, Text, Time, View
 from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.api.resources.rules import RuleBody, RuleView
 from admin.commands import policies
 from admin.commands.directory import POLICIES
-from admin.commands.policies import PolicyLimitAsked
+from admin.commands.policies import PolicyLimitRequest
+from admin.fields import Body, GroupName, ModelName, Name, Text, Time, View
 from tenancy.directory.named_policies import NamedPolicy
 from tenancy.values.limit import Limit, Scope
 
@@ -45,8 +45,8 @@ class PolicyBody(Body):
         [], description="All of them hold; the strictest binds"
     )
 
-    def asked(self) -> list[PolicyLimitAsked]:
-        return [PolicyLimitAsked(**limit.model_dump()) for limit in self.limits]
+    def asked(self) -> list[PolicyLimitRequest]:
+        return [PolicyLimitRequest(**limit.model_dump()) for limit in self.limits]
 
 
 class NewPolicy(PolicyBody):
@@ -92,7 +92,7 @@ routes.delete("Deletes a policy to which no tenant refers.")
 @router.post("", status_code=201, response_model=PolicyView)
 async def create_policy(body: NewPolicy, call: Creating) -> NamedPolicy:
     """Creates a policy; its name must be unique."""
-    done = await policies.create(call.at, body.name, body.description, body.asked())
+    done = await policies.create(call.session, body.name, body.description, body.asked())
     return call.created(done, f"/policies/{done.value.name}")
 
 
@@ -101,4 +101,4 @@ async def update_policy(name: PolicyName, body: PolicyBody, call: Changing) -> N
     """Replaces a policy's description and limits; within a second they hold for every tenant that refers to it.
 
     A limit that keeps its name keeps what is spent of it."""
-    return call.changed(await policies.update(call.at, name, body.description, body.asked()))
+    return call.changed(await policies.update(call.session, name, body.description, body.asked()))

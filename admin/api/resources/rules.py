@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from admin.api.fields import Body, Flag, View
 from admin.commands.rules import MAX_TOKENS, amount_of, weight_of
+from admin.fields import Body, Flag, View
 from tenancy.directory.tenants import TENANT_ID
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import UTC, Kind, Unit

@@ -8,10 +8,10 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_
 from typing_extensions import TypedDict
 
 from admin.api.call import Call, Changing, Reading
-from admin.api.fields import Body, GroupName, InFlight, Name, Requests, Time, Tokens, View, Weight, printable
 from admin.api.paging import NamedPage, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import TENANTS
+from admin.fields import Body, GroupName, InFlight, Name, Requests, Time, Tokens, View, Weight, printable
 from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant, TenantChange
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
@@ -103,7 +103,7 @@ routes.delete("Deletes a tenant with its users, keys and limits; its usage stays
 @router.get("", response_model=TenantPage)
 async def list_tenants(page: Annotated[NamedPage, Query()], call: Reading) -> dict[str, object]:
     """Lists tenants, oldest first."""
-    found = await TENANTS.page(call.at, page.limit + 1, page.after_time(), page.name or "")
+    found = await TENANTS.page(call.session, page.limit + 1, page.after_time(), page.name or "")
     return page.answer("tenants", found, "created_at", "id")
 
 
@@ -126,4 +126,4 @@ async def set_tenant_group(tenant_id: TenantId, body: GroupBody, call: Changing)
 
 
 async def _change(call: Call, tenant_id: str, change: Mapping[str, Any]) -> Tenant:
-    return call.changed(await TENANTS.update(call.at, tenant_id, cast(TenantChange, change)))
+    return call.changed(await TENANTS.update(call.session, tenant_id, cast(TenantChange, change)))

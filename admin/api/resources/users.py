@@ -6,10 +6,10 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from admin.api.call import DELETES, Changing, Deleting, Reading
-from admin.api.fields import Body, Email, Requests, Time, Tokens, UserId, View
 from admin.api.paging import Page, page_of
 from admin.api.resources.tenants import TenantId
 from admin.commands import users
+from admin.fields import Body, Email, Requests, Time, Tokens, UserId, View
 from tenancy.directory.users import NewUser, User
 
 router = APIRouter(prefix="/tenants/{id}/users", tags=["users"])
@@ -43,13 +43,13 @@ UserPage = page_of("UserPage", "A page of users, by id.", users=UserView)
 @router.get("", response_model=UserPage)
 async def list_users(tenant_id: TenantId, page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
     """Lists a tenant's users by id."""
-    return page.answer("users", await users.page(call.at, tenant_id, page.limit + 1, page.after_name()), "id")
+    return page.answer("users", await users.page(call.session, tenant_id, page.limit + 1, page.after_name()), "id")
 
 
 @router.get("/{user_id}", response_model=UserView)
 async def get_user(tenant_id: TenantId, user_id: KnownUserId, call: Reading) -> User:
     """Shows a user."""
-    return call.shown(await users.get(call.at, tenant_id, user_id))
+    return call.shown(await users.get(call.session, tenant_id, user_id))
 
 
 @router.put("/{user_id}", response_model=UserView)
@@ -58,7 +58,7 @@ async def put_user(
 ) -> User:  # fmt: skip
     """Makes or replaces a user."""
     new = NewUser(user_id, body.email or "", body.tokens_per_minute, body.requests_per_minute)
-    return call.changed(await users.put(call.at, tenant_id, new))
+    return call.changed(await users.put(call.session, tenant_id, new))
 
 
 @router.delete("/{user_id}", status_code=204, response_model=None, responses=DELETES)
@@ -66,4 +66,4 @@ async def delete_user(
     tenant_id: TenantId, user_id: KnownUserId, call: Deleting, cascade: Cascade = False
 ) -> Response:  # fmt: skip
     """Deletes a user who has no keys any more, or with them."""
-    return call.deleted(await users.delete(call.at, tenant_id, user_id, cascade=cascade))
+    return call.deleted(await users.delete(call.session, tenant_id, user_id, cascade=cascade))
