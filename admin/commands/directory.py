@@ -11,6 +11,7 @@ from typing import Generic, ParamSpec, Protocol, TypeVar
 from admin.access.permission import ResourceKind
 from admin.access.tokens import ADMIN_TOKEN_ID, NoSuchAdminToken
 from admin.commands.ports import Ports
+from admin.commands.refusals import invalid
 from admin.commands.session import Done, Session
 from tenancy.directory.audit import ChangeRequest
 from tenancy.directory.groups import GROUP_NAME, NoSuchGroup
@@ -67,6 +68,12 @@ class Kind(Generic[P]):
             raise self.missing(text)
         return text
 
+    def chosen(self, text: str) -> str:
+        """An id that the caller chooses for something new; INVALID unless it has the form of one."""
+        if not self.form.fullmatch(text):
+            raise invalid(("id", "is not of the form that ids have"))
+        return text
+
     async def get(self: "Kind[Gets[T]]", session: Session, id: str) -> T:
         async def find() -> T:
             found = await self.port(session.ports).get(self.id(id))
@@ -81,7 +88,12 @@ class Kind(Generic[P]):
         return await session.read(self.of, lambda: self.port(session.ports).page(*args, **kwargs))
 
     async def create(self: "Kind[Creates[N, T]]", session: Session, new: N) -> Done[T]:
-        return await session.change(self.of, lambda: self.port(session.ports).create(new, session.by))
+        async def make() -> T:
+            if hasattr(new, "id"):
+                self.chosen(new.id)
+            return await self.port(session.ports).create(new, session.by)
+
+        return await session.change(self.of, make)
 
     async def update(self: "Kind[Updates[N, T]]", session: Session, id: str, to: N) -> Done[T]:
         return await session.change(self.of, lambda: self.port(session.ports).update(self.id(id), to, session.by))

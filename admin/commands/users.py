@@ -26,6 +26,7 @@ async def get(session: Session, tenant_id: str, user_id: str) -> User:
 @command(ResourceKind.USER)
 async def put(session: Session, tenant_id: str, new: NewUser) -> User:
     """Makes the user, or replaces it."""
+    USERS.chosen(new.id)
     return await session.ports.users.put(TENANTS.id(tenant_id), new, session.by)
 
 

@@ -1,4 +1,4 @@
-"""What a FastAPI app raises, in the surface's own shape: refusals of commands, and what the framework itself refuses."""
+"""What a FastAPI app raises, in the surface's own shape: refusals of commands, and those of the framework itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

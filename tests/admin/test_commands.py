@@ -102,6 +102,18 @@ async def test_another_control_plane_brings_its_own_ids_and_reads_reasons(sessio
         assert refused.value.refusal.reason is reason
 
 
+async def test_an_id_that_is_chosen_must_have_the_form_of_one(session: Session) -> None:
+    await TENANTS.create(session, NewTenant("acme", id="acme"))
+    for ask in (
+        TENANTS.create(session, NewTenant("x", id="a}b")),
+        TENANTS.create(session, NewTenant("x", id="")),
+        users.put(session, "acme", NewUser("a\0b")),
+    ):
+        with pytest.raises(Refused) as refused:
+            await ask
+        assert refused.value.refusal.fields[0][0] == "id"
+
+
 async def test_a_dry_run_keeps_everything_and_tells_nobody(session: Session) -> None:
     await TENANTS.create(session, NewTenant("acme", id="acme"))
     await users.put(session, "acme", NewUser("ann"))
