@@ -1,22 +1,20 @@
-"""The types of the fields in requests and answers.  One place for every bound; no route and no query here."""
+"""The types of fields that several requests and answers have, with their bounds.  No route and no query here."""
 
 import re
 import unicodedata
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.json_schema import WithJsonSchema
 
-# Far above any use, and below 2^53: Redis scripts count in doubles.
-MAX_TOKENS = 10**12
-MAX_REQUESTS = 10**9
+from admin.commands.rules import MAX_REQUESTS, MAX_TOKENS
+from tenancy.directory.groups import GROUP_NAME
+from tenancy.directory.users import USER_ID
+
 # By its name.  What is registered is shown to everybody who may read, and is in the audit log.
 CREDENTIAL = re.compile(r"auth|cookie|secret|token|passw|credential|api-?_?key", re.IGNORECASE)
-PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
-MAX_OVERLAP_SECONDS = 30 * 86_400
 MAX_WEIGHT = MAX_IN_FLIGHT = 10**6
 
 
@@ -43,7 +41,7 @@ def printable(text: str) -> str:
     return text
 
 
-def _moment(value: object) -> datetime:
+def moment(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("must be a time such as 2030-01-31T00:00:00Z")
     try:
@@ -56,7 +54,7 @@ def _moment(value: object) -> datetime:
 
 
 def _expiry(value: object) -> datetime:
-    time = _moment(value)
+    time = moment(value)
     if time <= datetime.now(UTC):
         raise ValueError("must be in the future")
     return time
@@ -82,16 +80,6 @@ def _http_url(text: str) -> str:
     return text
 
 
-def _price(value: object) -> Decimal:
-    if not isinstance(value, str) or not PRICE.fullmatch(value):
-        raise ValueError('must be a decimal in a string, such as "0.15", with at most 8 decimals')
-    return Decimal(value)
-
-
-def _decimal(value: Decimal) -> str:
-    return format(value.normalize(), "f")
-
-
 Printable = Annotated[str, AfterValidator(printable)]
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(printable)]
 HttpUrl = Annotated[
@@ -101,40 +89,20 @@ HttpUrl = Annotated[
     AfterValidator(_http_url),
     WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2048, "pattern": "^https?://"}),
 ]
-# For a million tokens.  A number would lose digits on its way through JSON.
-Price = Annotated[
-    Decimal,
-    BeforeValidator(_price),
-    WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
-]
-ShownPrice = Annotated[
-    Decimal,
-    PlainSerializer(_decimal, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
-]
-MetadataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
-MetadataValue = Annotated[str, StringConstraints(max_length=1024), AfterValidator(printable)]
-Metadata = Annotated[
-    dict[MetadataKey, MetadataValue], Field(max_length=50, examples=[{"owner": "ann", "cost-center": "4711"}])
-]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(printable)]
 ModelName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(printable)
 ]
-ModelNames = Annotated[list[ModelName], Field(min_length=1, max_length=1000)]
-GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$")]
+GroupName = Annotated[str, StringConstraints(pattern=f"^{GROUP_NAME.pattern}$")]
+UserId = Annotated[str, StringConstraints(pattern=f"^{USER_ID.pattern}$")]
 Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\s@]+@[^\s@]+$"), AfterValidator(printable)]
 Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_WEIGHT)]
 Tokens = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKENS)]
 Requests = Annotated[int, Field(strict=True, ge=1, le=MAX_REQUESTS)]
 InFlight = Annotated[int, Field(strict=True, ge=1, le=MAX_IN_FLIGHT)]
-Overlap = Annotated[int, Field(strict=True, ge=0, le=MAX_OVERLAP_SECONDS)]
-KeyPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{3,18}$")]
-Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Flag = Annotated[bool, Field(strict=True)]
 TIME_EXAMPLES = ["2030-01-31T00:00:00Z"]
-Moment = Annotated[datetime, BeforeValidator(_moment), Field(examples=TIME_EXAMPLES)]
+Moment = Annotated[datetime, BeforeValidator(moment), Field(examples=TIME_EXAMPLES)]
 Expiry = Annotated[datetime, BeforeValidator(_expiry), Field(examples=TIME_EXAMPLES)]
 Time = Annotated[
     datetime,

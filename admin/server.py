@@ -10,8 +10,8 @@ from types import FrameType
 
 import uvicorn
 
+from admin.access.principals import Principals
 from admin.app import create_app
-from admin.auth import Principals
 from admin.metrics import AdminMetrics
 from store.postgres import open_postgres
 from store.redis import open_redis_async
@@ -40,7 +40,7 @@ def serve(
 ) -> None:
     """Blocks until SIGINT or SIGTERM, then ends open requests and returns.
 
-    Raises admin.auth.NoAdminToken and CannotListen before anything is served.  The database must be migrated.
+    Raises NoAdminToken (admin.access.principals) and CannotListen first.  The database must be migrated.
     """
     Principals(admin_token)
     listener = listen(host, port)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from admin.examples import BY_NAME
+from admin.api.examples import BY_NAME
 from tests.admin.conftest import Admin
 
 # What the examples refer to by name.

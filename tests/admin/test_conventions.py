@@ -7,7 +7,7 @@ import httpx
 import jsonschema
 import pytest
 
-from admin.docs import PATHS
+from admin.api.docs import PATHS
 from tests.admin.conftest import TOKEN, Admin, run_admin
 from tests.admin.documented import Documented
 from tests.admin.test_input import refused

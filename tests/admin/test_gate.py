@@ -6,9 +6,13 @@ import socket
 import httpx
 import pytest
 import structlog
+from starlette.requests import HTTPConnection
 
-from admin.app import OPEN_PATHS, create_app
-from admin.auth import FailedAttempts, NoAdminToken, Principals, bearer_token
+from admin.access.permission import Principal
+from admin.access.principals import NoAdminToken, Principals
+from admin.api.surface import OPEN_PATHS
+from admin.app import create_app
+from admin.gate.authentication import Bearer, FailedAttempts, bearer_token
 from tests.admin.conftest import TOKEN, Admin
 from tests.admin.test_input import refused
 
@@ -32,12 +36,18 @@ def test_the_bearer_token_of_a_header(header: str | None, token: str | None) -> 
 
 
 async def test_only_the_admin_token_is_a_principal() -> None:
-    principals = Principals("s3cret")
-    found = await principals.find("Bearer s3cret")
-    assert found is not None
-    assert (found.name, found.role) == ("admin", "owner")
+    bearer = Bearer(Principals("s3cret"))
+
+    async def found(header: str | None) -> Principal | None:
+        headers = [] if header is None else [(b"authorization", header.encode())]
+        principal = await bearer.principal(HTTPConnection({"type": "http", "headers": headers}))
+        return principal if isinstance(principal, Principal) else None
+
+    owner = await found("Bearer s3cret")
+    assert owner is not None
+    assert (owner.name, owner.role) == ("admin", "owner")
     for header in (None, "", "Bearer", "Bearer ", "Bearer s3cret2", "Bearer s3cre", "Bearer S3CRET", "s3cret"):
-        assert await principals.find(header) is None, header
+        assert await found(header) is None, header
 
 
 @pytest.mark.parametrize("token", ["", " ", "\n"])

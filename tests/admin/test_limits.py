@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from admin.limits import MAX_COST
+from admin.commands.rules import MAX_COST
 from tests.admin.conftest import Admin
 
 

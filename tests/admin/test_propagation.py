@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from admin.metrics import AdminMetrics
-from admin.propagation import Propagation
+from admin.postgres.propagation import PostgresPropagation
 from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.values.secret import hash_secret
@@ -149,7 +149,7 @@ async def test_rows_that_another_process_is_applying_are_not_called_done(databas
         transaction = other.transaction()
         await transaction.start()
         await other.fetch("SELECT id FROM redis_outbox FOR UPDATE")
-        propagation = Propagation(pool, client, AdminMetrics())
+        propagation = PostgresPropagation(pool, client, AdminMetrics())
         assert await propagation.push() is False
         pushing = asyncio.create_task(propagation.push())
         await asyncio.sleep(0.1)

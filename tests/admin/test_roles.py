@@ -1,21 +1,24 @@
 """Who may do what: the matrix of roles and routes, and the life of an admin token."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from admin.auth import KNOWN_SECONDS, Principal, Principals
-from admin.tokens import AdminTokens, NewAdminToken, Role
+from admin.access.permission import Action, Principal, Resource, ResourceKind, Role
+from admin.access.principals import KNOWN_SECONDS, Principals
+from admin.access.tokens import NewAdminToken
+from admin.api.surface import asks
+from admin.postgres.tokens import PostgresAdminTokens
+from store import postgres
+from store.postgres import open_postgres
 from tenancy.directory.change_request import ChangeRequest
 from tests.admin.conftest import Admin
-from tests.admin.memory_tokens import MemoryAdminTokens
 from tests.admin.test_input import refused
-from tests.tenancy.memory.audit import MemoryAuditLog
 
 BY = ChangeRequest("admin")
-OWNERS_ONLY = "/api/v1/admin-tokens"
 MATRIX = [
     # method, path, owner, operator, viewer
     ("GET", "/api/v1/tenants", True, True, True),
@@ -35,7 +38,7 @@ MATRIX = [
 
 @pytest.mark.parametrize(("method", "path", "owner", "operator", "viewer"), MATRIX)
 def test_what_a_role_may(method: str, path: str, owner: bool, operator: bool, viewer: bool) -> None:
-    allowed = tuple(Principal("x", role).may(method, path, OWNERS_ONLY) for role in Role)
+    allowed = tuple(Principal("x", role).may(*asks(method, path)) for role in Role)
     assert allowed == (owner, operator, viewer)
 
 
@@ -51,7 +54,7 @@ def test_every_route_of_the_document_is_as_the_matrix_says(admin: Admin) -> None
                 url = admin.url + path.replace("{", "").replace("}", "")
                 headers = {"authorization": f"Bearer {token}"}
                 status = httpx.request(method, url, headers=headers, params={"cursor": "!"}).status_code
-                may = Principal("x", Role(role)).may(method.upper(), path, OWNERS_ONLY)
+                may = Principal("x", Role(role)).may(*asks(method.upper(), path))
                 assert (status != 403) == may, (method, path, role, status)
                 count += 1
     assert count > 150
@@ -92,36 +95,45 @@ def test_an_admin_token_is_kept_hashed_and_has_a_name_of_its_own(admin: Admin) -
     refused(admin.http.get("/admin-tokens/nobody"), 404)
 
 
-async def principal(principals: Principals, token: str) -> Principal | None:
-    return await principals.find(f"Bearer {token}")
+@pytest.fixture
+async def tokens(database_url: str) -> AsyncIterator[PostgresAdminTokens]:
+    async with open_postgres(database_url) as pool:
+        yield PostgresAdminTokens(pool)
 
 
-async def test_what_another_process_revokes_is_refused_within_seconds() -> None:
+async def test_what_another_process_revokes_is_refused_within_seconds(tokens: PostgresAdminTokens) -> None:
     now = 0.0
-    tokens: AdminTokens = MemoryAdminTokens(MemoryAuditLog())
     principals = Principals("configured", tokens, lambda: now)
     new = NewAdminToken("ci", Role.OPERATOR)
     made = await tokens.create(new, BY)
-    assert await principal(principals, new.token) == Principal("ci", Role.OPERATOR)
+    assert await principals.find(new.token) == Principal("ci", Role.OPERATOR)
     await tokens.delete(made.id, BY)
-    assert await principal(principals, new.token) is not None
+    assert await principals.find(new.token) is not None
     now = KNOWN_SECONDS
-    assert await principal(principals, new.token) is None
+    assert await principals.find(new.token) is None
 
 
-async def test_an_expired_token_is_nobody() -> None:
-    tokens: AdminTokens = MemoryAdminTokens(MemoryAuditLog())
+async def test_an_expired_token_is_nobody(tokens: PostgresAdminTokens) -> None:
     new = NewAdminToken("ci", Role.OWNER, datetime.now(UTC) - timedelta(seconds=1))
     await tokens.create(new, BY)
-    assert await principal(Principals("configured", tokens), new.token) is None
+    assert await Principals("configured", tokens).find(new.token) is None
 
 
-async def test_the_configured_token_needs_no_database() -> None:
-    class Away(MemoryAdminTokens):
-        async def known(self) -> Any:
-            raise TimeoutError
+async def test_the_configured_token_needs_no_database(database_url: str) -> None:
+    async with open_postgres(database_url) as closed:
+        pass
+    principals = Principals("configured", PostgresAdminTokens(closed))
+    assert await principals.find("configured") == Principal("admin", Role.OWNER)
+    with pytest.raises(postgres.UNAVAILABLE):
+        await principals.find("another")
 
-    principals = Principals("configured", Away(MemoryAuditLog()))
-    assert await principal(principals, "configured") == Principal("admin", Role.OWNER)
-    with pytest.raises(TimeoutError):
-        await principal(principals, "another")
+
+@pytest.mark.parametrize(
+    ("organization", "of", "may"),
+    [(None, None, True), (None, "acme", True), ("acme", "acme", True), ("acme", "other", False), ("acme", None, False)],
+)
+def test_who_belongs_to_an_organization_may_do_nothing_outside_of_it(
+    organization: str | None, of: str | None, may: bool
+) -> None:
+    for action in Action:
+        assert Principal("x", Role.OWNER, organization).may(action, Resource(ResourceKind.TENANT, of)) is may

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from admin.auth import NoAdminToken
+from admin.access.principals import NoAdminToken
 from admin.server import CannotListen, listen, serve
 from tests.admin.conftest import TOKEN, wait_until
 from tollkeeper.up.process import free_port

@@ -1,0 +1,1 @@
+"""Who may use the control plane, and for what: admin tokens, the principals they stand for, and permissions."""

@@ -1,0 +1,72 @@
+"""Who may do what, as values: a principal may take an action on a resource.  The one place that decides it; no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What can be done with a resource."""
+
+    READ = "read"
+    CHANGE = "change"
+
+
+class ResourceKind(StrEnum):
+    """Everything that the control plane shows or changes."""
+
+    TENANT = "tenant"
+    KEY = "key"
+    USER = "user"
+    GROUP = "group"
+    MODEL = "model"
+    MCP_SERVER = "mcp_server"
+    POLICY = "policy"
+    LIMIT = "limit"
+    BUDGET = "budget"
+    CAPACITY = "capacity"
+    SIDECAR = "sidecar"
+    USAGE = "usage"
+    AUDIT = "audit"
+    ADMIN_TOKEN = "admin_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What an action is about, and the organization that it belongs to; None: to no organization."""
+
+    kind: ResourceKind
+    organization: str | None = None
+
+
+class Role(StrEnum):
+    """Viewers read; operators change everything but admin tokens; owners those too."""
+
+    OWNER = "owner"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+EVERYTHING = frozenset(ResourceKind)
+FOR_ALL_ROLES = EVERYTHING - {ResourceKind.ADMIN_TOKEN}
+GRANTS: Mapping[Role, Mapping[Action, frozenset[ResourceKind]]] = {
+    Role.OWNER: {Action.READ: EVERYTHING, Action.CHANGE: EVERYTHING},
+    Role.OPERATOR: {Action.READ: FOR_ALL_ROLES, Action.CHANGE: FOR_ALL_ROLES},
+    Role.VIEWER: {Action.READ: FOR_ALL_ROLES, Action.CHANGE: frozenset()},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who may use the control plane.  `name` goes into the audit log.
+
+    One with an `organization` may use nothing outside of it; None: the operators of the service, who may use it all.
+    """
+
+    name: str
+    role: Role
+    organization: str | None = None
+
+    def may(self, action: Action, resource: Resource) -> bool:
+        inside = self.organization in (None, resource.organization)
+        return inside and resource.kind in GRANTS[self.role][action]

@@ -1,0 +1,61 @@
+"""Whose admin token it is: a token becomes a principal, or nothing.  How tokens are presented is the gate's matter."""
+
+import hmac
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from admin.access.permission import Principal, Role
+from admin.access.tokens import CONFIGURED, AdminTokens, Known, digest_of
+
+# How long a token that another process revoked may still be taken; this process forgets at once.
+KNOWN_SECONDS = 5.0
+
+
+class NoAdminToken(ValueError):
+    """Nothing is configured that could let anybody in: the control plane must not start."""
+
+
+class Principals:
+    """Finds principals by the SHA-256 of their tokens; the tokens themselves are not kept."""
+
+    def __init__(
+        self, admin_token: str, tokens: AdminTokens | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if not admin_token.strip():
+            raise NoAdminToken("no admin token is configured: set TOLLKEEPER_ADMIN_TOKEN")
+        self._configured = digest_of(admin_token)
+        self._tokens, self._clock = tokens, clock
+        self._known: tuple[Known, ...] = ()
+        self._fresh_until = float("-inf")
+        self._changes = 0
+
+    async def find(self, token: str) -> Principal | None:
+        """Whose token this is; what AdminTokens raises when that cannot be known.
+
+        Compares with every known token, each in constant time.  The configured token needs no database.
+        """
+        digest = digest_of(token)
+        if hmac.compare_digest(self._configured, digest):
+            return Principal(CONFIGURED, Role.OWNER)
+        found = None
+        for known in await self._load():
+            if hmac.compare_digest(known.digest, digest):
+                found = known
+        if found is None or (found.expires_at is not None and found.expires_at <= datetime.now(UTC)):
+            return None
+        return Principal(found.name, found.role)
+
+    def forget(self) -> None:
+        """The tokens have changed."""
+        self._changes += 1
+        self._fresh_until = float("-inf")
+
+    async def _load(self) -> tuple[Known, ...]:
+        if self._tokens is not None and self._clock() >= self._fresh_until:
+            began, changes = self._clock(), self._changes
+            known = await self._tokens.known()
+            if changes != self._changes:  # they changed during the load, so it is good for this request only
+                return known
+            self._known, self._fresh_until = known, began + KNOWN_SECONDS
+        return self._known

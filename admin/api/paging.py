@@ -1,0 +1,101 @@
+"""How every list is paged: `limit` and an opaque `cursor`; the answer's `next_cursor` is null on the last page."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import Field, create_model
+
+from admin.commands.refusals import Refused, invalid
+from admin.fields import Body, Name, View, is_printable
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 100
+MOST = 1000
+MAX_ID = 2**63  # bigint
+
+
+class Page(Body):
+    """The query parameters of a list."""
+
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="How many items at most")
+    cursor: str | None = Field(None, max_length=1024, description="`next_cursor` of the page before")
+
+    def after_time(self) -> tuple[datetime, str] | None:
+        """The cursor of a list by age: creation time and id."""
+        parts = self._parts(str, str)
+        if parts is None:
+            return None
+        try:
+            time = datetime.fromisoformat(parts[0])
+        except ValueError:
+            raise not_a_cursor() from None
+        if time.tzinfo is None:
+            raise not_a_cursor()
+        return time, parts[1]
+
+    def after_name(self) -> str:
+        """The cursor of a list by name."""
+        parts = self._parts(str)
+        return parts[0] if parts else ""
+
+    def before_id(self) -> int | None:
+        """The cursor of a list by falling number."""
+        parts = self._parts(int)
+        if parts is not None and not 0 < parts[0] < MAX_ID:
+            raise not_a_cursor()
+        return parts[0] if parts else None
+
+    def answer(self, name: str, found: Sequence[object], *position: str) -> dict[str, object]:
+        """The items under `name`, and the next cursor; `found` has one more than fits if there are more.
+
+        `position` names the fields that the list is sorted by."""
+        items, next_cursor = cut(found, self.limit, lambda item: [getattr(item, field) for field in position])
+        return {name: items, "next_cursor": next_cursor}
+
+    def _parts(self, *kinds: type) -> list[Any] | None:
+        if self.cursor is None:
+            return None
+        try:
+            parts = json.loads(base64.b64decode(self.cursor + "=" * (-len(self.cursor) % 4), b"-_", validate=True))
+        except (ValueError, binascii.Error, RecursionError):
+            raise not_a_cursor() from None
+        if not isinstance(parts, list) or tuple(type(part) for part in parts) != kinds:
+            raise not_a_cursor()
+        if any(isinstance(part, str) and not is_printable(part) for part in parts):
+            raise not_a_cursor()
+        return parts
+
+
+class NamedPage(Page):
+    """A page of a list that can be searched by name."""
+
+    name: Name | None = Field(None, description="Only what is called exactly so")
+
+
+def page_of(name: str, says: str, base: type[View] = View, **items: Any) -> type[View]:
+    """What a list answers: items of one type under one name, and where it goes on."""
+    fields: dict[str, Any] = {field: (list[of], ...) for field, of in items.items()}  # type: ignore[valid-type]
+    return create_model(name, __base__=base, __doc__=says, **fields, next_cursor=(str | None, ...))
+
+
+def cut(items: Sequence[T], limit: int, position: Callable[[T], Sequence[object]]) -> tuple[Sequence[T], str | None]:
+    """The page and the next cursor, from one item more than fits when there is one."""
+    if len(items) <= limit:
+        return items, None
+    page = items[:limit]
+    return page, encode(position(page[-1]))
+
+
+def encode(position: Sequence[object]) -> str:
+    """The cursor of a position."""
+    text = json.dumps([*position], default=str, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def not_a_cursor() -> Refused:
+    return invalid(("cursor", "is not a cursor of this list"))

@@ -1,0 +1,1 @@
+"""What operators look at: usage, costs, sidecars, who runs how much now.  Routes and what their answers hold."""

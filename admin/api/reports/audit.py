@@ -1,0 +1,52 @@
+"""/audit: every change, newest first."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, Field
+
+from admin.api.call import Reading
+from admin.api.paging import Page, page_of
+from admin.commands import reports
+from admin.fields import Moment, Time, View, printable
+from tenancy.directory.audit import AuditFilter
+
+router = APIRouter(prefix="/audit", tags=["audit"])
+
+Word = Annotated[str, Field(max_length=300), AfterValidator(printable)]
+
+
+class AuditQuery(Page):
+    """Which changes are meant; those given all hold."""
+
+    actor: Word | None = Field(None, description="Name of the admin token; `admin` is the configured one")
+    action: Word | None = Field(None, description="For example `create_tenant`")
+    target_type: Word | None = Field(None, description="For example `api_key`")
+    target_id: Word | None = Field(None, description="The id that the change was about")
+    since: Moment | None = Field(None, alias="from", description="Changes at this time or later")
+    until: Moment | None = Field(None, alias="to", description="Changes before this time")
+
+
+class AuditView(View):
+    """One change.  `before` is null for a creation, `after` for a deletion; neither ever holds a secret."""
+
+    id: int
+    ts: Time
+    actor: str
+    action: str
+    target_type: str
+    target_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    source: str
+    request_id: str
+
+
+AuditPage = page_of("AuditPage", "A page of the audit log, newest first.", audit=AuditView)
+
+
+@router.get("", response_model=AuditPage)
+async def list_audit(page: Annotated[AuditQuery, Query()], call: Reading) -> dict[str, object]:
+    """Lists changes, newest first."""
+    only = AuditFilter(page.actor, page.action, page.target_type, page.target_id, page.since, page.until)
+    return page.answer("audit", await reports.audit(call.session, page.limit + 1, page.before_id(), only), "id")

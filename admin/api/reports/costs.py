@@ -1,0 +1,51 @@
+"""/costs: what the tokens cost, by tenant, key, user or model.  Prices are frozen into each row."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from admin.api.call import Reading
+from admin.api.reports.figures import GROUPS, CostsView, GroupView, figures, shown
+from admin.api.reports.report import ANSWERS, BACK, answer, grouped
+from admin.api.reports.span import Span
+from admin.api.reports.usage import ReportPage, Word
+from admin.commands import reports
+from ledger.sums import Figures
+
+router = APIRouter(prefix="/costs", tags=["usage"])
+
+COLUMNS = tuple(CostsView.model_fields)
+
+
+class CostsQuery(Span):
+    """Of whom, and what a row is."""
+
+    group_by: list[Word] = Field(["tenant"], min_length=1, max_length=4, description="What a row is; may be repeated")
+
+
+class CostsLine(CostsView, GroupView):
+    """What a group cost."""
+
+
+class CostsPage(ReportPage):
+    """A page of costs, one a group that used anything, by its ids."""
+
+    costs: list[CostsLine]
+    total: CostsView = Field(description="Of everything asked for, whatever the page")
+
+
+@router.get("", response_model=CostsPage, response_model_exclude_unset=True, responses=ANSWERS)
+async def get_costs(
+    query: Annotated[CostsQuery, Query()], call: Reading, request: Request
+) -> Response | dict[str, Any]:
+    """Breaks costs down, at the prices of the moment in which each request ended.  Of the last 30 days, unless `from`
+    says otherwise."""
+    group_by = tuple(dict.fromkeys(name for word in query.group_by for name in GROUPS[word]))
+    found = await grouped(call.session, query, group_by, BACK)
+    rows = [shown(line, group_by) for line in found.lines]
+    page = answer(request, query, "costs", (*group_by, *COLUMNS), rows, found)
+    if isinstance(page, Response):
+        return page
+    whole = await reports.usage(call.session, query.selection, [found.interval])
+    return {**page, "total": figures(whole[0].figures if whole else Figures())}

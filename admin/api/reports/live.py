@@ -1,0 +1,73 @@
+"""/fairshare/live: who runs how much now, beside what their weights entitle them to."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import model_validator
+
+from admin.api.call import Reading
+from admin.api.reports.sidecars import ReportedView
+from admin.api.resources.rules import ShownAmount
+from admin.commands import live
+from admin.commands.budgets import Budget
+from admin.fields import View
+from tenancy.values.limit import Unit
+
+router = APIRouter(prefix="/fairshare/live", tags=["fairshare"])
+
+
+class ReportView(ReportedView):
+    """Whose report the figures are from, and how old it is.  `tenants_in_flight`: how many run something there."""
+
+    sidecar: str
+    age_seconds: float
+    in_flight: int
+    queued: int
+    tenants_in_flight: int
+
+
+class LiveBudget(View):
+    """A budget now; `fill` is the part of it that is left, 0 to 1."""
+
+    limit: str
+    unit: Unit
+    amount: ShownAmount
+    remaining: ShownAmount
+    fill: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_budget(cls, budget: Budget) -> dict[str, Any]:
+        return {**budget.fields(), "fill": live.part(budget.remaining, budget.limit.amount)}
+
+
+class LiveTenant(View):
+    """A tenant with something in flight or queued.  Its shares are of everything, as its group's are.  `budgets` are
+    looked up for the 20 tenants with most in flight, null for the others."""
+
+    tenant_id: str
+    name: str | None
+    fairshare_group: str
+    weight: int
+    max_in_flight: int | None
+    in_flight: int
+    queued: int
+    share: float
+    entitled_share: float
+    budgets: list[LiveBudget] | None = None
+
+
+class LiveView(View):
+    """A snapshot.  `tenants` are the 100 with most in flight, of the 50 with most in each sidecar."""
+
+    in_flight: int
+    queued: int
+    groups: list[live.LiveGroup]
+    tenants: list[LiveTenant]
+    sidecars: list[ReportView]
+
+
+@router.get("", response_model=LiveView)
+async def get_live(call: Reading) -> live.Live:
+    """Shows what each group and tenant has in flight, as of the sidecars' last reports."""
+    return await live.live(call.session)

@@ -1,0 +1,35 @@
+"""/stats: what is going on now, by the sidecars' own reports."""
+
+from fastapi import APIRouter
+
+from admin.api.call import Reading
+from admin.api.reports.sidecars import SidecarView
+from admin.commands import sidecars
+from admin.fields import View
+from tenancy.directory.capacity import Capacity
+
+router = APIRouter(prefix="/stats", tags=["runtime"])
+
+SUMMED = ("in_flight", "queued", "admitted", "refused", "refused_capacity")
+
+
+class StatsView(View):
+    """All sidecars together, then each.  Counts are since the start of each sidecar.  `max_in_flight` null: no bound.
+    A sidecar that has not reported for 5 s is left out."""
+
+    in_flight: int
+    queued: int
+    max_in_flight: int | None
+    admitted: int
+    refused: int
+    refused_capacity: int
+    sidecars: list[SidecarView]
+
+
+@router.get("", response_model=StatsView)
+async def get_stats(call: Reading) -> dict[str, object]:
+    """Shows what is in flight, as of each sidecar's last report."""
+    overview = await sidecars.overview(call.session)
+    bound = sidecars.bound_on_all(overview.capacity or Capacity(), len(overview.reports))
+    sums = {name: sidecars.together(overview.reports, name) for name in SUMMED}
+    return {**sums, "max_in_flight": bound, "sidecars": overview.reports}

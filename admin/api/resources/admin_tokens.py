@@ -1,0 +1,76 @@
+"""/admin-tokens: who may use this API, beside the owner whose token is configured.  For owners only."""
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from admin.access.permission import Role
+from admin.access.tokens import MAX_ADMIN_TOKENS, NewAdminToken
+from admin.api.call import Creating, Reading
+from admin.api.resources.routes import Routes
+from admin.commands.directory import ADMIN_TOKENS
+from admin.fields import Body, Expiry, Name, Time, View
+
+router = APIRouter(prefix="/admin-tokens", tags=["admin tokens"])
+
+
+class AdminTokenBody(Body):
+    """A token to be made.  Viewers read; operators change everything but admin tokens; owners those too."""
+
+    name: Name = Field(description="What the audit log calls whoever uses it", examples=["ci"])
+    role: Role
+    expires_at: Expiry | None = None
+
+
+@with_config(ConfigDict(extra="forbid"))
+class AdminTokenPatch(TypedDict, total=False):
+    """The fields to change.  What is absent stays."""
+
+    name: Name
+    role: Role
+    expires_at: Expiry | None
+
+
+class AdminTokenView(View):
+    """An admin token, without the token itself."""
+
+    id: str
+    name: str
+    role: Role
+    token_prefix: str
+    expires_at: Time | None
+    created_at: Time
+    updated_at: Time
+
+
+class MintedAdminToken(View):
+    """A new admin token.  The token is shown here and never again."""
+
+    admin_token: AdminTokenView
+    token: str
+
+
+class AdminTokenList(View):
+    """All admin tokens, by name."""
+
+    admin_tokens: list[AdminTokenView]
+
+
+routes = Routes(router, ADMIN_TOKENS, "admin_token", AdminTokenView)
+routes.show("Shows an admin token, without the token itself.")
+routes.update("PATCH", AdminTokenPatch, "Changes the fields given.")
+routes.delete("Revokes an admin token: at once in this process, within 5 s in others.")
+
+
+@router.post("", status_code=201, response_model=MintedAdminToken)
+async def create_admin_token(body: AdminTokenBody, call: Creating) -> dict[str, object]:
+    """Creates an admin token; its name must be unique.  Only its hash is kept: a lost token means a new one."""
+    new = NewAdminToken(body.name, body.role, body.expires_at)
+    done = await ADMIN_TOKENS.create(call.session, new)
+    return {"admin_token": call.created(done, f"/admin-tokens/{done.value.id}"), "token": new.token}
+
+
+@router.get("", response_model=AdminTokenList)
+async def list_admin_tokens(call: Reading) -> dict[str, object]:
+    """Lists all admin tokens by name; not the configured one."""
+    return {"admin_tokens": await ADMIN_TOKENS.page(call.session, 2 * MAX_ADMIN_TOKENS)}

@@ -1,0 +1,52 @@
+"""/capacity: how many requests may be in flight; in force within a second, without a restart."""
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from admin.api.call import Changing, Reading
+from admin.api.reports.sidecars import SidecarView
+from admin.commands import sidecars
+from admin.fields import InFlight, Time, View
+from tenancy.directory.capacity import Capacity
+
+router = APIRouter(prefix="/capacity", tags=["runtime"])
+
+
+@with_config(ConfigDict(extra="forbid"))
+class CapacityBody(TypedDict, total=False):
+    """`max_in_flight` bounds each sidecar, `max_in_flight_total` all of them together.  What is absent stays; null
+    lifts the bound.  A request beyond is refused with 429, type `capacity`."""
+
+    max_in_flight: InFlight | None
+    max_in_flight_total: InFlight | None
+
+
+class CapacitySetting(View):
+    """The bounds as they are set; null: none.  `version` counts the changes."""
+
+    max_in_flight: int | None
+    max_in_flight_total: int | None
+    version: int
+    updated_at: Time
+
+
+class CapacityView(CapacitySetting):
+    """The bounds as they are set, and what each sidecar enforces: one whose `capacity_version` is lower has not heard
+    of the last change yet."""
+
+    sidecars: list[SidecarView]
+
+
+@router.get("", response_model=CapacityView)
+async def get_capacity(call: Reading) -> dict[str, object]:
+    """Shows the bounds, and what each sidecar makes of them."""
+    capacity = call.shown(await sidecars.capacity(call.session))
+    setting = {name: getattr(capacity, name) for name in CapacitySetting.model_fields}
+    return {**setting, "sidecars": (await sidecars.overview(call.session)).reports}
+
+
+@router.put("", response_model=CapacitySetting)
+async def put_capacity(body: CapacityBody, call: Changing) -> Capacity:
+    """Sets the bounds that are given."""
+    return call.changed(await sidecars.set_capacity(call.session, body))

@@ -1,0 +1,149 @@
+"""/tenants/{id}/keys and /keys: create (secret shown once), list, change, disable and delete keys."""
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Path, Query
+from pydantic import ConfigDict, Field, StringConstraints, with_config
+from typing_extensions import TypedDict
+
+from admin.api.call import Changing, Creating, Reading, Rotating
+from admin.api.paging import NamedPage, Page, page_of
+from admin.api.resources.routes import Routes
+from admin.api.resources.tenants import TenantId
+from admin.commands import keys
+from admin.commands.directory import KEYS
+from admin.fields import Body, Email, Expiry, Flag, ModelName, Name, Requests, Time, Tokens, UserId, View
+from tenancy.directory.keys import Key, KeyChange, NewKey
+
+router = APIRouter(tags=["keys"])
+
+ModelNames = Annotated[list[ModelName], Field(min_length=1, max_length=1000)]
+Overlap = Annotated[int, Field(strict=True, ge=0, le=30 * 86_400)]
+KeyPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{3,18}$")]
+KeyId = Annotated[str, Path(alias="id", description="The key's id")]
+
+
+class KeyBody(Body):
+    """A key to be made.  Absent or null: no user, every model, not limited, never expires."""
+
+    name: Name = Field(examples=["prod"])
+    user_id: UserId | None = None
+    user_email: Email | None = Field(None, description="Sets the e-mail address of the user `user_id`")
+    models_allowed: ModelNames | None = None
+    tokens_per_minute: Tokens | None = None
+    requests_per_minute: Requests | None = None
+    expires_at: Expiry | None = None
+
+
+@with_config(ConfigDict(extra="forbid"))
+class KeyPatch(TypedDict, total=False):
+    """The fields to change.  What is absent stays; null lifts a limit."""
+
+    name: Name
+    user_id: UserId | None
+    disabled: Flag
+    models_allowed: ModelNames | None
+    tokens_per_minute: Tokens | None
+    requests_per_minute: Requests | None
+    expires_at: Expiry | None
+
+
+class DisabledBody(Body):
+    """True: the key is refused with 403.  False: it works again."""
+
+    disabled: Flag
+
+
+class RotateBody(Body):
+    """How long the old secret works beside the new one."""
+
+    overlap_seconds: Overlap = Field(0, examples=[3600], description="0: the old secret stops at once")
+
+
+class KeyQuery(NamedPage):
+    """A page of keys, or of those that a piece of a secret may belong to."""
+
+    prefix: KeyPrefix | None = Field(
+        None, description="Only keys whose secret (or one that a rotation replaced) begins so; at most 18 characters"
+    )
+
+
+class KeyView(View):
+    """A key, without its secret.  `last_used_at` may be a minute old.  Until `overlap_until` secrets that a rotation
+    replaced work too."""
+
+    id: str
+    key_prefix: str
+    name: str
+    tenant_id: str
+    user_id: str | None
+    disabled: bool
+    models_allowed: list[str] | None
+    tokens_per_minute: int | None
+    requests_per_minute: int | None
+    expires_at: Time | None
+    last_used_at: Time | None
+    overlap_until: Time | None
+    created_at: Time
+    updated_at: Time
+
+
+class MintedKey(View):
+    """A new key.  The secret is shown here and never again."""
+
+    key: KeyView
+    secret: str
+
+
+KeyPage = page_of("KeyPage", "A page of keys, oldest first.", keys=KeyView)
+
+
+NO_OVERLAP = RotateBody(overlap_seconds=0)
+
+routes = Routes(router, KEYS, "key", KeyView, below="/keys")
+routes.show("Shows a key, without its secret.")
+routes.delete("Deletes a key; within a second no sidecar accepts it.")
+
+
+@router.post("/tenants/{id}/keys", status_code=201, response_model=MintedKey)
+async def create_key(tenant_id: TenantId, body: KeyBody, call: Creating) -> dict[str, object]:
+    """Creates a key for a tenant.  Only the hash of its secret is kept: a lost secret means a new key."""
+    new = NewKey(**body.model_dump())
+    done = await keys.create(call.session, tenant_id, new)
+    return {"key": call.created(done, f"/keys/{done.value.id}"), "secret": new.secret}
+
+
+@router.get("/tenants/{id}/keys", response_model=KeyPage)
+async def list_tenant_keys(tenant_id: TenantId, page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
+    """Lists a tenant's keys, oldest first, without secrets."""
+    found = await keys.page(call.session, page.limit + 1, page.after_time(), tenant_id)
+    return page.answer("keys", found, "created_at", "id")
+
+
+@router.get("/keys", response_model=KeyPage)
+async def list_keys(page: Annotated[KeyQuery, Query()], call: Reading) -> dict[str, object]:
+    """Lists all keys, oldest first, without secrets."""
+    called = {"prefix": page.prefix or "", "name": page.name or ""}
+    found = await keys.page(call.session, page.limit + 1, page.after_time(), **called)
+    return page.answer("keys", found, "created_at", "id")
+
+
+@router.patch("/keys/{id}", response_model=KeyView)
+async def update_key(key_id: KeyId, body: KeyPatch, call: Changing) -> Key:
+    """Changes the fields given."""
+    return call.changed(await keys.update(call.session, key_id, cast(KeyChange, body)))
+
+
+@router.put("/keys/{id}/disabled", response_model=KeyView)
+async def set_key_disabled(key_id: KeyId, body: DisabledBody, call: Changing) -> Key:
+    """Disables a key, or enables it again."""
+    return call.changed(await keys.update(call.session, key_id, {"disabled": body.disabled}))
+
+
+@router.post("/keys/{id}/rotate", status_code=201, response_model=MintedKey)
+async def rotate_key(key_id: KeyId, call: Rotating, body: RotateBody = NO_OVERLAP) -> dict[str, object]:
+    """Gives a key a new secret.  Its id, limits and usage stay; older secrets end after the overlap at the latest."""
+    done = await keys.rotate(call.session, key_id, body.overlap_seconds)
+    key, secret = done.value
+    call.told(done)
+    return {"key": call.shown(key), "secret": secret}

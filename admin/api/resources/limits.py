@@ -1,0 +1,129 @@
+"""/limits: what may be used in which window, by whom.  Live state is in budgets.py."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
+from admin.api.examples import BY_NAME
+from admin.api.paging import NamedPage, Page, page_of
+from admin.api.resources.routes import Routes
+from admin.api.resources.rules import Amount, AnyId, RuleBody, RuleView, TimeZone, TokenWeight, WindowSeconds
+from admin.api.resources.tenants import TenantId
+from admin.commands import limits
+from admin.commands.directory import LIMITS
+from admin.commands.limits import LimitRequest
+from admin.fields import Body, Flag, GroupName, ModelName, Name, Time, UserId, View
+from tenancy.directory.stored_limits import StoredLimit
+from tenancy.values.calendar import Calendar
+from tenancy.values.limit import Kind, Scope
+
+router = APIRouter(tags=["limits"])
+
+LimitId = Annotated[str, Path(alias="id", description="The limit's id")]
+
+EXAMPLE = {"scope": "tenant", "tenant_id": BY_NAME["tenant_id"], "unit": "tokens", "amount": 500_000, "calendar": "day"}
+
+
+class CountedBody(Body):
+    """Whose requests a limit counts."""
+
+    name: Name | None = Field(None, description="What refusals call it; unique within its tenant or group")
+    scope: Scope
+    tenant_id: AnyId | None = None
+    key_id: AnyId | None = None
+    user_id: UserId | None = None
+    model: ModelName | None = None
+    fairshare_group: GroupName | None = None
+
+
+class LimitBody(RuleBody, CountedBody, json_schema_extra={"examples": [EXAMPLE]}):
+    """A limit to be made.  It counts a tenant's requests, or those of one of its keys, users or models; or, with scope
+    `group`, those of all tenants of a fairshare group together.  Scope `key` or `user` without an id: each of them."""
+
+    shadow: Flag = Field(False, description="Only measured: what it would have refused is counted")
+
+
+@with_config(ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount": 1_000_000}]}))
+class LimitPatch(TypedDict, total=False):
+    """The fields to change.  What is absent stays; what is spent stays spent."""
+
+    name: Name
+    amount: Amount
+    kind: Kind
+    window_seconds: WindowSeconds
+    calendar: Calendar
+    time_zone: TimeZone
+    cached_weight: TokenWeight
+    reasoning_weight: TokenWeight
+    shadow: Flag
+
+
+class CountedView(View):
+    """Whose requests a limit counts."""
+
+    id: str
+    name: str
+    scope: Scope
+    tenant_id: str | None
+    key_id: str | None
+    user_id: str | None
+    model: str | None
+    fairshare_group: str | None
+
+
+class LimitView(RuleView, CountedView):
+    """A limit.  Of `tenant_id` and `fairshare_group` one is null."""
+
+    created_at: Time
+    updated_at: Time
+
+
+LimitPage = page_of("LimitPage", "A page of limits, oldest first.", limits=LimitView)
+
+
+class LimitQuery(NamedPage):
+    """A page of limits, of one tenant or group if it is given."""
+
+    tenant_id: AnyId | None = None
+    fairshare_group: GroupName | None = None
+
+
+routes = Routes(router, LIMITS, "limit", LimitView, below="/limits")
+routes.show("Shows a limit.")
+
+
+@router.post("/limits", status_code=201, response_model=LimitView)
+async def create_limit(body: LimitBody, call: Creating) -> StoredLimit:
+    """Creates a limit; it holds for every sidecar within a second."""
+    done = await limits.create(call.session, LimitRequest(**body.model_dump()))
+    return call.created(done, f"/limits/{done.value.id}")
+
+
+@router.get("/limits", response_model=LimitPage)
+async def list_limits(page: Annotated[LimitQuery, Query()], call: Reading) -> dict[str, object]:
+    """Lists limits, oldest first."""
+    whose = (page.tenant_id, page.fairshare_group, page.name or "")
+    found = await LIMITS.page(call.session, page.limit + 1, page.after_time(), *whose)
+    return page.answer("limits", found, "created_at", "id")
+
+
+@router.get("/tenants/{id}/limits", response_model=LimitPage)
+async def list_tenant_limits(tenant_id: TenantId, page: Annotated[Page, Query()], call: Reading) -> dict[str, object]:
+    """Lists a tenant's limits, oldest first; those that are fields of the tenant, its users or keys are shown there."""
+    found = await limits.page_of_tenant(call.session, tenant_id, page.limit + 1, page.after_time())
+    return page.answer("limits", found, "created_at", "id")
+
+
+@router.patch("/limits/{id}", response_model=LimitView)
+async def update_limit(limit_id: LimitId, body: LimitPatch, call: Changing) -> StoredLimit:
+    """Changes the fields given; it holds for every sidecar within a second."""
+    return call.changed(await limits.update(call.session, limit_id, body))
+
+
+@router.delete("/limits/{id}", status_code=204, response_model=None, responses=DELETES)
+async def delete_limit(limit_id: LimitId, call: Deleting) -> Response:
+    """Deletes a limit; what was spent of it is forgotten."""
+    return call.deleted(await limits.delete(call.session, limit_id))

@@ -1,0 +1,72 @@
+"""The routes that are the same for every kind of resource: create, list by name, show, update, delete.
+
+In the OpenAPI document they are as if each were written out: named after the kind, as `get_model`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
+from admin.api.paging import Page
+from admin.commands.directory import Kind
+from admin.fields import View
+
+Endpoint = Callable[..., Awaitable[Any]]
+
+
+class Routes:
+    """Adds routes for a kind to a router, at the router's prefix and `below` it.
+
+    `noun` is what they are named after; `key` is the field that is the id, and the id's name in paths."""
+
+    def __init__(
+        self, router: APIRouter, kind: Kind[Any], noun: str, view: type[View], *, key: str = "id", below: str = ""
+    ) -> None:
+        self._router, self._noun, self._view = router, noun, view
+        self._kind: Any = kind
+        self._key, self._all, self._one = key, below, f"{below}/{{{key}}}"
+        self._id = Annotated[str, Path(alias=key, description=f"The {noun.split('_')[-1]}'s {key}")]
+
+    def create(self, body: Any, new: Callable[..., Any], says: str) -> None:
+        async def create(body: Any, call: Creating) -> Any:
+            done = await self._kind.create(call.session, new(**body.model_dump()))
+            return call.created(done, f"{self._router.prefix}{self._all}/{getattr(done.value, self._key)}")
+
+        self._add("POST", self._all, create, f"create_{self._noun}", says, body=body, status_code=201)
+
+    def list(self, plural: str, page_view: type[View], says: str) -> None:
+        async def list(page: Annotated[Page, Query()], call: Reading) -> Any:
+            return page.answer(plural, await self._kind.page(call.session, page.limit + 1, page.after_name()), "name")
+
+        self._add("GET", self._all, list, f"list_{plural}", says, response_model=page_view)
+
+    def show(self, says: str) -> None:
+        async def show(id: Any, call: Reading) -> Any:
+            return call.shown(await self._kind.get(call.session, id))
+
+        self._add("GET", self._one, show, f"get_{self._noun}", says)
+
+    def update(self, method: str, body: Any, says: str, new: Callable[..., Any] | None = None) -> None:
+        async def update(id: Any, body: Any, call: Changing) -> Any:
+            to = body if new is None else new(**body.model_dump())
+            return call.changed(await self._kind.update(call.session, id, to))
+
+        self._add(method, self._one, update, f"update_{self._noun}", says, body=body)
+
+    def delete(self, says: str) -> None:
+        async def delete(id: Any, call: Deleting) -> Response:
+            return call.deleted(await self._kind.delete(call.session, id))
+
+        name = f"delete_{self._noun}"
+        self._add("DELETE", self._one, delete, name, says, response_model=None, responses=DELETES, status_code=204)
+
+    def _add(
+        self, method: str, path: str, endpoint: Endpoint, name: str, says: str, body: Any = None, **more: Any
+    ) -> None:
+        """FastAPI reads what is in the path and the body from the annotations, which are known only here."""
+        types = {"id": self._id, "body": body}
+        endpoint.__annotations__ |= {each: types[each] for each in types if each in endpoint.__annotations__}
+        options = {"response_model": self._view, **more}
+        self._router.add_api_route(path, endpoint, methods=[method], name=name, description=says, **options)

@@ -1,0 +1,113 @@
+"""The kinds of things that are kept under an id, and what is the same for each: get, list, create, update, delete.
+
+What a kind has of its own is in a file of its own.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, ParamSpec, Protocol, TypeVar
+
+from admin.access.permission import ResourceKind
+from admin.access.tokens import ADMIN_TOKEN_ID, NoSuchAdminToken
+from admin.commands.ports import Ports
+from admin.commands.refusals import invalid
+from admin.commands.session import Done, Session
+from tenancy.directory.change_request import ChangeRequest, Deleted
+from tenancy.directory.groups import GROUP_NAME, NoSuchGroup
+from tenancy.directory.keys import KEY_ID, NoSuchKey
+from tenancy.directory.mcp_servers import SERVER_ID, NoSuchServer
+from tenancy.directory.models import MODEL_ID, NoSuchModel
+from tenancy.directory.named_policies import POLICY_NAME, NoSuchPolicy
+from tenancy.directory.stored_limits import NoSuchLimit
+from tenancy.directory.tenants import TENANT_ID, NoSuchTenant
+from tenancy.directory.users import USER_ID, NoSuchUser
+
+P = TypeVar("P", covariant=True)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+N = TypeVar("N", contravariant=True)
+A = ParamSpec("A")
+
+LIMIT_ID = re.compile(r"lim_[0-9a-f]{16}")
+
+
+class Gets(Protocol[T_co]):
+    async def get(self, id: str, /) -> T_co | None: ...
+
+
+class Lists(Protocol[A, T_co]):
+    def page(self, *args: A.args, **kwargs: A.kwargs) -> Awaitable[tuple[T_co, ...]]: ...
+
+
+class Creates(Protocol[N, T_co]):
+    async def create(self, new: N, by: ChangeRequest, /) -> T_co: ...
+
+
+class Updates(Protocol[N, T_co]):
+    async def update(self, id: str, to: N, by: ChangeRequest, /) -> T_co: ...
+
+
+class Deletes(Protocol):
+    async def delete(self, id: str, by: ChangeRequest, /) -> Deleted: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[P]):
+    """A kind of thing: its port, the form of its ids, and what its port raises when there is none."""
+
+    of: ResourceKind
+    form: re.Pattern[str]
+    missing: type[LookupError]
+    port: Callable[[Ports], P]
+
+    def id(self, text: str) -> str:
+        """The id itself.  What cannot be one is answered as if it did not exist, without asking a store for it."""
+        if not self.form.fullmatch(text):
+            raise self.missing(text)
+        return text
+
+    def chosen(self, text: str) -> str:
+        """An id that the caller chooses for something new; INVALID unless it has the form of one."""
+        if not self.form.fullmatch(text):
+            raise invalid(("id", "is not of the form that ids have"))
+        return text
+
+    async def get(self: "Kind[Gets[T]]", session: Session, id: str) -> T:
+        async def find() -> T:
+            found = await self.port(session.ports).get(self.id(id))
+            if found is None:
+                raise self.missing(id)
+            return found
+
+        return await session.read(self.of, find)
+
+    async def page(self: "Kind[Lists[A, T]]", session: Session, /, *args: A.args, **kwargs: A.kwargs) -> tuple[T, ...]:
+        """As the port has it: a limit, where to go on, and what it may be narrowed to."""
+        return await session.read(self.of, lambda: self.port(session.ports).page(*args, **kwargs))
+
+    async def create(self: "Kind[Creates[N, T]]", session: Session, new: N) -> Done[T]:
+        async def make() -> T:
+            if hasattr(new, "id"):
+                self.chosen(new.id)
+            return await self.port(session.ports).create(new, session.by)
+
+        return await session.change(self.of, make)
+
+    async def update(self: "Kind[Updates[N, T]]", session: Session, id: str, to: N) -> Done[T]:
+        return await session.change(self.of, lambda: self.port(session.ports).update(self.id(id), to, session.by))
+
+    async def delete(self: "Kind[Deletes]", session: Session, id: str) -> Done[Deleted]:
+        """How many of each kind went with it, or would go if this is a dry run."""
+        return await session.change(self.of, lambda: self.port(session.ports).delete(self.id(id), session.by))
+
+
+TENANTS = Kind(ResourceKind.TENANT, TENANT_ID, NoSuchTenant, lambda ports: ports.tenants)
+KEYS = Kind(ResourceKind.KEY, KEY_ID, NoSuchKey, lambda ports: ports.keys)
+USERS = Kind(ResourceKind.USER, USER_ID, NoSuchUser, lambda ports: ports.users)
+GROUPS = Kind(ResourceKind.GROUP, GROUP_NAME, NoSuchGroup, lambda ports: ports.groups)
+MODELS = Kind(ResourceKind.MODEL, MODEL_ID, NoSuchModel, lambda ports: ports.models)
+LIMITS = Kind(ResourceKind.LIMIT, LIMIT_ID, NoSuchLimit, lambda ports: ports.limits)
+POLICIES = Kind(ResourceKind.POLICY, POLICY_NAME, NoSuchPolicy, lambda ports: ports.policies)
+MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, SERVER_ID, NoSuchServer, lambda ports: ports.mcp_servers)
+ADMIN_TOKENS = Kind(ResourceKind.ADMIN_TOKEN, ADMIN_TOKEN_ID, NoSuchAdminToken, lambda ports: ports.admin_tokens)

@@ -1,0 +1,55 @@
+"""Keys: minting, changing and rotating them, and how they are listed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from admin.access.permission import ResourceKind
+from admin.commands.directory import KEYS, TENANTS
+from admin.commands.refusals import invalid
+from admin.commands.session import Session, command, query
+from tenancy.directory.keys import Key, KeyChange, NewKey
+from tenancy.directory.tenants import Position
+from tenancy.values.secret import mint_secret
+
+
+@query(ResourceKind.KEY)
+async def page(
+    session: Session,
+    limit: int,
+    after: Position | None = None,
+    tenant_id: str | None = None,
+    *,
+    prefix: str = "",
+    name: str = "",
+) -> tuple[Key, ...]:
+    """At most `limit` keys, oldest first, after the position; of one tenant or of all.  `prefix`: of a secret."""
+    if tenant_id is not None:
+        await TENANTS.get(session, tenant_id)
+    return await session.ports.keys.page(limit, after, tenant_id, prefix, name)
+
+
+@command(ResourceKind.KEY)
+async def create(session: Session, tenant_id: str, new: NewKey) -> Key:
+    """The secret is in `new`: it is to be shown once, and only its hash is kept."""
+    if new.user_email is not None and new.user_id is None:
+        raise invalid(("user_email", "needs a user_id"))
+    new = replace(new, models_allowed=_distinct(new.models_allowed))
+    return await session.ports.keys.create(TENANTS.id(tenant_id), new, session.by)
+
+
+@command(ResourceKind.KEY)
+async def update(session: Session, key_id: str, change: KeyChange) -> Key:
+    if "models_allowed" in change:
+        change = {**change, "models_allowed": _distinct(change["models_allowed"])}
+    return await session.ports.keys.update(KEYS.id(key_id), change, session.by)
+
+
+@command(ResourceKind.KEY)
+async def rotate(session: Session, key_id: str, overlap_seconds: int) -> tuple[Key, str]:
+    """The key and its new secret, to be shown once.  Older secrets end after the overlap at the latest."""
+    secret = mint_secret()
+    return await session.ports.keys.rotate(KEYS.id(key_id), secret, overlap_seconds, session.by), secret
+
+
+def _distinct(models: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if models is None else tuple(dict.fromkeys(models))

@@ -1,0 +1,172 @@
+"""Who runs how much now, beside what their weights entitle them to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from admin.access.permission import ResourceKind
+from admin.commands.budgets import Budget, all_of
+from admin.commands.ports import Standing
+from admin.commands.session import Session, query
+from admin.commands.sidecars import together
+from ratelimit.fleet.report import Aged, GroupLoad, TenantLoad
+from tenancy.directory.tenants import NoSuchTenant
+
+MAX_TENANTS = 100  # shown, those with most in flight
+MAX_LOOKED_UP = 20  # each costs a round trip to either store
+MAX_GROUPS = 1000
+DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LiveGroup:
+    """A fairshare group.  `share` is its part of what is in flight; `entitled_share` is its weight among those of the
+    groups that have something in flight or queued, 0 if it has not."""
+
+    name: str
+    weight: int
+    in_flight: int
+    queued: int
+    share: float
+    entitled_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTenant:
+    """Its shares are of everything, as its group's are.  `name` None: it was deleted, and this is what still runs.
+    `budgets` None: it was deleted, or is not among the first MAX_LOOKED_UP."""
+
+    tenant_id: str
+    name: str | None
+    fairshare_group: str
+    weight: int
+    max_in_flight: int | None
+    in_flight: int
+    queued: int
+    share: float
+    entitled_share: float
+    budgets: list[Budget] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A snapshot; the tenants with most in flight come first."""
+
+    in_flight: int
+    queued: int
+    groups: list[LiveGroup]
+    tenants: list[LiveTenant]
+    sidecars: Sequence[Aged]
+
+
+@query(ResourceKind.SIDECAR)
+async def live(session: Session) -> Live:
+    """What each group and tenant has in flight, as of the sidecars' last reports."""
+    reports = (await session.ports.reports.overview()).reports
+    shown = [*tenant_loads(reports)]
+    standings = await session.ports.standings.of_tenants(shown)
+    groups = _groups(reports, await session.ports.standings.of_groups(MAX_GROUPS))
+    budgets = {tenant_id: await _budgets(session, tenant_id) for tenant_id in shown[:MAX_LOOKED_UP]}
+    tenants = _tenants(reports, standings, {group.name: group.entitled_share for group in groups}, budgets)
+    return Live(together(reports, "in_flight"), together(reports, "queued"), groups, tenants, reports)
+
+
+def _groups(reports: Sequence[Aged], weights: Mapping[str, int]) -> list[LiveGroup]:
+    loads, total = group_loads(reports), together(reports, "in_flight")
+    due = entitled({name: weight for name, weight in weights.items() if loads.get(name, IDLE).active})
+    found = []
+    for name, weight in weights.items():
+        load = loads.get(name, IDLE)
+        shares = part(load.in_flight, total), due.get(name, 0.0)
+        found.append(LiveGroup(name, weight, load.in_flight, load.queued, *shares))
+    return found
+
+
+def _tenants(
+    reports: Sequence[Aged],
+    standings: Mapping[str, Standing],
+    groups: Mapping[str, float],
+    budgets: Mapping[str, list[Budget] | None],
+) -> list[LiveTenant]:
+    loads, total = tenant_loads(reports), together(reports, "in_flight")
+    known = {each.tenant_id: standings.get(each.tenant_id) or _deleted(each) for each in last_known(reports).values()}
+    weights: dict[str, dict[str, int]] = {}
+    for tenant_id, standing in known.items():
+        weights.setdefault(standing.fairshare_group, {})[tenant_id] = standing.weight
+    due = {name: entitled(members, groups.get(name, 0.0)) for name, members in weights.items()}
+    return [
+        LiveTenant(
+            tenant_id=tenant_id,
+            name=(standing := known[tenant_id]).name or None,
+            fairshare_group=standing.fairshare_group,
+            weight=standing.weight,
+            max_in_flight=standing.max_in_flight,
+            in_flight=load.in_flight,
+            queued=load.queued,
+            share=part(load.in_flight, total),
+            entitled_share=due[standing.fairshare_group][tenant_id],
+            budgets=budgets.get(tenant_id),
+        )
+        for tenant_id, load in list(loads.items())[:MAX_TENANTS]
+    ]
+
+
+async def _budgets(session: Session, tenant_id: str) -> list[Budget] | None:
+    """None for a tenant that was deleted."""
+    try:
+        return await all_of(session, tenant_id)
+    except NoSuchTenant:
+        return None
+
+
+def _deleted(load: TenantLoad) -> Standing:
+    return Standing(load.tenant_id, "", load.fairshare_group, load.weight, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What somebody runs in all sidecars together."""
+
+    in_flight: int = 0
+    queued: int = 0
+
+    @property
+    def active(self) -> bool:
+        return self.in_flight > 0 or self.queued > 0
+
+    def plus(self, other: TenantLoad | GroupLoad) -> "Load":
+        return Load(self.in_flight + other.in_flight, self.queued + other.queued)
+
+
+IDLE = Load()
+
+
+def group_loads(reports: Sequence[Aged]) -> dict[str, Load]:
+    return _added((group.name, group) for aged in reports for group in aged.report.groups)
+
+
+def tenant_loads(reports: Sequence[Aged]) -> dict[str, Load]:
+    """Most in flight first."""
+    added = _added((tenant.tenant_id, tenant) for aged in reports for tenant in aged.report.tenants)
+    return dict(sorted(added.items(), key=lambda pair: (-pair[1].in_flight, -pair[1].queued, pair[0])))
+
+
+def last_known(reports: Sequence[Aged]) -> dict[str, TenantLoad]:
+    """Each tenant as the youngest report that names it has it."""
+    return {tenant.tenant_id: tenant for aged in reports for tenant in aged.report.tenants}
+
+
+def entitled(weights: Mapping[str, int], whole: float = 1.0) -> dict[str, float]:
+    """Each one's part of `whole` by weight."""
+    total = sum(weights.values())
+    return {name: part(weight * whole, total) for name, weight in weights.items()}
+
+
+def part(amount: float, total: float) -> float:
+    return round(amount / total, DIGITS) if total else 0.0
+
+
+def _added(loads: Iterable[tuple[str, TenantLoad | GroupLoad]]) -> dict[str, Load]:
+    added: dict[str, Load] = {}
+    for name, load in loads:
+        added[name] = added.get(name, IDLE).plus(load)
+    return added

@@ -1,0 +1,95 @@
+"""The stores behind the commands, and the ports that only the control plane has.  Filled by admin/app.py."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from admin.access.principals import Principals
+from admin.access.tokens import AdminTokens
+from ledger.sums import Sums
+from ratelimit.budgets.control_redis import RedisControl
+from ratelimit.fleet.reports_redis import RedisReports
+from tenancy.directory.audit import AuditLog, Snapshot
+from tenancy.directory.capacity import Capacities
+from tenancy.directory.change_request import ChangeRequest
+from tenancy.directory.groups import Groups
+from tenancy.directory.idempotency import Repeats
+from tenancy.directory.keys import Keys
+from tenancy.directory.mcp_servers import McpServers
+from tenancy.directory.models import Registry
+from tenancy.directory.named_policies import Policies
+from tenancy.directory.stored_limits import Limits, LimitsInForce
+from tenancy.directory.tenants import Tenants
+from tenancy.directory.users import Users
+
+Answered: TypeAlias = Callable[[Snapshot], Awaitable[None]]
+
+
+class Audited(Protocol):
+    """A change outside of Postgres with its audit entry: both or, as far as two stores allow, neither.
+
+    Raises what store.postgres.UNAVAILABLE lists when the entry could not be made; the change may then have been.
+    """
+
+    def __call__(
+        self, by: ChangeRequest, action: str, target: tuple[str, str], before: Snapshot | None, after: Snapshot | None
+    ) -> AbstractAsyncContextManager[Answered]:
+        """The entry is written before the block, which makes the change, and stays only if the block does not raise.
+
+        The block is handed what keeps the answer for a repetition; AlreadyAsked before it if this is one.
+        """
+
+
+class Propagation(Protocol):
+    """Carries committed changes to Redis and the sidecars."""
+
+    async def push(self) -> bool:
+        """True if they know of everything committed so far; False: they will as soon as Redis is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A tenant's place: its group and its weight within it."""
+
+    id: str
+    name: str
+    fairshare_group: str
+    weight: int
+    max_in_flight: int | None
+
+
+class Standings(Protocol):
+    """What tenants and groups are entitled to.  Raises what store.postgres.UNAVAILABLE lists."""
+
+    async def of_tenants(self, tenant_ids: Sequence[str]) -> Mapping[str, Standing]:
+        """By id; those that were deleted are missing."""
+
+    async def of_groups(self, limit: int) -> Mapping[str, int]:
+        """The weights of at most `limit` groups, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What commands and queries work with."""
+
+    tenants: Tenants
+    keys: Keys
+    users: Users
+    groups: Groups
+    models: Registry
+    limits: Limits
+    limits_in_force: LimitsInForce
+    policies: Policies
+    mcp_servers: McpServers
+    capacities: Capacities
+    admin_tokens: AdminTokens
+    principals: Principals
+    audit_log: AuditLog
+    audited: Audited
+    repeats: Repeats
+    control: RedisControl
+    reports: RedisReports
+    standings: Standings
+    sums: Sums
+    propagation: Propagation

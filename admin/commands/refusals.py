@@ -1,0 +1,141 @@
+"""Everything that can keep a request from being answered, as values; a surface gives each its own shape.
+
+The one place that knows what an error of a port means to the caller.  No HTTP: statuses are in admin/gate/surface.py.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from admin.access.tokens import AdminTokenNameTaken, NoSuchAdminToken, TooManyAdminTokens
+from ledger.sums import NotSummedYet
+from ratelimit.budgets.port import BudgetsUnavailable
+from store import postgres, redis
+from tenancy.directory.change_request import StateChanged
+from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
+from tenancy.directory.keys import NoSuchKey
+from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken
+from tenancy.directory.models import ModelNameTaken, NoSuchModel
+from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
+from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
+from tenancy.directory.tenants import NoSuchTenant, TenantNameTaken, UnknownGroup, UnknownPolicy
+from tenancy.directory.users import NoSuchUser, UserHasKeys
+
+Field = tuple[str, str]  # a field of the request, and what is wrong with it
+
+
+class Reason(StrEnum):
+    """Why a request was not answered."""
+
+    MALFORMED = "malformed"  # cannot be read at all
+    WRONG_TYPE = "wrong_type"  # of a media type that is not taken
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"  # did not arrive in time
+    INVALID = "invalid"  # a field is wrong
+    NO_CREDENTIAL = "no_credential"
+    WRONG_CREDENTIAL = "wrong_credential"
+    FORBIDDEN = "forbidden"  # known, but not allowed to
+    THROTTLED = "throttled"  # asked too often
+    NOT_FOUND = "not_found"
+    NO_OPERATION = "no_operation"  # there is something, but it cannot be done with it
+    TAKEN = "taken"  # something else has this name
+    IN_USE = "in_use"  # something else still refers to it
+    FULL = "full"  # there are as many as there may be
+    STALE = "stale"  # changed since the caller read it
+    IN_PROGRESS = "in_progress"  # the same command is being carried out
+    REPEATED = "repeated"  # done before, and cannot be shown again
+    UNAVAILABLE = "unavailable"  # a store is away
+    INTERNAL = "internal"  # a bug
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why, and in words.  `made`: type and id of what the command made when it was asked for the first time."""
+
+    reason: Reason
+    detail: str
+    fields: tuple[Field, ...] = ()
+    retry_seconds: int | None = None
+    made: tuple[str, str] | None = None
+
+
+class Refused(Exception):
+    """What a command or a query raises when it does not do what it was asked."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+NO_ANSWER = "{} did not answer; read before you repeat a change, it may have been made"
+UNAVAILABLE = Refusal(Reason.UNAVAILABLE, NO_ANSWER.format("the database"), retry_seconds=1)
+INTERNAL = Refusal(Reason.INTERNAL, "an unexpected error; the log has it under this request_id")
+STORES_AWAY: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, *redis.UNAVAILABLE)
+MAX_SHOWN = 100  # characters of what the caller sent
+NAME = re.compile(r"[a-z][a-z_]*")
+WHOLE = ("", "body", "query")  # where a field is not within another
+
+# What the ports raise, and what it means: the reason, the field that it is about, the detail.  The error's text is the
+# id or name that it is about.
+OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
+    NoSuchTenant: (Reason.NOT_FOUND, "", "there is no tenant {!r}"),
+    NoSuchKey: (Reason.NOT_FOUND, "", "there is no key {!r}"),
+    NoSuchUser: (Reason.NOT_FOUND, "", "the tenant has no user {!r}"),
+    NoSuchModel: (Reason.NOT_FOUND, "", "there is no model {!r}"),
+    NoSuchGroup: (Reason.NOT_FOUND, "", "there is no fairshare group {!r}"),
+    NoSuchLimit: (Reason.NOT_FOUND, "", "there is no limit {!r}"),
+    NoSuchServer: (Reason.NOT_FOUND, "", "there is no MCP server {!r}"),
+    NoSuchPolicy: (Reason.NOT_FOUND, "", "there is no policy {!r}"),
+    NoSuchAdminToken: (Reason.NOT_FOUND, "", "there is no admin token {!r}"),
+    UnknownGroup: (Reason.INVALID, "fairshare_group", "there is no fairshare group {!r}"),
+    UnknownPolicy: (Reason.INVALID, "policy", "there is no policy {!r}"),
+    UnknownSubject: (Reason.INVALID, "", "there is no tenant, key, user or group {!r} for it to count"),
+    ImpossibleLimit: (Reason.INVALID, "", "{}"),
+    TenantNameTaken: (Reason.TAKEN, "name", "there is already a tenant named {!r}"),
+    ModelNameTaken: (Reason.TAKEN, "name", "there is already a model named {!r}"),
+    LimitNameTaken: (Reason.TAKEN, "name", "there is already a limit named {!r}"),
+    GroupNameTaken: (Reason.TAKEN, "name", "there is already a fairshare group named {!r}"),
+    ServerNameTaken: (Reason.TAKEN, "name", "there is already an MCP server named {!r}"),
+    PolicyNameTaken: (Reason.TAKEN, "name", "there is already a policy named {!r}"),
+    AdminTokenNameTaken: (Reason.TAKEN, "name", "there is already an admin token named {!r}"),
+    UserHasKeys: (Reason.IN_USE, "", "the user {!r} still has keys; delete them first, or with ?cascade=true"),
+    GroupInUse: (Reason.IN_USE, "", "tenants belong to the fairshare group {!r}, or it is the default one"),
+    PolicyInUse: (Reason.IN_USE, "", "tenants refer to the policy {!r}"),
+    TooManyAdminTokens: (Reason.FULL, "", "there are {} admin tokens, and no more are kept"),
+    StateChanged: (Reason.STALE, "", "it was changed since you read it, and its ETag is now {!r}; read it again"),
+    BudgetsUnavailable: (Reason.UNAVAILABLE, "", NO_ANSWER.format("redis")),
+    NotSummedYet: (
+        Reason.UNAVAILABLE,
+        "",
+        "{} hours of usage are not summed up yet: ask for less time, or again when they are",
+    ),
+}
+RETRY_SECONDS: Mapping[type[Exception], int] = {BudgetsUnavailable: 1, NotSummedYet: 30}
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What an error of a port means: one of OF_PORTS or STORES_AWAY."""
+    if isinstance(error, STORES_AWAY):
+        return UNAVAILABLE
+    kind = next(kind for kind in OF_PORTS if isinstance(error, kind))
+    reason, name, text = OF_PORTS[kind]
+    about, *of_field = error.args  # some know the field
+    detail = text.format(str(about)[:MAX_SHOWN])
+    where, wrong = named(name or "".join(of_field), detail)
+    return Refusal(reason, detail, ((where, wrong),) if where else (), RETRY_SECONDS.get(kind))
+
+
+def invalid(*fields: Field) -> Refused:
+    """To be raised when fields of the request are wrong."""
+    detail = "; ".join(f"{name}: {wrong}" for name, wrong in fields)
+    return Refused(Refusal(Reason.INVALID, detail, fields))
+
+
+def named(where: str, wrong: str) -> Field:
+    """What is wrong with several fields together is written `name: detail`, at the object that holds them."""
+    name, colon, detail = wrong.partition(": ")
+    if not colon or not NAME.fullmatch(name):
+        return where, wrong
+    outside = "" if where in WHOLE else where
+    return ".".join(filter(None, (outside, name))), detail

@@ -1,0 +1,100 @@
+"""What every command and every query goes through: permission, repetition, propagation, the words for failures."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, Generic, ParamSpec, TypeAlias, TypeVar
+
+import structlog
+
+from admin.access.permission import Action, Principal, Resource, ResourceKind
+from admin.commands.ports import Ports
+from admin.commands.refusals import OF_PORTS, STORES_AWAY, Reason, Refusal, Refused, refusal_of
+from admin.commands.repeats import what_came_of
+from tenancy.directory.change_request import ChangeRequest
+from tenancy.directory.idempotency import AlreadyAsked
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FORBIDDEN = Refusal(Reason.FORBIDDEN, "the role of this admin token does not allow it")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """What a command made, and whether every sidecar has been told.  None: it was a dry run."""
+
+    value: T
+    told: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One request to the control plane: the stores, who asks, and on what terms."""
+
+    ports: Ports
+    principal: Principal
+    by: ChangeRequest
+
+    @contextmanager
+    def permitted(self, action: Action, resource: Resource) -> Iterator[None]:
+        """The block runs only if the principal may; what ports raise in it becomes Refused."""
+        if not self.principal.may(action, resource):
+            raise Refused(FORBIDDEN)
+        try:
+            yield
+        except STORES_AWAY as error:
+            log.warning("store unavailable", error=repr(error), request_id=self.by.request_id)
+            raise Refused(refusal_of(error)) from error
+        except tuple(OF_PORTS) as error:
+            raise Refused(refusal_of(error)) from error
+
+    async def read(self, kind: ResourceKind, find: Callable[[], Awaitable[T]]) -> T:
+        """What a query is: Refused is all that it raises."""
+        with self.permitted(Action.READ, Resource(kind)):
+            return await find()
+
+    async def change(self, kind: ResourceKind, make: Callable[[], Awaitable[T]]) -> Done[T]:
+        """What a command is: Refused is all that it raises, and Replayed if it was carried out before.
+
+        Afterwards everybody who keeps a copy is told: this process's principals, and the sidecars."""
+        with self.permitted(Action.CHANGE, Resource(kind)):
+            try:
+                value = await make()
+            except AlreadyAsked as error:
+                raise await what_came_of(self.by, self.ports.repeats) from error
+        if kind is ResourceKind.ADMIN_TOKEN:
+            self.ports.principals.forget()
+        return Done(value, None if self.by.dry_run else await self.ports.propagation.push())
+
+
+Function: TypeAlias = Callable[Concatenate[Session, P], Awaitable[T]]
+
+
+def query(kind: ResourceKind) -> Callable[[Function[P, T]], Function[P, T]]:
+    """Makes a function a query about resources of a kind."""
+
+    def made(find: Function[P, T]) -> Function[P, T]:
+        @wraps(find)
+        async def asked(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            return await session.read(kind, lambda: find(session, *args, **kwargs))
+
+        return asked
+
+    return made
+
+
+def command(kind: ResourceKind) -> Callable[[Function[P, T]], Function[P, Done[T]]]:
+    """Makes a function a command on resources of a kind."""
+
+    def made(make: Function[P, T]) -> Function[P, Done[T]]:
+        @wraps(make)
+        async def asked(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> Done[T]:
+            return await session.change(kind, lambda: make(session, *args, **kwargs))
+
+        return asked
+
+    return made

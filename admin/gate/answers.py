@@ -1,0 +1,58 @@
+"""What every answer bears and is counted by, and what middlewares leave for each other and the surface in the scope."""
+
+import re
+import uuid
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from admin.access.permission import Principal
+from admin.commands.ports import Ports
+from admin.commands.session import Session
+from admin.metrics import AdminMetrics
+from tenancy.directory.change_request import ChangeRequest
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+REQUEST_ID_KEY, PRINCIPAL_KEY = "tollkeeper.request_id", "tollkeeper.principal"
+
+
+class Answers:
+    """Gives each request an id and shows it: the caller's own if it is harmless in a log line.  Keeps caches from
+    storing an answer that does not say that it may be stored.  Counts by class of status."""
+
+    def __init__(self, app: ASGIApp, metrics: AdminMetrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = scope[REQUEST_ID_KEY] = given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.answers.add(f"{message['status'] // 100}xx")
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+
+def request_id_of(scope: MutableMapping[str, Any]) -> str:
+    found: str = scope[REQUEST_ID_KEY]
+    return found
+
+
+def session_of(scope: MutableMapping[str, Any], ports: Ports, **terms: Any) -> Session:
+    """For the commands of this request, on the terms of a ChangeRequest."""
+    principal: Principal = scope[PRINCIPAL_KEY]
+    by = ChangeRequest(principal.name, source_of(scope), request_id_of(scope), **terms)
+    return Session(ports, principal, by)
+
+
+def source_of(scope: MutableMapping[str, Any]) -> str:
+    """The caller's network address; "" on a Unix socket."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

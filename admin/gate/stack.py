@@ -1,0 +1,48 @@
+"""Puts surfaces behind their middlewares.  The order is in __init__.py."""
+
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from admin.gate.answers import Answers
+from admin.gate.authentication import Authenticated, FailedAttempts, Throttled
+from admin.gate.body import JsonBody
+from admin.gate.deadline import Deadline
+from admin.gate.surface import Surface
+from admin.metrics import AdminMetrics
+
+
+def gated(surfaces: Sequence[Surface], metrics: AdminMetrics) -> ASGIApp:
+    """Paths that are under no surface's prefix belong to the first one.  Wrong credentials count together."""
+    failed = FailedAttempts()
+    apps = {surface.prefix: _behind(surface, failed, metrics) for surface in surfaces}
+    http = Answers(ByPrefix(apps), metrics)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (http if scope["type"] == "http" else WebSocketClose())(scope, receive, send)
+
+    return app
+
+
+def _behind(surface: Surface, failed: FailedAttempts, metrics: AdminMetrics) -> ASGIApp:
+    everybody = JsonBody(Deadline(surface.app, surface.render, metrics), surface.render)
+    known = Authenticated(everybody, surface, Throttled(surface.authentication, failed, metrics))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (everybody if scope["path"] in surface.open_paths else known)(scope, receive, send)
+
+    return app
+
+
+class ByPrefix:
+    """Hands each request to the app with the longest prefix of its path, else to the first."""
+
+    def __init__(self, apps: dict[str, ASGIApp]) -> None:
+        self._apps, (self._first, *_) = apps, apps.values()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = f"{scope['path']}/"
+        found = max((prefix for prefix in self._apps if path.startswith(f"{prefix}/")), key=len, default=None)
+        app = self._first if found is None else self._apps[found]
+        await app(scope, receive, send)
