@@ -11,13 +11,14 @@ import asyncpg
 import pytest
 
 from ledger.cost import priced
+from ledger.ledger import LedgerUnavailable
 from ledger.postgres.cover import DAY, HOUR, MINUTE, floor
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.roller import Roller
 from ledger.postgres.rollup_sql import GRAINS_KEPT
 from ledger.postgres.sums import PostgresSums
 from ledger.row import UsageRow, UsageSource
-from ledger.sums import DIMENSIONS, Interval, Selection
+from ledger.sums import DIMENSIONS, Interval, NotSummedYet, Selection
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
 from tenancy.values.prices import Prices
@@ -165,7 +166,10 @@ async def test_writers_rollers_and_readers_at_once_lose_nothing(subject: Subject
         seen = 0
         while not done.is_set():
             known = len(subject.memory.rows)  # appended to Postgres before
-            lines = await subject.sums.sums(Selection(), [EVERYTHING])
+            try:
+                lines = await subject.sums.sums(Selection(), [EVERYTHING])
+            except (LedgerUnavailable, NotSummedYet):
+                continue  # a busy machine: no answer in time, which is not a wrong one
             count = lines[0].figures.requests + lines[0].figures.refused if lines else 0
             assert count >= max(seen, known)
             seen = count
