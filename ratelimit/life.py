@@ -55,15 +55,9 @@ from tenancy.values.policy import Policy
 class State(StrEnum):
     """Where a request is."""
 
-    ASKED = "asked"
-    QUEUED = "queued"
-    ADMITTED = "admitted"
-    RUNNING = "running"
-    OVER = "over"
-    SETTLED = "settled"
-    REFUSED = "refused"
-    ABANDONED = "abandoned"
-    ORPHANED = "orphaned"
+    ASKED, QUEUED, ADMITTED, RUNNING = "asked", "queued", "admitted", "running"
+    OVER, SETTLED = "over", "settled"
+    REFUSED, ABANDONED, ORPHANED = "refused", "abandoned", "orphaned"
 
 
 ASKED, QUEUED, ADMITTED, RUNNING, OVER, SETTLED, REFUSED, ABANDONED, ORPHANED = State

@@ -73,7 +73,7 @@ class Budget:
         if wanted > self.capacity:
             return None
         if self.starts_ms is None:
-            return _refill_ms(wanted - self.level, self.carry, capacity=self.capacity, window_ms=self.window_ms)
+            return _refill_ms(wanted - self.level, carry=self.carry, capacity=self.capacity, window_ms=self.window_ms)
         if self.shape[0] == FIXED:
             return self.ends_ms - now_ms
         # When so much of what was spent has left: of the window before, or of this one in the next.
@@ -103,14 +103,14 @@ def opened(stored: Budget | None, rule: Rule, *, now_ms: int, ended: bool = Fals
             return budget
         rule = Rule(rule.key, budget.shape, budget.capacity)
     if rule.shape[0] == BUCKET:
-        _refill(budget, rule.window_ms, now_ms)
+        _refill(budget, rule, now_ms)
     return _windowed(budget, rule, now_ms)
 
 
 def full_in_ms(rule: Rule, *, held: int, now_ms: int, carry: int = 0) -> int:
     """Milliseconds until nothing is spent any more, rounded up; of a sliding window at most."""
     if rule.shape[0] == BUCKET:
-        return _refill_ms(rule.capacity - held, carry, capacity=rule.capacity, window_ms=rule.window_ms)
+        return _refill_ms(rule.capacity - held, carry=carry, capacity=rule.capacity, window_ms=rule.window_ms)
     if held >= rule.capacity:
         return 0
     starts, ends = _window(rule, now_ms)
@@ -155,14 +155,14 @@ def judged(rules: Sequence[Rule], budgets: Sequence[Budget], costs: Sequence[int
     return Verdict(bound, None if longest == NEVER else int(longest), missed)
 
 
-def _refill_ms(units: int, carry: int, *, capacity: int, window_ms: int) -> int:
+def _refill_ms(units: int, *, carry: int, capacity: int, window_ms: int) -> int:
     """Milliseconds until a bucket has gained so many units."""
     return max(0, -(-(units * window_ms - carry) // capacity))
 
 
-def _refill(budget: Budget, window_ms: int, now_ms: int) -> None:
+def _refill(budget: Budget, rule: Rule, now_ms: int) -> None:
     """A clock that went back gives nothing."""
-    gained, budget.carry = divmod(max(0, now_ms - budget.at_ms) * budget.capacity + budget.carry, window_ms)
+    gained, budget.carry = divmod(max(0, now_ms - budget.at_ms) * budget.capacity + budget.carry, rule.window_ms)
     budget.at_ms = now_ms
     budget.add(gained)
     budget.changed = False

@@ -113,7 +113,8 @@ class GroupCommit:
         """Everything that is queued, at most `max_batch`; waits for the first until something else is due."""
         batch: list[Waiting] = []
         try:
-            first = self._queue.get(timeout=self._seconds_until_due())
+            due = self._probe_seconds if self._away else self._in_doubt.seconds_until_due()
+            first = self._queue.get(timeout=due)
             if first is not None:
                 batch.append(first)
             while len(batch) < self._max_batch:
@@ -123,9 +124,6 @@ class GroupCommit:
         except Empty:
             pass
         return batch
-
-    def _seconds_until_due(self) -> float | None:
-        return self._probe_seconds if self._away else self._in_doubt.seconds_until_due()
 
     def _commit(self, batch: list[Waiting]) -> None:
         started = time.perf_counter()

@@ -10,7 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -144,10 +144,7 @@ class Reporter:
         tenants, bound, counts = self._in_flight.tenants(), self._in_flight.bound, self._metrics.decisions.counts
         admitted = sum(counts[outcome] for outcome in ADMITTED)
         return Report(
-            sidecar=self._identity.sidecar,
-            host=self._identity.host,
-            version=self._identity.version,
-            started_at=self._identity.started_at,
+            **asdict(self._identity),
             in_flight=len(self._in_flight),
             queued=0,
             max_in_flight=None if bound.most == UNBOUNDED else int(bound.most),

@@ -7,7 +7,6 @@ answer.py.  What cannot be understood is refused, never passed.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import structlog
 
@@ -20,6 +19,7 @@ from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
+from ratelimit.tenants.estimate import NOTHING
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.screening import ABSENT, Catalog, Priced, Rejected, screen
@@ -43,15 +43,6 @@ headers and body.  Parts are put together by concatenation."""
 
 def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-class _Request(NamedTuple):
-    """One request on its way through the budgets."""
-
-    life: Life
-    account: Account
-    fields: list[Field]
-    reservation: Reservation
 
 
 class TenantDecider:
@@ -91,9 +82,10 @@ class TenantDecider:
         screened = screen(entries, account, self._catalog, self._default_output_tokens)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else label
-        fields = _fields(lease_id, end_user_id, screened)
         if isinstance(screened, Rejected):
+            fields = _fields(lease_id, end_user_id, Priced(NOTHING, screened.model, inference=False))
             return partial(self._refuse, account.head, fields, REJECTED[screened.status], rejection(screened))
+        fields = _fields(lease_id, end_user_id, screened)
         estimate, model = screened.estimate, screened.model
         costs = account.costs(estimate)
         if refused := self._recent_refusals.find(account, costs, now_ms):
@@ -105,27 +97,29 @@ class TenantDecider:
         path = entries.get("path", "").split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
         keeps = kept_of_one(estimate, end_user_id, model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
-        request = _Request(life, account, fields, reservation)
-        outcome = self._committer.reserve(reservation, partial(self._answer, call, request))
-        return None if outcome is None else self._response(request, outcome)
+        request = (life, account, fields, reservation)
+        outcome = self._committer.reserve(reservation, partial(self._answer, call, *request))
+        return None if outcome is None else self._response(*request, outcome)
 
-    def _answer(self, call: Call, request: _Request, outcome: Outcome) -> None:
-        costs = request.reservation.costs
+    def _answer(
+        self, call: Call, life: Life, account: Account, fields: list[Field], reservation: Reservation, outcome: Outcome
+    ) -> None:
         if_lost = None
         if isinstance(outcome.decision, Refused):
-            self._recent_refusals.refused(request.account, costs, outcome.decision, self._now_ms())
+            self._recent_refusals.refused(account, reservation.costs, outcome.decision, self._now_ms())
         elif outcome.decision is not None and outcome.admission is Admission.FAST:
-            if_lost = partial(self._abandoned, self._in_flight.lose, request)
-            self._recent_refusals.admitted(request.account, costs)
-        call.reply(self._response(request, outcome), if_lost)
+            if_lost = partial(self._abandoned, self._in_flight.lose, life, reservation)
+            self._recent_refusals.admitted(account, reservation.costs)
+        call.reply(self._response(life, account, fields, reservation, outcome), if_lost)
 
-    def _abandoned(self, told: Callable[[Life], bool], request: _Request) -> None:
+    def _abandoned(self, told: Callable[[Life], bool], life: Life, reservation: Reservation) -> None:
         """Nobody will run it.  `told`: how the register hears of that."""
-        if told(request.life):
-            self._committer.abandon(request.reservation)
+        if told(life):
+            self._committer.abandon(reservation)
 
-    def _response(self, request: _Request, outcome: Outcome) -> bytes:
-        life, account, fields, reservation = request
+    def _response(
+        self, life: Life, account: Account, fields: list[Field], reservation: Reservation, outcome: Outcome
+    ) -> bytes:
         decision = outcome.decision
         if not isinstance(decision, Admitted):
             self._in_flight.refuse(life)
@@ -159,14 +153,13 @@ class TenantDecider:
         return self._serialize(None, fixed, (), b"")
 
 
-def _fields(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
+def _fields(lease_id: str, end_user_id: str, priced: Priced) -> list[Field]:
     """What every answer says, whatever it is."""
-    fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
-    if isinstance(screened, Priced):
-        estimate = screened.estimate
-        fields += (
-            ("input_estimate", estimate.input_tokens),
-            ("output_cap", estimate.output_cap),
-            ("inference", screened.inference),
-        )
-    return fields
+    return [
+        ("lease_id", lease_id),
+        ("end_user_id", end_user_id),
+        ("model", priced.model),
+        ("input_estimate", priced.estimate.input_tokens),
+        ("output_cap", priced.estimate.output_cap),
+        ("inference", priced.inference),
+    ]

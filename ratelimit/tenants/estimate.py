@@ -39,6 +39,7 @@ def estimate(
     body_bytes: int,
     output_bounds: Iterable[str],
     choices: str,
+    *,
     default_output: int,
     smallest: int | None,
 ) -> Estimate:
@@ -59,7 +60,7 @@ def estimate(
     return Estimate(_at_most(input_tokens + assumed, smallest), input_tokens, assumed_output=assumed)
 
 
-def estimate_input(body_bytes: int, smallest: int | None) -> Estimate:
+def estimate_input(body_bytes: int, *, smallest: int | None) -> Estimate:
     """The cost of a request that produces no text, such as embeddings, or that may not produce any."""
     input_tokens = input_estimate(body_bytes)
     return Estimate(_at_most(input_tokens, smallest), input_tokens)

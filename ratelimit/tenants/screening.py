@@ -77,10 +77,10 @@ def screen(
         return rejected
     inference = known_path or bool(model)
     if not inference or path.endswith(EMBEDDING_PATHS):
-        return Priced(estimate_input(length or 0, account.smallest), model, inference)
+        return Priced(estimate_input(length or 0, smallest=account.smallest), model, inference)
     bounds = [text for name in OUTPUT_BOUNDS if (text := get(name, ABSENT)) != ABSENT]
     choices = get("n", ABSENT)
-    cost = estimate(length or 0, bounds, choices, default_output_tokens, account.smallest)
+    cost = estimate(length or 0, bounds, choices, default_output=default_output_tokens, smallest=account.smallest)
     return Priced(cost, model, inference)
 
 

@@ -66,7 +66,7 @@ def test_a_count_is_read_from_whatever_a_client_sends(text: str, count: int | No
 def test_the_cost_is_the_input_and_the_largest_output_it_allows(
     body_bytes: int, bounds: list[str], choices: str, smallest: int | None, expected: Estimate
 ) -> None:
-    assert estimate(body_bytes, bounds, choices, 1024, smallest) == expected
+    assert estimate(body_bytes, bounds, choices, default_output=1024, smallest=smallest) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_the_cost_is_the_input_and_the_largest_output_it_allows(
 def test_without_text_to_produce_only_the_input_counts(
     body_bytes: int, smallest: int | None, expected: Estimate
 ) -> None:
-    assert estimate_input(body_bytes, smallest) == expected
+    assert estimate_input(body_bytes, smallest=smallest) == expected
