@@ -37,10 +37,11 @@ class Engine(Protocol):
 class Watch:
     """What a call knows of its caller once somebody has asked: whether he has gone, and whom to tell."""
 
-    __slots__ = ("batches", "callback", "gone")
+    __slots__ = ("batches", "callback", "gone", "posted")
 
-    def __init__(self) -> None:
-        self.batches = 0  # still out: that of the answer and one that ends when the caller goes; 0: one for both
+    def __init__(self, posted: bool = False) -> None:
+        self.posted = posted  # a batch that ends when the caller goes; without it, the batch of the answer tells
+        self.batches = 2  # that one and the answer's, as long as they are out
         self.callback: Callable[[], None] | None = None
         self.gone = False
 
@@ -93,15 +94,11 @@ class PendingCall:
 
     def _begin_watch(self) -> Watch:
         """Has `_closed` run as soon as the caller goes.  (Of a call that is answered, `_finished` tells it.)"""
-        watch = Watch()
-        if self._claim():  # nobody answers while this is changed
-            watch.batches = 2
-            self._rpc.start_server_batch(
-                (cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),), partial(self._closed, watch)
-            )
-            self._watch = watch
+        watch = self._watch = Watch(posted=self._claim())  # claimed, so that nobody answers meanwhile
+        if watch.posted:
+            operations = (cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),)
+            self._rpc.start_server_batch(operations, partial(self._closed, watch))
             self._engine.unanswered.add(self)
-        self._watch = watch
         return watch
 
     def _answer(
@@ -123,7 +120,7 @@ class PendingCall:
         self._code, self._seconds = code, time.perf_counter() - self._received_at
         status = cygrpc.SendStatusFromServerOperation((), number, details, NO_FLAGS)
         watch, ended = self._watch, self._finished
-        if watch is None or not watch.batches:
+        if watch is None or not watch.posted:
             operations = [cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS), status]
         else:
             operations, ended = [status], partial(self._batch_ended, watch)
@@ -146,23 +143,22 @@ class PendingCall:
             return False
         return True
 
-    def _finished(self, event: Event) -> None:
-        """The answer is out, and whether the caller took it is known."""
-        self._over(event.batch_operations[0].cancelled())
-
     def _closed(self, watch: Watch, event: Event) -> None:
         """The caller of a watched call has gone, or has his answer."""
         if event.batch_operations[0].cancelled():
             self._caller_gone()
         self._batch_ended(watch, event)
 
-    def _batch_ended(self, watch: Watch, _: Event) -> None:
+    def _batch_ended(self, watch: Watch, event: Event) -> None:
         watch.batches -= 1
         if not watch.batches:
-            self._over(watch.gone)
+            self._finished(event)
 
-    def _over(self, gone: bool) -> None:
+    def _finished(self, event: Event) -> None:
+        """The answer is out, and whether the caller took it is known."""
         self._engine.unfinished -= 1
+        watch = self._watch
+        gone = event.batch_operations[0].cancelled() if watch is None or not watch.posted else watch.gone
         gone = gone and self._code == "OK"
         if gone:
             if self._if_lost is not None:

@@ -143,9 +143,9 @@ class BidiCall(PendingCall):
         self._outbox.abort(code, details)
         self._close(False)
 
-    def _over(self, gone: bool) -> None:
-        super()._over(gone)
-        self._close(not gone and self._code == "OK")
+    def _finished(self, event: Event) -> None:
+        super()._finished(event)
+        self._close(self._code == "OK" and not self._watch.gone)
 
     def _close(self, ok: bool) -> None:
         sink, self._sink = self._sink, None
