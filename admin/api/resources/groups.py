@@ -6,7 +6,6 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from admin.api.call import Changing, Creating
-from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.commands import groups
 from admin.commands.directory import GROUPS
@@ -41,10 +40,8 @@ class GroupView(View):
     updated_at: Time
 
 
-GroupPage = page_of("GroupPage", "A page of groups, by name.", groups=GroupView)
-
 routes = Routes(router, GROUPS, "group", GroupView, key="name")
-routes.list("groups", GroupPage, "Lists groups by name.")
+routes.list("groups", "A page of groups, by name.", "Lists groups by name.")
 routes.show("Shows a group.")
 routes.delete("Deletes a group, with its limits, to which no tenant belongs.")
 

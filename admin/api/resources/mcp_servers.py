@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AfterValidator, Field
 
-from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MCP_SERVERS
 from admin.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text, Time, View
@@ -56,11 +55,9 @@ class ServerView(View):
     updated_at: Time
 
 
-ServerPage = page_of("ServerPage", "A page of MCP servers, by name.", mcp_servers=ServerView)
-
 routes = Routes(router, MCP_SERVERS, "mcp_server", ServerView)
 routes.create(ServerBody, NewServer, "Registers an MCP server; its name must be unique.")
-routes.list("mcp_servers", ServerPage, "Lists the registered MCP servers by name.")
+routes.list("mcp_servers", "A page of MCP servers, by name.", "Lists the registered MCP servers by name.")
 routes.show("Shows an MCP server.")
 routes.update("PUT", ServerBody, "Replaces an MCP server's fields.", NewServer)
 routes.delete("Takes an MCP server out of the registry.")

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Path
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from admin.api.call import Changing
-from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
 from admin.fields import Body, Flag, HttpUrl, InFlight, ModelName, Time, Tokens, View, Weight
@@ -95,11 +94,9 @@ class ModelView(View):
     updated_at: Time
 
 
-ModelPage = page_of("ModelPage", "A page of models, by name.", models=ModelView)
-
 routes = Routes(router, MODELS, "model", ModelView)
 routes.create(ModelBody, NewModel, "Registers a model; its name must be unique.")
-routes.list("models", ModelPage, "Lists the registered models by name.")
+routes.list("models", "A page of models, by name.", "Lists the registered models by name.")
 routes.show("Shows a model.")
 routes.update("PUT", ModelBody, "Replaces a model's fields, but for its cache.", NewModel)
 routes.delete("Takes a model out of the registry.")

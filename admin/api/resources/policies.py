@@ -7,7 +7,6 @@ from fastapi import APIRouter, Path
 from pydantic import BeforeValidator, Field
 
 from admin.api.call import Changing, Creating
-from admin.api.paging import page_of
 from admin.api.resources.routes import Routes
 from admin.api.resources.rules import RuleBody, RuleView
 from admin.commands import policies
@@ -81,10 +80,8 @@ class PolicyView(View):
     updated_at: Time
 
 
-PolicyPage = page_of("PolicyPage", "A page of policies, by name.", policies=PolicyView)
-
 routes = Routes(router, POLICIES, "policy", PolicyView, key="name")
-routes.list("policies", PolicyPage, "Lists policies by name.")
+routes.list("policies", "A page of policies, by name.", "Lists policies by name.")
 routes.show("Shows a policy.")
 routes.delete("Deletes a policy to which no tenant refers.")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 
 from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
-from admin.api.paging import Page
+from admin.api.paging import Page, page_of
 from admin.commands.directory import Kind
 from admin.fields import View
 
@@ -36,11 +36,13 @@ class Routes:
 
         self._add("POST", self._all, create, f"create_{self._noun}", says, body=body, status_code=201)
 
-    def list(self, plural: str, page_view: type[View], says: str) -> None:
+    def list(self, plural: str, page_says: str, says: str) -> None:
+        view = page_of(self._view.__name__.replace("View", "Page"), page_says, **{plural: self._view})
+
         async def list(page: Annotated[Page, Query()], call: Reading) -> Any:
             return page.answer(plural, await self._kind.page(call.session, page.limit + 1, page.after_name()), "name")
 
-        self._add("GET", self._all, list, f"list_{plural}", says, response_model=page_view)
+        self._add("GET", self._all, list, f"list_{plural}", says, response_model=view)
 
     def show(self, says: str) -> None:
         async def show(id: Any, call: Reading) -> Any:
