@@ -1,4 +1,4 @@
-"""The types of fields that several requests and answers have, with their bounds.  No route and no query here."""
+"""The types of fields in requests and answers of any surface, with their bounds.  No route and no query here."""
 
 import re
 import unicodedata
