@@ -1,17 +1,28 @@
 """The real command against a real API on real stores."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from tests.admin.conftest import TOKEN, Admin, admin
 from tollkeeper.__main__ import app
 
 __all__ = ["admin"]
+
+
+@pytest.fixture(autouse=True)
+def logs_beside_the_output() -> Iterator[None]:
+    """What the API logs in this process, where a real one logs in its own."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    yield
+    structlog.configure(**before)
 
 
 @dataclass(frozen=True, slots=True)

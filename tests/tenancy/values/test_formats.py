@@ -30,7 +30,7 @@ RECORD = a_record(
     further_limits=(FULL,),
 )
 CAPACITY = Capacity(3, None, 2, datetime(2030, 1, 2, tzinfo=UTC))
-MODELS = KnownModels(5, {"a": True, "b": False}, {"a": Prices(1, 2, 3)})
+MODELS = KnownModels(5, {"a": True, "b": False}, {"a": Prices.of_millionths(1, 2, 3)})
 FULL_ROW = '["group","cost",7,86400,"gold","lim_1","spend","fixed_window","day","Europe/Paris",10,200,true]'
 
 
@@ -89,7 +89,7 @@ def test_a_record_of_an_older_version_has_defaults_too() -> None:
     older = json.dumps({name: value for name, value in json.loads(a_record().dump()).items() if value})
     assert KeyRecord.load(older) == a_record()
     assert KnownModels.load('{"version":5,"models":[{"name":"a","enabled":true,"prices":[1]}]}').prices == {
-        "a": Prices(1)
+        "a": Prices.of_millionths(1)
     }
 
 
