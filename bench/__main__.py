@@ -43,7 +43,7 @@ def main(names: list[str]) -> int:
 
 
 def run(name: str, plan: Plan) -> Report:
-    report: Report = importlib.import_module(f"bench.{name}").run(plan)
+    report: Report = importlib.import_module(f"bench.parts.{name}").run(plan)
     return report
 
 

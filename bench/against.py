@@ -29,9 +29,10 @@ RUN_SECONDS = 1800
 END_SECONDS = 30
 # Runs in the tree that is measured.  Arguments: benchmark, seconds, file for the report.
 RUN = """
-import dataclasses, importlib, json, sys
+import dataclasses, importlib, importlib.util, json, sys
 from bench.rounds import Plan
-report = importlib.import_module(f"bench.{sys.argv[1]}").run(Plan(rounds=1, seconds=float(sys.argv[2])))
+room = "bench.parts" if importlib.util.find_spec("bench.parts") else "bench"  # where older trees have them
+report = importlib.import_module(f"{room}.{sys.argv[1]}").run(Plan(rounds=1, seconds=float(sys.argv[2])))
 with open(sys.argv[3], "w") as file:
     json.dump(dataclasses.asdict(report), file, default=str)
 """

@@ -93,7 +93,7 @@ class Stage:
         self.processes[name] = process.pid
         return process
 
-    def python(
+    def baseline(
         self,
         name: str,
         module: str,
@@ -101,8 +101,8 @@ class Stage:
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """Starts a server of the bench package, and waits until it is `ready`."""
-        command = [sys.executable, "-m", f"bench.{module}", *map(str, arguments)]
+        """Starts a server of bench/baselines, and waits until it is `ready`."""
+        command = [sys.executable, "-m", f"bench.baselines.{module}", *map(str, arguments)]
         process = self.start(name, command, environment)
         process.wait_until(ready)
         return process

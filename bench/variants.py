@@ -78,7 +78,7 @@ class Chain:
             sockets[name] = socket = stage.directory / f"{name}.sock"
             ready = rounds.answers(socket, method, b"")
             environment = {"GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
-            stage.python(name, "static_answers", socket, *files, ready=ready, environment=environment)
+            stage.baseline(name, "static_answers", socket, *files, ready=ready, environment=environment)
         authz, ratelimit = sockets.values()
         url = envoys.start_ours(stage, "envoy-static", upstream, authz, ratelimit, log)
         return Variant(STATIC, url, "envoy-static", tuple(sockets))

@@ -7,8 +7,8 @@ import pytest
 from bench.against import figures_of, table
 from bench.figures import Figure, Measure, Report, Table, percentile, short
 from bench.h2load import read
+from bench.parts.profile import by_own_frame
 from bench.poisson import is_whole
-from bench.profile import by_own_frame
 from bench.stage import decisions, gained
 
 H2LOAD = """

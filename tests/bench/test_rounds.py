@@ -1,6 +1,6 @@
 """One tiny round on the real servers: it measures something, and finds no answer wrong."""
 
-from bench import ledger
+from bench.parts import ledger
 from bench.rounds import Plan
 
 

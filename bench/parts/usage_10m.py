@@ -1,6 +1,6 @@
 """How long each report takes on a ledger of 10 million rows, over HTTP; exit 1 if one takes longer than 200 ms.
 
-    python -m bench.usage_10m [rows] [--keep DIRECTORY]
+    python -m bench.parts.usage_10m [rows] [--keep DIRECTORY]
 
 A month of traffic of 100 tenants, some far busier than others, with 1000 keys and 8 models, up to this moment.  The
 rows are made by Postgres itself and rolled up as the management API does it; then some minutes are marked as changed,

@@ -7,7 +7,8 @@ from pathlib import Path
 from google.protobuf.json_format import MessageToDict
 
 from authz.service import CHECK
-from bench import aio, keys, messages, rounds
+from bench import keys, messages, rounds
+from bench.baselines import aio
 from bench.figures import Report
 from bench.stage import Stage, decisions, gained
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
@@ -54,7 +55,7 @@ def _baseline(stage: Stage, report: Report, name: str, message: bytes, wanted: b
     leases = name == SAME
     socket = stage.directory / f"aio-{'lease' if leases else 'debit'}.sock"
     ready = rounds.answers(socket, PATH, message)
-    stage.python(name, "aio_ratelimit", socket, stage.valkey.socket, *(["lease"] if leases else []), ready=ready)
+    stage.baseline(name, "aio_ratelimit", socket, stage.valkey.socket, *(["lease"] if leases else []), ready=ready)
     theirs, ours = said(rounds.ask(socket, PATH, message)), said(wanted)
     if leases:
         report.check(f"{name}: says the same", theirs, ours)

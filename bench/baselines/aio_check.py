@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import aio
+from bench.baselines import aio
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from protos.envoy.service.auth.v3 import external_auth_pb2 as pb
 from protos.google.rpc.status_pb2 import Status

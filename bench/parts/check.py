@@ -5,7 +5,8 @@ from pathlib import Path
 
 from authz.identity import headers_to_remove, headers_to_set, metadata
 from authz.service import CHECK
-from bench import aio, keys, messages, rounds
+from bench import keys, messages, rounds
+from bench.baselines import aio
 from bench.figures import Report
 from bench.stage import Stage, decisions, gained
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
@@ -49,7 +50,7 @@ def _baseline(stage: Stage, report: Report, message: bytes) -> rounds.Server:
     known = {"headers": headers_to_set(record), "remove": headers_to_remove(record), "metadata": metadata(record)}
     socket = stage.directory / "aio.sock"
     file = stage.write("keys.json", {POPULATION.secret(0): known})
-    stage.python("grpc.aio", "aio_check", socket, file, ready=rounds.answers(socket, CHECK, message))
+    stage.baseline("grpc.aio", "aio_check", socket, file, ready=rounds.answers(socket, CHECK, message))
     _compare(report, "grpc.aio", rounds.ask(socket, CHECK, message))
     return rounds.Server("grpc.aio", socket)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench import rounds
-from bench.chain import PATH
 from bench.figures import Figure, Measure, Report, Table, short
+from bench.parts.chain import PATH
 from bench.stage import Stage
 from bench.variants import BARE, BODY, HEADERS, OURS, Chain, Variant
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench import h2load, rounds
-from bench.chain import PATH
 from bench.cpu import CpuMeter
 from bench.figures import Report, Table, short
+from bench.parts.chain import PATH
 from bench.stage import Stage
 from bench.variants import HEADERS, OURS, Chain
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench import aio
+from bench.baselines import aio
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
 

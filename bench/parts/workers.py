@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 
 from bench import envoys, h2load, keys, rounds
-from bench.chain import PATH
 from bench.cpu import CpuMeter
 from bench.figures import Figure, Measure, Report, Table
+from bench.parts.chain import PATH
 from bench.stage import Stage, wait_for
 from bench.variants import BODY, HEADERS, POPULATION
 

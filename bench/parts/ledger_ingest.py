@@ -1,6 +1,6 @@
 """How many rows a second one writer appends to the ledger: batches of 1000 on an embedded Postgres of its own.
 
-python -m bench.ledger_ingest [batches]
+python -m bench.parts.ledger_ingest [batches]
 """
 
 import asyncio
