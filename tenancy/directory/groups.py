@@ -1,13 +1,10 @@
 """Fairshare groups: the value and the port.  Tenants of one group share its weight; no SQL, no HTTP, no scheduling."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
-
-GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class NoSuchGroup(LookupError):

@@ -1,6 +1,5 @@
 """Tenants: the values and the port through which they change.  No SQL, no HTTP."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,6 @@ from typing import Protocol, TypedDict
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
 
-# Opaque: some surfaces take the caller's id, others mint one in their own form.
-TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT_GROUP = "default"
 DEFAULT_WEIGHT = 100
 

@@ -10,12 +10,12 @@ from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
 from admin.api.examples import BY_NAME
 from admin.api.paging import NamedPage, Page, page_of
 from admin.api.resources.routes import Routes
-from admin.api.resources.rules import Amount, AnyId, RuleBody, RuleView, TimeZone, TokenWeight, WindowSeconds
+from admin.api.resources.rules import Amount, RuleBody, RuleView, TimeZone, TokenWeight, WindowSeconds
 from admin.api.resources.tenants import TenantId
 from admin.commands import limits
 from admin.commands.directory import LIMITS
 from admin.commands.limits import LimitRequest
-from admin.fields import Body, Flag, GroupName, ModelName, Name, Time, UserId, View
+from admin.fields import AnyId, Body, Flag, GroupName, ModelName, Name, Time, UserId, View
 from tenancy.directory.stored_limits import StoredLimit
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Scope
