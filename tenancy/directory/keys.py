@@ -22,9 +22,9 @@ class Key:
     """
 
     id: str
-    tenant_id: str
-    name: str
     key_prefix: str
+    name: str
+    tenant_id: str
     user_id: str | None
     disabled: bool
     models_allowed: tuple[str, ...] | None

@@ -52,14 +52,14 @@ class Tenant:
     fairshare_group: str
     weight: int
     tokens_per_minute: int | None
-    requests_per_minute: int | None
     max_in_flight: int | None
+    created_at: datetime
+    updated_at: datetime
+    requests_per_minute: int | None
     status: str
     policy: str | None
     metadata: Mapping[str, str]
     version: int
-    created_at: datetime
-    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
