@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.json_schema import WithJsonSchema
 
+from admin.commands.directory import ID
 from admin.commands.rules import MAX_REQUESTS, MAX_TOKENS
-from tenancy.directory.groups import GROUP_NAME
 from tenancy.directory.users import USER_ID
 
 # By its name.  What is registered is shown to everybody who may read, and is in the audit log.
@@ -93,7 +93,8 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 ModelName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(printable)
 ]
-GroupName = Annotated[str, StringConstraints(pattern=f"^{GROUP_NAME.pattern}$")]
+AnyId = Annotated[str, StringConstraints(pattern=f"^{ID.pattern}$")]
+GroupName = AnyId
 UserId = Annotated[str, StringConstraints(pattern=f"^{USER_ID.pattern}$")]
 Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^\s@]+@[^\s@]+$"), AfterValidator(printable)]
 Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_WEIGHT)]

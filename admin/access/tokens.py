@@ -4,7 +4,6 @@ A token is shown once; only its SHA-256 is kept.
 """
 
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +12,6 @@ from typing import Protocol, TypedDict
 from admin.access.permission import Role
 from tenancy.directory.change_request import ChangeRequest, Deleted
 
-ADMIN_TOKEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TOKEN_PREFIX = "tka_"
 TOKEN_BYTES = 24  # 192 bits: beyond guessing, so a plain SHA-256 is enough
 SHOWN_CHARACTERS = 12

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import Field, create_model
+from pydantic import Field
 
+from admin.api.derived import shape
 from admin.commands.refusals import Refused, invalid
 from admin.fields import Body, Name, View, is_printable
 
@@ -79,8 +80,7 @@ class NamedPage(Page):
 
 def page_of(name: str, says: str, base: type[View] = View, **items: Any) -> type[View]:
     """What a list answers: items of one type under one name, and where it goes on."""
-    fields: dict[str, Any] = {field: (list[of], ...) for field, of in items.items()}  # type: ignore[valid-type]
-    return create_model(name, __base__=base, __doc__=says, **fields, next_cursor=(str | None, ...))
+    return shape(name, says, base, **{field: list[of] for field, of in items.items()}, next_cursor=str | None)  # type: ignore[valid-type]
 
 
 def cut(items: Sequence[T], limit: int, position: Callable[[T], Sequence[object]]) -> tuple[Sequence[T], str | None]:

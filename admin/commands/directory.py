@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from admin.access.permission import ResourceKind
-from admin.access.tokens import ADMIN_TOKEN_ID, NoSuchAdminToken
+from admin.access.tokens import NoSuchAdminToken
 from admin.commands.ports import Ports
 from admin.commands.refusals import invalid
 from admin.commands.session import Done, Session
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.groups import GROUP_NAME, NoSuchGroup
-from tenancy.directory.keys import KEY_ID, NoSuchKey
-from tenancy.directory.mcp_servers import SERVER_ID, NoSuchServer
-from tenancy.directory.models import MODEL_ID, NoSuchModel
-from tenancy.directory.named_policies import POLICY_NAME, NoSuchPolicy
+from tenancy.directory.groups import NoSuchGroup
+from tenancy.directory.keys import NoSuchKey
+from tenancy.directory.mcp_servers import NoSuchServer
+from tenancy.directory.models import NoSuchModel
+from tenancy.directory.named_policies import NoSuchPolicy
 from tenancy.directory.stored_limits import NoSuchLimit
-from tenancy.directory.tenants import TENANT_ID, NoSuchTenant
+from tenancy.directory.tenants import NoSuchTenant
 from tenancy.directory.users import USER_ID, NoSuchUser
 
 P = TypeVar("P", covariant=True)
@@ -29,6 +29,8 @@ T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", contravariant=True)
 A = ParamSpec("A")
 
+# Opaque: some surfaces take the caller's id, others mint one in their own form.
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 LIMIT_ID = re.compile(r"lim_[0-9a-f]{16}")
 
 
@@ -54,12 +56,12 @@ class Deletes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[P]):
-    """A kind of thing: its port, the form of its ids, and what its port raises when there is none."""
+    """A kind of thing: what its port raises when there is none, its port, and the form of its ids."""
 
     of: ResourceKind
-    form: re.Pattern[str]
     missing: type[LookupError]
     port: Callable[[Ports], P]
+    form: re.Pattern[str] = ID
 
     def id(self, text: str) -> str:
         """The id itself.  What cannot be one is answered as if it did not exist, without asking a store for it."""
@@ -102,12 +104,12 @@ class Kind(Generic[P]):
         return await session.change(self.of, lambda: self.port(session.ports).delete(self.id(id), session.by))
 
 
-TENANTS = Kind(ResourceKind.TENANT, TENANT_ID, NoSuchTenant, lambda ports: ports.tenants)
-KEYS = Kind(ResourceKind.KEY, KEY_ID, NoSuchKey, lambda ports: ports.keys)
-USERS = Kind(ResourceKind.USER, USER_ID, NoSuchUser, lambda ports: ports.users)
-GROUPS = Kind(ResourceKind.GROUP, GROUP_NAME, NoSuchGroup, lambda ports: ports.groups)
-MODELS = Kind(ResourceKind.MODEL, MODEL_ID, NoSuchModel, lambda ports: ports.models)
-LIMITS = Kind(ResourceKind.LIMIT, LIMIT_ID, NoSuchLimit, lambda ports: ports.limits)
-POLICIES = Kind(ResourceKind.POLICY, POLICY_NAME, NoSuchPolicy, lambda ports: ports.policies)
-MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, SERVER_ID, NoSuchServer, lambda ports: ports.mcp_servers)
-ADMIN_TOKENS = Kind(ResourceKind.ADMIN_TOKEN, ADMIN_TOKEN_ID, NoSuchAdminToken, lambda ports: ports.admin_tokens)
+TENANTS = Kind(ResourceKind.TENANT, NoSuchTenant, lambda ports: ports.tenants)
+KEYS = Kind(ResourceKind.KEY, NoSuchKey, lambda ports: ports.keys)
+USERS = Kind(ResourceKind.USER, NoSuchUser, lambda ports: ports.users, USER_ID)
+GROUPS = Kind(ResourceKind.GROUP, NoSuchGroup, lambda ports: ports.groups)
+MODELS = Kind(ResourceKind.MODEL, NoSuchModel, lambda ports: ports.models)
+LIMITS = Kind(ResourceKind.LIMIT, NoSuchLimit, lambda ports: ports.limits, LIMIT_ID)
+POLICIES = Kind(ResourceKind.POLICY, NoSuchPolicy, lambda ports: ports.policies)
+MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, NoSuchServer, lambda ports: ports.mcp_servers)
+ADMIN_TOKENS = Kind(ResourceKind.ADMIN_TOKEN, NoSuchAdminToken, lambda ports: ports.admin_tokens)

@@ -9,7 +9,6 @@ from admin.commands.directory import LIMITS, TENANTS
 from admin.commands.refusals import invalid
 from admin.commands.rules import Rule, in_units
 from admin.commands.session import Session, command, query
-from tenancy.directory.change_request import Deleted
 from tenancy.directory.stored_limits import LimitChange, NewLimit, StoredLimit
 from tenancy.directory.tenants import Position
 from tenancy.values.limit import Scope, Unit
@@ -72,10 +71,3 @@ async def update(session: Session, limit_id: str, change: Mapping[str, Any]) -> 
     unit = (await LIMITS.get(session, limit_id)).unit if "amount" in change else Unit.TOKENS
     stored = cast(LimitChange, {**change, **in_units(unit, change)})
     return await session.ports.limits.update(LIMITS.id(limit_id), stored, session.by)
-
-
-@command(ResourceKind.LIMIT)
-async def delete(session: Session, limit_id: str) -> Deleted:
-    """What was spent of it is forgotten."""
-    await session.ports.limits.delete(LIMITS.id(limit_id), session.by)
-    return {"limits": 1}

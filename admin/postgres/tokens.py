@@ -20,10 +20,9 @@ from admin.access.tokens import (
     TooManyAdminTokens,
     digest_of,
 )
-from store.postgres import Connection, PostgresPool, reading
-from tenancy.directory.audit import snapshot
-from tenancy.directory.change_request import ChangeRequest, Deleted, require
-from tenancy.postgres.change import audit, changing, written
+from store.postgres import PostgresPool, reading
+from tenancy.directory.change_request import ChangeRequest, Deleted
+from tenancy.postgres.rows import Rows, Transaction, refusing
 
 COLUMNS = "id, name, role, token_prefix, expires_at, created_at, updated_at"
 INSERT = (
@@ -35,7 +34,10 @@ UPDATE = (
     f" RETURNING {COLUMNS}"
 )
 GET = f"SELECT {COLUMNS} FROM admin_tokens WHERE id = $1"
+LOCK = f"{GET} FOR UPDATE"
 PAGE = f"""SELECT {COLUMNS} FROM admin_tokens WHERE name COLLATE "C" > $2 ORDER BY name COLLATE "C" LIMIT $1"""
+DELETE = "DELETE FROM admin_tokens WHERE id = $1"
+COUNT = "SELECT count(*) FROM admin_tokens"
 KNOWN = f"SELECT token_hash, name, role, expires_at FROM admin_tokens LIMIT {2 * MAX_ADMIN_TOKENS}"
 
 
@@ -44,25 +46,23 @@ class PostgresAdminTokens:
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
+        self._rows = Rows(
+            pool, lambda row: AdminToken(**row), NoSuchAdminToken, target_of=lambda token: ("admin_token", token.id)
+        )
 
     async def create(self, new: NewAdminToken, by: ChangeRequest) -> AdminToken:
-        async with changing(self._pool, by) as connection:
-            if await connection.fetchval("SELECT count(*) FROM admin_tokens") >= MAX_ADMIN_TOKENS:
+        async with self._rows.transaction(by) as transaction:
+            if await transaction.connection.fetchval(COUNT) >= MAX_ADMIN_TOKENS:
                 raise TooManyAdminTokens(MAX_ADMIN_TOKENS)
             digest = digest_of(new.token).hex()
             values = (new.role, digest, new.token[:SHOWN_CHARACTERS], new.expires_at)
-            token = await _write(connection, INSERT, new.name, *values)
-            await audit(connection, by, "create_admin_token", ("admin_token", token.id), None, snapshot(token))
-        return token
+            return await transaction.created("create_admin_token", await _write(transaction, INSERT, new.name, *values))
 
     async def get(self, token_id: str) -> AdminToken | None:
-        async with reading(self._pool) as connection:
-            row = await connection.fetchrow(GET, token_id)
-        return None if row is None else AdminToken(**row)
+        return await self._rows.one(GET, token_id)
 
     async def page(self, limit: int, after: str = "") -> tuple[AdminToken, ...]:
-        async with reading(self._pool) as connection:
-            return tuple(AdminToken(**row) for row in await connection.fetch(PAGE, limit, after))
+        return await self._rows.many(PAGE, limit, after)
 
     async def known(self) -> tuple[Known, ...]:
         async with reading(self._pool) as connection:
@@ -72,37 +72,23 @@ class PostgresAdminTokens:
         )
 
     async def update(self, token_id: str, change: AdminTokenChange, by: ChangeRequest) -> AdminToken:
-        async with changing(self._pool, by) as connection:
-            before = await _lock(connection, token_id)
-            require(by, before)
+        async with self._rows.transaction(by) as transaction:
+            before = await transaction.existing(LOCK, token_id)
             changed = replace(before, **change)
             if changed == before:
                 return before
-            after = await _write(connection, UPDATE, changed.name, changed.role, changed.expires_at, token_id)
-            target = ("admin_token", token_id)
-            await audit(connection, by, "update_admin_token", target, snapshot(before), snapshot(after))
-        return after
+            after = await _write(transaction, UPDATE, changed.name, changed.role, changed.expires_at, token_id)
+            return await transaction.updated("update_admin_token", before, after)
 
     async def delete(self, token_id: str, by: ChangeRequest) -> Deleted:
-        async with changing(self._pool, by) as connection:
-            token = await _lock(connection, token_id)
-            require(by, token)
-            await connection.execute("DELETE FROM admin_tokens WHERE id = $1", token_id)
-            await audit(connection, by, "delete_admin_token", ("admin_token", token_id), snapshot(token), None)
-        return {"admin_tokens": 1}
+        async with self._rows.transaction(by) as transaction:
+            token = await transaction.existing(LOCK, token_id)
+            await transaction.execute(DELETE, token_id)
+            return await transaction.deleted("delete_admin_token", "admin_tokens", token)
 
 
-async def _lock(connection: Connection, token_id: str) -> AdminToken:
-    row = await connection.fetchrow(f"{GET} FOR UPDATE", token_id)
-    if row is None:
-        raise NoSuchAdminToken(token_id)
-    return AdminToken(**row)
-
-
-async def _write(connection: Connection, statement: str, name: str, *values: object) -> AdminToken:
+async def _write(transaction: Transaction[AdminToken], statement: str, name: str, *values: object) -> AdminToken:
     if name == CONFIGURED:
         raise AdminTokenNameTaken(name)
-    try:
-        return AdminToken(**await written(connection, statement, name, *values))
-    except asyncpg.UniqueViolationError as error:
-        raise AdminTokenNameTaken(name) from error
+    with refusing(asyncpg.UniqueViolationError, AdminTokenNameTaken(name)):
+        return await transaction.write(statement, name, *values)

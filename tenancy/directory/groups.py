@@ -1,13 +1,10 @@
 """Fairshare groups: the value and the port.  Tenants of one group share its weight; no SQL, no HTTP, no scheduling."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
-
-GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class NoSuchGroup(LookupError):
@@ -32,10 +29,18 @@ class Group:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class NewGroup:
+    """A group to be made."""
+
+    name: str
+    weight: int
+
+
 class Groups(Protocol):
     """Each change is atomic with its audit entry.  Raises what store.postgres.UNAVAILABLE lists."""
 
-    async def create(self, name: str, weight: int, by: ChangeRequest) -> Group:
+    async def create(self, new: NewGroup, by: ChangeRequest) -> Group:
         """GroupNameTaken."""
 
     async def get(self, name: str) -> Group | None:
@@ -44,7 +49,7 @@ class Groups(Protocol):
     async def page(self, limit: int, after: str = "") -> tuple[Group, ...]:
         """At most `limit` groups, ordered by name, after the given one."""
 
-    async def set_weight(self, name: str, weight: int, by: ChangeRequest) -> Group:
+    async def update(self, name: str, weight: int, by: ChangeRequest) -> Group:
         """NoSuchGroup, StateChanged.  A change that changes nothing leaves no trace."""
 
     async def delete(self, name: str, by: ChangeRequest) -> Deleted:

@@ -1,6 +1,5 @@
 """Keys: the values and the port through which they change.  No SQL, no HTTP; `Key` holds no secret and no hash."""
 
-import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,8 +8,6 @@ from typing import Protocol, TypedDict
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import Position
 from tenancy.values.secret import mint_secret
-
-KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class NoSuchKey(LookupError):
@@ -25,9 +22,9 @@ class Key:
     """
 
     id: str
-    tenant_id: str
-    name: str
     key_prefix: str
+    name: str
+    tenant_id: str
     user_id: str | None
     disabled: bool
     models_allowed: tuple[str, ...] | None

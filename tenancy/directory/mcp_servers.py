@@ -3,15 +3,12 @@
 No secrets belong here: Tollkeeper does not keep the credentials that a server asks for.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
-
-SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class NoSuchServer(LookupError):

@@ -4,7 +4,6 @@ While it is empty every model is admitted; from the first entry on, only those i
 it as the catalog (resolving/catalog.py).
 """
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +12,6 @@ from typing import Protocol
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 
-MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT_CACHE_SECONDS = 300
 
 

@@ -3,15 +3,12 @@
 Not to be confused with tenancy.values.policy: what one key may do, which includes the limits of its tenant's policy.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
-
-POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 # A limit as an object that tenancy.values.limit.Limit.of_fields reads; `name` is unique within the policy.
 LimitFields = Mapping[str, Any]

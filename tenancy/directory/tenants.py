@@ -1,6 +1,5 @@
 """Tenants: the values and the port through which they change.  No SQL, no HTTP."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,6 @@ from typing import Protocol, TypedDict
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
 
-# Opaque: some surfaces take the caller's id, others mint one in their own form.
-TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT_GROUP = "default"
 DEFAULT_WEIGHT = 100
 
@@ -55,14 +52,14 @@ class Tenant:
     fairshare_group: str
     weight: int
     tokens_per_minute: int | None
-    requests_per_minute: int | None
     max_in_flight: int | None
+    created_at: datetime
+    updated_at: datetime
+    requests_per_minute: int | None
     status: str
     policy: str | None
     metadata: Mapping[str, str]
     version: int
-    created_at: datetime
-    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncpg
 
 from store.postgres import PostgresPool
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NoSuchGroup
+from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
 from tenancy.directory.tenants import DEFAULT_GROUP
 from tenancy.postgres.rows import Rows, refusing
 
@@ -26,10 +26,10 @@ class PostgresGroups:
             pool, lambda row: Group(**row), NoSuchGroup, target_of=lambda group: ("fairshare_group", group.name)
         )
 
-    async def create(self, name: str, weight: int, by: ChangeRequest) -> Group:
+    async def create(self, new: NewGroup, by: ChangeRequest) -> Group:
         async with self._rows.transaction(by) as transaction:
-            with refusing(asyncpg.UniqueViolationError, GroupNameTaken(name)):
-                group = await transaction.write(INSERT, name, weight)
+            with refusing(asyncpg.UniqueViolationError, GroupNameTaken(new.name)):
+                group = await transaction.write(INSERT, new.name, new.weight)
             return await transaction.created("create_group", group)
 
     async def get(self, name: str) -> Group | None:
@@ -38,7 +38,7 @@ class PostgresGroups:
     async def page(self, limit: int, after: str = "") -> tuple[Group, ...]:
         return await self._rows.many(PAGE, limit, after)
 
-    async def set_weight(self, name: str, weight: int, by: ChangeRequest) -> Group:
+    async def update(self, name: str, weight: int, by: ChangeRequest) -> Group:
         async with self._rows.transaction(by) as transaction:
             before = await transaction.existing(LOCK, name)
             if before.weight == weight:

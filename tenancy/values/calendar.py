@@ -5,9 +5,11 @@ Minutes and hours keep their length when the clocks change; days, weeks and mont
 may have 23 or 25 hours.  Weeks begin on Monday (ISO 8601).
 """
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -64,10 +66,15 @@ def zone(name: str) -> tzinfo:
 
 def bounds(calendar: Calendar, time_zone: str, now_ms: int) -> Bounds:
     """The window that contains `now_ms`, and the next one; UnknownTimeZone."""
-    where = zone(time_zone)
-    first = _start(calendar, where, now_ms // MS)
-    second = _next(calendar, where, first)
-    return Bounds(first * MS, second * MS, _next(calendar, where, second) * MS)
+    return Bounds(*(start * MS for start in islice(starts(calendar, zone(time_zone), now_ms // MS), 3)))
+
+
+def starts(calendar: Calendar, where: tzinfo, seconds: int) -> Iterator[int]:
+    """When windows begin, in seconds since 1970: that of the one that contains `seconds`, then the following ones."""
+    start = _start(calendar, where, seconds)
+    while True:
+        yield start
+        start = _next(calendar, where, start)
 
 
 def _start(calendar: Calendar, where: tzinfo, seconds: int) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from store.postgres import open_postgres
 from tenancy.directory.change_request import ChangeRequest
+from tenancy.directory.groups import NewGroup
 from tenancy.directory.stored_limits import NewLimit
 from tenancy.directory.tenants import NewTenant
 from tenancy.postgres.limits import PostgresLimits
@@ -69,7 +70,7 @@ async def test_a_policy_and_a_group_change_over_the_same_tenants(wide: "asyncpg.
 async def test_tenants_change_groups_while_limits_of_both_change(wide: "asyncpg.Pool[asyncpg.Record]") -> None:
     directory, limits = open_directory("postgres", wide), PostgresLimits(wide)
     names = ("default", "research")
-    await directory.groups.create("research", 1, BY)
+    await directory.groups.create(NewGroup("research", 1), BY)
     tenants = [await directory.tenants.create(NewTenant(f"t{n}"), BY) for n in range(4)]
     made = [await limits.create(NewLimit(Scope.GROUP, Unit.TOKENS, 5, 60, fairshare_group=name), BY) for name in names]
     for turn in range(1, ROUNDS + 1):

@@ -8,7 +8,7 @@ import pytest
 
 from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, StateChanged, tag_of
-from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
+from tenancy.directory.groups import GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
 from tenancy.directory.keys import NewKey
 from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
 from tenancy.directory.models import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
@@ -81,20 +81,20 @@ async def test_users_come_by_id(directory: Directory) -> None:
 
 
 async def test_groups(directory: Directory) -> None:
-    made = await directory.groups.create("research", 300, BY)
+    made = await directory.groups.create(NewGroup("research", 300), BY)
     with pytest.raises(GroupNameTaken, match="research"):
-        await directory.groups.create("research", 1, BY)
-    assert await directory.groups.set_weight("research", 300, BY) == made
-    assert (await directory.groups.set_weight("research", 5, BY)).weight == 5
+        await directory.groups.create(NewGroup("research", 1), BY)
+    assert await directory.groups.update("research", 300, BY) == made
+    assert (await directory.groups.update("research", 5, BY)).weight == 5
     with pytest.raises(NoSuchGroup, match="nowhere"):
-        await directory.groups.set_weight("nowhere", 5, BY)
+        await directory.groups.update("nowhere", 5, BY)
     assert [group.name for group in await directory.groups.page(10)] == ["default", "research"]
     assert [group.name for group in await directory.groups.page(10, "default")] == ["research"]
     assert await directory.actions() == ["create_group", "update_group"]
 
 
 async def test_a_group_is_deleted_unless_it_is_the_default_one(directory: Directory) -> None:
-    await directory.groups.create("research", 300, BY)
+    await directory.groups.create(NewGroup("research", 300), BY)
     assert (await directory.groups.delete("research", replace(BY, dry_run=True)))["groups"] == 1
     assert await directory.groups.get("research") is not None
     await directory.groups.delete("research", BY)

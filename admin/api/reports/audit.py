@@ -1,15 +1,16 @@
 """/audit: every change, newest first."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, Field
 
 from admin.api.call import Reading
+from admin.api.derived import view_of
 from admin.api.paging import Page, page_of
 from admin.commands import reports
-from admin.fields import Moment, Time, View, printable
-from tenancy.directory.audit import AuditFilter
+from admin.fields import Moment, printable
+from tenancy.directory.audit import AuditEntry, AuditFilter
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
@@ -27,21 +28,11 @@ class AuditQuery(Page):
     until: Moment | None = Field(None, alias="to", description="Changes before this time")
 
 
-class AuditView(View):
-    """One change.  `before` is null for a creation, `after` for a deletion; neither ever holds a secret."""
-
-    id: int
-    ts: Time
-    actor: str
-    action: str
-    target_type: str
-    target_id: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    source: str
-    request_id: str
-
-
+AuditView = view_of(
+    AuditEntry,
+    "AuditView",
+    "One change.  `before` is null for a creation, `after` for a deletion; neither ever holds a secret.",
+)
 AuditPage = page_of("AuditPage", "A page of the audit log, newest first.", audit=AuditView)
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import model_validator
 
 from admin.api.call import Reading
+from admin.api.derived import view_of
 from admin.api.reports.sidecars import ReportedView
 from admin.api.resources.rules import ShownAmount
 from admin.commands import live
@@ -41,30 +42,20 @@ class LiveBudget(View):
         return {**budget.fields(), "fill": live.part(budget.remaining, budget.limit.amount)}
 
 
-class LiveTenant(View):
+LiveTenant = view_of(
+    live.LiveTenant,
+    "LiveTenant",
     """A tenant with something in flight or queued.  Its shares are of everything, as its group's are.  `budgets` are
-    looked up for the 20 tenants with most in flight, null for the others."""
-
-    tenant_id: str
-    name: str | None
-    fairshare_group: str
-    weight: int
-    max_in_flight: int | None
-    in_flight: int
-    queued: int
-    share: float
-    entitled_share: float
-    budgets: list[LiveBudget] | None = None
-
-
-class LiveView(View):
-    """A snapshot.  `tenants` are the 100 with most in flight, of the 50 with most in each sidecar."""
-
-    in_flight: int
-    queued: int
-    groups: list[live.LiveGroup]
-    tenants: list[LiveTenant]
-    sidecars: list[ReportView]
+looked up for the 20 tenants with most in flight, null for the others.""",
+    budgets=(list[LiveBudget] | None, None),
+)
+LiveView = view_of(
+    live.Live,
+    "LiveView",
+    "A snapshot.  `tenants` are the 100 with most in flight, of the 50 with most in each sidecar.",
+    tenants=list[LiveTenant],  # type: ignore[valid-type] # made above
+    sidecars=list[ReportView],
+)
 
 
 @router.get("", response_model=LiveView)

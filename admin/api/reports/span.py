@@ -3,16 +3,16 @@
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from admin.api.paging import Page, not_a_cursor
-from admin.commands.buckets import CALENDAR, EARLIEST, LATEST, MINUTE, time_zone
+from admin.commands.buckets import EARLIEST, LATEST, MINUTE
 from admin.commands.buckets import Buckets as Cut
 from admin.commands.refusals import invalid
 from admin.fields import ModelName, moment, printable
 from ledger.sums import Interval, Selection
+from tenancy.values.calendar import Calendar, UnknownTimeZone, zone
 
 SHORTEST_SECONDS, MAX_SECONDS = 60, 366 * 86400
 # "+" is a space in a query string, unless it is written %2B.
@@ -28,17 +28,17 @@ def _instant(value: object) -> datetime:
 
 def _zone(value: str) -> str:
     try:
-        time_zone(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone(value)
+    except UnknownTimeZone:
         raise ValueError("must be the name of a time zone, such as Europe/Berlin") from None
     return value
 
 
 def _width(value: str) -> str:
-    if value in CALENDAR:
+    if value in tuple(Calendar):
         return value
     if not value.isascii() or not value.isdecimal() or not SHORTEST_SECONDS <= int(value[:12]) <= MAX_SECONDS:
-        names = ", ".join(CALENDAR)
+        names = ", ".join(Calendar)
         raise ValueError(f"must be one of {names}, or a number of seconds from {SHORTEST_SECONDS} to {MAX_SECONDS}")
     return value
 
@@ -107,4 +107,4 @@ class Buckets(Span):
     tz: Zone = Field("UTC", description="Time zone in which hours, days, weeks and months begin")
 
     def cut(self) -> Cut:
-        return Cut(self.bucket, time_zone(self.tz))
+        return Cut(self.bucket, zone(self.tz))

@@ -1,15 +1,15 @@
 """/admin-tokens: who may use this API, beside the owner whose token is configured.  For owners only."""
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field, with_config
-from typing_extensions import TypedDict
+from pydantic import Field
 
 from admin.access.permission import Role
-from admin.access.tokens import MAX_ADMIN_TOKENS, NewAdminToken
+from admin.access.tokens import MAX_ADMIN_TOKENS, AdminToken, NewAdminToken
 from admin.api.call import Creating, Reading
+from admin.api.derived import patch_of, shape, view_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import ADMIN_TOKENS
-from admin.fields import Body, Expiry, Name, Time, View
+from admin.fields import Body, Expiry, Name
 
 router = APIRouter(prefix="/admin-tokens", tags=["admin tokens"])
 
@@ -22,39 +22,15 @@ class AdminTokenBody(Body):
     expires_at: Expiry | None = None
 
 
-@with_config(ConfigDict(extra="forbid"))
-class AdminTokenPatch(TypedDict, total=False):
-    """The fields to change.  What is absent stays."""
-
-    name: Name
-    role: Role
-    expires_at: Expiry | None
-
-
-class AdminTokenView(View):
-    """An admin token, without the token itself."""
-
-    id: str
-    name: str
-    role: Role
-    token_prefix: str
-    expires_at: Time | None
-    created_at: Time
-    updated_at: Time
-
-
-class MintedAdminToken(View):
-    """A new admin token.  The token is shown here and never again."""
-
-    admin_token: AdminTokenView
-    token: str
-
-
-class AdminTokenList(View):
-    """All admin tokens, by name."""
-
-    admin_tokens: list[AdminTokenView]
-
+AdminTokenPatch = patch_of(AdminTokenBody, "AdminTokenPatch", "The fields to change.  What is absent stays.")
+AdminTokenView = view_of(AdminToken, "AdminTokenView", "An admin token, without the token itself.", role=Role)
+MintedAdminToken = shape(
+    "MintedAdminToken",
+    "A new admin token.  The token is shown here and never again.",
+    admin_token=AdminTokenView,
+    token=str,
+)
+AdminTokenList = shape("AdminTokenList", "All admin tokens, by name.", admin_tokens=list[AdminTokenView])  # type: ignore[valid-type]
 
 routes = Routes(router, ADMIN_TOKENS, "admin_token", AdminTokenView)
 routes.show("Shows an admin token, without the token itself.")

@@ -7,12 +7,12 @@ from pydantic import Field, model_validator
 
 from admin.api.call import Creating, Reading
 from admin.api.paging import Page, cut, page_of
-from admin.api.resources.rules import AnyId, Number, ShownAmount
+from admin.api.resources.rules import Number, ShownAmount
 from admin.api.resources.tenants import TenantId
 from admin.commands import budgets
 from admin.commands.budgets import Budget, Whose, place_of
 from admin.commands.rules import MAX_TOKENS
-from admin.fields import Body, Time, UserId, View
+from admin.fields import AnyId, Body, Time, UserId, View
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Scope, Unit
 

@@ -5,9 +5,10 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from admin.api.call import Changing, Reading
+from admin.api.derived import shape, view_of
 from admin.api.reports.sidecars import SidecarView
 from admin.commands import sidecars
-from admin.fields import InFlight, Time, View
+from admin.fields import InFlight
 from tenancy.directory.capacity import Capacity
 
 router = APIRouter(prefix="/capacity", tags=["runtime"])
@@ -22,20 +23,16 @@ class CapacityBody(TypedDict, total=False):
     max_in_flight_total: InFlight | None
 
 
-class CapacitySetting(View):
-    """The bounds as they are set; null: none.  `version` counts the changes."""
-
-    max_in_flight: int | None
-    max_in_flight_total: int | None
-    version: int
-    updated_at: Time
-
-
-class CapacityView(CapacitySetting):
+CapacitySetting = view_of(
+    Capacity, "CapacitySetting", "The bounds as they are set; null: none.  `version` counts the changes."
+)
+CapacityView = shape(
+    "CapacityView",
     """The bounds as they are set, and what each sidecar enforces: one whose `capacity_version` is lower has not heard
-    of the last change yet."""
-
-    sidecars: list[SidecarView]
+of the last change yet.""",
+    CapacitySetting,
+    sidecars=list[SidecarView],
+)
 
 
 @router.get("", response_model=CapacityView)

@@ -1,19 +1,19 @@
 """/tenants/{id}/keys and /keys: create (secret shown once), list, change, disable and delete keys."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import ConfigDict, Field, StringConstraints, with_config
-from typing_extensions import TypedDict
+from pydantic import Field, StringConstraints
 
-from admin.api.call import Changing, Creating, Reading, Rotating
+from admin.api.call import Creating, Reading, Rotating
+from admin.api.derived import patch_of, shape, view_of
 from admin.api.paging import NamedPage, Page, page_of
 from admin.api.resources.routes import Routes
 from admin.api.resources.tenants import TenantId
 from admin.commands import keys
 from admin.commands.directory import KEYS
-from admin.fields import Body, Email, Expiry, Flag, ModelName, Name, Requests, Time, Tokens, UserId, View
-from tenancy.directory.keys import Key, KeyChange, NewKey
+from admin.fields import Body, Email, Expiry, Flag, ModelName, Name, Requests, Tokens, UserId
+from tenancy.directory.keys import Key, NewKey
 
 router = APIRouter(tags=["keys"])
 
@@ -35,17 +35,14 @@ class KeyBody(Body):
     expires_at: Expiry | None = None
 
 
-@with_config(ConfigDict(extra="forbid"))
-class KeyPatch(TypedDict, total=False):
-    """The fields to change.  What is absent stays; null lifts a limit."""
-
-    name: Name
-    user_id: UserId | None
-    disabled: Flag
-    models_allowed: ModelNames | None
-    tokens_per_minute: Tokens | None
-    requests_per_minute: Requests | None
-    expires_at: Expiry | None
+KEY_PATCH = ("name", "user_id", "disabled", "models_allowed", "tokens_per_minute", "requests_per_minute", "expires_at")
+KeyPatch = patch_of(
+    KeyBody,
+    "KeyPatch",
+    "The fields to change.  What is absent stays; null lifts a limit.",
+    *KEY_PATCH,
+    disabled=Flag,
+)
 
 
 class DisabledBody(Body):
@@ -68,33 +65,13 @@ class KeyQuery(NamedPage):
     )
 
 
-class KeyView(View):
+KeyView = view_of(
+    Key,
+    "KeyView",
     """A key, without its secret.  `last_used_at` may be a minute old.  Until `overlap_until` secrets that a rotation
-    replaced work too."""
-
-    id: str
-    key_prefix: str
-    name: str
-    tenant_id: str
-    user_id: str | None
-    disabled: bool
-    models_allowed: list[str] | None
-    tokens_per_minute: int | None
-    requests_per_minute: int | None
-    expires_at: Time | None
-    last_used_at: Time | None
-    overlap_until: Time | None
-    created_at: Time
-    updated_at: Time
-
-
-class MintedKey(View):
-    """A new key.  The secret is shown here and never again."""
-
-    key: KeyView
-    secret: str
-
-
+replaced work too.""",
+)
+MintedKey = shape("MintedKey", "A new key.  The secret is shown here and never again.", key=KeyView, secret=str)
 KeyPage = page_of("KeyPage", "A page of keys, oldest first.", keys=KeyView)
 
 
@@ -128,16 +105,8 @@ async def list_keys(page: Annotated[KeyQuery, Query()], call: Reading) -> dict[s
     return page.answer("keys", found, "created_at", "id")
 
 
-@router.patch("/keys/{id}", response_model=KeyView)
-async def update_key(key_id: KeyId, body: KeyPatch, call: Changing) -> Key:
-    """Changes the fields given."""
-    return call.changed(await keys.update(call.session, key_id, cast(KeyChange, body)))
-
-
-@router.put("/keys/{id}/disabled", response_model=KeyView)
-async def set_key_disabled(key_id: KeyId, body: DisabledBody, call: Changing) -> Key:
-    """Disables a key, or enables it again."""
-    return call.changed(await keys.update(call.session, key_id, {"disabled": body.disabled}))
+routes.update("PATCH", KeyPatch, "Changes the fields given.", by=keys.update)
+routes.update("PUT", DisabledBody, "Disables a key, or enables it again.", dict, at="/disabled")
 
 
 @router.post("/keys/{id}/rotate", status_code=201, response_model=MintedKey)

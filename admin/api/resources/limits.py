@@ -2,27 +2,26 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from admin.api.call import DELETES, Changing, Creating, Deleting, Reading
+from admin.api.call import Reading
+from admin.api.derived import view_of
 from admin.api.examples import BY_NAME
 from admin.api.paging import NamedPage, Page, page_of
 from admin.api.resources.routes import Routes
-from admin.api.resources.rules import Amount, AnyId, RuleBody, RuleView, TimeZone, TokenWeight, WindowSeconds
+from admin.api.resources.rules import Amount, RuleBody, ShownAmount, ShownWeight, TimeZone, TokenWeight, WindowSeconds
 from admin.api.resources.tenants import TenantId
 from admin.commands import limits
 from admin.commands.directory import LIMITS
 from admin.commands.limits import LimitRequest
-from admin.fields import Body, Flag, GroupName, ModelName, Name, Time, UserId, View
+from admin.fields import AnyId, Body, Flag, GroupName, ModelName, Name, UserId
 from tenancy.directory.stored_limits import StoredLimit
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Scope
 
 router = APIRouter(tags=["limits"])
-
-LimitId = Annotated[str, Path(alias="id", description="The limit's id")]
 
 EXAMPLE = {"scope": "tenant", "tenant_id": BY_NAME["tenant_id"], "unit": "tokens", "amount": 500_000, "calendar": "day"}
 
@@ -61,26 +60,14 @@ class LimitPatch(TypedDict, total=False):
     shadow: Flag
 
 
-class CountedView(View):
-    """Whose requests a limit counts."""
-
-    id: str
-    name: str
-    scope: Scope
-    tenant_id: str | None
-    key_id: str | None
-    user_id: str | None
-    model: str | None
-    fairshare_group: str | None
-
-
-class LimitView(RuleView, CountedView):
-    """A limit.  Of `tenant_id` and `fairshare_group` one is null."""
-
-    created_at: Time
-    updated_at: Time
-
-
+LimitView = view_of(
+    StoredLimit,
+    "LimitView",
+    "A limit.  Of `tenant_id` and `fairshare_group` one is null.",
+    amount=ShownAmount,
+    cached_weight=ShownWeight,
+    reasoning_weight=ShownWeight,
+)
 LimitPage = page_of("LimitPage", "A page of limits, oldest first.", limits=LimitView)
 
 
@@ -95,11 +82,7 @@ routes = Routes(router, LIMITS, "limit", LimitView, below="/limits")
 routes.show("Shows a limit.")
 
 
-@router.post("/limits", status_code=201, response_model=LimitView)
-async def create_limit(body: LimitBody, call: Creating) -> StoredLimit:
-    """Creates a limit; it holds for every sidecar within a second."""
-    done = await limits.create(call.session, LimitRequest(**body.model_dump()))
-    return call.created(done, f"/limits/{done.value.id}")
+routes.create(LimitBody, LimitRequest, "Creates a limit; it holds for every sidecar within a second.", by=limits.create)
 
 
 @router.get("/limits", response_model=LimitPage)
@@ -117,13 +100,7 @@ async def list_tenant_limits(tenant_id: TenantId, page: Annotated[Page, Query()]
     return page.answer("limits", found, "created_at", "id")
 
 
-@router.patch("/limits/{id}", response_model=LimitView)
-async def update_limit(limit_id: LimitId, body: LimitPatch, call: Changing) -> StoredLimit:
-    """Changes the fields given; it holds for every sidecar within a second."""
-    return call.changed(await limits.update(call.session, limit_id, body))
-
-
-@router.delete("/limits/{id}", status_code=204, response_model=None, responses=DELETES)
-async def delete_limit(limit_id: LimitId, call: Deleting) -> Response:
-    """Deletes a limit; what was spent of it is forgotten."""
-    return call.deleted(await limits.delete(call.session, limit_id))
+routes.update(
+    "PATCH", LimitPatch, "Changes the fields given; it holds for every sidecar within a second.", by=limits.update
+)
+routes.delete("Deletes a limit; what was spent of it is forgotten.")

@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AfterValidator, Field
 
+from admin.api.derived import view_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MCP_SERVERS
-from admin.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text, Time, View
-from tenancy.directory.mcp_servers import NewServer
+from admin.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text
+from tenancy.directory.mcp_servers import NewServer, Server
 
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])
 
@@ -42,20 +43,7 @@ class ServerBody(Body):
     enabled: Flag = True
 
 
-class ServerView(View):
-    """A registered MCP server."""
-
-    id: str
-    name: str
-    url: str
-    description: str
-    headers: dict[str, str]
-    enabled: bool
-    created_at: Time
-    updated_at: Time
-
-
-routes = Routes(router, MCP_SERVERS, "mcp_server", ServerView)
+routes = Routes(router, MCP_SERVERS, "mcp_server", view_of(Server, "ServerView", "A registered MCP server."))
 routes.create(ServerBody, NewServer, "Registers an MCP server; its name must be unique.")
 routes.list("mcp_servers", "A page of MCP servers, by name.", "Lists the registered MCP servers by name.")
 routes.show("Shows an MCP server.")

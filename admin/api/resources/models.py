@@ -2,15 +2,15 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from admin.api.call import Changing
+from admin.api.derived import view_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
-from admin.fields import Body, Flag, HttpUrl, InFlight, ModelName, Time, Tokens, View, Weight
+from admin.fields import Body, Flag, HttpUrl, InFlight, ModelName, Tokens, View, Weight
 from tenancy.directory.models import DEFAULT_CACHE_SECONDS, Model, NewModel, ResponseCache
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 
@@ -41,7 +41,6 @@ ShownPrice = Annotated[
     WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
 ]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
-ModelId = Annotated[str, Path(alias="id", description="The model's id")]
 
 
 class ModelBody(Body):
@@ -75,24 +74,8 @@ class CacheView(View):
     ttl_seconds: int
 
 
-class ModelView(View):
-    """A registered model."""
-
-    id: str
-    name: str
-    enabled: bool
-    upstream_name: str | None
-    endpoint: str | None
-    input_price: ShownPrice | None
-    output_price: ShownPrice | None
-    cached_price: ShownPrice | None
-    context_window: int | None
-    weight: int
-    max_in_flight: int | None
-    cache: CacheView
-    created_at: Time
-    updated_at: Time
-
+PRICES: dict[str, Any] = dict.fromkeys(("input_price", "output_price", "cached_price"), ShownPrice | None)
+ModelView = view_of(Model, "ModelView", "A registered model.", cache=CacheView, **PRICES)
 
 routes = Routes(router, MODELS, "model", ModelView)
 routes.create(ModelBody, NewModel, "Registers a model; its name must be unique.")
@@ -100,9 +83,5 @@ routes.list("models", "A page of models, by name.", "Lists the registered models
 routes.show("Shows a model.")
 routes.update("PUT", ModelBody, "Replaces a model's fields, but for its cache.", NewModel)
 routes.delete("Takes a model out of the registry.")
-
-
-@router.put("/{id}/cache", response_model=ModelView)
-async def set_model_cache(model_id: ModelId, body: CacheBody, call: Changing) -> Model:
-    """Sets whether answers of a model may be kept, and for how long."""
-    return call.changed(await MODELS.update(call.session, model_id, ResponseCache(body.enabled, body.ttl_seconds)))
+CACHE_SAYS = "Sets whether answers of a model may be kept, and for how long."
+routes.update("PUT", CacheBody, CACHE_SAYS, ResponseCache, at="/cache")

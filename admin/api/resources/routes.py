@@ -19,7 +19,8 @@ Endpoint = Callable[..., Awaitable[Any]]
 class Routes:
     """Adds routes for a kind to a router, at the router's prefix and `below` it.
 
-    `noun` is what they are named after; `key` is the field that is the id, and the id's name in paths."""
+    `noun` is what they are named after; `key` is the field that is the id, and the id's name in paths.  A route carries
+    out the command of the kind, unless it says `by` which other one."""
 
     def __init__(
         self, router: APIRouter, kind: Kind[Any], noun: str, view: type[View], *, key: str = "id", below: str = ""
@@ -29,9 +30,11 @@ class Routes:
         self._key, self._all, self._one = key, below, f"{below}/{{{key}}}"
         self._id = Annotated[str, Path(alias=key, description=f"The {noun.split('_')[-1]}'s {key}")]
 
-    def create(self, body: Any, new: Callable[..., Any], says: str) -> None:
+    def create(self, body: Any, new: Callable[..., Any], says: str, *, by: Endpoint | None = None) -> None:
+        command = by or self._kind.create
+
         async def create(body: Any, call: Creating) -> Any:
-            done = await self._kind.create(call.session, new(**body.model_dump()))
+            done = await command(call.session, new(**body.model_dump()))
             return call.created(done, f"{self._router.prefix}{self._all}/{getattr(done.value, self._key)}")
 
         self._add("POST", self._all, create, f"create_{self._noun}", says, body=body, status_code=201)
@@ -50,12 +53,25 @@ class Routes:
 
         self._add("GET", self._one, show, f"get_{self._noun}", says)
 
-    def update(self, method: str, body: Any, says: str, new: Callable[..., Any] | None = None) -> None:
+    def update(
+        self,
+        method: str,
+        body: Any,
+        says: str,
+        new: Callable[..., Any] | None = None,
+        *,
+        at: str = "",
+        by: Endpoint | None = None,
+    ) -> None:
+        """`new` makes what the command takes of the body's fields; `at` is where a part of the resource is set."""
+        command = by or self._kind.update
+
         async def update(id: Any, body: Any, call: Changing) -> Any:
             to = body if new is None else new(**body.model_dump())
-            return call.changed(await self._kind.update(call.session, id, to))
+            return call.changed(await command(call.session, id, to))
 
-        self._add(method, self._one, update, f"update_{self._noun}", says, body=body)
+        name = f"set_{self._noun}_{at[1:]}" if at else f"update_{self._noun}"
+        self._add(method, f"{self._one}{at}", update, name, says, body=body)
 
     def delete(self, says: str) -> None:
         async def delete(id: Any, call: Deleting) -> Response:

@@ -7,7 +7,6 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from admin.commands.rules import MAX_TOKENS, amount_of, weight_of
 from admin.fields import Body, Flag, View
-from tenancy.directory.tenants import TENANT_ID
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import UTC, Kind, Unit
 
@@ -46,7 +45,6 @@ ShownAmount = Annotated[
     BeforeValidator(_shown_amount),
     Field(description="A whole number; of `cost` a decimal in the currency of the models' prices"),
 ]
-AnyId = Annotated[str, Field(pattern=f"^{TENANT_ID.pattern}$")]
 WindowSeconds = Annotated[int, Field(strict=True, ge=1, le=MAX_SECONDS, examples=[60])]
 TimeZone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$", examples=["Europe/Paris"])]
 TokenWeight = Annotated[

@@ -1,18 +1,17 @@
 """/tenants: create, list, get, change and delete tenants."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, Field, StringConstraints
 
-from admin.api.call import Call, Changing, Reading
+from admin.api.call import Reading
+from admin.api.derived import patch_of, view_of
 from admin.api.paging import NamedPage, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import TENANTS
-from admin.fields import Body, GroupName, InFlight, Name, Requests, Time, Tokens, View, Weight, printable
-from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant, TenantChange
+from admin.fields import Body, GroupName, InFlight, Name, Requests, Tokens, Weight, printable
+from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
@@ -38,19 +37,11 @@ class TenantBody(Body):
     metadata: Metadata = Field({}, description="Yours: kept, shown, and not looked at")
 
 
-@with_config(ConfigDict(extra="forbid"))
-class TenantPatch(TypedDict, total=False):
-    """The fields to change.  What is absent stays; null lifts a limit; `metadata` is replaced as a whole."""
-
-    name: Name
-    fairshare_group: GroupName
-    weight: Weight
-    tokens_per_minute: Tokens | None
-    requests_per_minute: Requests | None
-    max_in_flight: InFlight | None
-    status: Status
-    policy: GroupName | None
-    metadata: Metadata
+TenantPatch = patch_of(
+    TenantBody,
+    "TenantPatch",
+    "The fields to change.  What is absent stays; null lifts a limit; `metadata` is replaced as a whole.",
+)
 
 
 class WeightBody(Body):
@@ -59,38 +50,15 @@ class WeightBody(Body):
     weight: Weight = Field(examples=[500])
 
 
-@with_config(ConfigDict(extra="forbid"))
-class QuotaBody(TypedDict, total=False):
-    """A tenant's limits.  What is absent stays; null lifts a limit."""
-
-    tokens_per_minute: Tokens | None
-    requests_per_minute: Requests | None
-    max_in_flight: InFlight | None
-
-
 class GroupBody(Body):
     """The fairshare group that a tenant belongs to."""
 
     fairshare_group: GroupName = Field(examples=["default"])
 
 
-class TenantView(View):
-    """A tenant.  A limit that is null does not limit."""
-
-    id: str
-    name: str
-    fairshare_group: str
-    weight: int
-    tokens_per_minute: int | None
-    max_in_flight: int | None
-    created_at: Time
-    updated_at: Time
-    requests_per_minute: int | None
-    status: Status
-    policy: str | None
-    metadata: dict[str, str]
-
-
+QUOTA = ("tokens_per_minute", "requests_per_minute", "max_in_flight")
+QuotaBody = patch_of(TenantBody, "QuotaBody", "A tenant's limits.  What is absent stays; null lifts a limit.", *QUOTA)
+TenantView = view_of(Tenant, "TenantView", "A tenant.  A limit that is null does not limit.", "version", status=Status)
 TenantPage = page_of("TenantPage", "A page of tenants, oldest first.", tenants=TenantView)
 
 routes = Routes(router, TENANTS, "tenant", TenantView)
@@ -107,23 +75,6 @@ async def list_tenants(page: Annotated[NamedPage, Query()], call: Reading) -> di
     return page.answer("tenants", found, "created_at", "id")
 
 
-@router.patch("/{id}/weight", response_model=TenantView)
-async def set_tenant_weight(tenant_id: TenantId, body: WeightBody, call: Changing) -> Tenant:
-    """Sets a tenant's weight."""
-    return await _change(call, tenant_id, body.model_dump())
-
-
-@router.put("/{id}/quota", response_model=TenantView)
-async def set_tenant_quota(tenant_id: TenantId, body: QuotaBody, call: Changing) -> Tenant:
-    """Sets a tenant's limits, those that are given."""
-    return await _change(call, tenant_id, body)
-
-
-@router.patch("/{id}/group", response_model=TenantView)
-async def set_tenant_group(tenant_id: TenantId, body: GroupBody, call: Changing) -> Tenant:
-    """Moves a tenant to a fairshare group."""
-    return await _change(call, tenant_id, body.model_dump())
-
-
-async def _change(call: Call, tenant_id: str, change: Mapping[str, Any]) -> Tenant:
-    return call.changed(await TENANTS.update(call.session, tenant_id, cast(TenantChange, change)))
+routes.update("PATCH", WeightBody, "Sets a tenant's weight.", dict, at="/weight")
+routes.update("PUT", QuotaBody, "Sets a tenant's limits, those that are given.", at="/quota")
+routes.update("PATCH", GroupBody, "Moves a tenant to a fairshare group.", dict, at="/group")

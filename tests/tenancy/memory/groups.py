@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, Deleted, require
-from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NoSuchGroup
+from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
 from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT
 from tests.tenancy.memory.audit import MemoryAuditLog
 
@@ -18,11 +18,12 @@ class MemoryGroups:
         self._log = log
         self._groups = {DEFAULT_GROUP: Group(DEFAULT_GROUP, DEFAULT_WEIGHT, now, now)}
 
-    async def create(self, name: str, weight: int, by: ChangeRequest) -> Group:
+    async def create(self, new: NewGroup, by: ChangeRequest) -> Group:
+        name = new.name
         if name in self._groups:
             raise GroupNameTaken(name)
         now = datetime.now(UTC)
-        group = self._groups[name] = Group(name, weight, now, now)
+        group = self._groups[name] = Group(name, new.weight, now, now)
         self._log.add(by, "create_group", ("fairshare_group", name), None, snapshot(group))
         return group
 
@@ -32,7 +33,7 @@ class MemoryGroups:
     async def page(self, limit: int, after: str = "") -> tuple[Group, ...]:
         return tuple(self._groups[name] for name in sorted(self._groups) if name > after)[:limit]
 
-    async def set_weight(self, name: str, weight: int, by: ChangeRequest) -> Group:
+    async def update(self, name: str, weight: int, by: ChangeRequest) -> Group:
         before = self._groups.get(name)
         if before is None:
             raise NoSuchGroup(name)
