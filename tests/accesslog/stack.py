@@ -21,14 +21,14 @@ from store.postgres import open_postgres
 from store.redis import open_redis
 from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
-from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
+from tests.accesslog.entries import CHAT_TOKENS, CHAT_USAGE, decision, entry, line
 from tests.proxy import TcpProxy
 
 CAPACITY = 10_000_000
 # So slow that nothing refills during a test.
 ACCOUNT = Account.of(Policy("acme", "key_1", limits=(Limit(Scope.TENANT, Unit.TOKENS, CAPACITY, 10**9),)))
 RESERVED = 100
-USED = sum(CHAT_USAGE.values())
+USED = CHAT_TOKENS
 T = TypeVar("T")
 
 
