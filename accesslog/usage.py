@@ -30,7 +30,7 @@ BYTES_PER_TOKEN = 4
 # Of text alone: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
 TEXT_BYTES_PER_TOKEN = 4.5
 # Events with more text than this have several tokens each; with less, one: Hindi has up to 9.5.
-TOKEN_MAX_BYTES = 8
+TOKEN_MAX_BYTES = 10
 # A hundred times the longest context of any model.
 BELIEVED_MAX = 10**8
 # How much more than the request allowed, or than was seen, a reported output may be: some servers do not count what a
@@ -149,11 +149,13 @@ def _capped(entry: LogEntry, tokens: int) -> int:
 
 
 def _estimated_output(entry: LogEntry) -> int:
-    """By the text that was seen; by the bytes of an answer in which none was read, unless it is no text at all."""
+    """By the text that was seen; by the bytes of an answer in which none was read, unless it has no text at all."""
     answer = entry.answer
     if answer.events:
         return _seen_output(entry)
-    if entry.media.partition("/")[0] in _NO_TEXT or (answer.ended == "done" and not entry.decision.output_cap):
+    if entry.media.partition("/")[0] in _NO_TEXT:
         return 0
+    if answer.ended == "done" and (answer.counts or not entry.decision.output_cap):
+        return 0  # vectors, or counts of something else than tokens
     size = STREAM_BYTES_PER_TOKEN if entry.streamed else BYTES_PER_TOKEN
     return _capped(entry, -(-entry.bytes_out // size))

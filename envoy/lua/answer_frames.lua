@@ -128,7 +128,7 @@ end
 local function read_frame(reader, chunk, at, length, headers_length)
   local from, last = at + 12 + headers_length, at + length - 5
   if find(sub(chunk, at + 12, from - 1), "exception", 1, true) then reader.found:ended("error") end
-  local _, quote = find(chunk, '"bytes":"', from, true)
+  local _, quote = find(chunk, '"bytes"%s*:%s*"', from)
   if quote and quote < last then
     local close = string_end(chunk, quote + 1, last) or last + 1
     chunk = from_base64(sub(chunk, quote + 1, close - 1))
