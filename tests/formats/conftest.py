@@ -58,7 +58,7 @@ class Meter:
         """Reads the answer to its end, or, if it stalls, until all that was sent is here; then the client leaves."""
         self._upstream.answers.append(answer)
         headers = {"x-answer": str(len(self._upstream.answers) - 1)}
-        size, received = sum(map(len, answer.pieces)), b""
+        size, received = sum(map(len, answer.pieces)), bytearray()
         try:
             with self._client.stream("POST", "/v1/x", content=b'{"model":"m","stream":true}', headers=headers) as reply:
                 for chunk in reply.iter_raw():
@@ -67,7 +67,7 @@ class Meter:
                         break
         except httpx.RemoteProtocolError:
             assert answer.end is End.CUT
-        return received
+        return bytes(received)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}},"finish_reason":"stop","index":0,"logprobs":null,"message":{"content":"Yes, they do.","refusal":null,"role":"assistant"}}],"created":1728,"id":"chatcmpl-AE","model":"gpt-4o-2024-08-06","object":"chat.completion","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{}}],"system_fingerprint":"fp","usage":{"completion_tokens":55,"completion_tokens_details":{"reasoning_tokens":0},"prompt_tokens":33,"prompt_tokens_details":{"cached_tokens":0},"total_tokens":88}}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}
 
@@ -22,7 +22,7 @@ data: {"choices":[{"content_filter_results":{},"delta":{},"finish_reason":"conte
 data: {"choices":[],"created":1728,"id":"chatcmpl-AE","model":"gpt-4o","object":"chat.completion.chunk","usage":{"completion_tokens":5,"prompt_tokens":33,"total_tokens":38}}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(33, 55)),

@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, chunks, frames, plain
 
 CONVERSE = plain("""
 {"metrics":{"latencyMs":1175},"output":{"message":{"content":[{"text":"Here is a list"}],"role":"assistant"}},"stopReason":"end_turn","usage":{"inputTokens":125,"outputTokens":60,"totalTokens":1385,"cacheReadInputTokens":1000,"cacheWriteInputTokens":200,"cacheDetails":[{"ttl":"1h","inputTokens":150},{"inputTokens":50,"ttl":"5m"}]}}
-""")  # noqa: E501
+""")
 CONVERSE_STREAM = frames("""
 messageStart {"p":"abcdefghijk","role":"assistant"}
 contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"Hello"},"p":"abcd"}
@@ -18,7 +18,7 @@ contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"!"},"p":"ab"}
 contentBlockStop {"contentBlockIndex":0,"p":"abc"}
 messageStop {"p":"abcdef","stopReason":"end_turn"}
 metadata {"metrics":{"latencyMs":622},"p":"abc","usage":{"inputTokens":13,"outputTokens":5,"serverToolUsage":{},"totalTokens":18}}
-""")  # noqa: E501
+""")
 EXCEPTION = frames('!modelStreamErrorException {"message":"The model failed","originalStatusCode":500}')
 INVOKE = chunks("""
 {"type":"message_start","message":{"id":"msg_bdrk_1","type":"message","role":"assistant","content":[],"usage":{"input_tokens":25,"output_tokens":1}}}
@@ -26,18 +26,20 @@ INVOKE = chunks("""
 {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" \\u4f60"}}
 {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12}}
 {"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":25,"outputTokenCount":12,"invocationLatency":719,"firstByteLatency":548}}
-""")  # noqa: E501
+""")
 NOVA = chunks("""
 {"outputText":"Hi","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":5}
 {"outputText":" you","index":0,"totalOutputTextTokenCount":7,"completionReason":"FINISH","inputTextTokenCount":null,"amazon-bedrock-invocationMetrics":{"inputTokenCount":5,"outputTokenCount":7}}
-""")  # noqa: E501
+""")
 HEADERS = plain(
     '{"outputs":[{"text":"Bonjour","stop_reason":"stop"}]}',
     "x-amzn-bedrock-input-token-count: 14",
     "x-amzn-bedrock-output-token-count: 3",
     "x-amzn-bedrock-cache-read-input-token-count: 100",
 )
-TITAN = plain('{"inputTextTokenCount":5,"results":[{"tokenCount":32,"outputText":"Hi","completionReason":"FINISH"},{"tokenCount":8,"outputText":"Ho","completionReason":"FINISH"}]}')  # noqa: E501
+TITAN = plain(
+    '{"inputTextTokenCount":5,"results":[{"tokenCount":32,"outputText":"Hi","completionReason":"FINISH"},{"tokenCount":8,"outputText":"Ho","completionReason":"FINISH"}]}'
+)
 LLAMA = plain('{"generation":"Hi","prompt_token_count":22,"generation_token_count":31,"stop_reason":"stop"}')
 
 CASES = {

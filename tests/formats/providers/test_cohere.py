@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, lines, plain, stream
 
 PLAIN = plain("""
 {"id":"c14c80c3","finish_reason":"COMPLETE","message":{"role":"assistant","content":[{"type":"text","text":"LLMs stand for"}]},"usage":{"billed_units":{"input_tokens":5,"output_tokens":418},"tokens":{"input_tokens":71,"output_tokens":420},"cached_tokens":2}}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 event: message-start
 data: {"type":"message-start","id":"29f14a5a","delta":{"message":{"role":"assistant","content":[],"tool_plan":"","tool_calls":[],"citations":[]}}}
@@ -28,15 +28,19 @@ data: {"type":"content-end","index":0}
 
 event: message-end
 data: {"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"billed_units":{"input_tokens":3,"output_tokens":12},"tokens":{"input_tokens":69,"output_tokens":13}}}}
-""")  # noqa: E501
+""")
 ERROR = stream('event: message-end\ndata: {"type":"message-end","delta":{"finish_reason":"ERROR","error":"x"}}')
-EMBED = plain('{"id":"da6e5","embeddings":{"float":[[0.016,-0.008]]},"texts":["hello"],"meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":2}}}')  # noqa: E501
-RERANK = plain('{"results":[{"index":3,"relevance_score":0.999}],"id":"07734bd2","meta":{"api_version":{"version":"2"},"billed_units":{"search_units":1}}}')  # noqa: E501
+EMBED = plain(
+    '{"id":"da6e5","embeddings":{"float":[[0.016,-0.008]]},"texts":["hello"],"meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":2}}}'
+)
+RERANK = plain(
+    '{"results":[{"index":3,"relevance_score":0.999}],"id":"07734bd2","meta":{"api_version":{"version":"2"},"billed_units":{"search_units":1}}}'
+)
 V1 = lines("""
 {"is_finished":false,"event_type":"stream-start","generation_id":"x"}
 {"is_finished":false,"event_type":"text-generation","text":"Hi"}
 {"is_finished":true,"event_type":"stream-end","finish_reason":"COMPLETE","response":{"response_id":"x","text":"Hi","meta":{"billed_units":{"input_tokens":8,"output_tokens":9},"tokens":{"input_tokens":74,"output_tokens":9}}}}
-""")  # noqa: E501
+""")
 
 CASES = {
     "chat": (PLAIN, reported(5, 418, 2)),

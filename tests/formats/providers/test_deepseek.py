@@ -12,7 +12,7 @@ PLAIN = plain("""
 
 
 {"id":"930c60df","object":"chat.completion","created":1705651092,"model":"deepseek-reasoner","choices":[{"index":0,"message":{"role":"assistant","content":"Hello!","reasoning_content":"Simple"},"finish_reason":"stop"}],"usage":{"prompt_tokens":160,"completion_tokens":40,"total_tokens":200,"prompt_tokens_details":{"cached_tokens":128},"completion_tokens_details":{"reasoning_tokens":30},"prompt_cache_hit_tokens":128,"prompt_cache_miss_tokens":32}}
-""")  # noqa: E501
+""")
 WAITING = PLAIN._replace(pieces=(b"\n", b"\n", *PLAIN.pieces))
 STREAM = stream("""
 : keep-alive
@@ -28,7 +28,7 @@ data: {"id":"1f63","object":"chat.completion.chunk","created":1718345013,"model"
 data: {"id":"1f63","object":"chat.completion.chunk","created":1718345013,"model":"deepseek-reasoner","choices":[{"index":0,"delta":{"content":"","reasoning_content":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":17,"completion_tokens":9,"total_tokens":26,"prompt_cache_hit_tokens":16,"prompt_cache_miss_tokens":1}}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(160, 40, 128, 30)),

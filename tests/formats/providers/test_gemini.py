@@ -18,26 +18,26 @@ PLAIN = plain("""
   },
   "modelVersion": "gemini-2.5-flash", "responseId": "Bb0"
 }
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"candidates": [{"content": {"parts": [{"text": "The"}],"role": "model"},"index": 0}],"usageMetadata": {"promptTokenCount": 4,"totalTokenCount": 21,"promptTokensDetails": [{"modality": "TEXT","tokenCount": 4}],"thoughtsTokenCount": 17},"modelVersion": "gemini-2.5-flash","responseId": "x"}
 
 data: {"candidates": [{"content": {"parts": [{"text": " quick brown fox jumps over the lazy dog"}],"role": "model"},"index": 0}],"usageMetadata": {"promptTokenCount": 4,"candidatesTokenCount": 10,"totalTokenCount": 31,"promptTokensDetails": [{"modality": "TEXT","tokenCount": 4}],"thoughtsTokenCount": 17},"modelVersion": "gemini-2.5-flash","responseId": "x"}
 
 data: {"candidates": [{"content": {"parts": [{"text": "."}],"role": "model"},"finishReason": "STOP","index": 0}],"usageMetadata": {"promptTokenCount": 4,"candidatesTokenCount": 11,"totalTokenCount": 32,"promptTokensDetails": [{"modality": "TEXT","tokenCount": 4}],"thoughtsTokenCount": 17},"modelVersion": "gemini-2.5-flash","responseId": "x"}
-""")  # noqa: E501
+""")
 ARRAY = array("""
 {"candidates": [{"content": {"parts": [{"text": "The"}],"role": "model"}}],"usageMetadata": {"promptTokenCount": 4,"totalTokenCount": 4}}
 {"candidates": [{"content": {"parts": [{"text": " quick brown fox jumps over the lazy dog"}],"role": "model"}}],"usageMetadata": {"promptTokenCount": 4,"totalTokenCount": 4}}
 {"candidates": [{"content": {"parts": [{"text": "."}],"role": "model"},"finishReason": "STOP"}],"usageMetadata": {"promptTokenCount": 4,"candidatesTokenCount": 11,"totalTokenCount": 15}}
-""")  # noqa: E501
+""")
 ERROR = stream('data: {"error": {"code": 503,"message": "The model is overloaded.","status": "UNAVAILABLE"}}')
-EMBEDDINGS = plain('{"predictions":[{"embeddings":{"values":[0.1],"statistics":{"truncated":false,"token_count":6}}},{"embeddings":{"statistics":{"token_count":3},"values":[1]}}]}')  # noqa: E501
+EMBEDDINGS = plain(
+    '{"predictions":[{"embeddings":{"values":[0.1],"statistics":{"truncated":false,"token_count":6}}},{"embeddings":{"statistics":{"token_count":3},"values":[1]}}]}'
+)
 
 CASES = {
-    "plain": (
-        PLAIN, reported(1034, 240, 512, 200, audio_input=156, audio_output=10, image_input=258)
-    ),
+    "plain": (PLAIN, reported(1034, 240, 512, 200, audio_input=156, audio_output=10, image_input=258)),
     "stream": (STREAM, reported(4, 28, 0, 17)),
     "stream, left by the client": (STREAM.left(2), reported(4, 27, 0, 17)),
     "stream, cut after it has thought": (STREAM.cut(1), reported(4, 17, 0, 17)),

@@ -9,10 +9,10 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"id":"cmpl-e5cc","object":"chat.completion","model":"magistral-medium","created":1702256327,"choices":[{"index":0,"message":{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"Let me think"}]},{"type":"text","text":"It is 4"}],"tool_calls":null,"prefix":false},"finish_reason":"stop"}],"usage":{"prompt_tokens":16,"total_tokens":50,"completion_tokens":34,"prompt_audio_seconds":null}}
-""")  # noqa: E501
+""")
 CONNECTORS = plain("""
 {"conversation_id":"conv_1","outputs":[{"content":"Hi","object":"entry","type":"message.output","role":"assistant"}],"usage":{"prompt_tokens":4,"completion_tokens":7,"total_tokens":31,"connector_tokens":20,"connectors":{"web_search":1}},"object":"conversation.response"}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"id":"cmpl-8c","object":"chat.completion.chunk","created":1,"model":"mistral-large","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}
 
@@ -23,7 +23,7 @@ data: {"id":"cmpl-8c","object":"chat.completion.chunk","created":1,"model":"mist
 data: {"id":"cmpl-8c","object":"chat.completion.chunk","created":1,"model":"mistral-large","choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":13,"total_tokens":19,"completion_tokens":6}}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(16, 34)),

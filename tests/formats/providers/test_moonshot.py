@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"id":"cmpl-04ea","object":"chat.completion","created":1698999496,"model":"kimi-k2","choices":[{"index":0,"message":{"role":"assistant","content":"1+1=2"},"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":21,"total_tokens":40,"cached_tokens":10}}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"id":"cmpl-1305","object":"chat.completion.chunk","created":1698999575,"model":"kimi-k2","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}
 
@@ -20,7 +20,7 @@ data: {"id":"cmpl-1305","object":"chat.completion.chunk","created":1698999575,"m
 data: {"id":"cmpl-1305","object":"chat.completion.chunk","created":1698999575,"model":"kimi-k2","choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":1234,"completion_tokens":567,"total_tokens":1801}}]}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(19, 21, 10)),

@@ -39,20 +39,18 @@ data: {"id":"chatcmpl-9","object":"chat.completion.chunk","created":1741570283,"
 data: {"id":"chatcmpl-9","object":"chat.completion.chunk","created":1741570283,"model":"gpt-5.4","service_tier":"default","system_fingerprint":"fp_b7","choices":[],"usage":{"prompt_tokens":8,"completion_tokens":9,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":4,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"obfuscation":"dPLo"}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 TOOLS = stream("""
 data: {"id":"chatcmpl-7","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"get_weather","arguments":""}}]},"finish_reason":null}]}
 
 data: {"id":"chatcmpl-7","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"usage\\":{\\"prompt_tokens\\":"}}]},"finish_reason":null}]}
 
 data: {"id":"chatcmpl-7","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"999}}"}}]},"finish_reason":null}]}
-""")  # noqa: E501
+""")
 ERROR = stream('data: {"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}')
 
 CASES = {
-    "plain": (
-        PLAIN, reported(19, 40, 10, 30, cache_write_5m=3, audio_input=4, audio_output=1, image_input=2)
-    ),
+    "plain": (PLAIN, reported(19, 40, 10, 30, cache_write_5m=3, audio_input=4, audio_output=1, image_input=2)),
     "plain, cut by the server": (PLAIN.in_pieces_of(300).cut(2), estimated(20, 8)),
     "stream": (STREAM, reported(8, 9, 0, 4)),
     "stream, left by the client": (STREAM.left(4), estimated(20, 3)),

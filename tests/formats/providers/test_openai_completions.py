@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"id":"cmpl-uqk","object":"text_completion","created":1589478378,"model":"gpt-3.5-turbo-instruct","choices":[{"text":"\\n\\nThis is indeed a test","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"id":"cmpl-7iA","object":"text_completion","created":1690759702,"choices":[{"text":"This","index":0,"logprobs":null,"finish_reason":null}],"model":"gpt-3.5-turbo-instruct","usage":null}
 
@@ -22,7 +22,7 @@ data: {"id":"cmpl-7iA","object":"text_completion","created":1690759702,"choices"
 data: {"id":"cmpl-7iA","object":"text_completion","created":1690759702,"choices":[],"model":"gpt-3.5-turbo-instruct","usage":{"prompt_tokens":5,"completion_tokens":3,"total_tokens":8}}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(5, 7)),

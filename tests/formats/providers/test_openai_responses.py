@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"id":"resp_67cc","object":"response","created_at":1741476542,"status":"completed","error":null,"incomplete_details":null,"instructions":null,"model":"gpt-5.4","output":[{"type":"message","id":"msg_67cc","status":"completed","role":"assistant","content":[{"type":"output_text","text":"In a peaceful grove","annotations":[]}]}],"parallel_tool_calls":true,"metadata":{"usage":"{\\"input_tokens\\":9}"},"tools":[{"type":"function","name":"f","parameters":{"properties":{"usage":{"input_tokens":99999,"total_tokens":9999999}}}}],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":16,"cache_write_tokens":4,"cache_write_tokens_details":null},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":40},"total_tokens":123},"user":null}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 event: response.created
 data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_67c9","object":"response","created_at":1741290958,"status":"in_progress","error":null,"model":"gpt-5.4","output":[],"usage":null}}
@@ -28,7 +28,7 @@ data: {"type":"response.output_text.done","sequence_number":4,"item_id":"msg_67c
 
 event: response.completed
 data: {"type":"response.completed","sequence_number":5,"response":{"id":"resp_67c9","object":"response","created_at":1741290958,"status":"completed","error":null,"model":"gpt-5.4","output":[{"id":"msg_67c9","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hi there","annotations":[]}]}],"usage":{"input_tokens":37,"output_tokens":11,"output_tokens_details":{"reasoning_tokens":6},"input_tokens_details":{"cached_tokens":0},"total_tokens":48}}}
-""")  # noqa: E501
+""")
 ERROR = stream("""
 event: error
 data: {"type":"error","sequence_number":4,"code":"server_error","message":"The model produced invalid content","param":null}
@@ -36,7 +36,7 @@ data: {"type":"error","sequence_number":4,"code":"server_error","message":"The m
 FAILED = stream("""
 event: response.failed
 data: {"type":"response.failed","sequence_number":4,"response":{"id":"resp_67c9","object":"response","status":"failed","error":{"code":"server_error","message":"The model failed"},"usage":null}}
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(36, 87, 16, 40, cache_write_5m=4)),

@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"id":"chatcmpl-34df","created":1734366691,"model":"claude-sonnet-4-5","object":"chat.completion","system_fingerprint":null,"choices":[{"finish_reason":"stop","index":0,"message":{"content":"Hi","role":"assistant","tool_calls":null,"function_call":null}}],"usage":{"completion_tokens":13,"prompt_tokens":2018,"total_tokens":2031,"completion_tokens_details":{"reasoning_tokens":5,"text_tokens":8},"prompt_tokens_details":{"audio_tokens":null,"cached_tokens":1800,"text_tokens":null,"image_tokens":null,"cache_creation_tokens":200,"cache_creation_token_details":{"ephemeral_5m_input_tokens":200,"ephemeral_1h_input_tokens":0}},"cache_creation_input_tokens":200,"cache_read_input_tokens":1800}}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"id":"chatcmpl-34df","created":1,"model":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi","role":"assistant"}}]}
 
@@ -18,7 +18,7 @@ data: {"id":"chatcmpl-34df","created":1,"model":"c","object":"chat.completion.ch
 data: {"id":"chatcmpl-34df","created":1,"model":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{}}],"usage":{"completion_tokens":3,"prompt_tokens":10,"total_tokens":13,"completion_tokens_details":null,"prompt_tokens_details":null}}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(2018, 13, 1800, 5, cache_write_5m=200)),

@@ -9,17 +9,17 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"index":0,"content":" the sun","tokens":[],"id_slot":0,"stop":true,"model":"m.gguf","tokens_predicted":64,"tokens_evaluated":12,"generation_settings":{"n_predict":64,"max_tokens":64,"tokens_predicted":9999},"prompt":"<s> \\"tokens_evaluated\\":5","has_new_line":false,"truncated":false,"stop_type":"limit","stopping_word":"","tokens_cached":75,"timings":{"cache_n":8,"prompt_n":4,"prompt_ms":21.3,"predicted_n":64,"predicted_ms":900.1}}
-""")  # noqa: E501
+""")
 SEVERAL = plain("""
 [{"index":0,"content":" a","stop":true,"tokens_predicted":8,"tokens_evaluated":2,"timings":{"cache_n":0,"prompt_n":2,"predicted_n":8}},{"index":1,"content":" b","stop":true,"tokens_predicted":8,"tokens_evaluated":3,"timings":{"cache_n":0,"prompt_n":3,"predicted_n":8}}]
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"index":0,"content":" the","tokens":[262],"stop":false,"id_slot":-1,"tokens_predicted":1,"tokens_evaluated":12}
 
 data: {"index":0,"content":" sun","tokens":[4252],"stop":false,"id_slot":-1,"tokens_predicted":2,"tokens_evaluated":12}
 
 data: {"index":0,"content":"","tokens":[],"stop":true,"id_slot":0,"model":"m","tokens_predicted":3,"tokens_evaluated":12,"stop_type":"limit","timings":{"cache_n":0,"prompt_n":12,"predicted_n":3}}
-""")  # noqa: E501
+""")
 ERROR = stream('error: {"code":500,"message":"context shift is disabled","type":"server_error"}')
 TIMINGS = stream("""
 data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":"Hi"}}],"created":1,"id":"chatcmpl-x","model":"m","object":"chat.completion.chunk"}
@@ -27,7 +27,7 @@ data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","c
 data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"created":1,"id":"chatcmpl-x","model":"m","object":"chat.completion.chunk","timings":{"cache_n":236,"prompt_n":1,"prompt_ms":30.9,"predicted_n":35,"predicted_ms":661.0}}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 
 CASES = {
     "plain": (PLAIN, reported(12, 64, 8)),

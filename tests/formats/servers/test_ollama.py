@@ -9,18 +9,18 @@ from tests.formats.wire import Answer, lines, plain
 
 PLAIN = plain("""
 {"model":"llama3.2","created_at":"2023-12-12T14:13:43.416799Z","message":{"role":"assistant","content":"Hello! How are you today?"},"done_reason":"stop","done":true,"total_duration":5191566416,"load_duration":2154458,"prompt_eval_count":26,"prompt_eval_duration":383809000,"eval_count":298,"eval_duration":4799921000}
-""")  # noqa: E501
+""")
 CHAT = lines("""
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406Z","message":{"role":"assistant","content":"The"},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.485406Z","message":{"role":"assistant","content":"","thinking":" sky"},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.585406Z","message":{"role":"assistant","content":" is"},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T19:22:45.499127Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":4883583458,"prompt_eval_count":26,"eval_count":4,"eval_duration":4232710000}
-""")  # noqa: E501
+""")
 GENERATE = lines("""
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406Z","response":"The","done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.485406Z","response":" sky","done":false}
 {"model":"llama3.2","created_at":"2023-08-04T19:22:45.499127Z","response":"","done":true,"context":[1,2,3],"prompt_eval_count":26,"eval_count":2}
-""")  # noqa: E501
+""")
 CACHED = lines('{"model":"llama3.2","response":"Hi","done":true,"eval_count":2}')
 EMBED = plain('{"model":"all-minilm","embeddings":[[0.01,-0.001]],"total_duration":14143917,"prompt_eval_count":8}')
 ERROR = lines('{"error":"an error was encountered while running the model"}')

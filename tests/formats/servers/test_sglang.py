@@ -9,10 +9,10 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"text":" Paris. It is","output_ids":[12095,13],"meta_info":{"id":"d1f5","finish_reason":{"type":"length","length":16},"prompt_tokens":5,"weight_version":"default","total_retractions":0,"completion_tokens":16,"cached_tokens":1,"e2e_latency":0.2}}
-""")  # noqa: E501
+""")
 SEVERAL = plain("""
 [{"text":" Paris","meta_info":{"id":"a","finish_reason":{"type":"stop","matched":2},"prompt_tokens":5,"completion_tokens":16,"cached_tokens":0}},{"text":" Rome","meta_info":{"id":"b","finish_reason":{"type":"length","length":9},"prompt_tokens":7,"completion_tokens":9,"cached_tokens":0}}]
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"text":" The","output_ids":[576],"meta_info":{"id":"bb","finish_reason":null,"prompt_tokens":5,"completion_tokens":1,"cached_tokens":4}}
 
@@ -21,7 +21,7 @@ data: {"text":" The capital","output_ids":[576,6722],"meta_info":{"id":"bb","fin
 data: {"text":" The capital is","output_ids":[576,6722,374],"meta_info":{"id":"bb","finish_reason":{"type":"length","length":3},"prompt_tokens":5,"completion_tokens":3,"cached_tokens":4}}
 
 data: [DONE]
-""")  # noqa: E501
+""")
 ERROR = stream('data: {"error": {"message": "The request was aborted"}}\n\ndata: [DONE]')
 
 CASES = {

@@ -9,16 +9,22 @@ from tests.formats.wire import Answer, plain, stream
 
 CHAT = plain("""
 {"id":"chatcmpl-95","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi","reasoning_content":null,"tool_calls":[]},"logprobs":null,"finish_reason":"stop","stop_reason":null,"disaggregated_params":null}],"usage":{"prompt_tokens":9,"total_tokens":34,"completion_tokens":25,"prompt_tokens_details":{"cached_tokens":4}},"prompt_token_ids":null}
-""")  # noqa: E501
-GENERATE = plain('{"model_name":"ensemble","model_version":"1","sequence_end":false,"sequence_id":0,"sequence_start":false,"text_output":"What is machine learning, you ask"}')  # noqa: E501
-COUNTED = plain('{"model_name":"tensorrt_llm_bls","model_version":"1","num_input_tokens":6,"num_output_tokens":[20],"text_output":"What"}'.replace("[20]", "20"))  # noqa: E501
+""")
+GENERATE = plain(
+    '{"model_name":"ensemble","model_version":"1","sequence_end":false,"sequence_id":0,"sequence_start":false,"text_output":"What is machine learning, you ask"}'
+)
+COUNTED = plain(
+    '{"model_name":"tensorrt_llm_bls","model_version":"1","num_input_tokens":6,"num_output_tokens":[20],"text_output":"What"}'.replace(
+        "[20]", "20"
+    )
+)
 STREAM = stream("""
 data: {"model_name":"ensemble","model_version":"1","sequence_end":false,"sequence_id":0,"sequence_start":false,"text_output":" machine"}
 
 data: {"model_name":"ensemble","model_version":"1","sequence_end":false,"sequence_id":0,"sequence_start":false,"text_output":" learning"}
 
 data: {"model_name":"ensemble","model_version":"1","sequence_end":false,"sequence_id":0,"sequence_start":false,"text_output":"?"}
-""")  # noqa: E501
+""")
 ERROR = stream('data: {"error":"in ensemble \'ensemble\', Executor failed process requestId 1"}')
 
 CASES = {

@@ -7,9 +7,14 @@ from tests.formats.charge import estimated, reported
 from tests.formats.conftest import Meter
 from tests.formats.wire import Answer, plain, stream
 
-PLAIN = plain("""
+PLAIN = plain(
+    """
 {"generated_text":" blue and green","details":{"finish_reason":"length","generated_tokens":20,"seed":null,"prefill":[],"tokens":[{"id":1,"text":" blue","logprob":-0.1,"special":false}]}}
-""", "x-compute-type: gpu", "x-prompt-tokens: 7", "x-generated-tokens: 20")  # noqa: E501
+""",
+    "x-compute-type: gpu",
+    "x-prompt-tokens: 7",
+    "x-generated-tokens: 20",
+)
 BARE = plain('{"generated_text":" blue"}', "x-compute-type: gpu", "x-prompt-tokens: 7", "x-generated-tokens: 20")
 STREAM = stream("""
 data:{"index":1,"token":{"id":5,"text":" blue","logprob":-0.6,"special":false},"generated_text":null,"details":null}
@@ -17,7 +22,7 @@ data:{"index":1,"token":{"id":5,"text":" blue","logprob":-0.6,"special":false},"
 data:{"index":2,"token":{"id":6,"text":" and","logprob":-0.6,"special":false},"generated_text":null,"details":null}
 
 data:{"index":3,"token":{"id":7,"text":" green","logprob":-0.6,"special":false},"generated_text":" blue and green","details":{"finish_reason":"length","generated_tokens":3,"input_length":7,"seed":null}}
-""")  # noqa: E501
+""")
 ERROR = stream('data:{"error":"Request failed during generation: CUDA out of memory","error_type":"generation"}')
 EMBED = plain("[[0.1,-0.2],[1e-3,4]]", "x-compute-type: cpu", "x-compute-tokens: 9", "x-compute-characters: 30")
 

@@ -9,7 +9,7 @@ from tests.formats.wire import Answer, plain, stream
 
 PLAIN = plain("""
 {"id":"chatcmpl-8b","object":"chat.completion","created":1762000000,"model":"Qwen/Qwen3-8B","choices":[{"index":0,"message":{"role":"assistant","content":"Four","refusal":null,"annotations":null,"audio":null,"function_call":null,"tool_calls":[],"reasoning":"two and two","reasoning_content":"two and two"},"logprobs":null,"finish_reason":"stop","stop_reason":null,"token_ids":null}],"service_tier":null,"system_fingerprint":null,"usage":{"prompt_tokens":24,"total_tokens":36,"completion_tokens":12,"prompt_tokens_details":{"cached_tokens":16}},"prompt_logprobs":null,"prompt_token_ids":null,"kv_transfer_params":null}
-""")  # noqa: E501
+""")
 STREAM = stream("""
 data: {"id":"chatcmpl-8b","object":"chat.completion.chunk","created":1,"model":"q","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":{"prompt_tokens":24,"total_tokens":24,"completion_tokens":0}}
 
@@ -20,10 +20,16 @@ data: {"id":"chatcmpl-8b","object":"chat.completion.chunk","created":1,"model":"
 data: {"id":"chatcmpl-8b","object":"chat.completion.chunk","created":1,"model":"q","choices":[],"usage":{"prompt_tokens":24,"total_tokens":29,"completion_tokens":5}}
 
 data: [DONE]
-""")  # noqa: E501
-ERROR = stream('data: {"error": {"message": "EngineCore encountered an issue", "type": "InternalServerError", "param": null, "code": 500}}\n\ndata: [DONE]')  # noqa: E501
-RERANK = plain('{"id":"rerank-1","model":"b","usage":{"total_tokens":56},"results":[{"index":0,"document":{"text":"x","multi_modal":null},"relevance_score":0.99}]}')  # noqa: E501
-SCORE = plain('{"id":"score-1","object":"list","created":1,"model":"b","data":[{"index":0,"object":"score","score":1}],"usage":{"prompt_tokens":17,"total_tokens":17,"completion_tokens":0,"prompt_tokens_details":null}}')  # noqa: E501
+""")
+ERROR = stream(
+    'data: {"error": {"message": "EngineCore encountered an issue", "type": "InternalServerError", "param": null, "code": 500}}\n\ndata: [DONE]'
+)
+RERANK = plain(
+    '{"id":"rerank-1","model":"b","usage":{"total_tokens":56},"results":[{"index":0,"document":{"text":"x","multi_modal":null},"relevance_score":0.99}]}'
+)
+SCORE = plain(
+    '{"id":"score-1","object":"list","created":1,"model":"b","data":[{"index":0,"object":"score","score":1}],"usage":{"prompt_tokens":17,"total_tokens":17,"completion_tokens":0,"prompt_tokens_details":null}}'
+)
 
 CASES = {
     "plain": (PLAIN, reported(24, 12, 16)),
