@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 
 class Format(NamedTuple):
-    """Of several paths the first that is there counts.  `beside_…` is what the provider does not count in, but beside,
-    its input or output.  `marks`: the format is meant only if one of these is there; none: if any count of it is."""
+    """Of several paths the greatest counts.  `beside_…` is what the provider does not count in, but beside, its input
+    or output: it is added.  `marks`: the format is meant only if one of these is there; none: if its input, output or
+    total is."""
 
     name: str
     used_by: str
@@ -39,7 +40,7 @@ def paths_of(form: Format) -> tuple[str, ...]:
 # What some events put around the counts.
 WRAPPERS = frozenset({"message", "response", "delta", "choices", "x_groq"})
 
-# The first that is meant is taken: some servers report the same in two formats.
+# The first format that is meant is taken: some servers report the same in two formats.
 FORMATS = (
     Format(
         "OpenAI chat, completions, embeddings",
@@ -127,17 +128,24 @@ FORMATS = (
     ),
     Format(
         "Cohere chat",
-        "Cohere v2; what it bills, and where that is absent what it counted",
-        input=("usage.billed_units.input_tokens", "usage.tokens.input_tokens"),
-        output=("usage.billed_units.output_tokens", "usage.tokens.output_tokens"),
+        "Cohere v2; what it bills",
+        input=("usage.billed_units.input_tokens",),
+        output=("usage.billed_units.output_tokens",),
         cached=("usage.cached_tokens",),
         image_input=("usage.billed_units.image_tokens",),
     ),
     Format(
+        "Cohere chat, without what is billed",
+        "Cohere v2",
+        input=("usage.tokens.input_tokens",),
+        output=("usage.tokens.output_tokens",),
+        cached=("usage.cached_tokens",),
+    ),
+    Format(
         "Cohere embed, rerank, chat v1",
         "Cohere; the search units of a rerank are not tokens: its input is then estimated",
-        input=("meta.billed_units.input_tokens", "meta.tokens.input_tokens"),
-        output=("meta.billed_units.output_tokens", "meta.tokens.output_tokens"),
+        input=("meta.billed_units.input_tokens",),
+        output=("meta.billed_units.output_tokens",),
         beside_input=("meta.billed_units.image_tokens",),
         image_input=("meta.billed_units.image_tokens",),
     ),

@@ -9,12 +9,10 @@ from typing import NamedTuple
 from accesslog.formats import FORMATS, WRAPPERS, Format
 
 
-class Report(NamedTuple):
-    """LLM tokens.  `input_tokens`, `output_tokens` None: not reported.  The other kinds are parts of these two."""
+class Parts(NamedTuple):
+    """Of the input: read from a cache, written into one for 5 minutes or 1 hour, audio, images.  Of the output: reasoning,
+    audio, images."""
 
-    format: Format
-    input_tokens: int | None
-    output_tokens: int | None
     cached_tokens: int
     cache_write_5m: int
     cache_write_1h: int
@@ -23,6 +21,18 @@ class Report(NamedTuple):
     audio_output: int
     image_input: int
     image_output: int
+
+
+NO_PARTS = Parts(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+class Report(NamedTuple):
+    """LLM tokens; None: not reported."""
+
+    format: Format
+    input_tokens: int | None
+    output_tokens: int | None
+    parts: Parts
 
 
 def read_counts(text: str, most: int) -> dict[str, int]:
@@ -46,41 +56,54 @@ def _is_count(digits: str) -> bool:
 
 def report_of(counts: Mapping[str, int]) -> Report | None:
     """None if no format is meant."""
-    for form in FORMATS:
-        if is_meant(form, counts):
-            return _report(form, counts)
+    for marks, form, places in _READERS:
+        if not marks.isdisjoint(counts):
+            return _report(form, places, counts)
     return None
 
 
-def is_meant(form: Format, counts: Mapping[str, int]) -> bool:
-    if form.marks:
-        return any(path in counts for path in form.marks)
-    return any(path in counts for path in (*form.input, *form.output)) or form.total in counts
+# A report is made of a list with a place for each field of Format, from `input` to `image_output`.
+_FIRST, _END = Format._fields.index("input"), Format._fields.index("marks")
+_BESIDE_INPUT, _BESIDE_OUTPUT, _CACHED, _WRITTEN = 3, 4, 5, 6
+_ADDED = frozenset({_BESIDE_INPUT, _BESIDE_OUTPUT})
 
 
-def _report(form: Format, counts: Mapping[str, int]) -> Report:
-    cached, written = _first(form.cached, counts) or 0, _first(form.cache_write, counts) or 0
-    reasoning = _first(form.reasoning, counts) or 0
-    one_hour = counts.get(form.cache_write_1h, 0)
-    five_minutes = max(written - one_hour, counts.get(form.cache_write_5m, 0))
-    input_tokens = _sum(_first(form.input, counts), form.beside_input, counts)
-    output_tokens = _sum(_first(form.output, counts), form.beside_output, counts)
-    total = counts.get(form.total)
+def _marks(form: Format) -> frozenset[str]:
+    return frozenset(form.marks or (*form.input, *form.output, *((form.total,) if form.total else ())))
+
+
+def _places(form: Format) -> dict[str, tuple[int, ...]]:
+    """The places that a path's count goes to; some are read as two things."""
+    places: dict[str, tuple[int, ...]] = {}
+    for place, field in enumerate(form[_FIRST:_END]):
+        for path in (field,) if isinstance(field, str) else field:
+            places[path] = (*places.get(path, ()), place)
+    return places
+
+
+_READERS = tuple((_marks(form), form, _places(form)) for form in FORMATS)
+
+
+def _report(form: Format, places: Mapping[str, tuple[int, ...]], counts: Mapping[str, int]) -> Report:
+    found: list[int | None] = [None] * (_END - _FIRST)
+    for path, count in counts.items():
+        for place in places.get(path, ()):
+            before = found[place] or 0
+            found[place] = before + count if place in _ADDED else max(before, count)
+    input_tokens, output_tokens, total, more_input, more_output, *parts = found
+    if more_input:
+        input_tokens = (input_tokens or 0) + more_input
+    if more_output:
+        output_tokens = (output_tokens or 0) + more_output
     if total is not None:
-        input_tokens, output_tokens = _with_total(input_tokens, output_tokens, total, cached + written)
-    return Report(
-        form,
-        input_tokens,
-        output_tokens,
-        cached,
-        five_minutes,
-        one_hour,
-        reasoning,
-        _first(form.audio_input, counts) or 0,
-        _first(form.audio_output, counts) or 0,
-        _first(form.image_input, counts) or 0,
-        _first(form.image_output, counts) or 0,
-    )
+        in_cache = (found[_CACHED] or 0) + (found[_WRITTEN] or 0)
+        input_tokens, output_tokens = _with_total(input_tokens, output_tokens, total, in_cache)
+    return Report(form, input_tokens, output_tokens, _parts(parts) if any(parts) else NO_PARTS)
+
+
+def _parts(parts: Sequence[int | None]) -> Parts:
+    cached, written, five_minutes, one_hour, *others = (part or 0 for part in parts)
+    return Parts(cached, max(written - one_hour, five_minutes), one_hour, *others)
 
 
 def _with_total(
@@ -96,19 +119,3 @@ def _with_total(
     if input_tokens is None or rest == in_cache:
         return (input_tokens or 0) + rest, output_tokens
     return input_tokens, (output_tokens or 0) + rest
-
-
-def _first(paths: Sequence[str], counts: Mapping[str, int]) -> int | None:
-    """The first path that says more than 0, else 0 if one is there."""
-    found = None
-    for path in paths:
-        count = counts.get(path)
-        if count:
-            return count
-        found = count if found is None else found
-    return found
-
-
-def _sum(count: int | None, beside: Sequence[str], counts: Mapping[str, int]) -> int | None:
-    more = sum(counts.get(path, 0) for path in beside)
-    return count if not more else (count or 0) + more

@@ -17,7 +17,7 @@ A report of which a part is missing or not believed is completed by the estimate
 from typing import NamedTuple
 
 from accesslog.entry import LogEntry
-from accesslog.report import Report, report_of
+from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from tenancy.values.admission import Admission
 
@@ -92,25 +92,27 @@ def _reported(entry: LogEntry, report: Report) -> Usage:
             source = UsageSource.ESTIMATED
     elif not _is_complete(entry) and (seen := _seen_output(entry)) > output_tokens:
         output_tokens, source = seen, UsageSource.ESTIMATED
-    return _parts(report, input_tokens, output_tokens, source)
+    if report.parts is NO_PARTS:
+        return Usage(input_tokens, output_tokens, 0, 0, source)
+    return _with_parts(input_tokens, output_tokens, report.parts, source)
 
 
-def _parts(report: Report, input_tokens: int, output_tokens: int, source: UsageSource) -> Usage:
+def _with_parts(input_tokens: int, output_tokens: int, parts: Parts, source: UsageSource) -> Usage:
     """No part is more than the whole; what was read from a cache was not also written into it."""
-    cached = min(report.cached_tokens, input_tokens)
-    one_hour = min(report.cache_write_1h, input_tokens - cached)
+    cached = min(parts.cached_tokens, input_tokens)
+    one_hour = min(parts.cache_write_1h, input_tokens - cached)
     return Usage(
         input_tokens,
         output_tokens,
         cached,
-        min(report.reasoning_tokens, output_tokens),
+        min(parts.reasoning_tokens, output_tokens),
         source,
-        min(report.cache_write_5m, input_tokens - cached - one_hour),
+        min(parts.cache_write_5m, input_tokens - cached - one_hour),
         one_hour,
-        min(report.audio_input, input_tokens),
-        min(report.audio_output, output_tokens),
-        min(report.image_input, input_tokens),
-        min(report.image_output, output_tokens),
+        min(parts.audio_input, input_tokens),
+        min(parts.audio_output, output_tokens),
+        min(parts.image_input, input_tokens),
+        min(parts.image_output, output_tokens),
     )
 
 

@@ -6,7 +6,7 @@
 --   ended          "done" or "error", as far as the answer itself says; "" or absent: not
 --   answer_id, answer_status    of an object that has both (a response, a batch)
 --
--- Each chunk is passed on at once, and no answer is kept. The coroutine ends without a last turn when the client leaves,
+-- Each chunk is passed on at once, and no answer is kept. The coroutine ends without a last turn when the client leaves:
 -- so the counts are set as they grow. An error in here never reaches the answer.
 
 -- Counts in headers and trailers, looked for if the first is there. Amazon Bedrock's; Hugging Face's servers.

@@ -29,7 +29,8 @@ local TEXT = [[
   choices.text
   choices.delta.content choices.delta.content.text choices.delta.content.thinking.text
   choices.delta.reasoning_content choices.delta.reasoning choices.delta.refusal choices.delta.audio.transcript
-  choices.delta.function_call.arguments choices.delta.tool_calls.function.name choices.delta.tool_calls.function.arguments
+  choices.delta.function_call.arguments
+  choices.delta.tool_calls.function.name choices.delta.tool_calls.function.arguments
   choices.message.content choices.message.content.text choices.message.content.thinking.text
   choices.message.reasoning_content choices.message.reasoning choices.message.refusal choices.message.audio.transcript
   choices.message.function_call.arguments choices.message.tool_calls.function.arguments

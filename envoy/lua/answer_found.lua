@@ -98,7 +98,7 @@ local function tell_strings(self, metadata)
   end
 end
 
--- Brings the access log up to date if there is enough to say. The metadata object of before a chunk cannot be used after.
+-- Brings the access log up to date if there is enough to say. The metadata object is new after each chunk.
 function Found:tell(handle)
   local events = self.events + ((self.of_event > 0 or self.longer) and 1 or 0)
   local text = self.text + self.of_event

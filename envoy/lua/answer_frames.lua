@@ -15,7 +15,8 @@ local MAX_FRAME = 1048576
 -- The event from `from` to just before `after`, if it has one piece of text.
 local function learn(reader, chunk, from, after)
   local found = reader.found
-  if found.pieces ~= 1 or found.piece_in ~= chunk or found.piece_from <= from or reader.shapes >= MAX_SHAPES then return end
+  if found.pieces ~= 1 or found.piece_in ~= chunk or found.piece_from <= from then return end
+  if reader.shapes >= MAX_SHAPES then return end
   if after - from > MAX_SHAPE + found.piece_end - found.piece_from then return end
   reader.shapes = reader.shapes + 1
   reader.before, reader.behind = sub(chunk, from, found.piece_from - 1), sub(chunk, found.piece_end, after - 1)
@@ -123,8 +124,8 @@ local function number_at(text, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- Prelude of 12 bytes, headers, payload, checksum. What InvokeModel streams is the model's JSON in base64 under a key that
--- no string in a JSON text can look like.
+-- Prelude of 12 bytes, headers, payload, checksum. What InvokeModel streams is the model's JSON in base64, under a key
+-- that no string in a JSON text can look like.
 local function read_frame(reader, chunk, at, length, headers_length)
   local from, last = at + 12 + headers_length, at + length - 5
   if find(sub(chunk, at + 12, from - 1), "exception", 1, true) then reader.found:ended("error") end
@@ -158,8 +159,8 @@ local function reading(kind, chunk)
   if find(kind, "vnd.amazon.eventstream", 1, true) then return read_frames end
   local first = chunk:match("^[%s\239\187\191]*([^%s\239\187\191])")
   if first == "{" or first == "[" then return read_json end
-  if find(kind, "event-stream", 1, true) or find(chunk, "^%s*data:") or find(chunk, "^%s*event:") then return read_events end
-  return nil
+  local events = find(kind, "event-stream", 1, true) or find(chunk, "^%s*data:") or find(chunk, "^%s*event:")
+  return events and read_events or nil
 end
 
 -- A reader for an answer of the content type `kind` that begins with `chunk`; nil if there is nothing to read in it.

@@ -1,9 +1,8 @@
 -- Scans the JSON of an answer as it arrives, in spans cut anywhere, and notes what answer_fields.lua names.
 --
--- No text is kept: what does not matter is passed over with plain searches for quotes and brackets, so an event of
--- many MiB costs no memory. Only a key, a number or a short string that a border cuts is carried over (`carry`). It is
--- not a validator: commas, colons and white space are passed over alike. `found` is told of what is there:
---   begins(), document(whole)   count(path, number, each)   text(kind, bytes, …)   ended(how), unfinished()   take(name, text)
+-- No text is kept: what does not matter is passed over with plain searches for quotes and brackets. Only a key, a
+-- number or a short string that a border cuts is carried over (`carry`). It is not a validator: commas, colons and white
+-- space are passed over alike. What is there goes to `found` (answer_found.lua).
 local byte, sub = string.byte, string.sub
 local fields = answer_fields
 local string_end, ends_escaped = answer_text.string_end, answer_text.ends_escaped
@@ -246,12 +245,7 @@ local function begin_key(scan, text, at, last)
     on_key(scan, close - at <= MAX_TOKEN and sub(text, at + 1, close - 1) or "")
     return close + 1
   end
-  if last - at < MAX_TOKEN then
-    scan.carry = sub(text, at, last)
-  else
-    -- As a value that is not read, after which the next string would be taken for a key: give up instead.
-    scan.state = BROKEN
-  end
+  if last - at < MAX_TOKEN then scan.carry = sub(text, at, last) else scan.state = BROKEN end
   return nil
 end
 

@@ -46,7 +46,12 @@ def test_usage_is_read(
     assert metadata.items() >= {"model": "mock-model", "max_tokens": "5", "ended": "done"}.items()
     report = report_of(answer_of(metadata).counts)
     assert report is not None
-    assert (report.input_tokens, report.output_tokens, report.cached_tokens, report.reasoning_tokens) == usage
+    assert (
+        report.input_tokens,
+        report.output_tokens,
+        report.parts.cached_tokens,
+        report.parts.reasoning_tokens,
+    ) == usage
 
 
 def counts_of(metadata: dict[str, Any]) -> Mapping[str, int]:

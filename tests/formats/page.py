@@ -66,7 +66,7 @@ def _places() -> str:
 
 
 def _paths(paths: tuple[str, ...], beside: tuple[str, ...] = ()) -> str:
-    first = ", else ".join(f"`{path}`" for path in dict.fromkeys(paths) if path)
+    first = ", ".join(f"`{path}`" for path in dict.fromkeys(paths) if path)
     return " + ".join([first, *(f"`{path}`" for path in beside)])
 
 
