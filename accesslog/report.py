@@ -10,8 +10,8 @@ from accesslog.formats import FORMATS, WRAPPERS, Format
 
 
 class Parts(NamedTuple):
-    """Of the input: read from a cache, written into one for 5 minutes or 1 hour, audio, images.  Of the output: reasoning,
-    audio, images."""
+    """Of the input: read from a cache, written into one for 5 minutes or 1 hour, audio, images.  Of the output:
+    reasoning, audio, images."""
 
     cached_tokens: int
     cache_write_5m: int

@@ -63,7 +63,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 await writer.drain()
                 await asyncio.sleep(0)
             writer.write(b"0\r\n\r\n")
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
         writer.close()
 
 
@@ -118,8 +118,7 @@ async def measure(stage: Stage, report: Report, plan: Plan, envoys: dict[str, tu
                 if number:  # the first round warms up
                     spent[name].append((cpu_seconds(family(pid)) - before) / 4 / unit * 1e6)
                     first[name].append(min(bytes_after) * 1e3)
-        for name in envoys:
-            rows.append([path, name, str(Figure.of(spent[name])), str(Figure.of(first[name]))])
+        rows += [[path, name, str(Figure.of(spent[name])), str(Figure.of(first[name]))] for name in envoys]
         if "before" in envoys:
             target = 0.6 if path == "/stream" else 1.0
             ratio = Figure.ratio(spent["ours"], spent["before"])
@@ -147,6 +146,8 @@ async def serve_and_measure(stage: Stage, report: Report, plan: Plan) -> None:
         envoys["before"] = start(stage, "reader-before", Path(earlier), upstream, filters=True)
     await measure(stage, report, plan, envoys)
     server.close()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
 
 
 def run(plan: Plan) -> Report:

@@ -9,7 +9,8 @@
 -- Each chunk is passed on at once, and no answer is kept. The coroutine ends without a last turn when the client leaves:
 -- so the counts are set as they grow. An error in here never reaches the answer.
 
--- Counts in headers and trailers, looked for if the first is there. Amazon Bedrock's; Hugging Face's servers.
+-- Counts in headers and trailers, where the body has not both; looked for if the first is there. Amazon Bedrock's,
+-- Hugging Face's.
 local COUNT_HEADERS = {
   {
     "x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count",
@@ -31,10 +32,7 @@ local function count_headers(headers, found, handle)
   found:tell(handle)
 end
 
-local function read_answer(handle)
-  local headers, found = handle:headers(), answer_found.new()
-  count_headers(headers, found, handle)
-  local kind = (headers:get("content-type") or ""):lower()
+local function read_body(handle, kind, found)
   if NOT_READ[kind:match("^%a+")] then return end
   local reader
   for chunk in handle:bodyChunks() do
@@ -48,6 +46,13 @@ local function read_answer(handle)
       found:tell(handle)
     end
   end
+end
+
+local function read_answer(handle)
+  local found = answer_found.new()
+  read_body(handle, (handle:headers():get("content-type") or ""):lower(), found)
+  if #found.paths > 1 then return end
+  count_headers(handle:headers(), found, handle)
   local trailers = handle:trailers()
   if trailers then count_headers(trailers, found, handle) end
 end
