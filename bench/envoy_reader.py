@@ -95,7 +95,14 @@ def start(stage: Stage, name: str, files: Path, upstream: int, filters: bool) ->
     manager["access_log"] = []
     endpoint = resources["clusters"][0]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
     endpoint["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": upstream}
-    arguments = [envoy_binary(), "-c", stage.write(f"{name}.json", config), *ENVOY_ARGUMENTS, "--concurrency", "1"]
+    arguments: list[str | Path] = [
+        envoy_binary(),
+        "-c",
+        stage.write(f"{name}.json", config),
+        *ENVOY_ARGUMENTS,
+        "--concurrency",
+        "1",
+    ]
     process = stage.start(name, arguments)
     process.wait_until(lambda: accepts(f"127.0.0.1:{port}"))
     return port, process.pid

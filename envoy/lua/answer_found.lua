@@ -3,7 +3,7 @@ local sub, find = string.sub, string.find
 
 local MAX_PAIRS, MAX_PATH, MAX_TEXT = 48, 96, 128
 -- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
-local EVENTS, BYTES = 16, 65536
+local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
 local Found = {}
 Found.__index = Found
@@ -104,7 +104,8 @@ function Found:tell(handle)
   local text = self.text + self.of_event
   if self.whole > text then text = self.whole end
   local step = events < 8 * EVENTS and events / 8 or EVENTS
-  local grown = events >= self.set_events + step and events > self.set_events or text >= self.set_text + BYTES
+  local text_step = math.min(math.max(LEAST_BYTES, self.set_text / 8), BYTES)
+  local grown = events > self.set_events and events >= self.set_events + step or text >= self.set_text + text_step
   local ended = self.ended_how ~= self.set_ended
   if not (grown or self.changed or ended) then return end
   local metadata = handle:streamInfo():dynamicMetadata()
