@@ -73,4 +73,5 @@ def log_entry(decision: Struct) -> bytes:
 
 def _usage() -> dict[str, Any]:
     request = {"model": MODEL, "max_tokens": str(MAX_TOKENS)}
-    return {**request, "prompt_tokens": INPUT_TOKENS, "completion_tokens": OUTPUT_TOKENS}
+    counts = f"usage.prompt_tokens={INPUT_TOKENS} usage.completion_tokens={OUTPUT_TOKENS}"
+    return {**request, "usage": counts, "events": 1, "text_bytes": 140, "ended": "done"}

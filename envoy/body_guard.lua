@@ -10,8 +10,8 @@
 --    server may see them: escapes decoded, letters of either case (Go folds U+017F to s and U+212A to k as well).
 --  * `tollkeeper: stream = "true"` for a streaming request.
 --  * A streaming chat or text completion asks for its usage (switch below).
---  * Headers that would hide usage (accept-encoding: Envoy reads no compressed answer) or run a request more often than it
---    is counted (x-envoy-*: retries, hedging, timeouts) do not go upstream.
+--  * Headers that would hide usage (accept-encoding; without one a server may compress as it likes) or run a request more
+--    often than it is counted (x-envoy-*: retries, hedging, timeouts) do not go upstream.
 --
 -- One pass, no recursion: 32 MiB take well under a second whatever is in them.  A script error must not let the request
 -- through, which is what Envoy's filter does by itself: hence the pcall.
@@ -191,7 +191,7 @@ local function ask_for_usage(handle, body, text, open, fields)
 end
 
 local function remove_headers(headers)
-  headers:remove("accept-encoding")
+  headers:replace("accept-encoding", "identity")
   local names = {}
   for name in pairs(headers) do
     if sub(name, 1, 8) == "x-envoy-" then names[#names + 1] = name end

@@ -16,12 +16,15 @@ DEFAULTS = EnvoySettings()
 
 
 def test_committed_files_are_what_the_defaults_render() -> None:
+    """But for the answer meter, which is joined from the files in lua/."""
     committed = {
         str(path.relative_to(template_dir())): path.read_text()
         for path in template_dir().rglob("*")
-        if path.is_file() and path.name != "README.md"
+        if path.is_file() and path.name != "README.md" and path.parent.name != "lua"
     }
-    assert committed == rendered(DEFAULTS)
+    files = rendered(DEFAULTS)
+    files.pop("answer_meter.lua")
+    assert committed == files
 
 
 GOOD = {

@@ -26,6 +26,9 @@ from tollkeeper.envoy.template import Part, quote
 
 CONFIG = "envoy.yaml"
 BODY_GUARD = "body_guard.lua"
+ANSWER_METER = "answer_meter.lua"
+# Of the answer meter, in the order in which they need each other; the last is the filter.
+ANSWER_METER_PARTS = ("answer_fields", "answer_text", "answer_json", "answer_found", "answer_frames", "answer")
 VALIDATE_SECONDS = 60.0
 ECDS = "envoy.config.core.v3.TypedExtensionConfig"
 CDS = "envoy.config.cluster.v3.Cluster"
@@ -66,6 +69,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "authz_timeout": parse_seconds("authz_timeout", settings.authz_timeout_seconds),
         "ratelimit_timeout": parse_seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
         "body_guard": f"{config_dir}/{BODY_GUARD}",
+        "answer_meter": f"{config_dir}/{ANSWER_METER}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
         "upstream.port": str(upstream.port),
@@ -82,7 +86,14 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     config = template.fill((source / CONFIG).read_text(), values, blocks)
     guard = {"include_usage": "true" if settings.include_usage else "false"}
     script = template.fill((source / BODY_GUARD).read_text(), guard, {})
-    return {CONFIG: config, BODY_GUARD: script, **_parts(config, config_dir)}
+    meter = _joined(source / "lua", ANSWER_METER_PARTS)
+    return {CONFIG: config, BODY_GUARD: script, ANSWER_METER: meter, **_parts(config, config_dir)}
+
+
+def _joined(directory: Path, names: Sequence[str]) -> str:
+    """One script for Envoy's filter, which takes no more: each file but the last is a module under its own name."""
+    *modules, last = [(name, (directory / f"{name}.lua").read_text()) for name in names]
+    return "".join(f"local {name} = (function()\n{text}end)()\n\n" for name, text in modules) + last[1]
 
 
 def validate(config: Path, binary: Path) -> None:
