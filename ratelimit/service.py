@@ -19,9 +19,11 @@ from ratelimit.lease_id import mint_lease_id
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
+from ratelimit.tenants.body import parse_body
 from ratelimit.tenants.estimate import NOTHING
 from ratelimit.tenants.recent_refusals import RecentRefusals
-from ratelimit.tenants.rules import ABSENT, Asked, Catalog, Priced, Rejected, decide
+from ratelimit.tenants.routes.kind import Kind
+from ratelimit.tenants.rules import ABSENT, Asked, Catalog, Priced, Rejected, Terms, decide
 from serving.call import Answer, Call, Malformed, Unary
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
@@ -42,7 +44,7 @@ def wall_clock_ms() -> int:
 
 
 class RatelimitService:
-    """`catalog` answers from memory; `default_output_tokens` is assumed for a request that names no bound.
+    """`catalog` answers from memory.
     `groups`: whether a group's budget can be shared by its tenants, which on a Redis Cluster it cannot.  `policies`:
     how many to keep; with fewer than are in use, each request has its policy read again, which triples its cost."""
 
@@ -52,14 +54,14 @@ class RatelimitService:
         catalog: Catalog,
         metrics: RatelimitMetrics,
         *,
-        default_output_tokens: int,
+        terms: Terms,
         now_ms: Callable[[], int] = wall_clock_ms,
         in_flight: InFlight | None = None,
         groups: bool = True,
         policies: int = POLICIES,
     ) -> None:
         self._committer, self._catalog, self._metrics = committer, catalog, metrics
-        self._default_output_tokens, self._now_ms = default_output_tokens, now_ms
+        self._terms, self._now_ms = terms, now_ms
         self._in_flight = InFlight() if in_flight is None else in_flight
         self._accounts = Accounts(_head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals = RecentRefusals()
@@ -75,19 +77,19 @@ class RatelimitService:
         entries = {entry.key: entry.value for entry in request.descriptors[0].entries}
         now_ms = self._now_ms()
         lease_id = mint_lease_id(now_ms)
+        asked = _asked(entries, self._terms)
         try:
-            account, head = self._accounts.find(entries.get("policy", ABSENT), entries.get("model", ABSENT), now_ms)
+            account, head = self._accounts.find(entries.get("policy", ABSENT), asked.model or ABSENT, now_ms)
         except (MalformedPolicy, UnknownTimeZone):
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
             return partial(self._refuse, b"", (("lease_id", lease_id),), "unavailable", unavailable())
-        asked = _asked(entries)
-        decided = decide(asked, account, self._catalog, self._default_output_tokens)
+        decided = decide(asked, account, self._catalog, self._terms.default_output)
         end_user_id = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         label = "" if end_user_id == ABSENT else end_user_id
         if isinstance(decided, Rejected):
             priced = Priced(NOTHING, decided.model, inference=False)
             fields = _fields(lease_id, label, priced)
-            return partial(self._refuse, head, fields, REJECTED[decided.status], rejection(decided))
+            return partial(self._refuse, head, fields, REJECTED.get(decided.code, "unavailable"), rejection(decided))
         reservation = Reservation(
             lease_id=lease_id,
             account=account,
@@ -149,7 +151,15 @@ class RatelimitService:
         return head + _serialize(OVER_LIMIT, denied, refusal.headers, refusal.body)
 
 
-REJECTED = {400: "invalid_body", 403: "model_not_allowed", 404: "model_not_found", 503: "unavailable"}
+# What a refusal is counted as, by its code.
+REJECTED = {
+    "invalid_body": "invalid_body",
+    "model_required": "model_not_allowed",
+    "model_not_allowed": "model_not_allowed",
+    "model_not_found": "model_not_found",
+    "unknown_url": "route_refused",
+    "route_refused": "route_refused",
+}
 
 
 def _head(policy: Policy) -> bytes:
@@ -163,19 +173,10 @@ def _head(policy: Policy) -> bytes:
     return _serialize(RateLimitResponse.UNKNOWN, fixed, ())
 
 
-def _asked(entries: dict[str, str]) -> Asked:
+def _asked(entries: dict[str, str], terms: Terms) -> Asked:
     get = entries.get
-    return Asked(
-        method=get("method", ""),
-        path=get("path", ""),
-        model=get("model", ABSENT),
-        max_tokens=get("max_tokens", ABSENT),
-        max_completion_tokens=get("max_completion_tokens", ABSENT),
-        max_output_tokens=get("max_output_tokens", ABSENT),
-        n=get("n", ABSENT),
-        content_length=get("content_length", ""),
-        body_invalid=get("body", ABSENT) != ABSENT,
-    )
+    body = parse_body(get("asked", ABSENT))
+    return Asked.of(terms, get("method", ""), get("path", ""), body, get("content_length", ""))
 
 
 def _fields(lease_id: str, end_user_id: str, priced: Priced) -> tuple[Field, ...]:
@@ -187,6 +188,7 @@ def _fields(lease_id: str, end_user_id: str, priced: Priced) -> tuple[Field, ...
         ("input_estimate", priced.estimate.input_tokens),
         ("output_cap", priced.estimate.output_cap),
         ("inference", priced.inference),
+        ("kind", "" if priced.kind is Kind.GENERATES else priced.kind),
     )
 
 

@@ -16,6 +16,7 @@ from tollkeeper.cli.app import add_to
 from tollkeeper.config import BadSettings, Settings, read_settings
 from tollkeeper.envoy_commands import envoy_app
 from tollkeeper.logs import configure_logs
+from tollkeeper.routes import routes_command
 
 app = typer.Typer(
     help="Tollkeeper: auth and token budgets for Envoy in front of LLM inference endpoints.",
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(envoy_app, name="envoy")
+app.command("routes")(routes_command)
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2

@@ -103,6 +103,14 @@ class Settings(BaseSettings):
         100_000, ge=100, description="keys in authz's own cache, and policies in ratelimit's, at most"
     )
     default_max_tokens: int = Field(1_024, ge=1, le=1_000_000, description="reserved if `max_tokens` is absent")
+    default_model: str | None = Field(None, max_length=256, description="the model meant by a request that names none")
+    route_tables: str = Field(
+        "all", description="servers whose routes are open, with commas between them; see `tollkeeper routes`"
+    )
+    routes: str | None = Field(
+        None,
+        description="routes beside those or in their place: lines of `POST /path generates`, or the file they are in",
+    )
     lease_seconds: int = Field(900, ge=10, le=86_400, description="a request still unsettled then is an orphan")
     spool_max_mb: int = Field(256, ge=1, description="ledger rows on disk while Postgres is away, in MiB")
     drain_seconds: float = Field(10, ge=0, le=300, description="SIGTERM: time to answer what is held")

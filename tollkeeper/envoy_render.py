@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tollkeeper import envoy_settings, envoy_template
+from tollkeeper.envoy_meter import METER, join
 from tollkeeper.envoy_settings import Address, EnvoySettings, Upstream
 from tollkeeper.envoy_template import Part
 
 CONFIG = "envoy.yaml"
-BODY_GUARD = "body_guard.lua"
 VALIDATE_SECONDS = 60.0
 ECDS = "envoy.config.core.v3.TypedExtensionConfig"
 CDS = "envoy.config.cluster.v3.Cluster"
@@ -52,11 +52,11 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     values = {
         "listen.host": listen.host,
         "listen.port": str(listen.port),
-        "timeout": seconds("timeout", settings.timeout_seconds),
+        "idle_timeout": seconds("idle_timeout", settings.idle_timeout_seconds),
         "access_log": envoy_settings.parse_path("access_log", settings.access_log),
         "authz_timeout": seconds("authz_timeout", settings.authz_timeout_seconds),
         "ratelimit_timeout": seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
-        "body_guard": f"{config_dir}/{BODY_GUARD}",
+        "meter": f"{config_dir}/{METER}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
         "upstream.port": str(upstream.port),
@@ -66,14 +66,14 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     blocks = {
         "admin": _admin(settings.admin),
         "route": _route(upstream),
+        **_cors(envoy_settings.parse_origins("cors_origins", settings.cors_origins)),
         "upstream.tls": _tls(upstream, envoy_settings.parse_path("upstream_ca", settings.upstream_ca)),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
     config = envoy_template.fill((source / CONFIG).read_text(), values, blocks)
-    guard = {"include_usage": "true" if settings.include_usage else "false"}
-    script = envoy_template.fill((source / BODY_GUARD).read_text(), guard, {})
-    return {CONFIG: config, BODY_GUARD: script, **_parts(config, config_dir)}
+    script = envoy_template.fill(join(source / "lua"), {"include_usage": str(settings.include_usage).lower()}, {})
+    return {CONFIG: config, METER: script, **_parts(config, config_dir)}
 
 
 def validate(config: Path, binary: Path) -> None:
@@ -168,6 +168,31 @@ def _admin(text: str | None) -> list[str]:
 def _route(upstream: Upstream) -> list[str]:
     rewrite = [f"host_rewrite_literal: {_flow(upstream.authority)}"]
     return [*rewrite, f"prefix_rewrite: {_flow(upstream.prefix + '/')}"] if upstream.prefix else rewrite
+
+
+def _cors(origins: tuple[str, ...]) -> dict[str, list[str]]:
+    """Envoy's own filter: no credentials of the browser, so that every header may be named by a star."""
+    if not origins:
+        return {"cors_policy": [], "cors_filter": []}
+    kind = "type.googleapis.com/envoy.extensions.filters.http.cors.v3"
+    allowed = [
+        "    - safe_regex: {regex: '.*'}" if origin == "*" else f"    - exact: {_flow(origin)}" for origin in origins
+    ]
+    policy = [
+        "typed_per_filter_config:",
+        "  envoy.filters.http.cors:",
+        f'    "@type": {kind}.CorsPolicy',
+        "    allow_origin_string_match:",
+        *allowed,
+        "    allow_methods: GET, POST, DELETE, OPTIONS",
+        "    allow_headers: authorization, *",
+        '    expose_headers: "*"',
+        '    max_age: "600"',
+    ]
+    return {
+        "cors_policy": policy,
+        "cors_filter": ["- name: envoy.filters.http.cors", f'  typed_config: {{"@type": {kind}.Cors}}'],
+    }
 
 
 def _tls(upstream: Upstream, ca: str) -> list[str]:

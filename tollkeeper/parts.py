@@ -22,6 +22,7 @@ from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, wall_clock_ms
+from ratelimit.tenants.rules import Terms
 from serving.call import Method
 from serving.loop import LoopThread
 from serving.metrics import Metrics
@@ -42,6 +43,7 @@ from tenancy.resolving.refresh import keep_fresh
 from tenancy.resolving.resolver import Resolver
 from tollkeeper.config import Settings
 from tollkeeper.plan import all_numbered
+from tollkeeper.routes import routes_of
 
 if TYPE_CHECKING:
     import asyncpg
@@ -160,7 +162,7 @@ class Parts:
             committer,
             self.catalog,
             metrics,
-            default_output_tokens=settings.default_max_tokens,
+            terms=Terms(routes_of(settings), settings.default_max_tokens, settings.default_model or ""),
             in_flight=self.in_flight,
             groups=not is_cluster(settings.redis_url),
             policies=settings.cache_entries,

@@ -14,6 +14,7 @@ from ratelimit.commit.in_doubt import InDoubt
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, wall_clock_ms
+from ratelimit.tenants.rules import Terms
 from store.redis import open_redis
 from tests.ratelimit.rls import Told, WaitingCall
 from tests.ratelimit.test_rules import Registry
@@ -51,7 +52,7 @@ class Slice:
             self.committer,
             catalog,
             self.metrics,
-            default_output_tokens=DEFAULT_OUTPUT,
+            terms=Terms(default_output=DEFAULT_OUTPUT),
             in_flight=self.in_flight,
         )
         self.committer.start()

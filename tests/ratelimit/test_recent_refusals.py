@@ -7,6 +7,7 @@ from ratelimit.service import RatelimitService
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
 from ratelimit.tenants.recent_refusals import FLOOD, HOLD_MS, MAX_ACCOUNTS, RecentRefusals
+from ratelimit.tenants.rules import Terms
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import DEFAULT_OUTPUT, Slice
 from tests.ratelimit.rls import ask
@@ -93,7 +94,7 @@ def test_most_of_a_flood_does_not_reach_the_budgets(ratelimit: Slice) -> None:
         ratelimit.committer,
         Registry("m"),
         ratelimit.metrics,
-        default_output_tokens=DEFAULT_OUTPUT,
+        terms=Terms(default_output=DEFAULT_OUTPUT),
         now_ms=lambda: now_ms,
     )
     ratelimit.service = service

@@ -1,0 +1,135 @@
+-- A sample of what a model will read, by class of character: what estimates are made from (ratelimit/tenants/text.py has
+-- the classes' names and weights).  Bounded, whatever the size of the body: at most SAMPLE bytes are looked at.
+
+local SAMPLE, WINDOW = 4096, 64
+local MAX_SPANS = 4096 -- further strings take the places of earlier ones
+
+local byte, sub, floor, min = string.byte, string.sub, math.floor, math.min
+
+-- Of each byte its class, in the order in which they are reported.
+local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
+local LATIN, ALPHABET, INDIC, SYMBOL, CJK, HANGUL, OTHER = 6, 7, 8, 9, 10, 11, 12
+-- And what is counted of their order.
+local WORD, NUMBER, HUMP, MIXED, MARKS, ESCAPED = 13, 14, 15, 16, 17, 18
+local COUNTERS = 18
+local CONTINUES = 0
+local BACKSLASH, N, R, T, U = 0x5C, 0x6E, 0x72, 0x74, 0x75
+
+local CLASS = {}
+local function class(from, to, value)
+  for c = from, to do CLASS[c] = value end
+end
+class(0, 0x20, SPACE)
+class(0x21, 0x7F, MARK)
+class(0x30, 0x39, DIGIT)
+class(0x41, 0x5A, UPPER)
+class(0x61, 0x7A, LOWER)
+class(0x80, 0xBF, CONTINUES)
+class(0xC0, 0xCA, LATIN)
+class(0xCB, 0xDF, ALPHABET) -- Greek, Cyrillic, Armenian, Hebrew, Arabic
+class(0xE0, 0xE1, INDIC) -- and Thai, Georgian, Ethiopic
+class(0xE2, 0xE2, SYMBOL)
+class(0xE3, 0xE9, CJK)
+class(0xEA, 0xED, HANGUL)
+class(0xEE, 0xFF, OTHER)
+
+-- The class of a character that is written as \uXXXX.
+local function class_of_code(code)
+  if code == nil then return MARK end
+  if code < 0x80 then return CLASS[code] end
+  if code < 0x2C0 then return LATIN end
+  if code < 0x800 then return ALPHABET end
+  if code < 0x2000 then return INDIC end
+  if code < 0x3000 then return SYMBOL end
+  if code < 0xA000 then return CJK end
+  if code < 0xD800 then return HANGUL end
+  return OTHER
+end
+
+local function is_letter(value)
+  return value == LOWER or value == UPPER
+end
+
+-- Adds the characters of text[first..last] to `counts`.
+local function count(text, first, last, counts)
+  local at, before = first, SPACE
+  while at <= last do
+    local c = byte(text, at)
+    local value = CLASS[c]
+    if c == BACKSLASH then
+      local escape = byte(text, at + 1)
+      at = at + 1
+      if escape == U then
+        value = class_of_code(tonumber(sub(text, at + 1, at + 4), 16))
+        counts[ESCAPED] = counts[ESCAPED] + 1
+        at = at + 4
+      elseif escape == N or escape == R or escape == T then
+        value = SPACE
+      end
+    end
+    if value ~= CONTINUES then
+      counts[value] = counts[value] + 1
+      if value ~= before then
+        if is_letter(value) then
+          if not is_letter(before) then
+            counts[WORD] = counts[WORD] + 1
+            if before == DIGIT then counts[MIXED] = counts[MIXED] + 1 end
+          elseif value == UPPER then
+            counts[HUMP] = counts[HUMP] + 1
+          end
+        elseif value == DIGIT then
+          counts[NUMBER] = counts[NUMBER] + 1
+          if is_letter(before) then counts[MIXED] = counts[MIXED] + 1 end
+        elseif value == MARK then
+          counts[MARKS] = counts[MARKS] + 1
+        end
+      end
+      before = value
+    end
+    at = at + 1
+  end
+end
+
+-- What a model reads, as stretches of the body.
+local function new()
+  return { bytes = 0, spans = 0, first = {}, last = {} }
+end
+
+local function add(self, first, last)
+  if last < first then return end
+  local slot = self.spans % MAX_SPANS + 1
+  self.bytes = self.bytes + last - first + 1
+  self.spans = self.spans + 1
+  self.first[slot], self.last[slot] = first, last
+end
+
+-- `[bytes,bytes looked at,counters…]`; nil if there is nothing.
+local function summary(self, text)
+  if self.bytes == 0 then return nil end
+  local counts, first, last, kept = {}, self.first, self.last, 0
+  for i = 1, COUNTERS do counts[i] = 0 end
+  for i = 1, #first do kept = kept + last[i] - first[i] + 1 end
+  -- A window at each step; short texts are looked at whole.
+  local step = kept <= SAMPLE and 0 or floor(kept / (SAMPLE / WINDOW))
+  local seen, due, passed = 0, 0, 0 -- `due`: where the next window begins, counted over all spans
+  for i = 1, #first do
+    local from, to = first[i], last[i]
+    local size = to - from + 1
+    if step == 0 then
+      count(text, from, to, counts)
+      seen = seen + size
+    else
+      while due < passed + size do
+        local begin = from + due - passed
+        local stop = min(begin + WINDOW - 1, to)
+        count(text, begin, stop, counts)
+        seen = seen + stop - begin + 1
+        due = due + step
+      end
+      passed = passed + size
+    end
+  end
+  return "[" .. self.bytes .. "," .. seen .. "," .. table.concat(counts, ",") .. "]"
+end
+
+return { new = new, add = add, summary = summary }
