@@ -151,28 +151,31 @@ local function spelled(name, raw)
   return #raw <= MAX_SCALAR and raw or BEYOND
 end
 
+local function put(out, name, value)
+  if value then out[#out + 1] = '"' .. name .. '":' .. value end
+end
+
+local function put_count(out, name, count)
+  if count and count > 0 then put(out, name, string.format("%d", count)) end
+end
+
+local NOTHING = { count = 0, bytes = 0, ms = 0, unknown = 0 }
+
 -- The string for ratelimit; nil if it would be too long.
 function Asked:compose()
-  local out = {}
-  local function add(name, value)
-    if value then out[#out + 1] = '"' .. name .. '":' .. value end
-  end
-  local function add_count(name, count)
-    if count and count > 0 then add(name, string.format("%d", count)) end
-  end
-  for name, raw in pairs(self.scalars) do add(name, spelled(name, raw)) end
-  add_count("prompts", self.prompts)
-  add_count("prompt_ids", self.ids)
-  add_count("strings", self.strings)
-  add("text", sample.summary(self.text_sample, self.body))
-  local image, audio, video, file, link = self.media.image, self.media.audio, self.media.video, self.media.file, self.media.link
-  add_count("image_count", (image and image.count or 0) + (link and link.count or 0))
-  if #self.sizes > 0 then add("images", "[" .. table.concat(self.sizes, ",") .. "]") end
-  add_count("audio_ms", audio and audio.ms)
-  add_count("audio_bytes", audio and audio.unknown)
-  add_count("video_bytes", video and video.bytes)
-  add_count("file_bytes", file and file.bytes)
-  add("form", self.form and "true")
+  local out, kinds = {}, self.media
+  for name, raw in pairs(self.scalars) do put(out, name, spelled(name, raw)) end
+  put_count(out, "prompts", self.prompts)
+  put_count(out, "prompt_ids", self.ids)
+  put_count(out, "strings", self.strings)
+  put(out, "text", sample.summary(self.text_sample, self.body))
+  put_count(out, "image_count", (kinds.image or NOTHING).count + (kinds.link or NOTHING).count)
+  if #self.sizes > 0 then put(out, "images", "[" .. table.concat(self.sizes, ",") .. "]") end
+  put_count(out, "audio_ms", (kinds.audio or NOTHING).ms)
+  put_count(out, "audio_bytes", (kinds.audio or NOTHING).unknown)
+  put_count(out, "video_bytes", (kinds.video or NOTHING).bytes)
+  put_count(out, "file_bytes", (kinds.file or NOTHING).bytes)
+  put(out, "form", self.form and "true")
   local composed = "{" .. table.concat(out, ",") .. "}"
   return #composed <= MAX_SPELLED and composed or nil
 end

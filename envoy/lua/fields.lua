@@ -53,14 +53,28 @@ end
 
 -- A key as the most lenient server compares it: escapes decoded, letters of either case (Go folds U+017F to s and U+212A to k
 -- as well); and as a strict one does.
-local function folded(raw)
-  if #raw > MAX_KEY then return "", raw end
+local function fold(raw)
   local exact = raw
   if raw:find("[\\\128-\255]") then
     exact = raw:gsub("\\u(%x%x%x%x)", decode_escape)
     raw = exact:gsub("\197\191", "s"):gsub("\226\132\170", "k")
   end
   return raw:lower(), exact
+end
+
+-- Most keys are always the same few.
+local MAX_KNOWN = 1000
+local known, count = {}, 0
+
+local function folded(raw)
+  if #raw > MAX_KEY then return "", raw end
+  local pair = known[raw]
+  if pair == nil then
+    if count >= MAX_KNOWN then known, count = {}, 0 end
+    pair = { fold(raw) }
+    known[raw], count = pair, count + 1
+  end
+  return pair[1], pair[2]
 end
 
 return { TOP = TOP, NESTED = NESTED, PROMPTS = PROMPTS, RAW = RAW, UNREAD = UNREAD, folded = folded }

@@ -99,24 +99,24 @@ local function numbers_end(text, at, c)
   end
 end
 
--- Finds white space in strings, where only \n, \r and \t may stand for it.  Each of the three is looked for once.
-local function line_watcher(text)
-  local newline, return_, tab = 0, 0, 0
-  return function(first, last)
-    if newline < first then newline = find(text, "\n", first, true) or math.huge end
-    if newline <= last then return true end
-    if return_ < first then return_ = find(text, "\r", first, true) or math.huge end
-    if return_ <= last then return true end
-    if tab < first then tab = find(text, "\t", first, true) or math.huge end
-    return tab <= last
-  end
+-- Where the next line end, carriage return and tab are, so that each is looked for once.
+local NEXT = { newline = 0, return_ = 0, tab = 0 }
+
+-- Whether white space other than spaces is in the string text[first..last], where only \n, \r and \t may stand for it.
+local function breaks(text, first, last)
+  if NEXT.newline < first then NEXT.newline = find(text, "\n", first, true) or math.huge end
+  if NEXT.newline <= last then return true end
+  if NEXT.return_ < first then NEXT.return_ = find(text, "\r", first, true) or math.huge end
+  if NEXT.return_ <= last then return true end
+  if NEXT.tab < first then NEXT.tab = find(text, "\t", first, true) or math.huge end
+  return NEXT.tab <= last
 end
 
 -- Walks the object that opens at `at`.  The position of its closing brace; nil for what is no object, or if the reader
 -- stopped.
 local function walk(text, at, reader)
   if byte(text, at) ~= OPEN_OBJECT then return nil end
-  local breaks = line_watcher(text)
+  NEXT.newline, NEXT.return_, NEXT.tab = 0, 0, 0
   local depth, in_array, c = 1, { false }, nil
   local empty = true -- nothing is in the container yet, so that it may close
   at, c = skip_space(text, at + 1)
@@ -130,7 +130,7 @@ local function walk(text, at, reader)
       if not in_array[depth] then
         if c ~= QUOTE then return nil end
         local close = string_end(text, at + 1)
-        if close == nil or breaks(at, close) then return nil end
+        if close == nil or breaks(text, at, close) then return nil end
         reader:key(depth, at + 1, close - 1)
         at, c = skip_space(text, close + 1)
         if c ~= COLON then return nil end
@@ -138,7 +138,7 @@ local function walk(text, at, reader)
       end
       if c == QUOTE then
         local close = string_end(text, at + 1)
-        if close == nil or breaks(at, close) then return nil end
+        if close == nil or breaks(text, at, close) then return nil end
         reader:text(depth, at + 1, close - 1)
         at, ended = close, true
       elseif c == OPEN_OBJECT or c == OPEN_ARRAY then

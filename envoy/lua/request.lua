@@ -12,7 +12,10 @@
 
 local ADD_INCLUDE_USAGE = true -- render: include_usage
 
-local OVERRIDES = { "x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url" }
+local NOT_SENT = {
+  ["accept-encoding"] = true, ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
+  ["x-original-url"] = true, ["x-rewrite-url"] = true,
+}
 local MESSAGES = {
   duplicate_key = "The body names %s more than once",
   ambiguous_key = "The body spells %s in a way that servers read differently",
@@ -46,16 +49,14 @@ local function ask_for_usage(handle, body, text, open, asked)
 end
 
 local function remove_headers(headers)
-  headers:remove("accept-encoding")
-  for _, name in ipairs(OVERRIDES) do headers:remove(name) end
-  local names
+  local names, count = {}, 0
   for name in pairs(headers) do
-    if sub(name, 1, 8) == "x-envoy-" then
-      names = names or {}
-      names[#names + 1] = name
+    if NOT_SENT[name] or sub(name, 1, 8) == "x-envoy-" then
+      count = count + 1
+      names[count] = name
     end
   end
-  for _, name in ipairs(names or {}) do headers:remove(name) end
+  for i = 1, count do headers:remove(names[i]) end
 end
 
 -- Reads the body into `asked`: where the object opens, 0 for a form, nil for what is neither.

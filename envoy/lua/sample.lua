@@ -11,7 +11,7 @@ local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
 local LATIN, ALPHABET, INDIC, SYMBOL, CJK, HANGUL, OTHER = 6, 7, 8, 9, 10, 11, 12
 -- And what is counted of their order.
 local WORD, NUMBER, HUMP, MIXED, MARKS, ESCAPED = 13, 14, 15, 16, 17, 18
-local COUNTERS = 18
+local WIDTH = 16
 local CONTINUES = 0
 local BACKSLASH, N, R, T, U = 0x5C, 0x6E, 0x72, 0x74, 0x75
 
@@ -46,13 +46,9 @@ local function class_of_code(code)
   return OTHER
 end
 
-local function is_letter(value)
-  return value == LOWER or value == UPPER
-end
-
--- Adds the characters of text[first..last] to `counts`.
-local function count(text, first, last, counts)
-  local at, before = first, SPACE
+-- Which class follows which in text[first..last], added to `pairs`: WIDTH times the first, plus the second.
+local function count(text, first, last, pairs)
+  local at, before, escaped = first, SPACE, 0
   while at <= last do
     local c = byte(text, at)
     local value = CLASS[c]
@@ -61,34 +57,48 @@ local function count(text, first, last, counts)
       at = at + 1
       if escape == U then
         value = class_of_code(tonumber(sub(text, at + 1, at + 4), 16))
-        counts[ESCAPED] = counts[ESCAPED] + 1
+        escaped = escaped + 1
         at = at + 4
       elseif escape == N or escape == R or escape == T then
         value = SPACE
       end
     end
     if value ~= CONTINUES then
-      counts[value] = counts[value] + 1
-      if value ~= before then
-        if is_letter(value) then
-          if not is_letter(before) then
-            counts[WORD] = counts[WORD] + 1
-            if before == DIGIT then counts[MIXED] = counts[MIXED] + 1 end
-          elseif value == UPPER then
-            counts[HUMP] = counts[HUMP] + 1
-          end
-        elseif value == DIGIT then
-          counts[NUMBER] = counts[NUMBER] + 1
-          if is_letter(before) then counts[MIXED] = counts[MIXED] + 1 end
-        elseif value == MARK then
-          counts[MARKS] = counts[MARKS] + 1
-        end
-      end
+      local pair = before * WIDTH + value
+      pairs[pair] = pairs[pair] + 1
       before = value
     end
     at = at + 1
   end
+  return escaped
 end
+
+local function pair_of(pairs, before, value)
+  return pairs[before * WIDTH + value]
+end
+
+-- The counters, of what follows what.
+local function counters(pairs, escaped)
+  local counts = {}
+  for value = 1, OTHER do
+    local sum = 0
+    for before = 1, OTHER do sum = sum + pair_of(pairs, before, value) end
+    counts[value] = sum
+  end
+  local humps = pair_of(pairs, LOWER, UPPER)
+  local within = humps + pair_of(pairs, LOWER, LOWER) + pair_of(pairs, UPPER, LOWER) + pair_of(pairs, UPPER, UPPER)
+  counts[WORD] = counts[LOWER] + counts[UPPER] - within
+  counts[NUMBER] = counts[DIGIT] - pair_of(pairs, DIGIT, DIGIT)
+  counts[HUMP] = humps
+  counts[MIXED] = pair_of(pairs, LOWER, DIGIT) + pair_of(pairs, UPPER, DIGIT) + pair_of(pairs, DIGIT, LOWER)
+    + pair_of(pairs, DIGIT, UPPER)
+  counts[MARKS] = counts[MARK] - pair_of(pairs, MARK, MARK)
+  counts[ESCAPED] = escaped
+  return counts
+end
+
+-- Made once, and emptied for each summary.
+local tally = {}
 
 -- What a model reads, as stretches of the body.
 local function new()
@@ -106,8 +116,8 @@ end
 -- `[bytes,bytes looked at,counters…]`; nil if there is nothing.
 local function summary(self, text)
   if self.bytes == 0 then return nil end
-  local counts, first, last, kept = {}, self.first, self.last, 0
-  for i = 1, COUNTERS do counts[i] = 0 end
+  local pairs, first, last, kept, escaped = tally, self.first, self.last, 0, 0
+  for i = 0, WIDTH * WIDTH do pairs[i] = 0 end
   for i = 1, #first do kept = kept + last[i] - first[i] + 1 end
   -- A window at each step; short texts are looked at whole.
   local step = kept <= SAMPLE and 0 or floor(kept / (SAMPLE / WINDOW))
@@ -116,20 +126,20 @@ local function summary(self, text)
     local from, to = first[i], last[i]
     local size = to - from + 1
     if step == 0 then
-      count(text, from, to, counts)
+      escaped = escaped + count(text, from, to, pairs)
       seen = seen + size
     else
       while due < passed + size do
         local begin = from + due - passed
         local stop = min(begin + WINDOW - 1, to)
-        count(text, begin, stop, counts)
+        escaped = escaped + count(text, begin, stop, pairs)
         seen = seen + stop - begin + 1
         due = due + step
       end
       passed = passed + size
     end
   end
-  return "[" .. self.bytes .. "," .. seen .. "," .. table.concat(counts, ",") .. "]"
+  return "[" .. self.bytes .. "," .. seen .. "," .. table.concat(counters(pairs, escaped), ",") .. "]"
 end
 
 return { new = new, add = add, summary = summary }

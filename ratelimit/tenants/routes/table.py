@@ -111,7 +111,7 @@ class RouteTable:
         if found := self._exact.get((method, path)):
             return found
         plain = spelled(path)
-        if plain is None:
+        if plain is None or not plain.startswith("/"):
             return None
         if method == "OPTIONS":
             return Found(Kind.READS)
