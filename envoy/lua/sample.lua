@@ -4,7 +4,7 @@
 local SAMPLE, WINDOW = 4096, 64
 local MAX_SPANS = 4096 -- further strings take the places of earlier ones
 
-local byte, sub, floor, min = string.byte, string.sub, math.floor, math.min
+local byte, sub, floor, min, max = string.byte, string.sub, math.floor, math.min, math.max
 
 -- Of each byte its class, in the order in which they are reported.
 local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
@@ -46,7 +46,16 @@ local function class_of_code(code)
   return OTHER
 end
 
--- Which class follows which in text[first..last], added to `pairs`: WIDTH times the first, plus the second.
+-- Where the escape begins that `at` is in the middle of; else `at`.
+local function whole_escape(text, first, at)
+  for i = at - 1, max(at - 5, first), -1 do
+    if byte(text, i) == BACKSLASH then return byte(text, i + 1) == U and i or at end
+  end
+  return at
+end
+
+-- Which class follows which in text[first..last], added to `pairs`: WIDTH times the first, plus the second.  How many
+-- were escapes, and how far it has read.
 local function count(text, first, last, pairs)
   local at, before, escaped = first, SPACE, 0
   while at <= last do
@@ -70,7 +79,7 @@ local function count(text, first, last, pairs)
     end
     at = at + 1
   end
-  return escaped
+  return escaped, at - 1
 end
 
 local function pair_of(pairs, before, value)
@@ -126,14 +135,13 @@ local function summary(self, text)
     local from, to = first[i], last[i]
     local size = to - from + 1
     if step == 0 then
-      escaped = escaped + count(text, from, to, pairs)
+      escaped = escaped + (count(text, from, to, pairs))
       seen = seen + size
     else
       while due < passed + size do
-        local begin = from + due - passed
-        local stop = min(begin + WINDOW - 1, to)
-        escaped = escaped + count(text, begin, stop, pairs)
-        seen = seen + stop - begin + 1
+        local begin = whole_escape(text, from, from + due - passed)
+        local escapes, stop = count(text, begin, min(begin + WINDOW - 1, to), pairs)
+        escaped, seen = escaped + escapes, seen + stop - begin + 1
         due = due + step
       end
       passed = passed + size
