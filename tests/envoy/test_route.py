@@ -1,4 +1,4 @@
-"""What belongs to the route and the listener of envoy.yaml: limits of the model server, web pages, answers that flow."""
+"""What belongs to the route and listener of envoy.yaml: the server's own limits, web pages, answers that flow."""
 
 import threading
 import time
