@@ -9,6 +9,7 @@ local NO_MODEL = '"' .. string.rep("?", 257) .. '"' -- longer than any name that
 local MAX_SIZES = 16 -- images whose sizes are told; the rest are taken for as large as these
 local MAX_SPELLED = 4096
 local MIN_MEDIA = 16 -- characters
+local MAX_MEDIA = 1000 -- further ones are taken for text
 
 local TOP, NESTED, PROMPTS, RAW, UNREAD = fields.TOP, fields.NESTED, fields.PROMPTS, fields.RAW, fields.UNREAD
 local sub = string.sub
@@ -20,7 +21,7 @@ local function new(text)
   return setmetatable({
     body = text, values = 0, scalars = {}, spots = {}, seen = {},
     prompts = 0, ids = 0, strings = 0, text_sample = sample.new(),
-    key_first = {}, key_last = {}, arrays = {}, media = {}, sizes = {},
+    key_first = {}, key_last = {}, arrays = {}, media = {}, media_count = 0, sizes = {},
   }, Asked)
 end
 
@@ -90,6 +91,7 @@ end
 
 function Asked:add_media(item)
   local kind = item.kind
+  self.media_count = self.media_count + 1
   local media = self.media[kind] or { count = 0, bytes = 0, ms = 0, unknown = 0 }
   self.media[kind] = media
   media.count, media.bytes = media.count + 1, media.bytes + item.bytes
@@ -115,7 +117,7 @@ function Asked:text(depth, first, last)
   if take(self, depth, first - 1, last + 1) then return end
   if self.in_raw or self.unread and depth == 1 then return end
   if self.in_prompts and depth == 2 and self.arrays[2] then self.prompts = self.prompts + 1 end
-  if last - first >= MIN_MEDIA and take_media(self, depth, first, last) then return end
+  if last - first >= MIN_MEDIA and self.media_count < MAX_MEDIA and take_media(self, depth, first, last) then return end
   self.strings = self.strings + 1
   sample.add(self.text_sample, first, last)
 end

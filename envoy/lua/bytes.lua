@@ -25,64 +25,45 @@ local function character_end(text, at, lead)
   return at + more
 end
 
--- The first position from `at` that is no printable ASCII, or one past the end.
-local function next_special(text, at)
-  for i = at, #text do
-    local c = byte(text, i)
-    if c < 0x20 or c >= 0x80 then return i end
-  end
-  return #text + 1
+-- The last position of the printable ASCII that goes on behind `at`, a multiple of eight; by eights.
+local function skip(_, at)
+  return at
 end
 
 local compiles, status = pcall(function() return jit.status() end)
 if compiles and status then
   local ffi, bit = require("ffi"), require("bit")
-  local band, bor = bit.band, bit.bor
+  local band, bor, floor = bit.band, bit.bor, math.floor
   local words_of = ffi.typeof("const uint64_t*")
   local EACH_SPACE, EACH_TOP_BIT = 0x2020202020202020ULL, 0x8080808080808080ULL
-  local by_byte = next_special
-  next_special = function(text, at)
-    -- The next few one by one, up to where eight bytes begin: text that is not ASCII has no eight in a row.
-    local head = math.min(8 * math.ceil((at + 7) / 8), #text)
-    for i = at, head do
-      local c = byte(text, i)
-      if c < 0x20 or c >= 0x80 then return i end
-    end
-    local words = ffi.cast(words_of, text)
-    local word, last = math.floor(head / 8), math.floor(#text / 8)
+  skip = function(text, at)
+    local words, word, last = ffi.cast(words_of, text), at / 8, floor(#text / 8)
     while word < last do
       local eight = words[word]
-      -- Also true behind a byte below a space, which only costs a second look.
-      if band(bor(eight - EACH_SPACE, eight), EACH_TOP_BIT) ~= 0 then
-        for i = 8 * word + 1, 8 * word + 8 do
-          local c = byte(text, i)
-          if c < 0x20 or c >= 0x80 then return i end
-        end
-      end
+      -- Also true behind a byte below a space, where the look at each byte goes on.
+      if band(bor(eight - EACH_SPACE, eight), EACH_TOP_BIT) ~= 0 then break end
       word = word + 1
     end
-    return by_byte(text, math.max(at, 8 * word + 1))
+    return 8 * word
   end
 end
 
 local function is_plain(text)
-  local at, size = next_special(text, 1), #text
+  local at, size, run = 1, #text, 0
   while at <= size do
     local c = byte(text, at)
     if c >= 0x80 then
-      -- Text that is not ASCII is read on here, without looking for the next such character.
-      repeat
-        at = character_end(text, at, c)
-        if at == nil then return false end
-        at = at + 1
-        c = byte(text, at) or 0
-      until c < 0x80
-    elseif c ~= 0x0A and c ~= 0x0D and c ~= 0x09 then
-      return false
+      at = character_end(text, at, c)
+      if at == nil then return false end
+      run = 0
+    elseif c < 0x20 then
+      if c ~= 0x0A and c ~= 0x0D and c ~= 0x09 then return false end
+      run = 0
     else
-      at = at + 1
+      run = run + 1
+      if run >= 8 and at % 8 == 0 then at = skip(text, at) end
     end
-    at = next_special(text, at)
+    at = at + 1
   end
   return true
 end

@@ -15,6 +15,8 @@
 
 local MAX_DEPTH = 512 -- what model servers' own parsers take; CPython's and serde's give up there or before
 
+local MAX_ROW = 4096 -- numbers that are counted before the reader hears of them, and may stop
+
 local QUOTE, BACKSLASH, COLON, COMMA, MINUS, PLUS, DOT = 0x22, 0x5C, 0x3A, 0x2C, 0x2D, 0x2B, 0x2E
 local OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x7B, 0x7D, 0x5B, 0x5D
 
@@ -36,7 +38,7 @@ local function string_end(text, at)
     local quote = find(text, '"', from, true)
     if quote == nil then return nil end
     local slash = quote - 1
-    while slash >= at and byte(text, slash) == BACKSLASH do slash = slash - 1 end
+    while slash >= from and byte(text, slash) == BACKSLASH do slash = slash - 1 end
     if (quote - slash) % 2 == 1 then return quote end
     from = quote + 1
   end
@@ -93,7 +95,7 @@ local function numbers_end(text, at, c)
     if last == nil then return nil end
     count = count + 1
     at, c = skip_space(text, last + 1)
-    if c ~= COMMA then return last, count end
+    if c ~= COMMA or count == MAX_ROW then return last, count end
     at, c = skip_space(text, at + 1)
     if c ~= MINUS and (c == nil or c < 0x30 or c > 0x39) then return last, count end
   end

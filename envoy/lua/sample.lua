@@ -35,7 +35,7 @@ class(0xEE, 0xFF, OTHER)
 
 -- The class of a character that is written as \uXXXX.
 local function class_of_code(code)
-  if code == nil then return MARK end
+  if code == nil or code < 0 then return MARK end -- no digits, or a sign among them
   if code < 0x80 then return CLASS[code] end
   if code < 0x2C0 then return LATIN end
   if code < 0x800 then return ALPHABET end

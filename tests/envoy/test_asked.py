@@ -253,3 +253,16 @@ NO_FORM = {
 @pytest.mark.parametrize(("body", "content_type"), NO_FORM.values(), ids=NO_FORM.keys())
 def test_a_form_that_parsers_read_differently_is_none(chain: Chain, body: bytes, content_type: str) -> None:
     assert read(chain, body, FORM["path"], content_type=content_type) == INVALID
+
+
+@pytest.mark.parametrize("text", ["\\u-4e2", "\\u", "\\uzzzz", "\\", "\\\\u4e2"])
+def test_an_escape_that_is_none_does_not_stop_the_meter(chain: Chain, text: str) -> None:
+    answer = chain.post(f'{{"model":"mock-model","messages":[{{"role":"user","content":"{text} "}}]}}')
+    assert answer.status_code != 500
+
+
+def test_of_very_many_images_some_are_taken_for_text(chain: Chain) -> None:
+    data = encoded(png(64, 64))
+    body = read(chain, json.dumps({"images": [data] * 3_000}))
+    assert (body.images, len(body.sizes)) == (1_000, 16)
+    assert body.text[0] == 2_000 * len(data)
