@@ -121,3 +121,8 @@ class Chain:
         name = f"r{time.monotonic_ns()}"
         self.post(body, path, x_request_id=name, **headers)
         return self.entry(name)["usage"] or {}
+
+    def asked(self, body: str | bytes, path: str = CHAT, **headers: str) -> dict[str, Any]:
+        """What the meter read of a request."""
+        found: dict[str, Any] = json.loads(self.metadata(body, path, **headers)["asked"])
+        return found
