@@ -5,10 +5,12 @@ The rules, first match wins; an estimate errs towards charging, because a client
 | request                                            | source    | tokens                                          |
 |----------------------------------------------------|-----------|-------------------------------------------------|
 | refused                                            | none      | 0                                               |
+| runs no model: counts, reads, an earlier answer    | none      | 0, whatever usage the answer repeats            |
 | usage reported, answer complete                    | reported  | as reported                                     |
 | usage reported, answer aborted, cut or failed      | as it is  | the greater of what was reported and what was seen |
 | failed (status from 400) and the client stayed     | none      | 0                                               |
-| inference; 2xx, or the client left, or no status   | estimated | input estimate + what was seen of the output    |
+| put off: a response that is still to be made       | estimated | what was reserved                               |
+| 2xx, or the client left, or no status              | estimated | input estimate + what was seen of the output    |
 | anything else                                      | none      | 0                                               |
 
 A report of which a part is missing or not believed is completed by the estimate of that part, and then is one.
@@ -38,6 +40,8 @@ BELIEVED_MAX = 10**8
 BELIEVED_TIMES_CAP, BELIEVED_TIMES_SEEN = 4, 16
 
 _NO_TEXT = frozenset({"audio", "image", "video"})
+# Of a response with `background: true`, which nobody meters when it is done: reading it is free.
+_PUT_OFF = frozenset({"queued", "in_progress"})
 
 
 class Usage(NamedTuple):
@@ -63,7 +67,7 @@ _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 def usage_of(entry: LogEntry) -> Usage:
     """What the request is charged, and on whose word."""
     decision = entry.decision
-    if decision.admission == Admission.REFUSED or decision.denied:
+    if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
         return _NOTHING
     counts = entry.answer.counts
     report = report_of(counts) if counts else None
@@ -71,7 +75,7 @@ def usage_of(entry: LogEntry) -> Usage:
         return _reported(entry, report)
     if entry.status >= 400 and not entry.aborted:
         return _NOTHING
-    if decision.inference and (entry.aborted or entry.status == 0 or 200 <= entry.status < 300):
+    if entry.aborted or entry.status == 0 or 200 <= entry.status < 300:
         return Usage(decision.input_estimate, _estimated_output(entry), 0, 0, UsageSource.ESTIMATED)
     return _NOTHING
 
@@ -79,7 +83,7 @@ def usage_of(entry: LogEntry) -> Usage:
 def _reported(entry: LogEntry, report: Report) -> Usage:
     source = UsageSource.REPORTED
     input_tokens, output_tokens = report.input_tokens, report.output_tokens
-    if input_tokens is None or (input_tokens > BELIEVED_MAX and entry.decision.inference):
+    if input_tokens is None or input_tokens > BELIEVED_MAX:
         input_tokens, source = entry.decision.input_estimate, UsageSource.ESTIMATED
     if output_tokens is None or not _is_believed(entry, output_tokens):
         output_tokens = _seen_output(entry)
@@ -119,8 +123,6 @@ def _is_complete(entry: LogEntry) -> bool:
 
 
 def _is_believed(entry: LogEntry, output_tokens: int) -> bool:
-    if not entry.decision.inference:
-        return True
     cap = entry.decision.output_cap
     if cap == 0 or output_tokens <= BELIEVED_TIMES_CAP * cap:
         return output_tokens <= BELIEVED_MAX
@@ -150,6 +152,8 @@ def _estimated_output(entry: LogEntry) -> int:
     answer = entry.answer
     if answer.events:
         return _seen_output(entry)
+    if answer.status in _PUT_OFF and not entry.streamed:
+        return max(0, entry.decision.reserved_tokens - entry.decision.input_estimate)
     if entry.media.partition("/")[0] in _NO_TEXT:
         return 0
     if answer.ended == "done" and (answer.counts or not entry.decision.output_cap):

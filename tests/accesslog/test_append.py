@@ -82,7 +82,7 @@ def test_rows_on_disk_are_kept_as_the_versions_before_kept_them(stack: Stack) ->
 def test_an_orphan_costs_what_was_reserved(tmp_path: Path, database_url_sync: str, redis_url: str) -> None:
     stack = Stack(tmp_path, database_url_sync, redis_url, lease_seconds=0.2)
     stack.admit(1)
-    stack.prices = {"": Prices.of(Decimal(1), Decimal(1), None)}  # the lease names no model
+    stack.prices = {"m": Prices.of(Decimal(1), Decimal(1), None)}
     stack.start()
     try:
         stack.wait_for_rows(1)

@@ -130,6 +130,18 @@ OTHERS: dict[str, tuple[LogEntry, Usage]] = {
     "redirect": (finished(status=307), Usage(0, 0, 0, 0, NONE)),
     "not inference": (finished(None, {"inference": False}, bytes_out=4000), Usage(0, 0, 0, 0, NONE)),
     "not inference, aborted": (finished(None, {"inference": False}, response_flags="DC"), Usage(0, 0, 0, 0, NONE)),
+    "not inference, and usage of an earlier answer": (
+        finished(reports("usage.input_tokens=900 usage.output_tokens=4100"), {"inference": False, "kind": "stored"}),
+        Usage(0, 0, 0, 0, NONE),
+    ),
+    "a response in the background": (
+        finished({"ended": "done", "answer_id": "r1", "answer_status": "queued"}, bytes_out=900),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
+    "a response in the background, of no bound": (
+        finished({"ended": "done", "answer_id": "r1", "answer_status": "queued"}, {"output_cap": 0}, bytes_out=900),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
     "garbage": (
         finished({"usage": "usage.prompt_tokens=x"}, bytes_out=40),
         Usage(20, 10, 0, 0, ESTIMATED),

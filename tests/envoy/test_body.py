@@ -1,4 +1,4 @@
-"""The body guard in a real Envoy, without the two calls: what is refused, what is changed, what passes as it is."""
+"""The meter in a real Envoy, without the two calls: which bodies are refused, changed, passed as they are."""
 
 import json
 from collections.abc import Callable

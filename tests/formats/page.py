@@ -29,6 +29,9 @@ echoed object of the client's or in the arguments of a tool call are not read.
 - What a provider counts beside input and output (reasoning, thoughts, prompts of tools, a cache) is charged; if only
   its total shows it, as output.
 - An answer that has only a total (embeddings, rerank) is charged it as input.
+- Routes that run no model (`tollkeeper routes` shows them: counts, files, reads of an earlier answer) are charged nothing,
+  whatever usage their answers repeat. A response that is made in the background is charged when it is asked for: what was
+  reserved.
 - An answer that the client left, that the server or Envoy cut, that an error ended or that ends without its end is
   charged the greater of what it reported and what was seen of it.
 - A reported output that is more than {usage.BELIEVED_TIMES_CAP} times what the request allowed, and more than {usage.BELIEVED_TIMES_SEEN} times what was
