@@ -12,8 +12,8 @@ from ratelimit.lease_id import is_lease_id
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
 
-# What the answer meter says of an answer, beside `stream` of its request.
-METER_FIELDS = ("usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "stream")
+# What the meter says of an answer, and of its request: the last two.
+METER_FIELDS = ("usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "stream", "background")
 # A million times the longest context of any model: what is beyond is an error of the server, not a count.
 PLAUSIBLE_MAX = 10**12
 # response_flags of a client that left: its connection ended, or it reset the stream.
@@ -54,7 +54,8 @@ DECISION_FIELDS = Decision._fields
 
 class Answer(NamedTuple):
     """What the answer said.  `counts` by path, as in formats.py; `events` with text of `text_bytes`; `ended` is "" (not
-    as far as is known), "done" or "error"; `id` and `status` of a stored response or a batch."""
+    as far as is known), "done" or "error"; `id` and `status` of a stored response or a batch; `background`: whether it
+    may go on when the client has left."""
 
     counts: Mapping[str, int]
     events: int
@@ -62,6 +63,7 @@ class Answer(NamedTuple):
     ended: str
     id: str
     status: str
+    background: bool
 
 
 class LogEntry(NamedTuple):
@@ -109,7 +111,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
 
 
 def answer_of(metadata: Mapping[str, object]) -> Answer:
-    """What the answer meter wrote."""
+    """What the meter wrote."""
     get = metadata.get
     counts = get("usage")
     return Answer(
@@ -119,6 +121,7 @@ def answer_of(metadata: Mapping[str, object]) -> Answer:
         text(get("ended")),
         text(get("answer_id")),
         text(get("answer_status")),
+        get("background") == "true",
     )
 
 

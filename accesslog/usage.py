@@ -6,10 +6,10 @@ The rules, first match wins; an estimate errs towards charging, because a client
 |----------------------------------------------------|-----------|-------------------------------------------------|
 | refused                                            | none      | 0                                               |
 | runs no model: counts, reads, an earlier answer    | none      | 0, whatever usage the answer repeats            |
+| goes on in the background: reading it later is free | estimated | the greater of what was reserved and what was seen |
 | usage reported, answer complete                    | reported  | as reported                                     |
 | usage reported, answer aborted, cut or failed      | as it is  | the greater of what was reported and what was seen |
 | failed (status from 400) and the client stayed     | none      | 0                                               |
-| put off: a response that is still to be made       | estimated | what was reserved                               |
 | 2xx, or the client left, or no status              | estimated | input estimate + what was seen of the output    |
 | anything else                                      | none      | 0                                               |
 
@@ -40,7 +40,7 @@ BELIEVED_MAX = 10**8
 BELIEVED_TIMES_CAP, BELIEVED_TIMES_SEEN = 4, 16
 
 _NO_TEXT = frozenset({"audio", "image", "video"})
-# Of a response with `background: true`, which nobody meters when it is done: reading it is free.
+# Of a response that is not made yet.
 _PUT_OFF = frozenset({"queued", "in_progress"})
 
 
@@ -70,6 +70,9 @@ def usage_of(entry: LogEntry) -> Usage:
     if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
         return _NOTHING
     counts = entry.answer.counts
+    if (entry.answer.background or entry.answer.status in _PUT_OFF) and _is_put_off(entry):
+        reserved = decision.reserved_tokens - decision.input_estimate
+        return Usage(decision.input_estimate, max(reserved, _seen_output(entry)), 0, 0, UsageSource.ESTIMATED)
     report = report_of(counts) if counts else None
     if report is not None:
         return _reported(entry, report)
@@ -78,6 +81,16 @@ def usage_of(entry: LogEntry) -> Usage:
     if entry.aborted or entry.status == 0 or 200 <= entry.status < 300:
         return Usage(decision.input_estimate, _estimated_output(entry), 0, 0, UsageSource.ESTIMATED)
     return _NOTHING
+
+
+def _is_put_off(entry: LogEntry) -> bool:
+    """Whether the response is made without whoever asked for it."""
+    if entry.status >= 400 and not entry.aborted:
+        return False
+    answer = entry.answer
+    if answer.status in _PUT_OFF and not entry.streamed:
+        return True
+    return answer.background and not answer.ended
 
 
 def _reported(entry: LogEntry, report: Report) -> Usage:
@@ -152,8 +165,6 @@ def _estimated_output(entry: LogEntry) -> int:
     answer = entry.answer
     if answer.events:
         return _seen_output(entry)
-    if answer.status in _PUT_OFF and not entry.streamed:
-        return max(0, entry.decision.reserved_tokens - entry.decision.input_estimate)
     if entry.media.partition("/")[0] in _NO_TEXT:
         return 0
     if answer.ended == "done" and (answer.counts or not entry.decision.output_cap):

@@ -16,6 +16,7 @@ local NOT_SENT = {
   ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
   ["x-original-url"] = true, ["x-rewrite-url"] = true,
 }
+local TOLD = { "stream", "background" } -- to the access log too
 local MESSAGES = {
   duplicate_key = "The body names %s more than once",
   ambiguous_key = "The body spells %s in a way that servers read differently",
@@ -84,7 +85,9 @@ local function guard(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   if not composed then return metadata:set("tollkeeper", "asked", '{"body":"invalid"}') end
   metadata:set("tollkeeper", "asked", composed)
-  if asked.scalars.stream == "true" then metadata:set("tollkeeper", "stream", "true") end
+  for _, name in ipairs(TOLD) do
+    if asked.scalars[name] == "true" then metadata:set("tollkeeper", name, "true") end
+  end
   if open > 0 and usage_option.is_completion(handle:headers()) then ask_for_usage(handle, body, text, open, asked) end
 end
 

@@ -61,7 +61,9 @@ def test_an_entry_holds_what_the_log_said() -> None:
     found = read_line(line(ENTRIES["chat"]))
     assert found is not None
     assert (found.decision.lease_id, found.decision.tenant_id) == (LEASE_ID, "acme")
-    assert found.answer == Answer({"usage.prompt_tokens": 12, "usage.completion_tokens": 30}, 1, 120, "done", "", "")
+    assert found.answer == Answer(
+        {"usage.prompt_tokens": 12, "usage.completion_tokens": 30}, 1, 120, "done", "", "", False
+    )
     assert (found.status, found.bytes_in, found.bytes_out, found.total_ms, found.ttft_ms) == (200, 180, 640, 45, 12)
     assert not found.streamed
     assert not found.aborted
@@ -99,7 +101,7 @@ def test_what_is_no_count_is_not_there(count: str) -> None:
 
 @pytest.mark.parametrize("value", [-1, -0.5, 1e13, float("nan"), float("inf"), "12", True, [1], {}])
 def test_events_that_are_no_count_are_none(value: object) -> None:
-    assert answer_of({"events": value, "usage": value}) == Answer({}, 0, 0, "", "", "")
+    assert answer_of({"events": value, "usage": value}) == Answer({}, 0, 0, "", "", "", False)
 
 
 def test_counts_are_the_greatest_whatever_wraps_them() -> None:

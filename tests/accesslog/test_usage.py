@@ -142,6 +142,40 @@ OTHERS: dict[str, tuple[LogEntry, Usage]] = {
         finished({"ended": "done", "answer_id": "r1", "answer_status": "queued"}, {"output_cap": 0}, bytes_out=900),
         Usage(20, 80, 0, 0, ESTIMATED),
     ),
+    "a response in the background, with zeros": (
+        finished(reports("usage.input_tokens=0 usage.output_tokens=0") | {"events": 0, "answer_status": "in_progress"}),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
+    "a stream that goes on in the background": (
+        finished(
+            {"background": "true", "events": 3, "text_bytes": 12},
+            {"output_cap": 0},
+            content_type=SSE,
+            response_flags="DC",
+        ),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
+    "a stream in the background, seen beyond what was reserved": (
+        finished(
+            {"background": "true", "events": 300, "text_bytes": 1200},
+            {"output_cap": 0},
+            content_type=SSE,
+            response_flags="DC",
+        ),
+        Usage(20, 300, 0, 0, ESTIMATED),
+    ),
+    "a stream in the background, whole": (
+        finished(
+            reports("usage.input_tokens=9 usage.output_tokens=3")
+            | {"background": "true", "answer_status": "completed"},
+            content_type=SSE,
+        ),
+        Usage(9, 3, 0, 0, REPORTED),
+    ),
+    "a response that failed to begin in the background": (
+        finished({"background": "true", "answer_status": "queued"}, status=500),
+        Usage(0, 0, 0, 0, NONE),
+    ),
     "garbage": (
         finished({"usage": "usage.prompt_tokens=x"}, bytes_out=40),
         Usage(20, 10, 0, 0, ESTIMATED),

@@ -140,3 +140,10 @@ def test_the_log_line_has_every_field(chain: Chain) -> None:
     }
     assert "secret" not in chain.log.read_text()
     assert isinstance(entry["ttft_ms"], int)
+
+
+@pytest.mark.parametrize("name", ["stream", "background"])
+def test_the_log_is_told_how_an_answer_is_asked_for(chain: Chain, name: str) -> None:
+    body = '{"model":"mock-model","input":"a b c","%s":%s}'
+    assert chain.metadata(body % (name, "true"), "/v1/responses")[name] == "true"
+    assert name not in chain.metadata(body % (name, "false"), "/v1/responses")
