@@ -3,34 +3,28 @@
 Owns what is believed of an entry: names, ranges, which numbers count.  What a request is charged is usage.py.  Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from accesslog.report import read_counts
 from ratelimit.lease_id import is_lease_id
 
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
 
-# The counts that model servers report, under the names that Envoy's rules give them.
-TOKEN_NAMES = frozenset(
-    {
-        "prompt_tokens",
-        "completion_tokens",
-        "input_tokens",
-        "output_tokens",
-        "prompt_cached_tokens",
-        "input_cached_tokens",
-        "completion_reasoning_tokens",
-        "output_reasoning_tokens",
-        "cache_read_input_tokens",
-        "cache_creation_input_tokens",
-    }
-)
+# What the meter says of an answer, and of its request: the last two.
+METER_FIELDS = ("usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "stream", "background")
 # A million times the longest context of any model: what is beyond is an error of the server, not a count.
 PLAUSIBLE_MAX = 10**12
 # response_flags of a client that left: its connection ended, or it reset the stream.
-ABORTED_FLAGS = frozenset({"DC", "DR"})
+LEFT_FLAGS = frozenset({"DC", "DR"})
+# Of an answer that was cut: by the model server (its connection ended, it reset the stream, it broke the protocol), or
+# by Envoy (one of its timeouts, a reset).
+CUT_FLAGS = frozenset({"UC", "UR", "UPE", "UT", "SI", "DT", "UMSDR", "LR"})
 
+_STREAMS = frozenset(
+    {"text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"}
+)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 
 
@@ -58,16 +52,31 @@ class Decision(NamedTuple):
 DECISION_FIELDS = Decision._fields
 
 
+class Answer(NamedTuple):
+    """What the answer said.  `counts` by path, as in formats.py; `events` with text of `text_bytes`; `ended` is "" (not
+    as far as is known), "done" or "error"; `id` and `status` of a stored response or a batch; `background`: whether it
+    may go on when the client has left."""
+
+    counts: Mapping[str, int]
+    events: int
+    text_bytes: int
+    ended: str
+    id: str
+    status: str
+    background: bool
+
+
 class LogEntry(NamedTuple):
-    """One finished request.  `usage` holds only what can be believed; `status` 0: no answer was begun; `ttft_ms` None:
-    the upstream sent nothing."""
+    """One finished request.  `status` 0: no answer was begun; `ttft_ms` None: the upstream sent nothing; `aborted`: the
+    client left, or an answer that had begun was cut; `media`: the answer's content type without parameters."""
 
     decision: Decision
-    usage: Mapping[str, int]
+    answer: Answer
     request_id: str
     method: str
     path: str
     status: int
+    media: str
     streamed: bool
     aborted: bool
     bytes_in: int
@@ -101,23 +110,34 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
     )
 
 
-def token_counts(metadata: Mapping[str, object]) -> dict[str, int]:
-    """The token counts in `metadata`; none at all if one of them is no count, since then none can be trusted."""
-    usage = {}
-    for name, value in metadata.items():
-        if name in TOKEN_NAMES and value is not None:
-            number = _count(value)
-            if number is None:
-                return {}
-            usage[name] = number
-    return usage
+def answer_of(metadata: Mapping[str, object]) -> Answer:
+    """What the meter wrote."""
+    get = metadata.get
+    counts = get("usage")
+    return Answer(
+        read_counts(counts, PLAUSIBLE_MAX) if isinstance(counts, str) else {},
+        count(get("events")),
+        count(get("text_bytes")),
+        text(get("ended")),
+        text(get("answer_id")),
+        text(get("answer_status")),
+        get("background") == "true",
+    )
 
 
-def is_streamed(content_type: str, metadata: Mapping[str, object]) -> bool:
+def media_of(content_type: str) -> str:
+    """`content_type` without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_streamed(media: str, metadata: Mapping[str, object]) -> bool:
     """Whether the answer is (or, if none was begun, would have been) a stream of events."""
-    if content_type:
-        return content_type.lower().startswith("text/event-stream")
-    return metadata.get("stream") == "true"
+    return media in _STREAMS if media else metadata.get("stream") == "true"
+
+
+def is_aborted(flags: Iterable[str], status: int) -> bool:
+    """An answer of Envoy's own, which tells of the cut, is none that was cut."""
+    return not LEFT_FLAGS.isdisjoint(flags) or (status < 400 and not CUT_FLAGS.isdisjoint(flags))
 
 
 def method_of(name: str) -> str:

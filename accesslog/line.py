@@ -5,14 +5,15 @@ import re
 from collections.abc import Mapping
 
 from accesslog.entry import (
-    ABORTED_FLAGS,
     LogEntry,
+    answer_of,
     count,
     decision_of,
+    is_aborted,
     is_streamed,
+    media_of,
     method_of,
     text,
-    token_counts,
 )
 
 # Inside of a JSON string the quotes would be escaped: what a client sends cannot look like this.
@@ -41,15 +42,17 @@ def read_line(line: bytes) -> LogEntry | None:
     if decision is None:
         return None
     usage = _mapping(fields.get("usage"))
+    media, status = media_of(text(fields.get("content_type"))), count(fields.get("status"))
     return LogEntry(
         decision=decision,
-        usage=token_counts(usage),
+        answer=answer_of(usage),
         request_id=text(fields.get("request_id")),
         method=method_of(text(fields.get("method"))),
         path=text(fields.get("path")).partition("?")[0],
-        status=count(fields.get("status")),
-        streamed=is_streamed(text(fields.get("content_type")), usage),
-        aborted=not ABORTED_FLAGS.isdisjoint(text(fields.get("response_flags")).split(",")),
+        status=status,
+        media=media,
+        streamed=is_streamed(media, usage),
+        aborted=is_aborted(text(fields.get("response_flags")).split(","), status),
         bytes_in=count(fields.get("bytes_in")),
         bytes_out=count(fields.get("bytes_out")),
         total_ms=count(fields.get("total_ms")),

@@ -10,17 +10,19 @@ from google.protobuf.struct_pb2 import Struct, Value
 from accesslog.entry import (
     DECISION_FIELDS,
     DECISION_NAMESPACE,
-    TOKEN_NAMES,
+    METER_FIELDS,
     USAGE_NAMESPACE,
     LogEntry,
+    answer_of,
     decision_of,
+    is_aborted,
     is_streamed,
-    token_counts,
+    media_of,
 )
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
-from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
+from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry, ResponseFlags
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from serving.call import ClientStream, Method, StreamSink
 
@@ -29,7 +31,19 @@ PATH = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 _METHODS = {number: name for name, number in RequestMethod.items()} | {RequestMethod.METHOD_UNSPECIFIED: "OTHER"}
 # Only the entry of the request's end: an operator may have switched on those of its start and of its course.
 _ENDS = frozenset({AccessLogType.NotSet, AccessLogType.DownstreamEnd})
-_USAGE_FIELDS = (*sorted(TOKEN_NAMES), "stream")
+# By the field of Envoy's message, what its file log calls them.
+_FLAGS = {
+    "downstream_connection_termination": "DC",
+    "downstream_remote_reset": "DR",
+    "upstream_connection_termination": "UC",
+    "upstream_remote_reset": "UR",
+    "upstream_protocol_error": "UPE",
+    "upstream_request_timeout": "UT",
+    "stream_idle_timeout": "SI",
+    "duration_timeout": "DT",
+    "upstream_max_stream_duration_reached": "UMSDR",
+    "local_reset": "LR",
+}
 _NANOS_PER_MS = 1_000_000
 
 
@@ -77,17 +91,18 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
         return None
     usage: Mapping[str, object] = {}
     if USAGE_NAMESPACE in metadata:
-        usage = _plain(metadata[USAGE_NAMESPACE], _USAGE_FIELDS)
-    flags = common.response_flags
+        usage = _plain(metadata[USAGE_NAMESPACE], METER_FIELDS)
+    media, status = media_of(response.response_headers.get("content-type", "")), response.response_code.value
     return LogEntry(
         decision=decision,
-        usage=token_counts(usage),
+        answer=answer_of(usage),
         request_id=request.request_id,
         method=_METHODS.get(request.request_method, "OTHER"),
         path=(request.original_path or request.path).partition("?")[0],
-        status=response.response_code.value,
-        streamed=is_streamed(response.response_headers.get("content-type", ""), usage),
-        aborted=flags.downstream_connection_termination or flags.downstream_remote_reset,
+        status=status,
+        media=media,
+        streamed=is_streamed(media, usage),
+        aborted=is_aborted(_flags(common.response_flags), status),
         bytes_in=request.request_body_bytes,
         bytes_out=response.response_body_bytes,
         total_ms=common.duration.seconds * 1000 + common.duration.nanos // _NANOS_PER_MS,
@@ -110,6 +125,13 @@ def _rare(value: Value) -> object:
     if kind == "bool_value":
         return value.bool_value
     return {"string_value": "", "number_value": 0.0}.get(kind or "")
+
+
+def _flags(flags: ResponseFlags) -> list[str]:
+    """Nearly all requests have none."""
+    if not flags.ByteSize():
+        return []
+    return [name for field, name in _FLAGS.items() if getattr(flags, field)]
 
 
 def _first_byte_ms(log_entry: HTTPAccessLogEntry) -> int | None:

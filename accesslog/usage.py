@@ -2,112 +2,172 @@
 
 The rules, first match wins; an estimate errs towards charging, because a client chooses when to leave.
 
-| request                                            | source    | tokens                                         |
-|----------------------------------------------------|-----------|------------------------------------------------|
-| refused                                            | none      | 0                                              |
-| usage reported                                     | reported  | as reported                                    |
-| failed (status from 400) and the client stayed     | none      | 0                                              |
-| inference; 2xx, or the client left, or no status   | estimated | input estimate + output by the bytes sent      |
-| anything else                                      | none      | 0                                              |
+| request                                            | source    | tokens                                          |
+|----------------------------------------------------|-----------|-------------------------------------------------|
+| refused                                            | none      | 0                                               |
+| runs no model: counts, reads, an earlier answer    | none      | 0, whatever usage the answer repeats            |
+| goes on in the background: reading it later is free | estimated | the greater of what was reserved and what was seen |
+| usage reported, answer complete                    | reported  | as reported                                     |
+| usage reported, answer aborted, cut or failed      | as it is  | the greater of what was reported and what was seen |
+| failed (status from 400) and the client stayed     | none      | 0                                               |
+| 2xx, or the client left, or no status              | estimated | input estimate + what was seen of the output    |
+| anything else                                      | none      | 0                                               |
 
-Exception to the second rule: Anthropic's streams report a placeholder of the output first and the real number last, so
-a client that leaves in between is charged the estimate if it is higher.
+A report of which a part is missing or not believed is completed by the estimate of that part, and then is one.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from accesslog.entry import LogEntry
+from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from tenancy.values.admission import Admission
 
-# Streams carry one token an event, wrapped in about this much JSON (chat.completion.chunk of OpenAI and vLLM).
+# Of an answer in which nothing was read: streams carry one token an event, wrapped in about this much JSON
+# (chat.completion.chunk of OpenAI and vLLM).
 STREAM_BYTES_PER_TOKEN = 200
 # Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in as many
 # bytes, the JSON around the text has none.
 BYTES_PER_TOKEN = 4
+# Of text alone: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
+TEXT_BYTES_PER_TOKEN = 4.5
+# Events with more text than this have several tokens each; with less, one: Hindi has up to 9.5.
+TOKEN_MAX_BYTES = 10
+# A hundred times the longest context of any model.
+BELIEVED_MAX = 10**8
+# How much more than the request allowed, or than was seen, a reported output may be: some servers do not count what a
+# model thinks against the bound, and text in other scripts has more tokens.
+BELIEVED_TIMES_CAP, BELIEVED_TIMES_SEEN = 4, 16
+
+_NO_TEXT = frozenset({"audio", "image", "video"})
+# Of a response that is not made yet.
+_PUT_OFF = frozenset({"queued", "in_progress"})
 
 
 class Usage(NamedTuple):
-    """LLM tokens.  `cached_tokens` are part of the input, `reasoning_tokens` of the output."""
+    """LLM tokens.  `cached_tokens` (read from a cache), what was written into one for 5 minutes or 1 hour, audio and
+    image input are parts of the input; `reasoning_tokens`, audio and image output are parts of the output."""
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
     source: UsageSource
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
+    image_input: int = 0
+    image_output: int = 0
 
 
-class _Dialect(NamedTuple):
-    """The names under which one family of APIs reports: input is the sum, cached the highest of what is present."""
-
-    input: tuple[str, ...]
-    output: str
-    cached: tuple[str, ...]
-    reasoning: str
-    placeholder: bool  # whether a stream's first events report an output that is not yet final
-
-
-_CHAT = _Dialect(  # OpenAI chat, completions, embeddings
-    input=("prompt_tokens",),
-    output="completion_tokens",
-    cached=("prompt_cached_tokens", "cache_read_input_tokens"),
-    reasoning="completion_reasoning_tokens",
-    placeholder=False,
-)
-_INPUT = _Dialect(  # OpenAI Responses; Anthropic, whose cache counts come on top of its input
-    input=("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
-    output="output_tokens",
-    cached=("input_cached_tokens", "cache_read_input_tokens"),
-    reasoning="output_reasoning_tokens",
-    placeholder=True,
-)
 _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 
 
 def usage_of(entry: LogEntry) -> Usage:
     """What the request is charged, and on whose word."""
-    if entry.decision.admission == Admission.REFUSED or entry.decision.denied:
+    decision = entry.decision
+    if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
         return _NOTHING
-    dialect = _dialect(entry.usage)
-    if dialect is not None:
-        return _reported(entry, dialect)
+    counts = entry.answer.counts
+    if (entry.answer.background or entry.answer.status in _PUT_OFF) and _is_put_off(entry):
+        reserved = decision.reserved_tokens - decision.input_estimate
+        return Usage(decision.input_estimate, max(reserved, _seen_output(entry)), 0, 0, UsageSource.ESTIMATED)
+    report = report_of(counts) if counts else None
+    if report is not None:
+        return _reported(entry, report)
     if entry.status >= 400 and not entry.aborted:
         return _NOTHING
-    if entry.decision.inference and (entry.aborted or entry.status == 0 or 200 <= entry.status < 300):
-        return Usage(entry.decision.input_estimate, _estimated_output(entry), 0, 0, UsageSource.ESTIMATED)
+    if entry.aborted or entry.status == 0 or 200 <= entry.status < 300:
+        return Usage(decision.input_estimate, _estimated_output(entry), 0, 0, UsageSource.ESTIMATED)
     return _NOTHING
 
 
-def _dialect(usage: Mapping[str, int]) -> _Dialect | None:
-    if "prompt_tokens" in usage or "completion_tokens" in usage:
-        return _CHAT
-    if "input_tokens" in usage or "output_tokens" in usage:
-        return _INPUT
-    return None
+def _is_put_off(entry: LogEntry) -> bool:
+    """Whether the response is made without whoever asked for it."""
+    if entry.status >= 400 and not entry.aborted:
+        return False
+    answer = entry.answer
+    if answer.status in _PUT_OFF and not entry.streamed:
+        return True
+    return answer.background and not answer.ended
 
 
-def _reported(entry: LogEntry, dialect: _Dialect) -> Usage:
-    get = entry.usage.get
-    input_tokens = sum(get(name, 0) for name in dialect.input)
-    output_tokens = get(dialect.output, 0)
+def _reported(entry: LogEntry, report: Report) -> Usage:
     source = UsageSource.REPORTED
-    if dialect.placeholder and entry.aborted and entry.streamed:
-        estimate = _estimated_output(entry)
-        if estimate > output_tokens:
-            output_tokens, source = estimate, UsageSource.ESTIMATED
+    input_tokens, output_tokens = report.input_tokens, report.output_tokens
+    if input_tokens is None or input_tokens > BELIEVED_MAX:
+        input_tokens, source = entry.decision.input_estimate, UsageSource.ESTIMATED
+    if output_tokens is None or not _is_believed(entry, output_tokens):
+        output_tokens = _seen_output(entry)
+        if output_tokens:
+            source = UsageSource.ESTIMATED
+    elif not _is_complete(entry) and (seen := _seen_output(entry)) > output_tokens:
+        output_tokens, source = seen, UsageSource.ESTIMATED
+    if report.parts is NO_PARTS:
+        return Usage(input_tokens, output_tokens, 0, 0, source)
+    return _with_parts(input_tokens, output_tokens, report.parts, source)
+
+
+def _with_parts(input_tokens: int, output_tokens: int, parts: Parts, source: UsageSource) -> Usage:
+    """No part is more than the whole; what was read from a cache was not also written into it."""
+    cached = min(parts.cached_tokens, input_tokens)
+    one_hour = min(parts.cache_write_1h, input_tokens - cached)
     return Usage(
         input_tokens,
         output_tokens,
-        min(input_tokens, max(get(name, 0) for name in dialect.cached)),
-        min(output_tokens, get(dialect.reasoning, 0)),
+        cached,
+        min(parts.reasoning_tokens, output_tokens),
         source,
+        min(parts.cache_write_5m, input_tokens - cached - one_hour),
+        one_hour,
+        min(parts.audio_input, input_tokens),
+        min(parts.audio_output, output_tokens),
+        min(parts.image_input, input_tokens),
+        min(parts.image_output, output_tokens),
     )
 
 
-def _estimated_output(entry: LogEntry) -> int:
-    """Rounded up; never more than the request allowed."""
-    size = STREAM_BYTES_PER_TOKEN if entry.streamed else BYTES_PER_TOKEN
-    tokens = -(-entry.bytes_out // size)
+def _is_complete(entry: LogEntry) -> bool:
+    """Whether the answer said all that it had to say.  A stream that just ends did not."""
+    if entry.aborted or entry.answer.ended == "error":
+        return False
+    return entry.answer.ended == "done" or not (entry.streamed or entry.answer.events > 1)
+
+
+def _is_believed(entry: LogEntry, output_tokens: int) -> bool:
     cap = entry.decision.output_cap
-    return min(tokens, cap) if cap > 0 else tokens
+    if cap == 0 or output_tokens <= BELIEVED_TIMES_CAP * cap:
+        return output_tokens <= BELIEVED_MAX
+    return output_tokens <= BELIEVED_TIMES_SEEN * _tokens_of_text(entry)
+
+
+def _seen_output(entry: LogEntry) -> int:
+    """The output tokens that passed, as far as they were read; no more than the request allowed, but never less than
+    there were events."""
+    return _capped(entry, _tokens_of_text(entry))
+
+
+def _tokens_of_text(entry: LogEntry) -> int:
+    events, text_bytes = entry.answer.events, entry.answer.text_bytes
+    if text_bytes <= TOKEN_MAX_BYTES * events and (entry.streamed or events > 1):
+        return events
+    return max(events, round(text_bytes / TEXT_BYTES_PER_TOKEN))
+
+
+def _capped(entry: LogEntry, tokens: int) -> int:
+    cap = entry.decision.output_cap
+    return min(tokens, max(cap, entry.answer.events)) if cap > 0 else tokens
+
+
+def _estimated_output(entry: LogEntry) -> int:
+    """By the text that was seen; by the bytes of an answer in which none was read, unless it has no text at all."""
+    answer = entry.answer
+    if answer.events:
+        return _seen_output(entry)
+    if entry.media.partition("/")[0] in _NO_TEXT:
+        return 0
+    if answer.ended == "done" and (answer.counts or not entry.decision.output_cap):
+        return 0  # vectors, or counts of something else than tokens
+    size = STREAM_BYTES_PER_TOKEN if entry.streamed else BYTES_PER_TOKEN
+    return _capped(entry, -(-entry.bytes_out // size))

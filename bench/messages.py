@@ -1,5 +1,6 @@
 """The messages that Envoy sends under our configuration: Check, ShouldRateLimit, access log entry."""
 
+import json
 import time
 from typing import Any
 
@@ -16,6 +17,16 @@ PATH = "/v1/chat/completions"
 BODY_BYTES = 120
 MAX_TOKENS = 32
 INPUT_TOKENS, OUTPUT_TOKENS = 12, 30
+# What the meter makes of a chat request with one short message.
+ASKED = json.dumps(
+    {
+        "model": MODEL,
+        "max_tokens": MAX_TOKENS,
+        "strings": 2,
+        "text": [44, 44, 33, 1, 0, 7, 3, *[0] * 7, 8, 0, 0, 0, 3, 0],
+    },
+    separators=(",", ":"),
+)
 REQUEST_ID = "6c4b5fa8-3a0c-4a32-8e1f-0a5d7c9b2e11"
 
 
@@ -36,9 +47,8 @@ def check(secret: str) -> bytes:
 
 def should_rate_limit(policy: str) -> bytes:
     """ShouldRateLimit, for a request with `max_tokens`."""
-    absent = ("end_user_id", "max_completion_tokens", "max_output_tokens", "n", "stream", "body")
-    entries = {"policy": policy, **dict.fromkeys(absent, "-"), "model": MODEL, "max_tokens": str(MAX_TOKENS)}
-    entries |= {"content_length": str(BODY_BYTES), "method": "POST", "path": PATH, "request_id": REQUEST_ID}
+    entries = {"policy": policy, "end_user_id": "-", "asked": ASKED}
+    entries |= {"content_length": str(BODY_BYTES), "method": "POST", "path": PATH}
     made = [RateLimitDescriptor.Entry(key=key, value=value) for key, value in entries.items()]
     descriptor = RateLimitDescriptor(entries=made)
     return RateLimitRequest(domain="tollkeeper", descriptors=[descriptor]).SerializeToString()
@@ -72,5 +82,5 @@ def log_entry(decision: Struct) -> bytes:
 
 
 def _usage() -> dict[str, Any]:
-    request = {"model": MODEL, "max_tokens": str(MAX_TOKENS)}
-    return {**request, "prompt_tokens": INPUT_TOKENS, "completion_tokens": OUTPUT_TOKENS}
+    counts = f"usage.prompt_tokens={INPUT_TOKENS} usage.completion_tokens={OUTPUT_TOKENS}"
+    return {"asked": ASKED, "usage": counts, "events": 1, "text_bytes": 140, "ended": "done"}

@@ -13,6 +13,7 @@ OUTCOMES = (
     "model_not_allowed",
     "model_not_found",
     "invalid_body",
+    "route_refused",
     "unavailable",
 )
 

@@ -15,6 +15,7 @@ from tollkeeper.cli.app import add_to
 from tollkeeper.config import BadSettings, Settings, read_settings
 from tollkeeper.envoy.commands import envoy_app
 from tollkeeper.logs import configure_logs
+from tollkeeper.routes import routes_command
 from tollkeeper.slices.table import Service
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(envoy_app, name="envoy")
+app.command("routes")(routes_command)
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2

@@ -114,6 +114,14 @@ class Settings(BaseSettings):
     default_max_tokens: int = Field(
         1_024, ge=1, le=1_000_000, description="output tokens reserved for a request without `max_tokens`"
     )
+    default_model: str | None = Field(None, max_length=256, description="the model meant by a request that names none")
+    route_tables: str = Field(
+        "all", description="servers whose routes are open, with commas between them; see `tollkeeper routes`"
+    )
+    routes: str | None = Field(
+        None,
+        description="routes beside those or in their place: lines of `POST /path generates`, or the file they are in",
+    )
     lease_seconds: int = Field(
         900, ge=10, le=86_400, description="a request that is still unsettled after this time is an orphan"
     )

@@ -58,14 +58,15 @@ class RateLimit:
     async def should_rate_limit(self, request: RateLimitRequest, context: Any) -> RateLimitResponse:
         entries = {entry.key: entry.value for entry in request.descriptors[0].entries}
         tenant_id, key_id, limits = policy(entries["policy"])
-        input_tokens, output_cap = int(entries["content_length"]) // 4, int(entries["max_tokens"])
+        asked = json.loads(entries["asked"])
+        input_tokens, output_cap = int(entries["content_length"]) // 4, asked["max_tokens"]
         cost = input_tokens + output_cap
         keys = [f"aio:{{{tenant_id}}}:{name}" for name, _, _ in limits]
         arguments: list[Any] = [cost, len(limits), *(number for _, *rule in limits for number in rule)]
         fields: dict[str, Any] = {
             "tenant_id": tenant_id,
             "key_id": key_id,
-            "model": entries["model"],
+            "model": asked["model"],
             "reserved_tokens": cost,
         }
         if self._lease:

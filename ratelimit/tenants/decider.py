@@ -19,10 +19,11 @@ from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
-from ratelimit.tenants.estimate import NOTHING
+from ratelimit.tenants.body import parse_body
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
-from ratelimit.tenants.screening import ABSENT, Catalog, Priced, Rejected, screen
+from ratelimit.tenants.routes.kind import Kind
+from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, screen
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
@@ -33,7 +34,16 @@ log = structlog.get_logger(__name__)
 DOMAIN = "tollkeeper"
 MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
 MAX_PATH = 1024
-REJECTED = {400: "invalid_body", 403: "model_not_allowed", 404: "model_not_found", 503: "unavailable"}
+# What a refusal is counted as, by its code.
+REJECTED = {
+    "invalid_body": "invalid_body",
+    "model_required": "model_not_allowed",
+    "model_not_allowed": "model_not_allowed",
+    "model_not_found": "model_not_found",
+    "unknown_url": "route_refused",
+    "route_refused": "route_refused",
+    "models_unavailable": "unavailable",
+}
 
 Field = tuple[str, str | int | bool]
 Serialize = Callable[[bool | None, Iterable[Field], Iterable[Header], bytes], bytes]
@@ -46,9 +56,9 @@ def wall_clock_ms() -> int:
 
 
 class TenantDecider:
-    """`catalog` answers from memory; `default_output_tokens` is assumed for a request without an output cap.  `groups`:
-    whether a group's budget can be shared by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to
-    keep; with fewer than are in use, each request has its policy read again, which triples its cost."""
+    """`catalog` answers from memory.  `groups`: whether a group's budget can be shared by its tenants, which on a Redis
+    Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each request has its policy read
+    again, which triples its cost."""
 
     def __init__(
         self,
@@ -58,13 +68,13 @@ class TenantDecider:
         metrics: RatelimitMetrics,
         serialize: Serialize,
         *,
-        default_output_tokens: int,
+        terms: Terms,
         now_ms: Callable[[], int] = wall_clock_ms,
         groups: bool = True,
         policies: int = POLICIES,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
-        self._serialize, self._default_output_tokens, self._now_ms = serialize, default_output_tokens, now_ms
+        self._serialize, self._terms, self._now_ms = serialize, terms, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals = RecentRefusals()
 
@@ -74,17 +84,18 @@ class TenantDecider:
             raise Malformed(f"want one descriptor in the domain {DOMAIN}")
         entries, now_ms = descriptors[0], self._now_ms()
         lease_id = mint_lease_id(now_ms)
+        asked = _asked(entries, self._terms)
         try:
-            account = self._accounts.find(entries.get("policy", ABSENT), entries.get("model", ABSENT), now_ms)
+            account = self._accounts.find(entries.get("policy", ABSENT), asked.model or ABSENT, now_ms)
         except (MalformedPolicy, UnknownTimeZone):
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
             return partial(self._refuse, b"", [("lease_id", lease_id)], "unavailable", unavailable())
-        screened = screen(entries, account, self._catalog, self._default_output_tokens)
+        screened = screen(asked, account, self._catalog, self._terms.default_output)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else label
         if isinstance(screened, Rejected):
-            fields = _fields(lease_id, end_user_id, Priced(NOTHING, screened.model, inference=False))
-            return partial(self._refuse, account.head, fields, REJECTED[screened.status], rejection(screened))
+            fields = _fields(lease_id, end_user_id, screened)
+            return partial(self._refuse, account.head, fields, REJECTED[screened.code], rejection(screened))
         fields = _fields(lease_id, end_user_id, screened)
         estimate, model = screened.estimate, screened.model
         costs = account.costs(estimate)
@@ -94,7 +105,7 @@ class TenantDecider:
         if life is None:
             refusal = over_capacity(self._in_flight.bound.name)
             return partial(self._refuse, account.head, fields, "over_capacity", refusal)
-        path = entries.get("path", "").split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
+        path = asked.path.split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
         keeps = kept_of_one(estimate, end_user_id, model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         request = (life, account, fields, reservation)
@@ -153,13 +164,21 @@ class TenantDecider:
         return self._serialize(None, fixed, (), b"")
 
 
-def _fields(lease_id: str, end_user_id: str, priced: Priced) -> list[Field]:
+def _asked(entries: Mapping[str, str], terms: Terms) -> Asked:
+    get = entries.get
+    body = parse_body(get("asked", ABSENT))
+    return Asked.of(terms, get("method", ""), get("path", ""), body, get("content_length", ""))
+
+
+def _fields(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
     """What every answer says, whatever it is."""
-    return [
-        ("lease_id", lease_id),
-        ("end_user_id", end_user_id),
-        ("model", priced.model),
-        ("input_estimate", priced.estimate.input_tokens),
-        ("output_cap", priced.estimate.output_cap),
-        ("inference", priced.inference),
-    ]
+    fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
+    if isinstance(screened, Priced):
+        estimate = screened.estimate
+        fields += (
+            ("input_estimate", estimate.input_tokens),
+            ("output_cap", estimate.output_cap),
+            ("inference", screened.inference),
+            ("kind", "" if screened.kind is Kind.GENERATES else screened.kind),
+        )
+    return fields

@@ -1,24 +1,19 @@
 """The decision before any budget is asked: may this key run this model, and what does it cost.  Pure; no I/O."""
 
-import re
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
-from urllib.parse import unquote
 
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import NOTHING, Estimate, estimate, estimate_input, parse_count
+from ratelimit.tenants.body import NONE, Body
+from ratelimit.tenants.estimate import Estimate, parse_count
+from ratelimit.tenants.estimate_request import estimate_request
+from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
+from ratelimit.tenants.routes.table import Found, RouteTable, route_table
 from tenancy.resolving.catalog import ModelState
 from tenancy.values.prices import Prices
 
 ABSENT = "-"  # what Envoy puts for a value that the request does not have
-# Compared by their end, so that an upstream behind a prefix is known too.
-TEXT_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
-EMBEDDING_PATHS = ("/v1/embeddings",)
-INFERENCE_PATHS = TEXT_PATHS + EMBEDDING_PATHS
-OUTPUT_BOUNDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
-SLASHES = re.compile("/{2,}")
 
 
 class Catalog(Protocol):
@@ -31,12 +26,42 @@ class Catalog(Protocol):
         """From memory too; None if the model has none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an operator decides for all requests.  `default_model`: the one meant by a request that names none."""
+
+    routes: RouteTable = field(default_factory=route_table)
+    default_output: int = 1024
+    default_model: str = ""
+
+
+class Asked(NamedTuple):
+    """A request as Envoy describes it, its route found.  `route` is None if it has none.  `model` is the one in the
+    path, in the body, or the default; "" without any.  `content_length` is empty for one that comes in chunks."""
+
+    method: str
+    path: str
+    body: Body
+    content_length: str
+    route: Found | None
+    model: str
+
+    @staticmethod
+    def of(terms: Terms, method: str, path: str, body: Body = NONE, content_length: str = "") -> "Asked":
+        route = terms.routes.find(method, path)
+        model = (route.model if route else "") or body.model
+        if not model and route is not None and route.kind in RUNS_A_MODEL:
+            model = terms.default_model
+        return Asked(method, path, body, content_length, route, model)
+
+
 class Priced(NamedTuple):
-    """It may run if the budgets hold `estimate`.  `model` is "" if none was named."""
+    """It may run if the budgets hold `estimate`.  `model` is "" if none was named; `inference`: whether one runs."""
 
     estimate: Estimate
     model: str
     inference: bool
+    kind: Kind = Kind.GENERATES
 
 
 class Rejected(NamedTuple):
@@ -51,51 +76,51 @@ class Rejected(NamedTuple):
 
 INVALID_BODY = Rejected(400, "invalid_body", "The request body must be a JSON object.")
 MODEL_REQUIRED = Rejected(403, "model_required", "This API key is limited to certain models; name one.", "model")
+MODEL_MISSING = Rejected(400, "model_required", "The request must name a model, as a string.", "model")
 CATALOG_AWAY = Rejected(503, "models_unavailable", "The list of models is not available at the moment.")
+CONTROL = Rejected(
+    403, "route_refused", "This route is not open to API keys: it controls the model server, or could not be counted."
+)
 
 
-def screen(
-    entries: Mapping[str, str], account: Account, catalog: Catalog, default_output_tokens: int
-) -> Priced | Rejected:
-    """Of a request as Envoy describes it: method, path, model, content_length, max_tokens, max_completion_tokens,
-    max_output_tokens, n, and body, which is there if it is not a JSON object.  What is absent is `-` or not there.
-
-    Refusals in this order: unreadable (400), not allowed (403), unknown (404), undecidable (503)."""
-    get = entries.get
-    length = parse_count(get("content_length", ""))
-    if get("method") in WITHOUT_BODY and not length:
-        return Priced(NOTHING, "", inference=False)
-    path = plain_path(get("path", ""))
-    known_path = path.endswith(INFERENCE_PATHS)
-    if known_path and get("body", ABSENT) != ABSENT:
+def screen(asked: Asked, account: Account, catalog: Catalog, default_output: int) -> Priced | Rejected:
+    """Refusals in this order: no such route (404, 403), unreadable (400), not allowed (403), unknown (404), undecidable
+    (503).  What runs no model costs nothing, and need not name one."""
+    if asked.route is None:
+        return _unknown_route(asked)
+    kind = asked.route.kind
+    if kind is Kind.REFUSED:
+        return CONTROL
+    if kind in RUNS_A_MODEL and not asked.body.valid:
         return INVALID_BODY
-    model = get("model", ABSENT)
-    if model == ABSENT:
-        model = ""
-    rejected = _model_rejected(model, length is None or length > 0, account, catalog)
+    rejected = _model_rejected(asked.model, kind, account, catalog)
     if rejected is not None:
         return rejected
-    inference = known_path or bool(model)
-    if not inference or path.endswith(EMBEDDING_PATHS):
-        return Priced(estimate_input(length or 0, smallest=account.smallest), model, inference)
-    bounds = [text for name in OUTPUT_BOUNDS if (text := get(name, ABSENT)) != ABSENT]
-    choices = get("n", ABSENT)
-    cost = estimate(length or 0, bounds, choices, default_output=default_output_tokens, smallest=account.smallest)
-    return Priced(cost, model, inference)
+    length = parse_count(asked.content_length) or 0
+    estimate = estimate_request(kind, asked.body, asked.path, length, default_output, account.smallest)
+    return Priced(estimate, asked.model, kind in RUNS_A_MODEL, kind)
 
 
-def plain_path(path: str) -> str:
-    """A path as the upstream will most likely understand it: no query, escapes decoded, one slash, lower case."""
-    path = path.split("?", 1)[0].split("#", 1)[0]
-    if "%" in path:
-        path = unquote(path, errors="replace")
-    return SLASHES.sub("/", path).rstrip("/").lower()
+def _unknown_route(asked: Asked) -> Rejected:
+    shown = _shown(asked.path.split("?", 1)[0])
+    message = (
+        f"{_shown(asked.method)} {shown} is not served here. If the model server has this route, "
+        f"the operator can say what it is in TOLLKEEPER_ROUTES; `tollkeeper routes` shows those that are."
+    )
+    return Rejected(404, "unknown_url", message)
 
 
-def _model_rejected(model: str, has_body: bool, account: Account, catalog: Catalog) -> Rejected | None:
+def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog) -> Rejected | None:
     allowed = account.policy.models_allowed
     if not model:
-        return MODEL_REQUIRED if allowed is not None and has_body else None
+        if kind is Kind.BATCHES:  # its requests name models that nobody sees here
+            return MODEL_REQUIRED if allowed is not None else None
+        if kind not in RUNS_A_MODEL:
+            return None
+        if allowed is not None:
+            return MODEL_REQUIRED
+        state = catalog.check("")  # known only to an empty registry
+        return {ModelState.KNOWN: None, ModelState.UNAVAILABLE: CATALOG_AWAY}.get(state, MODEL_MISSING)
     if allowed is not None and model not in allowed:
         shown = _shown(model)
         return Rejected(403, "model_not_allowed", f"This API key may not use the model '{shown}'.", "model", shown)

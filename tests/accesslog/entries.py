@@ -17,7 +17,16 @@ from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
 from ratelimit.lease_id import mint_lease_id
 
 METHODS = {"GET": RequestMethod.GET, "POST": RequestMethod.POST, "ODD": RequestMethod.METHOD_UNSPECIFIED}
-CHAT_USAGE = {"prompt_tokens": 12, "completion_tokens": 30}
+
+
+def metered(**counts: int) -> dict[str, object]:
+    """What the answer meter writes of a complete plain answer with these counts below `usage`."""
+    usage = " ".join(f"usage.{path}={count}" for path, count in counts.items())
+    return {"usage": usage, "events": 1, "text_bytes": 120, "ended": "done"}
+
+
+CHAT_USAGE = metered(prompt_tokens=12, completion_tokens=30)
+CHAT_TOKENS = 42
 
 
 def decision(**changes: object) -> dict[str, object]:
@@ -78,6 +87,8 @@ def proto(fields: Mapping[str, Any]) -> HTTPAccessLogEntry:
     flags = fields["response_flags"].split(",")
     common.response_flags.downstream_connection_termination = "DC" in flags
     common.response_flags.downstream_remote_reset = "DR" in flags
+    common.response_flags.upstream_connection_termination = "UC" in flags
+    common.response_flags.upstream_connection_failure = "UF" in flags
     common.duration.FromMilliseconds(fields["total_ms"])
     if fields["ttft_ms"] is not None:
         common.time_to_first_upstream_rx_byte.FromMilliseconds(fields["ttft_ms"])

@@ -22,7 +22,7 @@ from store.redis import open_redis
 from tenancy.postgres.key_uses import PostgresKeyUses
 from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
-from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
+from tests.accesslog.entries import CHAT_TOKENS, CHAT_USAGE, decision, entry, line
 from tests.proxy import TcpProxy
 from tests.ratelimit.stores import peek_at, reservation
 
@@ -30,7 +30,7 @@ CAPACITY = 10_000_000
 # So slow that nothing refills during a test.
 ACCOUNT = Account.of(Policy("acme", "key_1", limits=(Limit(Scope.TENANT, Unit.TOKENS, CAPACITY, 10**9),)))
 RESERVED = 100
-USED = sum(CHAT_USAGE.values())
+USED = CHAT_TOKENS
 T = TypeVar("T")
 
 

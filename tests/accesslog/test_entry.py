@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accesslog.entry import decision_of, token_counts
+from accesslog.entry import Answer, answer_of, decision_of, is_aborted
 from accesslog.line import Garbage, find_lease_id, read_line
 from accesslog.service import read_entry
-from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, proto
+from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto
 
 LEASE_ID = "01936b3f-6c00-7abc-8def-0123456789ab"
 
@@ -20,10 +20,16 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "left before the answer": entry(
         decision(lease_id=LEASE_ID), {"stream": "true"}, status=0, content_type=None, response_flags="DC", ttft_ms=None
     ),
+    "cut by the server": entry(
+        decision(lease_id=LEASE_ID), CHAT_USAGE, content_type="text/event-stream", response_flags="UC"
+    ),
     "reset by the client": entry(decision(lease_id=LEASE_ID), None, response_flags="DR"),
     "upstream away": entry(decision(lease_id=LEASE_ID), None, status=503, response_flags="UF", ttft_ms=None),
-    "garbage usage": entry(decision(lease_id=LEASE_ID), {"prompt_tokens": -4, "completion_tokens": 5}),
-    "fractions": entry(decision(lease_id=LEASE_ID, queue_ms=1.5), {"prompt_tokens": 4.0, "completion_tokens": 5.0}),
+    "garbage usage": entry(decision(lease_id=LEASE_ID), {"usage": "x=y usage.prompt_tokens=-4 =5 usage.a"}),
+    "fractions": entry(decision(lease_id=LEASE_ID, queue_ms=1.5), {"events": 4.0, "text_bytes": 5.5}),
+    "a response": entry(
+        decision(lease_id=LEASE_ID), metered(input_tokens=1) | {"answer_id": "resp_1", "answer_status": "completed"}
+    ),
     "refused": entry(
         decision(lease_id=LEASE_ID, admission="refused", denied="429", limit="tenant:tokens:60s"), None, status=429
     ),
@@ -31,7 +37,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
         decision(lease_id=LEASE_ID, admission="local", limits='[["tenant","tokens",5,60,""]]'), None
     ),
     "tenant's own metadata": entry(decision(lease_id=LEASE_ID), {"model": "x", "max_tokens": "12", **CHAT_USAGE}),
-    "not text": entry(decision(lease_id=LEASE_ID, model=None, inference=None, limit=3), {"input_tokens": True}),
+    "not text": entry(decision(lease_id=LEASE_ID, model=None, inference=None, limit=3), {"usage": True, "ended": 1}),
     "odd text": entry(decision(lease_id=LEASE_ID, model="a\0b\u00e9\U0001f600"), None, path="/v1/\0\u00e9"),
     "method of its own": entry(decision(lease_id=LEASE_ID), None, method="ODD"),
     "nothing decided": entry(None, CHAT_USAGE),
@@ -54,7 +60,10 @@ def test_a_request_that_was_not_decided_is_no_entry(name: str) -> None:
 def test_an_entry_holds_what_the_log_said() -> None:
     found = read_line(line(ENTRIES["chat"]))
     assert found is not None
-    assert (found.decision.lease_id, found.decision.tenant_id, found.usage) == (LEASE_ID, "acme", CHAT_USAGE)
+    assert (found.decision.lease_id, found.decision.tenant_id) == (LEASE_ID, "acme")
+    assert found.answer == Answer(
+        {"usage.prompt_tokens": 12, "usage.completion_tokens": 30}, 1, 120, "done", "", "", False
+    )
     assert (found.status, found.bytes_in, found.bytes_out, found.total_ms, found.ttft_ms) == (200, 180, 640, 45, 12)
     assert not found.streamed
     assert not found.aborted
@@ -83,9 +92,41 @@ def test_invalid_utf8_costs_only_the_text_it_is_in() -> None:
     assert found.path == "/\ufffd\ufffd/chat/completions"
 
 
+@pytest.mark.parametrize("count", ["-1", "0.5", "1e3", "nan", "", "12x", "1000000000001", "9" * 16, "\u0663"])
+def test_what_is_no_count_is_not_there(count: str) -> None:
+    """The counts beside it are: a report of which a part is missing is completed (usage.py)."""
+    found = answer_of({"usage": f"usage.prompt_tokens={count} usage.completion_tokens=5"})
+    assert found.counts == {"usage.completion_tokens": 5}
+
+
 @pytest.mark.parametrize("value", [-1, -0.5, 1e13, float("nan"), float("inf"), "12", True, [1], {}])
-def test_usage_with_one_implausible_count_is_no_usage(value: object) -> None:
-    assert token_counts({"prompt_tokens": value, "completion_tokens": 5, "model": "x"}) == {}
+def test_events_that_are_no_count_are_none(value: object) -> None:
+    assert answer_of({"events": value, "usage": value}) == Answer({}, 0, 0, "", "", "", False)
+
+
+def test_counts_are_the_greatest_whatever_wraps_them() -> None:
+    text = "message.usage.input_tokens=1500 message.usage.output_tokens=1 usage.input_tokens=0 usage.output_tokens=40"
+    assert answer_of({"usage": text}).counts == {"usage.input_tokens": 1500, "usage.output_tokens": 40}
+
+
+ABORTED = {
+    "the client left": ("DC", 200, True),
+    "the client left before the answer": ("DC", 0, True),
+    "the client reset the stream": ("DR", 200, True),
+    "the server's connection ended": ("UC", 200, True),
+    "the server reset the stream": ("UR", 200, True),
+    "Envoy's time was over": ("DT", 200, True),
+    "a stream that stood still": ("SI", 200, True),
+    "the server was away": ("UF", 503, False),
+    "the server left before its answer, Envoy answered": ("UC", 503, False),
+    "Envoy's time was over before the answer": ("UT", 504, False),
+    "nothing": ("-", 200, False),
+}
+
+
+@pytest.mark.parametrize(("flag", "status", "aborted"), ABORTED.values(), ids=ABORTED.keys())
+def test_an_answer_that_was_cut_is_aborted(flag: str, status: int, aborted: bool) -> None:
+    assert is_aborted([flag], status) is aborted
 
 
 def test_a_lease_id_is_found_without_parsing() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accesslog.entry import LogEntry
+from accesslog.formats import FORMATS, paths_of
 from accesslog.line import read_line
 from accesslog.usage import Usage, usage_of
 from ledger.row import UsageSource
@@ -22,56 +23,90 @@ def finished(usage: dict[str, Any] | None = None, decided: dict[str, Any] | None
     return found
 
 
-REPORTS: dict[str, tuple[dict[str, Any], tuple[int, int, int, int]]] = {
-    "OpenAI chat": (
-        {
-            "prompt_tokens": 100,
-            "completion_tokens": 30,
-            "prompt_cached_tokens": 64,
-            "completion_reasoning_tokens": 20,
-        },
-        (100, 30, 64, 20),
+def reports(text: str) -> dict[str, Any]:
+    """The metadata of a complete plain answer."""
+    return {"usage": text, "events": 1, "text_bytes": 40, "ended": "done"}
+
+
+# What formats.py says of each format is tried in tests/formats; here is how counts add up.
+REPORTS: dict[str, tuple[str, Usage]] = {
+    "parts": (
+        "usage.prompt_tokens=100 usage.completion_tokens=30 usage.total_tokens=130"
+        " usage.prompt_tokens_details.cached_tokens=64 usage.completion_tokens_details.reasoning_tokens=20"
+        " usage.prompt_tokens_details.audio_tokens=7 usage.completion_tokens_details.audio_tokens=3",
+        Usage(100, 30, 64, 20, REPORTED, audio_input=7, audio_output=3),
     ),
-    "OpenAI chat without details": ({"prompt_tokens": 100, "completion_tokens": 30}, (100, 30, 0, 0)),
-    "OpenAI embeddings": ({"prompt_tokens": 8}, (8, 0, 0, 0)),
-    "OpenAI responses": (
-        {"input_tokens": 36, "output_tokens": 87, "input_cached_tokens": 16, "output_reasoning_tokens": 40},
-        (36, 87, 16, 40),
+    "no parts": ("usage.prompt_tokens=100 usage.completion_tokens=30", Usage(100, 30, 0, 0, REPORTED)),
+    "reasoning in the total alone": (
+        "usage.prompt_tokens=32 usage.completion_tokens=9 usage.total_tokens=241"
+        " usage.completion_tokens_details.reasoning_tokens=200",
+        Usage(32, 209, 0, 200, REPORTED),
     ),
-    "Anthropic": ({"input_tokens": 10, "output_tokens": 5}, (10, 5, 0, 0)),
-    "Anthropic with its cache, on top of the input": (
-        {
-            "input_tokens": 10,
-            "output_tokens": 5,
-            "cache_read_input_tokens": 1000,
-            "cache_creation_input_tokens": 200,
-        },
-        (1210, 5, 1000, 0),
+    "a cache in the total alone": (
+        "usage.prompt_tokens=10 usage.completion_tokens=5 usage.total_tokens=1015 usage.cache_read_input_tokens=1000",
+        Usage(1010, 5, 1000, 0, REPORTED),
     ),
-    "a gateway that mixes names": (
-        {"prompt_tokens": 1210, "completion_tokens": 5, "cache_read_input_tokens": 1000, "input_tokens": 7},
-        (1210, 5, 1000, 0),
+    "a total that is too low": (
+        "usage.prompt_tokens=10 usage.completion_tokens=5 usage.total_tokens=3",
+        Usage(10, 5, 0, 0, REPORTED),
     ),
-    "zero": ({"prompt_tokens": 0, "completion_tokens": 0}, (0, 0, 0, 0)),
-    "more cached than there was": (
-        {"prompt_tokens": 5, "completion_tokens": 1, "prompt_cached_tokens": 9, "completion_reasoning_tokens": 9},
-        (5, 1, 5, 1),
+    "nothing but a total": ("usage.total_tokens=8", Usage(8, 9, 0, 0, ESTIMATED)),
+    "a cache beside the input": (
+        "usage.input_tokens=10 usage.output_tokens=5"
+        " usage.cache_read_input_tokens=1000 usage.cache_creation_input_tokens=200",
+        Usage(1210, 5, 1000, 0, REPORTED, cache_write_5m=200),
+    ),
+    "a cache by its time": (
+        "usage.input_tokens=10 usage.output_tokens=5 usage.cache_creation_input_tokens=200"
+        " usage.cache_creation.ephemeral_5m_input_tokens=50 usage.cache_creation.ephemeral_1h_input_tokens=150",
+        Usage(210, 5, 0, 0, REPORTED, cache_write_5m=50, cache_write_1h=150),
+    ),
+    "two formats at once": (
+        "usage.prompt_tokens=1210 usage.completion_tokens=5 usage.cache_read_input_tokens=1000 usage.input_tokens=7",
+        Usage(1210, 5, 1000, 0, REPORTED),
+    ),
+    "zeros": ("usage.prompt_tokens=0 usage.completion_tokens=0", Usage(0, 0, 0, 0, REPORTED)),
+    "more in parts than there was": (
+        "usage.prompt_tokens=5 usage.completion_tokens=1 usage.prompt_tokens_details.cached_tokens=9"
+        " usage.completion_tokens_details.reasoning_tokens=9",
+        Usage(5, 1, 5, 1, REPORTED),
+    ),
+    "no input": ("usage.completion_tokens=30", Usage(20, 30, 0, 0, ESTIMATED)),
+    "no output": ("usage.prompt_tokens=8", Usage(8, 9, 0, 0, ESTIMATED)),
+    "far more output than was asked for": (
+        "usage.prompt_tokens=8 usage.completion_tokens=1000000",
+        Usage(8, 9, 0, 0, ESTIMATED),
+    ),
+    "somewhat more output than was asked for": (
+        "usage.prompt_tokens=8 usage.completion_tokens=300",
+        Usage(8, 300, 0, 0, REPORTED),
+    ),
+    "more input than any model takes": (
+        "usage.prompt_tokens=100000001 usage.completion_tokens=3",
+        Usage(20, 3, 0, 0, ESTIMATED),
     ),
 }
 
 
+# decision: input_estimate 20, output_cap 80
 @pytest.mark.parametrize("name", REPORTS)
 @pytest.mark.parametrize("status", [200, 500])
 def test_reported_usage_is_taken(name: str, status: int) -> None:
-    report, tokens = REPORTS[name]
-    assert usage_of(finished(report, status=status)) == Usage(*tokens, REPORTED)
+    text, usage = REPORTS[name]
+    assert usage_of(finished(reports(text), status=status)) == usage
+
+
+def test_a_report_without_output_of_an_answer_without_text_is_whole() -> None:
+    """Embeddings."""
+    found = finished({"usage": "usage.prompt_tokens=8", "ended": "done"}, {"output_cap": 0}, bytes_out=54_000_000)
+    assert usage_of(found) == Usage(8, 0, 0, 0, REPORTED)
 
 
 # decision: input_estimate 20, output_cap 80
 OTHERS: dict[str, tuple[LogEntry, Usage]] = {
     "refused": (finished(None, {"admission": "refused", "denied": "429"}, status=429), Usage(0, 0, 0, 0, NONE)),
     "refused, and usage from somewhere": (
-        finished({"prompt_tokens": 5, "completion_tokens": 5}, {"admission": "refused", "denied": "403"}, status=403),
+        finished(reports("usage.prompt_tokens=5"), {"admission": "refused", "denied": "403"}, status=403),
         Usage(0, 0, 0, 0, NONE),
     ),
     "upstream failed": (finished(status=500, bytes_out=4000), Usage(0, 0, 0, 0, NONE)),
@@ -95,23 +130,110 @@ OTHERS: dict[str, tuple[LogEntry, Usage]] = {
     "redirect": (finished(status=307), Usage(0, 0, 0, 0, NONE)),
     "not inference": (finished(None, {"inference": False}, bytes_out=4000), Usage(0, 0, 0, 0, NONE)),
     "not inference, aborted": (finished(None, {"inference": False}, response_flags="DC"), Usage(0, 0, 0, 0, NONE)),
+    "not inference, and usage of an earlier answer": (
+        finished(reports("usage.input_tokens=900 usage.output_tokens=4100"), {"inference": False, "kind": "stored"}),
+        Usage(0, 0, 0, 0, NONE),
+    ),
+    "a response in the background": (
+        finished({"ended": "done", "answer_id": "r1", "answer_status": "queued"}, bytes_out=900),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
+    "a response in the background, of no bound": (
+        finished({"ended": "done", "answer_id": "r1", "answer_status": "queued"}, {"output_cap": 0}, bytes_out=900),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
+    "a response in the background, with zeros": (
+        finished(reports("usage.input_tokens=0 usage.output_tokens=0") | {"events": 0, "answer_status": "in_progress"}),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
+    "a stream that goes on in the background": (
+        finished(
+            {"background": "true", "events": 3, "text_bytes": 12},
+            {"output_cap": 0},
+            content_type=SSE,
+            response_flags="DC",
+        ),
+        Usage(20, 80, 0, 0, ESTIMATED),
+    ),
+    "a stream in the background, seen beyond what was reserved": (
+        finished(
+            {"background": "true", "events": 300, "text_bytes": 1200},
+            {"output_cap": 0},
+            content_type=SSE,
+            response_flags="DC",
+        ),
+        Usage(20, 300, 0, 0, ESTIMATED),
+    ),
+    "a stream in the background, whole": (
+        finished(
+            reports("usage.input_tokens=9 usage.output_tokens=3")
+            | {"background": "true", "answer_status": "completed"},
+            content_type=SSE,
+        ),
+        Usage(9, 3, 0, 0, REPORTED),
+    ),
+    "a response that failed to begin in the background": (
+        finished({"background": "true", "answer_status": "queued"}, status=500),
+        Usage(0, 0, 0, 0, NONE),
+    ),
     "garbage": (
-        finished({"prompt_tokens": "12", "completion_tokens": 3}, bytes_out=40),
+        finished({"usage": "usage.prompt_tokens=x"}, bytes_out=40),
         Usage(20, 10, 0, 0, ESTIMATED),
     ),
-    "Anthropic stream left after its first event": (
-        finished({"input_tokens": 50, "output_tokens": 1}, content_type=SSE, bytes_out=4000, response_flags="DC"),
-        Usage(50, 20, 0, 0, ESTIMATED),
+    "plain answer, text seen": (
+        finished({"events": 1, "text_bytes": 90, "ended": "done"}, bytes_out=4000),
+        Usage(20, 20, 0, 0, ESTIMATED),
     ),
-    "Anthropic stream left after its last event": (
-        finished({"input_tokens": 50, "output_tokens": 40}, content_type=SSE, bytes_out=4000, response_flags="DC"),
-        Usage(50, 40, 0, 0, REPORTED),
+    "vectors": (finished({"ended": "done"}, {"output_cap": 0}, bytes_out=54_000_000), Usage(20, 0, 0, 0, ESTIMATED)),
+    "speech": (finished(content_type="audio/mpeg", bytes_out=400_000), Usage(20, 0, 0, 0, ESTIMATED)),
+    "an image": (finished(content_type="image/png", bytes_out=400_000), Usage(20, 0, 0, 0, ESTIMATED)),
+    "stream, a token an event": (
+        finished({"events": 70, "text_bytes": 300}, content_type=SSE, bytes_out=90_000),
+        Usage(20, 70, 0, 0, ESTIMATED),
     ),
-    "OpenAI stream left after its usage": (
-        finished({"prompt_tokens": 50, "completion_tokens": 1}, content_type=SSE, bytes_out=4000, response_flags="DC"),
-        Usage(50, 1, 0, 0, REPORTED),
+    "stream, many tokens an event": (
+        finished({"events": 5, "text_bytes": 225}, content_type=SSE, bytes_out=90_000),
+        Usage(20, 50, 0, 0, ESTIMATED),
+    ),
+    "stream, more events than the request allowed": (
+        finished({"events": 100, "text_bytes": 300}, content_type=SSE, bytes_out=90_000),
+        Usage(20, 100, 0, 0, ESTIMATED),
+    ),
+    "stream, more text than the request allowed": (
+        finished({"events": 5, "text_bytes": 4500}, content_type=SSE, bytes_out=90_000),
+        Usage(20, 80, 0, 0, ESTIMATED),
     ),
 }
+
+PLACEHOLDER = "message.usage.input_tokens=50 message.usage.output_tokens=1"
+SEEN = {"usage": PLACEHOLDER, "events": 30, "text_bytes": 120}
+# A stream that reports its output first as a placeholder, 30 events of which were seen.
+CUTS: dict[str, tuple[dict[str, Any], dict[str, Any], Usage]] = {
+    "complete": (
+        {"usage": "usage.input_tokens=50 usage.output_tokens=20", "ended": "done"},
+        {},
+        Usage(50, 20, 0, 0, REPORTED),
+    ),
+    "the client left": ({}, {"response_flags": "DC"}, Usage(50, 30, 0, 0, ESTIMATED)),
+    "the server cut it": ({}, {"response_flags": "UC"}, Usage(50, 30, 0, 0, ESTIMATED)),
+    "Envoy cut it": ({}, {"response_flags": "SI"}, Usage(50, 30, 0, 0, ESTIMATED)),
+    "an error ended it": ({"ended": "error"}, {}, Usage(50, 30, 0, 0, ESTIMATED)),
+    "it just ended": ({}, {}, Usage(50, 30, 0, 0, ESTIMATED)),
+    "the client left after more was reported": (
+        {"usage": "usage.input_tokens=50 usage.output_tokens=40"},
+        {"response_flags": "DC"},
+        Usage(50, 40, 0, 0, REPORTED),
+    ),
+    "labelled as JSON": ({}, {"content_type": "application/json"}, Usage(50, 30, 0, 0, ESTIMATED)),
+}
+
+
+@pytest.mark.parametrize(("answer", "changes", "usage"), CUTS.values(), ids=CUTS.keys())
+def test_an_incomplete_stream_is_charged_what_was_seen(
+    answer: dict[str, Any], changes: dict[str, Any], usage: Usage
+) -> None:
+    found = finished(SEEN | answer, **{"content_type": SSE, "bytes_out": 6000, **changes})
+    assert usage_of(found) == usage
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -124,12 +246,10 @@ COUNTS = st.integers(0, 10**12)
 
 
 @given(
-    usage=st.dictionaries(
-        st.sampled_from(
-            ["prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "cache_read_input_tokens"]
-        ),
-        COUNTS,
-    ),
+    counts=st.dictionaries(st.sampled_from(sorted({path for form in FORMATS for path in paths_of(form)})), COUNTS),
+    events=COUNTS,
+    text_bytes=COUNTS,
+    ended=st.sampled_from(["", "done", "error"]),
     status=st.integers(0, 599),
     aborted=st.booleans(),
     streamed=st.booleans(),
@@ -138,14 +258,29 @@ COUNTS = st.integers(0, 10**12)
     cap=COUNTS,
 )
 def test_usage_is_never_negative_and_an_estimate_keeps_to_the_cap(
-    usage: dict[str, int], status: int, aborted: bool, streamed: bool, bytes_out: int, estimate: int, cap: int
+    counts: dict[str, int],
+    events: int,
+    text_bytes: int,
+    ended: str,
+    status: int,
+    aborted: bool,
+    streamed: bool,
+    bytes_out: int,
+    estimate: int,
+    cap: int,
 ) -> None:
-    found = finished(usage, {"input_estimate": estimate, "output_cap": cap}, status=status, bytes_out=bytes_out)
-    found = found._replace(aborted=aborted, streamed=streamed)
-    used = usage_of(found)
-    assert min(used.input_tokens, used.output_tokens, used.cached_tokens, used.reasoning_tokens) >= 0
-    assert used.cached_tokens <= used.input_tokens
-    assert used.reasoning_tokens <= used.output_tokens
-    assert used.source is not NONE or used[:2] == (0, 0)
-    if used.source is ESTIMATED and cap:
-        assert used.output_tokens <= max(cap, usage.get("output_tokens", 0))
+    answer = {"usage": " ".join(f"{path}={count}" for path, count in counts.items()), "ended": ended}
+    found = finished(
+        {**answer, "events": events, "text_bytes": text_bytes},
+        {"input_estimate": estimate, "output_cap": cap},
+        status=status,
+        bytes_out=bytes_out,
+    )
+    used = usage_of(found._replace(aborted=aborted, streamed=streamed))
+    assert min(part for part in used if isinstance(part, int)) >= 0
+    assert used.cached_tokens + used.cache_write_5m + used.cache_write_1h <= used.input_tokens
+    assert max(used.reasoning_tokens, used.audio_output, used.image_output) <= used.output_tokens
+    assert max(used.audio_input, used.image_input) <= used.input_tokens
+    assert used.source is not NONE or used.input_tokens + used.output_tokens == 0
+    if used.source is ESTIMATED and cap and not counts:
+        assert used.output_tokens <= max(cap, events)

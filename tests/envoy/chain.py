@@ -52,6 +52,7 @@ def existing_envoy(
         **blocks["local_reply"],
         "http_filters": [*filters, router],
     }
+    options = whole["static_resources"]["clusters"][0]["typed_extension_protocol_options"]
     clusters = {"path_config_source": {"path": str(out / "clusters.yaml")}, "resource_api_version": "V3"}
     url = httpx.URL(upstream)
 
@@ -73,6 +74,7 @@ def existing_envoy(
                 "clusters": [
                     {
                         "name": "mine",
+                        "typed_extension_protocol_options": options,
                         "load_assignment": {
                             "cluster_name": "mine",
                             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": tcp(url.host, url.port or 80)}}]}],
@@ -119,3 +121,8 @@ class Chain:
         name = f"r{time.monotonic_ns()}"
         self.post(body, path, x_request_id=name, **headers)
         return self.entry(name)["usage"] or {}
+
+    def asked(self, body: str | bytes, path: str = CHAT, **headers: str) -> dict[str, Any]:
+        """What the meter read of a request."""
+        found: dict[str, Any] = json.loads(self.metadata(body, path, **headers)["asked"])
+        return found

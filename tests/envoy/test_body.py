@@ -1,4 +1,4 @@
-"""The body guard in a real Envoy, without the two calls: what is refused, what is changed, what passes as it is."""
+"""The meter in a real Envoy, without the two calls: which bodies are refused, changed, passed as they are."""
 
 import json
 from collections.abc import Callable
@@ -125,7 +125,7 @@ STREAM_OPTIONS = {
 def test_a_stream_asks_for_its_usage(chain: Chain, sent: Sent, given: str | None, expected: str) -> None:
     end = f'"model":"mock-model","stream":true,{MESSAGES}}}'
     body = "{" + (f'"stream_options":{given},' if given else "") + end
-    assert chain.metadata(body)["completion_tokens"] == 16
+    assert "usage.completion_tokens=16" in chain.metadata(body)["usage"]
     assert sent()[0]["body"] == f'{{"stream_options":{expected},{end}'
 
 
@@ -161,5 +161,5 @@ def test_usage_is_not_asked_for_when_switched_off(stub_url: str, tmp_path: Path,
     settings = EnvoySettings(include_usage=False)
     body = f'{{"model":"mock-model","stream":true,{MESSAGES}}}'
     with envoy_with(existing_envoy(tmp_path, stub_url, settings, WITHOUT_SERVICES), tmp_path) as url:
-        assert "completion_tokens" not in Chain(url, tmp_path / "access.jsonl").metadata(body)
+        assert "usage" not in Chain(url, tmp_path / "access.jsonl").metadata(body)
     assert sent()[0]["body"] == body

@@ -16,6 +16,7 @@ from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, serialize
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
+from ratelimit.tenants.screening import Terms
 from store.redis import open_redis
 from tests.ratelimit.rls import Told, WaitingCall
 from tests.ratelimit.stores import peek_at
@@ -51,7 +52,12 @@ class Slice:
         )
         catalog = Registry("m", "other")
         tenants = TenantDecider(
-            self.committer, self.in_flight, catalog, self.metrics, serialize, default_output_tokens=DEFAULT_OUTPUT
+            self.committer,
+            self.in_flight,
+            catalog,
+            self.metrics,
+            serialize,
+            terms=Terms(default_output=DEFAULT_OUTPUT),
         )
         self.service = RatelimitService({DOMAIN: tenants.decide})
         self.committer.start()

@@ -1,5 +1,6 @@
 """What Envoy would send and receive, for the tests of the service."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,12 +11,16 @@ from google.protobuf.json_format import MessageToDict
 
 from protos.envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescriptor
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
+from ratelimit.tenants.estimate_text import WEIGHTS
 from tenancy.values.policy import Policy
 
 BODY_BYTES = 400  # 100 tokens
-DEFAULTS = dict.fromkeys(
-    ("end_user_id", "model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "stream", "body"), "-"
-)
+BODY_FIELDS = ("model", "max_tokens", "n", "body")
+
+
+def sample(size: int) -> list[int]:
+    """What the meter says of a text of so many bytes that has a token every four."""
+    return [size, 4, *(10 if name == "word" else 0 for name in WEIGHTS)]
 
 
 def ask(policy: Policy | str | None, **entries: str) -> bytes:
@@ -30,7 +35,9 @@ def message(*descriptors: RateLimitDescriptor, domain: str = "tollkeeper") -> by
 
 def descriptor(policy: Policy | str | None, **entries: str) -> RateLimitDescriptor:
     chat = {"method": "POST", "path": "/v1/chat/completions", "model": "m", "max_tokens": "0"}
-    texts = {**DEFAULTS, **chat, "content_length": str(BODY_BYTES), **entries}
+    texts = {"end_user_id": "-", **chat, "content_length": str(BODY_BYTES), **entries}
+    body = {name: value for name in BODY_FIELDS if (value := texts.pop(name, "-")) != "-"}
+    texts.setdefault("asked", json.dumps({**body, "text": sample(int(texts["content_length"]))}))
     if policy is not None:
         texts["policy"] = policy.dump() if isinstance(policy, Policy) else policy
     return RateLimitDescriptor(

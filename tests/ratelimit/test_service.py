@@ -147,7 +147,7 @@ def test_each_domain_has_its_decider() -> None:
 
 def test_what_a_client_writes_stays_in_its_place(ratelimit: Slice) -> None:
     policy = Policy("acme", "key-1", models_allowed=("m",), limits=(tokens(500),))
-    told = ratelimit.tell(ask(policy, model=HOSTILE, path="/v1/x?" + HOSTILE, end_user_id=HOSTILE))
+    told = ratelimit.tell(ask(policy, model=HOSTILE, path="/v1/chat/completions?" + HOSTILE, end_user_id=HOSTILE))
     error = json.loads(told.body)["error"]
     assert "\r" not in error["message"]
     assert told.metadata["end_user_id"] == HOSTILE
@@ -156,7 +156,8 @@ def test_what_a_client_writes_stays_in_its_place(ratelimit: Slice) -> None:
 
 
 def test_what_a_client_writes_comes_back_from_a_lease_as_it_was(ratelimit: Slice) -> None:
-    told = ratelimit.tell(ask(TENANT, path="/v1/" + HOSTILE + "?secret=1", end_user_id=HOSTILE))
+    path = "/v1/responses/\u2028é?secret=1"  # other hostile characters are no path that is served
+    told = ratelimit.tell(ask(TENANT, method="GET", path=path, end_user_id=HOSTILE))
     assert told.ok
     assert ratelimit.budgets.settle([Settlement("acme", told.metadata["lease_id"], Used(40))]) == [Settled.SETTLED]
     assert ratelimit.peek(Account.of(TENANT)) == [460, 49]

@@ -35,7 +35,12 @@ def render_command(
     ] = None,
     admin: Annotated[str | None, typer.Option(help="Envoy's own admin address; closed if not given.")] = None,
     include_usage: Annotated[bool, typer.Option(help="Ask streams for their usage.")] = True,
-    timeout: Annotated[float, typer.Option(help="Seconds for a whole answer.")] = DEFAULTS.timeout_seconds,
+    idle_timeout: Annotated[
+        float, typer.Option(help="Seconds before an answer, and between two bytes of it.")
+    ] = DEFAULTS.idle_timeout_seconds,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Web pages that may call the models; may be repeated.")
+    ] = None,
     authz_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.authz_timeout_seconds,
     ratelimit_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.ratelimit_timeout_seconds,
     upstream_ca: Annotated[str, typer.Option(help="CA file for an https upstream.")] = DEFAULTS.upstream_ca,
@@ -55,7 +60,8 @@ def render_command(
             access_log=access_log,
             config_dir=config_dir or str(out.absolute()),
             include_usage=include_usage,
-            timeout_seconds=timeout,
+            idle_timeout_seconds=idle_timeout,
+            cors_origins=tuple(cors_origin or ()),
             authz_timeout_seconds=authz_timeout,
             ratelimit_timeout_seconds=ratelimit_timeout,
             upstream_ca=upstream_ca,

@@ -11,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from tollkeeper.envoy import template
+from tollkeeper.envoy.meter import METER, join
 from tollkeeper.envoy.settings import (
     Address,
     EnvoySettings,
     Upstream,
     is_ip,
     parse_endpoints,
+    parse_origins,
     parse_path,
     parse_seconds,
     parse_socket,
@@ -25,7 +27,6 @@ from tollkeeper.envoy.settings import (
 from tollkeeper.envoy.template import Part, quote
 
 CONFIG = "envoy.yaml"
-BODY_GUARD = "body_guard.lua"
 VALIDATE_SECONDS = 60.0
 ECDS = "envoy.config.core.v3.TypedExtensionConfig"
 CDS = "envoy.config.cluster.v3.Cluster"
@@ -61,11 +62,11 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     values = {
         "listen.host": listen.host,
         "listen.port": str(listen.port),
-        "timeout": parse_seconds("timeout", settings.timeout_seconds),
+        "idle_timeout": parse_seconds("idle_timeout", settings.idle_timeout_seconds),
         "access_log": parse_path("access_log", settings.access_log),
         "authz_timeout": parse_seconds("authz_timeout", settings.authz_timeout_seconds),
         "ratelimit_timeout": parse_seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
-        "body_guard": f"{config_dir}/{BODY_GUARD}",
+        "meter": f"{config_dir}/{METER}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
         "upstream.port": str(upstream.port),
@@ -75,14 +76,14 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     blocks = {
         "admin": _admin(settings.admin),
         "route": _route(upstream),
+        **_cors(parse_origins("cors_origins", settings.cors_origins)),
         "upstream.tls": _tls(upstream, parse_path("upstream_ca", settings.upstream_ca)),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
     config = template.fill((source / CONFIG).read_text(), values, blocks)
-    guard = {"include_usage": "true" if settings.include_usage else "false"}
-    script = template.fill((source / BODY_GUARD).read_text(), guard, {})
-    return {CONFIG: config, BODY_GUARD: script, **_parts(config, config_dir)}
+    script = template.fill(join(source / "lua"), {"include_usage": str(settings.include_usage).lower()}, {})
+    return {CONFIG: config, METER: script, **_parts(config, config_dir)}
 
 
 def validate(config: Path, binary: Path) -> None:
@@ -173,6 +174,31 @@ def _admin(text: str | None) -> list[str]:
 def _route(upstream: Upstream) -> list[str]:
     rewrite = [f"host_rewrite_literal: {quote(upstream.authority)}"]
     return [*rewrite, f"prefix_rewrite: {quote(upstream.prefix + '/')}"] if upstream.prefix else rewrite
+
+
+def _cors(origins: tuple[str, ...]) -> dict[str, list[str]]:
+    """Envoy's own filter: no credentials of the browser, so that every header may be named by a star."""
+    if not origins:
+        return {"cors_policy": [], "cors_filter": []}
+    kind = "type.googleapis.com/envoy.extensions.filters.http.cors.v3"
+    allowed = [
+        "    - safe_regex: {regex: '.*'}" if origin == "*" else f"    - exact: {quote(origin)}" for origin in origins
+    ]
+    policy = [
+        "typed_per_filter_config:",
+        "  envoy.filters.http.cors:",
+        f'    "@type": {kind}.CorsPolicy',
+        "    allow_origin_string_match:",
+        *allowed,
+        "    allow_methods: GET, POST, DELETE, OPTIONS",
+        "    allow_headers: authorization, *",
+        '    expose_headers: "*"',
+        '    max_age: "600"',
+    ]
+    return {
+        "cors_policy": policy,
+        "cors_filter": ["- name: envoy.filters.http.cors", f'  typed_config: {{"@type": {kind}.Cors}}'],
+    }
 
 
 def _tls(upstream: Upstream, ca: str) -> list[str]:

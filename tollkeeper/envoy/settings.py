@@ -18,6 +18,7 @@ LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # Not with digits alone at its end: 127.1 is an address to some resolvers.
 HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*(\A|\.)[0-9]+\.?\Z){LABEL}(\.{LABEL})*\.?")
 PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
+ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 FILE_PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
 UNIX_PATH_BYTES = 107  # sun_path of Linux, less its final zero
 
@@ -74,8 +75,10 @@ class EnvoySettings:
     """Where Envoy finds the files, which need not be where they are written."""
     include_usage: bool = True
     """Ask streaming completions for their usage when the client did not."""
-    timeout_seconds: float = 600.0
-    """For a whole answer, and between two bytes of it."""
+    idle_timeout_seconds: float = 600.0
+    """Before the first byte of an answer, and between two of them; an answer that flows is never cut."""
+    cors_origins: tuple[str, ...] = ()
+    """Web pages that may call the models: origins such as https://chat.example.com, or `*`."""
     authz_timeout_seconds: float = 2.0
     ratelimit_timeout_seconds: float = 2.0
     """Longer than ratelimit may hold a request in its queue."""
@@ -162,6 +165,13 @@ def parse_path(setting: str, text: str) -> str:
     if not FILE_PATH.fullmatch(text):
         raise InvalidSetting(f"{setting}: {text!r} must be an absolute path")
     return text
+
+
+def parse_origins(setting: str, origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise InvalidSetting(f"{setting}: {origin!r} must be an origin such as https://chat.example.com, or *")
+    return origins
 
 
 def parse_seconds(setting: str, seconds: float) -> str:

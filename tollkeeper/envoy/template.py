@@ -1,4 +1,4 @@
-"""The marks in envoy.yaml and body_guard.lua: replacing values, and cutting out the parts that Envoy includes.
+"""The marks in envoy.yaml and meter.lua: replacing values, and cutting out the parts that Envoy includes.
 
 Pure.
 

@@ -11,10 +11,12 @@ from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, serialize
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
+from ratelimit.tenants.screening import Terms
 from serving.call import Method
 from store.redis import is_cluster
 from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
+from tollkeeper.routes import routes_of
 from tollkeeper.slices.shared import Shared
 
 
@@ -32,7 +34,7 @@ def wire(shared: Shared) -> list[Method]:
         shared.catalog,
         metrics,
         serialize,
-        default_output_tokens=settings.default_max_tokens,
+        terms=Terms(routes_of(settings), settings.default_max_tokens, settings.default_model or ""),
         groups=not is_cluster(settings.redis_url),
         policies=settings.cache_entries,
     )

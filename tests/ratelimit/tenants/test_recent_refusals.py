@@ -7,6 +7,7 @@ from ratelimit.service import RatelimitService, serialize
 from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.decider import DOMAIN, TenantDecider
 from ratelimit.tenants.recent_refusals import FLOOD, HOLD_MS, MAX_ACCOUNTS, RecentRefusals
+from ratelimit.tenants.screening import Terms
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import DEFAULT_OUTPUT, Slice
 from tests.ratelimit.rls import ask
@@ -95,7 +96,7 @@ def test_most_of_a_flood_does_not_reach_the_budgets(ratelimit: Slice) -> None:
         Registry("m"),
         ratelimit.metrics,
         serialize,
-        default_output_tokens=DEFAULT_OUTPUT,
+        terms=Terms(default_output=DEFAULT_OUTPUT),
         now_ms=lambda: now_ms,
     )
     ratelimit.service = RatelimitService({DOMAIN: tenants.decide})

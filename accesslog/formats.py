@@ -1,0 +1,241 @@
+"""Where each format of an answer says what was used: one table, from which docs/formats.md is made.  Pure data.
+
+Paths are those that envoy/lua/answer_fields.lua finds: dotted, without the places in arrays, and here without the
+object that some events wrap `usage` in (`message`, `response`, `delta`, …).  What is charged for them is usage.py.
+"""
+
+from typing import NamedTuple
+
+
+class Format(NamedTuple):
+    """Of several paths the greatest counts.  `beside_…` is what the provider does not count in, but beside, its input
+    or output: it is added.  `marks`: the format is meant only if one of these is there; none: if its input, output or
+    total is."""
+
+    name: str
+    used_by: str
+    input: tuple[str, ...]
+    output: tuple[str, ...]
+    total: str = ""
+    beside_input: tuple[str, ...] = ()
+    beside_output: tuple[str, ...] = ()
+    cached: tuple[str, ...] = ()
+    cache_write: tuple[str, ...] = ()
+    cache_write_5m: str = ""
+    cache_write_1h: str = ""
+    reasoning: tuple[str, ...] = ()
+    audio_input: tuple[str, ...] = ()
+    audio_output: tuple[str, ...] = ()
+    image_input: tuple[str, ...] = ()
+    image_output: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+
+
+def paths_of(form: Format) -> tuple[str, ...]:
+    """Every path that the format names."""
+    _, _, *fields = form
+    return tuple(path for field in fields for path in ((field,) if isinstance(field, str) else field) if path)
+
+
+# What some events put around the counts.
+WRAPPERS = frozenset({"message", "response", "delta", "choices", "x_groq"})
+
+# The first format that is meant is taken: some servers report the same in two formats.
+FORMATS = (
+    Format(
+        "OpenAI chat, completions, embeddings",
+        "OpenAI, Azure OpenAI, vLLM, SGLang, TGI, llama.cpp, Ollama, LMDeploy, TensorRT-LLM, LiteLLM, Mistral, "
+        "DeepSeek, xAI, Groq, Moonshot; rerank and embeddings that report a total alone",
+        input=("usage.prompt_tokens",),
+        output=("usage.completion_tokens",),
+        total="usage.total_tokens",
+        cached=(
+            "usage.prompt_tokens_details.cached_tokens",
+            "usage.prompt_cache_hit_tokens",  # DeepSeek
+            "usage.cached_tokens",  # Moonshot
+            "usage.cache_read_input_tokens",  # LiteLLM
+        ),
+        cache_write=(
+            "usage.prompt_tokens_details.cache_write_tokens",
+            "usage.prompt_tokens_details.cache_creation_tokens",  # LiteLLM
+            "usage.cache_creation_input_tokens",  # LiteLLM
+        ),
+        reasoning=(
+            "usage.completion_tokens_details.reasoning_tokens",
+            "usage.reasoning_tokens",  # SGLang
+        ),
+        audio_input=("usage.prompt_tokens_details.audio_tokens",),
+        audio_output=("usage.completion_tokens_details.audio_tokens",),
+        image_input=("usage.prompt_tokens_details.image_tokens",),
+        image_output=("usage.completion_tokens_details.image_tokens",),
+        marks=("usage.prompt_tokens", "usage.completion_tokens"),
+    ),
+    Format(
+        "Anthropic messages",
+        "Anthropic, also on Bedrock and Vertex; what it reads from and writes into its cache is beside its input",
+        input=("usage.input_tokens",),
+        output=("usage.output_tokens",),
+        beside_input=("usage.cache_read_input_tokens", "usage.cache_creation_input_tokens"),
+        cached=("usage.cache_read_input_tokens",),
+        cache_write=("usage.cache_creation_input_tokens",),
+        cache_write_5m="usage.cache_creation.ephemeral_5m_input_tokens",
+        cache_write_1h="usage.cache_creation.ephemeral_1h_input_tokens",
+        reasoning=("usage.output_tokens_details.thinking_tokens",),
+        marks=("usage.cache_read_input_tokens", "usage.cache_creation_input_tokens"),
+    ),
+    Format(
+        "OpenAI Responses, images, transcriptions, batches; Anthropic without cache",
+        "OpenAI, Azure OpenAI, vLLM, Anthropic",
+        input=("usage.input_tokens",),
+        output=("usage.output_tokens",),
+        total="usage.total_tokens",
+        cached=("usage.input_tokens_details.cached_tokens",),
+        cache_write=("usage.input_tokens_details.cache_write_tokens",),
+        reasoning=(
+            "usage.output_tokens_details.reasoning_tokens",
+            "usage.output_tokens_details.thinking_tokens",  # Anthropic
+        ),
+        audio_input=("usage.input_token_details.audio_tokens",),
+        image_input=("usage.input_tokens_details.image_tokens",),
+        image_output=("usage.output_tokens_details.image_tokens",),
+    ),
+    Format(
+        "Gemini generateContent",
+        "Gemini, Vertex; thoughts are beside its output, prompts of tools beside its input",
+        input=("usageMetadata.promptTokenCount",),
+        output=("usageMetadata.candidatesTokenCount", "usageMetadata.responseTokenCount"),
+        total="usageMetadata.totalTokenCount",
+        beside_input=("usageMetadata.toolUsePromptTokenCount",),
+        beside_output=("usageMetadata.thoughtsTokenCount",),
+        cached=("usageMetadata.cachedContentTokenCount",),
+        reasoning=("usageMetadata.thoughtsTokenCount",),
+        audio_input=("usageMetadata.promptTokensDetails.AUDIO.tokenCount",),
+        audio_output=("usageMetadata.candidatesTokensDetails.AUDIO.tokenCount",),
+        image_input=("usageMetadata.promptTokensDetails.IMAGE.tokenCount",),
+        image_output=("usageMetadata.candidatesTokensDetails.IMAGE.tokenCount",),
+    ),
+    Format(
+        "Bedrock Converse",
+        "Amazon Bedrock; what it reads from and writes into its cache is beside its input",
+        input=("usage.inputTokens",),
+        output=("usage.outputTokens",),
+        total="usage.totalTokens",
+        beside_input=("usage.cacheReadInputTokens", "usage.cacheWriteInputTokens"),
+        cached=("usage.cacheReadInputTokens",),
+        cache_write=("usage.cacheWriteInputTokens",),
+        cache_write_5m="usage.cacheDetails.5m.inputTokens",
+        cache_write_1h="usage.cacheDetails.1h.inputTokens",
+    ),
+    Format(
+        "Cohere chat",
+        "Cohere v2; what it bills",
+        input=("usage.billed_units.input_tokens",),
+        output=("usage.billed_units.output_tokens",),
+        cached=("usage.cached_tokens",),
+        image_input=("usage.billed_units.image_tokens",),
+    ),
+    Format(
+        "Cohere chat, without what is billed",
+        "Cohere v2",
+        input=("usage.tokens.input_tokens",),
+        output=("usage.tokens.output_tokens",),
+        cached=("usage.cached_tokens",),
+    ),
+    Format(
+        "Cohere embed, rerank, chat v1",
+        "Cohere; the search units of a rerank are not tokens: its input is then estimated",
+        input=("meta.billed_units.input_tokens",),
+        output=("meta.billed_units.output_tokens",),
+        beside_input=("meta.billed_units.image_tokens",),
+        image_input=("meta.billed_units.image_tokens",),
+    ),
+    Format(
+        "Ollama",
+        "Ollama's /api/chat, /api/generate, /api/embed; a prompt that is all in its cache is not reported",
+        input=("prompt_eval_count",),
+        output=("eval_count",),
+    ),
+    Format(
+        "SGLang generate",
+        "SGLang's and LMDeploy's /generate; of several prompts the sum",
+        input=("meta_info.prompt_tokens",),
+        output=("meta_info.completion_tokens",),
+        cached=("meta_info.cached_tokens",),
+        reasoning=("meta_info.reasoning_tokens",),
+    ),
+    Format(
+        "llama.cpp completion",
+        "llama.cpp's /completion, /infill",
+        input=("tokens_evaluated",),
+        output=("tokens_predicted",),
+        cached=("timings.cache_n",),
+    ),
+    Format(
+        "llama.cpp timings",
+        "llama.cpp's streams without include_usage",
+        input=("timings.prompt_n",),
+        output=("timings.predicted_n",),
+        beside_input=("timings.cache_n",),
+        cached=("timings.cache_n",),
+    ),
+    Format(
+        "TGI generate",
+        "TGI's /generate, /generate_stream: in the last event, or in headers",
+        input=("details.input_length", "header.x-prompt-tokens"),
+        output=("details.generated_tokens", "header.x-generated-tokens"),
+    ),
+    Format(
+        "Triton generate",
+        "TensorRT-LLM's backend of Triton, if asked to return the counts",
+        input=("num_input_tokens",),
+        output=("num_output_tokens",),
+    ),
+    Format(
+        "Bedrock InvokeModel, streams",
+        "Amazon Bedrock, in the last chunk, if the model's own answer has no usage",
+        input=("amazon-bedrock-invocationMetrics.inputTokenCount",),
+        output=("amazon-bedrock-invocationMetrics.outputTokenCount",),
+        beside_input=(
+            "amazon-bedrock-invocationMetrics.cacheReadInputTokenCount",
+            "amazon-bedrock-invocationMetrics.cacheWriteInputTokenCount",
+        ),
+        cached=("amazon-bedrock-invocationMetrics.cacheReadInputTokenCount",),
+        cache_write=("amazon-bedrock-invocationMetrics.cacheWriteInputTokenCount",),
+    ),
+    Format(
+        "Bedrock InvokeModel",
+        "Amazon Bedrock, in headers, if the model's own answer has no usage",
+        input=("header.x-amzn-bedrock-input-token-count",),
+        output=("header.x-amzn-bedrock-output-token-count",),
+        beside_input=(
+            "header.x-amzn-bedrock-cache-read-input-token-count",
+            "header.x-amzn-bedrock-cache-write-input-token-count",
+        ),
+        cached=("header.x-amzn-bedrock-cache-read-input-token-count",),
+        cache_write=("header.x-amzn-bedrock-cache-write-input-token-count",),
+    ),
+    Format(
+        "Titan",
+        "Amazon Titan on Bedrock",
+        input=("inputTextTokenCount",),
+        output=("results.tokenCount", "totalOutputTextTokenCount"),
+    ),
+    Format(
+        "Llama on Bedrock",
+        "Meta's models on Bedrock",
+        input=("prompt_token_count",),
+        output=("generation_token_count",),
+    ),
+    Format(
+        "Vertex predict",
+        "Vertex's text embeddings; of several texts the sum",
+        input=("predictions.embeddings.statistics.token_count",),
+        output=(),
+    ),
+    Format(
+        "Text embeddings inference",
+        "Hugging Face's TEI: /embed, /rerank, in a header",
+        input=("header.x-compute-tokens",),
+        output=(),
+    ),
+)

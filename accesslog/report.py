@@ -1,0 +1,121 @@
+"""What an answer reported of its use, in the terms of one format of formats.py.  Pure.
+
+Owns how counts add up; whether they are believed, and what is charged, is usage.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from accesslog.formats import FORMATS, WRAPPERS, Format
+
+
+class Parts(NamedTuple):
+    """Of the input: read from a cache, written into one for 5 minutes or 1 hour, audio, images.  Of the output:
+    reasoning, audio, images."""
+
+    cached_tokens: int
+    cache_write_5m: int
+    cache_write_1h: int
+    reasoning_tokens: int
+    audio_input: int
+    audio_output: int
+    image_input: int
+    image_output: int
+
+
+NO_PARTS = Parts(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+class Report(NamedTuple):
+    """LLM tokens; None: not reported."""
+
+    format: Format
+    input_tokens: int | None
+    output_tokens: int | None
+    parts: Parts
+
+
+def read_counts(text: str, most: int) -> dict[str, int]:
+    """The counts up to `most` in what the answer meter wrote, `path=count path=count`, without wrappers."""
+    counts: dict[str, int] = {}
+    for pair in text.split():
+        path, _, digits = pair.rpartition("=")
+        if not path or not _is_count(digits) or (number := int(digits)) > most:
+            continue
+        first, _, rest = path.partition(".")
+        if first in WRAPPERS and rest:
+            path = rest
+        if number >= counts.get(path, 0):
+            counts[path] = number
+    return counts
+
+
+def _is_count(digits: str) -> bool:
+    return len(digits) <= 15 and digits.isascii() and digits.isdigit()
+
+
+def report_of(counts: Mapping[str, int]) -> Report | None:
+    """None if no format is meant."""
+    for marks, form, places in _READERS:
+        if not marks.isdisjoint(counts):
+            return _report(form, places, counts)
+    return None
+
+
+# A report is made of a list with a place for each field of Format, from `input` to `image_output`.
+_FIRST, _END = Format._fields.index("input"), Format._fields.index("marks")
+_BESIDE_INPUT, _BESIDE_OUTPUT, _CACHED, _WRITTEN = 3, 4, 5, 6
+_ADDED = frozenset({_BESIDE_INPUT, _BESIDE_OUTPUT})
+
+
+def _marks(form: Format) -> frozenset[str]:
+    return frozenset(form.marks or (*form.input, *form.output, *((form.total,) if form.total else ())))
+
+
+def _places(form: Format) -> dict[str, tuple[int, ...]]:
+    """The places that a path's count goes to; some are read as two things."""
+    places: dict[str, tuple[int, ...]] = {}
+    for place, field in enumerate(form[_FIRST:_END]):
+        for path in (field,) if isinstance(field, str) else field:
+            places[path] = (*places.get(path, ()), place)
+    return places
+
+
+_READERS = tuple((_marks(form), form, _places(form)) for form in FORMATS)
+
+
+def _report(form: Format, places: Mapping[str, tuple[int, ...]], counts: Mapping[str, int]) -> Report:
+    found: list[int | None] = [None] * (_END - _FIRST)
+    for path, count in counts.items():
+        for place in places.get(path, ()):
+            before = found[place] or 0
+            found[place] = before + count if place in _ADDED else max(before, count)
+    input_tokens, output_tokens, total, more_input, more_output, *parts = found
+    if more_input:
+        input_tokens = (input_tokens or 0) + more_input
+    if more_output:
+        output_tokens = (output_tokens or 0) + more_output
+    if total is not None:
+        in_cache = (found[_CACHED] or 0) + (found[_WRITTEN] or 0)
+        input_tokens, output_tokens = _with_total(input_tokens, output_tokens, total, in_cache)
+    return Report(form, input_tokens, output_tokens, _parts(parts) if any(parts) else NO_PARTS)
+
+
+def _parts(parts: Sequence[int | None]) -> Parts:
+    cached, written, five_minutes, one_hour, *others = (part or 0 for part in parts)
+    return Parts(cached, max(written - one_hour, five_minutes), one_hour, *others)
+
+
+def _with_total(
+    input_tokens: int | None, output_tokens: int | None, total: int, in_cache: int
+) -> tuple[int | None, int | None]:
+    """What is in the total alone was used too: all of it as input where nothing else is said, as of embeddings and
+    reranks; else as output, as xAI's reasoning; unless it is just what was in the cache."""
+    if input_tokens is None and output_tokens is None:
+        return total, None
+    rest = total - (input_tokens or 0) - (output_tokens or 0)
+    if rest <= 0:
+        return input_tokens, output_tokens
+    if input_tokens is None or rest == in_cache:
+        return (input_tokens or 0) + rest, output_tokens
+    return input_tokens, (output_tokens or 0) + rest

@@ -1,0 +1,63 @@
+-- Answer meter: reads what an answer says of its use while it passes, for the access log (metadata `tollkeeper`):
+--
+--   usage          `path=count …`, the greatest count seen at each place, at most 48
+--   events         how many events had generated text; a plain answer is one
+--   text_bytes     bytes of that text
+--   ended          "done" or "error", as far as the answer itself says; "" or absent: not
+--   answer_id, answer_status    of an object that has both (a response, a batch)
+--
+-- Each chunk is passed on at once, and no answer is kept. The coroutine ends without a last turn when the client leaves:
+-- so the counts are set as they grow. An error in here never reaches the answer.
+
+-- Counts in headers and trailers, where the body has not both; looked for if the first is there. Amazon Bedrock's,
+-- Hugging Face's.
+local COUNT_HEADERS = {
+  {
+    "x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count",
+    "x-amzn-bedrock-cache-read-input-token-count", "x-amzn-bedrock-cache-write-input-token-count",
+  },
+  { "x-compute-type", "x-prompt-tokens", "x-generated-tokens", "x-compute-tokens" },
+}
+local NOT_READ = { audio = true, image = true, video = true }
+
+local function count_headers(headers, found, handle)
+  for _, names in ipairs(COUNT_HEADERS) do
+    if headers:get(names[1]) then
+      for _, name in ipairs(names) do
+        local value = headers:get(name) or ""
+        if #value <= 15 and value:find("^%d+$") then found:count("header." .. name, tonumber(value)) end
+      end
+    end
+  end
+  found:tell(handle)
+end
+
+local function read_body(handle, kind, found)
+  if NOT_READ[kind:match("^%a+")] then return end
+  local reader
+  for chunk in handle:bodyChunks() do
+    local size = chunk:length()
+    local text = size > 0 and chunk:getBytes(0, size) or ""
+    -- Some servers send white space while they think.
+    if reader or text:find("%S") then
+      reader = reader or answer_frames.new(kind, text, found)
+      if reader == nil then return end
+      reader:read(text)
+      found:tell(handle)
+    end
+  end
+end
+
+local function read_answer(handle)
+  local found = answer_found.new()
+  read_body(handle, (handle:headers():get("content-type") or ""):lower(), found)
+  if #found.paths > 1 then return end
+  count_headers(handle:headers(), found, handle)
+  local trailers = handle:trailers()
+  if trailers then count_headers(trailers, found, handle) end
+end
+
+function envoy_on_response(handle)
+  local ok, problem = pcall(read_answer, handle)
+  if not ok then handle:logErr("answer meter: " .. tostring(problem)) end
+end

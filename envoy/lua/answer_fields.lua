@@ -1,0 +1,100 @@
+-- What is read of an answer: the places in its JSON that hold token counts, generated text, its end and its id.
+--
+-- A tree of keys, from the root. Only what stands exactly there counts: the same name in a string, in an echoed
+-- `metadata`, `tools` or in the arguments of a tool call is somebody else's text. Arrays leave no trace in a path.
+-- What the counts mean is Tollkeeper's business (accesslog/formats.py), not Envoy's.
+
+-- Objects of which each whole number is a count, down to three levels.
+local COUNTS = [[
+  usage message.usage response.usage delta.usage x_groq.usage svg_usage
+  usageMetadata response.usageMetadata
+  meta.tokens meta.billed_units response.meta.tokens response.meta.billed_units
+  amazon-bedrock-invocationMetrics
+]]
+-- Single counts.
+local COUNT = [[
+  prompt_eval_count eval_count details.input_length num_input_tokens num_output_tokens
+  prompt_token_count generation_token_count inputTextTokenCount totalOutputTextTokenCount
+]]
+-- Counts of one of several results in an answer: they add up.
+local COUNT_EACH = [[
+  meta_info.prompt_tokens meta_info.completion_tokens meta_info.cached_tokens meta_info.reasoning_tokens
+  tokens_evaluated tokens_predicted timings.prompt_n timings.cache_n timings.predicted_n
+  details.generated_tokens results.tokenCount predictions.embeddings.statistics.token_count
+]]
+local COUNTS_EACH = "choices.usage"
+
+-- Text that adds up from event to event.
+local TEXT = [[
+  choices.text
+  choices.delta.content choices.delta.content.text choices.delta.content.thinking.text
+  choices.delta.reasoning_content choices.delta.reasoning choices.delta.refusal choices.delta.audio.transcript
+  choices.delta.function_call.arguments
+  choices.delta.tool_calls.function.name choices.delta.tool_calls.function.arguments
+  choices.message.content choices.message.content.text choices.message.content.thinking.text
+  choices.message.reasoning_content choices.message.reasoning choices.message.refusal choices.message.audio.transcript
+  choices.message.function_call.arguments choices.message.tool_calls.function.arguments
+  message.content message.content.text message.content.thinking message.thinking message.tool_plan
+  message.tool_calls.function.arguments
+  delta delta.text delta.thinking delta.partial_json delta.toolUse.input delta.reasoningContent.text
+  delta.message.content.text delta.message.content.thinking delta.message.tool_plan
+  delta.message.tool_calls.function.name delta.message.tool_calls.function.arguments
+  content content.text content.thinking content.input
+  output.content.text output.summary.text output.arguments
+  output.message.content.text output.message.content.toolUse.input
+  output.message.content.reasoningContent.reasoningText.text
+  candidates.content.parts.text candidates.content.parts.functionCall.args
+  response completion generation outputText results.outputText outputs.text text_output token.text
+]]
+-- Text that is repeated, longer each time or whole at the end.
+local WHOLE = "text generated_text"
+
+-- Present and neither null nor false: nothing more is generated; its text may say that it failed.
+local DONE = [[
+  done stop stop_reason stopReason finish_reason is_finished completionReason generated_text
+  choices.finish_reason candidates.finishReason delta.stop_reason delta.finish_reason
+  meta_info.finish_reason details.finish_reason results.completionReason outputs.stop_reason
+]]
+local ERROR = "error response.error"
+-- What the values of `type` say of the end.
+local ENDS = {
+  message_stop = "done", ["message-end"] = "done", ["response.completed"] = "done", ["response.incomplete"] = "done",
+  ["response.cancelled"] = "done", ["transcript.text.done"] = "done", ["speech.audio.done"] = "done",
+  ["image_generation.completed"] = "done", ["image_edit.completed"] = "done",
+  error = "error", ["response.failed"] = "error", ERROR = "error",
+}
+
+-- Below COUNTS: any key. Elements of arrays that name their kind (Gemini's `modality`, Bedrock's `ttl`) have it in the
+-- path instead of their place.
+local ANY = { number = true, any = true }
+local KINDS = { modality = true, ttl = true }
+
+local root = { kids = {} }
+
+local function mark(paths, field, value)
+  for path in paths:gmatch("%S+") do
+    local node = root
+    for key in path:gmatch("[^.]+") do
+      node.kids = node.kids or {}
+      node.kids[key] = node.kids[key] or { path = node.path and node.path .. "." .. key or key }
+      node = node.kids[key]
+    end
+    node[field] = value
+  end
+end
+
+mark(COUNTS, "any", true)
+mark(COUNTS_EACH, "any", true)
+mark(COUNTS_EACH, "each", true)
+mark(COUNT, "number", true)
+mark(COUNT_EACH, "number", true)
+mark(COUNT_EACH, "each", true)
+mark(TEXT, "text", "adds")
+mark(WHOLE, "text", "whole")
+mark(DONE, "done", true)
+mark(ERROR, "error", true)
+mark("type", "ends", true)
+mark("id response.id", "take", "id")
+mark("status response.status", "take", "status")
+
+return { root = root, any = ANY, kinds = KINDS, ends = ENDS }

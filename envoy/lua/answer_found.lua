@@ -1,0 +1,120 @@
+-- What has been found in an answer so far, and what of it the access log knows.
+local sub, find = string.sub, string.find
+
+local MAX_PAIRS, MAX_PATH, MAX_TEXT = 48, 96, 128
+-- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
+local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
+
+local Found = {}
+Found.__index = Found
+
+-- `one_document`: the answer is JSON as it is, so that the end of its document is its end.
+local function new(one_document)
+  return setmetatable({
+    one_document = one_document,
+    paths = {}, counts = {}, sums = nil, changed = false,
+    events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
+    ended_how = "", marked = "", goes_on = false, strings = {},
+    set_events = 0, set_text = 0, set_ended = "", set_strings = {},
+    pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
+    piece_in = nil, piece_from = 0, piece_end = 0,
+  }, Found)
+end
+
+function Found:begins()
+  self.sums = nil
+  self.ended_how = self.marked
+end
+
+-- The end of a document, or of an element of an array that is one.
+function Found:document(whole)
+  if self.of_event > 0 or self.longer then self.events = self.events + 1 end
+  self.text, self.of_event, self.longer = self.text + self.of_event, 0, false
+  if whole and self.one_document and self.marked == "" and not self.goes_on then self.ended_how = "done" end
+end
+
+-- `each`: the number is of one of several results, which are added up in a document.
+function Found:count(path, number, each)
+  if each then
+    self.sums = self.sums or {}
+    number = (self.sums[path] or 0) + number
+    self.sums[path] = number
+  end
+  local best = self.counts[path]
+  if best == nil then
+    if #self.paths >= MAX_PAIRS or #path > MAX_PATH or find(path, "[^%w_.:-]") then return end
+    self.paths[#self.paths + 1] = path
+  elseif best >= number then
+    return
+  end
+  self.counts[path], self.changed = number, true
+end
+
+-- `chunk`, `from`, `close`: where it is, if it is in one piece.
+function Found:text_of(kind, bytes, chunk, from, close)
+  if kind == "adds" then
+    self.of_event = self.of_event + bytes
+    self.pieces = self.pieces + (chunk and 1 or 2)
+    self.piece_in, self.piece_from, self.piece_end = chunk, from, close
+  else
+    self.pieces, self.of_whole = 2, 0
+    self:more_text(kind, bytes)
+  end
+end
+
+-- More of the text that `text_of` was told of last.
+function Found:more_text(kind, bytes)
+  if kind == "adds" then
+    self.of_event = self.of_event + bytes
+  else
+    self.of_whole = self.of_whole + bytes
+    if self.of_whole > self.whole then self.whole, self.longer = self.of_whole, true end
+  end
+end
+
+function Found:ended(how)
+  if self.marked ~= "error" then self.marked, self.ended_how = how, how end
+end
+
+-- A mark of the end that says: not yet.
+function Found:unfinished()
+  self.goes_on = true
+end
+
+function Found:string(name, value)
+  self.strings[name] = sub(value, 1, MAX_TEXT)
+end
+
+local function usage_of(self)
+  local pairs_ = {}
+  for i, path in ipairs(self.paths) do pairs_[i] = string.format("%s=%.0f", path, self.counts[path]) end
+  return table.concat(pairs_, " ")
+end
+
+local function tell_strings(self, metadata)
+  for name, value in pairs(self.strings) do
+    if self.set_strings[name] ~= value then metadata:set("tollkeeper", "answer_" .. name, value) end
+    self.set_strings[name] = value
+  end
+end
+
+-- Brings the access log up to date if there is enough to say. The metadata object is new after each chunk.
+function Found:tell(handle)
+  local events = self.events + ((self.of_event > 0 or self.longer) and 1 or 0)
+  local text = self.text + self.of_event
+  if self.whole > text then text = self.whole end
+  local step = events < 8 * EVENTS and events / 8 or EVENTS
+  local text_step = math.min(math.max(LEAST_BYTES, self.set_text / 8), BYTES)
+  local grown = events > self.set_events and events >= self.set_events + step or text >= self.set_text + text_step
+  local ended = self.ended_how ~= self.set_ended
+  if not (grown or self.changed or ended) then return end
+  local metadata = handle:streamInfo():dynamicMetadata()
+  if self.changed then metadata:set("tollkeeper", "usage", usage_of(self)) end
+  if events ~= self.set_events then metadata:set("tollkeeper", "events", events) end
+  if text ~= self.set_text then metadata:set("tollkeeper", "text_bytes", text) end
+  if ended then metadata:set("tollkeeper", "ended", self.ended_how) end
+  if self.strings.id and self.strings.status then tell_strings(self, metadata) end
+  self.changed, self.set_events, self.set_text, self.set_ended = false, events, text, self.ended_how
+end
+
+return { new = new }

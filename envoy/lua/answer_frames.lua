@@ -1,0 +1,178 @@
+-- How the documents of an answer are framed: plain JSON, server-sent events, AWS' event stream.
+--
+-- A reader is told of each chunk and keeps at most a piece of a line or frame. Most events of a stream are as the one
+-- before but for their text. So a reader of events keeps what was before and behind the text of an event that it has
+-- read whole, compares, and reads only the rest of what is alike: all else in there has been noted before.
+local byte, sub, find = string.byte, string.sub, string.find
+local json, string_end, text_bytes = answer_json, answer_text.string_end, answer_text.text_bytes
+
+local NEWLINE, RETURN, SPACE = 0x0A, 0x0D, 0x20
+-- What is learned from an event, in bytes; and how often: events with a number in each are never alike.
+local MAX_SHAPE, MAX_SHAPES = 4096, 32
+-- Of AWS' event stream; longer ones (it allows 24 MiB) are images.
+local MAX_FRAME = 1048576
+
+-- The event from `from` to just before `after`, if it has one piece of text.
+local function learn(reader, chunk, from, after)
+  local found = reader.found
+  if found.pieces ~= 1 or found.piece_in ~= chunk or found.piece_from <= from then return end
+  if reader.shapes >= MAX_SHAPES then return end
+  if after - from > MAX_SHAPE + found.piece_end - found.piece_from then return end
+  reader.shapes = reader.shapes + 1
+  reader.before, reader.behind = sub(chunk, from, found.piece_from - 1), sub(chunk, found.piece_end, after - 1)
+end
+
+-- Reads the events that are alike. The next position.
+local function read_alike(reader, chunk, at, last)
+  local before, behind, found = reader.before, reader.behind, reader.found
+  while sub(chunk, at, at + #before - 1) == before do
+    local from = at + #before
+    local close = string_end(chunk, from, last)
+    if close == nil or sub(chunk, close, close + #behind - 1) ~= behind then return at end
+    if close > from then
+      found.events, found.text = found.events + 1, found.text + text_bytes(chunk, from, close - 1)
+    end
+    at = close + #behind
+  end
+  return at
+end
+
+-- The empty line that ends an event, up to its newline at `at`.
+local function end_event(reader, chunk, at)
+  if json.is_idle(reader.scan) then
+    if reader.begin then learn(reader, chunk, reader.begin, at + 1) end
+  else
+    json.reset(reader.scan)
+  end
+  reader.found.pieces, reader.at_event, reader.begin = 0, true, nil
+end
+
+-- A line's field. The next position, or nil for one that the chunk cuts.
+local function read_field(reader, chunk, at, last)
+  if last - at < 15 and not find(chunk, "\n", at, true) then
+    reader.rest = sub(chunk, at, last)
+    return nil
+  end
+  if reader.at_event then reader.at_event, reader.begin = false, at end
+  if sub(chunk, at, at + 4) == "data:" then
+    local from = byte(chunk, at + 5) == SPACE and at + 6 or at + 5
+    if sub(chunk, from, from + 5) ~= "[DONE]" then
+      reader.line = "data"
+      return from
+    end
+    reader.found:ended("done")
+  elseif find(chunk, "^event: ?error", at) then
+    reader.found:ended("error")
+  end
+  reader.line = "other"
+  return at
+end
+
+local function read_events(reader, chunk)
+  if reader.rest then chunk, reader.rest = reader.rest .. chunk, nil end
+  local at, last = 1, #chunk
+  reader.begin = nil
+  while at and at <= last do
+    if reader.line == "start" then
+      if reader.at_event and reader.before then at = read_alike(reader, chunk, at, last) end
+      local c = byte(chunk, at)
+      if c == NEWLINE then
+        end_event(reader, chunk, at)
+        at = at + 1
+      elseif c == RETURN then
+        at = at + 1
+      elseif c then
+        at = read_field(reader, chunk, at, last)
+      end
+    else
+      local newline = find(chunk, "\n", at, true)
+      if reader.line == "data" then json.feed(reader.scan, chunk, at, (newline or last + 1) - 1) end
+      if newline == nil then return end
+      reader.line, at = "start", newline + 1
+    end
+  end
+end
+
+-- One JSON document, several after another, or an array of them.
+local function read_json(reader, chunk)
+  json.feed(reader.scan, chunk, reader.skip or 1, #chunk)
+  reader.skip = nil
+end
+
+local DIGITS = {}
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+for i = 1, #ALPHABET do DIGITS[byte(ALPHABET, i)] = i - 1 end
+
+local function from_base64(text)
+  local out, bits, size = {}, 0, 0
+  for i = 1, #text do
+    local digit = DIGITS[byte(text, i)]
+    if digit then
+      bits, size = bits * 64 + digit, size + 6
+      if size >= 8 then
+        size = size - 8
+        local low = bits % 2 ^ size
+        out[#out + 1], bits = string.char((bits - low) / 2 ^ size), low
+      end
+    end
+  end
+  return table.concat(out)
+end
+
+local function number_at(text, at)
+  local a, b, c, d = byte(text, at, at + 3)
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+-- Prelude of 12 bytes, headers, payload, checksum. What InvokeModel streams is the model's JSON in base64, under a key
+-- that no string in a JSON text can look like.
+local function read_frame(reader, chunk, at, length, headers_length)
+  local from, last = at + 12 + headers_length, at + length - 5
+  if find(sub(chunk, at + 12, from - 1), "exception", 1, true) then reader.found:ended("error") end
+  local _, quote = find(chunk, '"bytes"%s*:%s*"', from)
+  if quote and quote < last then
+    local close = string_end(chunk, quote + 1, last) or last + 1
+    chunk = from_base64(sub(chunk, quote + 1, close - 1))
+    from, last = 1, #chunk
+  end
+  json.reset(reader.scan)
+  json.feed(reader.scan, chunk, from, last)
+end
+
+local function read_frames(reader, chunk)
+  if reader.rest then chunk, reader.rest = reader.rest .. chunk, nil end
+  local at, size = 1, #chunk
+  while size - at >= 15 do
+    local length, headers_length = number_at(chunk, at), number_at(chunk, at + 4)
+    if length < 16 or length > MAX_FRAME or headers_length > length - 16 then
+      error("a frame of " .. length .. " bytes cannot be read")
+    end
+    if size - at + 1 < length then break end
+    read_frame(reader, chunk, at, length, headers_length)
+    at = at + length
+  end
+  if at <= size then reader.rest = sub(chunk, at) end
+end
+
+-- The first bytes tell, since servers label streams as JSON and JSON as streams.
+local function reading(kind, chunk)
+  if find(kind, "vnd.amazon.eventstream", 1, true) then return read_frames end
+  local first = chunk:match("^[%s\239\187\191]*([^%s\239\187\191])")
+  if first == "{" or first == "[" then return read_json end
+  local events = find(kind, "event-stream", 1, true) or find(chunk, "^%s*data:") or find(chunk, "^%s*event:")
+  return events and read_events or nil
+end
+
+-- A reader for an answer of the content type `kind` that begins with `chunk`; nil if there is nothing to read in it.
+local function new(kind, chunk, found)
+  local read = reading(kind, chunk)
+  if read == nil then return nil end
+  found.one_document = read == read_json
+  return {
+    read = read, found = found, scan = json.new(found), rest = nil,
+    skip = find(chunk, "[%[{]"), -- what is before the JSON: white space, a byte order mark
+    line = "start", at_event = true, begin = nil, shapes = 0, before = nil, behind = nil,
+  }
+end
+
+return { new = new }

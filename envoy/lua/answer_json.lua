@@ -1,0 +1,299 @@
+-- Scans the JSON of an answer as it arrives, in spans cut anywhere, and notes what answer_fields.lua names.
+--
+-- No text is kept: what does not matter is passed over with plain searches for quotes and brackets. Only a key, a
+-- number or a short string that a border cuts is carried over (`carry`). It is not a validator: commas, colons and white
+-- space are passed over alike. What is there goes to `found` (answer_found.lua).
+local byte, sub = string.byte, string.sub
+local fields = answer_fields
+local string_end, ends_escaped = answer_text.string_end, answer_text.ends_escaped
+local text_bytes, next_mark = answer_text.text_bytes, answer_text.next_mark
+
+local QUOTE = 0x22
+local OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x7B, 0x7D, 0x5B, 0x5D
+local KEY, VALUE, STRING, SKIP, BROKEN = 1, 2, 3, 4, 5
+-- Longer keys, numbers and ids are none that are read.
+local MAX_TOKEN = 128
+local MAX_DEPTH, MAX_LEVELS_OF_COUNTS = 16, 3
+
+local BLANK = { [0x20] = true, [0x09] = true, [0x0A] = true, [0x0D] = true, [0x2C] = true, [0x3A] = true }
+local SCALAR = {}
+for c = 0x21, 0x7E do SCALAR[c] = not BLANK[c] and string.char(c):find("[%w.+-]") ~= nil end
+
+local function new(found)
+  return { found = found, state = VALUE, depth = 0, nodes = {}, objects = {}, paths = {}, levels = {}, each = {},
+           pending = {}, node = fields.root, skip = 0, escaped = false, carry = nil }
+end
+
+-- Forgets a document that did not end.
+local function reset(scan)
+  scan.state, scan.depth, scan.node, scan.carry, scan.escaped = VALUE, 0, fields.root, nil, false
+end
+
+-- A value inside of the current object or array, or at the root, has ended.
+local function after_value(scan)
+  local depth = scan.depth
+  if depth == 0 then
+    scan.node = fields.root
+    scan.found:document(true)
+    scan.state = VALUE
+  else
+    scan.node = scan.nodes[depth]
+    if depth == 1 and not scan.objects[1] then scan.found:document(false) end
+    scan.state = scan.objects[depth] and KEY or VALUE
+  end
+end
+
+local function push(scan, node, is_object)
+  local depth = scan.depth + 1
+  scan.depth, scan.nodes[depth], scan.objects[depth], scan.node = depth, node, is_object, node
+  local any = node.any
+  if any then
+    local outside = scan.nodes[depth - 1]
+    local inside = outside ~= nil and outside.any
+    scan.levels[depth] = inside and scan.levels[depth - 1] + (is_object and 1 or 0) or 0
+    scan.each[depth] = inside and scan.each[depth - 1] or node.each
+    if not inside then
+      scan.paths[depth] = node.path
+    else
+      scan.paths[depth] = scan.objects[depth - 1] and scan.path or scan.paths[depth - 1]
+    end
+    if is_object then scan.pending[depth] = nil end
+  end
+  scan.state = is_object and KEY or VALUE
+end
+
+-- The counts of an object are known once it ends, with the kind that it names.
+local function tell_counts(scan, pending, path, each)
+  if pending.kind then path = path .. "." .. pending.kind end
+  for i = 1, #pending, 2 do scan.found:count(path .. "." .. pending[i], pending[i + 1], each) end
+end
+
+local function pop(scan)
+  local depth = scan.depth
+  if depth == 0 then
+    scan.state = BROKEN
+    return
+  end
+  local pending = scan.pending[depth]
+  if pending and scan.objects[depth] then
+    tell_counts(scan, pending, scan.paths[depth], scan.each[depth])
+    scan.pending[depth] = nil
+  end
+  scan.depth = depth - 1
+  after_value(scan)
+end
+
+local function on_key(scan, name)
+  local outside = scan.nodes[scan.depth]
+  local node = outside.kids and outside.kids[name]
+  if node == nil and outside.any and scan.levels[scan.depth] < MAX_LEVELS_OF_COUNTS then
+    node = fields.any
+    scan.path = scan.paths[scan.depth] .. "." .. name
+  end
+  scan.node, scan.key = node, name
+  scan.state = VALUE
+end
+
+local function on_string(scan, node, value)
+  if node.ends then
+    local how = fields.ends[value]
+    if how then scan.found:ended(how) end
+  elseif node.done then
+    if value ~= "" then scan.found:ended(value:lower() == "error" and "error" or "done") end
+  elseif node.error then
+    if value ~= "" then scan.found:ended("error") end
+  elseif node.take then
+    scan.found:string(node.take, value)
+  elseif node.any and fields.kinds[scan.key] and scan.objects[scan.depth] then
+    local pending = scan.pending[scan.depth] or {}
+    pending.kind = value
+    scan.pending[scan.depth] = pending
+  end
+end
+
+local function on_scalar(scan, node, value)
+  if value == "true" then
+    if node.done then scan.found:ended("done") end
+    if node.error then scan.found:ended("error") end
+  elseif value == "false" then
+    if node.done then scan.found:unfinished() end
+  elseif node.number and #value <= 15 and scan.objects[scan.depth] then
+    local digits = value:match("^(%d+)$") or value:match("^(%d+)%.0+$")
+    if digits == nil then return end
+    if node == fields.any then
+      local pending = scan.pending[scan.depth] or {}
+      pending[#pending + 1], pending[#pending + 2] = scan.key, tonumber(digits)
+      scan.pending[scan.depth] = pending
+    else
+      scan.found:count(node.path, tonumber(digits), node.each)
+    end
+  end
+end
+
+-- A string begins at the quote `at`. The next position, or nil where the span ends.
+local function begin_string(scan, text, at, last)
+  local node = scan.node
+  local close = string_end(text, at + 1, last)
+  if node == nil then
+    if close == nil then
+      scan.state, scan.measure, scan.escaped = STRING, nil, ends_escaped(text, at + 1, last)
+      return nil
+    end
+  else
+    if node.text then
+      if close == nil then
+        scan.found:text_of(node.text, text_bytes(text, at + 1, last))
+        scan.state, scan.measure, scan.escaped = STRING, node.text, ends_escaped(text, at + 1, last)
+        if node.done then scan.found:ended("done") end
+        return nil
+      end
+      scan.found:text_of(node.text, text_bytes(text, at + 1, close - 1), text, at + 1, close)
+      if node.done then scan.found:ended("done") end
+    elseif close then
+      if close - at <= MAX_TOKEN then on_string(scan, node, sub(text, at + 1, close - 1)) end
+    elseif last - at < MAX_TOKEN then
+      scan.carry = sub(text, at, last)
+      return nil
+    else
+      scan.state, scan.measure, scan.escaped = STRING, nil, ends_escaped(text, at + 1, last)
+      return nil
+    end
+  end
+  after_value(scan)
+  return close + 1
+end
+
+-- The rest of a string whose begin was in an earlier span.
+local function go_on_string(scan, text, at, last)
+  local from = scan.escaped and at + 1 or at
+  local close = string_end(text, from, last)
+  if scan.measure then scan.found:more_text(scan.measure, text_bytes(text, from, (close or last + 1) - 1)) end
+  if close == nil then
+    scan.escaped = from <= last and ends_escaped(text, from, last)
+    return nil
+  end
+  scan.escaped = false
+  if scan.skip > 0 then scan.state = SKIP else after_value(scan) end
+  return close + 1
+end
+
+-- Passes over a value of which nothing is read; `skip` counts its open brackets.
+local function skip_value(scan, text, at, last)
+  local from = at
+  while true do
+    local mark = next_mark(text, at)
+    if mark > last then
+      if scan.measure then scan.found:text_of(scan.measure, last - from + 1) end
+      return nil
+    end
+    local c = byte(text, mark)
+    if c == QUOTE then
+      local close = string_end(text, mark + 1, last)
+      if close == nil then
+        if scan.measure then scan.found:text_of(scan.measure, last - from + 1) end
+        scan.state, scan.escaped = STRING, ends_escaped(text, mark + 1, last)
+        return nil
+      end
+      at = close + 1
+    else
+      if c == OPEN_OBJECT or c == OPEN_ARRAY then
+        scan.skip = scan.skip + 1
+      else
+        scan.skip = scan.skip - 1
+        if scan.skip == 0 then
+          if scan.measure then scan.found:text_of(scan.measure, mark - from + 1) end
+          after_value(scan)
+          return mark + 1
+        end
+      end
+      at = mark + 1
+    end
+  end
+end
+
+local function begin_composite(scan, is_object)
+  local node = scan.node
+  if node and (node.error or node.done) and is_object then
+    scan.found:ended(node.error and "error" or "done")
+    node = nil
+  end
+  local inner = node and (node.kids or node.any or not is_object)
+  if inner and scan.depth < MAX_DEPTH then return push(scan, node, is_object) end
+  scan.state, scan.skip, scan.measure = SKIP, 1, node and node.text or nil
+end
+
+-- A number, true, false or null begins at `at`.
+local function begin_scalar(scan, text, at, last)
+  local after = at
+  while after <= last and SCALAR[byte(text, after)] do after = after + 1 end
+  if after == at or after - at > MAX_TOKEN then
+    scan.state = BROKEN
+    return nil
+  end
+  if after > last then
+    scan.carry = sub(text, at, last)
+    return nil
+  end
+  if scan.node then on_scalar(scan, scan.node, sub(text, at, after - 1)) end
+  after_value(scan)
+  return after
+end
+
+local function begin_key(scan, text, at, last)
+  local close = string_end(text, at + 1, last)
+  if close then
+    on_key(scan, close - at <= MAX_TOKEN and sub(text, at + 1, close - 1) or "")
+    return close + 1
+  end
+  if last - at < MAX_TOKEN then scan.carry = sub(text, at, last) else scan.state = BROKEN end
+  return nil
+end
+
+-- One span, without regard to what was carried over.
+local function go(scan, text, at, last)
+  while at and at <= last do
+    local state = scan.state
+    if state == SKIP then
+      at = skip_value(scan, text, at, last)
+    elseif state == STRING then
+      at = go_on_string(scan, text, at, last)
+    elseif state == BROKEN then
+      return
+    else
+      local c = byte(text, at)
+      if BLANK[c] then
+        at = at + 1
+      elseif c == CLOSE_OBJECT or c == CLOSE_ARRAY then
+        pop(scan)
+        at = at + 1
+      elseif c == QUOTE then
+        if state == KEY then at = begin_key(scan, text, at, last) else at = begin_string(scan, text, at, last) end
+      elseif state == KEY then
+        scan.state = BROKEN
+      elseif c == OPEN_OBJECT or c == OPEN_ARRAY then
+        if scan.depth == 0 then scan.found:begins() end
+        begin_composite(scan, c == OPEN_OBJECT)
+        at = at + 1
+      else
+        at = begin_scalar(scan, text, at, last)
+      end
+    end
+  end
+end
+
+-- The next span of the answer's JSON.
+local function feed(scan, text, at, last)
+  while scan.carry and at <= last do
+    local joined = scan.carry .. sub(text, at, at + MAX_TOKEN < last and at + MAX_TOKEN or last)
+    scan.carry, at = nil, at + MAX_TOKEN + 1
+    go(scan, joined, 1, #joined)
+  end
+  if at <= last then go(scan, text, at, last) end
+end
+
+-- Between two documents, with nothing carried over.
+local function is_idle(scan)
+  return scan.depth == 0 and scan.state == VALUE and scan.carry == nil
+end
+
+return { new = new, reset = reset, feed = feed, is_idle = is_idle }

@@ -1,0 +1,185 @@
+-- What a request asks for, read in the one pass over its body, and composed into the string that ratelimit gets:
+-- {"model":…,"max_tokens":…,"options.num_predict":…,"prompts":…,"prompt_ids":…,"strings":…,"text":[…],"images":[[w,h],…],…}
+
+local MAX_VALUES = 500000 -- OpenAI takes 300,000 tokens in one embeddings request, each of them a value
+local MAX_SCALAR = 64 -- characters; a longer count is beyond any bound
+local BEYOND = "9e99"
+local MAX_MODEL = 1536 -- 256 characters, each as \uXXXX
+local NO_MODEL = '"' .. string.rep("?", 257) .. '"' -- longer than any name that can be registered
+local MAX_SIZES = 16 -- images whose sizes are told; the rest are taken for as large as these
+local MAX_SPELLED = 4096
+local MIN_MEDIA = 16 -- characters
+local MAX_MEDIA = 1000 -- further ones are taken for text
+
+local TOP, NESTED, PROMPTS, RAW, UNREAD = fields.TOP, fields.NESTED, fields.PROMPTS, fields.RAW, fields.UNREAD
+local sub = string.sub
+
+local Asked = {}
+Asked.__index = Asked
+
+local function new(text)
+  return setmetatable({
+    body = text, values = 0, scalars = {}, spots = {}, seen = {},
+    prompts = 0, ids = 0, strings = 0, text_sample = sample.new(),
+    key_first = {}, key_last = {}, arrays = {}, media = {}, media_count = 0, sizes = {},
+  }, Asked)
+end
+
+-- More values, of which a body may have so many.
+local function counted(self, count)
+  self.values = self.values + count
+  if self.values > MAX_VALUES then self.stop = "too_many_values" end
+end
+
+-- The name under which the key `name` (folded; `exact`: as it is spelled) is read, or nil.
+local function found(self, names, prefix, name, exact)
+  local spelled = names[name]
+  if not spelled then return nil end
+  local whole = prefix .. spelled
+  if self.seen[whole] then
+    self.stop, self.twice = "duplicate_key", spelled
+  elseif whole == "model" and exact ~= whole then
+    -- Servers that tell capitals apart would run their default model.
+    self.stop, self.twice = "ambiguous_key", whole
+  end
+  self.seen[whole] = true
+  return whole
+end
+
+function Asked:key(depth, first, last)
+  self.key_first[depth], self.key_last[depth] = first, last
+  if depth == 1 then
+    local name, exact = fields.folded(sub(self.body, first, last))
+    self.name, self.nested = found(self, TOP, "", name, exact), NESTED[name]
+    if self.nested and not self.name then found(self, { [name] = name }, "", name, exact) end
+    self.in_prompts, self.in_raw, self.unread = PROMPTS[name], RAW[name], UNREAD[name]
+  elseif self.nested and depth == 2 then
+    self.name = found(self, self.nested.names, self.nested.prefix, fields.folded(sub(self.body, first, last)))
+  elseif self.nested and depth == 3 and self.arrays[2] then
+    -- One set of parameters for each prompt.
+    local name = self.nested.names[fields.folded(sub(self.body, first, last))]
+    self.name = name and self.nested.prefix .. name
+  end
+end
+
+-- The scalar that has just been named, or nil for one of no interest.
+local function take(self, depth, first, last)
+  local name = self.name
+  if not name or depth > (self.arrays[2] and self.nested and 3 or self.nested and 2 or 1) then return nil end
+  self.name = nil
+  local raw, before = sub(self.body, first, last), self.scalars[name]
+  if depth < 3 or not before or (tonumber(raw) or 0) > (tonumber(before) or 0) then
+    self.scalars[name], self.spots[name] = raw, { first, last }
+  end
+  return name
+end
+
+function Asked:scalar(depth, first, last)
+  counted(self, 1)
+  take(self, depth, first, last)
+end
+
+function Asked:numbers(depth, count)
+  counted(self, count)
+  if self.in_prompts and self.arrays[depth] then self.ids = self.ids + count end
+end
+
+local function key_at(self, depth)
+  local first = self.key_first[depth]
+  return first and sub(self.body, first, self.key_last[depth]) or ""
+end
+
+function Asked:add_media(item)
+  local kind = item.kind
+  self.media_count = self.media_count + 1
+  local media = self.media[kind] or { count = 0, bytes = 0, ms = 0, unknown = 0 }
+  self.media[kind] = media
+  media.count, media.bytes = media.count + 1, media.bytes + item.bytes
+  if item.ms then media.ms = media.ms + item.ms elseif kind == "audio" then media.unknown = media.unknown + item.bytes end
+  if item.width and #self.sizes < MAX_SIZES then
+    self.sizes[#self.sizes + 1] = "[" .. item.width .. "," .. item.height .. "]"
+  end
+end
+
+local function take_media(self, depth, first, last)
+  local item = media.of_string(key_at(self, depth), self.body, first, last)
+  if item == nil then return false end
+  if item.kind == "link" then
+    local key, around = key_at(self, depth), key_at(self, depth - 1)
+    if key ~= "image_url" and around ~= "image_url" and around ~= "source" then return false end
+  end
+  self:add_media(item)
+  return true
+end
+
+function Asked:text(depth, first, last)
+  counted(self, 1)
+  if take(self, depth, first - 1, last + 1) then return end
+  if self.in_raw or self.unread and depth == 1 then return end
+  if self.in_prompts and depth == 2 and self.arrays[2] then self.prompts = self.prompts + 1 end
+  if last - first >= MIN_MEDIA and self.media_count < MAX_MEDIA and take_media(self, depth, first, last) then return end
+  self.strings = self.strings + 1
+  sample.add(self.text_sample, first, last)
+end
+
+function Asked:opens(depth, at, is_array)
+  counted(self, 1)
+  if self.name and depth == 2 then
+    self.spots[self.name] = { at }
+    if self.name == "stream" then self.no_switch = true end
+  end
+  self.name = nil
+  -- Whether it is an array of arrays up to the top.
+  self.arrays[depth] = is_array and (depth == 2 or self.arrays[depth - 1])
+  if depth == 2 then
+    self.opened_at = at
+  elseif depth == 3 and self.in_prompts and self.arrays[3] then
+    self.prompts = self.prompts + 1
+  end
+  -- Elements of an array stand under the array's key.
+  self.key_first[depth], self.key_last[depth] = self.key_first[depth - 1], self.key_last[depth - 1]
+end
+
+function Asked:closes(depth, at)
+  if depth ~= 2 then return end
+  if self.in_raw then sample.add(self.text_sample, self.opened_at, at) end
+  local option = self.spots.stream_options
+  if option and option[1] == self.opened_at then option[2] = at end
+end
+
+-- A scalar as JSON that is neither long nor a container.
+local function spelled(name, raw)
+  if name == "model" then return #raw <= MAX_MODEL and raw or NO_MODEL end
+  return #raw <= MAX_SCALAR and raw or BEYOND
+end
+
+local function put(out, name, value)
+  if value then out[#out + 1] = '"' .. name .. '":' .. value end
+end
+
+local function put_count(out, name, count)
+  if count and count > 0 then put(out, name, string.format("%d", count)) end
+end
+
+local NOTHING = { count = 0, bytes = 0, ms = 0, unknown = 0 }
+
+-- The string for ratelimit; nil if it would be too long.
+function Asked:compose()
+  local out, kinds = {}, self.media
+  for name, raw in pairs(self.scalars) do put(out, name, spelled(name, raw)) end
+  put_count(out, "prompts", self.prompts)
+  put_count(out, "prompt_ids", self.ids)
+  put_count(out, "strings", self.strings)
+  put(out, "text", sample.summary(self.text_sample, self.body))
+  put_count(out, "image_count", (kinds.image or NOTHING).count + (kinds.link or NOTHING).count)
+  if #self.sizes > 0 then put(out, "images", "[" .. table.concat(self.sizes, ",") .. "]") end
+  put_count(out, "audio_ms", (kinds.audio or NOTHING).ms)
+  put_count(out, "audio_bytes", (kinds.audio or NOTHING).unknown)
+  put_count(out, "video_bytes", (kinds.video or NOTHING).bytes)
+  put_count(out, "file_bytes", (kinds.file or NOTHING).bytes)
+  put(out, "form", self.form and "true")
+  local composed = "{" .. table.concat(out, ",") .. "}"
+  return #composed <= MAX_SPELLED and composed or nil
+end
+
+return { new = new }

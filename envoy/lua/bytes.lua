@@ -1,0 +1,71 @@
+-- Bytes: is a text what every parser takes it for?  UTF-8 as RFC 3629 has it, and no control characters but white space.
+--
+-- A body in another encoding (UTF-16, Shift-JIS, whose second bytes may be a backslash) has other strings for a server that
+-- decodes it than for us, so such a body is not read at all.  ASCII is skipped eight bytes at a time where LuaJIT compiles.
+
+local byte = string.byte
+
+-- The last position of the character of two to four bytes that begins with `lead` at `at`, or nil.
+local function character_end(text, at, lead)
+  local low, high, more = 0x80, 0xBF, 1
+  if lead < 0xC2 or lead > 0xF4 then return nil end
+  if lead >= 0xF0 then
+    more = 3
+    if lead == 0xF0 then low = 0x90 elseif lead == 0xF4 then high = 0x8F end
+  elseif lead >= 0xE0 then
+    more = 2
+    if lead == 0xE0 then low = 0xA0 elseif lead == 0xED then high = 0x9F end
+  end
+  local c = byte(text, at + 1)
+  if c == nil or c < low or c > high then return nil end
+  for i = at + 2, at + more do
+    c = byte(text, i)
+    if c == nil or c < 0x80 or c > 0xBF then return nil end
+  end
+  return at + more
+end
+
+-- The last position of the printable ASCII that goes on behind `at`, a multiple of eight; by eights.
+local function skip(_, at)
+  return at
+end
+
+local compiles, status = pcall(function() return jit.status() end)
+if compiles and status then
+  local ffi, bit = require("ffi"), require("bit")
+  local band, bor, floor = bit.band, bit.bor, math.floor
+  local words_of = ffi.typeof("const uint64_t*")
+  local EACH_SPACE, EACH_TOP_BIT = 0x2020202020202020ULL, 0x8080808080808080ULL
+  skip = function(text, at)
+    local words, word, last = ffi.cast(words_of, text), at / 8, floor(#text / 8)
+    while word < last do
+      local eight = words[word]
+      -- Also true behind a byte below a space, where the look at each byte goes on.
+      if band(bor(eight - EACH_SPACE, eight), EACH_TOP_BIT) ~= 0 then break end
+      word = word + 1
+    end
+    return 8 * word
+  end
+end
+
+local function is_plain(text)
+  local at, size, run = 1, #text, 0
+  while at <= size do
+    local c = byte(text, at)
+    if c >= 0x80 then
+      at = character_end(text, at, c)
+      if at == nil then return false end
+      run = 0
+    elseif c < 0x20 then
+      if c ~= 0x0A and c ~= 0x0D and c ~= 0x09 then return false end
+      run = 0
+    else
+      run = run + 1
+      if run >= 8 and at % 8 == 0 then at = skip(text, at) end
+    end
+    at = at + 1
+  end
+  return true
+end
+
+return { is_plain = is_plain }

@@ -1,0 +1,106 @@
+-- Forms (multipart/form-data): transcriptions and edits of images.  The same is read of a form's fields as of a JSON body;
+-- what parsers could read in two ways is no form to us.
+
+local find, sub, byte = string.find, string.sub, string.byte
+
+local MAX_PARTS = 1000
+local MAX_HEAD = 8192
+local READ = {}
+for _, name in pairs(fields.TOP) do READ[name] = true end
+-- Written into the prompt of a transcription, or the whole of it for an image.
+local TEXT = { prompt = true, input = true, text = true, instructions = true }
+
+local function boundary_of(content_type)
+  local lower = content_type:lower()
+  if not find(lower, "^%s*multipart/form%-data%s*;") then return nil end
+  local _, count = lower:gsub("boundary%s*=", "")
+  if count ~= 1 then return nil end
+  local from = select(2, find(lower, "boundary%s*="))
+  local rest = sub(content_type, from + 1)
+  local boundary = rest:match('^"([^"\\]+)"%s*$') or rest:match('^"([^"\\]+)"%s*;') or rest:match("^([%w'()+_,./:=?-]+)%s*$")
+    or rest:match("^([%w'()+_,./:=?-]+)%s*;")
+  return boundary and #boundary <= 70 and boundary or nil
+end
+
+local function quoted(text)
+  return '"' .. text:gsub('[%c"\\]', function(c) return string.format("\\u%04x", byte(c)) end) .. '"'
+end
+
+-- The name, file name and media type that a part's head gives; nil if it could be read in two ways.
+local function head_of(text)
+  local name, file, mime
+  for line in (text .. "\r\n"):gmatch("(.-)\r\n") do
+    local field, value = line:match("^([%w-]+):%s*(.*)$")
+    if field == nil and line ~= "" then return nil end
+    field = field and field:lower()
+    if field == "content-disposition" then
+      if name then return nil end
+      local _, names = value:gsub(";%s*[nN][aA][mM][eE]%s*%*?%d*%*?%s*=", "")
+      if names ~= 1 then return nil end
+      name = value:match('^form%-data;.-[; ]name="([^"\\]*)"')
+      if name == nil then return nil end
+      if find(value:lower(), "filename") then file = true end
+    elseif field == "content-type" then
+      mime = value
+    elseif field == "content-transfer-encoding" and not find(value:lower(), "^%s*[78]?b") then
+      return nil
+    end
+  end
+  if name == nil then return nil end
+  return name, file, mime
+end
+
+local function take_field(asked, name, text, first, last)
+  if READ[name] then
+    if asked.scalars[name] then
+      asked.stop, asked.twice = "duplicate_key", name
+      return
+    end
+    local value = sub(text, first, last)
+    if not bytes.is_plain(value) then return false end
+    -- A form has no types; what looks like a count or a switch is one.
+    local plain = name ~= "model" and (find(value, "^%d+$") and not find(value, "^0%d") or value == "true" or value == "false")
+    asked.scalars[name] = plain and value or quoted(value)
+  elseif TEXT[name] then
+    asked.strings = asked.strings + 1
+    sample.add(asked.text_sample, first, last)
+  elseif READ[(fields.folded(name))] then
+    asked.stop, asked.twice = "ambiguous_key", (fields.folded(name))
+  end
+  return true
+end
+
+-- Reads the form in `text` into `asked`; false for what is none.
+local function read(content_type, text, asked)
+  local boundary = boundary_of(content_type)
+  if boundary == nil then return false end
+  local mark = "--" .. boundary
+  if sub(text, 1, #mark) ~= mark then return false end
+  asked.form = true
+  local at = 1
+  for _ = 1, MAX_PARTS do
+    local after = at + #mark
+    if sub(text, after, after + 1) == "--" then
+      return find(sub(text, after + 2, after + 5), "^\r?\n?$") ~= nil and #text <= after + 3
+    end
+    if sub(text, after, after + 1) ~= "\r\n" then return false end
+    local head_end = find(text, "\r\n\r\n", after, true)
+    if head_end == nil or head_end - after > MAX_HEAD then return false end
+    local name, file, mime = head_of(sub(text, after + 2, head_end - 1))
+    if name == nil then return false end
+    local first = head_end + 4
+    -- The blank line may belong to the next boundary already: a part of no bytes.
+    local next_mark = find(text, "\r\n" .. mark, head_end + 2, true)
+    if next_mark == nil then return false end
+    local last = next_mark - 1
+    if file then
+      asked:add_media(media.of_file(mime, text, first, last))
+    elseif not take_field(asked, name, text, first, last) then
+      return false
+    end
+    at = next_mark + 2
+  end
+  return false
+end
+
+return { read = read }

@@ -1,0 +1,101 @@
+-- The request side of the meter: what must be true of a body before it may reach a model server, and what it asks for.
+--
+--  * A key that Tollkeeper reads must be there once: parsers disagree on which of two wins.
+--  * A bound on the number of values.
+--  * What is not a JSON object, or a form, in the strict sense is told to ratelimit, which decides.
+--  * A streaming chat or text completion asks for its usage.
+--  * Headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*: retries,
+--    hedging, timeouts), or make another request of it (method and path overrides) do not go upstream.
+--
+-- Linear in the body, no recursion.  A script error must not let the request through, which is what Envoy's filter does by
+-- itself: hence the pcall.
+
+local ADD_INCLUDE_USAGE = true -- render: include_usage
+
+local NOT_SENT = {
+  ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
+  ["x-original-url"] = true, ["x-rewrite-url"] = true,
+}
+local TOLD = { "stream", "background" } -- to the access log too
+local MESSAGES = {
+  duplicate_key = "The body names %s more than once",
+  ambiguous_key = "The body spells %s in a way that servers read differently",
+  too_many_values = "The body has more than 500000 values",
+}
+local BYTE_ORDER_MARK = "\239\187\191"
+local sub = string.sub
+
+local function refuse(handle, message, param, code)
+  local body = string.format(
+    '{"error":{"message":"%s","type":"invalid_request_error","param":%s,"code":"%s"}}',
+    message, param and '"' .. param .. '"' or "null", code)
+  handle:respond({ [":status"] = "400", ["content-type"] = "application/json" }, body)
+end
+
+local function refuse_body(handle, asked)
+  refuse(handle, MESSAGES[asked.stop]:format(asked.twice), asked.twice, asked.stop)
+end
+
+local function ask_for_usage(handle, body, text, open, asked)
+  local stream = asked.scalars.stream
+  if asked.no_switch or stream and stream ~= "true" and stream ~= "false" and stream ~= "null" then
+    return refuse(handle, "stream must be true or false", "stream", "invalid_type")
+  end
+  if stream ~= "true" or not ADD_INCLUDE_USAGE then return end
+  local changed = usage_option.with_include_usage(text, open, asked)
+  if changed == nil then
+    return refuse(handle, "stream_options must be an object", "stream_options", "invalid_type")
+  end
+  if changed ~= text then body:setBytes(changed) end
+end
+
+local function remove_headers(headers)
+  headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
+  local names, count = {}, 0
+  for name in pairs(headers) do
+    if NOT_SENT[name] or sub(name, 1, 8) == "x-envoy-" then
+      count = count + 1
+      names[count] = name
+    end
+  end
+  for i = 1, count do headers:remove(names[i]) end
+end
+
+-- Reads the body into `asked`: where the object opens, 0 for a form, nil for what is neither.
+local function read(handle, text, asked)
+  local open, c = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
+  if c == 0x2D then -- no JSON object begins with a dash, and every boundary does
+    local kind = handle:headers():get("content-type")
+    return kind and form.read(kind, text, asked) and 0 or nil
+  end
+  if not bytes.is_plain(text) then return nil end
+  local close = json.walk(text, open, asked)
+  return close and json.skip_space(text, close + 1) > #text and open or nil
+end
+
+local function guard(handle)
+  remove_headers(handle:headers())
+  local body = handle:body()
+  if body == nil or body:length() == 0 then return end
+  local text = body:getBytes(0, body:length())
+  local asked = asked.new(text)
+  local open = read(handle, text, asked)
+  if asked.stop then return refuse_body(handle, asked) end
+  local composed = open and asked:compose()
+  local metadata = handle:streamInfo():dynamicMetadata()
+  if not composed then return metadata:set("tollkeeper", "asked", '{"body":"invalid"}') end
+  metadata:set("tollkeeper", "asked", composed)
+  for _, name in ipairs(TOLD) do
+    if asked.scalars[name] == "true" then metadata:set("tollkeeper", name, "true") end
+  end
+  if open > 0 and usage_option.is_completion(handle:headers()) then ask_for_usage(handle, body, text, open, asked) end
+end
+
+function envoy_on_request(handle)
+  local ok, problem = pcall(guard, handle)
+  if ok then return end
+  handle:logErr("meter: " .. tostring(problem))
+  handle:respond(
+    { [":status"] = "500", ["content-type"] = "application/json" },
+    '{"error":{"message":"The request could not be checked","type":"server_error","param":null,"code":"meter"}}')
+end

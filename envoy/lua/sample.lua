@@ -1,0 +1,153 @@
+-- A sample of what a model will read, by class of character: what estimates are made from (ratelimit/tenants/text.py has
+-- the classes' names and weights).  Bounded, whatever the size of the body: at most SAMPLE bytes are looked at.
+
+local SAMPLE, WINDOW = 4096, 64
+local MAX_SPANS = 4096 -- further strings take the places of earlier ones
+
+local byte, sub, floor, min, max = string.byte, string.sub, math.floor, math.min, math.max
+
+-- Of each byte its class, in the order in which they are reported.
+local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
+local LATIN, ALPHABET, INDIC, SYMBOL, CJK, HANGUL, OTHER = 6, 7, 8, 9, 10, 11, 12
+-- And what is counted of their order.
+local WORD, NUMBER, HUMP, MIXED, MARKS, ESCAPED = 13, 14, 15, 16, 17, 18
+local WIDTH = 16
+local CONTINUES = 0
+local BACKSLASH, N, R, T, U = 0x5C, 0x6E, 0x72, 0x74, 0x75
+
+local CLASS = {}
+local function class(from, to, value)
+  for c = from, to do CLASS[c] = value end
+end
+class(0, 0x20, SPACE)
+class(0x21, 0x7F, MARK)
+class(0x30, 0x39, DIGIT)
+class(0x41, 0x5A, UPPER)
+class(0x61, 0x7A, LOWER)
+class(0x80, 0xBF, CONTINUES)
+class(0xC0, 0xCA, LATIN)
+class(0xCB, 0xDF, ALPHABET) -- Greek, Cyrillic, Armenian, Hebrew, Arabic
+class(0xE0, 0xE1, INDIC) -- and Thai, Georgian, Ethiopic
+class(0xE2, 0xE2, SYMBOL)
+class(0xE3, 0xE9, CJK)
+class(0xEA, 0xED, HANGUL)
+class(0xEE, 0xFF, OTHER)
+
+-- The class of a character that is written as \uXXXX.
+local function class_of_code(code)
+  if code == nil or code < 0 then return MARK end -- no digits, or a sign among them
+  if code < 0x80 then return CLASS[code] end
+  if code < 0x2C0 then return LATIN end
+  if code < 0x800 then return ALPHABET end
+  if code < 0x2000 then return INDIC end
+  if code < 0x3000 then return SYMBOL end
+  if code < 0xA000 then return CJK end
+  if code < 0xD800 then return HANGUL end
+  return OTHER
+end
+
+-- Where the escape begins that `at` is in the middle of; else `at`.
+local function whole_escape(text, first, at)
+  for i = at - 1, max(at - 5, first), -1 do
+    if byte(text, i) == BACKSLASH then return byte(text, i + 1) == U and i or at end
+  end
+  return at
+end
+
+-- Which class follows which in text[first..last], added to `pairs`: WIDTH times the first, plus the second.  How many
+-- were escapes, and how far it has read.
+local function count(text, first, last, pairs)
+  local at, before, escaped = first, SPACE, 0
+  while at <= last do
+    local c = byte(text, at)
+    local value = CLASS[c]
+    if c == BACKSLASH then
+      local escape = byte(text, at + 1)
+      at = at + 1
+      if escape == U then
+        value = class_of_code(tonumber(sub(text, at + 1, at + 4), 16))
+        escaped = escaped + 1
+        at = at + 4
+      elseif escape == N or escape == R or escape == T then
+        value = SPACE
+      end
+    end
+    if value ~= CONTINUES then
+      local pair = before * WIDTH + value
+      pairs[pair] = pairs[pair] + 1
+      before = value
+    end
+    at = at + 1
+  end
+  return escaped, at - 1
+end
+
+local function pair_of(pairs, before, value)
+  return pairs[before * WIDTH + value]
+end
+
+-- The counters, of what follows what.
+local function counters(pairs, escaped)
+  local counts = {}
+  for value = 1, OTHER do
+    local sum = 0
+    for before = 1, OTHER do sum = sum + pair_of(pairs, before, value) end
+    counts[value] = sum
+  end
+  local humps = pair_of(pairs, LOWER, UPPER)
+  local within = humps + pair_of(pairs, LOWER, LOWER) + pair_of(pairs, UPPER, LOWER) + pair_of(pairs, UPPER, UPPER)
+  counts[WORD] = counts[LOWER] + counts[UPPER] - within
+  counts[NUMBER] = counts[DIGIT] - pair_of(pairs, DIGIT, DIGIT)
+  counts[HUMP] = humps
+  counts[MIXED] = pair_of(pairs, LOWER, DIGIT) + pair_of(pairs, UPPER, DIGIT) + pair_of(pairs, DIGIT, LOWER)
+    + pair_of(pairs, DIGIT, UPPER)
+  counts[MARKS] = counts[MARK] - pair_of(pairs, MARK, MARK)
+  counts[ESCAPED] = escaped
+  return counts
+end
+
+-- Made once, and emptied for each summary.
+local tally = {}
+
+-- What a model reads, as stretches of the body.
+local function new()
+  return { bytes = 0, spans = 0, first = {}, last = {} }
+end
+
+local function add(self, first, last)
+  if last < first then return end
+  local slot = self.spans % MAX_SPANS + 1
+  self.bytes = self.bytes + last - first + 1
+  self.spans = self.spans + 1
+  self.first[slot], self.last[slot] = first, last
+end
+
+-- `[bytes,bytes looked at,counters…]`; nil if there is nothing.
+local function summary(self, text)
+  if self.bytes == 0 then return nil end
+  local pairs, first, last, kept, escaped = tally, self.first, self.last, 0, 0
+  for i = 0, WIDTH * WIDTH do pairs[i] = 0 end
+  for i = 1, #first do kept = kept + last[i] - first[i] + 1 end
+  -- A window at each step; short texts are looked at whole.
+  local step = kept <= SAMPLE and 0 or floor(kept / (SAMPLE / WINDOW))
+  local seen, due, passed = 0, 0, 0 -- `due`: where the next window begins, counted over all spans
+  for i = 1, #first do
+    local from, to = first[i], last[i]
+    local size = to - from + 1
+    if step == 0 then
+      escaped = escaped + (count(text, from, to, pairs))
+      seen = seen + size
+    else
+      while due < passed + size do
+        local begin = whole_escape(text, from, from + due - passed)
+        local escapes, stop = count(text, begin, min(begin + WINDOW - 1, to), pairs)
+        escaped, seen = escaped + escapes, seen + stop - begin + 1
+        due = due + step
+      end
+      passed = passed + size
+    end
+  end
+  return "[" .. self.bytes .. "," .. seen .. "," .. table.concat(counters(pairs, escaped), ",") .. "]"
+end
+
+return { new = new, add = add, summary = summary }

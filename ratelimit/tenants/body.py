@@ -1,0 +1,105 @@
+"""What the meter in Envoy read of a request's body (envoy/lua/asked.lua): names and counts in one string.  Pure.
+
+The values are a client's, so whatever they are the result is a whole number within bounds.  Which names bound and which
+multiply the output is decided here; what the tokens of the input are, in estimate_input.py.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ratelimit.tenants.estimate import parse_count
+
+# Of several the greatest counts: on llama.cpp `n_predict` and `n_cmpl` win over OpenAI's names, elsewhere not.
+BOUNDS = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "max_tokens_to_sample", "max_gen_len",
+    "max_length", "num_predict", "n_predict", "maxTokens", "maxOutputTokens", "request_output_len",
+    "options.num_predict", "parameters.max_new_tokens", "parameters.max_tokens", "parameters.maxOutputTokens",
+    "parameters.max_length", "sampling_params.max_new_tokens", "sampling_params.max_tokens",
+    "generationConfig.maxOutputTokens", "generationConfig.max_output_tokens",
+    "generation_config.maxOutputTokens", "generation_config.max_output_tokens",
+    "inferenceConfig.maxTokens", "inferenceConfig.max_new_tokens", "textGenerationConfig.maxTokenCount",
+)  # fmt: skip
+MULTIPLIERS = (
+    "n", "best_of", "n_cmpl", "num_choices", "num_generations", "num_return_sequences", "candidateCount", "numResults",
+    "num_images", "beam_width", "parameters.best_of", "parameters.n", "parameters.num_return_sequences",
+    "parameters.candidateCount", "parameters.sampleCount", "sampling_params.n", "sampling_params.best_of",
+    "generationConfig.candidateCount", "generationConfig.candidate_count",
+    "generation_config.candidateCount", "generation_config.candidate_count",
+)  # fmt: skip
+MAX_OUTPUTS = 2**20  # for one request; the values in a body are fewer
+
+Sizes = tuple[tuple[int, int], ...]
+
+
+class Body(NamedTuple):
+    """`model`: "" for a body that names none as a string.  `bound` is the greatest output that it allows one answer,
+    None if it names none; `outputs` is how many answers.  `text` is a sample of what is read (estimate_text.py).
+    `images` counts all, `sizes` has those that are known."""
+
+    model: str = ""
+    bound: int | None = None
+    outputs: int = 1
+    prompt_ids: int = 0
+    strings: int = 0
+    text: tuple[int, ...] = ()
+    images: int = 0
+    sizes: Sizes = ()
+    audio_ms: int = 0
+    audio_bytes: int = 0
+    video_bytes: int = 0
+    file_bytes: int = 0
+    size: str = ""
+    quality: str = ""
+    valid: bool = True
+    given: bool = True  # there is one
+
+
+NONE = Body(given=False)
+INVALID = Body(valid=False)
+
+
+def parse_body(asked: str) -> Body:
+    """What the meter wrote; `-` or empty without a body."""
+    if asked in ("", "-"):
+        return NONE
+    try:
+        read = json.loads(asked, parse_float=str)  # as they stand: 1e999 is many, not infinite
+    except ValueError:
+        return INVALID  # an escape that no JSON has, in one of the values
+    if not isinstance(read, dict) or "body" in read:
+        return INVALID
+    get = read.get
+    return Body(
+        model=_word(read, "model"),
+        bound=_greatest(read, BOUNDS),
+        outputs=min(max(1, get("prompts", 0)) * max(1, _greatest(read, MULTIPLIERS) or 1), MAX_OUTPUTS),
+        prompt_ids=get("prompt_ids", 0),
+        strings=get("strings", 0),
+        text=tuple(get("text", ())),
+        images=get("image_count", 0),
+        sizes=tuple((width, height) for width, height in get("images", ())),
+        audio_ms=get("audio_ms", 0),
+        audio_bytes=get("audio_bytes", 0),
+        video_bytes=get("video_bytes", 0),
+        file_bytes=get("file_bytes", 0),
+        size=_word(read, "size"),
+        quality=_word(read, "quality"),
+    )
+
+
+def _greatest(read: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    found = [count for name in names if name in read and (count := _count(read[name])) is not None]
+    return max(found, default=None)
+
+
+def _count(value: object) -> int | None:
+    """Servers that are not strict take a string for a number."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    return parse_count(str(value).strip())
+
+
+def _word(read: Mapping[str, Any], name: str) -> str:
+    value = read.get(name)
+    return value if isinstance(value, str) else ""

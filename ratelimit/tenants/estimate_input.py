@@ -1,0 +1,43 @@
+"""What the input of a request costs in tokens, from what the meter read of its body.  Pure; no I/O."""
+
+from math import ceil
+
+from ratelimit.tenants.body import Body
+from ratelimit.tenants.estimate import MAX_TOKENS, input_estimate
+from ratelimit.tenants.estimate_media import (
+    AUDIO_TOKENS_PER_SECOND,
+    FILE_BYTES_PER_TOKEN,
+    VIDEO_BYTES_PER_SECOND,
+    VIDEO_TOKENS_PER_SECOND,
+    Images,
+    audio_seconds,
+    images_tokens,
+)
+from ratelimit.tenants.estimate_text import text_tokens
+
+# By what a path has in it, the first that fits: whose images they are.
+FORMULAS = (
+    ("/messages", Images.AREA),
+    ("/converse", Images.AREA),
+    ("generatecontent", Images.CROPPED),
+    ("predict", Images.CROPPED),
+)
+
+
+def input_tokens(body: Body, path: str, body_bytes: int) -> int:
+    """`body_bytes` counts for a body that the meter did not read, at four to a token."""
+    if not body.given or not body.valid:
+        return input_estimate(body_bytes)
+    tokens = text_tokens(body.text, body.strings) + body.prompt_ids
+    if body.images:
+        tokens += images_tokens(_formula(path), body.images, body.sizes)
+    if body.audio_ms or body.audio_bytes:
+        tokens += ceil(AUDIO_TOKENS_PER_SECOND * audio_seconds(body.audio_ms, body.audio_bytes))
+    tokens += ceil(VIDEO_TOKENS_PER_SECOND * body.video_bytes / VIDEO_BYTES_PER_SECOND)
+    tokens += ceil(body.file_bytes / FILE_BYTES_PER_TOKEN)
+    return min(tokens, MAX_TOKENS)
+
+
+def _formula(path: str) -> Images:
+    lowered = path.lower()
+    return next((formula for part, formula in FORMULAS if part in lowered), Images.TILED)

@@ -1,0 +1,41 @@
+"""What a request costs in tokens before it runs, by what its route is.  Pure; no I/O."""
+
+from math import ceil
+
+from ratelimit.tenants.body import Body
+from ratelimit.tenants.estimate import MAX_TOKENS, NOTHING, Estimate
+from ratelimit.tenants.estimate_input import input_tokens
+from ratelimit.tenants.estimate_media import SPEECH_TOKENS_PER_SECOND, audio_seconds, drawn_tokens
+from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
+
+
+def estimate_request(
+    kind: Kind, body: Body, path: str, body_bytes: int, default_output: int, smallest: int | None
+) -> Estimate:
+    """A bound that the request names holds for each of its outputs; `output_cap` is for all of them.
+
+    Without a bound, `default_output` of each is assumed, and the whole is clamped to `smallest`, the least that a
+    budget holds; otherwise the request could never be admitted.
+    """
+    if kind not in RUNS_A_MODEL:
+        return NOTHING
+    input_ = input_tokens(body, path, body_bytes)
+    if kind in INPUT_ONLY:
+        return Estimate(_clamped(input_, smallest), input_)
+    if kind is Kind.GENERATES and body.bound is not None:
+        cap = body.bound * body.outputs
+        return Estimate(input_ + cap, input_, cap)
+    assumed = min(_assumed(kind, body, default_output), MAX_TOKENS)
+    return Estimate(_clamped(input_ + assumed, smallest), input_, assumed_output=assumed)
+
+
+def _assumed(kind: Kind, body: Body, default_output: int) -> int:
+    if kind is Kind.DRAWS:
+        return drawn_tokens(body.size, body.quality) * body.outputs
+    if kind is Kind.TRANSCRIBES:
+        return ceil(SPEECH_TOKENS_PER_SECOND * audio_seconds(body.audio_ms, body.audio_bytes))
+    return default_output * body.outputs
+
+
+def _clamped(tokens: int, smallest: int | None) -> int:
+    return tokens if smallest is None else min(tokens, smallest)

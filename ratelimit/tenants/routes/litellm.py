@@ -1,0 +1,39 @@
+"""The LiteLLM proxy: OpenAI's routes, also without `/v1`, and those of its own.  Its management routes are refused."""
+
+VERSION = "1.80"
+ROUTES = """
+POST   /chat/completions                     generates
+POST   /completions                          generates
+POST   /responses                            generates
+GET    /responses/{id}                       stored
+DELETE /responses/{id}                       stored
+POST   /engines/{model}/chat/completions     generates
+POST   /engines/{model}/completions          generates
+POST   /engines/{model}/embeddings           embeds
+POST   /openai/deployments/{model}/chat/completions    generates
+POST   /openai/deployments/{model}/completions         generates
+POST   /openai/deployments/{model}/embeddings          embeds
+POST   /embeddings                           embeds
+POST   /moderations                          moderates
+POST   /rerank                               reranks
+POST   /v1/rerank                            reranks
+POST   /v2/rerank                            reranks
+POST   /images/generations                   draws
+POST   /images/edits                         draws
+POST   /audio/speech                         speaks
+POST   /audio/transcriptions                 transcribes
+POST   /utils/token_counter                  counts
+POST   /v1/messages/count_tokens             counts
+POST   /v1/ocr                               generates
+GET    /models                               reads
+GET    /models/{id}                          reads
+GET    /health/liveliness                    reads
+GET    /health/liveness                      reads
+GET    /health/readiness                     reads
+GET    /health                               refused
+GET    /metrics                              refused
+GET    /model/info                           refused
+GET    /v1/model/info                        refused
+POST   /model/new                            refused
+POST   /key/generate                         refused
+"""

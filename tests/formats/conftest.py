@@ -1,0 +1,82 @@
+"""One Envoy with the chain, less the two calls, in front of a server that sends what a test gives it."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from accesslog.entry import LogEntry
+from accesslog.line import read_line
+from accesslog.usage import Usage, usage_of
+from tests.accesslog.entries import decision
+from tests.envoy.chain import WITHOUT_SERVICES, existing_envoy
+from tests.envoy.conftest import envoy_with
+from tests.formats.wire import Answer, End, Upstream, running
+
+# What ratelimit estimated of every request here.
+INPUT_ESTIMATE, OUTPUT_CAP = 20, 500
+
+
+class Meter:
+    """Sends an answer through Envoy, and says what is made of its log line."""
+
+    def __init__(self, client: httpx.Client, log: Path, upstream: Upstream) -> None:
+        self._client, self._log, self._upstream = client, log, upstream
+        self._read = 0
+        self.received = b""  # of the answer before
+
+    def usage(self, answer: Answer, **decided: Any) -> Usage:
+        """What the request is charged."""
+        return usage_of(self.entry(answer, **decided))
+
+    def entry(self, answer: Answer, **decided: Any) -> LogEntry:
+        """`decided` differs from what ratelimit says of an ordinary request."""
+        self.received = self._receive(answer)
+        line = json.loads(self._next_line())
+        line["ratelimit"] = decision(**{"input_estimate": INPUT_ESTIMATE, "output_cap": OUTPUT_CAP, **decided})
+        found = read_line(json.dumps(line).encode())
+        assert found is not None
+        return found
+
+    def _next_line(self) -> bytes:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with self._log.open("rb") as log:
+                log.seek(self._read)
+                line = log.readline()
+            if line.endswith(b"\n"):
+                self._read += len(line)
+                return line
+            time.sleep(0.005)
+        raise AssertionError("the request is not in the log")
+
+    def _receive(self, answer: Answer) -> bytes:
+        """Reads the answer to its end, or, if it stalls, until all that was sent is here; then the client leaves."""
+        self._upstream.answers.append(answer)
+        headers = {"x-answer": str(len(self._upstream.answers) - 1)}
+        size, received = sum(map(len, answer.pieces)), bytearray()
+        try:
+            with self._client.stream("POST", "/v1/x", content=b'{"model":"m","stream":true}', headers=headers) as reply:
+                for chunk in reply.iter_raw():
+                    received += chunk
+                    if answer.end is End.STALLED and len(received) >= size:
+                        break
+        except httpx.RemoteProtocolError:
+            assert answer.end is End.CUT
+        return bytes(received)
+
+
+@pytest.fixture(scope="session")
+def meter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meter]:
+    directory: Path = tmp_path_factory.mktemp("formats")
+    upstream = Upstream()
+    with (
+        running(upstream) as url,
+        envoy_with(existing_envoy(directory, url, left_out=WITHOUT_SERVICES), directory) as envoy_url,
+        httpx.Client(base_url=envoy_url, timeout=30) as client,
+    ):
+        yield Meter(client, directory / "access.jsonl", upstream)

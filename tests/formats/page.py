@@ -1,0 +1,102 @@
+"""docs/formats.md, made of accesslog/formats.py and of the cases that are tried here.  To write it anew:
+
+python -m tests.formats.page
+"""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+from accesslog import usage
+from accesslog.formats import FORMATS, Format
+from ledger.row import UsageSource
+from tests.formats import providers, servers
+
+PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+
+INTRODUCTION = f"""# Formats of answers
+
+Made from `accesslog/formats.py` and `tests/formats/` by `python -m tests.formats.page`; do not edit it.
+
+A Lua filter in Envoy reads each answer as it passes, holds nothing of it back, and writes what it found into the access
+log. What is found are whole numbers at the places below, and how much text passed. The same words in a text, in an
+echoed object of the client's or in the arguments of a tool call are not read.
+
+- The greatest count that was seen at a place counts: a later 0 or placeholder takes nothing away.
+- `null`, text, objects, negative numbers are no counts. A part of a report that is missing is estimated, and then the
+  row says `estimated`.
+- What a provider counts beside input and output (reasoning, thoughts, prompts of tools, a cache) is charged; if only
+  its total shows it, as output.
+- An answer that has only a total (embeddings, rerank) is charged it as input.
+- Routes that run no model (`tollkeeper routes` shows them: counts, files, reads of an earlier answer) are charged nothing,
+  whatever usage their answers repeat. A response that is made in the background is charged when it is asked for: what was
+  reserved.
+- An answer that the client left, that the server or Envoy cut, that an error ended or that ends without its end is
+  charged the greater of what it reported and what was seen of it.
+- A reported output that is more than {usage.BELIEVED_TIMES_CAP} times what the request allowed, and more than {usage.BELIEVED_TIMES_SEEN} times what was
+  seen, is not believed; nor is any count beyond {usage.BELIEVED_MAX:,}.
+
+What was seen is a token an event where events have up to {usage.TOKEN_MAX_BYTES} bytes of text on average, else {usage.TEXT_BYTES_PER_TOKEN} bytes of text a
+token. Counts that are set while a stream runs may lag by an eighth, and by 16 events, when it ends early.
+
+Not read: answers compressed in another way than gzip (the chain asks for `identity`), a single AWS frame of more than
+1 MiB, audio, images and video. They are charged the estimate of their input and, if they may be text, their bytes.
+"""
+
+
+def page() -> str:
+    return "\n".join([INTRODUCTION, "## Places", "", _places(), "", "## What was tried", "", _cases(), ""])
+
+
+def _places() -> str:
+    rows = [
+        "| format | used by | input | output | total | cache read, written | reasoning |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for form in FORMATS:
+        cells = (
+            form.name,
+            form.used_by,
+            _paths(form.input, form.beside_input),
+            _paths(form.output, form.beside_output),
+            _paths((form.total,)),
+            _paths((*form.cached, *form.cache_write, form.cache_write_5m, form.cache_write_1h)),
+            _paths(form.reasoning),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + f"\n\nAudio and image tokens, parts of input and output: {_media()}."
+
+
+def _paths(paths: tuple[str, ...], beside: tuple[str, ...] = ()) -> str:
+    first = ", ".join(f"`{path}`" for path in dict.fromkeys(paths) if path)
+    return " + ".join([first, *(f"`{path}`" for path in beside)])
+
+
+def _media() -> str:
+    def media(form: Format) -> tuple[str, ...]:
+        return (*form.audio_input, *form.audio_output, *form.image_input, *form.image_output)
+
+    return ", ".join(dict.fromkeys(f"`{path}`" for form in FORMATS for path in media(form)))
+
+
+def _cases() -> str:
+    rows = ["| | as reported | estimated |", "|---|---|---|"]
+    for module in (*_modules(providers), *_modules(servers)):
+        names: dict[UsageSource, list[str]] = {UsageSource.REPORTED: [], UsageSource.ESTIMATED: []}
+        for name, (_, charged) in module.CASES.items():
+            names[charged.source].append(name)
+        about = (module.__doc__ or "").strip().rstrip(".")
+        rows.append(
+            f"| {about} | {'; '.join(names[UsageSource.REPORTED])} | {'; '.join(names[UsageSource.ESTIMATED])} |"
+        )
+    return "\n".join(rows)
+
+
+def _modules(package: ModuleType) -> list[ModuleType]:
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,79 @@
+"""Anthropic: messages."""
+
+import pytest
+
+from accesslog.usage import Usage
+from tests.formats.charge import estimated, reported
+from tests.formats.conftest import Meter
+from tests.formats.wire import Answer, plain, stream
+
+PLAIN = plain("""
+{"id":"msg_013Zva2CMHLNnjNjJKqJ2EF7","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"thinking","thinking":"Let me see","signature":"EuYB"},{"type":"text","text":"Hi!"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"usage":{"input_tokens":777777}}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":248,"cache_read_input_tokens":1800,"cache_creation":{"ephemeral_5m_input_tokens":48,"ephemeral_1h_input_tokens":200},"output_tokens":503,"output_tokens_details":{"thinking_tokens":400},"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}}
+""")
+STREAM = stream("""
+event: message_start
+data: {"type":"message_start","message":{"id":"msg_1nZdL29xx5MUA1yADyHTEsnR8uuvGzszyY","type":"message","role":"assistant","content":[],"model":"claude-opus-4-1","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: ping
+data: {"type": "ping"}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"!"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\\"x\\":1"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":1,"delta":{"type":"thinking_delta","thinking":" so"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}
+
+event: message_stop
+data: {"type":"message_stop"}
+""")
+ERROR = stream("""
+event: error
+data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}
+""")
+# A gateway that repeats the input of the beginning as 0.
+ZEROS = stream("""
+event: message_start
+data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"usage":{"input_tokens":1500,"output_tokens":1}}}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":0,"output_tokens":40}}
+
+event: message_stop
+data: {"type":"message_stop"}
+""")
+DELTA = stream("""
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}
+""")
+LONG = STREAM._replace(pieces=STREAM.pieces[:3] + DELTA.pieces * 300)
+
+CASES = {
+    "plain": (PLAIN, reported(10 + 248 + 1800, 503, 1800, 400, cache_write_5m=48, cache_write_1h=200)),
+    "stream": (STREAM, reported(25, 15)),
+    "stream, left by the client": (STREAM.left(7), estimated(25, 4)),
+    "stream, cut by the server": (STREAM.cut(6), estimated(25, 3)),
+    "stream, 300 events and an error": (LONG.then(303, ERROR), estimated(25, 300)),
+    "stream, that just ends": (LONG, estimated(25, 300)),
+    "stream, left after its end": (STREAM.left(9), reported(25, 15)),
+    "stream, zeros at its end": (ZEROS, reported(1500, 40)),
+}
+
+
+@pytest.mark.parametrize(("answer", "usage"), CASES.values(), ids=CASES.keys())
+def test_anthropic(meter: Meter, answer: Answer, usage: Usage) -> None:
+    assert meter.usage(answer) == usage

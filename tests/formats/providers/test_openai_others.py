@@ -1,0 +1,68 @@
+"""OpenAI: embeddings, images, speech, transcriptions, batches."""
+
+import pytest
+
+from accesslog.usage import Usage
+from tests.formats.charge import estimated, reported
+from tests.formats.conftest import Meter
+from tests.formats.wire import Answer, plain, stream
+
+EMBEDDINGS = plain("""
+{"object":"list","data":[{"object":"embedding","index":0,"embedding":[-0.006929283,-5.336422e-05,1e-3,0.0]}],"model":"text-embedding-3-small","usage":{"prompt_tokens":8,"total_tokens":8}}
+""")
+IMAGES = plain("""
+{"created":1713833628,"data":[{"b64_json":"iVBORw0KGgoAAAANSUhEUgAA"}],"usage":{"total_tokens":1100,"input_tokens":50,"output_tokens":1050,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens_details":{"image_tokens":1050,"text_tokens":0}}}
+""")
+IMAGE_STREAM = stream("""
+event: image_generation.partial_image
+data: {"type":"image_generation.partial_image","b64_json":"iVBORw0KGgo","partial_image_index":0}
+
+event: image_generation.completed
+data: {"type":"image_generation.completed","b64_json":"iVBORw0KGgo","usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}
+""")
+TRANSCRIPTION = plain("""
+{"text":"Imagine the wildest idea","logprobs":[{"token":"I","logprob":-0.1,"bytes":[73]}],"usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":10,"audio_tokens":4},"output_tokens":101,"total_tokens":115}}
+""")
+VERBOSE = plain("""
+{"task":"transcribe","language":"english","duration":8.47,"text":"The beach was a popular spot on a hot day","segments":[{"id":0,"start":0.0,"end":3.3,"text":" The beach was","tokens":[50364,440,7534]}],"usage":{"type":"duration","seconds":9}}
+""")
+TRANSCRIPT_STREAM = stream("""
+data: {"type":"transcript.text.delta","delta":"I","logprobs":[]}
+
+data: {"type":"transcript.text.delta","delta":" see","logprobs":[]}
+
+data: {"type":"transcript.text.done","text":"I see","logprobs":[],"usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":0,"audio_tokens":14},"output_tokens":45,"total_tokens":59}}
+""")
+SPEECH_STREAM = stream("""
+data: {"type":"speech.audio.delta","audio":"UklGRiQAAABXQVZFZm10IBAAAAABAAEA"}
+
+data: {"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101,"total_tokens":115}}
+""")
+BATCH = plain("""
+{"id":"batch_abc123","object":"batch","endpoint":"/v1/chat/completions","errors":null,"input_file_id":"file-abc123","status":"completed","request_counts":{"total":100,"completed":95,"failed":5},"usage":{"input_tokens":1500,"input_tokens_details":{"cached_tokens":1024},"output_tokens":500,"output_tokens_details":{"reasoning_tokens":300},"total_tokens":2000},"metadata":{"customer_id":"user_123456789"}}
+""")
+
+CASES = {
+    "embeddings": (EMBEDDINGS, reported(8, 0)),
+    "images": (IMAGES, reported(50, 1050, image_input=40, image_output=1050)),
+    "images, stream": (IMAGE_STREAM, reported(50, 50, image_input=40)),
+    "images, left by the client": (IMAGE_STREAM.left(1), estimated(20, 1)),
+    "speech": (plain("ID3" * 1000, content_type="audio/mpeg"), estimated(20, 0)),
+    "speech, stream": (SPEECH_STREAM, reported(14, 101)),
+    "transcription": (TRANSCRIPTION, reported(14, 101, audio_input=4)),
+    "transcription, verbose": (VERBOSE, estimated(20, 9)),
+    "transcription, text": (plain("Imagine the wildest idea", content_type="text/plain"), estimated(20, 6)),
+    "transcription, stream": (TRANSCRIPT_STREAM, reported(14, 45, audio_input=14)),
+    "transcription, cut by the server": (TRANSCRIPT_STREAM.cut(2), estimated(20, 2)),
+    "batch": (BATCH, reported(1500, 500, 1024, 300)),
+}
+
+
+def test_a_batch_is_known_by_its_id_and_status(meter: Meter) -> None:
+    found = meter.entry(BATCH).answer
+    assert (found.id, found.status) == ("batch_abc123", "completed")
+
+
+@pytest.mark.parametrize(("answer", "usage"), CASES.values(), ids=CASES.keys())
+def test_openai_others(meter: Meter, answer: Answer, usage: Usage) -> None:
+    assert meter.usage(answer) == usage

@@ -1,0 +1,59 @@
+"""OpenAI: the Responses API."""
+
+import pytest
+
+from accesslog.usage import Usage
+from tests.formats.charge import estimated, reported
+from tests.formats.conftest import Meter
+from tests.formats.wire import Answer, plain, stream
+
+PLAIN = plain("""
+{"id":"resp_67cc","object":"response","created_at":1741476542,"status":"completed","error":null,"incomplete_details":null,"instructions":null,"model":"gpt-5.4","output":[{"type":"message","id":"msg_67cc","status":"completed","role":"assistant","content":[{"type":"output_text","text":"In a peaceful grove","annotations":[]}]}],"parallel_tool_calls":true,"metadata":{"usage":"{\\"input_tokens\\":9}"},"tools":[{"type":"function","name":"f","parameters":{"properties":{"usage":{"input_tokens":99999,"total_tokens":9999999}}}}],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":16,"cache_write_tokens":4,"cache_write_tokens_details":null},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":40},"total_tokens":123},"user":null}
+""")
+STREAM = stream("""
+event: response.created
+data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_67c9","object":"response","created_at":1741290958,"status":"in_progress","error":null,"model":"gpt-5.4","output":[],"usage":null}}
+
+event: response.output_item.added
+data: {"type":"response.output_item.added","sequence_number":1,"output_index":0,"item":{"id":"msg_67c9","type":"message","status":"in_progress","role":"assistant","content":[]}}
+
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","sequence_number":2,"item_id":"msg_67c9","output_index":0,"content_index":0,"delta":"Hi","logprobs":[],"obfuscation":"Tfyh"}
+
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","sequence_number":3,"item_id":"msg_67c9","output_index":0,"content_index":0,"delta":" there","logprobs":[],"obfuscation":"r"}
+
+event: response.output_text.done
+data: {"type":"response.output_text.done","sequence_number":4,"item_id":"msg_67c9","output_index":0,"content_index":0,"text":"Hi there","logprobs":[]}
+
+event: response.completed
+data: {"type":"response.completed","sequence_number":5,"response":{"id":"resp_67c9","object":"response","created_at":1741290958,"status":"completed","error":null,"model":"gpt-5.4","output":[{"id":"msg_67c9","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hi there","annotations":[]}]}],"usage":{"input_tokens":37,"output_tokens":11,"output_tokens_details":{"reasoning_tokens":6},"input_tokens_details":{"cached_tokens":0},"total_tokens":48}}}
+""")
+ERROR = stream("""
+event: error
+data: {"type":"error","sequence_number":4,"code":"server_error","message":"The model produced invalid content","param":null}
+""")
+FAILED = stream("""
+event: response.failed
+data: {"type":"response.failed","sequence_number":4,"response":{"id":"resp_67c9","object":"response","status":"failed","error":{"code":"server_error","message":"The model failed"},"usage":null}}
+""")
+
+CASES = {
+    "plain": (PLAIN, reported(36, 87, 16, 40, cache_write_5m=4)),
+    "stream": (STREAM, reported(37, 11, 0, 6)),
+    "stream, left by the client": (STREAM.left(4), estimated(20, 2)),
+    "stream, cut by the server": (STREAM.cut(4), estimated(20, 2)),
+    "stream, an error in the middle": (STREAM.then(4, ERROR), estimated(20, 2)),
+    "stream, failed": (STREAM.then(3, FAILED), estimated(20, 1)),
+}
+
+
+@pytest.mark.parametrize("answer", [PLAIN, STREAM], ids=["plain", "stream"])
+def test_a_response_is_known_by_its_id_and_status(meter: Meter, answer: Answer) -> None:
+    found = meter.entry(answer).answer
+    assert (found.id[:8], found.status) == ("resp_67c", "completed")
+
+
+@pytest.mark.parametrize(("answer", "usage"), CASES.values(), ids=CASES.keys())
+def test_openai_responses(meter: Meter, answer: Answer, usage: Usage) -> None:
+    assert meter.usage(answer) == usage
