@@ -81,9 +81,9 @@ def headers_of(fault: Fault, api: Api) -> tuple[Header, ...]:
 def retry_headers(wait_ms: int | None, max_seconds: int) -> tuple[Header, ...]:
     """Whether and when a client should try again by itself, in the headers that official clients obey.
 
-    The openai and anthropic clients read `retry-after-ms` and `x-should-retry`; without the latter the anthropic client
-    sleeps for as long as `retry-after` says, hours too.  So a wait beyond `max_seconds` is not to be slept through within
-    a call: `x-should-retry: false`, and a `retry-after` of that bound for other clients.
+    The openai and anthropic clients read `retry-after-ms` and `x-should-retry`; without the latter the anthropic one
+    sleeps for as long as `retry-after` says, hours too.  So a wait beyond `max_seconds` is not to be slept through
+    within a call: `x-should-retry: false`, and a `retry-after` of that bound for other clients.
     """
     if wait_ms is None:
         return (("x-should-retry", "false"),)
