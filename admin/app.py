@@ -47,13 +47,13 @@ from store.postgres import PostgresPool
 from tenancy.postgres.audit import PostgresAuditLog
 from tenancy.postgres.capacity import PostgresCapacities
 from tenancy.postgres.groups import PostgresGroups
+from tenancy.postgres.idempotency import PostgresRepeats
 from tenancy.postgres.keys import PostgresKeys
 from tenancy.postgres.limits import PostgresLimits
 from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.postgres.mcp_servers import PostgresMcpServers
 from tenancy.postgres.models import PostgresRegistry
 from tenancy.postgres.policies import PostgresPolicies
-from tenancy.postgres.repeats import PostgresRepeats
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.postgres.users import PostgresUsers
 

@@ -6,8 +6,10 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from store.postgres import PostgresPool
-from tenancy.directory.audit import ChangeRequest, Snapshot
-from tenancy.postgres.change import answered, audit, changing
+from tenancy.directory.audit import Snapshot
+from tenancy.directory.change_request import ChangeRequest
+from tenancy.postgres.change import audit, changing
+from tenancy.postgres.idempotency import answered
 
 Answered: TypeAlias = Callable[[Snapshot], Awaitable[None]]
 

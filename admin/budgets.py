@@ -24,7 +24,7 @@ from admin.terms import ByCreating
 from ratelimit.budgets.meter import Meter
 from ratelimit.budgets.peek import Held
 from ratelimit.tenants.account import meter_of
-from tenancy.directory.terms import name_of
+from tenancy.directory.change_request import name_of
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Limit, Scope, Unit
 

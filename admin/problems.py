@@ -18,6 +18,7 @@ from ledger.sums import NotSummedYet
 from ratelimit.budgets.port import BudgetsUnavailable
 from store import postgres
 from store import redis as store_redis
+from tenancy.directory.change_request import StateChanged
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.directory.keys import NoSuchKey
 from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken
@@ -25,7 +26,6 @@ from tenancy.directory.models import ModelNameTaken, NoSuchModel
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
 from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
 from tenancy.directory.tenants import NoSuchTenant, TenantNameTaken, UnknownGroup, UnknownPolicy
-from tenancy.directory.terms import StateChanged
 from tenancy.directory.users import NoSuchUser, UserHasKeys
 
 MEDIA_TYPE = "application/problem+json"

@@ -13,8 +13,7 @@ from admin.services import Services
 from admin.terms import IDEMPOTENCY_KEY
 from store import postgres
 from tenancy.directory.audit import Snapshot
-from tenancy.directory.repeats import Repeat
-from tenancy.directory.terms import AlreadyAsked
+from tenancy.directory.idempotency import AlreadyAsked, Repeat
 
 REPLAYED = {"idempotency-replayed": "true"}
 HEADER = "idempotency-key"

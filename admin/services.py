@@ -15,17 +15,17 @@ from admin.tokens import AdminTokens
 from ledger.sums import Sums
 from ratelimit.budgets.control import BudgetControl
 from ratelimit.fleet.report import Reports
-from tenancy.directory.audit import AuditLog, ChangeRequest
+from tenancy.directory.audit import AuditLog
 from tenancy.directory.capacity import Capacities
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.groups import Groups
+from tenancy.directory.idempotency import Repeats
 from tenancy.directory.keys import Keys
 from tenancy.directory.mcp_servers import McpServers
 from tenancy.directory.models import Registry
 from tenancy.directory.named_policies import Policies
-from tenancy.directory.repeats import Repeats
 from tenancy.directory.stored_limits import Limits, LimitsInForce
 from tenancy.directory.tenants import Tenants
-from tenancy.directory.terms import Deleted
 from tenancy.directory.users import Users
 
 __all__ = ["By", "Services", "Use"]

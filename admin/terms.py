@@ -1,6 +1,6 @@
 """How a request states the terms of its change: If-Match, Idempotency-Key, dry_run; and how its answer shows the state.
 
-Makes the ChangeRequest that every change carries.  What the terms mean is in tenancy.directory.terms.
+Makes the ChangeRequest that every change carries.  What the terms mean is in tenancy.directory.change_request.
 """
 
 import hashlib
@@ -12,8 +12,8 @@ from fastapi import Depends, Header, Query, Request, Response
 from admin.fields import View
 from admin.gate import PRINCIPAL_KEY, source_of
 from admin.problems import Problem, Refused, request_id_of
-from tenancy.directory.audit import ChangeRequest, Idempotency
-from tenancy.directory.terms import ANY, tag_of
+from tenancy.directory.change_request import ANY, ChangeRequest, tag_of
+from tenancy.directory.idempotency import Idempotency
 
 IDEMPOTENCY_KEY = "tollkeeper.idempotency"  # where the terms leave it in the ASGI scope
 KEY = re.compile(r"[\x21-\x7e]{1,255}")

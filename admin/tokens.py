@@ -1,4 +1,4 @@
-"""Admin tokens: who may use the management API beside the owner whose token is configured.  Values, port, Memory.
+"""Admin tokens: who may use the management API beside the owner whose token is configured.  Values and port.
 
 A token is shown once; its SHA-256 is kept.  No HTTP here; the routes are in admin_tokens.py.
 """
@@ -6,14 +6,12 @@ A token is shown once; its SHA-256 is kept.  No HTTP here; the routes are in adm
 import hashlib
 import re
 import secrets
-import uuid
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
-from tenancy.directory.terms import Deleted, require
+from tenancy.directory.change_request import ChangeRequest, Deleted
 
 ADMIN_TOKEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TOKEN_PREFIX = "tka_"
@@ -105,57 +103,3 @@ class AdminTokens(Protocol):
 
 def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-class MemoryAdminTokens:
-    """Keeps tokens in a dictionary."""
-
-    def __init__(self, log: MemoryAuditLog) -> None:
-        self._log = log
-        self._tokens: dict[str, tuple[AdminToken, bytes]] = {}
-
-    async def create(self, new: NewAdminToken, by: ChangeRequest) -> AdminToken:
-        if len(self._tokens) >= MAX_TOKENS:
-            raise TooManyAdminTokens(MAX_TOKENS)
-        now, prefix = datetime.now(UTC), new.token[:SHOWN_CHARACTERS]
-        token = AdminToken(str(uuid.uuid4()), new.name, new.role, prefix, new.expires_at, now, now)
-        self._check(token)
-        self._tokens[token.id] = (token, digest_of(new.token))
-        self._log.add(by, "create_admin_token", ("admin_token", token.id), None, snapshot(token))
-        return token
-
-    async def list(self) -> tuple[AdminToken, ...]:
-        return tuple(sorted((token for token, _ in self._tokens.values()), key=lambda token: token.name))
-
-    async def known(self) -> tuple[Known, ...]:
-        return tuple(Known(digest, x.name, Role(x.role), x.expires_at) for x, digest in self._tokens.values())
-
-    async def update(self, token_id: str, change: AdminTokenChange, by: ChangeRequest) -> AdminToken:
-        before, digest = self._existing(token_id)
-        require(by, before)
-        changed = replace(before, **change)
-        if changed == before:
-            return before
-        self._check(changed)
-        after = replace(changed, updated_at=datetime.now(UTC))
-        self._tokens[token_id] = (after, digest)
-        self._log.add(by, "update_admin_token", ("admin_token", token_id), snapshot(before), snapshot(after))
-        return after
-
-    async def delete(self, token_id: str, by: ChangeRequest) -> Deleted:
-        token, _ = self._existing(token_id)
-        require(by, token)
-        if not by.dry_run:
-            del self._tokens[token_id]
-            self._log.add(by, "delete_admin_token", ("admin_token", token_id), snapshot(token), None)
-        return {"admin_tokens": 1}
-
-    def _existing(self, token_id: str) -> tuple[AdminToken, bytes]:
-        if token_id not in self._tokens:
-            raise NoSuchAdminToken(token_id)
-        return self._tokens[token_id]
-
-    def _check(self, token: AdminToken) -> None:
-        taken = any(other.name == token.name and other.id != token.id for other, _ in self._tokens.values())
-        if taken or token.name == CONFIGURED:
-            raise AdminTokenNameTaken(token.name)

@@ -21,8 +21,8 @@ from admin.tokens import (
     digest_of,
 )
 from store.postgres import Connection, PostgresPool, reading
-from tenancy.directory.audit import ChangeRequest, snapshot
-from tenancy.directory.terms import Deleted, require
+from tenancy.directory.audit import snapshot
+from tenancy.directory.change_request import ChangeRequest, Deleted, require
 from tenancy.postgres.change import audit, changing, written
 
 COLUMNS = "id, name, role, token_prefix, expires_at, created_at, updated_at"

@@ -19,7 +19,7 @@ from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.service import PATH as RESERVE
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.postgres.records import PostgresRecords
+from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.values.secret import hash_secret
 from tollkeeper.config import Settings
@@ -128,7 +128,7 @@ async def _share(stage: Stage, population: keys.Population) -> None:
     """Puts the records of one key for each tenant into Redis, as other sidecars would have done."""
     client = open_redis_async(f"unix://{stage.valkey.socket}", timeout=10.0)
     async with open_postgres(stage.postgres.url, timeout=10.0) as pool:
-        source, shared = PostgresRecords(pool, 10.0), RedisRecordCache(client)
+        source, shared = PostgresRecordSource(pool, 10.0), RedisRecordCache(client)
         for first in range(0, population.tenants, SHARED_AT_ONCE):
             numbers = range(first, min(first + SHARED_AT_ONCE, population.tenants))
             await shared.put_many(await source.load_many([hash_secret(population.secret(n)) for n in numbers]))

@@ -1,1 +1,1 @@
-"""L2, tenants, users, keys, groups, models and their policies: values, ports, adapters, the resolver chain."""
+"""L2, tenants with their users, keys, limits and models: what operators manage, and how sidecars look it up."""

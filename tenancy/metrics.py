@@ -1,4 +1,4 @@
-"""What the resolver chain counts."""
+"""What looking keys up and applying the outbox count."""
 
 from serving.metrics import Counter, Histogram
 

@@ -7,53 +7,35 @@ Applying is idempotent (the state is read anew, the write guarded by version), s
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import structlog
 
 from store import postgres
 from store import redis as store
-from tenancy.directory.capacity import Capacity
+from store.postgres import Connection, PostgresPool
 from tenancy.metrics import TenancyMetrics
-from tenancy.postgres.capacity import SELECT as SELECT_CAPACITY
-from tenancy.postgres.catalog import SELECT as SELECT_MODELS
-from tenancy.postgres.catalog import models_of
-from tenancy.postgres.records import SELECT as SELECT_RECORDS
-from tenancy.postgres.records import records_of
+from tenancy.postgres import capacity, catalog, records
 from tenancy.redis.capacity import put_capacity
 from tenancy.redis.catalog import RedisModelCache
-from tenancy.redis.names import (
-    INVALIDATE_ALL,
-    INVALIDATE_CAPACITY,
-    INVALIDATE_CHANNEL,
-    INVALIDATE_MODELS,
-    redis_key_record,
-)
+from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
 from tenancy.redis.records import RedisRecordCache
+from tenancy.redis.versioned import Client
 from tenancy.resolving.records import Tombstone
-
-if TYPE_CHECKING:
-    import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
-    from redis import asyncio as aio
-
-    Pool = asyncpg.Pool[asyncpg.Record]
-    Connection = PoolConnectionProxy[asyncpg.Record]
-    Client = aio.Redis | aio.RedisCluster
+from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_CAPACITY, INVALIDATE_MODELS
 
 log = structlog.get_logger(__name__)
-# What apply_outbox raises when a store cannot be asked; the rows then stay.
+# What apply_outbox raises when a store cannot be reached; the rows then stay.
 UNAVAILABLE: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, *store.UNAVAILABLE)
 BATCH = 200
 WITHOUT_RECORD = (INVALIDATE_ALL, INVALIDATE_MODELS, INVALIDATE_CAPACITY)  # all other targets are key hashes
 ACQUIRE_SECONDS = 1.0
-# SKIP LOCKED: whoever comes second leaves the rows to whoever was first.
+# SKIP LOCKED: rows that another process is applying are left to it.
 TAKE = "SELECT id, key_hash, version FROM redis_outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
 DELETE = "DELETE FROM redis_outbox WHERE id = ANY ($1::bigint[])"
 
 
-async def apply_outbox(pool: "Pool", redis: "Client") -> int:
-    """Applies and deletes what rows there are; how many.  UNAVAILABLE if it could not finish: what is left stays."""
+async def apply_outbox(pool: PostgresPool, redis: Client) -> int:
+    """Applies and deletes all rows, and returns how many; UNAVAILABLE if it could not finish: the other rows stay."""
     applied = 0
     while True:
         async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
@@ -66,7 +48,7 @@ async def apply_outbox(pool: "Pool", redis: "Client") -> int:
             return applied
 
 
-async def keep_applying(pool: "Pool", redis: "Client", metrics: TenancyMetrics, *, seconds: float = 5.0) -> None:
+async def keep_applying(pool: PostgresPool, redis: Client, metrics: TenancyMetrics, *, seconds: float = 5.0) -> None:
     """Applies the outbox every `seconds` until cancelled."""
     failing = False
     while True:
@@ -74,7 +56,7 @@ async def keep_applying(pool: "Pool", redis: "Client", metrics: TenancyMetrics, 
             metrics.outbox_applied.add(n=await apply_outbox(pool, redis))
             failing = False
         except UNAVAILABLE as error:
-            if not failing:  # once an outage, not once a round
+            if not failing:  # once per outage, not once per round
                 log.warning("outbox not applied", error=f"{type(error).__name__}: {error}")
             failing = True
         except Exception:  # the top of a background task
@@ -83,19 +65,19 @@ async def keep_applying(pool: "Pool", redis: "Client", metrics: TenancyMetrics, 
 
 
 def _newest(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The highest version by target: its state is read once, however often it has changed."""
+    """The highest version of each target: its state is read once, however often it has changed."""
     versions: dict[str, int] = {}
     for target, version in rows:
         versions[target] = max(version, versions.get(target, version))
     return versions
 
 
-async def _apply(connection: "Connection", redis: "Client", versions: dict[str, int]) -> None:
-    """Redis first, then the push: whoever is told to look again must find the change."""
+async def _apply(connection: Connection, redis: Client, versions: dict[str, int]) -> None:
+    """Redis first, then the push: whoever is told to look again must find the change there."""
     if INVALIDATE_MODELS in versions:
-        await _apply_models(connection, redis)
+        await RedisModelCache(redis).put(catalog.models_of(await connection.fetch(catalog.SELECT)))
     if INVALIDATE_CAPACITY in versions:
-        await put_capacity(redis, Capacity(**(await connection.fetch(SELECT_CAPACITY))[0]))
+        await put_capacity(redis, capacity.capacity_of(await connection.fetch(capacity.SELECT)))
     pushes = list(versions)
     if INVALIDATE_ALL in versions:
         versions = await _stored(redis) | versions
@@ -106,20 +88,16 @@ async def _apply(connection: "Connection", redis: "Client", versions: dict[str, 
         await redis.publish(INVALIDATE_CHANNEL, target)
 
 
-async def _apply_models(connection: "Connection", redis: "Client") -> None:
-    await RedisModelCache(redis).put(models_of(await connection.fetch(SELECT_MODELS)))
-
-
-async def _apply_records(connection: "Connection", redis: "Client", versions: dict[str, int]) -> None:
-    """Each hash: its record as Postgres has it now, or a tombstone."""
-    records = records_of(await connection.fetch(SELECT_RECORDS, list(versions)))
+async def _apply_records(connection: Connection, redis: Client, versions: dict[str, int]) -> None:
+    """Writes for each hash its record as Postgres has it now, or a tombstone."""
+    found = records.records_of(await connection.fetch(records.SELECT, list(versions)))
     await RedisRecordCache(redis).put_many(
-        {key_hash: records.get(key_hash) or Tombstone(version) for key_hash, version in versions.items()}
+        {key_hash: found.get(key_hash) or Tombstone(version) for key_hash, version in versions.items()}
     )
 
 
-async def _stored(redis: "Client") -> dict[str, int]:
-    """The version of each key record in Redis, by hash.  Its deletion is applied under the version that it has."""
+async def _stored(redis: Client) -> dict[str, int]:
+    """The version of each key record in Redis, by hash: what is gone from Postgres is deleted under that version."""
     cache = RedisRecordCache(redis)
     prefix = redis_key_record("")
     versions: dict[str, int] = {}

@@ -30,13 +30,13 @@ from store.redis import is_cluster, open_redis, open_redis_async
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import keep_applying
 from tenancy.postgres.capacity import load_capacity
-from tenancy.postgres.catalog import PostgresModels
-from tenancy.postgres.records import PostgresRecords
+from tenancy.postgres.catalog import PostgresModelSource
+from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.capacity import put_capacity
 from tenancy.redis.catalog import RedisModelCache
+from tenancy.redis.invalidation import Listener, listen
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.catalog import ModelCatalog, ModelState
-from tenancy.resolving.invalidation import Listener, listen
 from tenancy.resolving.process_cache import Lifetimes, ProcessCache
 from tenancy.resolving.refresh import keep_fresh
 from tenancy.resolving.resolver import Resolver
@@ -85,7 +85,7 @@ class Parts:
         cache: ProcessCache[bytes] = ProcessCache(self._settings.cache_entries, lifetimes=lifetimes)
         shared = RedisRecordCache(self.redis)
         timeout = self._settings.postgres_timeout_ms / 1000
-        records = PostgresRecords(self.pool, timeout)
+        records = PostgresRecordSource(self.pool, timeout)
         resolver = Resolver(records, shared, prepare, self._tenancy_metrics, cache=cache)
         self._stops.callback(lambda: self.loop.run(resolver.close(), 5.0))
         self.loop.spawn(keep_fresh(cache, shared), "key refresh")
@@ -93,7 +93,7 @@ class Parts:
 
     @cached_property
     def catalog(self) -> ModelCatalog:
-        return ModelCatalog(PostgresModels(self.pool), RedisModelCache(self.redis))
+        return ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
 
     @cached_property
     def _accesslog_metrics(self) -> AccessLogMetrics:

@@ -20,8 +20,8 @@ from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, b
 from ratelimit.metrics import RatelimitMetrics
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity
-from tenancy.redis.names import INVALIDATE_ALL, INVALIDATE_CAPACITY
 from tenancy.resolving.records import StoreUnavailable
+from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_CAPACITY
 
 log = structlog.get_logger(__name__)
 

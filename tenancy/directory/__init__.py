@@ -1,1 +1,1 @@
-"""What operators manage: tenants, users, keys, groups, limits, policies, models, servers.  Values and ports."""
+"""What operators manage (tenants, users, keys, groups, limits, policies, models, servers): values and ports."""

@@ -1,4 +1,4 @@
-"""Capacity: how many requests may be in flight, through each sidecar and through all.  The value and the port; no I/O.
+"""Capacity: how many requests may be in flight, through each sidecar and in total.  The value and the port; no I/O.
 
 Sidecars read the copy in Redis, which the outbox writes; enforcing it is ratelimit's business.
 """
@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
-from tenancy.directory.terms import require
+from tenancy.directory.change_request import ChangeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,58 +22,36 @@ class Capacity:
 
     def dump(self) -> str:
         """Compact JSON, as Redis keeps it."""
-        fields = {"version": self.version, **_bounds(self), "updated_at": self.updated_at.isoformat()}
-        return json.dumps(fields, separators=(",", ":"))
+        bounds = {"max_in_flight": self.max_in_flight, "max_in_flight_total": self.max_in_flight_total}
+        stored = {"version": self.version, **bounds, "updated_at": self.updated_at.isoformat()}
+        return json.dumps(stored, separators=(",", ":"))
 
     @staticmethod
     def load(text: str | bytes) -> "Capacity":
-        """What `dump` wrote; ValueError, KeyError or TypeError for anything else."""
-        fields = json.loads(text)
-        return Capacity(**{**fields, "updated_at": datetime.fromisoformat(fields["updated_at"])})
+        """What `dump` wrote, in this version or another; ValueError, KeyError or TypeError for anything else."""
+        stored = json.loads(text)
+        bounds = (stored.get("max_in_flight"), stored.get("max_in_flight_total"))
+        return Capacity(*bounds, stored["version"], datetime.fromisoformat(stored["updated_at"]))
 
 
 class CapacityChange(TypedDict, total=False):
-    """What is absent stays; None lifts the bound."""
+    """Fields to change; an absent one stays, None removes the bound."""
 
     max_in_flight: int | None
     max_in_flight_total: int | None
 
 
 class Capacities(Protocol):
-    """The setting in its one place.  Raises what store.postgres.UNAVAILABLE lists."""
+    """The setting, of which there is one.  Raises what store.postgres.UNAVAILABLE lists."""
 
     async def get(self) -> Capacity:
         """As it is now."""
 
     async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
-        """Atomic with its audit entry and its outbox row.  StateChanged; what changes nothing leaves no trace."""
-
-
-class MemoryCapacities:
-    """Keeps the setting in this process."""
-
-    def __init__(self, log: MemoryAuditLog) -> None:
-        self._log, self._capacity = log, Capacity()
-
-    async def get(self) -> Capacity:
-        return self._capacity
-
-    async def update(self, change: CapacityChange, by: ChangeRequest) -> Capacity:
-        before = self._capacity
-        require(by, before)
-        after = changed(before, change)
-        if after is before:
-            return before
-        self._capacity = replace(after, updated_at=datetime.now(UTC))
-        self._log.add(by, "update_capacity", ("capacity", "all"), snapshot(before), snapshot(self._capacity))
-        return self._capacity
+        """Atomic with its audit entry and outbox row.  StateChanged.  A change that changes nothing leaves no trace."""
 
 
 def changed(before: Capacity, change: CapacityChange) -> Capacity:
     """`before` itself if the change changes nothing, else the next version."""
     after = replace(before, **change)
     return before if after == before else replace(after, version=before.version + 1)
-
-
-def _bounds(capacity: Capacity) -> dict[str, int | None]:
-    return {"max_in_flight": capacity.max_in_flight, "max_in_flight_total": capacity.max_in_flight_total}

@@ -1,4 +1,4 @@
-"""Keys: the value and the port through which they change.  No SQL, no HTTP; the value holds no secret and no hash."""
+"""Keys: the values and the port through which they change.  No SQL, no HTTP; `Key` holds no secret and no hash."""
 
 import re
 import uuid
@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import Position
-from tenancy.directory.terms import Deleted
 from tenancy.values.secret import mint_secret
 
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -20,9 +19,9 @@ class NoSuchKey(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What may be shown of a key.  None: no user, every model, not limited, never expires, never used.
+    """A key, without its secret.  None: no user, every model, not limited, never expires, never used.
 
-    `last_used_at` is up to a minute old.  Until `overlap_until` secrets that a rotation replaced still work.
+    `last_used_at` is up to a minute late.  Until `overlap_until`, secrets that a rotation replaced still work.
     """
 
     id: str
@@ -43,9 +42,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to be made, with its secret: shown to the one who asked, then forgotten; only hash and prefix are kept.
+    """A key to be created.  Its secret is shown once, to whoever asked for it; only hash and prefix are stored.
 
-    The user is made if the tenant has none of this id; an e-mail address replaces the user's own, None leaves it.
+    The user is created if the tenant has none with this id.  An e-mail address replaces the user's, None leaves it.
     """
 
     name: str
@@ -60,7 +59,7 @@ class NewKey:
 
 
 class KeyChange(TypedDict, total=False):
-    """The fields to change; what is absent stays, None lifts a limit.  A user that is new is made."""
+    """Fields to change; an absent one stays, None removes a limit.  A user that does not exist is created."""
 
     name: str
     user_id: str | None
@@ -72,9 +71,9 @@ class KeyChange(TypedDict, total=False):
 
 
 class Keys(Protocol):
-    """Each change is atomic with its audit entry and the announcement to Redis, and changes of one tenant are in order.
+    """Each change is atomic with its audit entry and its outbox rows; the changes of one tenant are made in order.
 
-    Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
+    Raises what store.postgres.UNAVAILABLE lists; a change may then have been made, or not.
     """
 
     async def create(self, tenant_id: str, new: NewKey, by: ChangeRequest) -> Key:
@@ -93,15 +92,15 @@ class Keys(Protocol):
     ) -> tuple[Key, ...]:
         """At most `limit` keys, oldest first, after the position; of one tenant or of all.
 
-        With a `prefix`: keys that have, or had before a rotation, a secret whose `key_prefix` begins so.
-        With a `name`: keys that are called so, of which there may be several.
+        With a `prefix`: only keys with a secret, or one that a rotation replaced, whose `key_prefix` starts with it.
+        With a `name`: only keys of that name, of which there may be several.
         """
 
     async def update(self, key_id: str, change: KeyChange, by: ChangeRequest) -> Key:
         """NoSuchKey, StateChanged.  A change that changes nothing leaves no trace."""
 
     async def rotate(self, key_id: str, secret: str, overlap_seconds: int, by: ChangeRequest) -> Key:
-        """Gives the key a new secret; older ones end after the overlap at the latest.  NoSuchKey, StateChanged."""
+        """Gives the key a new secret; older ones expire after the overlap, or earlier.  NoSuchKey, StateChanged."""
 
     async def delete(self, key_id: str, by: ChangeRequest) -> Deleted:
         """NoSuchKey, StateChanged."""

@@ -1,6 +1,7 @@
-"""The model registry, write side: which models may be asked for.  No SQL, no HTTP; sidecars read the catalog.
+"""The model registry, as operators change it: which models may be asked for.  No SQL, no HTTP.
 
-While the registry is empty every model name passes; from then on, what is not in it or is disabled is unknown.
+While it is empty every model is admitted; from the first entry on, only those in it that are enabled.  Sidecars read
+it as the catalog (resolving/catalog.py).
 """
 
 import re
@@ -9,9 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import DEFAULT_WEIGHT
-from tenancy.directory.terms import Deleted
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT_CACHE_SECONDS = 300
@@ -27,7 +27,7 @@ class ModelNameTaken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ResponseCache:
-    """Whether answers of a model may be kept, and for how long."""
+    """Whether a model's answers may be cached, and for how long."""
 
     enabled: bool = False
     ttl_seconds: int = DEFAULT_CACHE_SECONDS
@@ -35,9 +35,9 @@ class ResponseCache:
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """A model as it shall be.  None: called the same upstream, no endpoint known, free, not limited.
+    """The fields of a model that operators set.  None: the same name upstream, no endpoint, free, not limited.
 
-    Prices are for a million tokens, in the currency of the operators.
+    Prices are per million tokens, in the operators' currency.
     """
 
     name: str
@@ -54,7 +54,7 @@ class NewModel:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`name` is what requests ask for; `id` is what paths of the management API hold.  The rest as in NewModel."""
+    """`name` is what requests ask for, `id` what the management API's paths contain; the rest is as in NewModel."""
 
     id: str
     name: str
@@ -73,7 +73,7 @@ class Model:
 
 
 class Registry(Protocol):
-    """Each change is atomic with its audit entry and the announcement to Redis, and changes are in order.
+    """Each change is atomic with its audit entry and its outbox row; changes are made in order.
 
     Raises what store.postgres.UNAVAILABLE lists.
     """
@@ -85,10 +85,10 @@ class Registry(Protocol):
         """None if there is none."""
 
     async def page(self, limit: int, after: str = "") -> tuple[Model, ...]:
-        """At most `limit` models by name, after the given one."""
+        """At most `limit` models, ordered by name, after the given one."""
 
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
-        """Replaces all but the cache, or the cache.  NoSuchModel, ModelNameTaken, StateChanged.
+        """Replaces everything but the cache, or only the cache.  NoSuchModel, ModelNameTaken, StateChanged.
 
         A change that changes nothing leaves no trace.
         """

@@ -1,20 +1,19 @@
 """Named policies: sets of limits that tenants refer to.  The value and the port; no SQL, no HTTP.
 
-tenancy.values.policy is another thing: it is what one key may do, with the limits of its tenant's policy among them.
+Not to be confused with tenancy.values.policy: what one key may do, which includes the limits of its tenant's policy.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
-from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
-from tenancy.directory.terms import Deleted, require
+from tenancy.directory.change_request import ChangeRequest, Deleted
 
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
-# A limit by its fields, as tenancy.values.limit.Limit.of_fields reads it; `name` is unique within the policy.
+# A limit as an object that tenancy.values.limit.Limit.of_fields reads; `name` is unique within the policy.
 LimitFields = Mapping[str, Any]
 
 
@@ -32,7 +31,7 @@ class PolicyInUse(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """Known by its name.  Every tenant that refers to it has budgets of its own for each of its limits."""
+    """A policy, identified by its name.  Each tenant that refers to it has its own budget for each of its limits."""
 
     name: str
     description: str
@@ -42,7 +41,7 @@ class NamedPolicy:
 
 
 class Policies(Protocol):
-    """Each change is atomic with its audit entry and the announcement of every key that it concerns to Redis.
+    """Each change is atomic with its audit entry and an outbox row for every key that it concerns.
 
     Raises what store.postgres.UNAVAILABLE lists.
     """
@@ -56,7 +55,7 @@ class Policies(Protocol):
         """None if there is none."""
 
     async def page(self, limit: int, after: str = "") -> tuple[NamedPolicy, ...]:
-        """At most `limit` policies by name, after the given one."""
+        """At most `limit` policies, ordered by name, after the given one."""
 
     async def update(
         self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
@@ -65,52 +64,3 @@ class Policies(Protocol):
 
     async def delete(self, name: str, by: ChangeRequest) -> Deleted:
         """NoSuchPolicy, PolicyInUse, StateChanged."""
-
-
-class MemoryPolicies:
-    """Keeps policies in a dictionary; knows of no tenants."""
-
-    def __init__(self, log: MemoryAuditLog) -> None:
-        self._log = log
-        self._policies: dict[str, NamedPolicy] = {}
-
-    async def create(
-        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
-    ) -> NamedPolicy:
-        if name in self._policies:
-            raise PolicyNameTaken(name)
-        now = datetime.now(UTC)
-        policy = self._policies[name] = NamedPolicy(name, description, limits, now, now)
-        self._log.add(by, "create_policy", ("policy", name), None, snapshot(policy))
-        return policy
-
-    async def get(self, name: str) -> NamedPolicy | None:
-        return self._policies.get(name)
-
-    async def page(self, limit: int, after: str = "") -> tuple[NamedPolicy, ...]:
-        return tuple(self._policies[name] for name in sorted(self._policies) if name > after)[:limit]
-
-    async def update(
-        self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
-    ) -> NamedPolicy:
-        before = self._existing(name)
-        require(by, before)
-        changed = replace(before, description=description, limits=limits)
-        if changed == before:
-            return before
-        after = self._policies[name] = replace(changed, updated_at=datetime.now(UTC))
-        self._log.add(by, "update_policy", ("policy", name), snapshot(before), snapshot(after))
-        return after
-
-    async def delete(self, name: str, by: ChangeRequest) -> Deleted:
-        policy = self._existing(name)
-        require(by, policy)
-        if not by.dry_run:
-            del self._policies[name]
-            self._log.add(by, "delete_policy", ("policy", name), snapshot(policy), None)
-        return {"policies": 1}
-
-    def _existing(self, name: str) -> NamedPolicy:
-        if name not in self._policies:
-            raise NoSuchPolicy(name)
-        return self._policies[name]

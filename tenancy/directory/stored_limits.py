@@ -1,16 +1,16 @@
-"""Limits as they are managed: the value, what makes one possible, and the ports.  No SQL, no HTTP.
+"""Limits as operators manage them: values, which fields go together, and the ports.  No SQL, no HTTP.
 
-What a limit means when requests are counted is tenancy.values.limit; the shorthand columns of tenants, users and keys
-(tokens_per_minute …) are limits too, but are changed there.
+What a limit means when requests are counted is in tenancy.values.limit.  The shorthand columns of tenants, users and
+keys (tokens_per_minute, ...) are limits too, but are changed with their owner.
 """
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import Position
 from tenancy.values.calendar import Calendar, UnknownTimeZone, zone
 from tenancy.values.limit import FULL_WEIGHT, UTC, Kind, Limit, Scope, Unit
@@ -25,19 +25,19 @@ class LimitNameTaken(ValueError):
 
 
 class UnknownSubject(ValueError):
-    """There is no such tenant or group, or the tenant has no such key or user: its id, and the field that names it."""
+    """The tenant or group does not exist, or the tenant has no such key or user: its id, and the field with it."""
 
 
 class ImpossibleLimit(ValueError):
-    """Its fields do not go together; the text says which one does not, and why."""
+    """The fields do not go together; the text names one and says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewLimit:
-    """A limit to be made: of a tenant (of one of its keys, users or models), or of a fairshare group.
+    """A limit to be created: of a tenant (perhaps of one of its keys, users or models), or of a fairshare group.
 
-    Scope KEY without `key_id`, or USER without `user_id`: for each of the tenant's keys or users.  `name` "" takes one
-    that says what it is.  `amount` of COST is millionths of the currency, `window_seconds` 0 is the calendar's.
+    Scope KEY without `key_id`, or USER without `user_id`: for each of the tenant's keys or users.  Without a `name` it
+    gets one that describes it.  A COST is in millionths of the currency.  With a calendar `window_seconds` may be 0.
     """
 
     scope: Scope
@@ -61,7 +61,7 @@ class NewLimit:
 
 @dataclass(frozen=True, slots=True)
 class StoredLimit:
-    """A limit with its id.  What it counts does not change any more; how much, and over what window, may."""
+    """A limit that exists.  What it counts is fixed; how much, and over which window, may change."""
 
     id: str
     name: str
@@ -85,7 +85,7 @@ class StoredLimit:
 
 
 class LimitChange(TypedDict, total=False):
-    """The fields to change; what is absent stays, but a window in seconds replaces a calendar."""
+    """Fields to change; an absent one stays, except that a window in seconds replaces a calendar."""
 
     name: str
     amount: int
@@ -99,9 +99,9 @@ class LimitChange(TypedDict, total=False):
 
 
 class Limits(Protocol):
-    """Each change is atomic with its audit entry and the announcement to Redis of every key that it concerns.
+    """Each change is atomic with its audit entry and an outbox row for every key that it concerns.
 
-    Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
+    Raises what store.postgres.UNAVAILABLE lists; a change may then have been made, or not.
     """
 
     async def create(self, new: NewLimit, by: ChangeRequest) -> StoredLimit:
@@ -118,38 +118,36 @@ class Limits(Protocol):
         group: str | None = None,
         name: str = "",
     ) -> tuple[StoredLimit, ...]:
-        """At most `limit` of them, oldest first, after the position; of one tenant or group, and called so, if it is
-        given."""
+        """At most `limit` of them, oldest first, after the position; if given, only of that tenant, group or name."""
 
     async def update(self, limit_id: str, change: LimitChange, by: ChangeRequest) -> StoredLimit:
-        """NoSuchLimit, LimitNameTaken, ImpossibleLimit.  A change that changes nothing leaves no trace."""
+        """What `create` raises, NoSuchLimit, StateChanged.  A change that changes nothing leaves no trace."""
 
-    async def delete(self, limit_id: str, by: ChangeRequest) -> None:
-        """NoSuchLimit.  What was spent is forgotten."""
+    async def delete(self, limit_id: str, by: ChangeRequest) -> Deleted:
+        """NoSuchLimit, StateChanged.  What was spent under it is forgotten."""
 
 
 class LimitsInForce(Protocol):
-    """Reads what a tenant's requests are counted by."""
+    """Reads the limits that a tenant's requests are counted against."""
 
     async def of_tenant(self, tenant_id: str, key_id: str | None = None, user_id: str | None = None) -> "InForce":
-        """Everything that names its subject; what holds for each key or each user, only for those that are given.
+        """All that name their subject; those that hold for each key or each user only for the given key or user.
         tenancy.directory.tenants.NoSuchTenant."""
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A tenant's limits, its group's among them."""
+    """A tenant's limits, including its group's."""
 
     tenant_id: str
     fairshare_group: str
     limits: tuple[Limit, ...]
 
 
-def settled(limit: NewLimit | StoredLimit) -> dict[str, Any]:
-    """The fields that follow from others: a calendar gives the length of its window, and a limit without a name gets
-    one."""
+def derived(limit: NewLimit | StoredLimit) -> dict[str, Any]:
+    """The fields that follow from others: a calendar has a length, and a limit without a name gets one."""
     seconds = limit.window_seconds if limit.calendar is None else limit.calendar.seconds
-    return {"window_seconds": seconds, "name": limit.name or default_name(limit, seconds)}
+    return {"window_seconds": seconds, "name": limit.name or _default_name(limit, seconds)}
 
 
 def changed_by(before: StoredLimit, change: LimitChange) -> StoredLimit:
@@ -157,11 +155,11 @@ def changed_by(before: StoredLimit, change: LimitChange) -> StoredLimit:
     if "window_seconds" in change and change.get("calendar") is None:
         change = {**change, "calendar": None}
     changed = replace(before, **change)
-    return replace(changed, **settled(changed))
+    return replace(changed, **derived(changed))
 
 
-def default_name(limit: NewLimit | StoredLimit, window_seconds: int) -> str:
-    """Says what it is, for example `tenant:tokens:day` or `key:requests:60s:sliding_window`."""
+def _default_name(limit: NewLimit | StoredLimit, window_seconds: int) -> str:
+    """Describes it, for example `tenant:tokens:day` or `key:requests:60s:sliding_window`."""
     parts = [limit.scope, limit.model or limit.key_id or limit.user_id or "", limit.unit]
     parts += [str(limit.calendar or f"{window_seconds}s"), "" if limit.kind is Kind.BUCKET else limit.kind]
     return ":".join(part for part in parts if part)
@@ -169,19 +167,7 @@ def default_name(limit: NewLimit | StoredLimit, window_seconds: int) -> str:
 
 def check(limit: NewLimit | StoredLimit) -> None:
     """ImpossibleLimit."""
-    wrong = wrong_with(
-        {
-            "scope": limit.scope,
-            "unit": limit.unit,
-            "kind": limit.kind,
-            "window_seconds": limit.window_seconds,
-            "calendar": limit.calendar,
-            "time_zone": limit.time_zone,
-            "cached_weight": limit.cached_weight,
-            "reasoning_weight": limit.reasoning_weight,
-        }
-    )
-    if wrong:
+    if wrong := wrong_with(asdict(limit)):
         raise ImpossibleLimit(wrong)
 
 

@@ -1,4 +1,4 @@
-"""Tenants: the value and the port through which they change.  No SQL, no HTTP."""
+"""Tenants: the values and the port through which they change.  No SQL, no HTTP."""
 
 import re
 import uuid
@@ -8,15 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypedDict
 
-from tenancy.directory.audit import ChangeRequest
-from tenancy.directory.terms import Deleted
+from tenancy.directory.change_request import ChangeRequest, Deleted
 
-# Opaque text: other surfaces take the caller's id or mint one of their own form.
+# Opaque: some surfaces take the caller's id, others mint one in their own form.
 TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT_GROUP = "default"
 DEFAULT_WEIGHT = 100
 
-# Where a page of a list begins: after the item with this creation time and id.
+# A page of a list begins after the item with this creation time and id.
 Position = tuple[datetime, str]
 
 
@@ -29,15 +28,15 @@ class TenantNameTaken(ValueError):
 
 
 class UnknownGroup(ValueError):
-    """A tenant is to be put into a fairshare group that does not exist."""
+    """The tenant's fairshare group does not exist."""
 
 
 class UnknownPolicy(ValueError):
-    """A tenant is to refer to a policy that does not exist."""
+    """The tenant's policy does not exist."""
 
 
 class Status(StrEnum):
-    """Whether a tenant's keys are let through at all."""
+    """Whether a tenant's keys are admitted at all."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -47,7 +46,8 @@ class Status(StrEnum):
 class Tenant:
     """Owns keys, budgets and a weight.  None: not limited, no policy.
 
-    `metadata` is the operators' own, and means nothing here.  `version` counts every change of it, its users and keys.
+    `metadata` is for the operators; it means nothing here.  `version` counts every change of the tenant, its users and
+    its keys.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class NewTenant:
-    """A tenant to be made; `id` is minted here (a UUID) unless the surface that makes it has a form of its own."""
+    """A tenant to be created; `id` is a new UUID unless the surface has its own form."""
 
     name: str
     fairshare_group: str = DEFAULT_GROUP
@@ -82,7 +82,7 @@ class NewTenant:
 
 
 class TenantChange(TypedDict, total=False):
-    """The fields to change; what is absent stays, None lifts a limit."""
+    """Fields to change; an absent one stays, None removes a limit or the policy."""
 
     name: str
     fairshare_group: str
@@ -96,9 +96,9 @@ class TenantChange(TypedDict, total=False):
 
 
 class Tenants(Protocol):
-    """Each change is atomic with its audit entry and the announcement to Redis, and changes of one tenant are in order.
+    """Each change is atomic with its audit entry and its outbox rows; the changes of one tenant are made in order.
 
-    Raises what store.postgres.UNAVAILABLE lists when it could not be done (or it is not known that it was).
+    Raises what store.postgres.UNAVAILABLE lists; a change may then have been made, or not.
     """
 
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
@@ -108,10 +108,10 @@ class Tenants(Protocol):
         """None if there is none."""
 
     async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
-        """At most `limit` tenants, oldest first, after the position; with a `name` only the one called so."""
+        """At most `limit` tenants, oldest first, after the position; with a `name` only the tenant of that name."""
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         """What `create` raises, NoSuchTenant, StateChanged.  A change that changes nothing leaves no trace."""
 
     async def delete(self, tenant_id: str, by: ChangeRequest) -> Deleted:
-        """With its users and keys: how many of each.  NoSuchTenant, StateChanged."""
+        """With its users, keys and limits.  NoSuchTenant, StateChanged."""

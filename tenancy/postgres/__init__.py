@@ -1,1 +1,1 @@
-"""The directory's ports, and the sources of records, on Postgres."""
+"""The directory's ports on Postgres, and the sources that sidecars read: key records, models, capacity."""

@@ -1,6 +1,4 @@
-"""The audit log in Postgres, read side."""
-
-# ruff: noqa: S608 - statements are put together from this file's own constants only
+"""Reading the audit log in Postgres.  Entries are written by change.py."""
 
 import json
 
@@ -8,7 +6,7 @@ from store.postgres import PostgresPool, Row, reading
 from tenancy.directory.audit import EVERYTHING, AuditEntry, AuditFilter, Snapshot
 
 COLUMNS = "id, ts, actor, action, target_type, target_id, before, after, source, request_id"
-# What may be asked of an entry, by the field of AuditFilter.
+# By field of AuditFilter.
 CONDITIONS = {
     "actor": "actor = ",
     "action": "action = ",

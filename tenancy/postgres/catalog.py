@@ -1,20 +1,14 @@
-"""The model registry from Postgres."""
+"""The model registry from Postgres, as the catalog reads it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from tenancy.postgres.records import FAILURES
-from tenancy.resolving.catalog import Models
-from tenancy.resolving.records import StoreUnavailable
+from store.postgres import PostgresPool, Row
+from tenancy.postgres.records import fetch_in_time
+from tenancy.resolving.catalog import KnownModels
 from tenancy.values.prices import FREE, Prices
 
-if TYPE_CHECKING:
-    import asyncpg
-
-    Pool = asyncpg.Pool[asyncpg.Record]
-
-# One row even if there is no model.  The version is the time of the reading in microseconds: a reading made after a
-# change always replaces one made before it, which is all that is needed, since each change causes a reading.
+# One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
+# replaces an earlier one; that is enough, since each change causes a reading.
 SELECT = """
 SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(name ORDER BY name), '{}') AS names,
@@ -26,25 +20,21 @@ FROM models
 """
 
 
-class PostgresModels:
-    """See ModelSource.  Each of getting a connection and the query ends within `timeout` s."""
+class PostgresModelSource:
+    """See ModelSource and fetch_in_time."""
 
-    def __init__(self, pool: "Pool", timeout: float = 0.5) -> None:
+    def __init__(self, pool: PostgresPool, timeout: float = 0.5) -> None:
         self._pool, self._timeout = pool, timeout
 
-    async def load(self) -> Models:
-        try:
-            async with self._pool.acquire(timeout=self._timeout) as connection:
-                return models_of(await connection.fetch(SELECT, timeout=self._timeout))
-        except FAILURES as error:
-            raise StoreUnavailable(f"postgres: {error or type(error).__name__}") from error
+    async def load(self) -> KnownModels:
+        return models_of(await fetch_in_time(self._pool, self._timeout, SELECT))
 
 
-def models_of(rows: "Sequence[asyncpg.Record]") -> Models:
+def models_of(rows: Sequence[Row]) -> KnownModels:
     """The one row of SELECT."""
     (row,) = rows
     prices = map(Prices.of, row["input_prices"], row["output_prices"], row["cached_prices"])
-    return Models(
+    return KnownModels(
         row["version"],
         dict(zip(row["names"], row["enabled"], strict=True)),
         {name: each for name, each in zip(row["names"], prices, strict=True) if each != FREE},

@@ -1,7 +1,8 @@
-"""What every change of the tenancy tables shares: one transaction with a deadline, its audit row, its outbox rows.
+"""The transaction of a change: its deadline, the caller's claim and dry run, its audit entry, its tenant's version.
 
-A change is: lock the tenant's row, change, count the tenant's version up, write the audit row, write an outbox row for
-every key hash it affects.  The caller applies the outbox after the commit (tenancy.outbox).  No table's own SQL here.
+A change locks what it depends on (policies, then groups, then tenants by id: in any other order two changes wait for
+each other), writes, counts the tenant's version up, and leaves a row in the outbox for every key hash that it affects.
+Whoever made the change applies the outbox after the commit (tenancy.outbox).  No SQL of a single table here.
 """
 
 import json
@@ -9,53 +10,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import ChangeRequest, Idempotency, Snapshot
-from tenancy.directory.terms import AlreadyAsked
+from tenancy.directory.audit import Snapshot
+from tenancy.directory.change_request import ChangeRequest
+from tenancy.directory.tenants import NoSuchTenant
+from tenancy.postgres.idempotency import claim, complete
 
-# A second request with the same key waits here for the first one's commit, then finds its row.
-CLAIM = """
-INSERT INTO idempotency_keys (actor, idempotency_key, fingerprint) VALUES ($1, $2, $3)
-ON CONFLICT (actor, idempotency_key) DO UPDATE
-SET fingerprint = excluded.fingerprint, target_type = NULL, target_id = NULL, response = NULL, ts = now()
-WHERE idempotency_keys.ts < now() - interval '24 hours'
-RETURNING 1
+AUDIT = """
+INSERT INTO audit_log (actor, action, target_type, target_id, before, after, source, request_id)
+VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8)
 """
-# As many as a claim adds, and a few more: the table shrinks by itself.
-FORGET = """
-DELETE FROM idempotency_keys WHERE (actor, idempotency_key) IN (
-    SELECT actor, idempotency_key FROM idempotency_keys WHERE ts < now() - interval '24 hours' AND NOT (actor = $1 AND
-    idempotency_key = $2) ORDER BY ts LIMIT 10 FOR UPDATE SKIP LOCKED)
-"""
-CLAIMED = """
-UPDATE idempotency_keys SET target_type = $3, target_id = $4, response = $5::jsonb
-WHERE actor = $1 AND idempotency_key = $2
-"""
-ANSWERED = "UPDATE idempotency_keys SET response = $3::jsonb WHERE actor = $1 AND idempotency_key = $2"
+LOCK_TENANT = "SELECT id FROM tenants WHERE id = $1 FOR UPDATE"
+COUNT_UP = "UPDATE tenants SET version = version + 1 WHERE id = $1 RETURNING version"
 
 
-class _Rehearsed(Exception):
-    """Undoes the transaction of a dry run."""
+class _DryRun(Exception):
+    """Rolls the transaction of a dry run back."""
 
 
 @asynccontextmanager
-async def changing(pool: PostgresPool, by: ChangeRequest | None = None) -> AsyncIterator[Connection]:
-    """A transaction: committed when the block ends, undone when it raises or does not end in time.
+async def changing(pool: PostgresPool, by: ChangeRequest) -> AsyncIterator[Connection]:
+    """A transaction: committed when the block ends, rolled back when it raises or does not end in time.
 
-    On the terms of `by`: terms.AlreadyAsked before the block if it repeats a create; a dry run is undone.
+    AlreadyAsked before the block if `by` repeats a create; a dry run is rolled back too, without an error.
     """
-    with suppress(_Rehearsed):
+    with suppress(_DryRun):
         async with reading(pool) as connection, connection.transaction():
-            if by is not None and by.idempotency is not None:
-                await _claim(connection, by.actor, by.idempotency)
+            if by.idempotency is not None:
+                await claim(connection, by.actor, by.idempotency)
             yield connection
-            if by is not None and by.dry_run:
-                raise _Rehearsed
-
-
-async def _claim(connection: Connection, actor: str, asked: Idempotency) -> None:
-    await connection.execute(FORGET, actor, asked.key)
-    if await connection.fetchval(CLAIM, actor, asked.key, asked.fingerprint) is None:
-        raise AlreadyAsked(asked.key)
+            if by.dry_run:
+                raise _DryRun
 
 
 async def written(connection: Connection, statement: str, *values: object) -> Row:
@@ -73,49 +57,18 @@ async def audit(
     after: Snapshot | None = None,
 ) -> None:
     """Adds the entry of this transaction's change; `target` is its type and id.  Completes the claim of a create."""
-    shown = None if after is None else json.dumps(after)
-    if by.idempotency is not None:
-        await connection.execute(CLAIMED, by.actor, by.idempotency.key, *target, shown)
-    await connection.execute(
-        "INSERT INTO audit_log (actor, action, target_type, target_id, before, after, source, request_id)"
-        " VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8)",
-        by.actor,
-        action,
-        *target,
-        None if before is None else json.dumps(before),
-        shown,
-        by.source,
-        by.request_id,
-    )
+    old, new = (None if value is None else json.dumps(value) for value in (before, after))
+    await complete(connection, by, target, new)
+    await connection.execute(AUDIT, by.actor, action, *target, old, new, by.source, by.request_id)
 
 
-async def answered(connection: Connection, by: ChangeRequest, response: Snapshot) -> None:
-    """After `audit`, where the answer is not what the log keeps: what a repetition is answered."""
-    if by.idempotency is not None:
-        await connection.execute(ANSWERED, by.actor, by.idempotency.key, json.dumps(response))
+async def lock_tenant(connection: Connection, tenant_id: str) -> None:
+    """Locks the tenant's row to the end of the transaction: changes of one tenant are in order; NoSuchTenant."""
+    if await connection.fetchval(LOCK_TENANT, tenant_id) is None:
+        raise NoSuchTenant(tenant_id)
 
 
 async def count_up(connection: Connection, tenant_id: str) -> int:
-    """The tenant's next version, holding its row's lock to the end of the transaction."""
-    version: int = await connection.fetchval(
-        "UPDATE tenants SET version = version + 1 WHERE id = $1 RETURNING version", tenant_id
-    )
+    """The tenant's next version; locks its row like lock_tenant."""
+    version: int = await connection.fetchval(COUNT_UP, tenant_id)
     return version
-
-
-async def announce_tenant(connection: Connection, tenant_id: str, version: int) -> None:
-    """Outbox rows for every secret of a tenant's keys: to be written before they are deleted."""
-    await connection.execute(
-        "INSERT INTO redis_outbox (key_hash, version) SELECT key_hash, $2 FROM key_secrets WHERE tenant_id = $1",
-        tenant_id,
-        version,
-    )
-
-
-async def announce_key(connection: Connection, key_id: str, version: int) -> None:
-    """Outbox rows for every secret of one key: to be written before it is deleted."""
-    await connection.execute(
-        "INSERT INTO redis_outbox (key_hash, version) SELECT key_hash, $2 FROM key_secrets WHERE key_id = $1",
-        key_id,
-        version,
-    )

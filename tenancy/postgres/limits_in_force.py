@@ -1,4 +1,4 @@
-"""What a tenant's requests are counted by, from Postgres: shorthand columns, limits, policy and group together."""
+"""The limits that a tenant's requests are counted against, from Postgres: shorthand columns, limits, policy, group."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ class PostgresLimitsInForce:
 
 
 def _named(limit: Limit, only: str | None) -> Limit | None:
-    """The limit as it counts the key or user that is asked for; None if it is another's, or each one's and none is."""
+    """The limit as it applies to the key or user `only`; None if it is another's, or for each one and none is given."""
     if limit.scope not in (Scope.KEY, Scope.USER):
         return limit
     if not limit.subject:

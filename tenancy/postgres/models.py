@@ -1,17 +1,14 @@
-"""The model registry in Postgres."""
-
-# ruff: noqa: S608 - statements are put together from this file's own constants only
+"""The model registry in Postgres.  A change locks the catalog's only row first, so changes are made in order."""
 
 from dataclasses import asdict, replace
 
 import asyncpg
 
-from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import ChangeRequest, snapshot
+from store.postgres import Connection, PostgresPool, Row
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache
-from tenancy.directory.terms import Deleted, require
-from tenancy.postgres.change import audit, changing, written
-from tenancy.redis.names import INVALIDATE_MODELS
+from tenancy.postgres.rows import Rows, Transaction, refusing
+from tenancy.values.invalidation import INVALIDATE_MODELS
 
 FIELDS = (
     *("name", "enabled", "upstream_name", "endpoint", "input_price", "output_price", "cached_price"),
@@ -20,82 +17,68 @@ FIELDS = (
 COLUMNS = f"id, {', '.join(FIELDS)}, cache_enabled, cache_ttl_seconds, created_at, updated_at"
 PLACES = ", ".join(f"${number}" for number in range(1, len(FIELDS) + 1))
 INSERT = f"INSERT INTO models ({', '.join(FIELDS)}) VALUES ({PLACES}) RETURNING {COLUMNS}"
+GET = f"SELECT {COLUMNS} FROM models WHERE id = $1"
+PAGE = f"""SELECT {COLUMNS} FROM models WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
 UPDATE = (
     f"UPDATE models SET ({', '.join(FIELDS)}) = ROW ({PLACES}), cache_enabled = ${len(FIELDS) + 1},"
     f" cache_ttl_seconds = ${len(FIELDS) + 2}, updated_at = now() WHERE id = ${len(FIELDS) + 3} RETURNING {COLUMNS}"
 )
-GET = f"SELECT {COLUMNS} FROM models WHERE id = $1"
-# By the bytes, so that the order is the same whatever the database's collation is.
-PAGE = f"""SELECT {COLUMNS} FROM models WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
+DELETE = "DELETE FROM models WHERE id = $1"
+LOCK_CATALOG = "SELECT version FROM model_catalog FOR UPDATE"
+COUNT_UP = "UPDATE model_catalog SET version = version + 1 RETURNING version"
+ANNOUNCE = "INSERT INTO redis_outbox (key_hash, version) VALUES ($1, $2)"
 
 
 class PostgresRegistry:
     """Implements tenancy.directory.models.Registry."""
 
     def __init__(self, pool: PostgresPool) -> None:
-        self._pool = pool
+        self._rows = Rows(pool, _model, NoSuchModel, target_of=lambda model: ("model", model.id))
 
     async def create(self, new: NewModel, by: ChangeRequest) -> Model:
-        async with changing(self._pool, by) as connection:
-            await _announce(connection)
-            model = await _write(connection, INSERT, new)
-            await audit(connection, by, "create_model", ("model", model.id), None, snapshot(model))
-        return model
+        async with self._rows.transaction(by) as transaction:
+            await _announce(transaction.connection)
+            model = await _write(transaction, INSERT, new)
+            return await transaction.created("create_model", model)
 
     async def get(self, model_id: str) -> Model | None:
-        async with reading(self._pool) as connection:
-            row = await connection.fetchrow(GET, model_id)
-        return None if row is None else _model(row)
+        return await self._rows.one(GET, model_id)
 
     async def page(self, limit: int, after: str = "") -> tuple[Model, ...]:
-        async with reading(self._pool) as connection:
-            rows = await connection.fetch(PAGE, limit, after)
-        return tuple(_model(row) for row in rows)
+        return await self._rows.many(PAGE, limit, after)
 
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
-        async with changing(self._pool, by) as connection:
-            before = await _lock(connection, model_id)
-            require(by, before)
-            changed = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **asdict(to))
-            if changed == before:
+        async with self._rows.transaction(by) as transaction:
+            before = await _existing(transaction, model_id)
+            wanted = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **asdict(to))
+            if wanted == before:
                 return before
-            await _announce(connection)
-            after = await _write(
-                connection, UPDATE, changed, changed.cache.enabled, changed.cache.ttl_seconds, model_id
-            )
-            await audit(connection, by, "update_model", ("model", model_id), snapshot(before), snapshot(after))
-        return after
+            await _announce(transaction.connection)
+            cache = wanted.cache
+            after = await _write(transaction, UPDATE, wanted, cache.enabled, cache.ttl_seconds, model_id)
+            return await transaction.updated("update_model", before, after)
 
     async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
-        async with changing(self._pool, by) as connection:
-            model = await _lock(connection, model_id)
-            require(by, model)
-            await _announce(connection)
-            await connection.execute("DELETE FROM models WHERE id = $1", model_id)
-            await audit(connection, by, "delete_model", ("model", model_id), snapshot(model), None)
-        return {"models": 1}
+        async with self._rows.transaction(by) as transaction:
+            model = await _existing(transaction, model_id)
+            await _announce(transaction.connection)
+            await transaction.execute(DELETE, model_id)
+            return await transaction.deleted("delete_model", "models", model)
+
+
+async def _existing(transaction: Transaction[Model], model_id: str) -> Model:
+    await transaction.execute(LOCK_CATALOG)
+    return await transaction.existing(GET, model_id)
 
 
 async def _announce(connection: Connection) -> None:
-    """Counts the catalog's version up, holding its lock, and leaves word for Redis."""
-    version = await connection.fetchval("UPDATE model_catalog SET version = version + 1 RETURNING version")
-    await connection.execute("INSERT INTO redis_outbox (key_hash, version) VALUES ($1, $2)", INVALIDATE_MODELS, version)
+    """Counts the catalog's version up, which locks it, and adds the outbox row."""
+    await connection.execute(ANNOUNCE, INVALIDATE_MODELS, await connection.fetchval(COUNT_UP))
 
 
-async def _lock(connection: Connection, model_id: str) -> Model:
-    """The model, with the catalog locked; NoSuchModel."""
-    await connection.execute("SELECT version FROM model_catalog FOR UPDATE")
-    row: Row | None = await connection.fetchrow(GET, model_id)
-    if row is None:
-        raise NoSuchModel(model_id)
-    return _model(row)
-
-
-async def _write(connection: Connection, statement: str, model: NewModel | Model, *values: object) -> Model:
-    try:
-        return _model(await written(connection, statement, *(getattr(model, name) for name in FIELDS), *values))
-    except asyncpg.UniqueViolationError as error:
-        raise ModelNameTaken(model.name) from error
+async def _write(transaction: Transaction[Model], statement: str, model: NewModel | Model, *values: object) -> Model:
+    with refusing(asyncpg.UniqueViolationError, ModelNameTaken(model.name)):
+        return await transaction.write(statement, *(getattr(model, name) for name in FIELDS), *values)
 
 
 def _model(row: Row) -> Model:

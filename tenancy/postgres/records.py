@@ -3,20 +3,18 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
 from store import postgres
+from store.postgres import PostgresPool, Row
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.key_record import KeyRecord
 from tenancy.values.limit import Limit
 
-if TYPE_CHECKING:
-    Pool = asyncpg.Pool[asyncpg.Record]
-
-# The columns between the first and the last two are the fields of KeyRecord.  asyncpg prepares it once a connection.
-# A secret that a rotation retired resolves to its key until it ends.
+# All columns but the first and the last two are fields of KeyRecord.  asyncpg prepares it once per connection.
+# A secret that a rotation retired resolves to its key until it expires.
 SELECT = """
 SELECT s.key_hash, t.version, k.id AS key_id, k.name AS key_name, t.id AS tenant_id, t.name AS tenant_name,
        t.fairshare_group, t.weight, k.disabled, t.status = 'suspended' AS suspended,
@@ -35,35 +33,40 @@ JOIN tenants t ON t.id = k.tenant_id
 LEFT JOIN users u ON u.tenant_id = k.tenant_id AND u.id = k.user_id
 WHERE s.key_hash = ANY ($1::text[])
 """
-# Any error of Postgres means that we could not decide: a wrong answer would be "no such key".
+# Any error of Postgres means that we could not decide; "no such key" would be a wrong answer.
 FAILURES: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, asyncpg.PostgresError)
 
 
-class PostgresRecords:
-    """See RecordSource.  Each of getting a connection and the query ends within `timeout` s."""
+class PostgresRecordSource:
+    """See RecordSource and fetch_in_time."""
 
-    def __init__(self, pool: "Pool", timeout: float = 0.5) -> None:
+    def __init__(self, pool: PostgresPool, timeout: float = 0.5) -> None:
         self._pool, self._timeout = pool, timeout
 
     async def load(self, key_hash: str) -> KeyRecord | None:
         return (await self.load_many([key_hash])).get(key_hash)
 
     async def load_many(self, key_hashes: Sequence[str]) -> dict[str, KeyRecord]:
-        try:
-            # The timeout of acquire() also bounds what release() waits for a cancelled query.
-            async with self._pool.acquire(timeout=self._timeout) as connection:
-                rows = await connection.fetch(SELECT, list(key_hashes), timeout=self._timeout)
-        except FAILURES as error:
-            raise StoreUnavailable(f"postgres: {error or type(error).__name__}") from error
-        return records_of(rows)
+        return records_of(await fetch_in_time(self._pool, self._timeout, SELECT, list(key_hashes)))
 
 
-def records_of(rows: "Sequence[asyncpg.Record]") -> dict[str, KeyRecord]:
+async def fetch_in_time(pool: PostgresPool, seconds: float, statement: str, *values: object) -> list[Row]:
+    """For sidecars, which wait only briefly: getting a connection and the query each end within `seconds`;
+    StoreUnavailable."""
+    try:
+        # The timeout of acquire() also bounds what release() waits for a cancelled query.
+        async with pool.acquire(timeout=seconds) as connection:
+            return await connection.fetch(statement, *values, timeout=seconds)
+    except FAILURES as error:
+        raise StoreUnavailable(f"postgres: {error or type(error).__name__}") from error
+
+
+def records_of(rows: Sequence[Row]) -> dict[str, KeyRecord]:
     """The rows of SELECT as records by key hash."""
     return {row["key_hash"]: _record(row) for row in rows}
 
 
-def _record(row: asyncpg.Record) -> KeyRecord:
+def _record(row: Row) -> KeyRecord:
     fields = dict(row)
     del fields["key_hash"]
     models = fields.pop("models_allowed")
@@ -72,12 +75,12 @@ def _record(row: asyncpg.Record) -> KeyRecord:
 
 
 def limits_of(text: str | None) -> tuple[Limit, ...]:
-    """Rows of the table as JSON."""
+    """From rows of the table `limits` as JSON."""
     return tuple(map(Limit.of_fields, json.loads(text or "[]")))
 
 
 def policy_limits_of(text: str | None) -> tuple[Limit, ...]:
-    """`{policy: [limit, …]}`.  Each tenant has budgets of its own, found by the names of policy and limit."""
+    """From `{policy: [limit, ...]}`.  Their budgets are found by the names of policy and limit within each tenant."""
     policies: dict[str, list[dict[str, Any]]] = json.loads(text or "{}")
     return tuple(
         replace(limit, id=f"policy:{policy}:{limit.name}")

@@ -1,18 +1,15 @@
 """Tenants in Postgres.
 
-What a tenant is to refer to is locked before its own row, policy before group: whoever changes these locks them first
-and their tenants then, by id.  In any other order two changes wait for each other.
+The policy and the group that a tenant is to refer to are locked before its own row: see change.py for the order.
 """
-
-# ruff: noqa: S608 - statements are put together from this file's own constants only
 
 import json
 from dataclasses import replace
 
 import asyncpg
 
-from store.postgres import Connection, PostgresPool, Row, reading
-from tenancy.directory.audit import ChangeRequest, snapshot
+from store.postgres import Connection, PostgresPool, Row
+from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import (
     NewTenant,
     NoSuchTenant,
@@ -23,122 +20,97 @@ from tenancy.directory.tenants import (
     UnknownGroup,
     UnknownPolicy,
 )
-from tenancy.directory.terms import Deleted, require
-from tenancy.postgres.change import announce_tenant, audit, changing, written
+from tenancy.postgres.rows import Rows, Transaction, refusing
 
-COLUMNS = (
-    "id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status,"
-    " policy, metadata, version, created_at, updated_at"
-)
-INSERT = (
-    "INSERT INTO tenants"
-    " (id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status,"
-    " policy, metadata)"
-    f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb) RETURNING {COLUMNS}"
-)
-UPDATE = (
-    "UPDATE tenants SET name = $2, fairshare_group = $3, weight = $4, tokens_per_minute = $5,"
-    " requests_per_minute = $6, max_in_flight = $7, status = $8, policy = $9, metadata = $10::jsonb,"
-    " version = version + 1, updated_at = now()"
-    f" WHERE id = $1 RETURNING {COLUMNS}"
-)
-PAGE = (
-    f"SELECT {COLUMNS} FROM tenants WHERE ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3))"
-    " AND ($4 = '' OR name = $4)"
-    " ORDER BY created_at, id LIMIT $1"
-)
-LOCK = f"SELECT {COLUMNS} FROM tenants WHERE id = $1 FOR UPDATE"
+COLUMNS = """
+id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status, policy, metadata,
+version, created_at, updated_at
+"""
+INSERT = f"""
+INSERT INTO tenants (id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status,
+                     policy, metadata)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb) RETURNING {COLUMNS}
+"""
 GET = f"SELECT {COLUMNS} FROM tenants WHERE id = $1"
+LOCK = f"{GET} FOR UPDATE"
+PAGE = f"""
+SELECT {COLUMNS} FROM tenants WHERE ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) AND ($4 = '' OR name = $4)
+ORDER BY created_at, id LIMIT $1
+"""
+UPDATE = f"""
+UPDATE tenants SET name = $2, fairshare_group = $3, weight = $4, tokens_per_minute = $5, requests_per_minute = $6,
+                   max_in_flight = $7, status = $8, policy = $9, metadata = $10::jsonb,
+                   version = version + 1, updated_at = now()
+WHERE id = $1 RETURNING {COLUMNS}
+"""
+DELETE = "DELETE FROM tenants WHERE id = $1"
+DELETE_KEYS = "DELETE FROM api_keys WHERE tenant_id = $1"
+COUNT_USERS = "SELECT count(*) FROM users WHERE tenant_id = $1"
+KEYS = "SELECT id FROM api_keys WHERE tenant_id = $1 ORDER BY id"
+LIMITS = "SELECT id FROM limits WHERE tenant_id = $1 ORDER BY id"
 LOCK_POLICY = "SELECT name FROM policies WHERE name = $1 FOR SHARE"
 LOCK_GROUP = "SELECT name FROM fairshare_groups WHERE name = $1 FOR KEY SHARE"
+# A row for every secret of the tenant's keys: to be written before they are deleted.
+ANNOUNCE = """
+INSERT INTO redis_outbox (key_hash, version)
+SELECT key_hash, $2 FROM key_secrets WHERE tenant_id = $1
+"""
 
 
 class PostgresTenants:
     """Implements tenancy.directory.tenants.Tenants."""
 
     def __init__(self, pool: PostgresPool) -> None:
-        self._pool = pool
+        self._rows = Rows(pool, _tenant, NoSuchTenant, target_of=lambda tenant: ("tenant", tenant.id))
 
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
-        async with changing(self._pool, by) as connection:
-            await _lock_owners(connection, new.policy, new.fairshare_group)
-            tenant = await _write(connection, INSERT, new)
-            await audit(connection, by, "create_tenant", ("tenant", tenant.id), None, snapshot(tenant))
-        return tenant
+        async with self._rows.transaction(by) as transaction:
+            await _lock_owners(transaction.connection, new.policy, new.fairshare_group)
+            return await transaction.created("create_tenant", await _write(transaction, INSERT, new))
 
     async def get(self, tenant_id: str) -> Tenant | None:
-        async with reading(self._pool) as connection:
-            row = await connection.fetchrow(GET, tenant_id)
-        return None if row is None else _tenant(row)
+        return await self._rows.one(GET, tenant_id)
 
     async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
-        async with reading(self._pool) as connection:
-            rows = await connection.fetch(PAGE, limit, *(after or (None, None)), name)
-        return tuple(_tenant(row) for row in rows)
+        return await self._rows.many(PAGE, limit, *(after or (None, None)), name)
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
-        async with changing(self._pool, by) as connection:
-            await _lock_owners(connection, change.get("policy"), change.get("fairshare_group"))
-            before = await lock_tenant(connection, tenant_id)
-            require(by, before)
+        async with self._rows.transaction(by) as transaction:
+            await _lock_owners(transaction.connection, change.get("policy"), change.get("fairshare_group"))
+            before = await transaction.existing(LOCK, tenant_id)
             # Onto the row as it is under the lock, so that two changes of different fields both stay.
-            changed = replace(before, **change)
-            if changed == before:
+            wanted = replace(before, **change)
+            if wanted == before:
                 return before
-            after = await _write(connection, UPDATE, changed)
-            await announce_tenant(connection, tenant_id, after.version)
-            await audit(connection, by, "update_tenant", ("tenant", tenant_id), snapshot(before), snapshot(after))
-        return after
+            after = await _write(transaction, UPDATE, wanted)
+            await transaction.execute(ANNOUNCE, tenant_id, after.version)
+            return await transaction.updated("update_tenant", before, after)
 
     async def delete(self, tenant_id: str, by: ChangeRequest) -> Deleted:
-        async with changing(self._pool, by) as connection:
-            tenant = await lock_tenant(connection, tenant_id)
-            require(by, tenant)
-            users = await connection.fetchval("SELECT count(*) FROM users WHERE tenant_id = $1", tenant_id)
-            rows = await connection.fetch("SELECT id FROM api_keys WHERE tenant_id = $1 ORDER BY id", tenant_id)
-            limits = await connection.fetch("SELECT id FROM limits WHERE tenant_id = $1 ORDER BY id", tenant_id)
-            await announce_tenant(connection, tenant_id, tenant.version + 1)
+        async with self._rows.transaction(by) as transaction:
+            tenant = await transaction.existing(LOCK, tenant_id)
+            users: int = await transaction.connection.fetchval(COUNT_USERS, tenant_id)
+            keys, limits = await transaction.ids(KEYS, tenant_id), await transaction.ids(LIMITS, tenant_id)
+            await transaction.execute(ANNOUNCE, tenant_id, tenant.version + 1)
             # Keys first: they refer to users, and the order of two cascades is not promised.
-            await connection.execute("DELETE FROM api_keys WHERE tenant_id = $1", tenant_id)
-            await connection.execute("DELETE FROM tenants WHERE id = $1", tenant_id)
-            gone = {"api_keys": [row["id"] for row in rows], "limits": [row["id"] for row in limits]}
-            await audit(connection, by, "delete_tenant", ("tenant", tenant_id), {**snapshot(tenant), **gone}, None)
-        return {"tenants": 1, "users": users, "api_keys": len(rows), "limits": len(limits)}
+            await transaction.execute(DELETE_KEYS, tenant_id)
+            await transaction.execute(DELETE, tenant_id)
+            gone = await transaction.deleted("delete_tenant", "tenants", tenant, api_keys=keys, limits=limits)
+            return {"tenants": 1, "users": users} | gone
 
 
-async def lock_tenant(connection: Connection, tenant_id: str) -> Tenant:
-    """The tenant, with its row locked to the end of the transaction; NoSuchTenant."""
-    row = await connection.fetchrow(LOCK, tenant_id)
-    if row is None:
-        raise NoSuchTenant(tenant_id)
-    return _tenant(row)
-
-
-async def _write(connection: Connection, statement: str, tenant: NewTenant | Tenant) -> Tenant:
-    try:
-        row = await written(
-            connection,
-            statement,
-            tenant.id,
-            tenant.name,
-            tenant.fairshare_group,
-            tenant.weight,
-            tenant.tokens_per_minute,
-            tenant.requests_per_minute,
-            tenant.max_in_flight,
-            tenant.status,
-            tenant.policy,
-            json.dumps(dict(tenant.metadata)),
-        )
-    except asyncpg.UniqueViolationError as error:
-        raise TenantNameTaken(tenant.name) from error
-    except asyncpg.ForeignKeyViolationError as error:
-        raise UnknownGroup(tenant.fairshare_group) from error
-    return _tenant(row)
+async def _write(transaction: Transaction[Tenant], statement: str, to: NewTenant | Tenant) -> Tenant:
+    limits = (to.tokens_per_minute, to.requests_per_minute, to.max_in_flight)
+    values = (to.id, to.name, to.fairshare_group, to.weight, *limits, to.status, to.policy)
+    with (
+        refusing(asyncpg.UniqueViolationError, TenantNameTaken(to.name)),
+        refusing(asyncpg.ForeignKeyViolationError, UnknownGroup(to.fairshare_group)),
+    ):
+        return await transaction.write(statement, *values, json.dumps(dict(to.metadata)))
 
 
 async def _lock_owners(connection: Connection, policy: str | None, group: str | None) -> None:
-    """Waits for a change of them that is being made, which does not see yet that this tenant refers to them."""
+    """Waits for a concurrent change of them, which cannot see yet that this tenant refers to them."""
     if policy is not None and await connection.fetchval(LOCK_POLICY, policy) is None:
         raise UnknownPolicy(policy)
     if group is not None and await connection.fetchval(LOCK_GROUP, group) is None:

@@ -1,1 +1,1 @@
-"""What Redis holds of tenancy: the names of its keys, and copies of records, models and the capacity."""
+"""What Redis holds of tenancy: copies of key records, models and the capacity, and the channel of invalidations."""

@@ -1,16 +1,12 @@
 """The names of everything that Tollkeeper keeps in Redis; no other file spells one.  Pure.
 
-The braces of budget and lease keys are Redis Cluster's hash tag: all of one tenant's live state shares a slot, so one
-script may touch all of it.
+The braces are Redis Cluster's hash tag: all live state of one tenant lies in one slot, so one script may touch it.
 """
 
 PREFIX = "tollkeeper"
 INVALIDATE_CHANNEL = f"{PREFIX}:invalidate"
-INVALIDATE_ALL = "*"
-INVALIDATE_MODELS = "models"
-INVALIDATE_CAPACITY = "capacity"
 MODELS_KEY = f"{PREFIX}:models"
-# What sidecars report, and share out among themselves, lies in one cluster slot.
+# What sidecars report and share among themselves lies in one cluster slot.
 _SIDECARS = "{sidecars}"
 CAPACITY_KEY = f"{PREFIX}:capacity:{_SIDECARS}"  # string: the Capacity as JSON
 SIDECARS_KEY = f"{PREFIX}:sidecars:{_SIDECARS}"  # sorted set: sidecar id by its last report, ms

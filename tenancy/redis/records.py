@@ -1,33 +1,24 @@
 """The shared copy of key records in Redis (or Valkey, or a cluster of them): `tollkeeper:key:<hash>`, plain JSON."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import structlog
 from redis.asyncio import RedisCluster
-from redis.exceptions import ConnectionError as RedisConnectionError
 
-from store import redis as store
 from tenancy.redis.names import redis_key_record
-from tenancy.resolving.records import RECORD_TTL_SECONDS, Stored, StoreUnavailable, Tombstone
+from tenancy.redis.versioned import Client, answer, eval_arguments, put_versioned
+from tenancy.resolving.records import RECORD_TTL_SECONDS, Stored, Tombstone
 from tenancy.values.key_record import KeyRecord
 
-if TYPE_CHECKING:
-    from redis import asyncio as aio
-
-    Client = aio.Redis | aio.RedisCluster
-
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
-PUT_RECORD = (Path(__file__).parent / "lua" / "put_record.lua").read_text()
 
 
 class RedisRecordCache:
     """See RecordCache.  The client brings the deadlines."""
 
-    def __init__(self, client: "Client", ttl_seconds: int = RECORD_TTL_SECONDS) -> None:
+    def __init__(self, client: Client, ttl_seconds: int = RECORD_TTL_SECONDS) -> None:
         self._client, self._ttl_seconds = client, ttl_seconds
 
     async def get(self, key_hash: str) -> Stored | None:
@@ -35,16 +26,17 @@ class RedisRecordCache:
         return None if text is None else load_stored(cast(bytes, text))
 
     async def put(self, key_hash: str, stored: Stored) -> bool:
-        reply = await answer(lambda: self._client.eval(*self._put(key_hash, stored)))
-        return bool(reply == 1)
+        name = redis_key_record(key_hash)
+        return await put_versioned(self._client, name, stored.version, dump_stored(stored), self._ttl_seconds)
 
-    async def put_many(self, stored: Mapping[str, Stored]) -> None:
+    async def put_many(self, records: Mapping[str, Stored]) -> None:
         """`put` for each, in one round trip (of each node); StoreUnavailable, and some may then be written."""
 
         async def put_all() -> None:  # a pipeline is empty after it failed, so each attempt needs its own
             pipeline = self._client.pipeline(transaction=False)
-            for key_hash, each in stored.items():
-                pipeline.eval(*self._put(key_hash, each))
+            for key_hash, stored in records.items():
+                name = redis_key_record(key_hash)
+                pipeline.eval(*eval_arguments(name, stored.version, dump_stored(stored), self._ttl_seconds))
             await pipeline.execute()
 
         await answer(put_all)
@@ -60,25 +52,6 @@ class RedisRecordCache:
         if isinstance(self._client, RedisCluster):
             return cast("Sequence[bytes | None]", await self._client.mget_nonatomic(names))
         return cast("Sequence[bytes | None]", await self._client.mget(names))
-
-    def _put(self, key_hash: str, stored: Stored) -> tuple[str, int, str, str, str, str]:
-        """EVAL, not EVALSHA: Redis finds the compiled script by itself, and a restart causes no NOSCRIPT."""
-        name, ttl = redis_key_record(key_hash), str(self._ttl_seconds)
-        return (PUT_RECORD, 1, name, str(stored.version), dump_stored(stored), ttl)
-
-
-async def answer(ask: Callable[[], Awaitable[T]]) -> T:
-    """What Redis says; StoreUnavailable.  For commands that may be repeated.
-
-    A pooled connection may have died unnoticed (Redis was restarted): that deserves a second try, a timeout does not.
-    """
-    try:
-        try:
-            return await ask()
-        except RedisConnectionError:
-            return await ask()
-    except store.UNAVAILABLE as error:
-        raise StoreUnavailable(f"redis: {error}") from error
 
 
 def dump_stored(stored: Stored) -> str:

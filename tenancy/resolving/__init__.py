@@ -1,1 +1,1 @@
-"""From a key's hash to its record, and from a name to its model: caches in the process, ports to the stores behind."""
+"""Looking up a key by its hash and a model by its name: caches in this process, and the ports of the stores behind."""

@@ -1,4 +1,4 @@
-"""A deadline and a short memory for one store: while it fails, callers hear so at once instead of waiting in turn."""
+"""A circuit breaker for one store: each call has a deadline, and while the store fails, callers are told at once."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Breaker:
-    """Used on one event loop only.  After a failure it refuses for `pause` s, then lets one caller try."""
+    """For one event loop.  After a failure it refuses calls for `pause` s, then lets one caller try."""
 
     def __init__(
         self, name: str, clock: Callable[[], float], timeout: float, errors: Counter, pause: float = 1.0
@@ -22,7 +22,7 @@ class Breaker:
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     async def call(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `ask` returns; StoreUnavailable if it says so, takes longer than the timeout, or is not worth asking."""
+        """What `ask` returns; StoreUnavailable if it raises that or takes too long, or if the store has just failed."""
         now = self._clock()
         if self._failed and now < self._retry_at:
             raise StoreUnavailable(f"{self._name} failed a moment ago")
@@ -38,13 +38,13 @@ class Breaker:
         return answer
 
     async def close(self) -> None:
-        """Ends what was given up but has not ended yet."""
+        """Ends the calls that were given up and are still running."""
         for task in self._abandoned:
             task.cancel()
         await asyncio.gather(*self._abandoned, return_exceptions=True)
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
-        """asyncio.timeout would wait for the cancelled work to end; with a hanging Postgres that is another timeout."""
+        """Not asyncio.timeout, which waits for the cancelled call to end: with a hanging Postgres, another timeout."""
         task = asyncio.ensure_future(work)
         try:
             done, _ = await asyncio.wait({task}, timeout=self._timeout)
@@ -60,4 +60,4 @@ class Breaker:
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._abandoned.discard(task)
         if not task.cancelled():
-            task.exception()  # marks it as seen: its caller has long been told that the store is unavailable
+            task.exception()  # marks it as retrieved: its caller was told long ago that the store is unavailable

@@ -1,6 +1,7 @@
 """The model catalog: which models may be asked for, as a snapshot that the engine's thread reads without waiting.
 
-An empty registry admits every model; the first entry makes it the whole list.  The write side is tenancy/registry.py.
+While the registry is empty every model is admitted; from the first entry on, only those in it.  How models are changed
+is directory/models.py.
 """
 
 import asyncio
@@ -13,20 +14,21 @@ from typing import Protocol
 
 import structlog
 
-from tenancy.redis.names import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.resolving.records import StoreUnavailable
-from tenancy.values.prices import Prices
+from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
+from tenancy.values.prices import FREE, Prices
+from tenancy.values.trailing import filled
 
 log = structlog.get_logger(__name__)
 
-# Seconds.  A change is pushed; these bound what a lost push costs, and how long a snapshot outlives both stores.
+# Changes are pushed; these bound what a lost push costs, and how long a snapshot is used while no store answers.
 REFRESH_SECONDS = 15.0
 RETRY_SECONDS = 1.0
 STALE_SECONDS = 60.0
 
 
 class ModelState(StrEnum):
-    """What the catalog says of a model name."""
+    """What the catalog says about a model name."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -35,9 +37,9 @@ class ModelState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
-    """The registry at one moment: enabled or not, by name, and the prices of those that have any.  A higher version was
-    read later."""
+class KnownModels:
+    """The registry at one moment: by name, whether a model is enabled, and its prices if it has any.  A higher version
+    was read later."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
@@ -52,7 +54,7 @@ class Models:
         return ModelState.KNOWN if enabled else ModelState.DISABLED
 
     def dump(self) -> str:
-        """JSON: {"version":n,"models":[{"name","enabled","prices"}]}; `prices` (input, output, cached) only if any."""
+        """JSON: {"version", "models": [{"name", "enabled", "prices"}]}; `prices` (input, output, cached) if any."""
         models: list[dict[str, object]] = []
         for name, enabled in self.enabled.items():
             prices = self.prices.get(name)
@@ -60,57 +62,35 @@ class Models:
         return json.dumps({"version": self.version, "models": models}, separators=(",", ":"))
 
     @staticmethod
-    def load(text: str | bytes) -> "Models":
-        """What `dump` wrote; ValueError, KeyError or TypeError for anything else."""
+    def load(text: str | bytes) -> "KnownModels":
+        """What `dump` wrote, in this version or another; ValueError, KeyError or TypeError for anything else."""
         fields = json.loads(text)
-        return Models(
+        return KnownModels(
             int(fields["version"]),
             {model["name"]: bool(model["enabled"]) for model in fields["models"]},
-            {model["name"]: Prices(*map(int, model["prices"])) for model in fields["models"] if "prices" in model},
+            {
+                model["name"]: Prices(*map(int, filled(model["prices"], astuple(FREE))))
+                for model in fields["models"]
+                if "prices" in model
+            },
         )
 
 
 class ModelSource(Protocol):
-    """The truth."""
+    """The source of truth."""
 
-    async def load(self) -> Models:
-        """The registry now; StoreUnavailable."""
+    async def load(self) -> KnownModels:
+        """The registry as it is now; StoreUnavailable."""
 
 
 class ModelCache(Protocol):
-    """The copy that all processes share, for when the truth cannot be asked.  Does not expire."""
+    """The copy that all processes share, for when the source cannot be asked.  Does not expire."""
 
-    async def get(self) -> Models | None:
-        """What is stored, None if nothing (readable) is; StoreUnavailable."""
+    async def get(self) -> KnownModels | None:
+        """None if nothing readable is stored; StoreUnavailable."""
 
-    async def put(self, models: Models) -> bool:
-        """Stores it, in one step, unless a higher version is there: then False; StoreUnavailable."""
-
-
-class MemoryModels:
-    """A source that is filled by hand."""
-
-    def __init__(self) -> None:
-        self.models = Models(0)
-
-    async def load(self) -> Models:
-        return self.models
-
-
-class MemoryModelCache:
-    """The shared copy of a single process."""
-
-    def __init__(self) -> None:
-        self._models: Models | None = None
-
-    async def get(self) -> Models | None:
-        return self._models
-
-    async def put(self, models: Models) -> bool:
-        if self._models is not None and self._models.version > models.version:
-            return False
-        self._models = models
-        return True
+    async def put(self, models: KnownModels) -> bool:
+        """Stores it in one step, unless a higher version is there: then False; StoreUnavailable."""
 
 
 class ModelCatalog:
@@ -118,7 +98,7 @@ class ModelCatalog:
 
     def __init__(self, source: ModelSource, shared: ModelCache, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source, self._shared, self._clock = source, shared, clock
-        self._snapshot: tuple[Models, float] | None = None  # and until when it may be used; replaced as one
+        self._snapshot: tuple[KnownModels, float] | None = None  # and its end of use; replaced as one
         self._changed = asyncio.Event()
 
     def check(self, model: str) -> ModelState:
@@ -129,11 +109,11 @@ class ModelCatalog:
         return snapshot[0].state(model)
 
     def prices(self, model: str) -> Prices | None:
-        """The last that were heard of; None if the model has none."""
+        """The last known prices of the model, None if it has none."""
         return None if self._snapshot is None else self._snapshot[0].prices.get(model)
 
     def subscribed(self) -> None:
-        """Changes may have been missed until now."""
+        """Earlier changes may have been missed."""
         self._changed.set()
 
     def invalidate(self, message: str) -> None:
@@ -142,7 +122,7 @@ class ModelCatalog:
             self._changed.set()
 
     async def refresh(self) -> bool:
-        """Takes a new snapshot from Postgres, else from Redis; False if neither has one."""
+        """Takes a new snapshot from the source, or else from the shared copy; False if neither has one."""
         began = self._clock()
         try:
             models = await self._load()
@@ -169,7 +149,7 @@ class ModelCatalog:
         except TimeoutError:
             return
 
-    async def _load(self) -> Models:
+    async def _load(self) -> KnownModels:
         try:
             models = await self._source.load()
         except StoreUnavailable:

@@ -1,7 +1,7 @@
-"""The first level of the chain: what this process holds of key records, and for how long each use of it is right.
+"""The first level of the chain: the key records that this process holds, and how long each may be used for what.
 
 One thread (the background loop) writes; the engine's thread reads without a lock.  That is safe because a read is one
-dict lookup that reorders nothing: FIFO, whose order is also that of age, since every reload inserts anew.
+dict lookup that reorders nothing.  Entries leave in the order in which they were loaded, so the oldest goes first.
 """
 
 from collections import deque
@@ -14,20 +14,20 @@ from tenancy.resolving.resolution import UNKNOWN, Found, Unknown
 
 T = TypeVar("T")
 
-# The share of its life after which an entry in use is renewed: leaves a third of it to ask again.
+# The fraction of its life after which an entry in use is renewed, which leaves a third of it to ask again.
 _AGEING = 2 / 3
-# Renewing costs a hundredth of a load: worth it for a key that is used every minute.
-_MOST_IDLE = 5
+# Renewing costs a hundredth of a load, so it pays for a key that is used every minute.
+_MAX_IDLE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """Seconds since the load of an entry began, by what the entry may then be used for."""
+    """For what, and for how long, an entry may be used: seconds since its load began."""
 
-    fresh: float = 15.0  # the bound on revocation when its push is lost
+    fresh: float = 15.0  # bounds how late a revocation is seen when its push is lost
     stale: float = 60.0  # while neither store answers
-    unknown: float = 2.0  # so that one bad client does not become a stream of queries
-    retry: float = 1.0  # a stale answer stands this long before the stores are asked again
+    unknown: float = 2.0  # keeps one bad client from causing a stream of queries
+    retry: float = 1.0  # how long a stale answer is used before the stores are asked again
 
 
 @dataclass(slots=True)
@@ -35,23 +35,23 @@ class _Entry(Generic[T]):
     found: Found[T]
     loaded_at: float
     fresh_until: float
-    idle: int = 0  # how often it has been renewed without having been used in between
+    idle: int = 0  # renewals since it was last used
 
 
 class ProcessCache(Generic[T]):
-    """Bounded.  Unknown hashes have a room of their own: guessing must not push out real keys."""
+    """Bounded.  Unknown hashes are kept apart: guessing must not push out real keys."""
 
     def __init__(self, size: int = 50_000, unknown_size: int = 10_000, lifetimes: Lifetimes | None = None) -> None:
         self._lifetimes = lifetimes or Lifetimes()
         self._entries: FIFOCache[str, _Entry[T]] = FIFOCache(size)
         self._unknown: FIFOCache[str, float] = FIFOCache(unknown_size)
-        self._loads: deque[tuple[float, str]] = deque(maxlen=2 * size)  # when which key was loaded, oldest first
+        self._loads: deque[tuple[float, str]] = deque(maxlen=2 * size)  # load time and key, oldest first
 
     def __len__(self) -> int:
         return len(self._entries) + len(self._unknown)
 
     def peek(self, key_hash: str, now: float) -> Found[T] | Unknown | None:
-        """What is known and fresh, else None.  Called by any thread."""
+        """What is known and fresh, else None.  For any thread."""
         try:
             entry = self._entries[key_hash]
         except KeyError:
@@ -66,7 +66,7 @@ class ProcessCache(Generic[T]):
         return key_hash in self._entries
 
     def stale(self, key_hash: str, now: float) -> Found[T] | None:
-        """What may be served while nobody can be asked; it then counts as fresh until the next attempt is due."""
+        """What may be served while no store can be asked; it counts as fresh until the next attempt is due."""
         entry = self._entries.get(key_hash)
         if entry is None or now >= (end := entry.loaded_at + self._lifetimes.stale):
             return None
@@ -78,20 +78,19 @@ class ProcessCache(Generic[T]):
         self._entries[key_hash] = _Entry(found, loaded_at, loaded_at + self._lifetimes.fresh)
         self._loads.append((loaded_at, key_hash))
 
-    def ageing(self, now: float, most: int) -> dict[str, Found[T]]:
-        """Keys that will soon not be fresh any more, except those long unused; each one once a load.
-        Empty: there are none now."""
+    def ageing(self, now: float, limit: int) -> dict[str, Found[T]]:
+        """At most `limit` keys that will soon not be fresh any more, except those long unused; each once a load."""
         found: dict[str, Found[T]] = {}
         before = now - self._lifetimes.fresh * _AGEING
-        while self._loads and self._loads[0][0] <= before and len(found) < most:
+        while self._loads and self._loads[0][0] <= before and len(found) < limit:
             loaded_at, key_hash = self._loads.popleft()
             entry = self._entries.get(key_hash)
-            if entry is not None and entry.loaded_at == loaded_at and entry.idle < _MOST_IDLE:
+            if entry is not None and entry.loaded_at == loaded_at and entry.idle < _MAX_IDLE:
                 found[key_hash] = entry.found
         return found
 
     def renew(self, key_hash: str, found: Found[T], asked_at: float, now: float) -> None:
-        """The stores still said `found` at `asked_at`; kept unless the entry has been replaced or withdrawn since."""
+        """The stores still had `found` at `asked_at`.  Kept unless the entry has been replaced or evicted since."""
         entry = self._entries.get(key_hash)
         if entry is not None and entry.found is found and now < entry.fresh_until:
             self.keep(key_hash, found, asked_at)
@@ -102,7 +101,7 @@ class ProcessCache(Generic[T]):
         self._unknown[key_hash] = loaded_at + self._lifetimes.unknown
 
     def evict(self, key_hash: str) -> None:
-        """The key has changed: what is held of it must not be served again, stale or not."""
+        """The key has changed: what is held of it must not be served again, not even stale."""
         self._entries.pop(key_hash, None)
         self._unknown.pop(key_hash, None)
 
@@ -112,7 +111,7 @@ class ProcessCache(Generic[T]):
         self._unknown.clear()
 
     def expire(self) -> None:
-        """Keys may have changed unseen: ask again before the next use, but keep what a double outage would need."""
+        """Changes may have been missed: ask again before the next use, but keep what may be served stale."""
         self._unknown.clear()
         for entry in self._entries.values():
             entry.fresh_until = float("-inf")

@@ -1,8 +1,8 @@
-"""Keys in use are renewed before they age, many in one question: a busy process with many tenants would otherwise load
-each of them anew every 15 seconds, one by one, while a request waits.
+"""Renewing keys in use before they age, many in one question to Redis.  A busy process with many tenants would
+otherwise load each of them again every 15 seconds, one by one, while a request waits.
 
-What is renewed has been found unchanged in the shared copy, by its version, just as a load would have found it; the
-bound on revocation stays what it is.  Owns when and how much; what may be renewed is process_cache.py's.
+A key is renewed only if the shared copy still has its version, which is what a load would find there, so the bound on
+revocation stays.  Owns when and how many are renewed; which keys may be is process_cache.py's.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 EVERY_SECONDS = 1.0
-BATCH = 256  # a millisecond of the loop, a tenth of that of Redis
+BATCH = 256  # takes a millisecond of the loop, and a tenth of that in Redis
 
 
 async def keep_fresh(cache: ProcessCache[T], shared: RecordCache) -> None:
-    """Until cancelled.  On the loop that owns `cache`."""
+    """Renews until cancelled, on the loop that owns `cache`."""
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
@@ -33,7 +33,7 @@ async def keep_fresh(cache: ProcessCache[T], shared: RecordCache) -> None:
 
 
 async def refresh(cache: ProcessCache[T], shared: RecordCache, clock: Callable[[], float]) -> None:
-    """Renews what is ageing now.  A key that is not renewed, for whatever reason, is loaded when it is next used."""
+    """Renews what is ageing now.  A key that is not renewed, for whatever reason, is loaded when next used."""
     while ageing := cache.ageing(asked_at := clock(), BATCH):
         try:
             unchanged = await shared.unchanged({key_hash: found.record.version for key_hash, found in ageing.items()})

@@ -1,4 +1,4 @@
-"""What became of a lookup.  Values only; no I/O."""
+"""The result of a lookup.  Values only; no I/O."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """The key exists (it may be disabled or expired).  `prepared` was made from the record once, when it was loaded."""
+    """The key exists (it may be disabled or expired).  `prepared` was made from the record when it was loaded."""
 
     record: KeyRecord
     prepared: T
@@ -23,7 +23,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Nobody who knows could be asked."""
+    """No store could be asked."""
 
 
 UNKNOWN = Unknown()

@@ -9,8 +9,8 @@
 | nothing     | unavailable | Unavailable                                                              |
 | unavailable | unavailable | what this process loaded at most 60 s ago, else Unavailable              |
 
-The race between a load and an invalidation: a load is cached only while it is the registered flight of its hash.  An
-invalidation unregisters it, so its result reaches those who asked before, and nobody else.
+A load may race with an invalidation, so it is cached only while it is the registered flight of its hash.  An
+invalidation unregisters it: its result still reaches those who asked before, and nobody else.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from typing import Generic, TypeVar
 import structlog
 
 from tenancy.metrics import TenancyMetrics
-from tenancy.redis.names import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.resolving.breaker import Breaker
 from tenancy.resolving.process_cache import ProcessCache
 from tenancy.resolving.records import RecordCache, RecordSource, Stored, StoreUnavailable, Tombstone
 from tenancy.resolving.resolution import UNAVAILABLE, UNKNOWN, Found, Resolution, Unknown
+from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.values.key_record import KeyRecord
 
 log = structlog.get_logger(__name__)
@@ -35,11 +35,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait, in seconds: for each call to a store, and a caller for his answer, whatever the stores do."""
+    """Seconds to wait: for each call to a store, and for a caller's answer, whatever the stores do."""
 
     redis: float = 0.1
     postgres: float = 0.5
-    caller: float = 1.0  # half of Envoy's timeouts with us
+    caller: float = 1.0  # half of Envoy's timeout for a call to us
 
 
 class _BothUnavailable(Exception):
@@ -47,20 +47,20 @@ class _BothUnavailable(Exception):
 
 
 class _Lane:
-    """How many loads may run, and how many more may wait for their turn."""
+    """Loads that run at once, and those that wait for their turn; `max_inside` bounds both together, None does not."""
 
-    def __init__(self, running: int, inside: int | None) -> None:
+    def __init__(self, running: int, max_inside: int | None) -> None:
         self.slots = asyncio.Semaphore(running)
-        self.inside, self._most = 0, inside
+        self.inside, self._max_inside = 0, max_inside
 
     def full(self) -> bool:
-        return self._most is not None and self.inside >= self._most
+        return self._max_inside is not None and self.inside >= self._max_inside
 
 
 class Resolver(Generic[T]):
     """`peek` is for any thread; everything else belongs to the background loop.
 
-    `prepare` makes, once a load, whatever the caller wants to keep with a record.
+    `prepare` makes whatever the caller wants to keep with a record, once each time it is loaded.
     """
 
     def __init__(
@@ -83,19 +83,19 @@ class Resolver(Generic[T]):
         self._postgres = Breaker("postgres", clock, self._timeouts.postgres, metrics.errors)
         self._flights: dict[str, asyncio.Task[Resolution[T]]] = {}
         self._running: set[asyncio.Task[Resolution[T]]] = set()
-        # A flood of made-up keys fills its own lane; keys seen before are reloaded in theirs, bounded by the cache.
+        # A flood of made-up keys fills its own lane.  Keys seen before have another, bounded by the size of the cache.
         self._unknown_keys = _Lane(concurrent_loads, concurrent_loads + waiting_loads)
         self._known_keys = _Lane(concurrent_loads, None)
 
     def peek(self, key_hash: str, now: float) -> Found[T] | Unknown | None:
-        """What this process knows at `now` (of the resolver's clock), else None: resolve it."""
+        """What this process knows at `now` (of the resolver's clock); None: it must be resolved."""
         resolution = self._cache.peek(key_hash, now)
         if resolution is not None:
             self._metrics.hits.counts["negative" if resolution is UNKNOWN else "process"] += 1
         return resolution
 
     async def resolve(self, key_hash: str) -> Resolution[T]:
-        """The answer, within `timeouts.caller`.  Never raises for a store's sake."""
+        """The answer, within `timeouts.caller`.  Does not raise when a store fails."""
         known = self.peek(key_hash, self._clock())  # another caller's load may have landed meanwhile
         if known is not None:
             return known
@@ -111,7 +111,7 @@ class Resolver(Generic[T]):
         return resolution
 
     def subscribed(self) -> None:
-        """Invalidations may have been missed until now."""
+        """Earlier invalidations may have been missed."""
         self._cache.expire()
         self._flights.clear()
 
@@ -127,7 +127,7 @@ class Resolver(Generic[T]):
             self._flights.pop(message, None)
 
     async def close(self) -> None:
-        """Ends the loads under way; whoever waits for one gets Unavailable."""
+        """Ends the loads in progress; whoever waits for one gets Unavailable."""
         for flight in self._running:
             flight.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -191,7 +191,7 @@ class Resolver(Generic[T]):
         return self._found(await self._share(key_hash, record) if redis_answers else record)
 
     async def _share(self, key_hash: str, record: KeyRecord) -> Stored:
-        """Puts the record into Redis.  Returns what holds: if Redis refuses it, the key has changed since."""
+        """Puts the record into Redis, and returns what is true now: if Redis refuses it, the key has changed since."""
         try:
             if await self._redis.call(lambda: self._shared.put(key_hash, record)):
                 return record

@@ -1,1 +1,1 @@
-"""Values without I/O: limits, policies, key records, prices, secrets, calendars."""
+"""Pure values, for every slice: limits, policies, key records, prices, secrets, calendar windows."""

@@ -1,11 +1,11 @@
-"""How a request was admitted: one word from the answer of ratelimit to the ledger's column and its reports."""
+"""How a request was admitted: the same word in ratelimit's answer, in the ledger's column and in its reports."""
 
 from enum import StrEnum
 
 
 class Admission(StrEnum):
-    """`fast`: reserved from every budget, with a lease.  `local` and `unmetered`: by a failure mode, charged
-    afterwards.  `refused`: it never ran."""
+    """`fast`: reserved from every budget, with a lease.  `local` and `unmetered`: let through by a failure mode while
+    Redis was away, charged afterwards.  `refused`: it never ran."""
 
     FAST = "fast"
     LOCAL = "local"

@@ -1,8 +1,8 @@
-"""Windows of the calendar: where the minute, hour, day, week or month begins and ends in a time zone.  Pure; no I/O
-beyond the time zone database.
+"""Calendar windows: when the minute, hour, day, week or month begins and ends in a time zone.  Pure; no I/O beyond
+reading the time zone database.
 
-Minutes and hours keep their length over a change of the clocks; days, weeks and months begin at local midnight, so a
-day may have 23 or 25 hours.  Weeks begin on Monday (ISO 8601).
+Minutes and hours keep their length when the clocks change; days, weeks and months begin at local midnight, so a day
+may have 23 or 25 hours.  Weeks begin on Monday (ISO 8601).
 """
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -20,7 +20,7 @@ class UnknownTimeZone(ValueError):
 
 
 class Calendar(StrEnum):
-    """The named windows."""
+    """The windows, by name."""
 
     MINUTE = "minute"
     HOUR = "hour"
@@ -30,7 +30,7 @@ class Calendar(StrEnum):
 
     @property
     def seconds(self) -> int:
-        """The usual length; of a month 30 days."""
+        """The usual length; a month counts as 30 days."""
         return LENGTHS[self]
 
 
@@ -44,7 +44,7 @@ LENGTHS = {
 
 
 class Bounds(NamedTuple):
-    """Milliseconds since 1970: where a window begins, where the next one does, and the one after that."""
+    """When a window begins, the next one, and the one after that: milliseconds since 1970."""
 
     first: int
     second: int
@@ -63,7 +63,7 @@ def zone(name: str) -> tzinfo:
 
 
 def bounds(calendar: Calendar, time_zone: str, now_ms: int) -> Bounds:
-    """The window that holds `now_ms`, and the next; UnknownTimeZone."""
+    """The window that contains `now_ms`, and the next one; UnknownTimeZone."""
     where = zone(time_zone)
     first = _start(calendar, where, now_ms // MS)
     second = _next(calendar, where, first)
@@ -86,7 +86,7 @@ def _start(calendar: Calendar, where: tzinfo, seconds: int) -> int:
 def _next(calendar: Calendar, where: tzinfo, start: int) -> int:
     if calendar in (Calendar.MINUTE, Calendar.HOUR):
         return start + calendar.seconds
-    # A midnight that the clocks skip is shown as a later hour of the same day, so the date is right.
+    # Where the clocks skip midnight, the day begins at a later hour of the same date.
     day = datetime.fromtimestamp(start, where).date()
     if calendar is Calendar.MONTH:
         return _midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1), where)

@@ -1,7 +1,7 @@
-"""A key record: everything a key hash resolves to, as stored in Redis and in the in-process cache.  Pure; no I/O."""
+"""A key record: what a key's hash resolves to, as it is kept in Redis and in the process cache.  Pure; no I/O."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 
 from tenancy.values.limit import Limit, Scope, shorthand
@@ -10,10 +10,10 @@ from tenancy.values.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key with what its tenant and user add to it.
+    """A key, with what applies to it from its tenant and user.
 
-    `version` is the tenant's change counter: a record never replaces one with a higher version, so that a slow load
-    cannot bring back a revoked key.  Times are aware datetimes in UTC.  Budgets None: not limited.
+    `version` counts the tenant's changes: a record never replaces one with a higher version, so that a slow load cannot
+    bring back a revoked key.  Times are aware datetimes in UTC.  Limits that are None: not limited.
     """
 
     version: int
@@ -24,7 +24,7 @@ class KeyRecord:
     fairshare_group: str
     weight: int
     disabled: bool = False
-    suspended: bool = False  # the tenant, with every key of it
+    suspended: bool = False  # the tenant is, and so every key of it
     expires_at: datetime | None = None
     user_id: str = ""
     max_in_flight: int | None = None
@@ -35,7 +35,7 @@ class KeyRecord:
     key_requests_per_minute: int | None = None
     user_tokens_per_minute: int | None = None
     user_requests_per_minute: int | None = None
-    further_limits: tuple[Limit, ...] = ()  # of the tenant, its policy and its group; without a subject: of each
+    further_limits: tuple[Limit, ...] = ()  # of tenant, policy and group; without a subject: for each key or user
 
     def limits(self) -> tuple[Limit, ...]:
         """Every limit that a request with this key must fit into."""
@@ -48,7 +48,7 @@ class KeyRecord:
         return (*columns, *filter(None, map(self._applied, self.further_limits)))
 
     def _applied(self, limit: Limit) -> Limit | None:
-        """The limit as it counts this key; None if it does not."""
+        """The limit as it applies to this key; None if it does not."""
         own = {Scope.KEY: self.key_id, Scope.USER: self.user_id, Scope.GROUP: self.fairshare_group}.get(limit.scope)
         if own is None or limit.subject == own != "":
             return limit
@@ -68,20 +68,24 @@ class KeyRecord:
         )
 
     def dump(self) -> str:
-        """JSON object, field by field; times in RFC 3339."""
-        fields = asdict(self) | {"further_limits": [limit.row() for limit in self.further_limits]}
-        return json.dumps(fields, default=datetime.isoformat, separators=(",", ":"))
+        """A JSON object of the fields, times in RFC 3339."""
+        stored = asdict(self) | {"further_limits": [limit.row() for limit in self.further_limits]}
+        return json.dumps(stored, default=datetime.isoformat, separators=(",", ":"))
 
     @staticmethod
     def load(text: str | bytes) -> "KeyRecord":
-        """The record that `dump` wrote; ValueError, KeyError or TypeError for anything else."""
-        fields = json.loads(text)
-        models, expires_at = fields.get("models_allowed"), fields.get("expires_at")
+        """The record that `dump` wrote, in this version or another: fields that are missing take their defaults, those
+        that are unknown are ignored.  ValueError, KeyError, TypeError or AttributeError for anything else."""
+        stored = {name: value for name, value in json.loads(text).items() if name in FIELDS}
+        models, expires_at = stored.get("models_allowed"), stored.get("expires_at")
         return KeyRecord(
             **{
-                **fields,
+                **stored,
                 "models_allowed": None if models is None else tuple(models),
                 "expires_at": None if expires_at is None else datetime.fromisoformat(expires_at),
-                "further_limits": tuple(map(Limit.of_row, fields.get("further_limits", ()))),
+                "further_limits": tuple(map(Limit.of_row, stored.get("further_limits", ()))),
             }
         )
+
+
+FIELDS = frozenset(each.name for each in fields(KeyRecord))

@@ -1,15 +1,16 @@
-"""A limit: the rule, not its live state (that is a budget, in ratelimit/).  Pure values; no I/O.
+"""A limit: the rule, not its live state (which is a budget, in ratelimit/).  Pure values; no I/O.
 
-`row` and `of_row` are its compact form, in which it travels from authz to ratelimit and lies in Redis; `of_fields`
-reads the form with names, as it lies in Postgres.
+`row` and `of_row` are its compact form, sent from authz to ratelimit and kept in Redis; `of_fields` reads the form with
+names, as Postgres has it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 from tenancy.values.calendar import Calendar
+from tenancy.values.trailing import filled
 
 FULL_WEIGHT = 100  # percent
 MINUTE_SECONDS = 60
@@ -17,8 +18,8 @@ UTC = "UTC"
 
 
 class Scope(StrEnum):
-    """Whose requests a limit counts together.  MODEL: those of one tenant for one model.  GROUP: those of all tenants
-    of a fairshare group."""
+    """Whose requests a limit counts together.  MODEL: one tenant's, for one model.  GROUP: those of all tenants in a
+    fairshare group."""
 
     TENANT = "tenant"
     USER = "user"
@@ -28,7 +29,7 @@ class Scope(StrEnum):
 
 
 class Unit(StrEnum):
-    """What a limit counts.  COST: millionths of the currency that the models' prices are in."""
+    """What a limit counts.  COST is in millionths of the currency of the models' prices."""
 
     TOKENS = "tokens"
     REQUESTS = "requests"
@@ -38,7 +39,7 @@ class Unit(StrEnum):
 
 
 class Kind(StrEnum):
-    """How what is spent comes back: steadily, all at the window's end, or as it leaves the last `window_seconds`."""
+    """How what was spent comes back: steadily; all at the window's end; or as it leaves the last `window_seconds`."""
 
     BUCKET = "bucket"
     FIXED = "fixed_window"
@@ -49,11 +50,11 @@ class Kind(StrEnum):
 class Limit:
     """At most `amount` units a window.
 
-    `subject` is the id of the key or user, or the name of the model or group, that it counts; empty for the tenant's
-    own.  `id` is "" for a limit that is written as a column of its subject (tokens_per_minute); then its place among
-    the budgets is its derived name.  `calendar` and `time_zone` say where fixed windows begin; without a calendar
-    they are counted from 1970.  `window_seconds` is then the length as people see it, and about right.  Weights are
-    percent: 10 for `cached_weight` counts ten cached input tokens as one.  `shadow`: measured, never refuses.
+    `subject` is the id of the key or user, or the name of the model or group, whose requests it counts; empty for the
+    tenant's own limits.  `id` is "" for a limit that is a column of its subject (tokens_per_minute); its budget is then
+    found by what it counts.  Fixed windows begin where `calendar` says in `time_zone`, and `window_seconds` is their
+    usual length; without a calendar they are counted from 1970.  Weights are percent: with a `cached_weight` of 10, ten
+    cached input tokens count as one.  `shadow`: measured, but never refuses.
     """
 
     scope: Scope
@@ -72,13 +73,13 @@ class Limit:
 
     @property
     def name(self) -> str:
-        """What answers and the ledger call it: its label, else for example `tenant:tokens:60s`."""
+        """What answers and the ledger call it: its label, or for example `tenant:tokens:60s`."""
         return self.label or self._place
 
     @property
     def budget_name(self) -> str:
-        """Where its budget is, within the tenant or group.  Does not depend on the amount or the window, so that a
-        changed limit finds what was spent."""
+        """Identifies its budget within the tenant or group.  With an id it depends on neither amount nor window, so a
+        changed limit keeps what was spent."""
         if not self.id:
             return self._place
         return f"{self.id}:{self.subject}" if self.subject else self.id
@@ -89,41 +90,24 @@ class Limit:
         return f"{owner}:{self.unit}:{self.window_seconds}s"
 
     def row(self) -> list[Any]:
-        """Its fields in order, without those at the end that are as usual."""
-        fields = [self.scope, self.unit, self.amount, self.window_seconds, self.subject, *self._rest()]
-        while len(fields) > REQUIRED and fields[-1] == USUAL[len(fields) - REQUIRED - 1]:
-            fields.pop()
-        return fields
-
-    def _rest(self) -> tuple[Any, ...]:
-        how = (self.kind, self.calendar, self.time_zone, self.cached_weight, self.reasoning_weight, self.shadow)
-        return (self.id, self.label, *how)
+        """Its fields in order, without those at the end that have their defaults."""
+        row = [getattr(self, name) for name in FIELDS]
+        while len(row) > REQUIRED and row[-1] == DEFAULTS[len(row) - REQUIRED - 1]:
+            row.pop()
+        return row
 
     @staticmethod
     def of_row(row: Sequence[Any]) -> "Limit":
-        """What `row` wrote; ValueError or TypeError for anything else."""
+        """What `row` wrote, in this version or another (see trailing.py); ValueError or TypeError for anything else."""
         scope, unit, amount, window_seconds, subject, *rest = row
-        id, label, kind, calendar, time_zone, cached, reasoning, shadow = (*rest, *USUAL[len(rest) :])
-        return Limit(
-            Scope(scope),
-            Unit(unit),
-            amount,
-            window_seconds,
-            subject,
-            id,
-            label,
-            Kind(kind),
-            None if calendar is None else Calendar(calendar),
-            time_zone,
-            cached,
-            reasoning,
-            shadow,
-        )
+        id, label, kind, calendar, *how = filled(rest, DEFAULTS)
+        named = None if calendar is None else Calendar(calendar)
+        return Limit(Scope(scope), Unit(unit), amount, window_seconds, subject, id, label, Kind(kind), named, *how)
 
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> "Limit":
-        """From an object: scope, unit, amount, and any of the other fields; KeyError or ValueError.  `name` is the
-        label.  A limit with a calendar needs no `window_seconds`."""
+        """From an object with scope, unit, amount and any of the other fields; KeyError or ValueError.  `name` becomes
+        the label.  With a calendar, `window_seconds` is not needed."""
         calendar = None if fields.get("calendar") is None else Calendar(fields["calendar"])
         seconds = fields.get("window_seconds")
         return Limit(
@@ -145,12 +129,13 @@ class Limit:
         )
 
 
-REQUIRED = 5
-USUAL: tuple[Any, ...] = ("", "", Kind.BUCKET, None, UTC, FULL_WEIGHT, FULL_WEIGHT, False)
+FIELDS = tuple(each.name for each in fields(Limit))
+REQUIRED = 5  # that many are in every row
+DEFAULTS = tuple(each.default for each in fields(Limit)[REQUIRED:])
 
 
 def shorthand(scope: Scope, subject: str, tokens: int | None, requests: int | None) -> tuple[Limit, ...]:
-    """The limits that the columns tokens_per_minute and requests_per_minute stand for; None: not limited."""
+    """The limits that the columns tokens_per_minute and requests_per_minute stand for; None: no limit."""
     columns = ((Unit.TOKENS, tokens), (Unit.REQUESTS, requests))
     return tuple(Limit(scope, unit, amount, MINUTE_SECONDS, subject) for unit, amount in columns if amount is not None)
 

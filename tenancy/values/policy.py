@@ -1,7 +1,7 @@
-"""A policy: what a key may do, in the compact form that authz hands to ratelimit.  Pure values; no I/O.
+"""A policy: what a key may do, in the compact form that authz sends to ratelimit.  Pure values; no I/O.
 
-authz puts `dump()` into its dynamic metadata, Envoy carries it to ratelimit as a descriptor entry: ratelimit needs no
-lookup of its own, and both decide on the same version of the key.
+authz puts `dump()` into its dynamic metadata, and Envoy passes it to ratelimit as a descriptor entry: ratelimit needs
+no lookup of its own, and both decide on the same version of the key.
 """
 
 import json
@@ -11,7 +11,7 @@ from tenancy.values.limit import Limit
 
 
 class MalformedPolicy(ValueError):
-    """The text is not a policy that this version wrote."""
+    """The text is not a policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,13 @@ class Policy:
 
     @staticmethod
     def load(text: str) -> "Policy":
-        """The policy that `dump` wrote; MalformedPolicy for anything else."""
+        """What `dump` wrote, in this version or another; MalformedPolicy for anything else.
+
+        The list grows at its end (see trailing.py): what a newer version adds is ignored.  Every version writes these
+        eight, and a policy that came without its limits must not be taken for one that has none.
+        """
         try:
-            tenant_id, key_id, user_id, group, weight, max_in_flight, models, limits = json.loads(text)
+            tenant_id, key_id, user_id, group, weight, max_in_flight, models, limits, *_ = json.loads(text)
             return Policy(
                 tenant_id=tenant_id,
                 key_id=key_id,

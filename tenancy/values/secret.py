@@ -1,11 +1,11 @@
-"""Secrets: minted here, shown once, kept only as a hash.  Pure; no I/O."""
+"""Secrets: minted here, shown once, stored only as a hash.  Pure; no I/O."""
 
 import hashlib
 import secrets
 
 SECRET_PREFIX = "sk_"
 SECRET_BYTES = 24  # 192 bits: beyond guessing, so a plain SHA-256 is enough and lookups stay exact
-PREFIX_LENGTH = 18  # `sk_` and 15 hex digits: enough to recognize a key, useless to guess the rest
+PREFIX_LENGTH = 18  # `sk_` and 15 hex digits: enough to recognize a key, no help in guessing the rest
 
 
 def mint_secret() -> str:

@@ -7,10 +7,12 @@ import httpx
 import pytest
 
 from admin.auth import KNOWN_SECONDS, Principal, Principals
-from admin.tokens import AdminTokens, MemoryAdminTokens, NewAdminToken, Role
-from tenancy.directory.audit import ChangeRequest, MemoryAuditLog
+from admin.tokens import AdminTokens, NewAdminToken, Role
+from tenancy.directory.change_request import ChangeRequest
 from tests.admin.conftest import Admin
+from tests.admin.memory_tokens import MemoryAdminTokens
 from tests.admin.test_input import refused
+from tests.tenancy.memory.audit import MemoryAuditLog
 
 BY = ChangeRequest("admin")
 OWNERS_ONLY = "/api/v1/admin-tokens"

@@ -12,12 +12,12 @@ from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import apply_outbox
-from tenancy.postgres.records import PostgresRecords
+from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.resolver import Resolver
 from tests.authz.conversation import Answer, HeldCall, check_request
-from tests.tenancy.chain import UNHURRIED
 from tests.tenancy.people import Issued, People
+from tests.tenancy.resolving.chain import UNHURRIED
 
 
 class Sidecar:
@@ -35,7 +35,7 @@ class Sidecar:
     async def _open(self, database_url: str, redis_url: str) -> None:
         self.pool: asyncpg.Pool[asyncpg.Record] = await open_postgres(database_url)
         self.redis = open_redis_async(redis_url, timeout=UNHURRIED.redis)
-        source, shared = PostgresRecords(self.pool, UNHURRIED.postgres), RedisRecordCache(self.redis)
+        source, shared = PostgresRecordSource(self.pool, UNHURRIED.postgres), RedisRecordCache(self.redis)
         self.resolver = Resolver(source, shared, prepare, self.tenancy, timeouts=UNHURRIED)
 
     def check(self, headers: dict[str, str]) -> Answer:

@@ -9,7 +9,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from authz.service import AuthzService
-from tenancy.postgres.records import PostgresRecords
+from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
@@ -174,7 +174,7 @@ def test_a_fault_of_our_own_is_503_never_200(sidecar: Sidecar) -> None:
     def faulty(_: KeyRecord) -> bytes:
         raise LookupError("a bug")
 
-    resolver = Resolver(PostgresRecords(sidecar.pool), RedisRecordCache(sidecar.redis), faulty, sidecar.tenancy)
+    resolver = Resolver(PostgresRecordSource(sidecar.pool), RedisRecordCache(sidecar.redis), faulty, sidecar.tenancy)
     sidecar.service = AuthzService(resolver, sidecar.loop, sidecar.metrics)
     assert sidecar.check(bearer(sidecar.issue())).status == 503
 

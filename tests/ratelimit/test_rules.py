@@ -3,7 +3,7 @@ import pytest
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import NOTHING, Estimate
 from ratelimit.tenants.rules import INVALID_BODY, MODEL_REQUIRED, Asked, Priced, Rejected, decide, plain_path
-from tenancy.resolving.catalog import Models, ModelState
+from tenancy.resolving.catalog import KnownModels, ModelState
 from tenancy.values.policy import Policy
 from tenancy.values.prices import Prices
 from tests.ratelimit.stores import tokens
@@ -15,7 +15,7 @@ class Registry:
     """A catalog that does not change."""
 
     def __init__(self, *names: str, away: bool = False) -> None:
-        self._models, self._away = Models(1, dict.fromkeys(names, True) | {"off": False}), away
+        self._models, self._away = KnownModels(1, dict.fromkeys(names, True) | {"off": False}), away
 
     def check(self, model: str) -> ModelState:
         return ModelState.UNAVAILABLE if self._away else self._models.state(model)

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenancy.directory.audit import AuditLog, MemoryAuditLog
-from tenancy.directory.groups import Groups, MemoryGroups
+from tenancy.directory.audit import AuditLog
+from tenancy.directory.capacity import Capacities
+from tenancy.directory.groups import Groups
 from tenancy.directory.keys import Keys
-from tenancy.directory.mcp_servers import McpServers, MemoryMcpServers
+from tenancy.directory.mcp_servers import McpServers
 from tenancy.directory.models import Registry
-from tenancy.directory.named_policies import MemoryPolicies, Policies
+from tenancy.directory.named_policies import Policies
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
 from tenancy.postgres.audit import PostgresAuditLog
+from tenancy.postgres.capacity import PostgresCapacities
 from tenancy.postgres.groups import PostgresGroups
 from tenancy.postgres.keys import PostgresKeys
 from tenancy.postgres.mcp_servers import PostgresMcpServers
@@ -19,8 +21,13 @@ from tenancy.postgres.models import PostgresRegistry
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.postgres.users import PostgresUsers
+from tests.tenancy.memory.audit import MemoryAuditLog
+from tests.tenancy.memory.capacity import MemoryCapacities
+from tests.tenancy.memory.groups import MemoryGroups
 from tests.tenancy.memory.keys import MemoryKeys
+from tests.tenancy.memory.mcp_servers import MemoryMcpServers
 from tests.tenancy.memory.models import MemoryRegistry
+from tests.tenancy.memory.policies import MemoryPolicies
 from tests.tenancy.memory.tenants import MemoryTenants, MemoryUsers
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ class Directory:
     registry: Registry
     servers: McpServers
     policies: Policies
+    capacities: Capacities
     log: AuditLog
 
     async def actions(self) -> list[str]:
@@ -59,6 +67,7 @@ def open_directory(kind: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Directory
             MemoryRegistry(log),
             MemoryMcpServers(log),
             MemoryPolicies(log),
+            MemoryCapacities(log),
             log,
         )
     return Directory(
@@ -69,5 +78,6 @@ def open_directory(kind: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Directory
         PostgresRegistry(pool),
         PostgresMcpServers(pool),
         PostgresPolicies(pool),
+        PostgresCapacities(pool),
         PostgresAuditLog(pool),
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.keys import KeyChange, NewKey, NoSuchKey
 from tenancy.directory.tenants import NewTenant, NoSuchTenant
 from tests.tenancy.directories import KINDS, Directory, open_directory

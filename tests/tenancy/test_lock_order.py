@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from store.postgres import open_postgres
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.stored_limits import NewLimit
 from tenancy.directory.tenants import NewTenant
 from tenancy.postgres.limits import PostgresLimits

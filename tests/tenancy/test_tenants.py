@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.keys import NewKey
 from tenancy.directory.tenants import NewTenant, NoSuchTenant, TenantChange, TenantNameTaken, UnknownGroup
 from tests.tenancy.directories import KINDS, Directory, open_directory

@@ -1,0 +1,1 @@
+"""The directory's ports in plain dictionaries: the oracles that the Postgres adapters are compared with."""

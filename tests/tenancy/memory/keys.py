@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tenancy.directory.audit import ChangeRequest, snapshot
+from tenancy.directory.audit import snapshot
+from tenancy.directory.change_request import ChangeRequest, Deleted, require
 from tenancy.directory.keys import Key, KeyChange, NewKey, NoSuchKey, action_of
 from tenancy.directory.tenants import Position
-from tenancy.directory.terms import Deleted, require
 from tenancy.directory.users import User
 from tenancy.values.secret import prefix_of
 from tests.tenancy.memory.tenants import MemoryTenants

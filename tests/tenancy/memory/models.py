@@ -4,9 +4,10 @@ import uuid
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
+from tenancy.directory.audit import snapshot
+from tenancy.directory.change_request import ChangeRequest, Deleted, require
 from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache
-from tenancy.directory.terms import Deleted, require
+from tests.tenancy.memory.audit import MemoryAuditLog
 
 
 class MemoryRegistry:

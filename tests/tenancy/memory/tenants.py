@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tenancy.directory.audit import ChangeRequest, MemoryAuditLog, snapshot
+from tenancy.directory.audit import snapshot
+from tenancy.directory.change_request import ChangeRequest, Deleted, require
 from tenancy.directory.keys import Key
 from tenancy.directory.tenants import (
     DEFAULT_GROUP,
@@ -16,8 +17,8 @@ from tenancy.directory.tenants import (
     UnknownGroup,
     UnknownPolicy,
 )
-from tenancy.directory.terms import Deleted, require
 from tenancy.directory.users import NewUser, NoSuchUser, User, UserHasKeys
+from tests.tenancy.memory.audit import MemoryAuditLog
 
 
 class MemoryTenants:

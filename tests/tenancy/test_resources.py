@@ -1,4 +1,4 @@
-"""Users, groups and models: the same answers from memory and from Postgres."""
+"""Users, groups, models, MCP servers, policies, capacity: the same answers from memory and from Postgres."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.audit import snapshot
+from tenancy.directory.change_request import ChangeRequest, StateChanged, tag_of
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.directory.keys import NewKey
+from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
 from tenancy.directory.models import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
-from tenancy.directory.tenants import NewTenant, NoSuchTenant
-from tenancy.directory.terms import StateChanged
+from tenancy.directory.named_policies import NoSuchPolicy, PolicyNameTaken
+from tenancy.directory.tenants import NewTenant, NoSuchTenant, UnknownPolicy
 from tenancy.directory.users import NewUser, NoSuchUser, UserHasKeys
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 BY = ChangeRequest("admin")
+LIMIT = {"name": "tpm", "scope": "tenant", "unit": "tokens", "amount": 5, "window_seconds": 60}
 
 
 @pytest.fixture(params=KINDS)
@@ -135,3 +138,47 @@ async def test_models(directory: Directory) -> None:
     with pytest.raises(NoSuchModel, match=made.id):
         await directory.registry.update(made.id, NewModel("x", True), BY)
     assert await directory.actions() == ["create_model", "create_model", "update_model", "delete_model"]
+
+
+async def test_mcp_servers(directory: Directory) -> None:
+    made = await directory.servers.create(NewServer("tools", "https://tools.test/mcp", headers={"x-team": "ml"}), BY)
+    with pytest.raises(ServerNameTaken):
+        await directory.servers.create(NewServer("tools", "https://other.test"), BY)
+    changed = await directory.servers.update(made.id, NewServer("tools", "https://b.test", enabled=False), BY)
+    assert (changed.url, changed.headers, changed.enabled) == ("https://b.test", {}, False)
+    assert await directory.servers.page(10) == (changed,)
+    assert await directory.servers.delete(made.id, BY) == {"mcp_servers": 1}
+    with pytest.raises(NoSuchServer):
+        await directory.servers.update(made.id, NewServer("x", "https://b.test"), BY)
+    assert await directory.actions() == ["create_mcp_server", "update_mcp_server", "delete_mcp_server"]
+
+
+async def test_policies(directory: Directory) -> None:
+    made = await directory.policies.create("gold", "", (LIMIT,), BY)
+    with pytest.raises(PolicyNameTaken):
+        await directory.policies.create("gold", "", (), BY)
+    assert await directory.policies.update("gold", "", (LIMIT,), BY) == made
+    changed = await directory.policies.update("gold", "for those who pay", (), BY)
+    assert await directory.policies.page(10) == (changed,)
+    await directory.policies.delete("gold", BY)
+    with pytest.raises(NoSuchPolicy):
+        await directory.policies.delete("gold", BY)
+    with pytest.raises(UnknownPolicy):
+        await directory.tenants.create(NewTenant("acme", policy="gold"), BY)
+
+
+async def test_the_capacity(directory: Directory) -> None:
+    first = await directory.capacities.get()
+    assert (first.max_in_flight, first.max_in_flight_total, first.version) == (None, None, 1)
+    changed = await directory.capacities.update({"max_in_flight": 5}, BY)
+    assert (changed.max_in_flight, changed.max_in_flight_total, changed.version) == (5, None, 2)
+    assert await directory.capacities.update({"max_in_flight": 5}, BY) == changed
+    for version, change in enumerate(({"max_in_flight_total": 9}, {"max_in_flight": None}), 3):
+        assert (await directory.capacities.update(change, BY)).version == version  # type: ignore[arg-type]
+    with pytest.raises(StateChanged):
+        await directory.capacities.update({"max_in_flight": 1}, replace(BY, if_match=frozenset({tag_of(changed)})))
+    last = await directory.capacities.get()
+    assert (last.max_in_flight, last.max_in_flight_total) == (None, 9)
+    assert await directory.actions() == ["update_capacity"] * 3
+    newest = (await directory.log.newest(1))[0]
+    assert (newest.target_type, newest.target_id, newest.after) == ("capacity", "all", snapshot(last))

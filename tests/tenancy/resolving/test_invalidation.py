@@ -11,11 +11,12 @@ from redis import asyncio as aio
 
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import apply_outbox
-from tenancy.resolving.catalog import MemoryModelCache, MemoryModels, ModelCatalog, Models, ModelState
-from tenancy.resolving.invalidation import listen
+from tenancy.redis.invalidation import listen
+from tenancy.resolving.catalog import KnownModels, ModelCatalog, ModelState
 from tests.proxy import TcpProxy
-from tests.tenancy.chain import open_chain, word
+from tests.tenancy.memory.stores import MemoryModelCache, MemoryModelSource
 from tests.tenancy.people import People
+from tests.tenancy.resolving.chain import open_chain, word
 from tests.tenancy.waiting import until
 from tollkeeper.up.valkey import Valkey
 
@@ -152,13 +153,13 @@ async def test_a_revocation_reaches_two_processes_within_a_second(
 
 
 async def test_the_model_catalog_follows_a_push(redis: aio.Redis, redis_url: str) -> None:
-    source = MemoryModels()
+    source = MemoryModelSource()
     catalog = ModelCatalog(source, MemoryModelCache())
     run = asyncio.create_task(catalog.run())
     metrics = TenancyMetrics()
     task = asyncio.create_task(listen(redis_url, [catalog], metrics))
     await until(lambda: metrics.subscriptions.counts[""] == 1 and catalog.check("m1") is ModelState.KNOWN)
-    source.models = Models(1, {"m1": False})
+    source.models = KnownModels(1, {"m1": False})
     await redis.publish(CHANNEL, "models")
     await until(lambda: catalog.check("m1") is ModelState.DISABLED, 1.0)
     for each in (run, task):

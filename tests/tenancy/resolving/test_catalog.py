@@ -7,20 +7,13 @@ from redis import asyncio as aio
 
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.postgres.catalog import PostgresModels
+from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.redis.catalog import RedisModelCache
-from tenancy.resolving.catalog import (
-    MemoryModelCache,
-    MemoryModels,
-    ModelCache,
-    ModelCatalog,
-    Models,
-    ModelSource,
-    ModelState,
-)
+from tenancy.resolving.catalog import KnownModels, ModelCache, ModelCatalog, ModelSource, ModelState
 from tenancy.resolving.records import StoreUnavailable
-from tests.tenancy.chain import Clock
+from tests.tenancy.memory.stores import MemoryModelCache, MemoryModelSource
 from tests.tenancy.people import People
+from tests.tenancy.resolving.chain import Clock
 
 if TYPE_CHECKING:
     import asyncpg
@@ -39,7 +32,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_model_in_a_registry(enabled: dict[str, bool], state: ModelState) -> None:
-    assert Models(1, enabled).state("m1") is state
+    assert KnownModels(1, enabled).state("m1") is state
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -50,8 +43,8 @@ def cache(request: pytest.FixtureRequest, redis: aio.Redis) -> ModelCache:
 async def test_the_shared_copy_keeps_the_highest_version(cache: ModelCache) -> None:
     assert await cache.get() is None
     for version, accepted in ((1_700_000_000_000_001, True), (1_700_000_000_000_000, False)):
-        assert await cache.put(Models(version, {"m": version % 2 == 0})) is accepted
-    assert await cache.get() == Models(1_700_000_000_000_001, {"m": False})
+        assert await cache.put(KnownModels(version, {"m": version % 2 == 0})) is accepted
+    assert await cache.get() == KnownModels(1_700_000_000_000_001, {"m": False})
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"version":1}', b'{"version":1,"models":[1]}'])
@@ -61,18 +54,18 @@ async def test_an_unreadable_copy_is_none(redis: aio.Redis, text: bytes) -> None
 
 
 async def test_postgres_gives_the_registry_with_a_growing_version(pool: "Pool", people: People) -> None:
-    source = PostgresModels(pool)
+    source = PostgresModelSource(pool)
     empty = await source.load()
     assert empty.enabled == {}
     await people.execute("INSERT INTO models (name, enabled) VALUES ('b', false), ('a/b:c', true)")
     filled = await source.load()
     assert filled.enabled == {"a/b:c": True, "b": False}
     assert filled.version > empty.version
-    assert Models.load(filled.dump()) == filled
+    assert KnownModels.load(filled.dump()) == filled
 
 
 async def test_the_catalog_cannot_decide_before_its_first_load() -> None:
-    catalog = ModelCatalog(MemoryModels(), MemoryModelCache())
+    catalog = ModelCatalog(MemoryModelSource(), MemoryModelCache())
     assert catalog.check("m1") is ModelState.UNAVAILABLE
     assert await catalog.refresh()
     assert catalog.check("m1") is ModelState.KNOWN
@@ -81,21 +74,21 @@ async def test_the_catalog_cannot_decide_before_its_first_load() -> None:
 class Gone:
     """A store that cannot be asked."""
 
-    async def load(self) -> Models:
+    async def load(self) -> KnownModels:
         raise StoreUnavailable("gone")
 
-    async def get(self) -> Models | None:
+    async def get(self) -> KnownModels | None:
         raise StoreUnavailable("gone")
 
-    async def put(self, models: Models) -> bool:
+    async def put(self, models: KnownModels) -> bool:
         raise StoreUnavailable("gone")
 
 
 @pytest.mark.parametrize(
     ("source", "shared", "state"),
     [
-        (MemoryModels(), MemoryModelCache(), ModelState.KNOWN),
-        (MemoryModels(), Gone(), ModelState.KNOWN),
+        (MemoryModelSource(), MemoryModelCache(), ModelState.KNOWN),
+        (MemoryModelSource(), Gone(), ModelState.KNOWN),
         (Gone(), MemoryModelCache(), ModelState.UNAVAILABLE),
         (Gone(), Gone(), ModelState.UNAVAILABLE),
     ],
@@ -108,9 +101,9 @@ async def test_which_store_is_enough(source: ModelSource, shared: ModelCache, st
 
 async def test_redis_answers_for_a_postgres_that_is_away(redis: aio.Redis, pool: "Pool", people: People) -> None:
     await people.execute("INSERT INTO models (name) VALUES ('m1')")
-    assert await ModelCatalog(PostgresModels(pool), RedisModelCache(redis)).refresh()
+    assert await ModelCatalog(PostgresModelSource(pool), RedisModelCache(redis)).refresh()
     async with open_postgres("postgresql://nobody@127.0.0.1:1/none") as away:
-        catalog = ModelCatalog(PostgresModels(away), RedisModelCache(redis))
+        catalog = ModelCatalog(PostgresModelSource(away), RedisModelCache(redis))
         assert await catalog.refresh()
     assert catalog.check("m1") is ModelState.KNOWN
     assert catalog.check("m2") is ModelState.UNKNOWN
@@ -119,7 +112,7 @@ async def test_redis_answers_for_a_postgres_that_is_away(redis: aio.Redis, pool:
 async def test_a_snapshot_outlives_both_stores_by_sixty_seconds() -> None:
     clock = Clock()
     unreachable = open_redis_async("redis://127.0.0.1:1/0", timeout=0.1)
-    source = MemoryModels()
+    source = MemoryModelSource()
     catalog = ModelCatalog(source, RedisModelCache(unreachable), clock=clock)
     assert await catalog.refresh()
     clock.now += 59.9

@@ -13,9 +13,9 @@ from store.redis import open_redis_async
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import apply_outbox
 from tenancy.redis.catalog import RedisModelCache
+from tenancy.redis.invalidation import listen
 from tenancy.redis.records import RedisRecordCache
-from tenancy.resolving.catalog import Models
-from tenancy.resolving.invalidation import listen
+from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.records import Tombstone
 from tests.tenancy.people import People, a_record
 from tests.tenancy.waiting import until
@@ -93,8 +93,8 @@ async def test_records_of_many_nodes_are_compared_at_once(cluster: aio.RedisClus
 
 
 async def test_the_model_catalog_is_shared(cluster: aio.RedisCluster) -> None:
-    assert await RedisModelCache(cluster).put(Models(5, {"m1": True}))
-    assert await RedisModelCache(cluster).get() == Models(5, {"m1": True})
+    assert await RedisModelCache(cluster).put(KnownModels(5, {"m1": True}))
+    assert await RedisModelCache(cluster).get() == KnownModels(5, {"m1": True})
 
 
 async def test_changes_reach_the_cluster_and_listeners_on_each_node(

@@ -12,8 +12,8 @@ from redis import asyncio as aio
 
 from store.migrate import migrate
 from tests.proxy import TcpProxy
-from tests.tenancy.chain import IN_OUTAGES, Chain, open_chain, word
 from tests.tenancy.people import People
+from tests.tenancy.resolving.chain import IN_OUTAGES, Chain, open_chain, word
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 

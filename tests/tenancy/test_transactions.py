@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from store.postgres import UNAVAILABLE, open_postgres
-from tenancy.directory.audit import ChangeRequest
+from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.keys import NewKey, NoSuchKey
 from tenancy.directory.tenants import NewTenant, NoSuchTenant, Tenant, TenantNameTaken
 from tenancy.postgres.keys import PostgresKeys

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenancy.directory.audit import AuditFilter, ChangeRequest, Idempotency
+from tenancy.directory.audit import AuditFilter
+from tenancy.directory.change_request import ChangeRequest, StateChanged, tag_of
+from tenancy.directory.idempotency import AlreadyAsked, Idempotency
 from tenancy.directory.keys import NewKey
-from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
-from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
-from tenancy.directory.tenants import NewTenant, UnknownPolicy
-from tenancy.directory.terms import AlreadyAsked, StateChanged, tag_of
+from tenancy.directory.named_policies import PolicyInUse
+from tenancy.directory.tenants import NewTenant
+from tenancy.postgres.idempotency import PostgresRepeats
 from tenancy.postgres.policies import PostgresPolicies
-from tenancy.postgres.repeats import PostgresRepeats
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.values.secret import hash_secret, mint_secret
 from tests.tenancy.directories import KINDS, Directory, open_directory
@@ -82,34 +82,7 @@ async def test_a_rotated_key_keeps_its_identity(directory: Directory) -> None:
     assert (await directory.actions())[2:] == ["rotate_api_key", "rotate_api_key"]
 
 
-async def test_mcp_servers(directory: Directory) -> None:
-    made = await directory.servers.create(NewServer("tools", "https://tools.test/mcp", headers={"x-team": "ml"}), BY)
-    with pytest.raises(ServerNameTaken):
-        await directory.servers.create(NewServer("tools", "https://other.test"), BY)
-    changed = await directory.servers.update(made.id, NewServer("tools", "https://b.test", enabled=False), BY)
-    assert (changed.url, changed.headers, changed.enabled) == ("https://b.test", {}, False)
-    assert await directory.servers.page(10) == (changed,)
-    assert await directory.servers.delete(made.id, BY) == {"mcp_servers": 1}
-    with pytest.raises(NoSuchServer):
-        await directory.servers.update(made.id, NewServer("x", "https://b.test"), BY)
-    assert await directory.actions() == ["create_mcp_server", "update_mcp_server", "delete_mcp_server"]
-
-
 LIMIT = {"name": "tpm", "scope": "tenant", "unit": "tokens", "amount": 5, "window_seconds": 60}
-
-
-async def test_policies(directory: Directory) -> None:
-    made = await directory.policies.create("gold", "", (LIMIT,), BY)
-    with pytest.raises(PolicyNameTaken):
-        await directory.policies.create("gold", "", (), BY)
-    assert await directory.policies.update("gold", "", (LIMIT,), BY) == made
-    changed = await directory.policies.update("gold", "for those who pay", (), BY)
-    assert await directory.policies.page(10) == (changed,)
-    await directory.policies.delete("gold", BY)
-    with pytest.raises(NoSuchPolicy):
-        await directory.policies.delete("gold", BY)
-    with pytest.raises(UnknownPolicy):
-        await directory.tenants.create(NewTenant("acme", policy="gold"), BY)
 
 
 async def test_the_audit_log_is_filtered(directory: Directory) -> None:

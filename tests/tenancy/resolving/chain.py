@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.metrics import TenancyMetrics
-from tenancy.postgres.records import PostgresRecords
+from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import ProcessCache
 from tenancy.resolving.records import RecordSource
@@ -66,7 +66,7 @@ class Chain:
     ) -> None:
         self.clock, self.metrics = Clock(), TenancyMetrics()
         self.pool = pool
-        self.source = CountingSource(PostgresRecords(pool, timeouts.postgres))
+        self.source = CountingSource(PostgresRecordSource(pool, timeouts.postgres))
         self.redis, self.postgres = redis, postgres
         self.cache: ProcessCache[int] = ProcessCache()
         self.resolver: Resolver[int] = Resolver(

@@ -5,11 +5,12 @@ from redis import asyncio as aio
 
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import ProcessCache
-from tenancy.resolving.records import MemoryRecordCache, RecordCache, StoreUnavailable, Tombstone
+from tenancy.resolving.records import RecordCache, StoreUnavailable, Tombstone
 from tenancy.resolving.refresh import refresh
 from tenancy.resolving.resolution import Found
-from tests.tenancy.chain import Clock, word
+from tests.tenancy.memory.stores import MemoryRecordCache
 from tests.tenancy.people import a_record
+from tests.tenancy.resolving.chain import Clock, word
 
 HASH = "ab" * 32
 LOADED_AT = 1000.0

@@ -11,11 +11,12 @@ from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import apply_outbox
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import ProcessCache
-from tenancy.resolving.records import MemoryRecordCache, MemoryRecords, RecordSource, Tombstone
+from tenancy.resolving.records import RecordSource, Tombstone
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
-from tests.tenancy.chain import UNHURRIED, Chain, open_chain, word
+from tests.tenancy.memory.stores import MemoryRecordCache, MemoryRecordSource
 from tests.tenancy.people import People, a_record
+from tests.tenancy.resolving.chain import UNHURRIED, Chain, open_chain, word
 from tests.tenancy.waiting import until
 
 NO_SUCH = "00" * 32
@@ -198,7 +199,7 @@ async def test_a_slow_load_cannot_undo_a_deletion(chain: Chain, people: People, 
 
 
 async def test_guessing_neither_grows_memory_nor_pushes_out_a_key() -> None:
-    source = MemoryRecords()
+    source = MemoryRecordSource()
     source.records["real"] = a_record()
     cache: ProcessCache[int] = ProcessCache(size=1000, unknown_size=1000)
     resolver = memory_resolver(source, cache)
@@ -210,7 +211,7 @@ async def test_guessing_neither_grows_memory_nor_pushes_out_a_key() -> None:
 
 
 async def test_the_cache_of_keys_is_bounded_too() -> None:
-    source = MemoryRecords()
+    source = MemoryRecordSource()
     cache: ProcessCache[int] = ProcessCache(size=100, unknown_size=10)
     resolver = memory_resolver(source, cache)
     for n in range(300):
@@ -220,7 +221,7 @@ async def test_the_cache_of_keys_is_bounded_too() -> None:
 
 
 async def test_a_flood_of_guesses_is_cut_off_while_known_keys_are_still_reloaded() -> None:
-    source = MemoryRecords()
+    source = MemoryRecordSource()
     source.records["real"] = a_record()
     slow = SlowSource(source)
     clock, shared = [0.0], MemoryRecordCache()
@@ -252,7 +253,7 @@ async def test_a_flood_of_guesses_is_cut_off_while_known_keys_are_still_reloaded
 
 
 async def test_nobody_waits_longer_than_the_deadline_for_a_turn() -> None:
-    slow = SlowSource(MemoryRecords())
+    slow = SlowSource(MemoryRecordSource())
     slow.gate.clear()
     resolver: Resolver[int] = Resolver(
         slow, MemoryRecordCache(), lambda record: record.version, TenancyMetrics(), concurrent_loads=1
@@ -267,7 +268,7 @@ async def test_nobody_waits_longer_than_the_deadline_for_a_turn() -> None:
 class SlowSource:
     """Answers only while its gate is open."""
 
-    def __init__(self, source: MemoryRecords) -> None:
+    def __init__(self, source: MemoryRecordSource) -> None:
         self._source, self.waiting, self.gate = source, 0, asyncio.Event()
         self.gate.set()
 

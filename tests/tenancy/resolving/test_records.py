@@ -8,11 +8,12 @@ from redis import asyncio as aio
 
 from store.postgres import open_postgres
 from store.redis import open_redis_async
-from tenancy.postgres.records import PostgresRecords
+from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
-from tenancy.resolving.records import MemoryRecordCache, MemoryRecords, RecordCache, StoreUnavailable, Tombstone
+from tenancy.resolving.records import RecordCache, StoreUnavailable, Tombstone
 from tenancy.values.key_record import KeyRecord
 from tenancy.values.limit import Limit, Scope, Unit
+from tests.tenancy.memory.stores import MemoryRecordCache, MemoryRecordSource
 from tests.tenancy.people import People, a_record
 
 HASH = "ab" * 32
@@ -99,7 +100,7 @@ async def test_postgres_joins_key_tenant_and_user(pool: "asyncpg.Pool[asyncpg.Re
     )
     await people.execute("UPDATE users SET requests_per_minute = 6")
     await people.execute("UPDATE api_keys SET tokens_per_minute = 50, models_allowed = '{m1,m2}'")
-    record = await PostgresRecords(pool).load(key.hash)
+    record = await PostgresRecordSource(pool).load(key.hash)
     assert record == KeyRecord(
         version=9,
         key_id=key.id,
@@ -129,7 +130,7 @@ async def test_a_user_of_another_tenant_with_the_same_id_adds_nothing(
 ) -> None:
     ours, theirs = await people.issue("acme", user_id="ann"), await people.issue("evil", user_id="ann")
     await people.execute("UPDATE users SET tokens_per_minute = 1 WHERE tenant_id = 'evil'")
-    records = await PostgresRecords(pool).load_many([ours.hash, theirs.hash, HASH])
+    records = await PostgresRecordSource(pool).load_many([ours.hash, theirs.hash, HASH])
     assert {key_hash: record.user_tokens_per_minute for key_hash, record in records.items()} == {
         ours.hash: None,
         theirs.hash: 1,
@@ -138,7 +139,7 @@ async def test_a_user_of_another_tenant_with_the_same_id_adds_nothing(
 
 @pytest.mark.parametrize("source", ["memory", "postgres"])
 async def test_what_does_not_exist_is_none(pool: "asyncpg.Pool[asyncpg.Record]", source: str) -> None:
-    records = MemoryRecords() if source == "memory" else PostgresRecords(pool)
+    records = MemoryRecordSource() if source == "memory" else PostgresRecordSource(pool)
     assert await records.load(HASH) is None
     assert await records.load_many([HASH]) == {}
 
@@ -146,7 +147,7 @@ async def test_what_does_not_exist_is_none(pool: "asyncpg.Pool[asyncpg.Record]",
 async def test_a_postgres_that_refuses_is_unavailable() -> None:
     async with open_postgres("postgresql://nobody@127.0.0.1:1/none") as pool:
         with pytest.raises(StoreUnavailable):
-            await PostgresRecords(pool).load(HASH)
+            await PostgresRecordSource(pool).load(HASH)
 
 
 async def test_a_database_without_our_tables_is_unavailable_not_empty(
@@ -154,7 +155,7 @@ async def test_a_database_without_our_tables_is_unavailable_not_empty(
 ) -> None:
     await people.execute("DROP TABLE api_keys CASCADE")
     with pytest.raises(StoreUnavailable):
-        await PostgresRecords(pool).load(HASH)
+        await PostgresRecordSource(pool).load(HASH)
 
 
 async def test_the_query_finds_its_key_by_the_index(pool: "asyncpg.Pool[asyncpg.Record]", people: People) -> None:

@@ -1,7 +1,7 @@
-"""Listening for invalidations: one connection of its own a process, which is never trusted to be alive.
+"""Listening for invalidations, on a connection of its own that is never trusted to be alive.
 
-Pub/sub forgets what it could not deliver, so each (re)subscription counts as "you may have missed something".  The
-connection is pinged when it is quiet: one whose peer is gone without a word is dropped within two `quiet` periods.
+Pub/sub forgets what it could not deliver, so each (re)subscription means "you may have missed something".  The
+connection is pinged when it is quiet: if the peer is silently gone, it is dropped within two `quiet` periods.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 1.0
 QUIET_SECONDS = 1.0
-BACKOFF_SECONDS = (0.1, 2.0)  # first, longest; doubling, and spread so that sidecars do not come back as one
+BACKOFF_SECONDS = (0.1, 2.0)  # first and longest; doubles, with jitter so that sidecars do not return all at once
 
 
 class Listener(Protocol):
-    """Told on the background loop; must not wait."""
+    """Called on the background loop; must not wait."""
 
     def subscribed(self) -> None:
-        """Changes may have been missed until now."""
+        """Earlier changes may have been missed."""
 
     def invalidate(self, message: str) -> None:
-        """A key hash, "*" or "models"."""
+        """See tenancy.values.invalidation."""
 
 
 async def listen(
@@ -56,7 +56,7 @@ async def listen(
 
 
 async def _listen_once(url: str, listeners: Sequence[Listener], metrics: TenancyMetrics, quiet: float) -> None:
-    """Returns when the connection is not worth keeping; UNAVAILABLE."""
+    """Raises when the connection is not worth keeping: UNAVAILABLE."""
     client = await _open(url)
     try:
         async with client.pubsub() as pubsub:
@@ -91,13 +91,13 @@ def _tell(message: dict[str, Any], listeners: Sequence[Listener], metrics: Tenan
 
 
 async def _open(url: str) -> aio.Redis:
-    """A connection to one server.  In a cluster any node will do, since all of them hear every publish."""
+    """A connection to one server.  In a cluster any node will do: each publish reaches all of them."""
     client = open_redis_async(url, timeout=CONNECT_SECONDS)
     if isinstance(client, aio.Redis):
         return client
     try:
         await client.initialize()
-        node = random.choice(client.get_nodes())  # noqa: S311 - another one each time, until a live one is met
+        node = random.choice(client.get_nodes())  # noqa: S311 - another each time, until one is alive
     finally:
         await client.aclose()
     parts = urlsplit(url.replace(CLUSTER_SCHEME, "redis://"))

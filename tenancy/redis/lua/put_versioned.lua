@@ -1,6 +1,7 @@
--- Writes a versioned JSON value (key record, tombstone of a deleted key, model catalog) unless a newer one is there.
--- KEYS[1]  tollkeeper:key:<hash> or tollkeeper:models
--- ARGV[1]  version of what is written   ARGV[2]  its JSON, with the same version   ARGV[3]  seconds to live; 0: for ever
+-- Writes a versioned JSON value (key record, tombstone of a deleted key, model catalog, capacity) unless a newer one is
+-- there.
+-- KEYS[1]  tollkeeper:key:<hash>, tollkeeper:models or tollkeeper:capacity:{sidecars}
+-- ARGV[1]  version of what is written   ARGV[2]  its JSON, with the same version   ARGV[3]  seconds to live; 0: forever
 -- Reply    1 written; 0 refused, what is stored has a higher version
 -- A script because the comparison and the write must be one step: a slow loader must not bring back a revoked key.
 local stored = redis.call('GET', KEYS[1])
