@@ -14,6 +14,20 @@ USAGE_NAMESPACE = "tollkeeper"
 
 # What the meter says of an answer, and of its request: the last two.
 METER_FIELDS = ("usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "stream", "background")
+# What the filters of the version before (json_to_metadata, sse_to_metadata) said, in the paths of the answer itself.
+OLD_FIELDS = {
+    "prompt_tokens": "usage.prompt_tokens",
+    "completion_tokens": "usage.completion_tokens",
+    "input_tokens": "usage.input_tokens",
+    "output_tokens": "usage.output_tokens",
+    "prompt_cached_tokens": "usage.prompt_tokens_details.cached_tokens",
+    "input_cached_tokens": "usage.input_tokens_details.cached_tokens",
+    "completion_reasoning_tokens": "usage.completion_tokens_details.reasoning_tokens",
+    "output_reasoning_tokens": "usage.output_tokens_details.reasoning_tokens",
+    "cache_read_input_tokens": "usage.cache_read_input_tokens",
+    "cache_creation_input_tokens": "usage.cache_creation_input_tokens",
+}
+UNSEEN = "unseen"  # how an answer ended that such filters read: they reported, and saw nothing
 # A million times the longest context of any model: what is beyond is an error of the server, not a count.
 PLAUSIBLE_MAX = 10**12
 # response_flags of a client that left: its connection ended, or it reset the stream.
@@ -54,7 +68,7 @@ DECISION_FIELDS = Decision._fields
 
 class Answer(NamedTuple):
     """What the answer said.  `counts` by path, as in formats.py; `events` with text of `text_bytes`; `ended` is "" (not
-    as far as is known), "done" or "error"; `id` and `status` of a stored response or a batch; `background`: whether it
+    as far as is known), "done", "error" or UNSEEN; `id` and `status` of a stored response or a batch; `background`: it
     may go on when the client has left."""
 
     counts: Mapping[str, int]
@@ -114,6 +128,8 @@ def answer_of(metadata: Mapping[str, object]) -> Answer:
     """What the meter wrote."""
     get = metadata.get
     counts = get("usage")
+    if counts is None and not OLD_FIELDS.keys().isdisjoint(metadata):
+        return Answer(_old_counts(metadata), 0, 0, UNSEEN, "", "", False)
     return Answer(
         read_counts(counts, PLAUSIBLE_MAX) if isinstance(counts, str) else {},
         count(get("events")),
@@ -123,6 +139,13 @@ def answer_of(metadata: Mapping[str, object]) -> Answer:
         text(get("answer_status")),
         get("background") == "true",
     )
+
+
+def _old_counts(metadata: Mapping[str, object]) -> dict[str, int]:
+    """None at all if one of them is no count, as that version had it."""
+    found = {path: _count(metadata[name]) for name, path in OLD_FIELDS.items() if name in metadata}
+    counts = {path: number for path, number in found.items() if number is not None}
+    return counts if len(counts) == len(found) else {}
 
 
 def media_of(content_type: str) -> str:

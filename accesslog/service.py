@@ -11,6 +11,7 @@ from accesslog.entry import (
     DECISION_FIELDS,
     DECISION_NAMESPACE,
     METER_FIELDS,
+    OLD_FIELDS,
     USAGE_NAMESPACE,
     LogEntry,
     answer_of,
@@ -44,6 +45,7 @@ _FLAGS = {
     "upstream_max_stream_duration_reached": "UMSDR",
     "local_reset": "LR",
 }
+READ_FIELDS = (*METER_FIELDS, *OLD_FIELDS)
 _NANOS_PER_MS = 1_000_000
 
 
@@ -91,7 +93,7 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
         return None
     usage: Mapping[str, object] = {}
     if USAGE_NAMESPACE in metadata:
-        usage = _plain(metadata[USAGE_NAMESPACE], METER_FIELDS)
+        usage = _plain(metadata[USAGE_NAMESPACE], READ_FIELDS)
     media, status = media_of(response.response_headers.get("content-type", "")), response.response_code.value
     return LogEntry(
         decision=decision,

@@ -18,7 +18,7 @@ A report of which a part is missing or not believed is completed by the estimate
 
 from typing import NamedTuple
 
-from accesslog.entry import LogEntry
+from accesslog.entry import UNSEEN, LogEntry
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from tenancy.values.admission import Admission
@@ -132,12 +132,12 @@ def _is_complete(entry: LogEntry) -> bool:
     """Whether the answer said all that it had to say.  A stream that just ends did not."""
     if entry.aborted or entry.answer.ended == "error":
         return False
-    return entry.answer.ended == "done" or not (entry.streamed or entry.answer.events > 1)
+    return entry.answer.ended in ("done", UNSEEN) or not (entry.streamed or entry.answer.events > 1)
 
 
 def _is_believed(entry: LogEntry, output_tokens: int) -> bool:
     cap = entry.decision.output_cap
-    if cap == 0 or output_tokens <= BELIEVED_TIMES_CAP * cap:
+    if cap == 0 or output_tokens <= BELIEVED_TIMES_CAP * cap or entry.answer.ended == UNSEEN:
         return output_tokens <= BELIEVED_MAX
     return output_tokens <= BELIEVED_TIMES_SEEN * _tokens_of_text(entry)
 

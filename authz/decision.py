@@ -3,10 +3,10 @@
 No text here repeats what the client sent.
 """
 
-import json
-from dataclasses import dataclass
 from enum import StrEnum
 
+from clients.api import Api
+from clients.errors import Fault, Header, headers_of
 from tenancy.values.key_record import KeyRecord
 
 
@@ -24,44 +24,33 @@ class Outcome(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An HTTP answer in the shape of OpenAI's errors."""
-
-    status: int
-    message: str
-    code: str
-    type: str = "invalid_request_error"
-
-    def body(self) -> str:
-        error = {"message": self.message, "type": self.type, "param": None, "code": self.code}
-        return json.dumps({"error": error}, separators=(",", ":"))
-
-    def headers(self) -> dict[str, str]:
-        """Beside content-length, which Envoy adds."""
-        headers = {"content-type": "application/json"}
-        if self.status == 401:
-            headers["www-authenticate"] = "Bearer"  # RFC 9110, section 15.5.2
-        if self.status == 503:
-            headers["retry-after"] = "1"  # seconds, after which the stores are asked again
-        return headers
-
-
-_INVALID = "invalid_api_key"
+_REQUEST, _INVALID = "invalid_request_error", "invalid_api_key"
 _HOW = "Send it as 'Authorization: Bearer <key>', 'X-API-Key: <key>' or 'api-key: <key>'."
 
 REFUSALS = {
-    Outcome.MISSING: Refusal(401, f"No API key was sent. {_HOW}", _INVALID),
-    Outcome.MALFORMED: Refusal(401, f"Invalid API key: the credential is malformed. {_HOW}", _INVALID),
-    Outcome.SEVERAL: Refusal(401, "Several credentials were sent, and they differ. Send one API key.", _INVALID),
-    Outcome.UNKNOWN: Refusal(401, "Invalid API key", _INVALID),
-    Outcome.EXPIRED: Refusal(401, "Invalid API key: it has expired", _INVALID),
-    Outcome.DISABLED: Refusal(403, "This API key is disabled", "api_key_disabled", "permission_error"),
-    Outcome.SUSPENDED: Refusal(403, "The tenant of this API key is suspended", "tenant_suspended", "permission_error"),
-    Outcome.UNAVAILABLE: Refusal(
-        503, "The API key cannot be checked right now. Try again shortly.", "service_unavailable", "server_error"
+    Outcome.MISSING: Fault(401, f"No API key was sent. {_HOW}", _REQUEST, _INVALID),
+    Outcome.MALFORMED: Fault(401, f"Invalid API key: the credential is malformed. {_HOW}", _REQUEST, _INVALID),
+    Outcome.SEVERAL: Fault(
+        401, "Several credentials were sent, and they differ. Send one API key.", _REQUEST, _INVALID
+    ),
+    Outcome.UNKNOWN: Fault(401, "Invalid API key", _REQUEST, _INVALID),
+    Outcome.EXPIRED: Fault(401, "Invalid API key: it has expired", _REQUEST, _INVALID),
+    Outcome.DISABLED: Fault(403, "This API key is disabled", "permission_error", "api_key_disabled"),
+    Outcome.SUSPENDED: Fault(403, "The tenant of this API key is suspended", "permission_error", "tenant_suspended"),
+    Outcome.UNAVAILABLE: Fault(
+        503, "The API key cannot be checked right now. Try again shortly.", "server_error", "service_unavailable"
     ),
 }
+
+
+def headers_for(fault: Fault, api: Api) -> list[Header]:
+    """Of a refusal, beside content-length, which Envoy adds."""
+    headers = [*headers_of(fault, api)]
+    if fault.status == 401:
+        headers.append(("www-authenticate", "Bearer"))  # RFC 9110, section 15.5.2
+    if fault.status == 503:
+        headers.append(("retry-after", "1"))  # seconds, after which the stores are asked again
+    return headers
 
 
 def decide(record: KeyRecord, now: float) -> Outcome:

@@ -11,9 +11,11 @@ from functools import partial
 import structlog
 
 from authz.credential import NoCredential, find_secret
-from authz.decision import REFUSALS, Outcome, Refusal, decide
+from authz.decision import REFUSALS, Outcome, decide, headers_for
 from authz.identity import END_USER_ID, USER_ID, end_user_of, headers_to_remove, headers_to_set, metadata
 from authz.metrics import AuthzMetrics
+from clients.api import Api, api_of
+from clients.errors import Fault, body_of
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from protos.envoy.service.auth.v3.external_auth_pb2 import (
     CheckRequest,
@@ -63,7 +65,7 @@ class AuthzService:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._resolver, self._loop, self._metrics, self._clock, self._wall = resolver, loop, metrics, clock, wall
-        self._refused = {outcome: _denied(refusal) for outcome, refusal in REFUSALS.items()}
+        self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in REFUSALS.items() for api in Api}
         self._no_end_user = _end_user_part("")
 
     def methods(self) -> list[Method]:
@@ -71,30 +73,31 @@ class AuthzService:
 
     def check(self, message: bytes, call: Call) -> Answer:
         """The handler; DecodeError for what is not a CheckRequest."""
-        headers = CheckRequest.FromString(message).attributes.request.http.headers
+        request = CheckRequest.FromString(message).attributes.request.http
+        headers, path = request.headers, request.path
         secret = find_secret(headers)
         if isinstance(secret, NoCredential):
-            return partial(self._refuse, _NO_CREDENTIAL[secret])
+            return partial(self._refuse, _NO_CREDENTIAL[secret], path)
         key_hash, user_id = hash_secret(secret), headers.get(USER_ID, "")
         resolution = self._resolver.peek(key_hash, self._clock())
         if resolution is not None:
-            return self._answer(resolution, user_id)
-        self._loop.submit(self._answer_later(key_hash, user_id, call))
+            return self._answer(resolution, user_id, path)
+        self._loop.submit(self._answer_later(key_hash, user_id, path, call))
         return None
 
-    async def _answer_later(self, key_hash: str, user_id: str, call: Call) -> None:
+    async def _answer_later(self, key_hash: str, user_id: str, path: str, call: Call) -> None:
         try:
             resolution = await self._resolver.resolve(key_hash)
             _log(resolution)
-            answer = self._answer(resolution, user_id)
+            answer = self._answer(resolution, user_id, path)
             message = answer if isinstance(answer, bytes) else answer()
         except Exception:  # the edge of an RPC: the client still gets an answer, and it is no
             log.exception("check failed")
             self._metrics.failures.add()
-            message = self._refuse(Outcome.UNAVAILABLE)
+            message = self._refuse(Outcome.UNAVAILABLE, path)
         call.reply(message)
 
-    def _answer(self, resolution: Resolution[bytes], user_id: str) -> bytes | Callable[[], bytes]:
+    def _answer(self, resolution: Resolution[bytes], user_id: str, path: str) -> bytes | Callable[[], bytes]:
         """A refusal is returned as a function, which the engine may run after the calls that may pass."""
         if isinstance(resolution, Found):
             outcome = decide(resolution.record, self._wall())
@@ -103,11 +106,11 @@ class AuthzService:
                 return resolution.prepared + (_end_user_part(user_id) if user_id else self._no_end_user)
         else:
             outcome = Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE
-        return partial(self._refuse, outcome)
+        return partial(self._refuse, outcome, path)
 
-    def _refuse(self, outcome: Outcome) -> bytes:
+    def _refuse(self, outcome: Outcome, path: str) -> bytes:
         self._metrics.decisions.counts[outcome] += 1
-        return self._refused[outcome]
+        return self._refused[outcome, api_of(path)]
 
 
 def _log(resolution: Resolution[bytes]) -> None:
@@ -130,11 +133,13 @@ def _end_user_part(user_id: str) -> bytes:
     return CheckResponse(ok_response=part, dynamic_metadata={"end_user_id": end_user_id}).SerializeToString()
 
 
-def _denied(refusal: Refusal) -> bytes:
+def _denied(fault: Fault, api: Api) -> bytes:
     return CheckResponse(
         status=Status(code=_GRPC_PERMISSION_DENIED),
         denied_response=DeniedHttpResponse(
-            status={"code": refusal.status}, headers=_options(refusal.headers()), body=refusal.body()
+            status={"code": fault.status},
+            headers=_options(dict(headers_for(fault, api))),
+            body=body_of(fault, api).decode(),
         ),
     ).SerializeToString()
 

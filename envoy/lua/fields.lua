@@ -1,5 +1,5 @@
 -- The names in a body that mean something to Tollkeeper, under each provider's spelling.  What they are worth is decided in
--- Python (ratelimit/tenants/asked.py); a name that is read here and not known there costs nothing.
+-- Python (ratelimit/tenants/body.py); a name that is read here and not known there costs nothing.
 
 local function set(names)
   local found = {}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accesslog.entry import Answer, answer_of, decision_of, is_aborted
+from accesslog.entry import UNSEEN, Answer, answer_of, decision_of, is_aborted
 from accesslog.line import Garbage, find_lease_id, read_line
 from accesslog.service import read_entry
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto
@@ -172,3 +172,13 @@ def test_no_line_breaks_the_reader(changes: dict[str, Any]) -> None:
 def test_no_decision_breaks_the_reader(changes: dict[str, Any]) -> None:
     found = read_line(line(entry({**decision(), **changes}, CHAT_USAGE)))
     assert found is None or found.decision.reserved_tokens >= 0
+
+
+def test_what_the_version_before_wrote_is_read_and_believed() -> None:
+    """At an upgrade its lines are still in the file, and its Envoys may still run."""
+    old = {"prompt_tokens": 7.0, "completion_tokens": 5, "prompt_cached_tokens": 3, "model": "m", "stream": "true"}
+    assert answer_of(old) == Answer(
+        {"usage.prompt_tokens": 7, "usage.completion_tokens": 5, "usage.prompt_tokens_details.cached_tokens": 3},
+        0, 0, UNSEEN, "", "", False,
+    )  # fmt: skip
+    assert answer_of({**old, "completion_tokens": "a word"}).counts == {}

@@ -9,9 +9,9 @@ import grpc
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 
-def check_request(headers: Mapping[str, str]) -> bytes:
+def check_request(headers: Mapping[str, str], path: str = "/v1/chat/completions") -> bytes:
     return CheckRequest(
-        attributes={"request": {"http": {"method": "POST", "path": "/v1/chat/completions", "headers": headers}}}
+        attributes={"request": {"http": {"method": "POST", "path": path, "headers": headers}}}
     ).SerializeToString()
 
 

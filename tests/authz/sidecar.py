@@ -38,9 +38,9 @@ class Sidecar:
         source, shared = PostgresRecordSource(self.pool, UNHURRIED.postgres), RedisRecordCache(self.redis)
         self.resolver = Resolver(source, shared, prepare, self.tenancy, timeouts=UNHURRIED)
 
-    def check(self, headers: dict[str, str]) -> Answer:
+    def check(self, headers: dict[str, str], path: str = "/v1/chat/completions") -> Answer:
         call = HeldCall()
-        message = self.service.check(check_request(headers), call)
+        message = self.service.check(check_request(headers, path), call)
         if message is None:
             message = call.message()
         return Answer.read(message if isinstance(message, bytes) else message())

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from authz.decision import REFUSALS, Outcome, decide
+from authz.decision import REFUSALS, Outcome, decide, headers_for
+from clients.api import Api
+from clients.errors import body_of
 from tests.tenancy.people import a_record
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -49,12 +51,13 @@ def test_a_key_of_a_suspended_tenant_is_refused_unless_it_is_no_key_any_more() -
 )
 def test_a_refusal_is_shaped_as_openai_does(outcome: Outcome, status: int, code: str) -> None:
     refusal = REFUSALS[outcome]
-    error = json.loads(refusal.body())["error"]
+    error = json.loads(body_of(refusal, Api.OPENAI))["error"]
+    headers = dict(headers_for(refusal, Api.OPENAI))
     assert (refusal.status, error["code"]) == (status, code)
     assert set(error) == {"message", "type", "param", "code"}
     assert error["message"]
-    assert refusal.headers()["content-type"] == "application/json"
-    assert ("www-authenticate" in refusal.headers()) == (status == 401)
+    assert headers["content-type"] == "application/json"
+    assert ("www-authenticate" in headers) == (status == 401)
 
 
 def test_every_outcome_but_allowed_has_a_refusal() -> None:

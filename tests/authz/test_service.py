@@ -188,3 +188,11 @@ def test_no_log_line_holds_a_secret(sidecar: Sidecar) -> None:
     assert [line["event"] for line in lines] == ["Tenant validated", "Invalid API key"]
     for secret in (key.secret, key.hash, NO_SUCH_KEY, "mal formed"):
         assert secret not in str(lines)
+
+
+def test_a_refusal_is_in_the_words_of_the_api_that_was_called(sidecar: Sidecar) -> None:
+    answer = sidecar.check({"x-api-key": NO_SUCH_KEY}, path="/v1/messages")
+    assert (answer.status, json.loads(answer.body)) == (
+        401,
+        {"type": "error", "error": {"type": "authentication_error", "message": "Invalid API key"}},
+    )
