@@ -23,8 +23,8 @@ from tenancy.values.admission import Admission
 
 # Streams carry one token an event, wrapped in about this much JSON (chat.completion.chunk of OpenAI and vLLM).
 STREAM_BYTES_PER_TOKEN = 200
-# Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in as many
-# bytes, the JSON around the text has none.
+# Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in the same
+# number of bytes, and the JSON around the text has none.
 BYTES_PER_TOKEN = 4
 
 
@@ -66,7 +66,7 @@ _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 
 
 def usage_of(entry: LogEntry) -> Usage:
-    """What the request is charged, and on whose word."""
+    """What the request is charged, and where the numbers come from."""
     if entry.decision.admission == Admission.REFUSED or entry.decision.denied:
         return _NOTHING
     dialect = _dialect(entry.usage)
