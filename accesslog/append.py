@@ -1,7 +1,8 @@
-"""Rows into the ledger, whether they come from memory or from the spool: priced, and without what it never takes.
+"""Appends rows to the ledger, from memory or from the spool: prices them, and leaves out what it will never take.
 
 A row is priced here, when it is written, by the prices of that moment, and never before.  While they are not known
-(neither store has answered since the start, or for a minute), rows wait: not known must not become free.
+(neither store has answered since the start, or for a minute), rows wait: an unknown price must not become a price of
+zero.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Appender:
-    """`prices` answers from memory; None: not known.  On one loop."""
+    """`prices` answers from memory; None: not known.  Belongs to one loop."""
 
     def __init__(
         self, ledger: Ledger, prices: Callable[[], PriceList | None], key_uses: KeyUses, metrics: AccessLogMetrics

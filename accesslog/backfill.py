@@ -1,8 +1,8 @@
 """The file log as backstop: brings what the stream did not, and moves a checkpoint over what is done.
 
-Envoy writes every request to the file too, a second later.  A line whose request is done moves the checkpoint; one
-whose request has not been seen for a few seconds takes the same way as an entry of the stream.  So a killed process, a
-lost stream and a full queue all end in the same place: the line is still there, and is read again.
+Envoy writes every request to the file too, a second later.  A line whose request is done moves the checkpoint; one that
+the stream has not brought within a few seconds is handled as if it had.  So a killed process, a lost stream and a full
+queue all end in the same place: the line is still there, and is read again.
 """
 
 import threading

@@ -20,7 +20,8 @@ class Step(IntFlag):
 
 
 class Deliveries:
-    """The steps of the latest `size` entries, by lease id.  `done` is told, from any thread, of those that are."""
+    """The steps of the latest `size` entries, by lease id.  `done` is called, from any thread, with those that are
+    done."""
 
     def __init__(self, size: int = 200_000, done: Callable[[Sequence[str]], None] | None = None) -> None:
         self._size, self._done = size, done
@@ -28,7 +29,7 @@ class Deliveries:
         self._lock = threading.Lock()
 
     def begin(self, lease_id: str) -> bool:
-        """True for the first to bring the entry; it must see to it that every step is done."""
+        """True for the first log to bring the entry; the caller must then see to it that every step is done."""
         with self._lock:
             if lease_id in self._steps:
                 return False
@@ -59,7 +60,7 @@ class Deliveries:
                 self._steps.popitem(last=False)
 
     def forget(self, lease_ids: Iterable[str]) -> None:
-        """These are not on their way any more; whoever brings them next begins again."""
+        """These are not on their way any more; the next log that brings them begins again."""
         with self._lock:
             for lease_id in lease_ids:
                 self._steps.pop(lease_id, None)

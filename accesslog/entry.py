@@ -1,6 +1,7 @@
 """What an access log entry says, in the same words whichever log brought it: stream (service.py) or file (line.py).
 
-Owns what is believed of an entry: names, ranges, which numbers count.  What a request is charged is usage.py.  Pure.
+Owns what is believed of an entry: names, ranges, which numbers count.  What a request is charged is decided in
+usage.py.  Pure.
 """
 
 from collections.abc import Iterable, Mapping

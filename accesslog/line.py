@@ -1,4 +1,5 @@
-"""One line of Envoy's JSON file access log as a LogEntry.  Pure; which lines are read, and when, is backfill.py."""
+"""One line of Envoy's JSON file access log as a LogEntry.  Pure; which lines are read, and when, is decided in
+backfill.py."""
 
 import json
 import re
@@ -16,7 +17,7 @@ from accesslog.entry import (
     text,
 )
 
-# Inside of a JSON string the quotes would be escaped: what a client sends cannot look like this.
+# Inside a JSON string the quotes would be escaped, so nothing that a client sends can look like this.
 _LEASE_ID = re.compile(rb'"lease_id"\s*:\s*"([0-9a-f-]{36})"')
 
 

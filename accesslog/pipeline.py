@@ -33,8 +33,9 @@ log = structlog.get_logger(__name__)
 class Pipeline:
     """`log_file` None: there is no file log to fall back on.  The spool and the checkpoint are this process's own.
 
-    `ended` is told, from any thread, the lease id of each request that is over; maybe more than once.  `done` is told
-    of those that are settled and whose row is safe.  `sweeps`: whether this process looks for orphaned leases."""
+    `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over;
+    `done` with those of requests that are settled and whose row is safe.  `sweeps`: whether this process looks for
+    orphaned leases."""
 
     def __init__(
         self,

@@ -1,4 +1,5 @@
-"""The ledger row of a finished request, and of one whose end nobody saw.  Pure; what it costs is ledger/cost.py."""
+"""The ledger row of a finished request, and of one whose end was never seen.  Pure; what it costs is in
+ledger/cost.py."""
 
 from accesslog.entry import LogEntry
 from accesslog.usage import Usage

@@ -1,4 +1,4 @@
-"""Settlements on their way to the budgets: a thread of their own, because the Redis client waits.
+"""Settlements on their way to the budgets: a thread of their own, because the Redis client blocks.
 
 What Redis does not take is tried again until it does; what has no room is left to the file log.
 """
@@ -20,7 +20,7 @@ from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
 
-BATCH = 32  # if each is of another tenant, about 2 ms of Redis, which answers nobody else meanwhile
+BATCH = 32  # keeps Redis busy for about 2 ms if each is of another tenant
 LINGER_SECONDS = 0.01  # a batch costs the client about as much as a single one
 RETRY_SECONDS = 1.0
 MAX_PENDING = 100_000  # about 40 MB
@@ -108,7 +108,7 @@ class Settler:
                     self._settle_one_by_one(batch)
 
     def _settle(self, batch: list[Settlement]) -> None:
-        """Returns when the batch is settled, or at the end."""
+        """Returns when the batch is settled, or when time is up."""
         while not self._too_late():
             try:
                 outcomes = self._budgets.settle(batch)

@@ -2,7 +2,7 @@
 
 A batch counts as kept once it is fsynced.  A process that died mid-write leaves a torn last line, which is skipped: its
 rows were never reported as kept.  Rows here have no costs yet: they are priced on their way into the ledger.  Owns the
-directory; one process at a time.  Blocks: for one worker thread, not a loop.
+directory; one process at a time.  It blocks: call it from one worker thread, not on a loop.
 """
 
 import fcntl

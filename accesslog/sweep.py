@@ -66,7 +66,7 @@ class Sweep:
         return len(orphans)
 
     async def _offer_until_taken(self, row: UsageRow) -> None:
-        """Nothing else has this row: the lease is gone from the budgets."""
+        """This is the only copy of the row: the lease is gone from the budgets."""
         deadline = time.monotonic() + 60.0
         while not self._offer(row):
             if time.monotonic() > deadline:

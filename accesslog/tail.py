@@ -29,7 +29,7 @@ class Line:
 class Tail:
     """Reads on from `start`; without one, the current file from its beginning.  `now` is any clock's, in s.
 
-    If the file of `start` is gone, what was written after `saved_at` (time.time()) may hold lines that nobody has read.
+    If the file of `start` is gone, what was written after `saved_at` (time.time()) may hold lines that were never read.
     """
 
     def __init__(self, path: Path, start: Position | None, saved_at: float = 0.0) -> None:

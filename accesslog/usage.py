@@ -26,8 +26,8 @@ from tenancy.values.admission import Admission
 # Of an answer in which nothing was read: streams carry one token an event, wrapped in about this much JSON
 # (chat.completion.chunk of OpenAI and vLLM).
 STREAM_BYTES_PER_TOKEN = 200
-# Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in as many
-# bytes, the JSON around the text has none.
+# Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in the same
+# number of bytes, and the JSON around the text has none.
 BYTES_PER_TOKEN = 4
 # Of text alone: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
 TEXT_BYTES_PER_TOKEN = 4.5
@@ -65,7 +65,7 @@ _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 
 
 def usage_of(entry: LogEntry) -> Usage:
-    """What the request is charged, and on whose word."""
+    """What the request is charged, and where the numbers come from."""
     decision = entry.decision
     if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
         return _NOTHING

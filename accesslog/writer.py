@@ -1,7 +1,8 @@
 """Rows on their way into the ledger: batched, and on disk while it is away.
 
 Two tasks on the background loop: one takes rows from memory to the ledger, or to the spool if the ledger is away; the
-other takes them from the spool to the ledger.  The spool has a thread of its own, which orders what the two ask of it.
+other takes them from the spool to the ledger.  The spool has a thread of its own, which takes what the two ask of it in
+order.
 """
 
 import asyncio

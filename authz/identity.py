@@ -1,4 +1,4 @@
-"""What an admitted request carries on: headers for the upstream, metadata for Envoy's later filters.  Pure.
+"""What an admitted request takes along: headers for the upstream, metadata for Envoy's later filters.  Pure.
 
 Whatever the client sent under one of our names is overwritten or removed.  Envoy removes after it sets, so a header
 is in exactly one of the two lists.

@@ -39,7 +39,7 @@ _NO_CREDENTIAL = {problem: Outcome(problem.value) for problem in NoCredential}
 
 
 def prepare(record: KeyRecord) -> bytes:
-    """The resolver's `prepare`: the answer for an admitted request of this key, but for the end user.
+    """The resolver's `prepare`: the answer for an admitted request of this key, without its end user.
 
     Serialized protobuf messages merge when they are concatenated, so the end user's part is appended per request.
     """
@@ -114,8 +114,8 @@ class AuthzService:
 
 
 def _log(resolution: Resolution[bytes]) -> None:
-    """At debug, and only for what was looked up: a line for each call would halve the throughput, and a guesser could
-    fill the disk."""
+    """At debug, and only for what was looked up: a line for each call would halve the throughput, and a client that
+    guesses keys could fill the disk."""
     if isinstance(resolution, Found):
         log.debug("Tenant validated", tenant_id=resolution.record.tenant_id, key_id=resolution.record.key_id)
     elif isinstance(resolution, Unknown):

@@ -1,4 +1,4 @@
-"""The port to the usage ledger, and the rule that every adapter keeps.  Reports are ledger/sums.py."""
+"""The port to the usage ledger, and the rule that every adapter keeps.  Reports are in ledger/sums.py."""
 
 from collections.abc import Sequence
 from typing import Protocol

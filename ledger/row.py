@@ -1,7 +1,7 @@
 """What one request used, as the ledger keeps it, made safe for a database before it is queued.  Pure.
 
 Everything that a client can put into a row is cut and cleaned here: one bad row must not hold up the batch it is in.
-What the request cost is not known yet: that is cost.py, when the row is written.
+The cost is added in cost.py, when the row is written.
 """
 
 from datetime import datetime

@@ -65,7 +65,7 @@ class Line:
 
 
 class NotSummedYet(Exception):
-    """Adding up took too long, because so many hours (the argument) are not summed up yet and were read row by row."""
+    """Adding up took too long: that many hours (the argument) are not summed up yet and were read row by row."""
 
 
 class Sums(Protocol):

@@ -1,1 +1,1 @@
-"""L1, the gRPC engine and what a server process shows of itself: batches in, bytes out, health, metrics, drain."""
+"""L1, the gRPC engines, and what a server process shows of itself: health, metrics, drain."""

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 log = structlog.get_logger(__name__)
 
-# A deadline beyond this is none: grpcio gives the absence of one as infinity in int64 seconds.
+# A deadline beyond this means that there is none, which grpcio gives as infinity in int64 seconds.
 NEVER_SECONDS = 1e15
 
 
@@ -27,8 +27,8 @@ class Call(Protocol):
     caller who has gone or to an engine that has stopped."""
 
     def reply(self, message: bytes, if_lost: Callable[[], None] | None = None) -> None:
-        """Answers OK with `message`.  `if_lost` is called, from any thread, once it is known that nobody took it: the
-        caller had gone, or was answered already.  Maybe more than once."""
+        """Answers OK with `message`.  `if_lost` is called, from any thread and perhaps more than once, when it is known
+        that the answer was lost: the caller had gone, or had been answered already."""
 
     def fail(self, code: grpc.StatusCode, details: str = "") -> None:
         """Answers with an error."""
@@ -40,7 +40,7 @@ class Call(Protocol):
 
         The engine runs it as it runs handlers, one at a time, so it must not wait.  If the caller is already known to
         have gone, it runs at once, in the registering thread.  A call has one callback: a second replaces the first.
-        To be called from any thread."""
+        May be called from any thread."""
 
     def time_remaining(self) -> float | None:
         """Seconds until the caller's deadline, 0.0 once it has passed, None if the caller set none."""
@@ -83,8 +83,8 @@ class Outgoing(Protocol):
 
 
 Answer = bytes | Callable[[], bytes] | None
-"""Of a handler: the message; or what makes it once no other call waits for the engine, so that a flood of refusals does
-not hold up those who may run; or None, it answers later through the call."""
+"""What a handler returns: the message; or a function that makes it, run once no other call waits for the engine, so
+that a flood of refusals does not hold up admitted requests; or None, if it answers later through the call."""
 
 Handler = Callable[[bytes, Call], Answer]
 """Request → answer.  Handlers and sinks run one at a time, on either engine, so they need no locks among themselves;
@@ -111,8 +111,8 @@ class ClientStream:
 class BidiStream:
     """`open` is given the sending side of a new stream, and makes the sink of what the client sends.
 
-    At most `max_queued` messages wait to be sent.  While so many do, no further message is received: a client that does
-    not read from us is not read from."""
+    At most `max_queued` messages wait to be sent.  While the queue is full, no further message is received: a client
+    that does not read its answers is not read from."""
 
     path: str
     open: Callable[[Outgoing], BidiSink]
@@ -131,7 +131,8 @@ class Observer(Protocol):
 
 
 def failure(path: str, error: Exception) -> tuple[grpc.StatusCode, str]:
-    """The status for an exception that a handler raised.  Ours are logged; a caller's could fill the log."""
+    """The status for an exception that a handler raised.  Our own faults are logged; a caller's are not, since they
+    could fill the log."""
     if isinstance(error, Malformed):
         return grpc.StatusCode.INVALID_ARGUMENT, str(error)
     if isinstance(error, DecodeError):
@@ -141,7 +142,7 @@ def failure(path: str, error: Exception) -> tuple[grpc.StatusCode, str]:
 
 
 def notify(path: str, step: Callable[[], None]) -> None:
-    """Runs what must not fail, of a call that is over: nobody is left to be answered."""
+    """Runs a callback of a call that is over.  An exception is only logged: there is no caller left to tell."""
     try:
         step()
     except Exception:  # the edge of an RPC
@@ -149,5 +150,5 @@ def notify(path: str, step: Callable[[], None]) -> None:
 
 
 def not_bytes(message: object) -> TypeError:
-    """To be raised here and now: the C library would end the process."""
+    """Raise it at once: the C library would abort the process."""
     return TypeError(f"a message must be bytes, not {type(message).__name__}")

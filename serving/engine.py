@@ -32,7 +32,8 @@ class Engine(Protocol):
     def stop(self, grace: float = 10.0) -> None:
         """Refuses new calls (UNAVAILABLE; CANCELLED on a connection that has not yet heard), leaves open ones `grace`
         seconds, then refuses them too.  Open streams are refused as soon as no unary call is left.  From any
-        thread or signal handler; only the first call counts.  It also frees what was never served: stop(), serve()."""
+        thread or signal handler; only the first call counts.  An engine that never served is freed by stop(), then
+        serve()."""
 
 
 def open_engine(
@@ -71,7 +72,8 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         # Envoy's connection_keepalive pings an idle connection; by default gRPC core ends it for that (too_many_pings).
         ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # gRPC core's defaults refuse calls by lot when 1000 wait to be taken up: what gathers in a pause of 50 ms.
+        # gRPC core's defaults refuse calls at random when 1000 wait to be accepted, which is what gathers in a pause of
+        # 50 ms.
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
     ]

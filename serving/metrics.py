@@ -2,8 +2,7 @@
 
 prometheus-client's own `labels().inc()` costs more than a whole decision of ours; a dict update costs a fiftieth of it.
 Label values are closed sets, fixed when the metric is made: an unknown value raises KeyError, and no map grows.  A
-metric is written by one thread; two threads that write the same one may lose a count,
-never corrupt it.
+metric is written by one thread; two threads that write the same one may lose a count, but never corrupt it.
 """
 
 from bisect import bisect_left

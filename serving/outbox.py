@@ -1,4 +1,4 @@
-"""What waits to be sent on a bidirectional stream: messages, in order and not too many, and at last the status.
+"""What waits to be sent on a bidirectional stream: a bounded queue of messages, then the status.
 
 Both engines' implementation of call.Outgoing.  Sends nothing itself.
 """
@@ -15,8 +15,8 @@ OK = grpc.StatusCode.OK
 
 
 class Outbox:
-    """For any thread.  `changed` runs with the lock when there is more to send; if None, those who wait for the lock's
-    condition are woken."""
+    """Thread-safe.  `changed` is called with the lock held when there is more to send; if None, threads that wait on
+    the lock's condition are woken."""
 
     def __init__(self, max_queued: int, changed: Callable[[], None] | None = None) -> None:
         self.lock = threading.Condition()
@@ -58,5 +58,5 @@ class Outbox:
         return bool(self._queue)
 
     def take(self) -> bytes | None:
-        """The next message, if any.  With the lock."""
+        """The next message, if any.  Call with the lock held."""
         return self._queue.popleft() if self._queue else None

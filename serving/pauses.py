@@ -27,7 +27,7 @@ class ShortPauses:
         self._began, self._thresholds = 0.0, gc.get_threshold()
 
     def begin(self) -> None:
-        """To be called when what lives as long as the process has been made."""
+        """Call once everything that lives as long as the process has been made."""
         gc.collect()
         gc.freeze()
         gc.collect()  # so that the collector's idea of how much there is does not count what was set aside

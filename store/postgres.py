@@ -16,7 +16,7 @@ Connection: TypeAlias = "PoolConnectionProxy[Row]"
 ACQUIRE_SECONDS = 0.7
 READ_SECONDS = 1.2
 
-# What means "Postgres cannot be asked now", as opposed to "it said no".
+# The errors that mean "Postgres cannot be asked now", as opposed to "it said no".
 UNAVAILABLE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
@@ -34,11 +34,11 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
 def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> PostgresPool:
     """A pool of at most `size` connections; connecting and each command end within `timeout` s.
 
-    To be made on the loop that will use it, and awaited there.  That succeeds even while Postgres is away, since
+    Make it on the loop that will use it, and await it there.  That succeeds even while Postgres is away, since
     connections are opened on demand: callers see UNAVAILABLE when they use it.
 
-    Nobody may change a session beyond its transaction (SET LOCAL, no LISTEN, no advisory lock of the session): a
-    connection that is given back is rolled back, not reset.
+    No user of the pool may change a session beyond its transaction (SET LOCAL, no LISTEN, no advisory lock of the
+    session): a connection that is given back is rolled back, not reset.
     """
     return asyncpg.create_pool(
         url,

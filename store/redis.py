@@ -17,8 +17,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 CLUSTER_SCHEME = "redis+cluster://"
-# What means "Redis cannot be asked now".  RedisError also covers LOADING, READONLY and CLUSTERDOWN answers, but not a
-# cluster of which no node can be reached.
+# The errors that mean "Redis cannot be asked now".  RedisError also covers LOADING, READONLY and CLUSTERDOWN answers,
+# but not a cluster of which no node can be reached.
 UNAVAILABLE = (RedisError, RedisClusterException, RedisConnectionError, RedisTimeoutError, OSError, TimeoutError)
 
 
@@ -59,19 +59,20 @@ class _Ends(AbstractConnection):
     """A connection whose task ends when it is cancelled.
 
     redis-py writes within `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes just as the
-    write is done (python/cpython#86296): a task that loops would go on for ever, and who waits for its end would too.
+    write is done (python/cpython#86296): a task that loops would go on for ever, and so would anything that waits for
+    its end.
     """
 
     __slots__ = ()
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         task = asyncio.current_task()
-        asked = task.cancelling() if task else 0  # not 0 in what a cancelled task does to clean up
+        asked = task.cancelling() if task else 0  # not 0 while a cancelled task cleans up
         try:
             await super().send_packed_command(command, check_health)
         finally:
             if task and task.cancelling() > asked:
-                await self.disconnect(nowait=True)  # nobody reads the reply
+                await self.disconnect(nowait=True)  # the reply will not be read
                 raise asyncio.CancelledError
 
 

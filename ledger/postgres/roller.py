@@ -3,7 +3,7 @@
 Any number of processes may roll at once.  An hour (a day) is rolled by one at a time, under an advisory lock.  It takes
 the marks that it sees and then sums what it sees, in this order: a change that commits in between has a mark of its
 own, which stays.  Buckets are always summed anew, so that a row which came late, twice or in place of another needs no
-care.  Nobody waits for the roller: until it comes, sums.py reads the rows.
+care.  No report waits for the roller: until it comes, sums.py reads the rows.
 """
 
 import asyncio

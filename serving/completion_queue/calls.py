@@ -1,6 +1,6 @@
-"""The calls of the completion queue engine: what every kind has in common, and unary calls.  Streams are streams.py's.
+"""The calls of the completion queue engine: what every kind has in common, and unary calls.  Streams are in streams.py.
 
-A call is answered once, from any thread, by whoever takes it out of its engine's `unanswered`.
+A call is answered once, by the thread that removes it from its engine's `unanswered`.
 """
 
 import threading
@@ -35,19 +35,19 @@ class Engine(Protocol):
 
 
 class Watch:
-    """What a call knows of its caller once somebody has asked: whether he has gone, and whom to tell."""
+    """What a call knows of its caller once a callback was registered: whether it has gone, and the callback."""
 
     __slots__ = ("batches", "callback", "gone", "posted")
 
     def __init__(self, posted: bool = False) -> None:
-        self.posted = posted  # a batch that ends when the caller goes; without it, the batch of the answer tells
+        self.posted = posted  # a batch is out that ends when the caller goes; if not, the answer's tells
         self.batches = 2  # that one and the answer's, as long as they are out
         self.callback: Callable[[], None] | None = None
         self.gone = False
 
 
 class PendingCall:
-    """A call that is not over; as it is, one of an unknown method."""
+    """A call that is not over.  The class itself serves calls of unknown methods; its subclasses serve the others."""
 
     __slots__ = (
         "_code", "_deadline", "_engine", "_headers_sent", "_if_lost", "_method", "_received_at", "_rpc", "_seconds",
@@ -93,8 +93,8 @@ class PendingCall:
         callback()
 
     def _begin_watch(self) -> Watch:
-        """Has `_closed` run as soon as the caller goes.  (Of a call that is answered, `_finished` tells it.)"""
-        watch = self._watch = Watch(posted=self._claim())  # claimed, so that nobody answers meanwhile
+        """Arranges for `_closed` to run as soon as the caller goes.  (For an answered call, `_finished` tells.)"""
+        watch = self._watch = Watch(posted=self._claim())  # claimed, so that no thread answers meanwhile
         if watch.posted:
             operations = (cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),)
             self._rpc.start_server_batch(operations, partial(self._closed, watch))
@@ -111,7 +111,7 @@ class PendingCall:
     ) -> bool:
         """False if it was answered before."""
         try:
-            self._engine.unanswered.remove(self)  # atomic: of two answerers one goes on
+            self._engine.unanswered.remove(self)  # atomic: of two threads that answer, one goes on
         except KeyError:
             with self._engine.watching:  # it may have been taken out for a moment
                 if not self._claim():
@@ -144,7 +144,7 @@ class PendingCall:
         return True
 
     def _closed(self, watch: Watch, event: Event) -> None:
-        """The caller of a watched call has gone, or has his answer."""
+        """The caller of a watched call has gone, or has its answer."""
         if event.batch_operations[0].cancelled():
             self._caller_gone()
         self._batch_ended(watch, event)
@@ -168,7 +168,7 @@ class PendingCall:
             self._engine.observe(self._path, self._seconds, "CANCELLED" if gone else self._code)
 
     def _caller_gone(self) -> None:
-        """Nobody has heard, or will hear, an answer of the handler's."""
+        """No answer of the handler has reached the caller, or will."""
         self._end(grpc.StatusCode.CANCELLED, "")
         with self._engine.watching:
             watch = self._watch = self._watch or Watch()
@@ -192,7 +192,7 @@ class UnaryCall(PendingCall):
         if message is None or self not in self._engine.unanswered:  # the caller has gone, or we refused it meanwhile
             self.fail(grpc.StatusCode.CANCELLED)
             return
-        if self._deadline < time.time():  # nobody waits for this answer
+        if self._deadline < time.time():  # no caller waits for this answer
             self.fail(grpc.StatusCode.DEADLINE_EXCEEDED)
             return
         try:

@@ -1,4 +1,4 @@
-"""Does the grpcio that runs still have what this package takes from its private module?
+"""Checks that the running grpcio still has what this package uses of its private module.
 
 Names are looked up at every start.  Under a version that our tests did not run on, calls are tried too, in a process of
 their own, because a C library whose rules have changed aborts rather than raises.

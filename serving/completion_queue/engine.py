@@ -4,9 +4,9 @@ grpcio's own servers hand each call between three to five threads; here a call c
 stands on `grpc._cython.cygrpc`, on which both of those servers are written: private, hence the pinned version and
 contract.py.
 
-Every batch has as its tag the method that takes its event, so a call lives as long as C-core or its answerer holds it.
-All state belongs to the serving thread, except `unanswered`: a call is answered by whoever removes it from there.
-Owns the polling loop and the drain; the calls are calls.py's and streams.py's.
+A batch's tag is the method that takes its event, so a call lives as long as C-core or the answering thread holds it.
+All state belongs to the serving thread, except `unanswered`: the thread that removes a call from it answers that call.
+Owns the polling loop and the drain; calls are in calls.py and streams.py.
 """
 
 import threading
@@ -27,9 +27,9 @@ log = structlog.get_logger(__name__)
 
 # Accepts kept posted: calls that arrive together wait in C-core only beyond these.
 _BACKLOG = 32
-# The serving thread looks at stop() at least this often; the wait itself costs nothing measurable.
+# The serving thread checks for stop() at least this often; the wait itself costs nothing measurable.
 _TICK_SECONDS = 0.1
-# What is postponed runs after this time even if calls wait; beyond so many steps it runs at once.
+# A postponed step runs after this time even if calls wait; beyond this many, steps run at once.
 MAX_POSTPONED_SECONDS = 0.1
 MAX_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
@@ -93,7 +93,7 @@ class CompletionQueueEngine:
             self._stop_at = time.monotonic() + grace
 
     def postpone(self, step: Callable[[], None]) -> None:
-        """See calls.Engine.  Only for the serving thread."""
+        """See calls.Engine.  Call from the serving thread only."""
         if len(self._postponed) < self._max_postponed:
             self._postponed.append((time.monotonic(), step))
         else:

@@ -38,7 +38,7 @@ class ClientStreamCall(PendingCall):
         self._received_at = time.perf_counter()
         if self._sink is None:
             return
-        if message is None:  # ended or cut: only whether headers can still be sent tells
+        if message is None:  # ended or cut off: it was cut off if headers can no longer be sent
             self._headers_sent = True
             self._rpc.start_server_batch((cygrpc.SendInitialMetadataOperation((), NO_FLAGS),), self._ended)
             return
@@ -139,7 +139,7 @@ class BidiCall(PendingCall):
         self._abort(grpc.StatusCode.CANCELLED, "")
 
     def _abort(self, code: grpc.StatusCode, details: str) -> None:
-        """For the serving thread."""
+        """Call from the serving thread."""
         self._outbox.abort(code, details)
         self._close(False)
 

@@ -1,6 +1,6 @@
 """The unary calls of the threads engine, and how any call of it is reported and answered.
 
-grpcio does not tell whether a message that it was given has arrived: here it counts as answered.
+grpcio does not tell whether an answer has arrived: here, one that was handed to it counts as arrived.
 """
 
 import threading
@@ -79,7 +79,7 @@ class HeldCall:
         callback()
 
     def outcome(self) -> Outcome:
-        """Waits: until the answer, or until the caller goes or his deadline passes."""
+        """Waits until there is an answer, the caller goes, or its deadline passes."""
         outcome = self._answers.get() if self._context.add_callback(self._caller_gone) else self._late()
         self._over = True
         if not isinstance(outcome, bytes) and self._if_lost is not None:
@@ -87,7 +87,7 @@ class HeldCall:
         return outcome
 
     def unanswered(self) -> Callable[[], None] | None:
-        """Once `outcome` is CANCELLED or SHUTTING_DOWN: what is to be called for that."""
+        """The callback to run, once `outcome` is CANCELLED or SHUTTING_DOWN."""
         with self._watching:
             self._gone = True
             return self._on_cancel
@@ -96,7 +96,7 @@ class HeldCall:
         self._answers.put(CANCELLED)
 
     def _late(self) -> Outcome:
-        """Of a call whose caller had gone before its handler returned: an error is reported, an answer is lost."""
+        """The outcome when the caller had gone before the handler returned: an error is reported, an answer is lost."""
         try:
             outcome = self._answers.get_nowait()
         except Empty:

@@ -1,7 +1,7 @@
 """The same methods on grpcio's public threaded server: the fallback, at a quarter of the speed.
 
-Each open call and each client stream holds a thread, a bidirectional stream two.  Handlers rely on running
-one at a time, so here they share a lock.  Owns the server and its drain; the calls are calls.py's and streams.py's.
+Each open call and each client stream holds a thread, a bidirectional stream two.  Handlers rely on running one at a
+time, so here they share a lock.  Owns the server and its drain; calls are in calls.py and streams.py.
 """
 
 import threading
