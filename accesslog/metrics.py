@@ -1,9 +1,7 @@
 """The metrics of the access log slice."""
 
-from collections.abc import Callable
-
 from ledger.row import UsageSource
-from serving.metrics import Counter, Gauge, Histogram
+from serving.metrics import Counter, Histogram, MetricSet
 
 STREAM, FILE = "stream", "file"
 LOGS = (STREAM, FILE)
@@ -12,11 +10,12 @@ QUEUES = (ROWS, SETTLEMENTS)
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 
 
-class AccessLogMetrics:
+class AccessLogMetrics(MetricSet):
     """Counters are made here, gauges when the parts that they read exist (`watch`)."""
 
     def __init__(self) -> None:
         name = "tollkeeper_accesslog_"
+        super().__init__(name)
         sources = [str(source) for source in UsageSource]
         self.settlements = Counter(
             f"{name}settlements",
@@ -40,13 +39,3 @@ class AccessLogMetrics:
         self.untold = Counter(f"{name}untold", "Lease ids that could not be told to a sibling process")
         self.failures = Counter(f"{name}task_failures", "Unexpected errors in background work")
         self.batch_rows = Histogram(f"{name}batch_rows", "Rows in a ledger batch", ROW_BUCKETS)
-        self._gauges: list[Gauge] = []
-
-    def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
-        """Adds a gauge `tollkeeper_accesslog_<name>`."""
-        self._gauges.append(Gauge(f"tollkeeper_accesslog_{name}", documentation, read))
-
-    def members(self) -> list[Counter | Histogram | Gauge]:
-        """Everything to be registered, once the pipeline is made."""
-        counters = [member for member in vars(self).values() if isinstance(member, Counter | Histogram)]
-        return [*counters, *self._gauges]

@@ -1,15 +1,16 @@
 """What the management API shows of itself."""
 
-from serving.metrics import Counter
+from serving.metrics import Counter, MetricSet
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
-class AdminMetrics:
+class AdminMetrics(MetricSet):
     """Counters, written on the app's loop only."""
 
     def __init__(self) -> None:
         name = "tollkeeper_admin_"
+        super().__init__(name)
         self.answers = Counter(f"{name}answers", "Answers, by class of status", "status", CLASSES)
         self.failures = Counter(f"{name}failures", "Requests that ended in an unexpected error")
         self.late = Counter(f"{name}late", "Requests whose stores did not answer in time")
@@ -18,7 +19,3 @@ class AdminMetrics:
         self.outbox_errors = Counter(f"{name}outbox_errors", "Rounds in which the outbox could not be applied")
         self.rolled = Counter(f"{name}usage_rolled", "Hours and days of usage that were summed up")
         self.roll_errors = Counter(f"{name}usage_roll_errors", "Rounds in which usage could not be summed up")
-
-    def members(self) -> tuple[Counter, ...]:
-        """Everything to be registered."""
-        return tuple(member for member in vars(self).values() if isinstance(member, Counter))

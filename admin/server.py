@@ -5,10 +5,12 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from admin.access.principals import Principals
 from admin.app import create_app
@@ -44,9 +46,10 @@ def serve(
     """
     Principals(admin_token)
     listener = listen(host, port)
+    make = partial(create_app, admin_token=admin_token, cors_origins=cors_origins, metrics=metrics)
     try:
         with _quiet_signals():
-            asyncio.run(_serve(listener, database_url, redis_url, admin_token, cors_origins, metrics))
+            asyncio.run(_serve(listener, database_url, redis_url, make))
     finally:
         listener.close()
 
@@ -69,19 +72,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(
-    listener: socket.socket,
-    database_url: str,
-    redis_url: str,
-    admin_token: str,
-    cors_origins: Sequence[str],
-    metrics: AdminMetrics | None,
-) -> None:
+async def _serve(listener: socket.socket, database_url: str, redis_url: str, make: Callable[..., ASGIApp]) -> None:
     redis = open_redis_async(redis_url, timeout=REDIS_SECONDS)
     try:
         async with open_postgres(database_url, timeout=POSTGRES_SECONDS, size=CONNECTIONS) as pool:
-            app = create_app(pool, redis, admin_token=admin_token, cors_origins=cors_origins, metrics=metrics)
-            await uvicorn.Server(config(app)).serve(sockets=[listener])
+            await uvicorn.Server(config(make(pool, redis))).serve(sockets=[listener])
     finally:
         await redis.aclose()
 

@@ -85,6 +85,20 @@ class Gauge:
         yield family
 
 
+class MetricSet:
+    """The metrics of one part of a process: its attributes, and gauges, once what they read is there (`watch`)."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix, self._gauges = prefix, list[Gauge]()
+
+    def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        self._gauges.append(Gauge(f"{self._prefix}{name}", documentation, read))
+
+    def members(self) -> list[Counter | Histogram | Gauge]:
+        """Everything to be registered."""
+        return [*(each for each in vars(self).values() if isinstance(each, Counter | Histogram)), *self._gauges]
+
+
 class Metrics(Collector):
     """All metrics of one process, as one prometheus-client collector."""
 

@@ -1,16 +1,17 @@
 """What looking keys up and applying the outbox count."""
 
-from serving.metrics import Counter, Histogram
+from serving.metrics import Counter, Histogram, MetricSet
 
 LEVELS = ("process", "negative", "redis", "postgres", "stale")
 STORES = ("redis", "postgres")
 
 
-class TenancyMetrics:
+class TenancyMetrics(MetricSet):
     """Made once a process; `members()` go into its registry."""
 
     def __init__(self) -> None:
         name = "tollkeeper_tenancy_"
+        super().__init__(name)
         self.hits = Counter(name + "cache_hits", "Key lookups answered, by the level that knew", "level", LEVELS)
         self.unavailable = Counter(name + "lookups_unavailable", "Key lookups that nobody could answer")
         self.saturated = Counter(name + "lookups_saturated", "Of those, refused because too many were under way")
@@ -19,15 +20,3 @@ class TenancyMetrics:
         self.invalidations = Counter(name + "invalidations", "Invalidations received")
         self.subscriptions = Counter(name + "subscriptions", "Times that the invalidation channel was (re)subscribed")
         self.outbox_applied = Counter(name + "outbox_applied", "Changes that this process brought to Redis")
-
-    def members(self) -> tuple[Counter | Histogram, ...]:
-        return (
-            self.hits,
-            self.unavailable,
-            self.saturated,
-            self.errors,
-            self.load_seconds,
-            self.invalidations,
-            self.subscriptions,
-            self.outbox_applied,
-        )

@@ -20,9 +20,10 @@ def shape(name: str, says: str, base: type[View] = View, /, **fields: Any) -> ty
     return create_model(name, __base__=base, __doc__=says, **typed)
 
 
-def view_of(value: type, name: str, says: str, /, *without: str, **own: Any) -> type[View]:
-    """What an answer shows of a value: all its fields in their order, of their types unless they have their `own`."""
-    kinds = {field: kind for field, kind in get_type_hints(value).items() if field not in without}
+def view_of(value: type, name: str, says: str, /, *, without: str = "", **own: Any) -> type[View]:
+    """What an answer shows of a value: all its fields in their order, but for the one that it is to be `without`; of
+    their types, unless they have their `own`."""
+    kinds = {field: kind for field, kind in get_type_hints(value).items() if field != without}
     return shape(name, says, **{field: own.get(field, SHOWN.get(kind, kind)) for field, kind in kinds.items()})
 
 

@@ -58,7 +58,9 @@ class GroupBody(Body):
 
 QUOTA = ("tokens_per_minute", "requests_per_minute", "max_in_flight")
 QuotaBody = patch_of(TenantBody, "QuotaBody", "A tenant's limits.  What is absent stays; null lifts a limit.", *QUOTA)
-TenantView = view_of(Tenant, "TenantView", "A tenant.  A limit that is null does not limit.", "version", status=Status)
+TenantView = view_of(
+    Tenant, "TenantView", "A tenant.  A limit that is null does not limit.", without="version", status=Status
+)
 TenantPage = page_of("TenantPage", "A page of tenants, oldest first.", tenants=TenantView)
 
 routes = Routes(router, TENANTS, "tenant", TenantView)
