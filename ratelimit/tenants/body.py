@@ -29,6 +29,9 @@ MULTIPLIERS = (
 )  # fmt: skip
 MAX_OUTPUTS = 2**20  # for one request; the values in a body are fewer
 
+# The entries of the version before.
+_OLD = ("model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "body")
+
 Sizes = tuple[tuple[int, int], ...]
 
 
@@ -53,6 +56,7 @@ class Body(NamedTuple):
     quality: str = ""
     valid: bool = True
     given: bool = True  # there is one
+    measured: bool = True  # what it has in it was looked at, not only its names
 
 
 NONE = Body(given=False)
@@ -85,6 +89,22 @@ def parse_body(asked: str) -> Body:
         file_bytes=get("file_bytes", 0),
         size=_word(read, "size"),
         quality=_word(read, "quality"),
+    )
+
+
+def body_before(entries: Mapping[str, str]) -> Body:
+    """The body as the Envoy configuration of the version before describes it, an entry for each value: at an upgrade
+    it is still in use for a while.  Without `text` the input is estimated by its length."""
+    given = {name: text for name, text in entries.items() if name in _OLD and text != "-"}
+    if "body" in given:
+        return INVALID
+    outputs = _greatest(given, ("n",)) or 1
+    return Body(
+        given.get("model", ""),
+        _greatest(given, BOUNDS),
+        min(max(1, outputs), MAX_OUTPUTS),
+        given=bool(given),
+        measured=False,
     )
 
 

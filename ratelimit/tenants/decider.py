@@ -19,7 +19,7 @@ from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
-from ratelimit.tenants.body import parse_body
+from ratelimit.tenants.body import body_before, parse_body
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.routes.kind import Kind
@@ -166,7 +166,8 @@ class TenantDecider:
 
 def _asked(entries: Mapping[str, str], terms: Terms) -> Asked:
     get = entries.get
-    body = parse_body(get("asked", ABSENT))
+    asked = get("asked")
+    body = body_before(entries) if asked is None else parse_body(asked)
     return Asked.of(terms, get("method", ""), get("path", ""), body, get("content_length", ""))
 
 

@@ -26,7 +26,7 @@ FORMULAS = (
 
 def input_tokens(body: Body, path: str, body_bytes: int) -> int:
     """`body_bytes` counts for a body that the meter did not read, at four to a token."""
-    if not body.given or not body.valid:
+    if not (body.given and body.valid and body.measured):
         return input_estimate(body_bytes)
     tokens = text_tokens(body.text, body.strings) + body.prompt_ids
     if body.images:

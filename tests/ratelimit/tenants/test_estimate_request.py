@@ -8,7 +8,7 @@ import pytest
 from ratelimit.budgets.port import Admitted, Settlement
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.body import INVALID, MAX_OUTPUTS, NONE, Body, parse_body
+from ratelimit.tenants.body import INVALID, MAX_OUTPUTS, NONE, Body, body_before, parse_body
 from ratelimit.tenants.estimate import MAX_TOKENS, Estimate
 from ratelimit.tenants.estimate_input import input_tokens
 from ratelimit.tenants.estimate_media import Images, images_tokens
@@ -142,3 +142,21 @@ def test_a_hundred_adversarial_requests_pass_a_budget_by_at_most_one_requests_er
 def body_errors() -> set[str]:
     """Which of them can use more than is reserved: those that the request leaves open."""
     return {name for name, body in ADVERSARIAL.items() if body.bound is None}
+
+
+ABSENT = dict.fromkeys(("model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "body"), "-")
+BEFORE = {
+    "a chat": ({"model": "m", "max_tokens": "300", "n": "2"}, Body(model="m", bound=300, outputs=2, measured=False)),
+    "the greatest of two bounds": ({"max_tokens": "3", "max_completion_tokens": "5.0"}, Body(bound=5, measured=False)),
+    "no body": ({}, NONE._replace(measured=False)),
+    "not a JSON object": ({"body": "invalid", "model": "m"}, INVALID),
+}
+
+
+@pytest.mark.parametrize(("entries", "body"), BEFORE.values(), ids=BEFORE.keys())
+def test_an_envoy_with_the_configuration_of_the_version_before_is_understood(
+    entries: dict[str, str], body: Body
+) -> None:
+    found = body_before({**ABSENT, "policy": "[]", "path": "/v1/chat/completions", **entries})
+    assert found == body
+    assert input_tokens(found, "/v1/chat/completions", 4000) == 1000  # by its length
