@@ -6,8 +6,9 @@ SOURCES := tollkeeper admin accesslog ledger authz ratelimit tenancy serving sto
 UP ?=
 BENCH ?=
 PYTEST ?=
-# Of the tests: each has a Valkey and a Postgres of its own.  One more than the cores of a small machine, since many wait.
-WORKERS ?= 3
+# Of the tests: each has a Valkey, a Postgres and often an Envoy of its own.  As many as a small machine has cores: with more,
+# one test's servers hold up another's beyond the deadlines that the product keeps.
+WORKERS ?= 2
 
 .PHONY: help up test check bench format clean
 .DEFAULT_GOAL := help
