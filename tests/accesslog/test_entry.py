@@ -10,8 +10,7 @@ from accesslog.entry import UNSEEN, Answer, answer_of, decision_of, is_aborted
 from accesslog.line import Garbage, find_lease_id, read_line
 from accesslog.service import read_entry
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto
-
-LEASE_ID = "01936b3f-6c00-7abc-8def-0123456789ab"
+from tests.ratelimit.test_lease_id import LEASE_ID, NO_LEASE_IDS
 
 ENTRIES: dict[str, dict[str, Any]] = {
     "chat": entry(decision(lease_id=LEASE_ID), CHAT_USAGE),
@@ -139,19 +138,7 @@ def test_a_client_cannot_write_a_lease_id_into_the_line() -> None:
     assert find_lease_id(data) is None
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "x" * 36,
-        LEASE_ID.upper(),
-        LEASE_ID + "\n",
-        "01936b3f-6c00-4abc-8def-0123456789ab",  # version 4
-        "01936b3f-6c00-7abc-cdef-0123456789ab",  # another variant
-        "00000000-0000-7abc-8def-0123456789ab",  # 1970
-        "ffffffff-ffff-7abc-8def-0123456789ab",  # the year 10889
-    ],
-)
+@pytest.mark.parametrize("text", NO_LEASE_IDS)
 def test_what_has_no_lease_id_was_not_decided(text: str) -> None:
     assert decision_of(decision(lease_id=text)) is None
 

@@ -5,6 +5,16 @@ import pytest
 from ratelimit.lease_id import is_lease_id, lease_time, mint_lease_id
 
 LEASE_ID = "01936b3f-6c00-7abc-8def-0123456789ab"
+NO_LEASE_IDS = [
+    "",
+    "x" * 36,
+    LEASE_ID.upper(),
+    LEASE_ID + "\n",
+    "01936b3f-6c00-4abc-8def-0123456789ab",  # version 4
+    "01936b3f-6c00-7abc-cdef-0123456789ab",  # another variant
+    "00000000-0000-7abc-8def-0123456789ab",  # 1970
+    "ffffffff-ffff-7abc-8def-0123456789ab",  # the year 10889
+]
 
 
 @pytest.mark.parametrize("now_ms", [0, 1, 1_795_230_000_123, 2**48 - 1])
@@ -25,18 +35,6 @@ def test_lease_ids_do_not_repeat() -> None:
     assert len({mint_lease_id(5) for _ in range(20_000)}) == 20_000
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "x" * 36,
-        LEASE_ID.upper(),
-        LEASE_ID + "\n",
-        "01936b3f-6c00-4abc-8def-0123456789ab",  # version 4
-        "01936b3f-6c00-7abc-cdef-0123456789ab",  # another variant
-        "00000000-0000-7abc-8def-0123456789ab",  # 1970
-        "ffffffff-ffff-7abc-8def-0123456789ab",  # the year 10889
-    ],
-)
+@pytest.mark.parametrize("text", NO_LEASE_IDS)
 def test_other_ids_are_no_lease_ids(text: str) -> None:
     assert not is_lease_id(text)
