@@ -46,6 +46,7 @@ local function read_body(handle, kind, found)
       found:tell(handle)
     end
   end
+  found:tell(handle, true)
 end
 
 local function read_answer(handle)

@@ -98,8 +98,9 @@ local function tell_strings(self, metadata)
   end
 end
 
--- Brings the access log up to date if there is enough to say. The metadata object is new after each chunk.
-function Found:tell(handle)
+-- Brings the access log up to date if there is enough to say, or if nothing more will come. The metadata object is new
+-- after each chunk.
+function Found:tell(handle, last)
   local events = self.events + ((self.of_event > 0 or self.longer) and 1 or 0)
   local text = self.text + self.of_event
   if self.whole > text then text = self.whole end
@@ -107,7 +108,8 @@ function Found:tell(handle)
   local text_step = math.min(math.max(LEAST_BYTES, self.set_text / 8), BYTES)
   local grown = events > self.set_events and events >= self.set_events + step or text >= self.set_text + text_step
   local ended = self.ended_how ~= self.set_ended
-  if not (grown or self.changed or ended) then return end
+  local more = events ~= self.set_events or text ~= self.set_text
+  if not (grown or self.changed or ended or (last and more)) then return end
   local metadata = handle:streamInfo():dynamicMetadata()
   if self.changed then metadata:set("tollkeeper", "usage", usage_of(self)) end
   if events ~= self.set_events then metadata:set("tollkeeper", "events", events) end
