@@ -1,0 +1,101 @@
+"""The whole chain on each supported version of Envoy: keys, reservation, usage, refusals; README names the versions."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.deployment import MODEL, Credential, Deployment
+from tests.e2e.envoys import VERSIONS, envoy_of
+from tollkeeper.envoy.render import render
+from tollkeeper.envoy.settings import EnvoySettings
+from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
+
+pytestmark = pytest.mark.alone
+
+CHAT = "/v1/chat/completions"
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def envoy(stack: Deployment, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Another Envoy in front of the running stack's sidecar and model server; its URL."""
+    version, directory = str(request.param), tmp_path_factory.mktemp("envoy")
+    binary, address = envoy_of(version), f"127.0.0.1:{free_port()}"
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert f"/{version}/" in said
+    settings = EnvoySettings(
+        upstream=stack.stub_url,
+        listen=address,
+        authz=(f"unix:{stack.settings.authz_socket}",),
+        ratelimit=(f"unix:{stack.settings.ratelimit_socket}",),
+        access_log=str(directory / "access.jsonl"),
+        config_dir=str(directory / "files"),
+    )
+    render(settings, directory / "files", binary)
+    command: list[str | Path] = [binary, "-c", directory / "files/envoy.yaml", *ENVOY_ARGUMENTS, "--concurrency", "1"]
+    process = Process("envoy", command, directory / "envoy.log")
+    try:
+        process.wait_until(lambda: accepts(address))
+        yield f"http://{address}"
+        assert process.running(), process.last_lines()
+    finally:
+        process.stop()
+
+
+def test_the_whole_chain(stack: Deployment, envoy: str) -> None:
+    who = stack.tenant()
+    with httpx.Client(base_url=envoy, timeout=30) as client:
+        assert client.post(CHAT, json=BODY).status_code == 401
+        plain = client.post(CHAT, json=BODY, headers=who.headers)
+        assert plain.status_code == 200
+        streamed = client.post(CHAT, json={**BODY, "stream": True}, headers=who.headers)
+        events = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: {")]
+        leave_midway(client, who)
+        assert client.post("/v1/unknown", json=BODY, headers=who.headers).status_code == 404
+        refused_midway = client.post(CHAT, content=b'{"model":"a","model":"b"}', headers=who.headers)
+    assert (refused_midway.status_code, refused_midway.json()["error"]["code"]) == (400, "duplicate_key")
+    rows = {(row["streamed"], row["aborted"]): row for row in stack.usage_when(who, 4) if row["admission"] != "refused"}
+    for key, usage in (((False, False), plain.json()["usage"]), ((True, False), events[-1]["usage"])):
+        row = rows[key]
+        assert (row["input_tokens"], row["output_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
+        assert (row["usage_source"], row["model"]) == ("reported", MODEL)
+        assert row["reserved_tokens"] >= 12
+    left = rows[True, True]
+    assert left["usage_source"] == "estimated"
+    assert 0 < left["output_tokens"] < 400
+
+
+def leave_midway(client: httpx.Client, who: Credential) -> None:
+    body = {**BODY, "stream": True, "max_tokens": 400}
+    headers = {**who.headers, "x-stub-tokens": "400", "x-stub-tokens-per-second": "50"}
+    with client.stream("POST", CHAT, json=body, headers=headers) as answer:
+        lines = answer.iter_lines()
+        assert sum(next(lines).startswith("data: ") for _ in range(8)) >= 3
+
+
+def test_a_budget_that_is_spent(stack: Deployment, envoy: str) -> None:
+    who = stack.tenant(tokens_per_minute=100)
+    headers = {**who.headers, "x-stub-tokens": "60"}
+    with httpx.Client(base_url=envoy, timeout=30) as client:
+        assert client.post(CHAT, json={**BODY, "max_tokens": 60}, headers=headers).status_code == 200
+        refused = client.post(CHAT, json={**BODY, "max_tokens": 60}, headers=headers)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["x-ratelimit-limit-tokens"] == "100"
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    first, second = stack.usage_when(who, 2)
+    assert (first["usage_source"], second["admission"], second["input_tokens"]) == ("reported", "refused", 0)
+
+
+def test_the_readme_names_the_versions() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    minors = [version.rsplit(".", 1)[0] for version in VERSIONS]
+    found = re.search(r"Envoy ([\d., and]+) are tested", text)
+    assert found is not None
+    assert re.findall(r"\d+\.\d+", found[1]) == minors
