@@ -10,7 +10,7 @@ import pytest
 from admin.api.docs import PATHS
 from tests.admin.conftest import TOKEN, Admin, run_admin
 from tests.admin.documented import Documented
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 
 PRICED = {"name": "m", "input_price": "0.15", "output_price": "2.50000000", "cached_price": "0.00000001"}
 POLICY_LIMIT = {"name": "tpd", "unit": "tokens", "amount": 1000, "calendar": "day", "time_zone": "Europe/Paris"}

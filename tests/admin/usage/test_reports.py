@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from tests.admin.conftest import Admin
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 from tests.admin.usage.ledger import MARCH, REPORTS, rows, use
 
 

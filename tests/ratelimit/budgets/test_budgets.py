@@ -1,4 +1,4 @@
-"""What the port promises, held against each of its implementations.
+"""What the port promises of budgets, held against each of its implementations.
 
 Windows of a day keep the refill of a test's own duration below one token.
 """
@@ -7,23 +7,16 @@ import pytest
 
 from ratelimit.budgets.port import (
     Admitted,
-    Decision,
-    LeaseName,
-    Orphan,
     Refused,
     Reservation,
-    Settled,
     Settlement,
 )
 from ratelimit.budgets.rule import Rule, RuleSet, Used
-from ratelimit.tenants.account import IN_FLIGHT, Account
 from tenancy.values.limit import Scope
+from tests.ratelimit.budgets.asking import reserve, rules, settle
 from tests.ratelimit.stores import (
-    LEASE_SECONDS,
     Store,
     account,
-    memory_store,
-    redis_store,
     requests,
     reservation,
     tokens,
@@ -31,24 +24,6 @@ from tests.ratelimit.stores import (
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
-
-
-@pytest.fixture(params=["memory", "redis"])
-def store(request: pytest.FixtureRequest) -> Store:
-    if request.param == "memory":
-        return memory_store()
-    return redis_store(request.getfixturevalue("redis_url"))
-
-
-def reserve(store: Store, of: Account, cost: int, lease_id: str = "") -> Decision:
-    (decision,) = store.budgets.reserve([reservation(of, cost, lease_id)])
-    assert decision is not None
-    return decision
-
-
-def settle(store: Store, lease_id: str, used: int, tenant_id: str = "acme") -> Settled:
-    (settled,) = store.budgets.settle([Settlement(tenant_id, lease_id, Used(used))])
-    return settled
 
 
 def test_an_untouched_budget_is_full(store: Store) -> None:
@@ -114,61 +89,6 @@ def test_tenants_do_not_touch_each_other(store: Store) -> None:
     assert reserve(store, account(tokens(10), tenant_id="two"), 10) == Admitted((0,))
 
 
-@pytest.mark.parametrize(("used", "level"), [(10, 90), (60, 40), (150, -50), (0, 100)])
-def test_settling_refunds_or_charges_the_difference(store: Store, used: int, level: int) -> None:
-    of = account(tokens(100), requests(5))
-    reserve(store, of, 60, "a")
-    assert settle(store, "a", used) is Settled.SETTLED
-    assert store.peek(of) == [level, 4]
-
-
-def test_a_lease_settles_once(store: Store) -> None:
-    of = account(tokens(100))
-    reserve(store, of, 60, "a")
-    first = store.budgets.settle([Settlement("acme", "a", Used(10)), Settlement("acme", "a", Used(10))])
-    assert first == [Settled.SETTLED, Settled.GONE]
-    assert settle(store, "a", 10) is Settled.GONE
-    assert store.peek(of) == [90]
-
-
-def test_a_refund_never_fills_beyond_the_capacity(store: Store) -> None:
-    of = account(tokens(100, window_seconds=60))
-    reserve(store, of, 80, "a")
-    store.advance(MINUTE_MS // 2)
-    settle(store, "a", 0)
-    assert store.peek(of) == [100]
-
-
-def test_an_unknown_lease_is_gone(store: Store) -> None:
-    assert settle(store, "never", 10) is Settled.GONE
-    assert store.budgets.release([LeaseName("acme", "never")]) == [Settled.GONE]
-
-
-def test_a_release_refunds_everything_once(store: Store) -> None:
-    of = account(tokens(100), requests(5))
-    reserve(store, of, 60, "a")
-    assert store.budgets.release([LeaseName("acme", "a"), LeaseName("acme", "a")]) == [Settled.SETTLED, Settled.GONE]
-    assert store.peek(of) == [100, 5]
-    assert settle(store, "a", 10) is Settled.GONE
-
-
-def test_a_direct_charge_counts_once(store: Store) -> None:
-    limits = (tokens(100), requests(5))
-    charge = Settlement("acme", "a", Used(30), True, account(*limits).rule_set.rules)
-    assert store.budgets.settle([charge, charge]) == [Settled.SETTLED, Settled.GONE]
-    assert store.budgets.settle([charge]) == [Settled.GONE]
-    assert store.peek(account(*limits)) == [70, 4]
-
-
-def test_a_direct_charge_settles_the_lease_that_was_in_doubt(store: Store) -> None:
-    of = account(tokens(100), requests(5))
-    reserve(store, of, 60, "a")
-    charge = Settlement("acme", "a", Used(30), True, of.rule_set.rules)
-    assert store.budgets.settle([charge]) == [Settled.SETTLED]
-    assert store.budgets.release([LeaseName("acme", "a")]) == [Settled.GONE]
-    assert store.peek(of) == [70, 4]
-
-
 def test_a_budget_refills_over_its_window(store: Store) -> None:
     of = account(tokens(6_000, window_seconds=600))  # 10 a second
     reserve(store, of, 6_000)
@@ -215,61 +135,6 @@ def test_a_lowered_limit_refills_at_its_own_rate_though_it_refuses(store: Store)
     assert store.peek(lowered) == [864 - 86_400 + 864]
 
 
-def test_slots_bound_what_is_in_flight(store: Store) -> None:
-    of = account(tokens(100), max_in_flight=2)
-    batch = [reservation(of, 10, f"s{n}") for n in range(3)]
-    decisions = store.budgets.reserve(batch)
-    assert decisions == [Admitted((90,)), Admitted((80,)), Refused(IN_FLIGHT, 1000, (80,))]
-    settle(store, "s0", 10)
-    assert isinstance(reserve(store, of, 10), Admitted)
-
-
-def test_an_expired_lease_frees_its_slot(store: Store) -> None:
-    of = account(tokens(100), max_in_flight=1)
-    reserve(store, of, 10)
-    store.advance(int(LEASE_SECONDS * 1000) + 1)
-    assert isinstance(reserve(store, of, 10), Admitted)
-
-
-def test_orphans_are_given_once_and_stay_charged(store: Store) -> None:
-    of = account(tokens(100))
-    reserve(store, of, 60, "old")
-    store.advance(int(LEASE_SECONDS * 1000) - 5_000)
-    reserve(store, of, 10, "young")
-    assert sweep(store) == []
-    store.advance(6_000)
-    kept = {"key_id": "key-1", "user_id": "u", "end_user_id": "", "model": "m", "path": "/v1/x"}
-    assert sweep(store) == [Orphan("acme", "old", {**kept, "tokens": 60, "input_estimate": 1})]
-    assert sweep(store) == []
-    assert settle(store, "old", 5) is Settled.GONE
-    assert store.peek(of) == [30]
-    assert settle(store, "young", 10) is Settled.SETTLED
-
-
-def test_orphans_of_many_tenants_are_found_within_the_bound(store: Store) -> None:
-    for n in range(30):
-        reserve(store, account(tokens(100), tenant_id=f"t{n}"), 1, f"l{n}")
-    store.advance(int(LEASE_SECONDS * 1000) + 1)
-    found: list[Orphan] = []
-    for _ in range(12):
-        some = store.budgets.orphans(10)
-        assert len(some) <= 10
-        found += some
-    assert sorted(orphan.lease_id for orphan in found) == sorted(f"l{n}" for n in range(30))
-
-
-def sweep(store: Store) -> list[Orphan]:
-    """A sweep looks at a part of the store: several see all of it."""
-    return [orphan for _ in range(3) for orphan in store.budgets.orphans(100)]
-
-
-def test_an_account_without_limits_still_takes_leases(store: Store) -> None:
-    of = account(max_in_flight=1)
-    assert reserve(store, of, 10, "a") == Admitted(())
-    assert isinstance(reserve(store, of, 10), Refused)
-    assert settle(store, "a", 10) is Settled.SETTLED
-
-
 def test_large_numbers_stay_whole(store: Store) -> None:
     of = account(tokens(600_000_000_000))  # seven million a second
     reserve(store, of, 500_000_000_001, "a")
@@ -278,13 +143,6 @@ def test_large_numbers_stay_whole(store: Store) -> None:
     settle(store, "a", 1_200_000_000_000)
     (level,) = store.peek(of)
     assert level == -600_000_000_000
-
-
-def rules(owner: str, *capacities: int) -> RuleSet:
-    """Of somebody who takes no leases: a bucket of a day for each."""
-    key = f"tollkeeper:budget:{{{owner}}}"
-    shape = f"b{DAY_MS}"
-    return RuleSet.of(owner, [Rule(f"{key}:{n}", shape, each, name=f"r{n}") for n, each in enumerate(capacities)])
 
 
 def test_without_a_lease_costs_are_taken_from_every_budget_or_none(store: Store) -> None:
@@ -301,29 +159,6 @@ def test_without_a_lease_costs_are_taken_from_every_budget_or_none(store: Store)
         Refused("r1", DAY_MS // 3, (0, 0)),
         Refused("r0", None, (0, 0)),
     ]
-
-
-def test_without_a_lease_nothing_is_in_flight_nor_left_to_settle(store: Store) -> None:
-    assert store.budgets.reserve([Reservation(rules("descriptors", 10), [4])] * 2) == [Admitted((6,)), Admitted((2,))]
-    assert store.budgets.release([LeaseName("descriptors", "")]) == [Settled.GONE]
-    store.advance(int(LEASE_SECONDS * 1000) + 1)
-    assert sweep(store) == []
-
-
-def test_requests_with_and_without_a_lease_share_a_batch_and_a_budget(store: Store) -> None:
-    of = account(tokens(100), max_in_flight=1)
-    (shared,) = of.rule_set.rules
-    without = Reservation(RuleSet.of("acme", [shared]), [10])
-    batch = [without, reservation(of, 30, "a"), without, reservation(of, 30, "b"), without]
-    assert store.budgets.reserve(batch) == [
-        Admitted((90,)),
-        Admitted((60,)),
-        Admitted((50,)),
-        Refused(IN_FLIGHT, 1000, (50,)),
-        Admitted((40,)),
-    ]
-    assert settle(store, "a", 5) is Settled.SETTLED
-    assert store.peek(of) == [65]
 
 
 def test_without_a_lease_a_shadow_rule_refuses_nothing(store: Store) -> None:

@@ -18,9 +18,9 @@ from store.redis import open_redis, open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
 from tenancy.values.policy import Policy
-from tests.admin.test_runtime import report
 from tests.cluster import NODES, Cluster
 from tests.ratelimit.conftest import Slice
+from tests.ratelimit.reported import report
 from tests.ratelimit.rls import ask
 from tests.ratelimit.stores import account, peek_at, requests, reservation, tokens
 from tests.serving.conftest import eventually

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from ratelimit.budgets.port import Admitted, Decision, LeaseName, Refused, Settlement
+from ratelimit.budgets.port import Admitted, LeaseName, Refused, Settlement
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Limit, Scope, Unit
 from tenancy.values.prices import Prices
-from tests.ratelimit.stores import BEGIN_MS, Store, account, memory_store, redis_store, reservation
+from tests.ratelimit.budgets.asking import reserve
+from tests.ratelimit.stores import BEGIN_MS, Store, account, reservation
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 INTO_HOUR_MS = BEGIN_MS % HOUR_MS
@@ -19,17 +20,10 @@ HOURLY = Limit(Scope.TENANT, Unit.TOKENS, 100, 3600, id="lim_1", label="hourly",
 SLIDING = replace(HOURLY, label="sliding", kind=Kind.SLIDING)
 
 
-@pytest.fixture(params=["memory", "redis"])
-def store(request: pytest.FixtureRequest) -> Store:
-    found = memory_store() if request.param == "memory" else redis_store(request.getfixturevalue("redis_url"))
-    found.advance(HOUR_MS - INTO_HOUR_MS)  # the tests begin with an hour
-    return found
-
-
-def reserve(store: Store, of: Account, cost: int | Estimate, lease_id: str = "") -> Decision:
-    (decision,) = store.budgets.reserve([reservation(of, cost, lease_id)])
-    assert decision is not None
-    return decision
+@pytest.fixture
+def store(store: Store) -> Store:
+    store.advance(HOUR_MS - INTO_HOUR_MS)  # the tests begin with an hour
+    return store
 
 
 def held(store: Store, *limits: Limit) -> list[int]:

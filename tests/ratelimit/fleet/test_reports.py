@@ -17,7 +17,7 @@ from store.redis import open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
 from tenancy.values.policy import Policy
-from tests.admin.test_runtime import report
+from tests.ratelimit.reported import report
 
 if TYPE_CHECKING:
     Client = aio.Redis | aio.RedisCluster

@@ -16,7 +16,7 @@ from store import postgres
 from store.postgres import open_postgres
 from tenancy.directory.change_request import ChangeRequest
 from tests.admin.conftest import Admin
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 
 BY = ChangeRequest("admin")
 MATRIX = [

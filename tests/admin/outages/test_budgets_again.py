@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.admin.conftest import Admin
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 
 ONCE = {"idempotency-key": "once"}
 LIMIT = {"scope": "tenant", "unit": "tokens", "amount": 1000, "calendar": "month"}

@@ -7,40 +7,11 @@ from typing import Any
 import httpx
 import jsonschema
 
-from ratelimit.fleet.report import GroupLoad, Report, TenantLoad, Told
+from ratelimit.fleet.report import Report, TenantLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
 from store.redis import open_redis_async
 from tests.admin.conftest import Admin, Subscriber, wait_until
-
-
-def report(sidecar: str, *tenants: TenantLoad, **fields: Any) -> Report:
-    in_flight = sum(tenant.in_flight for tenant in tenants)
-    queued = sum(tenant.queued for tenant in tenants)
-    groups = {tenant.fairshare_group for tenant in tenants}
-    known = {
-        "sidecar": sidecar,
-        "host": "host",
-        "version": "1",
-        "started_at": "2026-01-01T00:00:00Z",
-        "in_flight": in_flight,
-        "queued": queued,
-        "max_in_flight": None,
-        "bound_by": "sidecar:in_flight",
-        "capacity_version": 1,
-        "admitted": in_flight,
-        "refused": 3,
-        "refused_capacity": 1,
-        "redis_available": True,
-        "tenants_in_flight": len(tenants),
-        "tenants": tenants,
-        "groups": tuple(_group(name, tenants) for name in sorted(groups)),
-    }
-    return Report(**{**known, **fields})
-
-
-def _group(name: str, tenants: tuple[TenantLoad, ...]) -> GroupLoad:
-    mine = [tenant for tenant in tenants if tenant.fairshare_group == name]
-    return GroupLoad(name, sum(each.in_flight for each in mine), sum(each.queued for each in mine))
+from tests.ratelimit.reported import report
 
 
 def leave(redis_url: str, *reports: Report, ttl_seconds: float = 60.0) -> list[Told]:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tests.admin.conftest import Admin
+from tests.admin.problems import refused
 
 TENANT_BODIES: list[tuple[dict[str, Any], str]] = [
     ({}, "name"),
@@ -58,16 +59,6 @@ KEY_BODIES: list[tuple[dict[str, Any], str]] = [
     ({"name": "k", "expires_at": "2001-01-01T00:00:00Z"}, "expires_at"),
     ({"name": "k", "expires_at": "9999-12-31T23:59:59-14:00"}, "expires_at"),
 ]
-
-
-def refused(answer: Any, status: int) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["status"] == status
-    assert problem["detail"]
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    return problem
 
 
 def test_a_bad_tenant_is_refused_by_field(admin: Admin) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.admin.conftest import Admin
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 
 
 def record(admin: Admin, secret: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from admin.api.surface import OPEN_PATHS
 from admin.app import create_app
 from admin.gate.authentication import Bearer, FailedAttempts, bearer_token
 from tests.admin.conftest import TOKEN, Admin
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 
 
 @pytest.mark.parametrize(

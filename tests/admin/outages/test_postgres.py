@@ -9,7 +9,7 @@ import pytest
 
 from tests.admin.conftest import Admin, run_admin, wait_until
 from tests.admin.documented import Documented
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 from tests.proxy import TcpProxy
 
 TABLES = (

@@ -10,7 +10,7 @@ import pytest
 from ledger.postgres.cover import EPOCH, HOUR
 from ledger.postgres.roller import LOCK_OF_HOURS
 from tests.admin.conftest import Admin
-from tests.admin.test_input import refused
+from tests.admin.problems import refused
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 HOURS = [BEGIN + n * HOUR for n in range(5)]
