@@ -171,13 +171,15 @@ def _load(path: Path) -> list[UsageRow]:
 
 
 def _parse(line: bytes) -> UsageRow | None:
+    """Of this version or another: what an older one did not write has its default, what a newer one did is left out."""
     try:
         fields = json.loads(line)
-        if not is_lease_id(fields["id"]) or fields.keys() != _STORED:
+        if not is_lease_id(fields["id"]):
             return None
-        return UsageRow(ts=lease_time(fields["id"]), **fields)
+        known = {name: fields[name] for name in _STORED if name in fields}
+        return UsageRow(ts=lease_time(fields["id"]), **known)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-_STORED = {*UsageRow._fields} - {"ts"}
+_STORED = tuple(name for name in UsageRow._fields if name != "ts")

@@ -113,15 +113,19 @@ def test_what_cannot_be_read_is_passed_over(tmp_path: Path, garbage: bytes) -> N
     spool.close()
 
 
-def test_a_row_of_another_version_is_passed_over(tmp_path: Path) -> None:
+def test_rows_of_other_versions_are_read_as_far_as_they_are_known(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    spool.append(rows(1))
+    kept = [row(queue_ms=3, bytes_out=7), row(ttft_ms=5), row()]
+    spool.append(kept)
     spool.close()
     (segment,) = segments(tmp_path)
-    fields = json.loads(segment.read_bytes())
-    segment.write_text(json.dumps({**fields, "colour": "red"}) + "\n")
+    newer, older, torn = map(json.loads, segment.read_bytes().splitlines())
+    for name in ("queue_ms", "bytes_in", "bytes_out"):
+        del older[name]
+    del torn["tenant_id"]
+    segment.write_text("".join(json.dumps(each) + "\n" for each in ({**newer, "colour": "red"}, older, torn)))
     again = Spool(tmp_path)
-    assert emptied(again) == []
+    assert emptied(again) == [kept[0], kept[1]._replace(queue_ms=0, bytes_in=0, bytes_out=0)]
     again.close()
 
 
