@@ -1,10 +1,12 @@
 """Envoy's access log service: entries of the stream as LogEntry, handed to the pipeline on the spot.
 
 Runs in the engine's thread, so nothing here waits.  An entry that finds no room is dropped: the file log has it too.
+An entry that cannot be read costs none of the others in its message: each is then read by itself.
 """
 
 from collections.abc import Iterable, Mapping
 
+from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
 from accesslog.entry import (
@@ -26,6 +28,7 @@ from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry, ResponseFlags
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from serving.call import ClientStream, Method, StreamSink
+from serving.messages import parts, read
 
 PATH = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
@@ -45,6 +48,11 @@ _FLAGS = {
     "upstream_max_stream_duration_reached": "UMSDR",
     "local_reset": "LR",
 }
+# The numbers of the fields that lead from a message to its entries.
+_LOG_ENTRY = (
+    StreamAccessLogsMessage.HTTP_LOGS_FIELD_NUMBER,
+    StreamAccessLogsMessage.HTTPAccessLogEntries.LOG_ENTRY_FIELD_NUMBER,
+)
 READ_FIELDS = (*METER_FIELDS, *OLD_FIELDS)
 _NANOS_PER_MS = 1_000_000
 
@@ -69,7 +77,7 @@ class _Stream:
         self._accept, self._metrics = pipeline.accept, metrics
 
     def receive(self, message: bytes) -> None:
-        for log_entry in StreamAccessLogsMessage.FromString(message).http_logs.log_entry:
+        for log_entry in self._log_entries(message):
             if log_entry.common_properties.access_log_type not in _ENDS:
                 continue
             entry = read_entry(log_entry)
@@ -77,6 +85,19 @@ class _Stream:
                 self._metrics.no_decision.add()
             else:
                 self._accept(entry, STREAM)
+
+    def _log_entries(self, message: bytes) -> Iterable[HTTPAccessLogEntry]:
+        try:
+            return StreamAccessLogsMessage.FromString(message).http_logs.log_entry
+        except DecodeError:
+            return [each for part in parts(message, *_LOG_ENTRY) if (each := self._log_entry(part)) is not None]
+
+    def _log_entry(self, part: bytes) -> HTTPAccessLogEntry | None:
+        try:
+            return read(HTTPAccessLogEntry, part)
+        except DecodeError:
+            self._metrics.unreadable.add()
+            return None
 
     def finish(self, ok: bool) -> bytes:
         return StreamAccessLogsResponse().SerializeToString()

@@ -26,6 +26,7 @@ from protos.envoy.service.auth.v3.external_auth_pb2 import (
 from protos.google.rpc.status_pb2 import Status
 from serving.call import Answer, Call, Method, Unary
 from serving.loop import LoopThread
+from serving.messages import read
 from tenancy.resolving.resolution import Found, Resolution, Unknown
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
@@ -73,7 +74,7 @@ class AuthzService:
 
     def check(self, message: bytes, call: Call) -> Answer:
         """The handler; DecodeError for what is not a CheckRequest."""
-        request = CheckRequest.FromString(message).attributes.request.http
+        request = read(CheckRequest, message).attributes.request.http
         headers, path = request.headers, request.path
         secret = find_secret(headers)
         if isinstance(secret, NoCredential):

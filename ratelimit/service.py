@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
 from serving.call import Answer, Call, Malformed, Unary
+from serving.messages import read
 
 PATH = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 CODES = {True: RateLimitResponse.OK, False: RateLimitResponse.OVER_LIMIT, None: RateLimitResponse.UNKNOWN}
@@ -27,7 +28,7 @@ class RatelimitService:
 
     def should_rate_limit(self, message: bytes, call: Call) -> Answer:
         """Handler.  Malformed for a domain that nobody decides for."""
-        request = RateLimitRequest.FromString(message)
+        request = read(RateLimitRequest, message)
         decide = self._deciders.get(request.domain)
         if decide is None:
             raise Malformed(f"unknown domain; there is {', '.join(self._deciders)}")

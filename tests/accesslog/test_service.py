@@ -10,7 +10,7 @@ from accesslog.service import PATH, AccessLogService
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from serving.engine import EngineKind
-from tests.accesslog.entries import message, proto
+from tests.accesslog.entries import CHAT_USAGE, message, proto
 from tests.accesslog.stack import Stack
 from tests.serving.conftest import Served, Server
 
@@ -55,6 +55,32 @@ def test_a_malformed_message_ends_its_stream_only(served: Served, stack: Stack) 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     served.stream(PATH, iter([message(proto(entries[1]))])).result()
     stack.assert_each_once()
+
+
+@pytest.mark.parametrize("field", ["request_id", "path", "model", "unknown_name"])
+def test_what_one_client_writes_costs_no_other_its_entry(served: Served, stack: Stack, field: str) -> None:
+    entries = stack.admit(3)
+    bad = {**entries[1], "usage": {**CHAT_USAGE, "unknown_name": "", "x@@y": "z"}}
+    if field == "model":
+        bad["ratelimit"] = {**bad["ratelimit"], "model": "x@@y"}
+    elif field != "unknown_name":
+        bad[field] = "x@@y"
+    sent = message(*(proto(each) for each in (entries[0], bad, entries[2])))
+    served.stream(PATH, iter([sent.replace(b"@@", b"\xff\x80")])).result()
+    stack.assert_each_once()
+    row = next(row for row in stack.rows() if str(row["id"]) == bad["ratelimit"]["lease_id"])
+    if field != "unknown_name":
+        assert row[field] == "x\x1a\x1ay"
+    assert stack.metrics.unreadable.counts[""] == 0
+
+
+def test_an_entry_that_cannot_be_read_costs_no_other_its_own(served: Served, stack: Stack) -> None:
+    entries = stack.admit(2)
+    good = [message(proto(each)) for each in entries]
+    unreadable = b"\x12\x04\x0a\x02\x0a\x7f"  # an entry that says it is longer than it is
+    served.stream(PATH, iter([good[0] + unreadable + good[1]])).result()
+    stack.assert_each_once()
+    assert stack.metrics.unreadable.counts[""] == 1
 
 
 def test_what_is_not_the_end_of_a_decided_request_is_passed_over(served: Served, stack: Stack) -> None:
