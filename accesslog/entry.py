@@ -14,7 +14,10 @@ DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
 
 # What the meter says of an answer, and of its request: the last two.
-METER_FIELDS = ("usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "stream", "background")
+METER_FIELDS = (
+    "usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "answer_file", "answer_model", "stream",
+    "background",
+)  # fmt: skip
 # What the filters of the version before (json_to_metadata, sse_to_metadata) said, in the paths of the answer itself.
 OLD_FIELDS = {
     "prompt_tokens": "usage.prompt_tokens",
@@ -29,6 +32,7 @@ OLD_FIELDS = {
     "cache_creation_input_tokens": "usage.cache_creation_input_tokens",
 }
 UNSEEN = "unseen"  # how an answer ended that such filters read: they reported, and saw nothing
+UNREAD = "unread"  # one that the meter could not read, or not to its end
 # A million times the longest context of any model: what is beyond is an error of the server, not a count.
 PLAUSIBLE_MAX = 10**12
 # response_flags of a client that left: its connection ended, or it reset the stream.
@@ -36,6 +40,8 @@ LEFT_FLAGS = frozenset({"DC", "DR"})
 # Of an answer that was cut: by the model server (its connection ended, it reset the stream, it broke the protocol), or
 # by Envoy (one of its timeouts, a reset).
 CUT_FLAGS = frozenset({"UC", "UR", "UPE", "UT", "SI", "DT", "UMSDR", "LR"})
+# Of those, Envoy's own: it gave up on a model server that was at work.
+GIVEN_UP_FLAGS = frozenset({"UPE", "UT", "SI", "DT", "UMSDR"})
 
 _STREAMS = frozenset(
     {"text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"}
@@ -62,6 +68,7 @@ class Decision(NamedTuple):
     denied: str
     limit: str
     limits: str
+    kind: str = ""
 
 
 DECISION_FIELDS = Decision._fields
@@ -69,8 +76,8 @@ DECISION_FIELDS = Decision._fields
 
 class Answer(NamedTuple):
     """What the answer said.  `counts` by path, as in formats.py; `events` with text of `text_bytes`; `ended` is "" (not
-    as far as is known), "done", "error" or UNSEEN; `id` and `status` of a stored response or a batch; `background`: it
-    may go on when the client has left."""
+    as far as is known), "done", "error", UNSEEN or UNREAD; `id` and `status` of a stored response or a batch;
+    `background`: it may go on when the client has left.  Of a batch, `file` has the results and `model` made them."""
 
     counts: Mapping[str, int]
     events: int
@@ -79,11 +86,14 @@ class Answer(NamedTuple):
     id: str
     status: str
     background: bool
+    file: str = ""
+    model: str = ""
 
 
 class LogEntry(NamedTuple):
     """One finished request.  `status` 0: no answer was begun; `ttft_ms` None: the upstream sent nothing; `aborted`: the
-    client left, or an answer that had begun was cut; `media`: the answer's content type without parameters."""
+    client left, or an answer that had begun was cut; `media`: the answer's content type without parameters;
+    `given_up`: Envoy answered in place of a model server that took too long, or whose answer it could not take."""
 
     decision: Decision
     answer: Answer
@@ -98,6 +108,7 @@ class LogEntry(NamedTuple):
     bytes_out: int
     total_ms: int
     ttft_ms: int | None
+    given_up: bool = False
 
 
 def decision_of(metadata: Mapping[str, object]) -> Decision | None:
@@ -122,6 +133,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("denied")),
         text(get("limit")),
         text(get("limits")),
+        text(get("kind")),
     )
 
 
@@ -139,6 +151,8 @@ def answer_of(metadata: Mapping[str, object]) -> Answer:
         text(get("answer_id")),
         text(get("answer_status")),
         get("background") == "true",
+        text(get("answer_file")),
+        text(get("answer_model")),
     )
 
 
@@ -162,6 +176,11 @@ def is_streamed(media: str, metadata: Mapping[str, object]) -> bool:
 def is_aborted(flags: Iterable[str], status: int) -> bool:
     """An answer of Envoy's own, which tells of the cut, is none that was cut."""
     return not LEFT_FLAGS.isdisjoint(flags) or (status < 400 and not CUT_FLAGS.isdisjoint(flags))
+
+
+def is_given_up(flags: Iterable[str], status: int) -> bool:
+    """Whether Envoy answered with a failure of its own while the model server was at work."""
+    return status >= 400 and not GIVEN_UP_FLAGS.isdisjoint(flags)
 
 
 def method_of(name: str) -> str:

@@ -11,6 +11,7 @@ from accesslog.entry import (
     count,
     decision_of,
     is_aborted,
+    is_given_up,
     is_streamed,
     media_of,
     method_of,
@@ -44,6 +45,7 @@ def read_line(line: bytes) -> LogEntry | None:
         return None
     usage = _mapping(fields.get("usage"))
     media, status = media_of(text(fields.get("content_type"))), count(fields.get("status"))
+    flags = text(fields.get("response_flags")).split(",")
     return LogEntry(
         decision=decision,
         answer=answer_of(usage),
@@ -53,11 +55,12 @@ def read_line(line: bytes) -> LogEntry | None:
         status=status,
         media=media,
         streamed=is_streamed(media, usage),
-        aborted=is_aborted(text(fields.get("response_flags")).split(","), status),
+        aborted=is_aborted(flags, status),
         bytes_in=count(fields.get("bytes_in")),
         bytes_out=count(fields.get("bytes_out")),
         total_ms=count(fields.get("total_ms")),
         ttft_ms=count(fields["ttft_ms"]) if isinstance(fields.get("ttft_ms"), int | float) else None,
+        given_up=is_given_up(flags, status),
     )
 
 

@@ -19,6 +19,7 @@ from accesslog.entry import (
     answer_of,
     decision_of,
     is_aborted,
+    is_given_up,
     is_streamed,
     media_of,
 )
@@ -116,6 +117,7 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
     if USAGE_NAMESPACE in metadata:
         usage = _plain(metadata[USAGE_NAMESPACE], READ_FIELDS)
     media, status = media_of(response.response_headers.get("content-type", "")), response.response_code.value
+    flags = _flags(common.response_flags)
     return LogEntry(
         decision=decision,
         answer=answer_of(usage),
@@ -125,11 +127,12 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
         status=status,
         media=media,
         streamed=is_streamed(media, usage),
-        aborted=is_aborted(_flags(common.response_flags), status),
+        aborted=is_aborted(flags, status),
         bytes_in=request.request_body_bytes,
         bytes_out=response.response_body_bytes,
         total_ms=common.duration.seconds * 1000 + common.duration.nanos // _NANOS_PER_MS,
         ttft_ms=_first_byte_ms(log_entry),
+        given_up=is_given_up(flags, status),
     )
 
 

@@ -10,6 +10,7 @@ The rules, first match wins; an estimate errs towards charging, because a client
 | usage reported, answer complete                    | reported  | as reported                                     |
 | usage reported, answer aborted, cut or failed      | as it is  | the greater of what was reported and what was seen |
 | failed (status from 400) and the client stayed     | none      | 0                                               |
+| the answer could not be read                       | estimated | input estimate + what was reserved for the output |
 | 2xx, or the client left, or no status              | estimated | input estimate + what was seen of the output    |
 | anything else                                      | none      | 0                                               |
 
@@ -18,7 +19,7 @@ A report of which a part is missing or not believed is completed by the estimate
 
 from typing import NamedTuple
 
-from accesslog.entry import UNSEEN, LogEntry
+from accesslog.entry import UNREAD, UNSEEN, LogEntry
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from tenancy.values.admission import Admission
@@ -71,8 +72,8 @@ def usage_of(entry: LogEntry) -> Usage:
         return _NOTHING
     counts = entry.answer.counts
     if (entry.answer.background or entry.answer.status in _PUT_OFF) and _is_put_off(entry):
-        reserved = decision.reserved_tokens - decision.input_estimate
-        return Usage(decision.input_estimate, max(reserved, _seen_output(entry)), 0, 0, UsageSource.ESTIMATED)
+        output_tokens = max(_reserved_output(entry), _seen_output(entry))
+        return Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)
     report = report_of(counts) if counts else None
     if report is not None:
         return _reported(entry, report)
@@ -160,9 +161,15 @@ def _capped(entry: LogEntry, tokens: int) -> int:
     return min(tokens, max(cap, entry.answer.events)) if cap > 0 else tokens
 
 
+def _reserved_output(entry: LogEntry) -> int:
+    return max(0, entry.decision.reserved_tokens - entry.decision.input_estimate)
+
+
 def _estimated_output(entry: LogEntry) -> int:
     """By the text that was seen; by the bytes of an answer in which none was read, unless it has no text at all."""
     answer = entry.answer
+    if answer.ended == UNREAD:
+        return max(_reserved_output(entry), _seen_output(entry))
     if answer.events:
         return _seen_output(entry)
     if entry.media.partition("/")[0] in _NO_TEXT:

@@ -3,8 +3,9 @@
 --   usage          `path=count …`, the greatest count seen at each place, at most 48
 --   events         how many events had generated text; a plain answer is one
 --   text_bytes     bytes of that text
---   ended          "done" or "error", as far as the answer itself says; "" or absent: not
+--   ended          "done" or "error", as far as the answer itself says; "unread": it could not be read; "" or absent: not
 --   answer_id, answer_status    of an object that has both (a response, a batch)
+--   answer_file, answer_model    of a batch: where its results are, and who made them
 --
 -- Each chunk is passed on at once, and no answer is kept. The coroutine ends without a last turn when the client leaves:
 -- so the counts are set as they grow. An error in here never reaches the answer.
@@ -34,6 +35,11 @@ end
 
 local function read_body(handle, kind, found)
   if NOT_READ[kind:match("^%a+")] then return end
+  local coding = handle:headers():get("content-encoding") or "" -- what gzip wrote is plain by now
+  if coding ~= "" and coding ~= "identity" then
+    found:ended("unread")
+    return found:tell(handle)
+  end
   local reader
   for chunk in handle:bodyChunks() do
     local size = chunk:length()
@@ -46,6 +52,7 @@ local function read_body(handle, kind, found)
       found:tell(handle)
     end
   end
+  if reader then answer_frames.finish(reader) end
   found:tell(handle, true)
 end
 
@@ -60,5 +67,7 @@ end
 
 function envoy_on_response(handle)
   local ok, problem = pcall(read_answer, handle)
-  if not ok then handle:logErr("answer meter: " .. tostring(problem)) end
+  if ok then return end
+  handle:logErr("answer meter: " .. tostring(problem))
+  handle:streamInfo():dynamicMetadata():set("tollkeeper", "ended", "unread")
 end

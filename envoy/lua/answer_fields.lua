@@ -23,6 +23,8 @@ local COUNT_EACH = [[
   details.generated_tokens results.tokenCount predictions.embeddings.statistics.token_count
 ]]
 local COUNTS_EACH = "choices.usage"
+-- Of one of the answers in the results of a batch, one a line: they add up over all lines (Anthropic's, OpenAI's).
+local COUNTS_ALL = "result.message.usage response.body.usage"
 
 -- Text that adds up from event to event.
 local TEXT = [[
@@ -86,6 +88,9 @@ end
 mark(COUNTS, "any", true)
 mark(COUNTS_EACH, "any", true)
 mark(COUNTS_EACH, "each", true)
+mark(COUNTS_ALL, "any", true)
+mark(COUNTS_ALL, "each", "all")
+mark(COUNTS_ALL, "path", "usage")
 mark(COUNT, "number", true)
 mark(COUNT_EACH, "number", true)
 mark(COUNT_EACH, "each", true)
@@ -95,6 +100,8 @@ mark(DONE, "done", true)
 mark(ERROR, "error", true)
 mark("type", "ends", true)
 mark("id response.id", "take", "id")
-mark("status response.status", "take", "status")
+mark("status response.status processing_status", "take", "status")
+mark("output_file_id", "take", "file")
+mark("model result.message.model response.body.model", "take", "model")
 
 return { root = root, any = ANY, kinds = KINDS, ends = ENDS }

@@ -12,7 +12,7 @@ Found.__index = Found
 local function new(one_document)
   return setmetatable({
     one_document = one_document,
-    paths = {}, counts = {}, sums = nil, changed = false,
+    paths = {}, counts = {}, sums = nil, totals = nil, changed = false,
     events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
     ended_how = "", marked = "", goes_on = false, strings = {},
     set_events = 0, set_text = 0, set_ended = "", set_strings = {},
@@ -33,9 +33,13 @@ function Found:document(whole)
   if whole and self.one_document and self.marked == "" and not self.goes_on then self.ended_how = "done" end
 end
 
--- `each`: the number is of one of several results, which are added up in a document.
+-- `each`: the number is of one of several results, which are added up in a document; if it is "all", over all documents.
 function Found:count(path, number, each)
-  if each then
+  if each == "all" then
+    self.totals = self.totals or {}
+    number = (self.totals[path] or 0) + number
+    self.totals[path] = number
+  elseif each then
     self.sums = self.sums or {}
     number = (self.sums[path] or 0) + number
     self.sums[path] = number
@@ -93,8 +97,11 @@ end
 
 local function tell_strings(self, metadata)
   for name, value in pairs(self.strings) do
-    if self.set_strings[name] ~= value then metadata:set("tollkeeper", "answer_" .. name, value) end
-    self.set_strings[name] = value
+    local told = name ~= "model" or self.totals or self.strings.file -- elsewhere it is the request's
+    if told and self.set_strings[name] ~= value then
+      metadata:set("tollkeeper", "answer_" .. name, value)
+      self.set_strings[name] = value
+    end
   end
 end
 
@@ -115,7 +122,7 @@ function Found:tell(handle, last)
   if events ~= self.set_events then metadata:set("tollkeeper", "events", events) end
   if text ~= self.set_text then metadata:set("tollkeeper", "text_bytes", text) end
   if ended then metadata:set("tollkeeper", "ended", self.ended_how) end
-  if self.strings.id and self.strings.status then tell_strings(self, metadata) end
+  if self.totals or self.strings.id and self.strings.status then tell_strings(self, metadata) end
   self.changed, self.set_events, self.set_text, self.set_ended = false, events, text, self.ended_how
 end
 

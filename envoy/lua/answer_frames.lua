@@ -9,8 +9,8 @@ local json, string_end, text_bytes = answer_json, answer_text.string_end, answer
 local NEWLINE, RETURN, SPACE = 0x0A, 0x0D, 0x20
 -- What is learned from an event, in bytes; and how often: events with a number in each are never alike.
 local MAX_SHAPE, MAX_SHAPES = 4096, 32
--- Of AWS' event stream; longer ones (it allows 24 MiB) are images.
-local MAX_FRAME = 1048576
+-- Of AWS' event stream: longer frames are images, and passed over; beyond what it allows there is none.
+local MAX_READ, MAX_FRAME = 1048576, 26214400
 
 -- The event from `from` to just before `after`, if it has one piece of text.
 local function learn(reader, chunk, from, after)
@@ -68,8 +68,23 @@ local function read_field(reader, chunk, at, last)
   return at
 end
 
+-- The chunk with lines that end with LF. They may end with CR alone: how the first one ends tells.
+local function with_newlines(reader, chunk)
+  if reader.returns == nil then
+    local at = find(chunk, "[\r\n]")
+    if at == nil then return chunk end
+    if at == #chunk and byte(chunk, at) == RETURN then -- what follows tells
+      reader.rest = chunk
+      return ""
+    end
+    reader.returns = byte(chunk, at) == RETURN and byte(chunk, at + 1) ~= NEWLINE
+  end
+  return reader.returns and chunk:gsub("\r", "\n") or chunk
+end
+
 local function read_events(reader, chunk)
   if reader.rest then chunk, reader.rest = reader.rest .. chunk, nil end
+  if reader.returns ~= false then chunk = with_newlines(reader, chunk) end
   local at, last = 1, #chunk
   reader.begin = nil
   while at and at <= last do
@@ -141,16 +156,20 @@ end
 
 local function read_frames(reader, chunk)
   if reader.rest then chunk, reader.rest = reader.rest .. chunk, nil end
-  local at, size = 1, #chunk
+  local at, size = 1 + reader.pass, #chunk
+  reader.pass = 0
   while size - at >= 15 do
     local length, headers_length = number_at(chunk, at), number_at(chunk, at + 4)
     if length < 16 or length > MAX_FRAME or headers_length > length - 16 then
       error("a frame of " .. length .. " bytes cannot be read")
     end
-    if size - at + 1 < length then break end
-    read_frame(reader, chunk, at, length, headers_length)
+    if length <= MAX_READ then
+      if size - at + 1 < length then break end
+      read_frame(reader, chunk, at, length, headers_length)
+    end
     at = at + length
   end
+  if at > size then reader.pass = at - size - 1 end
   if at <= size then reader.rest = sub(chunk, at) end
 end
 
@@ -172,7 +191,14 @@ local function new(kind, chunk, found)
     read = read, found = found, scan = json.new(found), rest = nil,
     skip = find(chunk, "[%[{]"), -- what is before the JSON: white space, a byte order mark
     line = "start", at_event = true, begin = nil, shapes = 0, before = nil, behind = nil,
+    returns = nil, -- whether lines end with CR alone
+    pass = 0, -- bytes of a frame that are not read
   }
 end
 
-return { new = new }
+-- At the answer's end: its last event may lack the empty line, its last line its end.
+local function finish(reader)
+  if reader.read == read_events then read_events(reader, "\n\n") end
+end
+
+return { new = new, finish = finish }

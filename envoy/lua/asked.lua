@@ -12,7 +12,7 @@ local MIN_MEDIA = 16 -- characters
 local MAX_MEDIA = 1000 -- further ones are taken for text
 
 local TOP, NESTED, PROMPTS, RAW, UNREAD = fields.TOP, fields.NESTED, fields.PROMPTS, fields.RAW, fields.UNREAD
-local sub = string.sub
+local sub, find = string.sub, string.find
 
 local Asked = {}
 Asked.__index = Asked
@@ -112,6 +112,24 @@ local function take_media(self, depth, first, last)
   return true
 end
 
+-- Text Generation Inference takes images in its prompt, as Markdown has them.  Where the text behind the last one begins.
+local function take_inline(self, first, last)
+  while self.media_count < MAX_MEDIA do
+    local open, bracket = find(self.body, "%]%(data:image\\?/", first)
+    local close = open and open < last and find(self.body, ")", bracket, true)
+    if not close or close > last then break end
+    local item = media.of_string("image", self.body, open + 2, close - 1)
+    if item and item.width then -- else it may be text, to another server
+      self:add_media(item)
+      sample.add(self.text_sample, first, open + 1)
+    else
+      sample.add(self.text_sample, first, close - 1)
+    end
+    first = close
+  end
+  return first
+end
+
 function Asked:text(depth, first, last)
   counted(self, 1)
   if take(self, depth, first - 1, last + 1) then return end
@@ -119,6 +137,7 @@ function Asked:text(depth, first, last)
   if self.in_prompts and depth == 2 and self.arrays[2] then self.prompts = self.prompts + 1 end
   if last - first >= MIN_MEDIA and self.media_count < MAX_MEDIA and take_media(self, depth, first, last) then return end
   self.strings = self.strings + 1
+  if depth == 1 and key_at(self, 1) == "inputs" then first = take_inline(self, first, last) end
   sample.add(self.text_sample, first, last)
 end
 

@@ -184,6 +184,7 @@ OTHERS: dict[str, tuple[LogEntry, Usage]] = {
         finished({"events": 1, "text_bytes": 90, "ended": "done"}, bytes_out=4000),
         Usage(20, 20, 0, 0, ESTIMATED),
     ),
+    "an answer that could not be read": (finished({"ended": "unread"}, bytes_out=40), Usage(20, 80, 0, 0, ESTIMATED)),
     "vectors": (finished({"ended": "done"}, {"output_cap": 0}, bytes_out=54_000_000), Usage(20, 0, 0, 0, ESTIMATED)),
     "speech": (finished(content_type="audio/mpeg", bytes_out=400_000), Usage(20, 0, 0, 0, ESTIMATED)),
     "an image": (finished(content_type="image/png", bytes_out=400_000), Usage(20, 0, 0, 0, ESTIMATED)),

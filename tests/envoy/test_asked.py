@@ -188,6 +188,18 @@ def test_escaped_slashes_and_line_breaks_do_not_shift_a_header(chain: Chain) -> 
     assert read(chain, text).sizes == ((640, 480),)
 
 
+@pytest.mark.parametrize("escaped", [False, True])
+def test_images_within_the_prompt_of_tgi_are_no_text(chain: Chain, escaped: bool) -> None:
+    picture = f"![a cat](data:image/png;base64,{encoded(png(640, 480, 20_000))})"
+    text = json.dumps({"inputs": f"Look: {picture} and {picture} what differs?", "parameters": {"max_new_tokens": 5}})
+    body = read(chain, text.replace("/", "\\/") if escaped else text)
+    assert (body.images, body.sizes) == (2, ((640, 480),) * 2)
+    assert text_tokens(body.text) < 30
+    other = read(chain, json.dumps({"inputs": f"{picture}".replace("iVBOR", "hello")}))
+    assert other.images == 0
+    assert text_tokens(other.text) > 5_000
+
+
 def test_an_image_elsewhere_is_one_of_unknown_size(chain: Chain) -> None:
     body = read(chain, '{"messages":[{"content":[{"image_url":{"url":"https://x.example/a.png"}}]}]}')
     assert (body.images, body.sizes) == (1, ())

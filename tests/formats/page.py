@@ -40,8 +40,9 @@ echoed object of the client's or in the arguments of a tool call are not read.
 What was seen is a token an event where events have up to {usage.TOKEN_MAX_BYTES} bytes of text on average, else {usage.TEXT_BYTES_PER_TOKEN} bytes of text a
 token. Counts that are set while a stream runs may lag by an eighth, and by 16 events, when it ends early.
 
-Not read: answers compressed in another way than gzip (the chain asks for `identity`), a single AWS frame of more than
-1 MiB, audio, images and video. They are charged the estimate of their input and, if they may be text, their bytes.
+Not read: what is in a single AWS frame of more than 1 MiB (what is before and behind it is); audio, images and video,
+which are charged the estimate of their input; answers compressed in another way than gzip (the chain asks for
+`identity`), or framed in a way that cannot be followed: these are charged what was reserved, as nothing tells of less.
 """
 
 

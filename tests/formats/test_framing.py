@@ -11,7 +11,7 @@ from tests.formats.charge import estimated, reported
 from tests.formats.conftest import Meter
 from tests.formats.providers import test_anthropic, test_bedrock, test_gemini, test_openai_chat, test_openai_responses
 from tests.formats.servers import test_ollama, test_vllm
-from tests.formats.wire import JSON, SSE, Answer, End, plain, stream
+from tests.formats.wire import JSON, SSE, Answer, End, frames, plain, stream
 
 STREAMS = {
     "chat": (test_openai_chat.STREAM, reported(8, 9, 0, 4)),
@@ -36,9 +36,13 @@ def test_pieces_of_any_size(meter: Meter, answer: Answer, usage: Usage, size: in
 
 CHANGES: dict[str, Callable[[Answer], Answer]] = {
     "lines that end with CR LF": lambda answer: answer.changed(lambda piece: piece.replace(b"\n", b"\r\n")),
+    "lines that end with CR": lambda answer: answer.changed(lambda piece: piece.replace(b"\n", b"\r")),
     "no space after the colon": lambda answer: answer.changed(lambda piece: piece.replace(b"data: ", b"data:")),
     "no empty line at the end": lambda answer: answer._replace(
         pieces=tuple(b"".join(answer.pieces).removesuffix(b"data: [DONE]\n\n").rstrip(b"\n").splitlines(keepends=True))
+    ),
+    "a last line without its end": lambda answer: answer._replace(
+        pieces=tuple(b"".join(answer.pieces).rstrip(b"\n").splitlines(keepends=True))
     ),
     "labelled as JSON": lambda answer: answer._replace(content_type=JSON),
     "labelled with a character set": lambda answer: answer._replace(content_type=f"{SSE}; charset=utf-8"),
@@ -60,6 +64,34 @@ def test_streams_that_look_different(
     assert meter.received == b"".join(changed.pieces)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+@pytest.mark.parametrize("size", [1, 5, 64])
+def test_line_ends_that_are_cut(meter: Meter, end: bytes, size: int) -> None:
+    changed = test_anthropic.STREAM.changed(lambda piece: piece.replace(b"\n", end))
+    assert meter.usage(changed.in_pieces_of(size)) == reported(25, 15)
+
+
+def test_done_in_a_last_line_without_its_end_is_the_end(meter: Meter) -> None:
+    text = 'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\ndata: [DONE]'
+    assert meter.entry(Answer((text.encode(),))).answer.ended == "done"
+
+
+@pytest.mark.parametrize("size", [500_000, 10_000_000])
+def test_a_long_frame_is_passed_over(meter: Meter, size: int) -> None:
+    """An image of more than 1 MiB; what is before and behind it is read."""
+    picture = frames('contentBlockDelta {"delta":{"image":"' + "iVBOR" * 500_000 + '"}}')
+    answer = test_bedrock.CONVERSE_STREAM.then(3, picture)
+    behind = test_bedrock.CONVERSE_STREAM.pieces[3:]
+    whole = answer._replace(pieces=(*answer.pieces, *behind)).in_pieces_of(size)
+    assert meter.usage(whole) == test_bedrock.CASES["converse stream"][1]
+
+
+def test_a_frame_that_cannot_be_read_is_not_free(meter: Meter) -> None:
+    """What was reserved, as nothing tells of less."""
+    answer = test_bedrock.CONVERSE_STREAM.then(3, Answer((b"\xff" * 64,)))
+    assert meter.entry(answer).answer.ended == "unread"
+
+
 @pytest.mark.parametrize(("answer", "usage"), ALL.values(), ids=ALL.keys())
 def test_a_server_that_compresses_unasked(meter: Meter, answer: Answer, usage: Usage) -> None:
     assert meter.usage(answer.compressed()) == usage
@@ -70,11 +102,14 @@ def test_a_compressed_stream_that_is_cut(meter: Meter) -> None:
     assert meter.usage(test_openai_chat.STREAM.compressed().cut(4)) == estimated(20, 3)
 
 
-def test_what_cannot_be_decompressed_is_passed_on(meter: Meter) -> None:
-    """Charged by its bytes, within what the request allowed."""
+@pytest.mark.parametrize("coding", ["deflate", "br", "zstd", "br, gzip"])
+@pytest.mark.parametrize("media", [JSON, SSE])
+def test_what_cannot_be_decompressed_is_passed_on(meter: Meter, coding: str, media: str) -> None:
+    """And costs what was reserved: how many bytes it has says little."""
     body = zlib.compress(b"x" * 1000)
-    deflated = Answer((body,), JSON, ("content-encoding: deflate",))
-    assert meter.usage(deflated) == estimated(20, -(-len(body) // 4))
+    assert meter.usage(Answer((body,), media, (f"content-encoding: {coding}",)), reserved_tokens=520) == estimated(
+        20, 500
+    )
     assert meter.received == body
 
 

@@ -5,7 +5,7 @@ import pytest
 from accesslog.usage import Usage
 from tests.formats.charge import estimated, reported
 from tests.formats.conftest import Meter
-from tests.formats.wire import Answer, plain, stream
+from tests.formats.wire import Answer, lines, plain, stream
 
 EMBEDDINGS = plain("""
 {"object":"list","data":[{"object":"embedding","index":0,"embedding":[-0.006929283,-5.336422e-05,1e-3,0.0]}],"model":"text-embedding-3-small","usage":{"prompt_tokens":8,"total_tokens":8}}
@@ -38,8 +38,13 @@ data: {"type":"speech.audio.delta","audio":"UklGRiQAAABXQVZFZm10IBAAAAABAAEA"}
 
 data: {"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101,"total_tokens":115}}
 """)
+# A line of the file with a batch's results: of chat, of responses.
+RESULTS = lines("""
+{"id":"batch_req_1","custom_id":"a","response":{"status_code":200,"request_id":"r1","body":{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-5.4","choices":[{"index":0,"message":{"role":"assistant","content":"Hello."}}],"usage":{"prompt_tokens":22,"completion_tokens":2,"total_tokens":24,"prompt_tokens_details":{"cached_tokens":5}}}},"error":null}
+{"id":"batch_req_2","custom_id":"b","response":{"status_code":200,"request_id":"r2","body":{"id":"chatcmpl-2","object":"chat.completion","model":"gpt-5.4","choices":[{"index":0,"message":{"role":"assistant","content":"Hi."}}],"usage":{"prompt_tokens":20,"completion_tokens":9,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":6}}}},"error":null}
+""")._replace(content_type="application/octet-stream")  # fmt: skip
 BATCH = plain("""
-{"id":"batch_abc123","object":"batch","endpoint":"/v1/chat/completions","errors":null,"input_file_id":"file-abc123","status":"completed","request_counts":{"total":100,"completed":95,"failed":5},"usage":{"input_tokens":1500,"input_tokens_details":{"cached_tokens":1024},"output_tokens":500,"output_tokens_details":{"reasoning_tokens":300},"total_tokens":2000},"metadata":{"customer_id":"user_123456789"}}
+{"id":"batch_abc123","object":"batch","model":"gpt-5.4","output_file_id":"file-xyz","endpoint":"/v1/chat/completions","errors":null,"input_file_id":"file-abc123","status":"completed","request_counts":{"total":100,"completed":95,"failed":5},"usage":{"input_tokens":1500,"input_tokens_details":{"cached_tokens":1024},"output_tokens":500,"output_tokens_details":{"reasoning_tokens":300},"total_tokens":2000},"metadata":{"customer_id":"user_123456789"}}
 """)
 
 CASES = {
@@ -55,12 +60,14 @@ CASES = {
     "transcription, stream": (TRANSCRIPT_STREAM, reported(14, 45, audio_input=14)),
     "transcription, cut by the server": (TRANSCRIPT_STREAM.cut(2), estimated(20, 2)),
     "batch": (BATCH, reported(1500, 500, 1024, 300)),
+    "results of a batch": (RESULTS, reported(42, 11, 11)),
 }
 
 
 def test_a_batch_is_known_by_its_id_and_status(meter: Meter) -> None:
     found = meter.entry(BATCH).answer
     assert (found.id, found.status) == ("batch_abc123", "completed")
+    assert (found.file, found.model) == ("file-xyz", "gpt-5.4")
 
 
 @pytest.mark.parametrize(("answer", "usage"), CASES.values(), ids=CASES.keys())
