@@ -6,7 +6,7 @@ No text here repeats what the client sent.
 from enum import StrEnum
 
 from clients.api import Api
-from clients.errors import Fault, Header, headers_of
+from clients.errors import MS_PER_SECOND, Fault, Header, headers_of, retry_headers
 from tenancy.values.key_record import KeyRecord
 
 
@@ -26,6 +26,7 @@ class Outcome(StrEnum):
 
 _REQUEST, _INVALID = "invalid_request_error", "invalid_api_key"
 _HOW = "Send it as 'Authorization: Bearer <key>', 'X-API-Key: <key>' or 'api-key: <key>'."
+ASK_AGAIN_SECONDS = 1  # after which the stores are asked again
 
 REFUSALS = {
     Outcome.MISSING: Fault(401, f"No API key was sent. {_HOW}", _REQUEST, _INVALID),
@@ -38,7 +39,11 @@ REFUSALS = {
     Outcome.DISABLED: Fault(403, "This API key is disabled", "permission_error", "api_key_disabled"),
     Outcome.SUSPENDED: Fault(403, "The tenant of this API key is suspended", "permission_error", "tenant_suspended"),
     Outcome.UNAVAILABLE: Fault(
-        503, "The API key cannot be checked right now. Try again shortly.", "server_error", "service_unavailable"
+        503,
+        "The API key cannot be checked right now. Try again shortly.",
+        "server_error",
+        "service_unavailable",
+        wait_ms=ASK_AGAIN_SECONDS * MS_PER_SECOND,
     ),
 }
 
@@ -48,8 +53,8 @@ def headers_for(fault: Fault, api: Api) -> list[Header]:
     headers = [*headers_of(fault, api)]
     if fault.status == 401:
         headers.append(("www-authenticate", "Bearer"))  # RFC 9110, section 15.5.2
-    if fault.status == 503:
-        headers.append(("retry-after", "1"))  # seconds, after which the stores are asked again
+    if fault.wait_ms is not None:
+        headers += retry_headers(fault.wait_ms, ASK_AGAIN_SECONDS)
     return headers
 
 

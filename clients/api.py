@@ -1,10 +1,13 @@
 """Which provider's API a path belongs to.  A client reads errors and headers in its own provider's shape only.
 
-Decides how a refusal looks, never whether there is one: what a path may do is not here.
+Decides how a refusal looks, never whether there is one: what a path may do is not here.  The refusals of the meter and
+those of Envoy itself go by the same patterns (envoy/lua/client_error.lua, tollkeeper/envoy/local_reply.py).
 """
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Api(StrEnum):
@@ -18,19 +21,23 @@ class Api(StrEnum):
     BEDROCK = "bedrock"
 
 
-# The first that is found in a path decides.  In the order of how often they are asked for.
-_PATTERNS = (
-    (Api.ANTHROPIC, re.compile(r"/v1/messages(/|$)")),
-    (Api.GEMINI, re.compile(r"/(models|tunedmodels)/[^/]+:[a-z]+$")),
-    (Api.OLLAMA, re.compile(r"/api/(chat|generate|embed|embeddings|tags|show|ps|version)$")),
-    (Api.COHERE, re.compile(r"/v2/(chat|embed|rerank|classify)$")),
-    (Api.BEDROCK, re.compile(r"/model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream)$")),
-)  # fmt: skip
+# What a path in small letters has at its end, query left out; one that none matches is OpenAI's.  A path matches one at
+# most.  RE2's syntax too, which is Envoy's.
+PATTERNS: Mapping[Api, str] = MappingProxyType(
+    {
+        Api.ANTHROPIC: "/v1/messages(/.*)?$",
+        Api.GEMINI: "/(models|tunedmodels|batches)/[^/]+:[a-z]+/*$",
+        Api.OLLAMA: "/api/[a-z]+/*$",
+        Api.COHERE: "/v2/(chat|embed|rerank|classify)/*$",
+        Api.BEDROCK: "/model/[^/]+/(converse|invoke|count-tokens)[a-z-]*/*$",
+    }
+)
+_COMPILED = tuple((api, re.compile(pattern)) for api, pattern in PATTERNS.items())
 
 
 def api_of(path: str) -> Api:
     """`path` as Envoy gives it; a query is ignored."""
-    path = path.partition("?")[0].rstrip("/").lower()
+    path = path.partition("?")[0].lower()
     if path.endswith(("/completions", "/responses", "/embeddings")):  # most requests: no pattern is tried
         return Api.OPENAI
-    return next((api for api, pattern in _PATTERNS if pattern.search(path)), Api.OPENAI)
+    return next((api for api, pattern in _COMPILED if pattern.search(path)), Api.OPENAI)

@@ -11,8 +11,8 @@
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from clients.api import Api
 
@@ -68,7 +68,12 @@ class Fault:
 
 def body_of(fault: Fault, api: Api) -> bytes:
     """The JSON body that clients of the API read."""
-    return json.dumps(_SHAPES[api](fault), separators=(",", ":")).encode()
+    return json.dumps(shape_of(fault, api), separators=(",", ":")).encode()
+
+
+def shape_of(fault: Fault, api: Api) -> dict[str, Any]:
+    """The same as an object."""
+    return _SHAPES[api](fault)
 
 
 def headers_of(fault: Fault, api: Api) -> tuple[Header, ...]:
@@ -93,18 +98,18 @@ def retry_headers(wait_ms: int | None, max_seconds: int) -> tuple[Header, ...]:
     return ("retry-after", str(seconds)), ("retry-after-ms", str(max(1, wait_ms)))
 
 
-def _openai(fault: Fault) -> Mapping[str, object]:
+def _openai(fault: Fault) -> dict[str, Any]:
     return {"error": {"message": fault.message, "type": fault.type, "param": fault.param, "code": fault.code}}
 
 
-def _anthropic(fault: Fault) -> Mapping[str, object]:
+def _anthropic(fault: Fault) -> dict[str, Any]:
     kind = _ANTHROPIC_TYPES.get(fault.status, "api_error")
     return {"type": "error", "error": {"type": kind, "message": fault.message}}
 
 
-def _gemini(fault: Fault) -> Mapping[str, object]:
+def _gemini(fault: Fault) -> dict[str, Any]:
     status = _GOOGLE_STATUSES.get(fault.status, "INTERNAL")
-    details: list[Mapping[str, object]] = [
+    details: list[dict[str, str]] = [
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": fault.code.upper(), "domain": "tollkeeper"}
     ]
     if fault.wait_ms is not None:
@@ -113,11 +118,11 @@ def _gemini(fault: Fault) -> Mapping[str, object]:
     return {"error": {"code": fault.status, "message": fault.message, "status": status, "details": details}}
 
 
-def _ollama(fault: Fault) -> Mapping[str, object]:
+def _ollama(fault: Fault) -> dict[str, Any]:
     return {"error": fault.message}
 
 
-def _message(fault: Fault) -> Mapping[str, object]:
+def _message(fault: Fault) -> dict[str, Any]:
     return {"message": fault.message}
 
 

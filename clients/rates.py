@@ -7,6 +7,7 @@ draft-ietf-httpapi-ratelimit-headers-10 defines them (structured fields, RFC 965
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from clients.api import Api
@@ -38,11 +39,14 @@ class Rate(NamedTuple):
 def rate_headers(rates: Iterable[Rate], api: Api, family: RateHeaders, now_ms: int) -> list[Header]:
     """`now_ms` since 1970, for the API whose resets are times."""
     headers: list[Header] = []
-    for rate in rates:
-        if family is not RateHeaders.IETF:
-            headers += _anthropic(rate, now_ms) if api is Api.ANTHROPIC else _openai(rate)
-        if family is not RateHeaders.VENDOR:
-            headers += _ietf(rate)
+    if family is not RateHeaders.IETF:
+        anthropic = api is Api.ANTHROPIC
+        for rate in rates:
+            limit, remaining, reset = _names(rate.unit, anthropic)
+            resets = _time((now_ms + rate.reset_ms - 1) // MS_PER_SECOND + 1) if anthropic else duration(rate.reset_ms)
+            headers += ((limit, rate.limit), (remaining, rate.remaining), (reset, resets))
+    if family is not RateHeaders.VENDOR:
+        headers += _ietf(rates)
     return headers
 
 
@@ -57,28 +61,25 @@ def duration(ms: int) -> str:
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
 
 
-def _openai(rate: Rate) -> list[Header]:
-    return [
-        (f"x-ratelimit-limit-{rate.unit}", rate.limit),
-        (f"x-ratelimit-remaining-{rate.unit}", rate.remaining),
-        (f"x-ratelimit-reset-{rate.unit}", duration(rate.reset_ms)),
-    ]
+@lru_cache(64)
+def _names(unit: str, anthropic: bool) -> tuple[str, str, str]:
+    """Of the headers with limit, remaining and reset."""
+    form = f"anthropic-ratelimit-{unit}-{{}}" if anthropic else f"x-ratelimit-{{}}-{unit}"
+    return form.format("limit"), form.format("remaining"), form.format("reset")
 
 
-def _anthropic(rate: Rate, now_ms: int) -> list[Header]:
-    reset = datetime.fromtimestamp(-(-(now_ms + rate.reset_ms) // MS_PER_SECOND), UTC)
-    return [
-        (f"anthropic-ratelimit-{rate.unit}-limit", rate.limit),
-        (f"anthropic-ratelimit-{rate.unit}-remaining", rate.remaining),
-        (f"anthropic-ratelimit-{rate.unit}-reset", f"{reset:%Y-%m-%dT%H:%M:%SZ}"),
-    ]
+@lru_cache(1024)
+def _time(seconds: int) -> str:
+    """RFC 3339."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _ietf(rate: Rate) -> list[Header]:
-    """Whole units: the draft knows no fractions."""
-    limit, remaining = (int(float(text)) for text in (rate.limit, rate.remaining))
-    seconds = -(-rate.reset_ms // MS_PER_SECOND)
-    return [
-        ("ratelimit-policy", f'"{rate.unit}";q={limit};w={rate.window_seconds}'),
-        ("ratelimit", f'"{rate.unit}";r={remaining};t={seconds}'),
-    ]
+def _ietf(rates: Iterable[Rate]) -> list[Header]:
+    """A list in each field, in whole units: the draft knows no fractions."""
+    policies: list[str] = []
+    levels: list[str] = []
+    for rate in rates:
+        limit, remaining = (int(float(text)) for text in (rate.limit, rate.remaining))
+        policies.append(f'"{rate.unit}";q={limit};w={rate.window_seconds}')
+        levels.append(f'"{rate.unit}";r={remaining};t={-(-rate.reset_ms // MS_PER_SECOND)}')
+    return [("ratelimit-policy", ", ".join(policies)), ("ratelimit", ", ".join(levels))] if levels else []

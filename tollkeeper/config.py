@@ -18,6 +18,7 @@ class BadSettings(Exception):
 
 EngineKind = Literal["auto", "completion_queue", "threads"]
 FailureMode = Literal["deny", "allow", "local"]
+RateHeaders = Literal["vendor", "ietf", "both"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -121,6 +122,16 @@ class Settings(BaseSettings):
     routes: str | None = Field(
         None,
         description="routes beside those or in their place: lines of `POST /path generates`, or the file they are in",
+    )
+    rate_headers: RateHeaders = Field(
+        "vendor",
+        description="headers that show limits: `vendor` (the called API's own), `ietf` (`RateLimit`), or `both`",
+    )
+    max_retry_after_seconds: int = Field(
+        60,
+        ge=1,
+        le=86_400,
+        description="longest `Retry-After`, in s; who has to wait longer is told `x-should-retry: false` with it",
     )
     lease_seconds: int = Field(
         900, ge=10, le=86_400, description="a request that is still unsettled after this time is an orphan"

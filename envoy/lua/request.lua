@@ -28,10 +28,8 @@ local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
 local sub = string.sub
 
 local function refuse(handle, message, param, code)
-  local body = string.format(
-    '{"error":{"message":"%s","type":"invalid_request_error","param":%s,"code":"%s"}}',
-    message, param and '"' .. param .. '"' or "null", code)
-  handle:respond({ [":status"] = "400", ["content-type"] = "application/json" }, body)
+  client_error.respond(
+    handle, { status = 400, message = message, type = "invalid_request_error", param = param, code = code })
 end
 
 local function refuse_body(handle, asked)
@@ -105,7 +103,6 @@ function envoy_on_request(handle)
   local ok, problem = pcall(guard, handle)
   if ok then return end
   handle:logErr("meter: " .. tostring(problem))
-  handle:respond(
-    { [":status"] = "500", ["content-type"] = "application/json" },
-    '{"error":{"message":"The request could not be checked","type":"server_error","param":null,"code":"meter"}}')
+  client_error.respond(
+    handle, { status = 500, message = "The request could not be checked", type = "server_error", code = "meter" })
 end

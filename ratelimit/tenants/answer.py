@@ -1,9 +1,14 @@
-"""What a client is told: OpenAI-shaped errors and the `x-ratelimit-*` headers.  Pure; no I/O, no protobuf."""
+"""What a client is told: why its request may not run, when to try again, and what is left of its limits.
 
-import json
+Owns the words.  How they look in the client's own API is in clients/.  Pure; no I/O, no protobuf.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clients.api import Api
+from clients.errors import Fault, Header, body_of, headers_of, retry_headers
+from clients.rates import Rate, RateHeaders, duration, rate_headers
 from ratelimit.budgets.budget import full_in_ms
 from ratelimit.budgets.port import Decision, Refused
 from ratelimit.tenants.account import IN_FLIGHT, Account
@@ -11,12 +16,6 @@ from ratelimit.tenants.screening import Rejected
 from tenancy.values.limit import Scope, Unit
 from tenancy.values.prices import MICRO
 
-Header = tuple[str, str]
-HEADERS = {
-    unit: tuple(f"x-ratelimit-{what}-{unit.replace('_', '-')}" for what in ("limit", "remaining", "reset"))
-    for unit in Unit
-}
-CONTENT_TYPE: Header = ("content-type", "application/json")
 SUBJECTS = {
     Scope.TENANT: "this tenant",
     Scope.USER: "this user",
@@ -24,7 +23,21 @@ SUBJECTS = {
     Scope.MODEL: "this model",
     Scope.GROUP: "this group of tenants",
 }
-ERROR_TYPES = {400: "invalid_request_error", 403: "permission_error", 404: "invalid_request_error", 503: "server_error"}
+# OpenAI's, by status.
+TYPES = {400: "invalid_request_error", 403: "permission_error", 404: "invalid_request_error", 503: "server_error"}
+UNITS = {unit: unit.replace("_", "-") for unit in Unit}  # in names of headers
+SOON_MS = 1000  # when to try again if only a moment is missing
+UNAVAILABLE = Fault(
+    503, "The rate limit service is not available at the moment.", "server_error", "unavailable", wait_ms=SOON_MS
+)
+# Not the tenant's doing, and slots come free all the time.
+OVER_CAPACITY = Fault(
+    429,
+    "The service is at capacity: too many requests are in flight. Please try again in 1s.",
+    "capacity",
+    "capacity_exceeded",
+    wait_ms=SOON_MS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,80 +50,41 @@ class Refusal:
     limit: str = ""
 
 
-def rejection(rejected: Rejected) -> Refusal:
-    body = _error(rejected.message, ERROR_TYPES[rejected.status], rejected.param, rejected.code)
-    return Refusal(rejected.status, body, (CONTENT_TYPE,))
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How clients are told, by an operator's choice.  A client is not sent to sleep for longer than
+    `max_retry_seconds`."""
+
+    rate_headers: RateHeaders = RateHeaders.VENDOR
+    max_retry_seconds: int = 60
+
+    def refusal(self, fault: Fault, api: Api, limit: str = "", rates: Sequence[Header] = ()) -> Refusal:
+        headers = (*headers_of(fault, api), *rates, *retry_headers(fault.wait_ms, self.max_retry_seconds))
+        return Refusal(fault.status, body_of(fault, api), headers, limit)
+
+    def over_limit(
+        self, account: Account, refused: Refused, costs: Sequence[int], api: Api, now_ms: int = 0
+    ) -> Refusal:
+        """429 for a request of those costs."""
+        rates = self.levels(account, refused, api, now_ms)
+        return self.refusal(over_limit(account, refused, costs), api, refused.limit, rates)
+
+    def levels(self, account: Account, decision: Decision, api: Api, now_ms: int = 0) -> list[Header]:
+        """The headers with what is left.  `now_ms` counts for windows and for resets that are times."""
+        return rate_headers(rates_of(account, decision, now_ms), api, self.rate_headers, now_ms)
 
 
-def unavailable() -> Refusal:
-    """The budgets cannot be asked, and the failure mode is `deny`."""
-    body = _error("The rate limit service is not available at the moment.", "server_error", None, "unavailable")
-    return Refusal(503, body, (CONTENT_TYPE, ("retry-after", "1")))
+def fault_of(rejected: Rejected) -> Fault:
+    wait_ms = SOON_MS if rejected.status == UNAVAILABLE.status else None
+    return Fault(rejected.status, rejected.message, TYPES[rejected.status], rejected.code, rejected.param, wait_ms)
 
 
-def over_capacity(bound: str) -> Refusal:
-    """As many requests are in flight as may be; not the tenant's doing.  Slots come free all the time."""
-    message = "The service is at capacity: too many requests are in flight. Please try again in 1s."
-    body = _error(message, "capacity", None, "capacity_exceeded")
-    return Refusal(429, body, (CONTENT_TYPE, ("retry-after", "1")), bound)
-
-
-def over_limit(account: Account, refused: Refused, costs: Sequence[int], now_ms: int = 0) -> Refusal:
-    """429 for a request of those costs."""
-    headers = [CONTENT_TYPE, *rate_headers(account, refused, now_ms)]
-    if refused.wait_ms is not None:
-        headers.append(("retry-after", str(max(1, -(-refused.wait_ms // 1000)))))
-    return Refusal(429, _over_limit_body(account, refused, costs), tuple(headers), refused.limit)
-
-
-def rate_headers(account: Account, decision: Decision, now_ms: int = 0) -> list[Header]:
-    """Limit, remaining and reset of each unit that is limited; of several limits the one that bound, or has least left.
-    `now_ms` counts only for windows."""
-    headers: list[Header] = []
-    if not decision.held:
-        return headers
-    rules = account.rule_set.rules
-    bound = decision.limit if isinstance(decision, Refused) else ""
-    for unit, indexes in account.by_unit:
-        index = indexes[0] if len(indexes) == 1 else _tightest(account, indexes, decision.held, bound)
-        rule, held = rules[index], decision.held[index]
-        limit, remaining, reset = HEADERS[unit]
-        headers.append((limit, shown(unit, rule.capacity)))
-        headers.append((remaining, shown(unit, held) if held > 0 else "0"))
-        headers.append((reset, duration(full_in_ms(rule, held=held, now_ms=now_ms))))
-    return headers
-
-
-def shown(unit: Unit, amount: int) -> str:
-    """An amount as people read it: cost in the currency, everything else as a count."""
-    if unit is not Unit.COST:
-        return str(amount)
-    text = f"{amount / MICRO:.6f}"
-    return text.rstrip("0").rstrip(".")
-
-
-def duration(ms: int) -> str:
-    """As OpenAI writes `x-ratelimit-reset-*`: `20ms`, `1.5s`, `6m0s`, `1h0m12s`; whole seconds from a minute on."""
-    if ms < 1000:
-        return f"{ms}ms"
-    if ms < 60_000:
-        return f"{ms / 1000:.3f}".rstrip("0").rstrip(".") + "s"
-    minutes, seconds = divmod(-(-ms // 1000), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
-
-
-def _tightest(account: Account, indexes: Sequence[int], held: Sequence[int], bound: str) -> int:
-    if not bound:
-        return min(indexes, key=held.__getitem__)
-    return min(indexes, key=lambda i: (account.rule_set.rules[i].name != bound, held[i]))
-
-
-def _over_limit_body(account: Account, refused: Refused, costs: Sequence[int]) -> bytes:
+def over_limit(account: Account, refused: Refused, costs: Sequence[int]) -> Fault:
     code, wait = "rate_limit_exceeded", _wait_text(refused.wait_ms)
     if refused.limit == IN_FLIGHT:
         most = account.policy.max_in_flight
-        return _error(f"Too many requests of this tenant are in flight (limit {most}).{wait}", "requests", None, code)
+        message = f"Too many requests of this tenant are in flight (limit {most}).{wait}"
+        return Fault(429, message, "requests", code, wait_ms=refused.wait_ms)
     index = next(i for i, rule in enumerate(account.rule_set.rules) if rule.name == refused.limit)
     limit = account.limits[index]
     if refused.wait_ms is None:
@@ -122,15 +96,40 @@ def _over_limit_body(account: Account, refused: Refused, costs: Sequence[int]) -
         f"limit {shown(unit, limit.amount)}, remaining {shown(unit, max(0, refused.held[index]))}, requested "
         f"{shown(unit, costs[index])}.{wait}"
     )
-    return _error(message, str(limit.unit), None, code)
+    return Fault(429, message, str(unit), code, wait_ms=refused.wait_ms)
+
+
+def rates_of(account: Account, decision: Decision, now_ms: int = 0) -> list[Rate]:
+    """Each unit that is limited; of several limits the one that bound, or has least left."""
+    if not decision.held:
+        return []
+    rates: list[Rate] = []
+    rules = account.rule_set.rules
+    bound = decision.limit if isinstance(decision, Refused) else ""
+    for unit, indexes in account.by_unit:
+        index = indexes[0] if len(indexes) == 1 else _tightest(account, indexes, decision.held, bound)
+        rule, held, seconds = rules[index], decision.held[index], account.limits[index].window_seconds
+        reset_ms = full_in_ms(rule, held=held, now_ms=now_ms)
+        left = shown(unit, held) if held > 0 else "0"
+        rates.append(Rate(UNITS[unit], shown(unit, rule.capacity), left, reset_ms, seconds))
+    return rates
+
+
+def shown(unit: Unit, amount: int) -> str:
+    """An amount as people read it: cost in the currency, everything else as a count."""
+    if unit is not Unit.COST:
+        return str(amount)
+    text = f"{amount / MICRO:.6f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _tightest(account: Account, indexes: Sequence[int], held: Sequence[int], bound: str) -> int:
+    if not bound:
+        return min(indexes, key=held.__getitem__)
+    return min(indexes, key=lambda i: (account.rule_set.rules[i].name != bound, held[i]))
 
 
 def _wait_text(wait_ms: int | None) -> str:
     if wait_ms is None:
         return " It can never fit: lower max_tokens or shorten the input."
     return f" Please try again in {duration(wait_ms)}."
-
-
-def _error(message: str, kind: str, param: str | None, code: str) -> bytes:
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return json.dumps({"error": error}, separators=(",", ":")).encode()

@@ -7,9 +7,12 @@ answer.py.  What cannot be understood is refused, never passed.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
+from clients.api import Api
+from clients.errors import Header
 from ratelimit.budgets.port import Admitted, Refused, Reservation
 from ratelimit.commit.fallback import Outcome
 from ratelimit.commit.group_commit import GroupCommit
@@ -18,7 +21,7 @@ from ratelimit.life import InFlight, Life
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
-from ratelimit.tenants.answer import Header, Refusal, over_capacity, over_limit, rate_headers, rejection, unavailable
+from ratelimit.tenants.answer import OVER_CAPACITY, UNAVAILABLE, Manner, Refusal, fault_of
 from ratelimit.tenants.body import body_before, parse_body
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
@@ -34,6 +37,7 @@ log = structlog.get_logger(__name__)
 DOMAIN = "tollkeeper"
 MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
 MAX_PATH = 1024
+DEFAULT_MANNER = Manner()
 # What a refusal is counted as, by its code.
 REJECTED = {
     "invalid_body": "invalid_body",
@@ -51,14 +55,25 @@ Serialize = Callable[[bool | None, Iterable[Field], Iterable[Header], bytes], by
 headers and body.  Parts are put together by concatenation."""
 
 
+class Request(NamedTuple):
+    """One that goes to the budgets.  `fields`: what its answer says, whatever it is."""
+
+    call: Call
+    life: Life
+    account: Account
+    fields: list[Field]
+    reservation: Reservation
+    api: Api
+
+
 def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
 class TenantDecider:
-    """`catalog` answers from memory.  `groups`: whether a group's budget can be shared by its tenants, which on a Redis
-    Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each request has its policy read
-    again, which triples its cost."""
+    """`catalog` answers from memory.  `manner`: how clients are told.  `groups`: whether a group's budget can be shared
+    by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each
+    request has its policy read again, which triples its cost."""
 
     def __init__(
         self,
@@ -69,12 +84,13 @@ class TenantDecider:
         serialize: Serialize,
         *,
         terms: Terms,
+        manner: Manner = DEFAULT_MANNER,
         now_ms: Callable[[], int] = wall_clock_ms,
         groups: bool = True,
         policies: int = POLICIES,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
-        self._serialize, self._terms, self._now_ms = serialize, terms, now_ms
+        self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals = RecentRefusals()
 
@@ -89,54 +105,51 @@ class TenantDecider:
             account = self._accounts.find(entries.get("policy", ABSENT), asked.model or ABSENT, now_ms)
         except (MalformedPolicy, UnknownTimeZone):
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
-            return partial(self._refuse, b"", [("lease_id", lease_id)], "unavailable", unavailable())
+            refusal = self._manner.refusal(UNAVAILABLE, asked.api)
+            return partial(self._refuse, b"", [("lease_id", lease_id)], "unavailable", refusal)
         screened = screen(asked, account, self._catalog, self._terms.default_output)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else label
-        if isinstance(screened, Rejected):
-            fields = _fields(lease_id, end_user_id, screened)
-            return partial(self._refuse, account.head, fields, REJECTED[screened.code], rejection(screened))
         fields = _fields(lease_id, end_user_id, screened)
-        estimate, model = screened.estimate, screened.model
-        costs = account.costs(estimate)
+        if isinstance(screened, Rejected):
+            refusal = self._manner.refusal(fault_of(screened), asked.api)
+            return partial(self._refuse, account.head, fields, REJECTED[screened.code], refusal)
+        costs = account.costs(screened.estimate)
         if refused := self._recent_refusals.find(account, costs, now_ms):
-            return partial(self._over_limit, account, fields, costs, refused)
+            return partial(self._over_limit, account, fields, costs, asked.api, refused)
         life = self._in_flight.enter(lease_id, account.policy)
         if life is None:
-            refusal = over_capacity(self._in_flight.bound.name)
+            refusal = self._manner.refusal(OVER_CAPACITY, asked.api, self._in_flight.bound.name)
             return partial(self._refuse, account.head, fields, "over_capacity", refusal)
         path = asked.path.split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
-        keeps = kept_of_one(estimate, end_user_id, model, path)
+        keeps = kept_of_one(screened.estimate, end_user_id, screened.model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
-        request = (life, account, fields, reservation)
-        outcome = self._committer.reserve(reservation, partial(self._answer, call, *request))
-        return None if outcome is None else self._response(*request, outcome)
+        request = Request(call, life, account, fields, reservation, asked.api)
+        outcome = self._committer.reserve(reservation, partial(self._answer, request))
+        return None if outcome is None else self._response(request, outcome)
 
-    def _answer(
-        self, call: Call, life: Life, account: Account, fields: list[Field], reservation: Reservation, outcome: Outcome
-    ) -> None:
-        if_lost = None
+    def _answer(self, request: Request, outcome: Outcome) -> None:
+        if_lost, account, reservation = None, request.account, request.reservation
         if isinstance(outcome.decision, Refused):
             self._recent_refusals.refused(account, reservation.costs, outcome.decision, self._now_ms())
         elif outcome.decision is not None and outcome.admission is Admission.FAST:
-            if_lost = partial(self._abandoned, self._in_flight.lose, life, reservation)
+            if_lost = partial(self._abandoned, self._in_flight.lose, request)
             self._recent_refusals.admitted(account, reservation.costs)
-        call.reply(self._response(life, account, fields, reservation, outcome), if_lost)
+        request.call.reply(self._response(request, outcome), if_lost)
 
-    def _abandoned(self, told: Callable[[Life], bool], life: Life, reservation: Reservation) -> None:
+    def _abandoned(self, told: Callable[[Life], bool], request: Request) -> None:
         """Nobody will run it.  `told`: how the register hears of that."""
-        if told(life):
-            self._committer.abandon(reservation)
+        if told(request.life):
+            self._committer.abandon(request.reservation)
 
-    def _response(
-        self, life: Life, account: Account, fields: list[Field], reservation: Reservation, outcome: Outcome
-    ) -> bytes:
+    def _response(self, request: Request, outcome: Outcome) -> bytes:
+        _, life, account, fields, reservation, api = request
         decision = outcome.decision
         if not isinstance(decision, Admitted):
             self._in_flight.refuse(life)
             if decision is not None:
-                return self._over_limit(account, fields, reservation.costs, decision)
-            return self._refuse(account.head, fields, "unavailable", unavailable())
+                return self._over_limit(account, fields, reservation.costs, api, decision)
+            return self._refuse(account.head, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
         self._in_flight.admit(life)
         self._metrics.decisions.add(outcome.admission)
         fields += (("admission", outcome.admission), ("reserved_tokens", reservation.keeps["tokens"]))
@@ -145,12 +158,14 @@ class TenantDecider:
         if decision.shadow:
             self._metrics.shadow_refusals.add()
             fields.append(("shadow", decision.shadow))
-        headers = rate_headers(account, decision, self._now_ms())
+        headers = self._manner.levels(account, decision, api, self._now_ms())
         self._in_flight.run(life)
         return account.head + self._serialize(True, fields, headers, b"")
 
-    def _over_limit(self, account: Account, fields: list[Field], costs: Sequence[int], refused: Refused) -> bytes:
-        refusal = over_limit(account, refused, costs, self._now_ms())
+    def _over_limit(
+        self, account: Account, fields: list[Field], costs: Sequence[int], api: Api, refused: Refused
+    ) -> bytes:
+        refusal = self._manner.over_limit(account, refused, costs, api, self._now_ms())
         return self._refuse(account.head, fields, "over_limit", refusal)
 
     def _refuse(self, head: bytes, fields: list[Field], outcome: str, refusal: Refusal) -> bytes:

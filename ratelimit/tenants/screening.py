@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from clients.api import Api, api_of
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import NONE, Body
 from ratelimit.tenants.estimate import Estimate, parse_count
@@ -53,6 +54,11 @@ class Asked(NamedTuple):
         if not model and route is not None and route.kind in RUNS_A_MODEL:
             model = terms.default_model
         return Asked(method, path, body, content_length, route, model)
+
+    @property
+    def api(self) -> Api:
+        """Whose client it is."""
+        return api_of(self.path) if self.route is None else self.route.api
 
 
 class Priced(NamedTuple):

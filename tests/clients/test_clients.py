@@ -34,8 +34,12 @@ PATHS = [
     ("/api/chat", Api.OLLAMA),
     ("/api/generate", Api.OLLAMA),
     ("/api/v1/chat", Api.OPENAI),
+    ("/v1beta/openai/chat/completions", Api.OPENAI),
+    ("/api/embed/?x=/v1/messages", Api.OLLAMA),
     ("/v2/chat", Api.COHERE),
     ("/model/anthropic.claude/converse-stream", Api.BEDROCK),
+    ("/model/m/invoke", Api.BEDROCK),
+    ("/model/m/other", Api.OPENAI),
 ]
 
 
@@ -184,11 +188,10 @@ def test_rate_headers_are_the_vendors_on_the_vendors_paths() -> None:
 
 def test_rate_headers_can_be_those_of_the_ietf_draft() -> None:
     assert rate_headers([TOKENS, COST], Api.ANTHROPIC, RateHeaders.IETF, 0) == [
-        ("ratelimit-policy", '"tokens";q=1000;w=60'),
-        ("ratelimit", '"tokens";r=100;t=54'),
-        ("ratelimit-policy", '"cost";q=12;w=86400'),
-        ("ratelimit", '"cost";r=0;t=1'),
+        ("ratelimit-policy", '"tokens";q=1000;w=60, "cost";q=12;w=86400'),
+        ("ratelimit", '"tokens";r=100;t=54, "cost";r=0;t=1'),
     ]
+    assert rate_headers([], Api.OPENAI, RateHeaders.IETF, 0) == []
     assert len(rate_headers([TOKENS], Api.OPENAI, RateHeaders.BOTH, 0)) == 5
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from stub_model import StubOptions, running
 from tests.envoy.chain import WITHOUT_SERVICES, Chain, existing_envoy
+from tollkeeper.envoy.render import render
+from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 
@@ -77,3 +79,21 @@ def chain(stub_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     directory = tmp_path_factory.mktemp("chain")
     with envoy_with(existing_envoy(directory, stub_url, left_out=WITHOUT_SERVICES), directory) as url:
         yield Chain(url, directory / "access.jsonl")
+
+
+@pytest.fixture(scope="module")
+def complete(stub_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The complete envoy.yaml, with no sidecar behind it."""
+    directory = tmp_path_factory.mktemp("complete")
+    port = free_port()
+    settings = EnvoySettings(
+        upstream=stub_url,
+        listen=f"127.0.0.1:{port}",
+        config_dir=str(directory),
+        access_log=str(directory / "access.jsonl"),
+        authz=(f"unix:{directory}/authz.sock",),
+        ratelimit=(f"unix:{directory}/ratelimit.sock",),
+    )
+    config = render(settings, directory, envoy_binary())[0]
+    with envoy(config, port, directory / "envoy.log") as url:
+        yield url

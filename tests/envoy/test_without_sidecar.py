@@ -1,6 +1,6 @@
 """Envoy with Tollkeeper's configuration and no sidecar: nothing passes, and every refusal has a JSON body."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,29 +8,7 @@ import httpx
 import pytest
 
 from tests.envoy.chain import existing_envoy
-from tests.envoy.conftest import envoy, envoy_with, raw
-from tollkeeper.envoy.render import render
-from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.binaries import envoy_binary
-from tollkeeper.up.process import free_port
-
-
-@pytest.fixture(scope="module")
-def complete(stub_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The complete envoy.yaml."""
-    directory = tmp_path_factory.mktemp("complete")
-    port = free_port()
-    settings = EnvoySettings(
-        upstream=stub_url,
-        listen=f"127.0.0.1:{port}",
-        config_dir=str(directory),
-        access_log=str(directory / "access.jsonl"),
-        authz=(f"unix:{directory}/authz.sock",),
-        ratelimit=(f"unix:{directory}/ratelimit.sock",),
-    )
-    config = render(settings, directory, envoy_binary())[0]
-    with envoy(config, port, directory / "envoy.log") as url:
-        yield url
+from tests.envoy.conftest import envoy_with, raw
 
 
 def test_nothing_passes_without_the_sidecar(complete: str, sent: Callable[[], list[Any]]) -> None:

@@ -6,7 +6,7 @@ Owns the order alone.  Each file is a module that returns its table, and sees th
 from pathlib import Path
 
 METER = "meter.lua"
-REQUEST = ("bytes", "json", "sample", "media", "fields", "asked", "form", "usage_option", "request")
+REQUEST = ("bytes", "json", "sample", "media", "fields", "asked", "form", "usage_option", "client_error", "request")
 ANSWER = ("answer_fields", "answer_text", "answer_json", "answer_found", "answer_frames", "answer")
 HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tollkeeper.envoy import template
+from tollkeeper.envoy.local_reply import mappers
 from tollkeeper.envoy.meter import METER, join
 from tollkeeper.envoy.settings import (
     Address,
@@ -77,6 +78,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "admin": _admin(settings.admin),
         "route": _route(upstream),
         **_cors(parse_origins("cors_origins", settings.cors_origins)),
+        "local_replies": [*mappers()],
         "upstream.tls": _tls(upstream, parse_path("upstream_ca", settings.upstream_ca)),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],

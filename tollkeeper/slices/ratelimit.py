@@ -4,12 +4,14 @@ flight, which accesslog counts out; reports to the fleet what this process has i
 from functools import partial
 from importlib.metadata import version
 
+from clients.rates import RateHeaders
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, serialize
+from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from ratelimit.tenants.screening import Terms
 from serving.call import Method
@@ -35,6 +37,7 @@ def wire(shared: Shared) -> list[Method]:
         metrics,
         serialize,
         terms=Terms(routes_of(settings), settings.default_max_tokens, settings.default_model or ""),
+        manner=Manner(RateHeaders(settings.rate_headers), settings.max_retry_after_seconds),
         groups=not is_cluster(settings.redis_url),
         policies=settings.cache_entries,
     )

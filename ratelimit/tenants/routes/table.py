@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from clients.api import Api, api_of
 from ratelimit.tenants.routes import (
     anthropic,
     azure,
@@ -62,10 +63,12 @@ class Route(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a request's method and path are; `model` is the one in the path, "" without one."""
+    """What a request's method and path are; `model` is the one in the path, "" without one; `api` is whose route it
+    is, in whose shape its client reads errors."""
 
     kind: Kind
     model: str = ""
+    api: Api = Api.OPENAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Pattern:
     """A path with braces.  `segments`: literal text, or None for one that is open, which then ends in its suffix."""
 
     route: Route
+    api: Api
     segments: tuple[str | None, ...]
     suffixes: tuple[str, ...]
     model_at: int  # -1 if the path does not name the model
@@ -85,9 +89,9 @@ class Pattern:
             elif literal != segment:
                 return None
         if self.model_at < 0:
-            return Found(self.route.kind)
+            return Found(self.route.kind, api=self.api)
         named = given[self.model_at]
-        return Found(self.route.kind, named[: len(named) - len(self.suffixes[self.model_at])])
+        return Found(self.route.kind, named[: len(named) - len(self.suffixes[self.model_at])], self.api)
 
 
 class RouteTable:
@@ -101,7 +105,7 @@ class RouteTable:
         for route in sorted(self.routes, key=lambda route: STRICTNESS[route.kind]):
             lowered = route.path.lower()
             if "{" not in route.path:
-                self._exact.setdefault((route.method, lowered), Found(route.kind))
+                self._exact.setdefault((route.method, lowered), Found(route.kind, api=api_of(lowered)))
                 continue
             pattern = _pattern(route)
             self._open.setdefault((route.method, lowered.split("/")[1], len(pattern.segments)), []).append(pattern)
@@ -114,7 +118,7 @@ class RouteTable:
         if plain is None or not plain.startswith("/"):
             return None
         if method == "OPTIONS":
-            return Found(Kind.READS)
+            return Found(Kind.READS, api=api_of(plain))
         methods = ("HEAD", "GET") if method == "HEAD" else (method,)
         for each in methods:
             found = self._find(each, plain)
@@ -188,4 +192,4 @@ def _pattern(route: Route) -> Pattern:
         suffixes.append(match["suffix"].lower() if match and name else "")
         if name == "model":
             model_at = place
-    return Pattern(route, tuple(segments), tuple(suffixes), model_at)
+    return Pattern(route, api_of(route.path), tuple(segments), tuple(suffixes), model_at)

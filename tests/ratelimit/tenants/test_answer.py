@@ -2,26 +2,29 @@ import json
 
 import pytest
 
-from ratelimit.budgets.port import Admitted, Refused
-from ratelimit.tenants.account import IN_FLIGHT
-from ratelimit.tenants.answer import duration, over_limit, rate_headers, rejection, unavailable
+from clients.api import Api
+from clients.rates import RateHeaders
+from ratelimit.budgets.port import Admitted, Decision, Refused
+from ratelimit.tenants.account import IN_FLIGHT, Account
+from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal, fault_of
 from ratelimit.tenants.screening import INVALID_BODY, Rejected
 from tenancy.values.limit import Scope
 from tests.ratelimit.stores import account, requests, tokens
 
+MANNER = Manner()
 
-@pytest.mark.parametrize(
-    ("ms", "text"),
-    [(0, "0ms"), (1, "1ms"), (999, "999ms"), (1000, "1s"), (1500, "1.5s"), (59_999, "59.999s"), (60_000, "1m0s"),
-     (60_001, "1m1s"), (360_000, "6m0s"), (3_612_000, "1h0m12s"), (86_400_000, "24h0m0s")],
-)  # fmt: skip
-def test_a_duration_reads_as_openai_writes_it(ms: int, text: str) -> None:
-    assert duration(ms) == text
+
+def levels(of: Account, decision: Decision) -> dict[str, str]:
+    return dict(MANNER.levels(of, decision, Api.OPENAI))
+
+
+def over_limit(of: Account, refused: Refused, costs: list[int], api: Api = Api.OPENAI) -> Refusal:
+    return MANNER.over_limit(of, refused, costs, api)
 
 
 def test_headers_show_the_limit_with_least_left() -> None:
     of = account(tokens(1000, window_seconds=60), tokens(500, Scope.KEY, 60, "k"), requests(10, window_seconds=60))
-    assert dict(rate_headers(of, Admitted((100, 400, 9)))) == {
+    assert levels(of, Admitted((100, 400, 9))) == {
         "x-ratelimit-limit-tokens": "1000",
         "x-ratelimit-remaining-tokens": "100",
         "x-ratelimit-reset-tokens": "54s",
@@ -34,24 +37,48 @@ def test_headers_show_the_limit_with_least_left() -> None:
 def test_headers_show_the_limit_that_bound() -> None:
     of = account(tokens(1000, window_seconds=60), tokens(500, Scope.KEY, 60, "k"))
     refused = Refused("key:k:tokens:60s", 1200, (100, 400))
-    assert dict(rate_headers(of, refused))["x-ratelimit-limit-tokens"] == "500"
+    assert levels(of, refused)["x-ratelimit-limit-tokens"] == "500"
 
 
 def test_without_limits_there_are_no_headers() -> None:
-    assert list(rate_headers(account(), Admitted(()))) == []
+    assert levels(account(), Admitted(())) == {}
 
 
 def test_debt_is_shown_as_nothing_left_and_a_later_reset() -> None:
-    headers = dict(rate_headers(account(tokens(60, window_seconds=60)), Admitted((-30,))))
+    headers = levels(account(tokens(60, window_seconds=60)), Admitted((-30,)))
     assert headers["x-ratelimit-remaining-tokens"] == "0"
     assert headers["x-ratelimit-reset-tokens"] == "1m30s"
 
 
-@pytest.mark.parametrize(("wait_ms", "seconds"), [(1, "1"), (1000, "1"), (1001, "2"), (59_001, "60")])
-def test_over_limit_says_when_to_come_back(wait_ms: int, seconds: str) -> None:
+def test_headers_are_those_of_the_api_and_of_the_family() -> None:
+    of = account(tokens(1000, window_seconds=60), requests(10, window_seconds=60))
+    assert dict(MANNER.levels(of, Admitted((100, 9)), Api.ANTHROPIC, now_ms=0)) == {
+        "anthropic-ratelimit-tokens-limit": "1000",
+        "anthropic-ratelimit-tokens-remaining": "100",
+        "anthropic-ratelimit-tokens-reset": "1970-01-01T00:00:54Z",
+        "anthropic-ratelimit-requests-limit": "10",
+        "anthropic-ratelimit-requests-remaining": "9",
+        "anthropic-ratelimit-requests-reset": "1970-01-01T00:00:06Z",
+    }
+    assert dict(Manner(RateHeaders.IETF).levels(of, Admitted((100, 9)), Api.ANTHROPIC)) == {
+        "ratelimit-policy": '"tokens";q=1000;w=60, "requests";q=10;w=60',
+        "ratelimit": '"tokens";r=100;t=54, "requests";r=9;t=6',
+    }
+
+
+WAITS = [
+    (1, {"retry-after": "1", "retry-after-ms": "1"}),
+    (1001, {"retry-after": "2", "retry-after-ms": "1001"}),
+    (60_001, {"retry-after": "60", "x-should-retry": "false"}),
+    (None, {"x-should-retry": "false"}),
+]
+
+
+@pytest.mark.parametrize(("wait_ms", "headers"), WAITS)
+def test_over_limit_says_when_to_come_back(wait_ms: int | None, headers: dict[str, str]) -> None:
     refusal = over_limit(account(tokens(100)), Refused("tenant:tokens:86400s", wait_ms, (7,)), [50])
-    assert dict(refusal.headers)["retry-after"] == seconds
-    assert refusal.status == 429
+    retry = {name: text for name, text in refusal.headers if "retry" in name}
+    assert (refusal.status, retry) == (429, headers)
 
 
 def test_over_limit_names_the_limit_and_the_numbers() -> None:
@@ -73,6 +100,13 @@ def test_what_never_fits_has_no_time_to_come_back() -> None:
     assert json.loads(refusal.body)["error"]["code"] == "request_too_large"
 
 
+def test_a_refusal_is_in_the_words_of_the_api() -> None:
+    refused = Refused("tenant:tokens:86400s", 1500, (7,))
+    error = json.loads(over_limit(account(tokens(100)), refused, [50], Api.ANTHROPIC).body)
+    assert (error["type"], error["error"]["type"]) == ("error", "rate_limit_error")
+    assert error["error"]["message"].startswith("Rate limit reached for this tenant")
+
+
 def test_full_slots_are_a_limit_too() -> None:
     refusal = over_limit(account(tokens(100), max_in_flight=3), Refused(IN_FLIGHT, 1000, (100,)), [50])
     error = json.loads(refusal.body)["error"]
@@ -89,14 +123,14 @@ def test_full_slots_are_a_limit_too() -> None:
     ],
 )
 def test_rejections_are_openai_errors(rejected: Rejected, status: int, kind: str) -> None:
-    refusal = rejection(rejected)
+    refusal = MANNER.refusal(fault_of(rejected), Api.OPENAI)
     error = json.loads(refusal.body)["error"]
     assert (refusal.status, error["type"], error["message"]) == (status, kind, rejected.message)
     assert set(error) == {"message", "type", "param", "code"}
-    assert refusal.headers == (("content-type", "application/json"),)
+    assert refusal.headers == (("content-type", "application/json"), ("x-should-retry", "false"))
 
 
 def test_an_undecided_request_may_be_tried_again() -> None:
-    refusal = unavailable()
+    refusal = MANNER.refusal(UNAVAILABLE, Api.OPENAI)
     assert refusal.status == 503
     assert dict(refusal.headers)["retry-after"] == "1"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clients.api import Api
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.routes.table import SERVERS, BadRoutes, Found, parse_routes, route_table
 
@@ -41,7 +42,27 @@ KINDS = [
 
 @pytest.mark.parametrize(("method", "path", "kind"), KINDS)
 def test_a_route_is_what_its_server_makes_of_it(method: str, path: str, kind: Kind) -> None:
-    assert TABLE.find(method, path) == Found(kind)
+    found = TABLE.find(method, path)
+    assert found is not None
+    assert (found.kind, found.model) == (kind, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "api"),
+    [
+        ("/v1/chat/completions", Api.OPENAI),
+        ("/v1/messages", Api.ANTHROPIC),
+        ("/proxy/v1/messages/count_tokens?beta=true", Api.ANTHROPIC),
+        ("/v1beta/models/gemini-pro:generateContent", Api.GEMINI),
+        ("/api/chat", Api.OLLAMA),
+        ("/v2/chat", Api.COHERE),
+        ("/model/m/converse", Api.BEDROCK),
+    ],
+)
+def test_a_route_knows_whose_client_asks(path: str, api: Api) -> None:
+    found = TABLE.find("POST", path)
+    assert found is not None
+    assert found.api is api
 
 
 @pytest.mark.parametrize(
@@ -58,7 +79,9 @@ def test_a_route_is_what_its_server_makes_of_it(method: str, path: str, kind: Ki
     ],
 )
 def test_the_model_in_the_path_is_read_as_it_is_written(path: str, model: str) -> None:
-    assert TABLE.find("POST", path) == Found(Kind.GENERATES, model)
+    found = TABLE.find("POST", path)
+    assert found is not None
+    assert (found.kind, found.model) == (Kind.GENERATES, model)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +97,9 @@ def test_the_model_in_the_path_is_read_as_it_is_written(path: str, model: str) -
     ],
 )
 def test_a_route_has_many_spellings(path: str) -> None:
-    assert TABLE.find("POST", path) == Found(Kind.GENERATES)
+    found = TABLE.find("POST", path)
+    assert found is not None
+    assert found.kind is Kind.GENERATES
 
 
 @pytest.mark.parametrize(
