@@ -16,7 +16,7 @@ from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
 from accesslog.metrics import ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.row import row_of
-from accesslog.settle import Settler, settlement_of
+from accesslog.settle import Settler, no_matter, settlement_of
 from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.sweep import SWEEP_SECONDS, Sweep
 from accesslog.usage import usage_of
@@ -34,8 +34,8 @@ class Pipeline:
     """`log_file` None: there is no file log to fall back on.  The spool and the checkpoint are this process's own.
 
     `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over;
-    `done` with those of requests that are settled and whose row is safe.  `sweeps`: whether this process looks for
-    orphaned leases."""
+    `freed` with the owners of leases that were settled; `done` with the lease ids of requests that are settled and
+    whose row is safe.  `sweeps`: whether this process looks for orphaned leases."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Pipeline:
         sweep_seconds: float = SWEEP_SECONDS,
         sweeps: bool = True,
         ended: Callable[[str], None] | None = None,
+        freed: Callable[[Sequence[str]], object] = no_matter,
         done: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         self._loop, self._metrics = loop, metrics
@@ -63,7 +64,7 @@ class Pipeline:
         self._spool = Spool(spool_dir, spool_max_bytes)
         appender = Appender(ledger, prices, key_uses, metrics)
         self._writer = LedgerWriter(appender, self._spool, self._deliveries, metrics)
-        self._settler = Settler(budgets, self._deliveries, metrics)
+        self._settler = Settler(budgets, self._deliveries, metrics, freed=freed)
         self._backfill = (
             Backfill(log_file, checkpoint_file, self._deliveries, self.accept, metrics, grace_seconds)
             if log_file

@@ -6,6 +6,7 @@ What Redis does not take is tried again until it does; what has no room is left 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import structlog
@@ -49,8 +50,12 @@ def read_rules(text: str) -> tuple[Rule, ...]:
         return ()
 
 
+def no_matter(owners: Sequence[str]) -> None:
+    """For whom no slot that comes free matters."""
+
+
 class Settler:
-    """`offer` from any thread."""
+    """`offer` from any thread.  `freed` is told, from the settler's, whose leases have just been settled."""
 
     def __init__(
         self,
@@ -59,9 +64,11 @@ class Settler:
         metrics: AccessLogMetrics,
         max_pending: int = MAX_PENDING,
         retry_seconds: float = RETRY_SECONDS,
+        *,
+        freed: Callable[[Sequence[str]], object] = no_matter,
     ) -> None:
         self._budgets, self._deliveries, self._metrics = budgets, deliveries, metrics
-        self._max_pending, self._retry_seconds = max_pending, retry_seconds
+        self._max_pending, self._retry_seconds, self._freed = max_pending, retry_seconds, freed
         self._pending: deque[Settlement] = deque()
         self._ready = threading.Event()
         self._give_up_at: float | None = None  # time.monotonic(), once closing
@@ -120,6 +127,7 @@ class Settler:
                 self._pause()
                 continue
             self._available = True
+            self._freed([settlement.owner for settlement in batch])
             for outcome in outcomes:
                 self._metrics.settled.add(outcome.value)
             self._deliveries.mark((settlement.lease_id for settlement in batch), Step.SETTLED)

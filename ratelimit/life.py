@@ -33,7 +33,7 @@ from tenancy.values.policy import Policy
 #   ORPHANED   held a lease that expired without a log entry    nothing; it stays charged for what it reserved
 #
 #   event      who tells of it
-#   QUEUE      whatever queues requests; nothing does yet
+#   QUEUE      the decider, once the committer found no slot free (commit/slots.py); the place for a fair queue
 #   ADMIT      the committer, or the failure mode in its place
 #   REFUSE     the same, with the other answer
 #   RUN        the decider, which hands the answer to the engine
@@ -162,6 +162,10 @@ class InFlight:
             else:
                 tenant.policy, tenant.count = policy, tenant.count + 1
             return life
+
+    def queue(self, life: Life) -> None:
+        with self._lock:
+            life.state = QUEUE[life.state]
 
     def admit(self, life: Life) -> None:
         with self._lock:

@@ -2,19 +2,20 @@
 
 Owns that thread, its queue, and what is known about Redis being there.  While Redis is away requests are answered at
 once by the failure mode, and this thread alone looks whether it is back.  What is reserved, and how, is not decided
-here.
+here; who waits for a slot, in slots.py.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 
 import structlog
 
-from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Decision, LeaseName, Reservation
+from ratelimit.budgets.port import Admitted, Budgets, BudgetsUnavailable, Decision, LeaseName, Reservation
 from ratelimit.commit import in_doubt
 from ratelimit.commit.fallback import Fallback, Outcome
+from ratelimit.commit.slots import Answer, Asking, Slots
 from ratelimit.metrics import RatelimitMetrics
 
 log = structlog.get_logger(__name__)
@@ -24,8 +25,9 @@ MAX_QUEUED = 8192  # more than any burst that 50 ms can bring
 PROBE_SECONDS = 0.1
 FAILURE_PAUSE_SECONDS = 0.01  # so that a failure which repeats does not eat a core
 
-Answer = Callable[[Outcome], None]
-Waiting = tuple[Reservation, Answer]
+
+def _never() -> bool:
+    return False
 
 
 class GroupCommit:
@@ -45,13 +47,16 @@ class GroupCommit:
     ) -> None:
         self._budgets, self._probe, self._fallback, self._metrics = budgets, probe, fallback, metrics
         self._max_batch, self._max_queued, self._probe_seconds = max_batch, max_queued, probe_seconds
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()  # None: something else to look at
+        self._queue: SimpleQueue[Asking | None] = SimpleQueue()  # None: something else to look at
         self._abandoned: SimpleQueue[Reservation] = SimpleQueue()
+        self._freed: SimpleQueue[str] = SimpleQueue()
+        self._slots = Slots(time.monotonic)
         self._in_doubt = in_doubt.InDoubt(time.monotonic) if doubts is None else doubts
         self._away = self._closing = False
         self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
         metrics.watch("redis_available", "1 while Redis answers", lambda: float(self.available))
         metrics.watch("in_doubt", "Reservations that may hold tokens nobody uses", lambda: float(len(self._in_doubt)))
+        metrics.watch("waiting_for_slot", "Requests that wait for a slot", lambda: float(len(self._slots)))
         metrics.watch("queued", "Requests that wait for their round trip", lambda: float(self._queue.qsize()))
 
     @property
@@ -69,16 +74,25 @@ class GroupCommit:
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
-    def reserve(self, reservation: Reservation, answer: Answer) -> Outcome | None:
+    def reserve(self, reservation: Reservation, answer: Answer, waits: Callable[[], bool] = _never) -> Outcome | None:
         """Queues it: then None, and `answer` is called from the Redis thread.  If it makes no sense to wait, the
-        failure mode's outcome at once."""
+        failure mode's outcome at once.  `waits`, from that thread too: there is no slot free, and whether the caller
+        waits for one, for at most slots.WAIT_SECONDS."""
         if self._away or self._closing or self._queue.qsize() >= self._max_queued:
             return self._fallback.decide(reservation)
-        self._queue.put((reservation, answer))
+        self._queue.put(Asking(reservation, answer, waits))
         return None
 
+    def freed(self, owners: Iterable[str]) -> None:
+        """A lease of each has just ended.  Any thread."""
+        if self._slots:
+            for owner in owners:
+                self._freed.put(owner)
+            self._queue.put(None)
+
     def abandon(self, reservation: Reservation) -> None:
-        """Gives back what was reserved for a caller who has left: no log entry will ever settle it.  Any thread."""
+        """Gives back what was or may yet be reserved for a caller who has left: no log entry will ever settle it.  Any
+        thread."""
         self._abandoned.put(reservation)
         self._queue.put(None)
 
@@ -86,6 +100,7 @@ class GroupCommit:
         self._survive(self._probe_redis)  # before the first request: its answer need not wait for the connection
         while not (self._closing and self._queue.empty()):
             self._survive(self._serve_next_batch)
+        self._give_up(self._slots.take_all())
         self._survive(self._release_all)
 
     def _survive(self, step: Callable[[], None]) -> None:
@@ -99,7 +114,10 @@ class GroupCommit:
     def _serve_next_batch(self) -> None:
         batch = self._wait_for_batch()
         if not self._abandoned.empty():
-            self._remember_in_doubt([self._abandoned.get() for _ in range(self._abandoned.qsize())])
+            left = [self._abandoned.get() for _ in range(self._abandoned.qsize())]
+            self._remember_in_doubt([each for each in left if not self._slots.forget(each)])
+        if self._slots or self._freed.qsize():
+            self._ask_again()
         if batch and self._away:
             self._fall_back(batch)
         elif batch:
@@ -109,27 +127,53 @@ class GroupCommit:
         if not self._away and self._in_doubt.seconds_until_due() == 0.0:
             self._release_due()
 
-    def _wait_for_batch(self) -> list[Waiting]:
+    def _wait_for_batch(self) -> list[Asking]:
         """Everything that is queued, at most `max_batch`; waits for the first until something else is due."""
-        batch: list[Waiting] = []
+        batch: list[Asking] = []
         try:
-            due = self._probe_seconds if self._away else self._in_doubt.seconds_until_due()
-            first = self._queue.get(timeout=due)
+            first = self._queue.get(timeout=self._seconds_until_due())
             if first is not None:
                 batch.append(first)
             while len(batch) < self._max_batch:
-                waiting = self._queue.get_nowait()
-                if waiting is not None:
-                    batch.append(waiting)
+                asking = self._queue.get_nowait()
+                if asking is not None:
+                    batch.append(asking)
         except Empty:
             pass
         return batch
 
-    def _commit(self, batch: list[Waiting]) -> None:
+    def _seconds_until_due(self) -> float | None:
+        due = self._probe_seconds if self._away else self._in_doubt.seconds_until_due()
+        retry = self._slots.seconds_until_due()
+        return due if retry is None else retry if due is None else min(due, retry)
+
+    def _ask_again(self) -> None:
+        """Queues those for whom a slot may be free by now."""
+        asks, gives_up = self._slots.take_due()
+        self._give_up(gives_up)
+        for _ in range(self._freed.qsize()):
+            asks += self._slots.take(self._freed.get())
+        for asking in asks:
+            self._queue.put(asking)
+
+    def _give_up(self, askings: Iterable[Asking]) -> None:
+        for asking in askings:
+            self._answer(asking.answer, Outcome(asking.refused))
+
+    def _waits(self, asking: Asking, decision: Decision) -> bool:
+        """Whether it is not to be answered yet."""
+        if isinstance(decision, Admitted):
+            if self._slots:  # where it found a slot, there may be another
+                for other in self._slots.take(asking.owner):
+                    self._queue.put(other)
+            return False
+        return asking.lacks_slot(decision) and not self._closing and self._slots.add(asking, decision)
+
+    def _commit(self, batch: list[Asking]) -> None:
         started = time.perf_counter()
         decisions: Sequence[Decision | None]
         try:
-            decisions = self._budgets.reserve([reservation for reservation, _ in batch])
+            decisions = self._budgets.reserve([asking.reservation for asking in batch])
         except BudgetsUnavailable as error:
             self._mark_away(str(error))
             decisions = [None] * len(batch)
@@ -139,19 +183,19 @@ class GroupCommit:
             decisions = [None] * len(batch)
         self._metrics.reserve_seconds.observe(time.perf_counter() - started)
         self._metrics.batch_requests.observe(len(batch))
-        undecided = [waiting for waiting, decision in zip(batch, decisions, strict=True) if decision is None]
+        undecided = [asking for asking, decision in zip(batch, decisions, strict=True) if decision is None]
         if undecided:
-            self._remember_in_doubt([reservation for reservation, _ in undecided])
+            self._remember_in_doubt([asking.reservation for asking in undecided])
             self._fall_back(undecided)
-        for (_, answer), decision in zip(batch, decisions, strict=True):
-            if decision is not None:
-                self._answer(answer, Outcome(decision))
+        for asking, decision in zip(batch, decisions, strict=True):
+            if decision is not None and not self._waits(asking, decision):
+                self._answer(asking.answer, Outcome(decision))
         if self._away:
             self._probe_redis()  # a hiccup: often it is back already
 
-    def _fall_back(self, batch: Sequence[Waiting]) -> None:
-        for reservation, answer in batch:
-            self._answer(answer, self._fallback.decide(reservation))
+    def _fall_back(self, batch: Sequence[Asking]) -> None:
+        for asking in batch:
+            self._answer(asking.answer, self._fallback.decide(asking.reservation))
 
     def _answer(self, answer: Answer, outcome: Outcome) -> None:
         try:

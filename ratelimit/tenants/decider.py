@@ -16,6 +16,7 @@ from clients.errors import Header
 from ratelimit.budgets.port import Admitted, Refused, Reservation
 from ratelimit.commit.fallback import Outcome
 from ratelimit.commit.group_commit import GroupCommit
+from ratelimit.commit.slots import WAIT_SECONDS
 from ratelimit.lease_id import mint_lease_id
 from ratelimit.life import InFlight, Life
 from ratelimit.metrics import RatelimitMetrics
@@ -125,8 +126,18 @@ class TenantDecider:
         keeps = kept_of_one(screened.estimate, end_user_id, screened.model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         request = Request(call, life, account, fields, reservation, asked.api)
-        outcome = self._committer.reserve(reservation, partial(self._answer, request))
+        waits = partial(self._waits, request)
+        outcome = self._committer.reserve(reservation, partial(self._answer, request), waits)
         return None if outcome is None else self._response(request, outcome)
+
+    def _waits(self, request: Request) -> bool:
+        """Every slot of the tenant is taken: whether the caller waits for one."""
+        remaining = request.call.time_remaining()
+        if remaining is not None and remaining < 2 * WAIT_SECONDS:
+            return False
+        self._in_flight.queue(request.life)
+        request.call.on_cancel(partial(self._abandoned, self._in_flight.leave, request))
+        return True
 
     def _answer(self, request: Request, outcome: Outcome) -> None:
         if_lost, account, reservation = None, request.account, request.reservation

@@ -50,6 +50,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         log_file=settings.access_log_file if first else None,
         spool_max_bytes=settings.spool_max_bytes,
         ended=_over(shared.in_flight, siblings),
+        freed=lambda owners: [tell(owners) for tell in shared.freed],
         done=siblings.done if siblings and settings.access_log_file and not first else None,
         sweeps=first,
     )

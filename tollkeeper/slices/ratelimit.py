@@ -27,6 +27,7 @@ def wire(shared: Shared) -> list[Method]:
     committer = _committer(shared, metrics)
     metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(in_flight)))
     shared.metrics.add(*metrics.members())
+    shared.freed.append(committer.freed)
     reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)
     shared.loop.spawn(reporter.run(), "reports")

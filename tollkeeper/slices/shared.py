@@ -3,7 +3,7 @@
 What only one slice uses belongs to its own file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Shared:
     """Of the `number`th process of its group.  Whatever is made ends with `stops`, in reverse order.
 
     `in_flight` is counted in by ratelimit and counted out by accesslog.  `listeners` hear of changes of tenants, keys
-    and models."""
+    and models; `freed`, from any thread, of the owners whose leases have just been settled."""
 
     def __init__(self, settings: Settings, stops: ExitStack, number: int) -> None:
         self.settings, self.stops, self.number = settings, stops, number
@@ -47,6 +47,7 @@ class Shared:
         self.in_flight = InFlight()
         self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
         self.listeners: list[Listener] = [self.catalog]
+        self.freed: list[Callable[[Sequence[str]], None]] = []
         self.loop.spawn(listen(settings.redis_url, self.listeners, self.tenancy_metrics), "invalidations")
         self.loop.spawn(self.catalog.run(), "model catalog")
         self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")

@@ -1,0 +1,25 @@
+"""A client that keeps exactly the concurrency it may is never refused: no refusal comes from our own lag."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import public_directory
+from tests.e2e.deployment import Deployment
+
+pytestmark = pytest.mark.alone
+
+
+@pytest.fixture(scope="module", params=["completion_queue", "threads"])
+def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    with public_directory() as directory:
+        started = Deployment(directory / "stack", settings={"engine": request.param})
+        yield started
+        started.close()
+
+
+def test_one_after_the_other_on_one_slot(deployment: Deployment) -> None:
+    who = deployment.tenant(max_in_flight=1)
+    statuses = [deployment.chat(who, max_tokens=4).status_code for _ in range(60)]
+    assert statuses == [200] * 60
+    assert {row["admission"] for row in deployment.usage_when(who, 60)} == {"fast"}
