@@ -33,7 +33,7 @@ def run_worker(settings: Settings, worker: Worker, metrics_socket: Path) -> None
         shared = Shared(settings, stops, worker.number)
         methods = [method for service in worker.services for method in wire(Service(service), shared)]
         health = Health({method.path.split("/")[1] for method in methods})
-        observer = EngineMetrics(methods)
+        observer = EngineMetrics([*methods, health.method])
         observer.register(shared.metrics)
         socket = numbered(socket_of(worker.group, settings), worker.number)
         addresses = [f"unix:{socket}", *([settings.grpc_listen] if worker.tcp else [])]
