@@ -7,6 +7,7 @@ from tollkeeper.cli.completion import add_completion
 from tollkeeper.cli.nouns import (
     audit,
     budgets,
+    fairshare,
     groups,
     keys,
     limits,
@@ -26,6 +27,7 @@ NOUNS = {
     "user": users.app,
     "model": models.app,
     "group": groups.app,
+    "fairshare": fairshare.app,
     "limit": limits.app,
     "budget": budgets.app,
     "policy": policies.app,

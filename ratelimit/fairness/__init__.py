@@ -1,0 +1,1 @@
+"""Who runs next when not all can: hierarchical weighted fair queueing.  Pure: no clock, no I/O, no threads."""

@@ -1,0 +1,43 @@
+"""How fast a queue is served, and so how long a wait will be.  Pure.
+
+Measured only while something waits: what is admitted at once says nothing about how fast room comes free.  Older
+measurements fade: after MEMORY_SECONDS of waiting, they count for a third.
+"""
+
+import math
+
+MEMORY_SECONDS = 10.0
+LEAST_TAKEN = 3.0  # admissions before a pace is known; fading ones count in part
+
+
+class Pace:
+    """`now` in seconds, of a clock that does not go back."""
+
+    def __init__(self) -> None:
+        self._taken = self._tokens = self._seconds = 0.0
+        self._since: float | None = None  # the last admission, or when the queue began
+
+    def begins(self, now: float) -> None:
+        """Something waits now; before, nothing did."""
+        self._since = now
+
+    def ends(self) -> None:
+        """Nothing waits any more."""
+        self._since = None
+
+    def took(self, now: float, service: int) -> None:
+        """One that waited was admitted, for so many tokens of service."""
+        since = now if self._since is None else self._since
+        passed = max(0.0, now - since)
+        kept = math.exp(-passed / MEMORY_SECONDS)
+        self._taken = self._taken * kept + 1
+        self._tokens = self._tokens * kept + service
+        self._seconds = self._seconds * kept + passed
+        self._since = now
+
+    def seconds_for(self, ahead: float, now: float) -> float | None:
+        """Until one is admitted that has so many tokens of service ahead of it; None while that is not known."""
+        if self._taken < LEAST_TAKEN:
+            return None
+        waited = self._seconds + (max(0.0, now - self._since) if self._since is not None else 0.0)
+        return waited * (ahead / self._tokens + 1 / self._taken)

@@ -1,0 +1,255 @@
+"""The fair queue: who waits, who is next, and what each has had.  Pure and deterministic.
+
+Hierarchical weighted fair queueing: groups by their weights, the tenants of a group by theirs, then, if asked for, the
+users of a tenant; within a leaf, first come first served.  It is charged in tokens of service (service.py): by an
+estimate on admission, more as a long answer runs, and corrected by what it really was at its end.
+
+**What holds.**  Between two siblings that wait all the time, what they have had, divided by their weights, differs by
+no more than the largest request of each, divided by its weight (theorem 1 of Start-time Fair Queuing, Goyal, Vin and
+Cheng, SIGCOMM 1996), and by the corrections that have not come yet.  It holds at each level, whatever is served at the
+others.  So no one starves, and what a flood adds to the wait of others does not depend on the length of the flood.
+It is work-conserving: as long as anything waits, `next` gives something.
+
+A step takes O(log n) at each level.  What nobody waits in or runs from is forgotten (tree.py says when).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from ratelimit.fairness.tree import Node
+
+T = TypeVar("T")
+
+
+class Share(NamedTuple):
+    """One level of the way from the root to where a request waits.  Weights are positive."""
+
+    name: str
+    weight: int
+
+
+Way = Sequence[Share]
+"""Group, tenant, and perhaps user: equally long for all requests of a queue."""
+
+
+class Ticket(Generic[T]):
+    """A request that waits or runs.  `charged`: tokens of service so far."""
+
+    __slots__ = ("charged", "cost", "item", "leaf")
+
+    def __init__(self, item: T, cost: int, leaf: Node) -> None:
+        self.item, self.cost, self.leaf = item, cost, leaf
+        self.charged = 0
+
+    @property
+    def waits(self) -> bool:
+        return self in self.leaf.line
+
+
+class FairQueue(Generic[T]):
+    """Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._root = Node("", 1, None, leaf=False)
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._root.waiting
+
+    @property
+    def running(self) -> int:
+        return self._root.running
+
+    @property
+    def backlog(self) -> int:
+        """Tokens of service that wait."""
+        return self._root.backlog
+
+    @property
+    def waiting_weight(self) -> int:
+        """Of all groups that wait."""
+        return self._root.waiting_weight
+
+    def push(self, item: T, cost: int, way: Way) -> Ticket[T]:
+        """It waits.  `cost`: tokens of service, as estimated."""
+        leaf = self._leaf(way)
+        ticket = Ticket(item, cost, leaf)
+        leaf.line[ticket] = None
+        node = leaf
+        while (parent := node.parent) is not None:
+            node.waiting += 1
+            node.backlog += cost
+            if node.waiting == 1:
+                parent.waiting_weight += node.weight
+                parent.lift(node)
+                parent.offer(node)
+            parent.grown(node)
+            node = parent
+        node.waiting += 1
+        node.backlog += cost
+        return ticket
+
+    def next(self) -> Ticket[T]:
+        """Takes out the one whose turn it is: it runs from now on.  IndexError if none waits."""
+        node = self._root
+        while not node.is_leaf:
+            node = node.next()
+        ticket: Ticket[T] = node.line.popitem(last=False)[0]
+        self._waits_no_more(ticket)
+        self._runs(ticket)
+        return ticket
+
+    def run(self, item: T, cost: int, way: Way) -> Ticket[T]:
+        """It runs without having waited, since there is room and none waits."""
+        leaf = self._leaf(way)
+        node = leaf
+        while (parent := node.parent) is not None:
+            if not node.waiting:
+                parent.lift(node)
+            parent.serve(node)
+            node = parent
+        ticket = Ticket(item, cost, leaf)
+        self._runs(ticket)
+        return ticket
+
+    def charge(self, ticket: Ticket[T], service: int) -> None:
+        """A running request has had so much, all in all."""
+        node: Node | None = ticket.leaf
+        while node is not None:
+            self._count(node, service - ticket.charged)
+            node = node.parent
+        ticket.charged = service
+
+    def end(self, ticket: Ticket[T]) -> None:
+        """A running request is over; what it had has been charged."""
+        node: Node | None = ticket.leaf
+        while node is not None:
+            node.running -= 1
+            node = node.parent
+        self._forget(ticket.leaf)
+
+    def remove(self, ticket: Ticket[T]) -> None:
+        """A waiting request goes without having run."""
+        del ticket.leaf.line[ticket]
+        self._waits_no_more(ticket)
+        self._forget(ticket.leaf)
+
+    def last(self) -> Ticket[T]:
+        """The newest request of those with most waiting for their weight: who has to go when the queue is full.  It
+        stays in the queue.  IndexError if none waits."""
+        node = self._root
+        while not node.is_leaf:
+            node = node.most_waiting()
+        ticket: Ticket[T] = next(reversed(node.line))
+        return ticket
+
+    def charge_elsewhere(self, way: Way, service: int) -> None:
+        """So much was had in another sidecar: counts for whoever waits or runs here too."""
+        node = self._root
+        for share in way:
+            child = node.children.get(share.name)
+            if child is None:
+                return
+            self._count(child, service)
+            node = child
+
+    def outweighs(self, ticket: Ticket[T], way: Way) -> bool:
+        """Whether more waits for its weight in the ticket's line than would in that of a request that comes now: where
+        the two first part."""
+        parent = self._root
+        for name, share in zip(_names(ticket.leaf), way, strict=True):
+            node = parent.children[name]
+            if name != share.name:
+                other = parent.children.get(share.name)
+                waiting = 1 + (other.waiting if other is not None else 0)
+                return node.waiting / node.weight > waiting / share.weight
+            parent = node
+        return False
+
+    def waiting_of(self, way: Way) -> int:
+        """How many wait in the last of these."""
+        node: Node | None = self._root
+        for share in way:
+            node = node.children.get(share.name) if node is not None else None
+        return 0 if node is None else node.waiting
+
+    def ahead_of(self, way: Way) -> float:
+        """About how many tokens of service will be admitted before one that comes now: what waits in its own line,
+        divided by the line's part of the whole."""
+        node: Node | None = self._root
+        part = 1.0
+        for share in way:
+            child = node.children.get(share.name) if node is not None else None
+            if node is not None:
+                others = node.waiting_weight - (child.weight if child is not None and child.waiting else 0)
+                part *= share.weight / (share.weight + others)
+            node = child
+        return 0.0 if node is None else node.backlog / part
+
+    def remembered(self) -> int:
+        """Groups, tenants and users that are known now."""
+        return sum(1 for _ in _below(self._root))
+
+    def entries(self) -> int:
+        """Of all heaps, stale ones too."""
+        nodes = (self._root, *_below(self._root))
+        return sum(len(node.ready) + len(node.longest) + len(node.lingering) for node in nodes)
+
+    def _leaf(self, way: Way) -> Node:
+        """Where it waits; the nodes on the way are made, and have the weights that it says."""
+        node = self._root
+        for depth, share in enumerate(way, 1):
+            child = node.children.get(share.name)
+            if child is None:
+                child = Node(share.name, share.weight, node, leaf=depth == len(way))
+                node.children[share.name] = child
+            elif child.weight != share.weight:
+                child.reweigh(share.weight)
+            node = child
+        return node
+
+    def _waits_no_more(self, ticket: Ticket[T]) -> None:
+        node: Node | None = ticket.leaf
+        while node is not None:
+            node.waiting -= 1
+            node.backlog -= ticket.cost
+            if not node.waiting and node.parent is not None:
+                node.parent.waiting_weight -= node.weight
+            node = node.parent
+
+    def _runs(self, ticket: Ticket[T]) -> None:
+        node: Node | None = ticket.leaf
+        while node is not None:
+            node.running += 1
+            node = node.parent
+        self.charge(ticket, ticket.cost)
+
+    def _count(self, node: Node, service: int) -> None:
+        parent = node.parent
+        if parent is not None:
+            node.tag += service / node.weight
+            if node.waiting:
+                parent.offer(node)
+
+    def _forget(self, leaf: Node) -> None:
+        """What is idle now, from the leaf upwards."""
+        node = leaf
+        while node.is_idle and (parent := node.parent) is not None:
+            parent.ended(node)
+            node = parent
+
+
+def _names(leaf: Node) -> list[str]:
+    """Of the way to it."""
+    names = []
+    node = leaf
+    while node.parent is not None:
+        names.append(node.name)
+        node = node.parent
+    return names[::-1]
+
+
+def _below(node: Node) -> Iterator[Node]:
+    for child in node.children.values():
+        yield child
+        yield from _below(child)

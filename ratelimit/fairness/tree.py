@@ -1,0 +1,130 @@
+"""One level of the hierarchy: whose turn it is among siblings.  Pure.
+
+Start-time Fair Queuing (Goyal, Vin and Cheng, SIGCOMM 1996), with tokens of service in place of bits.  Each child has a
+tag: the service that it has had, divided by its weight.  Who has the lowest tag is next.  `virtual` is the tag of the
+latest one that was served, and a child that comes back is lifted to it: having been idle is no credit.  A child whose
+tag is beyond `virtual` when it goes is remembered until the others have caught up, or until nobody is left.
+
+Each step takes O(log n) of the siblings that wait.  Heaps are lazy: an entry whose child has moved on is dropped when
+it comes up, and all of them are made anew when they are too many.
+"""
+
+from collections import OrderedDict
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import Any
+
+SLACK = 64  # stale entries that are always tolerated
+
+Entry = tuple[float, int, "Node"]
+
+
+class Node:
+    """A group, a tenant or a user, or the root.  `line` is that of a leaf: tickets, first come first; `waiting`,
+    `running` and `backlog` (tokens that wait) count all that is below.  Changed by its parent and by queue.py alone."""
+
+    __slots__ = (
+        "backlog", "children", "is_leaf", "line", "lingering", "lingers", "longest", "name", "number", "parent",
+        "ready", "running", "tag", "turn", "turns", "virtual", "waiting", "waiting_weight", "weight",
+    )  # fmt: skip
+
+    def __init__(self, name: str, weight: int, parent: "Node | None", *, leaf: bool) -> None:
+        self.name, self.weight, self.parent = name, weight, parent
+        self.virtual = 0.0
+        self.tag: float = parent.virtual if parent is not None else 0.0
+        self.number = parent.count() if parent is not None else 0
+        self.is_leaf = leaf
+        self.line: OrderedDict[Any, None] = OrderedDict()
+        self.children: dict[str, Node] = {}
+        self.waiting = self.running = self.backlog = self.waiting_weight = 0
+        self.ready: list[Entry] = []  # children that wait, by tag
+        self.longest: list[Entry] = []  # the same, most waiting for its weight first
+        self.lingering: list[Entry] = []  # idle children whose tag is beyond `virtual`
+        self.lingers = False
+        self.turn = self.turns = 0  # the number of its latest entry; how many its children have had
+
+    def count(self) -> int:
+        """Numbers entries and children, so that of two equals the older is first."""
+        self.turns += 1
+        return self.turns
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.waiting and not self.running
+
+    def reweigh(self, weight: int) -> None:
+        """Counts for what is served from now on."""
+        if self.waiting and self.parent is not None:
+            self.parent.waiting_weight += weight - self.weight
+        self.weight = weight
+
+    def lift(self, child: "Node") -> None:
+        """A child that had nothing waiting is as far as the others."""
+        child.tag = max(child.tag, self.virtual)
+
+    def offer(self, child: "Node") -> None:
+        """The child waits, with the tag that it has now; its earlier entry is void."""
+        child.turn = self.count()
+        heappush(self.ready, (child.tag, child.turn, child))
+        if len(self.ready) > 2 * len(self.children) + SLACK:
+            self.ready = [entry for entry in self.ready if _is_current(entry)]
+            heapify(self.ready)
+
+    def next(self) -> "Node":
+        """The child whose turn it is; IndexError if none waits."""
+        while not _is_current(self.ready[0]):
+            heappop(self.ready)
+        child = heappop(self.ready)[2]
+        self.serve(child)
+        return child
+
+    def serve(self, child: "Node") -> None:
+        """Time has come to the child's tag."""
+        if child.tag > self.virtual:
+            self.virtual = child.tag
+        while self.lingering and self.lingering[0][0] <= self.virtual:
+            self._review(heappop(self.lingering)[2])
+
+    def grown(self, child: "Node") -> None:
+        """More of the child's waits."""
+        heappush(self.longest, (-child.waiting / child.weight, child.number, child))
+        if len(self.longest) > 4 * len(self.children) + SLACK:
+            self.longest = [(-each.waiting / each.weight, each.number, each) for each in self.children.values()]
+            heapify(self.longest)
+
+    def most_waiting(self) -> "Node":
+        """The child with most waiting for its weight; IndexError if none waits."""
+        while True:
+            length, _, child = self.longest[0]
+            now = -child.waiting / child.weight
+            if now == length and now:
+                return child
+            if now:
+                heapreplace(self.longest, (now, child.number, child))
+            else:
+                heappop(self.longest)
+
+    def ended(self, child: "Node") -> None:
+        """The child is idle: forgets it, unless it has had more than the others."""
+        if self.is_idle:
+            self.children.clear()
+            self.ready.clear()
+            self.longest.clear()
+            self.lingering.clear()
+            self.virtual = 0.0
+        elif not child.lingers:
+            self._review(child)
+
+    def _review(self, child: "Node") -> None:
+        child.lingers = False
+        if not child.is_idle:
+            return
+        if child.tag <= self.virtual:
+            del self.children[child.name]
+        else:
+            child.lingers = True
+            heappush(self.lingering, (child.tag, child.number, child))
+
+
+def _is_current(entry: Entry) -> bool:
+    _, turn, child = entry
+    return turn == child.turn and child.waiting > 0

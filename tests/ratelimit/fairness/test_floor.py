@@ -1,0 +1,191 @@
+"""Room, waiting, and who has to go."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelimit.fairness.floor import Asked, Floor, Full, Terms
+from ratelimit.fairness.queue import Share, Ticket
+
+Way = tuple[Share, Share]
+
+
+def way(tenant: str, weight: int = 100, group: str = "g") -> Way:
+    return Share(group, 100), Share(tenant, weight)
+
+
+def floor_of(most: int, **terms: float) -> Floor[str]:
+    floor: Floor[str] = Floor(Terms(**terms))  # type: ignore[arg-type]
+    floor.most = most
+    return floor
+
+
+def ask(floor: Floor[str], tenant: str, now: float = 0.0, model: str = "m", cost: int = 100) -> Ticket[str]:
+    asked = floor.ask(tenant, cost, way(tenant), model, now)
+    assert isinstance(asked, Asked)
+    return asked.ticket
+
+
+def test_what_finds_room_runs_at_once_and_what_does_not_waits_for_it() -> None:
+    floor = floor_of(2)
+    running = [ask(floor, "a"), ask(floor, "a")]
+    waits = ask(floor, "b")
+    assert (floor.running, floor.waiting) == (2, 1)
+    assert floor.admit(1.0) is None
+    floor.over(running[0])
+    assert floor.admit(1.0) is waits
+    assert (floor.running, floor.waiting) == (2, 0)
+
+
+def test_nobody_passes_those_who_wait() -> None:
+    floor = floor_of(1)
+    ask(floor, "a")
+    waits = ask(floor, "b")
+    floor.most = 2
+    late = floor.ask("c", 1, way("c"), "m", 0.0)
+    assert isinstance(late, Asked)
+    assert late.waits
+    assert floor.admit(0.0) is waits
+
+
+def test_a_slow_model_does_not_hold_up_a_fast_one() -> None:
+    floor = floor_of(100)
+    floor.bound({"slow": 1})
+    ask(floor, "a", model="slow")
+    for _ in range(50):
+        ask(floor, "a", model="slow")
+    fast = floor.ask("b", 1, way("b"), "fast", 0.0)
+    assert isinstance(fast, Asked)
+    assert not fast.waits
+
+
+def test_pools_part_the_room_by_the_weights_of_those_who_wait() -> None:
+    floor: Floor[str] = Floor(Terms())
+    floor.bound({"x": 1000})
+    running = [ask(floor, "a", model="x")]
+    floor.most = 1
+    for _ in range(100):
+        floor.ask("x", 100, (Share("one", 100), Share("a", 100)), "x", 0.0)
+        floor.ask("rest", 100, (Share("two", 300), Share("b", 100)), "m", 0.0)
+    served = []
+    for _ in range(80):
+        floor.over(running.pop())
+        ticket = floor.admit(1.0)
+        assert ticket is not None
+        running.append(ticket)
+        served.append(ticket.item)
+    assert served.count("rest") == pytest.approx(60, abs=1)
+
+
+def test_what_has_waited_too_long_is_taken_out() -> None:
+    floor = floor_of(1, queue_seconds=5)
+    ask(floor, "a")
+    old, young = ask(floor, "b", now=1.0), ask(floor, "b", now=3.0)
+    assert floor.next_expiry() == 6.0
+    assert floor.expired(5.9) == []
+    assert [ticket for ticket, _ in floor.expired(6.0)] == [old]
+    assert floor.next_expiry() == 8.0
+    floor.leave(young)
+    assert floor.next_expiry() is None
+
+
+def test_what_cannot_be_served_in_time_is_refused_at_once() -> None:
+    """One a second is served, and ten are ahead."""
+    floor = floor_of(1, queue_seconds=10)
+    running = ask(floor, "a")
+    for _ in range(8):
+        ask(floor, "b", now=0.0)
+    for second in range(1, 6):
+        floor.over(running)
+        ticket = floor.admit(float(second))
+        assert ticket is not None
+        running = ticket
+    for _ in range(7):
+        ask(floor, "b", now=5.0)
+    full = floor.ask("b", 100, way("b"), "m", 5.0)
+    assert isinstance(full, Full)
+    assert full.why == "too_long"
+    assert 1 <= full.retry_seconds <= 5
+    other = floor.ask("c", 100, way("c"), "m", 5.0)  # its share is half of the pace, and nothing of its own is ahead
+    assert isinstance(other, Asked)
+
+
+def test_a_full_queue_sends_away_the_newest_of_those_furthest_above_their_share() -> None:
+    floor = floor_of(1, most_queued=4)
+    ask(floor, "a")
+    for _ in range(3):
+        ask(floor, "flood")
+    last = ask(floor, "flood")
+    asked = floor.ask("other", 100, way("other"), "m", 0.0)
+    assert isinstance(asked, Asked)
+    assert asked.displaced is not None
+    assert asked.displaced[0] is last
+    assert floor.waiting == 4
+    full = floor.ask("flood", 100, way("flood"), "m", 0.0)
+    assert isinstance(full, Full)
+    assert full.why == "queue_full"
+
+
+def test_a_tenant_has_a_bound_of_its_own_and_without_a_queue_nothing_waits() -> None:
+    floor = floor_of(1, most_queued_of_tenant=1)
+    ask(floor, "a")
+    ask(floor, "a")
+    full = floor.ask("a", 100, way("a"), "m", 0.0)
+    assert isinstance(full, Full)
+    assert full.why == "tenant_queue_full"
+    none = floor_of(1, queue_seconds=0)
+    ask(none, "a")
+    assert none.ask("a", 100, way("a"), "m", 0.0) == Full("no_queue", 1.0)
+
+
+def test_a_model_that_loses_its_bound_shares_again_once_its_pool_is_empty() -> None:
+    floor = floor_of(10)
+    floor.bound({"x": 1})
+    ticket = ask(floor, "a", model="x")
+    waits = ask(floor, "a", model="x")
+    floor.bound({})
+    assert floor.admit(0.0) is waits
+    floor.over(ticket)
+    floor.over(waits)
+    floor.bound({})
+    assert floor.pool_of("x") is floor.pool_of("anything")
+
+
+@given(st.data())
+def test_room_is_never_passed_and_never_left_empty_while_somebody_waits(data: st.DataObject) -> None:
+    floor = floor_of(3, queue_seconds=20, most_queued=8, most_queued_of_tenant=5)
+    floor.bound({"x": 1})
+    live: dict[Ticket[str], bool] = {}  # runs
+    now = 0.0
+    for _ in range(data.draw(st.integers(1, 60))):
+        now += data.draw(st.floats(0, 5))
+        step = data.draw(st.sampled_from(["ask", "over", "leave", "expire", "most"]))
+        tenant, model = data.draw(st.sampled_from("abc")), data.draw(st.sampled_from("xyz"))
+        if step == "ask":
+            asked = floor.ask(tenant, data.draw(st.integers(1, 999)), way(tenant), model, now)
+            if isinstance(asked, Asked):
+                live[asked.ticket] = not asked.waits
+                if asked.displaced:
+                    del live[asked.displaced[0]]
+        elif step == "over" and (runs := [ticket for ticket, runs in live.items() if runs]):
+            ticket = data.draw(st.sampled_from(runs))
+            floor.charge(ticket, data.draw(st.integers(1, 5000)))
+            floor.over(ticket)
+            del live[ticket]
+        elif step == "leave" and (waits := [ticket for ticket, runs in live.items() if not runs]):
+            ticket = data.draw(st.sampled_from(waits))
+            floor.leave(ticket)
+            del live[ticket]
+        elif step == "expire":
+            for ticket, _ in floor.expired(now):
+                del live[ticket]
+        elif step == "most":
+            floor.most = data.draw(st.integers(0, 4))
+        before = floor.running
+        while (next_one := floor.admit(now)) is not None:
+            live[next_one] = True
+        assert floor.running == sum(live.values()) <= max(floor.most, before)
+        assert floor.waiting == len(live) - floor.running
+        if floor.running < floor.most:
+            assert not len(floor.pool_of("y").queue)
+            assert not (len(floor.pool_of("x").queue) and floor.pool_of("x").has_room)
