@@ -49,7 +49,7 @@ class Appender:
         self.available = True
         self._metrics.rows.add(n=len(rows))
         self._metrics.batch_rows.observe(len(rows))
-        await self._key_uses.note({row.key_id: row.ts for row, _ in rows})  # nearly in the order of time
+        await self._key_uses.note({row.key_id: row.ts for row, *_ in rows})  # nearly in the order of time
         return True
 
     async def _append_halves(self, rows: Sequence[PricedRow], error: RowRejected) -> bool:

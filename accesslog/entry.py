@@ -15,8 +15,8 @@ USAGE_NAMESPACE = "tollkeeper"
 
 # What the meter says of an answer, and of its request: the last two.
 METER_FIELDS = (
-    "usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "answer_file", "answer_model", "stream",
-    "background",
+    "usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "answer_file", "answer_model",
+    "service_tier", "stream", "background",
 )  # fmt: skip
 # What the filters of the version before (json_to_metadata, sse_to_metadata) said, in the paths of the answer itself.
 OLD_FIELDS = {
@@ -35,6 +35,7 @@ UNSEEN = "unseen"  # how an answer ended that such filters read: they reported, 
 UNREAD = "unread"  # one that the meter could not read, or not to its end
 # A million times the longest context of any model: what is beyond is an error of the server, not a count.
 PLAUSIBLE_MAX = 10**12
+MAX_TIER = 64  # characters
 # response_flags of a client that left: its connection ended, or it reset the stream.
 LEFT_FLAGS = frozenset({"DC", "DR"})
 # Of an answer that was cut: by the model server (its connection ended, it reset the stream, it broke the protocol), or
@@ -51,7 +52,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTION
 
 class Decision(NamedTuple):
     """What ratelimit said about the request.  `denied` is "" or the status that it meant, `limit` the one that bound.
-    `limits` is the text from which a request without a lease is charged."""
+    `limits` is the text from which a request without a lease is charged.  `kind` is what the route does, "" for one
+    that generates; `images`: how many it is to make."""
 
     lease_id: str
     tenant_id: str
@@ -69,6 +71,7 @@ class Decision(NamedTuple):
     limit: str
     limits: str
     kind: str = ""
+    images: int = 0
 
 
 DECISION_FIELDS = Decision._fields
@@ -77,7 +80,8 @@ DECISION_FIELDS = Decision._fields
 class Answer(NamedTuple):
     """What the answer said.  `counts` by path, as in formats.py; `events` with text of `text_bytes`; `ended` is "" (not
     as far as is known), "done", "error", UNSEEN or UNREAD; `id` and `status` of a stored response or a batch;
-    `background`: it may go on when the client has left.  Of a batch, `file` has the results and `model` made them."""
+    `background`: it may go on when the client has left.  Of a batch, `file` has the results and `model` made them.
+    `service_tier` is the server's own word, in small letters."""
 
     counts: Mapping[str, int]
     events: int
@@ -88,6 +92,7 @@ class Answer(NamedTuple):
     background: bool
     file: str = ""
     model: str = ""
+    service_tier: str = ""
 
 
 class LogEntry(NamedTuple):
@@ -134,6 +139,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("limit")),
         text(get("limits")),
         text(get("kind")),
+        count(get("images")),
     )
 
 
@@ -153,6 +159,7 @@ def answer_of(metadata: Mapping[str, object]) -> Answer:
         get("background") == "true",
         text(get("answer_file")),
         text(get("answer_model")),
+        text(get("service_tier"))[:MAX_TIER].lower(),
     )
 
 

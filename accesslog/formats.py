@@ -40,6 +40,9 @@ def paths_of(form: Format) -> tuple[str, ...]:
 # What some events put around the counts.
 WRAPPERS = frozenset({"message", "response", "delta", "choices", "x_groq"})
 
+# Where an answer has the images that it made, one at each.
+IMAGES = ("data.b64_json", "data.url", "predictions.bytesBase64Encoded")
+
 # The first format that is meant is taken: some servers report the same in two formats.
 FORMATS = (
     Format(

@@ -21,9 +21,11 @@ from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.sweep import SWEEP_SECONDS, Sweep
 from accesslog.usage import usage_of
 from accesslog.writer import LedgerWriter
-from ledger.cost import PriceList
+from ledger.cost import PriceList, cost_of, in_millionths
 from ledger.ledger import Ledger
+from ledger.row import UsageRow
 from ratelimit.budgets.port import Budgets
+from ratelimit.budgets.rule import UNKNOWN
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
 
@@ -58,7 +60,7 @@ class Pipeline:
         done: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         self._loop, self._metrics = loop, metrics
-        self._ended, self._sweeps = ended, sweeps
+        self._ended, self._sweeps, self._prices = ended, sweeps, prices
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes)
@@ -92,8 +94,9 @@ class Pipeline:
             self._metrics.duplicates.add(source)
             return True
         usage = usage_of(entry)
-        settlement = settlement_of(entry, usage)
-        if not self._writer.offer(row_of(entry, usage)):
+        row = row_of(entry, usage)
+        settlement = settlement_of(entry, usage, self._cost_of(row))
+        if not self._writer.offer(row):
             return self._drop(lease_id, ROWS)
         if settlement is None:
             self._deliveries.mark((lease_id,), Step.SETTLED)
@@ -131,6 +134,14 @@ class Pipeline:
         self._deliveries.forget((lease_id,))
         self._metrics.dropped.add(queue)
         return False
+
+    def _cost_of(self, row: UsageRow) -> int:
+        """In millionths of the currency, rounded up: as budgets count what the ledger is about to charge."""
+        prices = self._prices()
+        if prices is None:
+            return UNKNOWN
+        of_model = prices.get(row.model)
+        return 0 if of_model is None else in_millionths(cost_of(row, of_model))
 
     def _may_sweep(self) -> bool:
         return self._sweeps and (self._backfill is None or self._backfill.caught_up)

@@ -3,11 +3,14 @@ ledger/cost.py."""
 
 from accesslog.entry import LogEntry
 from accesslog.usage import Usage
-from ledger.row import UsageRow, UsageSource, clean
+from ledger.row import UsageRow, UsageSource, clean, dump_parts
 from ratelimit.budgets.port import Orphan
 from ratelimit.lease_id import lease_time
 from ratelimit.tenants.lease import Kept
+from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
+
+BATCH = "batch"  # the service tier of what is begun as one
 
 
 def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
@@ -40,6 +43,8 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         decision.queue_ms,
         entry.bytes_in,
         entry.bytes_out,
+        dump_parts(*usage.parts()),
+        BATCH if decision.kind == Kind.BATCHES else clean(entry.answer.service_tier),
     )
 
 

@@ -20,6 +20,7 @@ A report of which a part is missing or not believed is completed by the estimate
 from typing import NamedTuple
 
 from accesslog.entry import UNREAD, UNSEEN, LogEntry
+from accesslog.formats import IMAGES
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from tenancy.values.admission import Admission
@@ -46,8 +47,9 @@ _PUT_OFF = frozenset({"queued", "in_progress"})
 
 
 class Usage(NamedTuple):
-    """LLM tokens.  `cached_tokens` (read from a cache), what was written into one for 5 minutes or 1 hour, audio and
-    image input are parts of the input; `reasoning_tokens`, audio and image output are parts of the output."""
+    """LLM tokens, and at the end the images that were made.  `cached_tokens` (read from a cache), what was written into
+    one for 5 minutes or 1 hour, audio and image input are parts of the input; `reasoning_tokens`, audio and image
+    output are parts of the output."""
 
     input_tokens: int
     output_tokens: int
@@ -60,6 +62,12 @@ class Usage(NamedTuple):
     audio_output: int = 0
     image_input: int = 0
     image_output: int = 0
+    images: int = 0
+
+    def parts(self) -> tuple[int, ...]:
+        """In the order of ledger.row.PARTS."""
+        written = self.cache_write_5m, self.cache_write_1h
+        return (*written, self.audio_input, self.audio_output, self.image_input, self.image_output, self.images)
 
 
 _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
@@ -67,6 +75,17 @@ _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 
 def usage_of(entry: LogEntry) -> Usage:
     """What the request is charged, and where the numbers come from."""
+    usage = _tokens_of(entry)
+    return usage._replace(images=_images(entry)) if entry.decision.images and usage is not _NOTHING else usage
+
+
+def _images(entry: LogEntry) -> int:
+    """Those that are in the answer; if none can be seen in it, as many as were asked for."""
+    counts = entry.answer.counts
+    return max((counts.get(path, 0) for path in IMAGES), default=0) or entry.decision.images
+
+
+def _tokens_of(entry: LogEntry) -> Usage:
     decision = entry.decision
     if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
         return _NOTHING

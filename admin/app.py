@@ -18,6 +18,7 @@ from admin.postgres.audited import PostgresAudited
 from admin.postgres.propagation import PostgresPropagation
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
+from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.roller import Roller
 from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.control_redis import RedisControl
@@ -33,6 +34,7 @@ from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.postgres.mcp_servers import PostgresMcpServers
 from tenancy.postgres.models import PostgresRegistry
 from tenancy.postgres.policies import PostgresPolicies
+from tenancy.postgres.price_history import PostgresPriceHistory
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.postgres.users import PostgresUsers
 
@@ -75,7 +77,14 @@ def create_app(
             allow_origins=list(cors_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["authorization", "content-type", "if-match", "idempotency-key", "x-request-id"],
-            expose_headers=["etag", "location", "idempotency-replayed", "tollkeeper-propagation", "x-request-id"],
+            expose_headers=[
+                "etag",
+                "location",
+                "idempotency-replayed",
+                "tollkeeper-propagation",
+                "tollkeeper-notice",
+                "x-request-id",
+            ],
         )
     return app
 
@@ -105,5 +114,7 @@ def ports_on(
         reports=RedisReports(redis),
         standings=PostgresStandings(pool),
         sums=PostgresSums(pool),
+        requests=PostgresRequests(pool),
+        price_history=PostgresPriceHistory(pool),
         propagation=propagation,
     )

@@ -1,4 +1,4 @@
-"""What a request costs: its tokens at the prices of its model, put into its row before that is appended.  Pure.
+"""What a request costs: what it used at the prices of its model, put into its row before that is appended.  Pure.
 
 Whole numbers: exact, and a tenth of what Decimals cost on the way into a database.
 """
@@ -6,18 +6,21 @@ Whole numbers: exact, and a tenth of what Decimals cost on the way into a databa
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ledger.row import UsageRow
-from tenancy.values.prices import SCALE, Prices
+from ledger.row import UsageRow, UsageSource, load_parts
+from tenancy.values.prices import MICRO, SCALE, Prices, Rates
 
 PriceList = Mapping[str, Prices]  # by model; one that is not in it is free
 UNIT_DECIMALS = 10  # a cost is kept to this many decimals of the currency
 TOKENS_PRICED = 1_000_000
 _DIVISOR = TOKENS_PRICED * SCALE // 10**UNIT_DECIMALS
 _HALF = _DIVISOR // 2
+_UNITS_A_MILLIONTH = int(10**UNIT_DECIMALS) // MICRO
+PER_ONE = frozenset({"image", "request"})  # the kinds that have a price for each, not for a million
 
 
 class Cost(NamedTuple):
-    """In units of 10^-UNIT_DECIMALS of the currency.  `input` is for the input tokens that were not cached."""
+    """In units of 10^-UNIT_DECIMALS of the currency.  `input` is for the input that was not read from a cache, `output`
+    also for images and for the request as such."""
 
     input: int = 0
     cached: int = 0
@@ -25,26 +28,77 @@ class Cost(NamedTuple):
 
 
 class PricedRow(NamedTuple):
-    """A row as the ledger keeps it: what was used, and what that cost at the prices of the moment."""
+    """A row as the ledger keeps it: what was used, what that cost at the prices of the moment, and which those were."""
 
     usage: UsageRow
     cost: Cost
+    price_version: int | None = None
 
 
 NO_COST = Cost()
+# The kinds of Rates that each cost is made of.
+COST_OF = (
+    ("input", "cache_write_5m", "cache_write_1h", "audio_input", "image_input"),
+    ("cached",),
+    ("output", "reasoning", "audio_output", "image_output", "image", "request"),
+)
 
 
 def priced(rows: Iterable[UsageRow], prices: PriceList) -> list[PricedRow]:
     """Freezes these prices into the rows."""
     get = prices.get
-    return [PricedRow(row, NO_COST if (each := get(row.model)) is None else cost_of(row, each)) for row in rows]
+    return [PricedRow(row, NO_COST) if (each := get(row.model)) is None else priced_row(row, each) for row in rows]
+
+
+def priced_row(row: UsageRow, prices: Prices) -> PricedRow:
+    return PricedRow(row, cost_of(row, prices), prices.version or None)
 
 
 def cost_of(row: UsageRow, prices: Prices) -> Cost:
     """Half a unit is rounded up."""
-    cached = row.cached_tokens
+    rates = prices.rates(row.service_tier, row.input_tokens) if prices.steps else prices.standard
+    if row.parts is not None:
+        return _cost_of_all(quantities_of(row), rates)
+    cached, reasoning = row.cached_tokens, row.reasoning_tokens
+    output = (row.output_tokens - reasoning) * rates.output + reasoning * rates.reasoning
+    if rates.request and row.usage_source != UsageSource.NONE:
+        output += rates.request * TOKENS_PRICED
     return Cost(
-        ((row.input_tokens - cached) * prices.input + _HALF) // _DIVISOR,
-        (cached * prices.cached + _HALF) // _DIVISOR,
-        (row.output_tokens * prices.output + _HALF) // _DIVISOR,
+        ((row.input_tokens - cached) * rates.input + _HALF) // _DIVISOR,
+        (cached * rates.cached + _HALF) // _DIVISOR,
+        (output + _HALF) // _DIVISOR,
     )
+
+
+def in_millionths(cost: Cost) -> int:
+    """All of it, in millionths of the currency, rounded up."""
+    return -(-sum(cost) // _UNITS_A_MILLIONTH)
+
+
+def quantities_of(row: UsageRow) -> Rates:
+    """How much of each kind is charged: no token twice.  Of tokens that are several things, the first counts: read from
+    a cache, written into one, sound, image; of the output sound, image, reasoning."""
+    parts = load_parts(row.parts)
+    found = {"cached": row.cached_tokens}
+    left = row.input_tokens - row.cached_tokens
+    for kind in ("cache_write_1h", "cache_write_5m", "audio_input", "image_input"):
+        found[kind] = min(parts.get(kind, 0), left)
+        left -= found[kind]
+    found["input"], left = left, row.output_tokens
+    for kind, tokens in (
+        ("audio_output", parts.get("audio_output", 0)),
+        ("image_output", parts.get("image_output", 0)),
+        ("reasoning", row.reasoning_tokens),
+    ):
+        found[kind] = min(tokens, left)
+        left -= found[kind]
+    ran = row.usage_source != UsageSource.NONE
+    return Rates(**found, output=left, image=parts.get("images", 0), request=int(ran))
+
+
+def _cost_of_all(quantities: Rates, rates: Rates) -> Cost:
+    each = {
+        kind: quantity * price * (TOKENS_PRICED if kind in PER_ONE else 1)
+        for kind, quantity, price in zip(Rates._fields, quantities, rates, strict=True)
+    }
+    return Cost(*((sum(each[kind] for kind in kinds) + _HALF) // _DIVISOR for kinds in COST_OF))

@@ -4,6 +4,7 @@ Everything that a client can put into a row is cut and cleaned here: one bad row
 The cost is added in cost.py, when the row is written.
 """
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,7 +23,8 @@ class UsageSource(StrEnum):
 
 class UsageRow(NamedTuple):
     """The columns of the ledger but for the costs.  `ts` is the time within `id`, so that the same request has the same
-    primary key whichever log brought it."""
+    primary key whichever log brought it.  `parts` is what `dump_parts` makes of PARTS; `service_tier` as the model
+    server names it, "" if it does not."""
 
     id: str
     ts: datetime
@@ -50,6 +52,32 @@ class UsageRow(NamedTuple):
     queue_ms: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    parts: str | None = None
+    service_tier: str = ""
+
+
+# What few requests use: parts of the input, parts of the output, and images made.
+PARTS = (
+    "cache_write_5m",
+    "cache_write_1h",
+    "audio_input",
+    "audio_output",
+    "image_input",
+    "image_output",
+    "images",
+)
+
+
+def dump_parts(*quantities: int) -> str | None:
+    """A JSON object of those of PARTS that are not 0; None if all are."""
+    if not any(quantities):
+        return None
+    return json.dumps({name: quantity for name, quantity in zip(PARTS, quantities, strict=True) if quantity})
+
+
+def load_parts(text: str | None) -> dict[str, int]:
+    parts: dict[str, int] = {} if text is None else json.loads(text)
+    return parts
 
 
 def clean(value: str) -> str:

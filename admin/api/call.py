@@ -20,6 +20,7 @@ from tenancy.directory.idempotency import Idempotency
 
 PREFIX = "/api/v1"
 PROPAGATION_HEADER = "tollkeeper-propagation"
+NOTICE_HEADER = "tollkeeper-notice"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 TAGS = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 LIST = re.compile(r'\s*(?:W/)?"[\x21\x23-\x7e]*"\s*(?:,\s*(?:W/)?"[\x21\x23-\x7e]*"\s*)*')
@@ -61,6 +62,8 @@ class Call:
 
     def told(self, done: Done[Any]) -> None:
         self.headers[PROPAGATION_HEADER] = "done" if done.told else "pending"
+        if done.notice:
+            self.headers[NOTICE_HEADER] = done.notice
 
 
 class WouldGo(View):

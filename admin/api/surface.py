@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from admin.access.permission import Action, Resource, ResourceKind
 from admin.api import docs, health, problems, schema
 from admin.api.call import PREFIX
-from admin.api.reports import audit, costs, live, stats, usage
+from admin.api.reports import audit, costs, live, requests, stats, usage
 from admin.api.resources import (
     admin_tokens,
     budgets,
@@ -25,14 +25,15 @@ from admin.gate.authentication import Bearer
 from admin.gate.surface import Surface
 
 RESOURCES = (tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, capacity, admin_tokens)
-REPORTS = (usage, costs, stats, live, audit)
+REPORTS = (usage, costs, requests, stats, live, audit)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OWNERS_ONLY = f"{PREFIX}/admin-tokens"
 OPEN_PATHS = frozenset({f"{PREFIX}/health", *(f"{PREFIX}/docs{path}" for path in docs.PATHS)})
 DESCRIPTION = """
-Tenants, keys and limits of Tollkeeper.  Lists take `limit` and `cursor`.  Errors are RFC 9457 problem documents, and a
-field that is not known is refused by name.  A change is in the database when it is answered; `Tollkeeper-Propagation`
-says whether every sidecar has been told (`done`) or will be as soon as Redis is back (`pending`).
+Tenants, keys and limits of Tollkeeper.  Lists take `limit` and `cursor`.  Errors are RFC 9457 problem documents, and
+a field that is not known is refused by name.  A change is in the database when it is answered;
+`Tollkeeper-Propagation` says whether every sidecar has been told (`done`) or will be as soon as Redis is back
+(`pending`).  `Tollkeeper-Notice` is for people: what was changed and may not do what they expect.
 
 What is shown by its id carries an `ETag`; a change with `If-Match` is made only if nobody else has changed it since
 (412).  A create, a rotation, or a change of a budget with an `Idempotency-Key` may be repeated for 24 hours: the same

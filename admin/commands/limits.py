@@ -1,14 +1,15 @@
 """Limits: what making, changing and deleting one means."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from admin.access.permission import ResourceKind
 from admin.commands.directory import LIMITS, TENANTS
-from admin.commands.refusals import invalid
+from admin.commands.refusals import STORES_AWAY, invalid
 from admin.commands.rules import Rule, in_units
-from admin.commands.session import Session, command, query
+from admin.commands.session import Done, Session, command, query
 from tenancy.directory.stored_limits import LimitChange, NewLimit, StoredLimit
 from tenancy.directory.tenants import Position
 from tenancy.values.limit import Scope, Unit
@@ -46,6 +47,7 @@ OF_SCOPE: Mapping[Scope, tuple[str, ...]] = {
 }
 SUBJECTS = ("tenant_id", "key_id", "user_id", "model", "fairshare_group")
 OPTIONAL = ("key_id", "user_id")  # without one the limit holds for each
+NO_PRICES = "no registered model has prices, so that nothing counts against a limit of cost"
 
 
 @query(ResourceKind.LIMIT)
@@ -57,8 +59,23 @@ async def page_of_tenant(
     return await session.ports.limits.page(limit, after, tenant_id)
 
 
+async def create(session: Session, asked: LimitRequest) -> Done[StoredLimit]:
+    done = await _create(session, asked)
+    return replace(done, notice=await notice_on_money(session, [asked]))
+
+
+async def notice_on_money(session: Session, rules: Iterable[Rule]) -> str:
+    """What to say of limits of money that have nothing to count; "" if there is nothing to say."""
+    if all(rule.unit is not Unit.COST for rule in rules):
+        return ""
+    with suppress(*STORES_AWAY):
+        if not await session.ports.price_history.any_in_force():
+            return NO_PRICES
+    return ""
+
+
 @command(ResourceKind.LIMIT)
-async def create(session: Session, asked: LimitRequest) -> StoredLimit:
+async def _create(session: Session, asked: LimitRequest) -> StoredLimit:
     new = asked.limit()
     if new.scope is Scope.GROUP and not session.ports.control.spans_owners:
         raise invalid(("scope", "the tenants of a group cannot share a budget on a Redis Cluster"))

@@ -1,13 +1,14 @@
 """Named policies: the limits that hold for every tenant that refers to one."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from admin.access.permission import ResourceKind
 from admin.commands.directory import POLICIES
+from admin.commands.limits import notice_on_money
 from admin.commands.refusals import Refused, invalid, named
 from admin.commands.rules import Rule
-from admin.commands.session import Session, command
+from admin.commands.session import Done, Session, command
 from tenancy.directory.named_policies import LimitFields, NamedPolicy
 from tenancy.directory.stored_limits import wrong_with
 from tenancy.values.limit import Scope
@@ -31,14 +32,28 @@ class PolicyLimitRequest(Rule):
         return fields
 
 
+async def create(
+    session: Session, name: str, description: str, limits: Sequence[PolicyLimitRequest]
+) -> Done[NamedPolicy]:
+    done = await _create(session, name, description, limits)
+    return replace(done, notice=await notice_on_money(session, limits))
+
+
+async def update(
+    session: Session, name: str, description: str, limits: Sequence[PolicyLimitRequest]
+) -> Done[NamedPolicy]:
+    """Replaces description and limits.  A limit that keeps its name keeps what is spent of it."""
+    done = await _update(session, name, description, limits)
+    return replace(done, notice=await notice_on_money(session, limits))
+
+
 @command(ResourceKind.POLICY)
-async def create(session: Session, name: str, description: str, limits: Iterable[PolicyLimitRequest]) -> NamedPolicy:
+async def _create(session: Session, name: str, description: str, limits: Iterable[PolicyLimitRequest]) -> NamedPolicy:
     return await session.ports.policies.create(name, description, _of_policy(limits), session.by)
 
 
 @command(ResourceKind.POLICY)
-async def update(session: Session, name: str, description: str, limits: Iterable[PolicyLimitRequest]) -> NamedPolicy:
-    """Replaces description and limits.  A limit that keeps its name keeps what is spent of it."""
+async def _update(session: Session, name: str, description: str, limits: Iterable[PolicyLimitRequest]) -> NamedPolicy:
     return await session.ports.policies.update(POLICIES.id(name), description, _of_policy(limits), session.by)
 
 

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 from admin.access.principals import Principals
 from admin.access.tokens import AdminTokens
+from ledger.requests import Requests
 from ledger.sums import Sums
 from ratelimit.budgets.control_redis import RedisControl
 from ratelimit.fleet.reports_redis import RedisReports
@@ -19,6 +20,7 @@ from tenancy.directory.keys import Keys
 from tenancy.directory.mcp_servers import McpServers
 from tenancy.directory.models import Registry
 from tenancy.directory.named_policies import Policies
+from tenancy.directory.price_history import PriceHistory
 from tenancy.directory.stored_limits import Limits, LimitsInForce
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
@@ -92,4 +94,6 @@ class Ports:
     reports: RedisReports
     standings: Standings
     sums: Sums
+    requests: Requests
+    price_history: PriceHistory
     propagation: Propagation

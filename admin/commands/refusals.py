@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from admin.access.tokens import AdminTokenNameTaken, NoSuchAdminToken, TooManyAdminTokens
+from ledger.requests import NoSuchRequest
 from ledger.sums import NotSummedYet
 from ratelimit.budgets.port import BudgetsUnavailable
 from store import postgres, redis
@@ -87,6 +88,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     NoSuchLimit: (Reason.NOT_FOUND, "", "there is no limit {!r}"),
     NoSuchServer: (Reason.NOT_FOUND, "", "there is no MCP server {!r}"),
     NoSuchPolicy: (Reason.NOT_FOUND, "", "there is no policy {!r}"),
+    NoSuchRequest: (Reason.NOT_FOUND, "", "the ledger has no row of a request {!r}; rows come a moment after its end"),
     NoSuchAdminToken: (Reason.NOT_FOUND, "", "there is no admin token {!r}"),
     UnknownGroup: (Reason.INVALID, "fairshare_group", "there is no fairshare group {!r}"),
     UnknownPolicy: (Reason.INVALID, "policy", "there is no policy {!r}"),

@@ -6,6 +6,7 @@
 --   ended          "done" or "error", as far as the answer itself says; "unread": it could not be read; "" or absent: not
 --   answer_id, answer_status    of an object that has both (a response, a batch)
 --   answer_file, answer_model    of a batch: where its results are, and who made them
+--   service_tier   as the answer names it
 --
 -- Each chunk is passed on at once, and no answer is kept. The coroutine ends without a last turn when the client leaves:
 -- so the counts are set as they grow. An error in here never reaches the answer.

@@ -26,6 +26,9 @@ local COUNTS_EACH = "choices.usage"
 -- Of one of the answers in the results of a batch, one a line: they add up over all lines (Anthropic's, OpenAI's).
 local COUNTS_ALL = "result.message.usage response.body.usage"
 
+-- Things of which each counts as one: images that were made.
+local EACH_ONE = "data.b64_json data.url predictions.bytesBase64Encoded"
+
 -- Text that adds up from event to event.
 local TEXT = [[
   choices.text
@@ -58,6 +61,11 @@ local DONE = [[
   meta_info.finish_reason details.finish_reason results.completionReason outputs.stop_reason
 ]]
 local ERROR = "error response.error"
+-- In which service tier the request ran.
+local TIER = [[
+  service_tier response.service_tier usage.service_tier message.usage.service_tier serviceTier.type
+  usageMetadata.trafficType result.message.usage.service_tier response.body.service_tier
+]]
 -- What the values of `type` say of the end.
 local ENDS = {
   message_stop = "done", ["message-end"] = "done", ["response.completed"] = "done", ["response.incomplete"] = "done",
@@ -103,5 +111,7 @@ mark("id response.id", "take", "id")
 mark("status response.status processing_status", "take", "status")
 mark("output_file_id", "take", "file")
 mark("model result.message.model response.body.model", "take", "model")
+mark(TIER, "take", "service_tier")
+mark(EACH_ONE, "one", true)
 
 return { root = root, any = ANY, kinds = KINDS, ends = ENDS }

@@ -15,7 +15,7 @@ local function new(one_document)
     paths = {}, counts = {}, sums = nil, totals = nil, changed = false,
     events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
     ended_how = "", marked = "", goes_on = false, strings = {},
-    set_events = 0, set_text = 0, set_ended = "", set_strings = {},
+    set_events = 0, set_text = 0, set_ended = "", set_strings = {}, tier = nil, set_tier = nil,
     pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
     piece_in = nil, piece_from = 0, piece_end = 0,
   }, Found)
@@ -86,7 +86,7 @@ function Found:unfinished()
 end
 
 function Found:string(name, value)
-  self.strings[name] = sub(value, 1, MAX_TEXT)
+  if name == "service_tier" then self.tier = sub(value, 1, MAX_TEXT) else self.strings[name] = sub(value, 1, MAX_TEXT) end
 end
 
 local function usage_of(self)
@@ -123,7 +123,9 @@ function Found:tell(handle, last)
   if text ~= self.set_text then metadata:set("tollkeeper", "text_bytes", text) end
   if ended then metadata:set("tollkeeper", "ended", self.ended_how) end
   if self.totals or self.strings.id and self.strings.status then tell_strings(self, metadata) end
+  if self.tier ~= self.set_tier then metadata:set("tollkeeper", "service_tier", self.tier) end
   self.changed, self.set_events, self.set_text, self.set_ended = false, events, text, self.ended_how
+  self.set_tier = self.tier
 end
 
 return { new = new }

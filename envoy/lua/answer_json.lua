@@ -91,6 +91,7 @@ local function on_key(scan, name)
     scan.path = scan.paths[scan.depth] .. "." .. name
   end
   scan.node, scan.key = node, name
+  if node and node.one then scan.found:count(node.path, 1, true) end
   scan.state = VALUE
 end
 

@@ -17,18 +17,19 @@ from ledger.row import UsageRow
 from store.postgres import UNAVAILABLE, Connection, PostgresPool
 
 _USAGE, _COSTS = UsageRow._fields, tuple(f"{name}_cost" for name in Cost._fields)
-COLUMNS = (*_USAGE, *_COSTS)
+COLUMNS = (*_USAGE, "price_version", *_COSTS)
 # Lives as long as the connection, empty between transactions; holds neither the keys nor the partitions.  Costs are
 # text in it, as any whole number fits into one: to encode a `numeric` takes the client ten times as long.
 _STAGE = f"""
 CREATE TEMPORARY TABLE usage_staged ON COMMIT DELETE ROWS AS
-SELECT {", ".join(_USAGE)}, {", ".join(f"''::text AS {name}" for name in _COSTS)} FROM usage WITH NO DATA
+SELECT {", ".join(_USAGE)}, price_version, {", ".join(f"''::text AS {name}" for name in _COSTS)} FROM usage WITH NO DATA
 """  # noqa: S608 - only names from this file
 _UNIT = f"1e-{UNIT_DECIMALS}"
 # The condition is is_final() of row.py: only a row that repeats a reservation gives way, and only to one that does not.
 _INSERT = f"""
 INSERT INTO usage AS known ({", ".join(COLUMNS)})
-SELECT {", ".join(_USAGE)}, {", ".join(f"{name}::numeric * {_UNIT}" for name in _COSTS)} FROM usage_staged
+SELECT {", ".join(_USAGE)}, price_version, {", ".join(f"{name}::numeric * {_UNIT}" for name in _COSTS)}
+FROM usage_staged
 ON CONFLICT (id, ts) DO UPDATE
 SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("id", "ts"))}
 WHERE known.usage_source = 'reserved' AND excluded.usage_source <> 'reserved'
@@ -77,7 +78,10 @@ class PostgresLedger:
             await connection.execute(_INSERT, timeout=self._timeout)
 
     async def _copy(self, connection: Connection, rows: Sequence[PricedRow]) -> None:
-        records = [(*usage, str(input_), str(cached), str(output)) for usage, (input_, cached, output) in rows]
+        records = [
+            (*usage, version, str(input_), str(cached), str(output))
+            for usage, (input_, cached, output), version in rows
+        ]
         try:
             await connection.copy_records_to_table(
                 "usage_staged", records=records, columns=COLUMNS, timeout=self._timeout

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ratelimit.budgets.rule import BUCKET, FIXED, PLAIN, SCALE, SLIDING, Counts, Rule, Used, Weights
 
 NEVER = float("inf")
+PLAIN_WEIGHTS = 4
 
 
 @dataclass(slots=True)
@@ -126,7 +127,9 @@ def actual(counts: Counts, used: Used, *, reserved: int) -> int:
 
 def weighed(weights: Weights, used: Used) -> int:
     """Rounded up; never below zero."""
-    total = sum(weight * tokens for weight, tokens in zip(weights, used, strict=True))
+    if len(weights) > PLAIN_WEIGHTS and used.cost >= 0:
+        return used.cost
+    total = sum(weight * tokens for weight, tokens in zip(weights, used[:PLAIN_WEIGHTS], strict=False))
     return max(0, -(-total // SCALE))
 
 

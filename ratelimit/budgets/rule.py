@@ -18,18 +18,24 @@ SCALE = 1_000_000
 # What settling changes: nothing (a request stays one), or by the plain sum of input and output; else by weights.
 ONE, PLAIN = 0, 1
 
-Weights = tuple[int, int, int, int]  # of an input, output, cached and reasoning token; the last two come on top
+# Of an input, output, cached and reasoning token; the last two come on top.  A fifth, MONEY, says that the weights are
+# prices, and that the whole cost counts in their place if it is known.
+Weights = tuple[int, int, int, int] | tuple[int, int, int, int, int]
+MONEY = 1
+UNKNOWN = -1
 Counts = int | Weights
 Bounds = tuple[int, int, int]  # ms since 1970: where a window of the calendar begins, the next one, the one after that
 
 
 class Used(NamedTuple):
-    """What a request used.  Cached tokens are part of the input, reasoning tokens of the output."""
+    """What a request used.  Cached tokens are part of the input, reasoning tokens of the output.  `cost` is what it
+    cost, in the units of rules that count money; UNKNOWN: those take its tokens at their weights."""
 
     input_tokens: int
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cost: int = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,8 @@ class Rule:
         ):
             raise ValueError("not a rule")
         if not isinstance(counts, int):
-            input_, output, cached, reasoning = map(int, counts)
-            counts = (input_, output, cached, reasoning)
+            input_, output, cached, reasoning, *money = map(int, counts)
+            counts = (input_, output, cached, reasoning, MONEY) if money else (input_, output, cached, reasoning)
         if bounds:
             first, second, third = map(int, bounds)
             return Rule(key, shape, int(capacity), counts, (first, second, third))

@@ -6,10 +6,10 @@ This is where limits become rules.  Which account a request has is found in acco
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ratelimit.budgets.budget import weighed
 from ratelimit.budgets.keys import budget_key
-from ratelimit.budgets.rule import BUCKET, FIXED, ONE, PLAIN, SCALE, SLIDING, Counts, Leases, Rule, RuleSet, Used
+from ratelimit.budgets.rule import BUCKET, FIXED, MONEY, ONE, PLAIN, SCALE, SLIDING, Counts, Leases, Rule, RuleSet
 from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimate_cost import Dearest, dearest_of, estimated_cost
 from ratelimit.tenants.lease import kept_of_all
 from tenancy.values.calendar import bounds
 from tenancy.values.limit import FULL_WEIGHT, Kind, Limit, Scope, Unit
@@ -38,6 +38,7 @@ class Account:
     smallest: int | None
     until_ms: int  # when a window of the calendar ends
     head: bytes = b""
+    prices: tuple[Dearest, ...] = ()
 
     @staticmethod
     def of(
@@ -63,11 +64,15 @@ class Account:
             smallest=min(token_amounts, default=None),
             until_ms=min((rule.bounds[1] for rule in rules if rule.bounds is not None), default=FOREVER_MS),
             head=head,
+            prices=dearest_of(prices) if any(limit.unit is Unit.COST for limit in limits) else (),
         )
 
     def costs(self, estimate: Estimate) -> list[int]:
         """The estimated cost by each rule."""
-        return [_cost(limit, rule, estimate) for limit, rule in zip(self.limits, self.rule_set.rules, strict=True)]
+        prices = self.prices
+        return [
+            _cost(limit, rule, estimate, prices) for limit, rule in zip(self.limits, self.rule_set.rules, strict=True)
+        ]
 
 
 def rule_of(tenant_id: str, limit: Limit, now_ms: int, prices: Prices | None = None, *, groups: bool = True) -> Rule:
@@ -87,8 +92,8 @@ def _counts(limit: Limit, prices: Prices | None) -> Counts:
     if limit.unit is Unit.REQUESTS:
         return ONE
     if limit.unit is Unit.COST:
-        each, output, cached = (prices or FREE).in_millionths()
-        return each, output, cached - each, 0
+        each = (prices or FREE).standard.in_millionths()
+        return each.input, each.output, each.cached - each.input, each.reasoning - each.output, MONEY
     if limit.unit is Unit.TOKENS and (limit.cached_weight, limit.reasoning_weight) == (FULL_WEIGHT, FULL_WEIGHT):
         return PLAIN
     percent = SCALE // FULL_WEIGHT
@@ -98,7 +103,7 @@ def _counts(limit: Limit, prices: Prices | None) -> Counts:
     return input_, output, cached, (limit.reasoning_weight - FULL_WEIGHT) * percent if output else 0
 
 
-def _cost(limit: Limit, rule: Rule, estimate: Estimate) -> int:
+def _cost(limit: Limit, rule: Rule, estimate: Estimate, prices: Sequence[Dearest]) -> int:
     """Without an output cap the cost is clamped to the capacity; otherwise the request could never be admitted.  (The
     tokens of its estimate are within the least budget that can refuse already.)"""
     unit = limit.unit
@@ -108,8 +113,8 @@ def _cost(limit: Limit, rule: Rule, estimate: Estimate) -> int:
         if not limit.shadow:
             return estimate.tokens
         cost = estimate.tokens
-    elif unit is Unit.COST and not isinstance(rule.counts, int):
-        cost = weighed(rule.counts, Used(estimate.input_tokens, estimate.output_tokens))
+    elif unit is Unit.COST:
+        cost = estimated_cost(prices, estimate)
     else:
         cost = estimate.input_tokens if unit is Unit.INPUT_TOKENS else estimate.output_tokens
     return cost if estimate.output_cap else min(cost, rule.capacity)

@@ -208,4 +208,6 @@ def _fields(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> lis
             ("inference", screened.inference),
             ("kind", "" if screened.kind is Kind.GENERATES else screened.kind),
         )
+        if estimate.images:
+            fields.append(("images", estimate.images))
     return fields

@@ -18,12 +18,14 @@ NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 class Estimate(NamedTuple):
     """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it sets no cap; then
-    `assumed_output` is expected."""
+    `assumed_output` is expected.  `images`: how many it is to make; `sound`: whether there is any in the input."""
 
     tokens: int
     input_tokens: int = 0
     output_cap: int = 0
     assumed_output: int = 0
+    images: int = 0
+    sound: bool = False
 
     @property
     def output_tokens(self) -> int:

@@ -19,14 +19,15 @@ def estimate_request(
     """
     if kind not in RUNS_A_MODEL:
         return NOTHING
-    input_ = input_tokens(body, path, body_bytes)
+    input_, sound = input_tokens(body, path, body_bytes), bool(body.audio_ms or body.audio_bytes)
     if kind in INPUT_ONLY:
         return Estimate(_clamped(input_, smallest), input_)
     if kind is Kind.GENERATES and body.bound is not None:
         cap = body.bound * body.outputs
-        return Estimate(input_ + cap, input_, cap)
+        return Estimate(input_ + cap, input_, cap, sound=sound)
     assumed = min(_assumed(kind, body, default_output), MAX_TOKENS)
-    return Estimate(_clamped(input_ + assumed, smallest), input_, assumed_output=assumed)
+    images = body.outputs if kind is Kind.DRAWS else 0
+    return Estimate(_clamped(input_ + assumed, smallest), input_, assumed_output=assumed, images=images, sound=sound)
 
 
 def _assumed(kind: Kind, body: Body, default_output: int) -> int:

@@ -64,4 +64,8 @@ def snapshot(value: "DataclassInstance") -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_plain, value)]
     return format(value, "f") if isinstance(value, Decimal) else value

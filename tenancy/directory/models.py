@@ -4,15 +4,16 @@ While it is empty every model is admitted; from the first entry on, only those i
 it as the catalog (resolving/catalog.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 
 DEFAULT_CACHE_SECONDS = 300
+MAX_TIERS = 20
 
 
 class NoSuchModel(LookupError):
@@ -32,10 +33,32 @@ class ResponseCache:
 
 
 @dataclass(frozen=True, slots=True)
-class NewModel:
-    """The fields of a model that operators set.  None: the same name upstream, no endpoint, free, not limited.
+class PriceTier:
+    """Prices in the place of a model's own, for requests in a service tier, with more input tokens, or both.  None: the
+    model's own."""
 
-    Prices are per million tokens, in the operators' currency.
+    service_tier: str | None = None
+    above_input_tokens: int | None = None
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
+    cached_price: Decimal | None = None
+    cache_write_5m_price: Decimal | None = None
+    cache_write_1h_price: Decimal | None = None
+    reasoning_price: Decimal | None = None
+    audio_input_price: Decimal | None = None
+    audio_output_price: Decimal | None = None
+    image_input_price: Decimal | None = None
+    image_output_price: Decimal | None = None
+    image_price: Decimal | None = None
+    request_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewModel:
+    """The fields of a model that operators set.  None: the same name upstream, no endpoint, not limited; of a price,
+    that of the whole that it is a part of, else free (tenancy/values/prices.py).
+
+    Prices are in the operators' currency, per million tokens, but per image made and per request.
     """
 
     name: str
@@ -48,6 +71,16 @@ class NewModel:
     context_window: int | None = None
     weight: int = DEFAULT_WEIGHT
     max_in_flight: int | None = None
+    cache_write_5m_price: Decimal | None = None
+    cache_write_1h_price: Decimal | None = None
+    reasoning_price: Decimal | None = None
+    audio_input_price: Decimal | None = None
+    audio_output_price: Decimal | None = None
+    image_input_price: Decimal | None = None
+    image_output_price: Decimal | None = None
+    image_price: Decimal | None = None
+    request_price: Decimal | None = None
+    price_tiers: tuple[PriceTier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +101,21 @@ class Model:
     cache: ResponseCache
     created_at: datetime
     updated_at: datetime
+    cache_write_5m_price: Decimal | None = None
+    cache_write_1h_price: Decimal | None = None
+    reasoning_price: Decimal | None = None
+    audio_input_price: Decimal | None = None
+    audio_output_price: Decimal | None = None
+    image_input_price: Decimal | None = None
+    image_output_price: Decimal | None = None
+    image_price: Decimal | None = None
+    request_price: Decimal | None = None
+    price_tiers: tuple[PriceTier, ...] = ()
+
+
+def fields_of(value: NewModel | Model | PriceTier) -> dict[str, Any]:
+    """By name; tiers stay values."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 class Registry(Protocol):

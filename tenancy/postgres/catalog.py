@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from store.postgres import PostgresPool, Row
 from tenancy.postgres.records import fetch_in_time
 from tenancy.resolving.catalog import KnownModels
-from tenancy.values.prices import FREE, Prices
+from tenancy.values.prices import Prices
 
 # One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
 # replaces an earlier one; that is enough, since each change causes a reading.
@@ -13,10 +13,9 @@ SELECT = """
 SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(name ORDER BY name), '{}') AS names,
        coalesce(array_agg(enabled ORDER BY name), '{}') AS enabled,
-       coalesce(array_agg(input_price ORDER BY name), '{}') AS input_prices,
-       coalesce(array_agg(output_price ORDER BY name), '{}') AS output_prices,
-       coalesce(array_agg(cached_price ORDER BY name), '{}') AS cached_prices
-FROM models
+       coalesce(array_agg(price_version ORDER BY name), '{}') AS price_versions,
+       coalesce(array_agg(prices::text ORDER BY name), '{}') AS prices
+FROM models LEFT JOIN model_prices ON model_prices.version = price_version
 """
 
 
@@ -33,9 +32,9 @@ class PostgresModelSource:
 def models_of(rows: Sequence[Row]) -> KnownModels:
     """The one row of SELECT."""
     (row,) = rows
-    prices = map(Prices.of, row["input_prices"], row["output_prices"], row["cached_prices"])
+    prices = zip(row["names"], row["prices"], row["price_versions"], strict=True)
     return KnownModels(
         row["version"],
         dict(zip(row["names"], row["enabled"], strict=True)),
-        {name: each for name, each in zip(row["names"], prices, strict=True) if each != FREE},
+        {name: Prices.read(text, version) for name, text, version in prices if text is not None},
     )

@@ -1,21 +1,32 @@
 """The model registry in Postgres.  A change locks the catalog's only row first, so changes are made in order."""
 
-from dataclasses import asdict, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from decimal import Decimal
+from typing import Any
 
 import asyncpg
 
 from store.postgres import Connection, PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache
+from tenancy.directory.models import (
+    Model,
+    ModelNameTaken,
+    NewModel,
+    NoSuchModel,
+    PriceTier,
+    ResponseCache,
+    fields_of,
+)
 from tenancy.postgres.rows import Rows, Transaction, refusing
 from tenancy.values.invalidation import INVALIDATE_MODELS
+from tenancy.values.prices import PRICE_FIELDS
 
-FIELDS = (
-    *("name", "enabled", "upstream_name", "endpoint", "input_price", "output_price", "cached_price"),
-    *("context_window", "weight", "max_in_flight"),
-)
+FIELDS = tuple(field.name for field in fields(NewModel))
+TIER = tuple(field.name for field in fields(PriceTier))
 COLUMNS = f"id, {', '.join(FIELDS)}, cache_enabled, cache_ttl_seconds, created_at, updated_at"
-PLACES = ", ".join(f"${number}" for number in range(1, len(FIELDS) + 1))
+PLACES = ", ".join(f"${number}" for number in range(1, len(FIELDS))) + f", ${len(FIELDS)}::jsonb"  # price_tiers
 INSERT = f"INSERT INTO models ({', '.join(FIELDS)}) VALUES ({PLACES}) RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM models WHERE id = $1"
 PAGE = f"""SELECT {COLUMNS} FROM models WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
@@ -50,7 +61,7 @@ class PostgresRegistry:
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         async with self._rows.transaction(by) as transaction:
             before = await _existing(transaction, model_id)
-            wanted = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **asdict(to))
+            wanted = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **fields_of(to))
             if wanted == before:
                 return before
             await _announce(transaction.connection)
@@ -78,9 +89,31 @@ async def _announce(connection: Connection) -> None:
 
 async def _write(transaction: Transaction[Model], statement: str, model: NewModel | Model, *values: object) -> Model:
     with refusing(asyncpg.UniqueViolationError, ModelNameTaken(model.name)):
-        return await transaction.write(statement, *(getattr(model, name) for name in FIELDS), *values)
+        plain = [getattr(model, name) for name in FIELDS[:-1]]
+        return await transaction.write(statement, *plain, _dump_tiers(model.price_tiers), *values)
 
 
 def _model(row: Row) -> Model:
-    fields = dict(row)
-    return Model(cache=ResponseCache(fields.pop("cache_enabled"), fields.pop("cache_ttl_seconds")), **fields)
+    columns = dict(row)
+    cache = ResponseCache(columns.pop("cache_enabled"), columns.pop("cache_ttl_seconds"))
+    return Model(cache=cache, price_tiers=_load_tiers(columns.pop("price_tiers")), **columns)
+
+
+def _dump_tiers(tiers: Sequence[PriceTier]) -> str:
+    """Prices as text, so that no digit is lost; what is None is left out."""
+    named = [{name: each for name, each in fields_of(tier).items() if each is not None} for tier in tiers]
+    return json.dumps([{name: _plain(each) for name, each in tier.items()} for tier in named])
+
+
+def _plain(value: object) -> object:
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def _load_tiers(text: str) -> tuple[PriceTier, ...]:
+    """What a newer version added is left out."""
+    return tuple(map(_tier, json.loads(text)))
+
+
+def _tier(stored: Mapping[str, Any]) -> PriceTier:
+    known = {name: each for name, each in stored.items() if name in TIER}
+    return PriceTier(**known | {name: Decimal(each) for name, each in known.items() if name in PRICE_FIELDS})

@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -16,8 +16,7 @@ import structlog
 
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
-from tenancy.values.prices import FREE, Prices
-from tenancy.values.trailing import filled
+from tenancy.values.prices import MICRO, SCALE, Prices
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +24,7 @@ log = structlog.get_logger(__name__)
 REFRESH_SECONDS = 15.0
 RETRY_SECONDS = 1.0
 STALE_SECONDS = 60.0
+KNOWN_BEFORE = 3  # prices: input, output, cached
 
 
 class ModelState(StrEnum):
@@ -54,8 +54,10 @@ class KnownModels:
         return ModelState.KNOWN if enabled else ModelState.DISABLED
 
     def dump(self) -> str:
-        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices"}]}.  `prices` (input, output, cached,
-        in millionths) only if there are any; `exact_prices` (in hundred-millionths) only if those are rounded."""
+        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set"}]}.
+
+        The last three only if there are prices.  `price_set` is all of them.  The others are for sidecars of versions
+        that know input, output and cached alone: in millionths, and in hundred-millionths if those are rounded."""
         models = [
             {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name))}
             for name, enabled in self.enabled.items()
@@ -76,15 +78,21 @@ class KnownModels:
 def _dump_prices(prices: Prices | None) -> dict[str, object]:
     if prices is None:
         return {}
-    rounded = prices.in_millionths()
-    exact = Prices.of_millionths(*rounded) == prices
-    return {"prices": rounded} if exact else {"prices": rounded, "exact_prices": astuple(prices)}
+    rounded, exact = prices.in_millionths(), prices.standard[:KNOWN_BEFORE]
+    same = all(each == price * SCALE // MICRO for each, price in zip(exact, rounded, strict=True))
+    before: dict[str, object] = {"prices": rounded} if same else {"prices": rounded, "exact_prices": exact}
+    return {**before, "price_set": prices.row()}
 
 
 def _load_prices(model: Mapping[str, Any]) -> Prices:
+    """A version that knew three prices wrote 0 for a missing cached price too: that of the input is meant."""
+    if "price_set" in model:
+        return Prices.of_row(model["price_set"])
     if "exact_prices" in model:
-        return Prices(*map(int, filled(model["exact_prices"], astuple(FREE))))
-    return Prices.of_millionths(*map(int, filled(model["prices"], (0, 0, 0))))
+        input_, output, cached = map(int, model["exact_prices"][:KNOWN_BEFORE])
+        return Prices.plain(input_, output, cached or None)
+    input_, output, cached, *_ = *map(int, model["prices"]), 0, 0
+    return Prices.of_millionths(input_, output, cached or None)
 
 
 class ModelSource(Protocol):

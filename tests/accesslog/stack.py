@@ -89,12 +89,12 @@ class Stack:
         self.postgres.close()
         self.redis.close()
 
-    def admit(self, count: int) -> list[dict[str, Any]]:
+    def admit(self, count: int, account: Account = ACCOUNT) -> list[dict[str, Any]]:
         """Log entries of `count` requests that hold a lease."""
         decisions = [decision() for _ in range(count)]
         for start in range(0, count, 500):
             batch = decisions[start : start + 500]
-            self._direct.reserve([reservation(ACCOUNT, Estimate(RESERVED), str(d["lease_id"])) for d in batch])
+            self._direct.reserve([reservation(account, Estimate(RESERVED), str(d["lease_id"])) for d in batch])
         entries = [entry(d, CHAT_USAGE) for d in decisions]
         self.admitted += entries
         return entries
@@ -118,9 +118,9 @@ class Stack:
         """Past any proxy."""
         return asyncio.run(_fetch(self._database_url, statement))
 
-    def used(self) -> int:
+    def used(self, account: Account = ACCOUNT) -> int:
         """What the tenant's budget lacks."""
-        return CAPACITY - peek_at(self.urls[1], ACCOUNT)[0]
+        return CAPACITY - peek_at(self.urls[1], account)[0]
 
     def gauge(self, name: str) -> float:
         """What the metrics show."""

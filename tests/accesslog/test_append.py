@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from ledger.row import UsageRow
+from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.prices import Prices
-from tests.accesslog.stack import RESERVED, Stack, wait_until
+from tests.accesslog.entries import CHAT_USAGE
+from tests.accesslog.stack import CAPACITY, RESERVED, Stack, wait_until
+from tests.ratelimit.stores import account
 
 PRICES = {"mock-model": Prices.of(Decimal(1), Decimal(10), None)}
 COSTS = (Decimal("0.000012"), Decimal(0), Decimal("0.0003"))  # of the 12 and 30 tokens that every entry reports
@@ -77,6 +80,25 @@ def test_rows_on_disk_are_kept_as_the_versions_before_kept_them(stack: Stack) ->
     wait_until(lambda: stack.metrics.spooled.counts[""] == 1)
     (segment,) = (stack.directory / "spool").glob("*.jsonl")
     assert json.loads(segment.read_text()).keys() == {*UsageRow._fields} - {"ts"}
+
+
+def test_budgets_of_money_are_charged_what_the_ledger_charges(stack: Stack) -> None:
+    """Also for what a lease knows nothing of: the tier, what was written into a cache, a price that changed since."""
+    stack.prices = {
+        "mock-model": Prices.of_set(
+            {"input_price": "1", "output_price": "10", "cache_write_5m_price": "2.5", "request_price": "0.00001"},
+            [{"service_tier": "priority", "output_price": "20.1"}],
+        )
+    }
+    metered = "usage.input_tokens=12 usage.cache_creation_input_tokens=1000 usage.output_tokens=30"
+    usage = {**CHAT_USAGE, "usage": metered, "service_tier": "Priority"}
+    spend = account(Limit(Scope.TENANT, Unit.COST, CAPACITY, 10**9), prices=Prices.of(Decimal(1), Decimal(1)))
+    entries = [{**each, "usage": usage} for each in stack.admit(3, spend)]
+    stack.stream(entries)
+    stack.wait_for_rows(3)
+    expected = Decimal("0.000012") + Decimal("0.0025") + Decimal("0.000603") + Decimal("0.00001")
+    assert [sum(each) for each in costs(stack)] == [expected]
+    wait_until(lambda: stack.used(spend) == 3 * -(-expected * 10**6 // 1))
 
 
 def test_an_orphan_costs_what_was_reserved(tmp_path: Path, database_url_sync: str, redis_url: str) -> None:

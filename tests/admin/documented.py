@@ -45,7 +45,7 @@ class Documented:
             "/models/": made["/models"]["id"],
             "/admin-tokens/": made["/admin-tokens"]["admin_token"]["id"],
         }
-        self._names = {"/policies/": "gold", "/fairshare/groups/": "research"}
+        self._names = {"/policies/": "gold", "/fairshare/groups/": "research", "/requests/": "req-1"}
         self._said = {BY_NAME["tenant_id"]: tenant, BY_NAME["key_id"]: key}
         self._schema = admin.http.get("/openapi.json").json()
 

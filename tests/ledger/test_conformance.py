@@ -22,7 +22,7 @@ from ledger.ledger import Ledger, RowRejected
 from ledger.postgres.ledger import COLUMNS, PostgresLedger
 from ledger.postgres.roller import Roller
 from ledger.postgres.sums import PostgresSums
-from ledger.row import UsageRow, UsageSource
+from ledger.row import UsageRow, UsageSource, dump_parts
 from ledger.sums import DIMENSIONS, Interval, Line, Selection, Sums
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
@@ -67,8 +67,9 @@ async def postgres_unrolled(url: str) -> AsyncIterator[Subject]:
 
 def as_written(id_: object, *columns: Any) -> PricedRow:
     costs = len(Cost._fields)
+    *usage, version = columns[:-costs]
     units = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
-    return PricedRow(UsageRow(str(id_), *columns[:-costs]), Cost(*units))
+    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), version)
 
 
 @asynccontextmanager
@@ -123,6 +124,7 @@ async def test_a_row_is_read_back_as_it_was_written(subject: Subject) -> None:
         cost_row(model="\u00e9\U0001f600", denied_by="tenant:tokens:60s", input_tokens=10**12, bytes_out=2**60),
         cost_row(Cost(0, 0, 0)),
         cost_row(Cost(1, 10**12 - 1, 10**27)),
+        cost_row(parts=dump_parts(5, 0, 0, 0, 0, 2**40, 1), service_tier="batch")._replace(price_version=2**62),
     ]
     await subject.ledger.append(written)
     assert await subject.rows() == by_id(*written)

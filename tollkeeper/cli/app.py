@@ -4,6 +4,7 @@ import typer
 
 from tollkeeper.cli.api import add_api
 from tollkeeper.cli.completion import add_completion
+from tollkeeper.cli.explain import add_explain
 from tollkeeper.cli.nouns import (
     audit,
     budgets,
@@ -40,8 +41,9 @@ NOUNS = {
 
 
 def add_to(root: typer.Typer) -> None:
-    """Adds every noun, `api` and `completion`."""
+    """Adds every noun, `explain`, `api` and `completion`."""
     for name, app in NOUNS.items():
         root.add_typer(app, name=name, rich_help_panel=PANEL)
+    add_explain(root, PANEL)
     add_api(root, PANEL)
     add_completion(root)

@@ -31,6 +31,8 @@ class Session:
     def note_pending(self, answer: Answer) -> None:
         if answer.headers.get("tollkeeper-propagation") == "pending":
             self.show.note("Redis cannot be reached: sidecars hear of it as soon as it is back")
+        if notice := answer.headers.get("tollkeeper-notice"):
+            self.show.note(f"note: {notice}")
 
 
 def connect(api: str | None, idempotency_key: str | None) -> Client:

@@ -1,18 +1,24 @@
 """/models: the registry of models that may be asked for."""
 
+import json
 import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from fastapi import APIRouter
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
+from admin.api.call import Reading
 from admin.api.derived import view_of
+from admin.api.paging import Page, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
-from admin.fields import Body, Flag, HttpUrl, InFlight, ModelName, Tokens, View, Weight
-from tenancy.directory.models import DEFAULT_CACHE_SECONDS, Model, NewModel, ResponseCache
+from admin.commands.explain import history
+from admin.fields import AnyId, Body, Flag, HttpUrl, InFlight, ModelName, Time, Tokens, View, Weight
+from tenancy.directory.models import DEFAULT_CACHE_SECONDS, MAX_TIERS, Model, NewModel, PriceTier, ResponseCache
+from tenancy.directory.price_history import PriceVersion
 from tenancy.directory.tenants import DEFAULT_WEIGHT
+from tenancy.values.prices import PRICE_FIELDS
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -40,7 +46,41 @@ ShownPrice = Annotated[
     PlainSerializer(_decimal, return_type=str),
     WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
 ]
+ServiceTier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
+
+
+A_MILLION = "For a million tokens"
+
+
+class TierBody(Body):
+    """Prices in the place of the model's own, for requests in a service tier, with long input, or both."""
+
+    service_tier: ServiceTier | None = Field(
+        None, description="As the model server's answer names it", examples=["batch"]
+    )
+    above_input_tokens: Tokens | None = Field(None, description="More input tokens than this", examples=[200_000])
+    input_price: Price | None = None
+    output_price: Price | None = None
+    cached_price: Price | None = None
+    cache_write_5m_price: Price | None = None
+    cache_write_1h_price: Price | None = None
+    reasoning_price: Price | None = None
+    audio_input_price: Price | None = None
+    audio_output_price: Price | None = None
+    image_input_price: Price | None = None
+    image_output_price: Price | None = None
+    image_price: Price | None = None
+    request_price: Price | None = None
+
+
+def _apart(tiers: list[TierBody]) -> list[TierBody]:
+    seen = [(tier.service_tier, tier.above_input_tokens) for tier in tiers]
+    if (None, None) in seen:
+        raise ValueError("a tier needs service_tier, above_input_tokens, or both")
+    if len({*seen}) < len(seen):
+        raise ValueError("two tiers are for the same requests")
+    return tiers
 
 
 class ModelBody(Body):
@@ -52,10 +92,24 @@ class ModelBody(Body):
     endpoint: HttpUrl | None = Field(None, examples=["http://vllm.internal:8000/v1"])
     input_price: Price | None = Field(None, description="For a million input tokens; null: free")
     output_price: Price | None = Field(None, description="For a million output tokens; null: free", examples=["0.60"])
-    cached_price: Price | None = Field(None, description="For a million cached input tokens; null: free")
+    cached_price: Price | None = Field(None, description="For a million cached input tokens; null: as input")
     context_window: Tokens | None = Field(None, examples=[128_000])
     weight: Weight = DEFAULT_WEIGHT
     max_in_flight: InFlight | None = None
+    cache_write_5m_price: Price | None = Field(None, description=f"{A_MILLION} written into a cache; null: as input")
+    cache_write_1h_price: Price | None = Field(None, description=f"{A_MILLION} written for an hour; null: as for 5 min")
+    reasoning_price: Price | None = Field(None, description=f"{A_MILLION} of reasoning; null: as output")
+    audio_input_price: Price | None = Field(None, description=f"{A_MILLION} of sound put in; null: as input")
+    audio_output_price: Price | None = Field(None, description=f"{A_MILLION} of sound put out; null: as output")
+    image_input_price: Price | None = Field(None, description=f"{A_MILLION} of images put in; null: as input")
+    image_output_price: Price | None = Field(None, description=f"{A_MILLION} of images put out; null: as output")
+    image_price: Price | None = Field(None, description="For each image made; null: free")
+    request_price: Price | None = Field(None, description="For each request that ran; null: free")
+    price_tiers: Annotated[list[TierBody], Field(max_length=MAX_TIERS), AfterValidator(_apart)] = Field(
+        [],
+        description="Prices of service tiers and of long input",
+        examples=[[{"service_tier": "batch", "input_price": "0.075"}]],
+    )
 
 
 class CacheBody(Body):
@@ -74,14 +128,48 @@ class CacheView(View):
     ttl_seconds: int
 
 
-PRICES: dict[str, Any] = dict.fromkeys(("input_price", "output_price", "cached_price"), ShownPrice | None)
-ModelView = view_of(Model, "ModelView", "A registered model.", cache=CacheView, **PRICES)
+PRICES: dict[str, Any] = dict.fromkeys(PRICE_FIELDS, ShownPrice | None)
+TierView = view_of(PriceTier, "TierView", "Prices of a service tier, or of long input.", **PRICES)
+ModelView = view_of(Model, "ModelView", "A registered model.", cache=CacheView, price_tiers=list[TierView], **PRICES)  # type: ignore[valid-type] # made above
+
+
+def _new_model(*, price_tiers: list[dict[str, Any]], **fields: Any) -> NewModel:
+    return NewModel(**fields, price_tiers=tuple(PriceTier(**tier) for tier in price_tiers))
+
 
 routes = Routes(router, MODELS, "model", ModelView)
-routes.create(ModelBody, NewModel, "Registers a model; its name must be unique.")
+routes.create(ModelBody, _new_model, "Registers a model; its name must be unique.")
 routes.list("models", "A page of models, by name.", "Lists the registered models by name.")
 routes.show("Shows a model.")
-routes.update("PUT", ModelBody, "Replaces a model's fields, but for its cache.", NewModel)
+routes.update("PUT", ModelBody, "Replaces a model's fields, but for its cache.", _new_model)
 routes.delete("Takes a model out of the registry.")
+
+
+class PricesView(View):
+    """A price set, by the names of the model's fields, and since when it was in force."""
+
+    version: int = Field(description="What rows of the ledger call it", examples=[17])
+    model: str = Field(description="What the model was called", examples=["mock-model"])
+    since: Time
+    prices: dict[str, Any] = Field(examples=[{"input_price": "0.15", "output_price": "0.60"}])
+
+
+PricesPage = page_of("PricesPage", "A page of a model's price sets, newest first.", prices=PricesView)
+
+
+@router.get("/{id}/prices", response_model=PricesPage)
+async def list_model_prices(
+    id: Annotated[AnyId, Path(description="The model's id")], page: Annotated[Page, Query()], call: Reading
+) -> dict[str, object]:
+    """Lists the price sets that a model had, also a deleted one, newest first.  Each stays under its version."""
+    found = await history(call.session, id, page.limit + 1, page.before_id())
+    return page.answer("prices", [_of_version(each) for each in found], "version")
+
+
+def _of_version(of: PriceVersion) -> PricesView:
+    prices = json.loads(of.named, parse_float=str, parse_int=str)
+    return PricesView(version=of.version, model=of.model, since=of.since, prices=prices)
+
+
 CACHE_SAYS = "Sets whether answers of a model may be kept, and for how long."
 routes.update("PUT", CacheBody, CACHE_SAYS, ResponseCache, at="/cache")

@@ -137,10 +137,12 @@ local function full_in_ms(budget)
 end
 
 -- What a request costs after all, in the units of a rule that counts so: 0 what it reserved (a request stays one); 1 input
--- and output; else the weights of input, output, cached and reasoning tokens in millionths.
-local function actual(counts, reserved, input, output, cached, reasoning)
+-- and output; else the weights of input, output, cached and reasoning tokens in millionths, and behind them 1 if the rule
+-- counts money: then `cost` is what it cost, unless it is below zero (not known).
+local function actual(counts, reserved, input, output, cached, reasoning, cost)
   if counts == 1 then return input + output end
   if counts == 0 then return reserved end
+  if counts[5] and cost >= 0 then return cost end
   local sum = counts[1] * input + counts[2] * output + counts[3] * cached + counts[4] * reasoning
   return math.max(0, math.ceil(sum / 1000000))
 end

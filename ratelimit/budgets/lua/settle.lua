@@ -7,8 +7,8 @@
 -- KEYS  per settlement: lease, leases zset, settled marker
 -- ARGV  marker_ms (how long a direct charge is remembered); per settlement: lease id,
 --       kind: lease | direct (charge the whole use by the given rules, unless there is a lease after all) | release
---       (it never ran: refund everything, requests too); tokens used: input, output, cached, reasoning; the rules as
---       JSON (only if direct)
+--       (it never ran: refund everything, requests too); tokens used: input, output, cached, reasoning; what they cost,
+--       -1 if that is not known; the rules as JSON (only if direct)
 -- reply per settlement: 1 settled, 0 gone
 --
 -- A rule is [key, shape, capacity, counts, and perhaps the bounds of its calendar]; `counts` as of actual.
@@ -16,10 +16,10 @@
 local marker_ms = ARGV[1]
 local arg, key = 2, 1
 
-local input, output, cached, reasoning
+local input, output, cached, reasoning, cost
 
 local function used_of(counts, reserved)
-  return actual(counts, reserved, input, output, cached, reasoning)
+  return actual(counts, reserved, input, output, cached, reasoning, cost)
 end
 
 local function give_back_to(rule, units, at_ms)
@@ -52,6 +52,7 @@ while arg <= #ARGV do
   local id, kind = ARGV[arg], ARGV[arg + 1]
   input, output, cached, reasoning =
     tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
+  cost = tonumber(ARGV[arg + 6])
   local text = redis.call('GET', KEYS[key])
   local first = kind ~= 'direct' or redis.call('SET', KEYS[key + 2], '1', 'NX', 'PX', marker_ms)
   local settled = 0
@@ -61,14 +62,14 @@ while arg <= #ARGV do
     redis.call('ZREM', KEYS[key + 1], id)
     settled = 1
   elseif first and kind == 'direct' then
-    for _, rule in ipairs(cjson.decode(ARGV[arg + 6])) do
+    for _, rule in ipairs(cjson.decode(ARGV[arg + 7])) do
       give_back_to(rule, -used_of(rule[4], 1))
     end
     settled = 1
   end
   reply[#reply + 1] = settled
   key = key + 3
-  arg = arg + 7
+  arg = arg + 8
 end
 
 store()

@@ -14,7 +14,7 @@ from tests.proxy import TcpProxy
 
 TABLES = (
     *("tenants", "users", "api_keys", "retired_secrets", "models", "fairshare_groups", "mcp_servers", "policies"),
-    *("limits", "admin_tokens", "idempotency_keys", "audit_log", "redis_outbox"),
+    *("limits", "admin_tokens", "idempotency_keys", "audit_log", "redis_outbox", "model_prices"),
 )
 
 

@@ -14,7 +14,7 @@ import redis
 
 from ratelimit.budgets.budget import Budget, actual, full_in_ms, opened
 from ratelimit.budgets.control_redis import peek_step, peeked
-from ratelimit.budgets.rule import Bounds, Counts, Rule, Used
+from ratelimit.budgets.rule import MONEY, Bounds, Counts, Rule, Used
 from ratelimit.budgets.scripts import Script
 from tests.ratelimit.stores import CLOCK, at_test_clock
 
@@ -219,7 +219,7 @@ return wait == math.huge and -1 or wait
 """
 ACTUAL = """
 return actual(cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]),
-  tonumber(ARGV[6]))
+  tonumber(ARGV[6]), tonumber(ARGV[7]))
 """
 
 
@@ -282,9 +282,14 @@ def test_a_budget_goes_as_the_table_says(arithmetic: Arithmetic, case: Case) -> 
         ((0, 0, 0, 1),                              150, (60, 30, 40, 1),                         1),  # rounded up
         ((1_000_000, 0, -2_000_000, 0),             150, (60, 30, 40, 10),                        0),  # never below 0
         ((3_000_000, 10_000_000, -2_000_000, 0),    150, (10**9, 10**8, 0, 0),        4_000_000_000),
+        ((3_000_000, 10_000_000, 0, 0),             150, (60, 30, 40, 10, 777),                 480),  # no money
+        ((3_000_000, 10_000_000, 0, 0, MONEY),      150, (60, 30, 40, 10),                      480),  # cost not known
+        ((3_000_000, 10_000_000, 0, 0, MONEY),      150, (60, 30, 40, 10, 777),                 777),
+        ((3_000_000, 10_000_000, 0, 0, MONEY),      150, (60, 30, 40, 10, 0),                     0),
+        (1,                                         150, (60, 30, 40, 10, 777),                  90),
     ],
 )  # fmt: skip
 def test_what_a_request_costs_after_all(
-    arithmetic: Arithmetic, counts: Counts, reserved: int, used: tuple[int, int, int, int], cost: int
+    arithmetic: Arithmetic, counts: Counts, reserved: int, used: tuple[int, ...], cost: int
 ) -> None:
     assert arithmetic.actual(counts, Used(*used), reserved) == cost

@@ -173,6 +173,19 @@ def test_a_free_model_costs_nothing_and_prices_are_those_of_the_reservation(stor
     assert held(store, spend) == [1000 - 20 - 40]
 
 
+def test_money_is_what_a_request_cost_if_that_is_known(store: Store) -> None:
+    of = account(Limit(Scope.TENANT, Unit.COST, 10_000, 86_400), prices=Prices.of_millionths(3_000_000, 10_000_000))
+    for lease in ("known", "free", "unknown"):
+        reserve(store, of, Estimate(150, 50, 100), lease)
+    settle(store, "known", 60, 30, 40, 10, 777)
+    settle(store, "free", 60, 30, 40, 10, 0)
+    settle(store, "unknown", 60, 30, 40, 10)
+    assert list(store.peek(of)) == [10_000 - 777 - 480]
+    for lease, used in (("d1", Used(60, 30, 40, 10, 777)), ("d2", Used(60, 30, 40, 10))):
+        store.budgets.settle([Settlement("acme", lease, used, True, of.rule_set.rules)])
+    assert list(store.peek(of)) == [10_000 - 2 * (777 + 480)]
+
+
 def test_a_request_without_a_bound_fits_a_full_budget_of_each_unit(store: Store) -> None:
     limits = [Limit(Scope.TENANT, unit, 20, 86_400) for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.COST)]
     of = account(*limits, prices=Prices.of_millionths(9_000_000, 9_000_000))

@@ -1,12 +1,12 @@
 """The model registry in a dictionary: the same answers as the Postgres adapter."""
 
 import uuid
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, Deleted, require
-from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache
+from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache, fields_of
 from tests.tenancy.memory.audit import MemoryAuditLog
 
 
@@ -19,7 +19,7 @@ class MemoryRegistry:
 
     async def create(self, new: NewModel, by: ChangeRequest) -> Model:
         now = datetime.now(UTC)
-        model = Model(id=str(uuid.uuid4()), **asdict(new), cache=ResponseCache(), created_at=now, updated_at=now)
+        model = Model(id=str(uuid.uuid4()), **fields_of(new), cache=ResponseCache(), created_at=now, updated_at=now)
         self._check(model)
         self._models[model.id] = model
         self._log.add(by, "create_model", ("model", model.id), None, snapshot(model))
@@ -35,7 +35,7 @@ class MemoryRegistry:
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         before = self._existing(model_id)
         require(by, before)
-        changed = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **asdict(to))
+        changed = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **fields_of(to))
         if changed == before:
             return before
         self._check(changed)

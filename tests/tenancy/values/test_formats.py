@@ -54,7 +54,8 @@ FULL_ROW = '["group","cost",7,86400,"gold","lim_1","spend","fixed_window","day",
         ),
         (
             MODELS,
-            '{"version":5,"models":[{"name":"a","enabled":true,"prices":[1,2,3]},{"name":"b","enabled":false}]}',
+            '{"version":5,"models":[{"name":"a","enabled":true,"prices":[1,2,3],'
+            '"price_set":[0,[100,200,300,100,100,200,100,200,100,200,0,0]]},{"name":"b","enabled":false}]}',
         ),
     ],
 )
@@ -71,6 +72,9 @@ def test_what_a_newer_version_adds_at_the_end_is_ignored() -> None:
     assert Capacity.load(_with(CAPACITY.dump(), new=1)) == CAPACITY
     models = [{"name": "a", "enabled": True, "prices": [1, 2, 3, 4], "new": 1}, {"name": "b", "enabled": False}]
     assert KnownModels.load(_with(MODELS.dump(), new=1, models=models)) == MODELS
+    row = Prices.of_set({"input_price": "1"}, [{"service_tier": "batch", "input_price": "2"}]).row()
+    newer = [row[0], [*row[1], 7], *([*step[:2], [*step[2], 7], "new"] for step in row[2:])]
+    assert Prices.of_row(newer) == Prices.of_row(row)
 
 
 @pytest.mark.parametrize("length", range(8))

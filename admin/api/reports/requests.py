@@ -1,0 +1,146 @@
+"""/requests: one request explained: what was decided, what it used, and its bill recomputed."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+
+from admin.api.call import Reading
+from admin.api.reports.figures import Money, money
+from admin.commands.explain import Explained, explain
+from admin.fields import Text, Time, View
+from ledger.bill import Item
+from ledger.cost import UNIT_DECIMALS
+from ledger.row import UsageRow, UsageSource, load_parts
+from tenancy.values.admission import Admission
+
+router = APIRouter(prefix="/requests", tags=["usage"])
+
+SOURCES: Mapping[str, str] = {
+    UsageSource.REPORTED: "the model server reported it",
+    UsageSource.ESTIMATED: "estimated, as the report was missing, incomplete or not believed",
+    UsageSource.RESERVED: "the request's end was never seen, so what was reserved stands for it",
+    UsageSource.NONE: "nothing was used",
+}
+# Of refusals that no limit is behind, as the README has them.
+REFUSALS: Mapping[int, str] = {
+    400: ": the body cannot be read, or names no model",
+    403: ": the key may not use this model, or the route is not open",
+    404: ": the model is not registered, or the route is in no table",
+    503: ": Tollkeeper could not decide",
+}
+ADMISSIONS: Mapping[str, str] = {
+    Admission.FAST: "admitted",
+    Admission.LOCAL: "admitted by this sidecar's own rate, as Redis was away",
+    Admission.UNMETERED: "admitted uncounted, as Redis was away",
+}
+
+
+class ItemView(View):
+    """`quantity` of a kind at `price` for each `per` of it.  `cost` is exact."""
+
+    kind: str = Field(examples=["cache_write_5m"])
+    quantity: int = Field(examples=[1200])
+    price: Money
+    per: int = Field(examples=[1_000_000])
+    cost: Money
+
+
+class RequestView(View):
+    """A row of the ledger with what led to it.  Of a refusal `limit` names the limit that refused it, if one did."""
+
+    lease_id: str
+    request_id: str = Field(description="The `x-request-id` that it came with")
+    at: Time
+    tenant_id: str
+    key_id: str
+    user_id: str
+    end_user_id: str
+    model: str
+    method: str
+    path: str
+    status: int
+    decision: str = Field(description="In words", examples=["admitted, 130 tokens reserved"])
+    admission: str = Field(examples=["fast"])
+    limit: str = Field(examples=[""])
+    reserved_tokens: int
+    streamed: bool
+    aborted: bool = Field(description="The client left, or the answer was cut")
+    total_ms: int
+    ttft_ms: int | None
+    usage_source: str = Field(examples=["reported"])
+    usage: str = Field(description="The source in words")
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    parts: dict[str, int] = Field(description="Further parts of these, by kind", examples=[{"cache_write_5m": 1200}])
+    service_tier: str = Field(description="As the model server named it")
+    price_version: int | None = Field(
+        description="Null: the model had no prices, or the row is older than their history"
+    )
+    prices_since: Time | None
+    price_tier: str | None = Field(description="Whose prices held; null: the model's own", examples=["batch"])
+    items: list[ItemView]
+    input_cost: Money
+    cached_cost: Money
+    output_cost: Money
+    cost: Money
+    recomputed: bool = Field(description="Whether the items add up to the costs of the row, to the last decimal")
+
+
+class RequestsView(View):
+    """Requests with this id, newest first: clients choose it, so several may have the same."""
+
+    requests: list[RequestView]
+
+
+@router.get("/{id}", response_model=RequestsView)
+async def explain_request(
+    id: Annotated[Text, Path(min_length=1, max_length=512, description="An `x-request-id`, or a lease id")],
+    call: Reading,
+) -> dict[str, object]:
+    """Explains a request that ended, by its `x-request-id` or its lease id: admission, usage, prices, cost."""
+    return {"requests": [_shown(each) for each in await explain(call.session, id)]}
+
+
+def _shown(of: Explained) -> dict[str, Any]:
+    row = of.row.usage
+    costs = {f"{name}_cost": Decimal(units).scaleb(-UNIT_DECIMALS) for name, units in of.row.cost._asdict().items()}
+    return {
+        **row._asdict(),
+        "lease_id": row.id,
+        "at": row.ts,
+        "decision": decision_of(row),
+        "limit": row.denied_by,
+        "usage": SOURCES.get(row.usage_source, row.usage_source),
+        "parts": load_parts(row.parts),
+        "price_version": of.row.price_version,
+        "prices_since": None if of.prices is None else of.prices.since,
+        "price_tier": _tier(of),
+        "items": [_item(each) for each in of.items],
+        **{name: money(each) for name, each in costs.items()},
+        "cost": money(sum(costs.values(), Decimal())),
+        "recomputed": of.recomputed,
+    }
+
+
+def decision_of(row: UsageRow) -> str:
+    """What ratelimit decided, in words."""
+    if row.admission == Admission.REFUSED:
+        why = f" by the limit {row.denied_by}" if row.denied_by else REFUSALS.get(row.status, "")
+        return f"refused with {row.status}{why}"
+    return f"{ADMISSIONS.get(row.admission, row.admission)}, {row.reserved_tokens} tokens reserved"
+
+
+def _tier(of: Explained) -> str | None:
+    if of.step is None or of.prices is None or of.step.rates == of.prices.prices().standard:
+        return None
+    above = f"above {of.step.least - 1} input tokens" if of.step.least else ""
+    return ", ".join(filter(None, (of.step.service_tier, above)))
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return {**item._asdict(), "price": money(item.price), "cost": money(item.cost)}

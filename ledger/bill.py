@@ -1,0 +1,30 @@
+"""A row's cost, item by item: recomputed from the quantities that it keeps and the prices that it names.  Pure."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from ledger.cost import PER_ONE, TOKENS_PRICED, quantities_of
+from ledger.row import UsageRow
+from tenancy.values.prices import KINDS, SCALE, Prices
+
+
+class Item(NamedTuple):
+    """`quantity` of a kind at `price` for so many (`per`), in the currency.  `cost` is exact: the columns of the ledger
+    are sums of these, rounded to UNIT_DECIMALS."""
+
+    kind: str
+    quantity: int
+    price: Decimal
+    per: int
+    cost: Decimal
+
+
+def bill_of(row: UsageRow, prices: Prices) -> list[Item]:
+    """What there is any of, in the order of Rates."""
+    rates = prices.rates(row.service_tier, row.input_tokens)
+    found = []
+    for kind, quantity, rate in zip(KINDS, quantities_of(row), rates, strict=True):
+        if quantity and (rate or kind not in PER_ONE):
+            per, price = 1 if kind in PER_ONE else TOKENS_PRICED, Decimal(rate) / SCALE
+            found.append(Item(kind, quantity, price, per, quantity * price / per))
+    return found

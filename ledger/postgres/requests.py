@@ -1,0 +1,50 @@
+"""Rows of single requests from Postgres."""
+
+# ruff: noqa: S608 - statements are put together from the slice's own constants only
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
+from ledger.ledger import LedgerUnavailable
+from ledger.postgres.ledger import COLUMNS
+from ledger.row import UsageRow
+from store.postgres import UNAVAILABLE, PostgresPool, reading
+
+BY_ID = f"SELECT {', '.join(COLUMNS)} FROM usage WHERE id = $1 AND ts = $2"
+# The second condition is that of the index.
+BY_LABEL = f"""
+SELECT {", ".join(COLUMNS)} FROM usage WHERE request_id = $1 AND request_id <> '' ORDER BY ts DESC, id LIMIT $2
+"""
+
+
+class PostgresRequests:
+    """Implements requests.Requests."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def by_id(self, id: str, ts: datetime) -> PricedRow | None:
+        return next(iter(await self._fetch(BY_ID, id, ts)), None)
+
+    async def by_label(self, request_id: str, limit: int) -> Sequence[PricedRow]:
+        return await self._fetch(BY_LABEL, request_id, limit)
+
+    async def _fetch(self, statement: str, *values: object) -> list[PricedRow]:
+        try:
+            async with reading(self._pool) as connection:
+                return [row_of(row) for row in await connection.fetch(statement, *values)]
+        except UNAVAILABLE as error:
+            raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def row_of(row: asyncpg.Record) -> PricedRow:
+    """Of a row with COLUMNS."""
+    id_, *columns = row
+    costs = len(Cost._fields)
+    usage: list[Any] = columns[: -costs - 1]
+    units = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
+    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), columns[-costs - 1])

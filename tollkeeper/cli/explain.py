@@ -1,0 +1,39 @@
+"""`tollkeeper explain`: why a request was let through or refused, and what it cost."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tollkeeper.cli.client import segment
+from tollkeeper.cli.command import command
+from tollkeeper.cli.session import Session
+
+HIDDEN = frozenset({"usage_source", "admission", "limit", "items", "recomputed"})  # said by other fields, or below
+
+
+def add_explain(app: typer.Typer, panel: str) -> None:
+    """Adds the command to the root."""
+
+    @command(app, "explain", panel=panel)
+    def explain(
+        session: Session,
+        request_id: Annotated[str, typer.Argument(metavar="REQUEST-ID", help="Its x-request-id, or its lease id.")],
+    ) -> None:
+        """Explain a request that ended: what was decided, what it used, and its bill, from the prices of its time."""
+        requests = session.client.get(f"/requests/{segment(request_id)}")["requests"]
+        if session.show.as_json:
+            session.show.json(requests)
+            return
+        for number, each in enumerate(requests):
+            if number:
+                typer.echo()
+            _show(session, each)
+
+
+def _show(session: Session, request: dict[str, Any]) -> None:
+    fields = {name: each for name, each in request.items() if name not in HIDDEN and each not in ("", None, {})}
+    session.show.one({**fields, **({"items": request["items"]} if request["items"] else {})})
+    if request["items"] and not request["recomputed"]:
+        session.show.note("the items do not add up to the costs of the row")
+    if not request["items"] and request["price_version"] is None:
+        session.show.note("no prices: the model had none when the row was written, or it is older than their history")
