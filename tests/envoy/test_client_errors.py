@@ -51,6 +51,17 @@ def test_envoy_refuses_in_the_words_of_the_api(complete: str, path: str, api: Ap
     assert (answer.headers["retry-after"], answer.headers["retry-after-ms"]) == ("1", "1000")
 
 
+@pytest.mark.parametrize("path", ["/v1/realtime?model=gpt-realtime", "/openai/realtime", "/v1/chat/completions"])
+def test_a_websocket_is_refused_and_told_why(complete: str, path: str) -> None:
+    upgrade = {
+        "connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-protocol": "realtime, openai-beta.realtime-v1",
+    }  # fmt: skip
+    answer = httpx.get(complete + path, headers=upgrade)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "upgrade_refused")
+    assert "realtime" in answer.json()["error"]["message"]
+
+
 def test_an_error_that_stands_for_several_says_its_own_status(complete: str) -> None:
     upgrade = {"connection": "upgrade", "upgrade": "websocket"}
     answer = httpx.get(f"{complete}/v1beta/models/m:generateContent", headers=upgrade)

@@ -11,6 +11,8 @@ from types import ModuleType
 from accesslog import usage
 from accesslog.formats import FORMATS, Format
 from ledger.row import UsageSource
+from ratelimit.tenants.routes.kind import Kind
+from ratelimit.tenants.routes.table import SERVERS, parse_routes
 from tests.formats import providers, servers
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -45,9 +47,20 @@ which are charged the estimate of their input; answers compressed in another way
 `identity`), or framed in a way that cannot be followed: these are charged what was reserved, as nothing tells of less.
 """
 
+REFUSED = """## What is refused
+
+Realtime sessions: websockets and CONNECT are answered with 403, whatever the route, since nothing could count what passes
+through them, and so is whatever else begins or extends such a session. The other routes here control the model server, tell of
+others, or begin work whose use nobody reports. `tollkeeper routes` shows them beside those that are open; what is in no table is
+answered with 404.
+
+| server | refused with 403 |
+|---|---|"""
+
 
 def page() -> str:
-    return "\n".join([INTRODUCTION, "## Places", "", _places(), "", "## What was tried", "", _cases(), ""])
+    tried = ["## What was tried", "", _cases(), ""]
+    return "\n".join([INTRODUCTION, "## Places", "", _places(), "", *tried, REFUSED, _refused(), ""])
 
 
 def _places() -> str:
@@ -91,6 +104,15 @@ def _cases() -> str:
         rows.append(
             f"| {about} | {'; '.join(names[UsageSource.REPORTED])} | {'; '.join(names[UsageSource.ESTIMATED])} |"
         )
+    return "\n".join(rows)
+
+
+def _refused() -> str:
+    rows: list[str] = []
+    for server, (_, lines) in SERVERS.items():
+        routes = [each for each in parse_routes(lines, server) if each.kind is Kind.REFUSED]
+        if routes:
+            rows.append(f"| {server} | {', '.join(f'`{each.method} {each.path}`' for each in routes)} |")
     return "\n".join(rows)
 
 

@@ -32,6 +32,15 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
         'response.code_details == "request_payload_too_large"',
         Fault(413, "The request body is larger than 32 MiB", "invalid_request_error", "request_too_large"),
     ),
+    (
+        'response.code_details == "upgrade_failed"',
+        Fault(
+            403,
+            "Websockets (realtime sessions) and CONNECT are not served: what passes through them could not be counted",
+            "permission_error",
+            "upgrade_refused",
+        ),
+    ),
     ("response.code == 404", Fault(404, "No route leads there", "invalid_request_error", "unknown_url")),
     (
         "response.code == 504",

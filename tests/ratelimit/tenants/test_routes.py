@@ -37,6 +37,11 @@ KINDS = [
     ("POST", "/abort_request", Kind.REFUSED),
     ("POST", "/api/pull", Kind.REFUSED),
     ("GET", "/v1/realtime", Kind.REFUSED),
+    ("POST", "/v1/realtime/calls", Kind.REFUSED),
+    ("POST", "/v1/realtime/client_secrets", Kind.REFUSED),
+    ("POST", "/v1/realtime/sessions", Kind.REFUSED),
+    ("POST", "/v1/realtime/transcription_sessions", Kind.REFUSED),
+    ("GET", "/openai/realtime", Kind.REFUSED),
 ]
 
 
