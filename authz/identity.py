@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from authz.credential import CREDENTIAL_HEADERS
 from tenancy.values.key_record import KeyRecord
+from tenancy.values.secret import without_secrets
 
 USER_ID = "x-user-id"
 END_USER_ID = "x-end-user-id"
@@ -44,7 +45,7 @@ def metadata(record: KeyRecord) -> dict[str, str]:
 
 def end_user_of(user_id_header: str) -> str:
     """The client's X-User-Id as a harmless label: visible ASCII, bounded, "" for none."""
-    label = user_id_header[:END_USER_MAX_CHARACTERS].strip()
+    label = without_secrets(user_id_header)[:END_USER_MAX_CHARACTERS].strip()
     if label.isascii() and label.isprintable():
         return label
     return "".join(c if c in _VISIBLE else "?" for c in label)

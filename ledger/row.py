@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from tenancy.values.secret import without_secrets
+
 TEXT_MAX = 512  # characters; longer than any id or model name, and a path that long is an attack
 
 
@@ -81,7 +83,8 @@ def load_parts(text: str | None) -> dict[str, int]:
 
 
 def clean(value: str) -> str:
-    """Text that a database takes: no NUL, no half of a surrogate pair, at most TEXT_MAX characters."""
+    """Text that a database takes: no NUL, no half of a surrogate pair, at most TEXT_MAX characters; and no secret."""
+    value = without_secrets(value)
     if len(value) > TEXT_MAX:
         value = value[:TEXT_MAX]
     if "\0" in value:

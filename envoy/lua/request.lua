@@ -4,19 +4,12 @@
 --  * A bound on the number of values.
 --  * What is not a JSON object, or a form, in the strict sense is told to ratelimit, which decides.
 --  * A streaming chat or text completion asks for its usage.
---  * Headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*: retries,
---    hedging, timeouts), or make another request of it (method and path overrides) do not go upstream.
---  * The client's request id is printable ASCII from here on: Envoy copies its bytes into logs as they are.
 --
 -- Linear in the body, no recursion.  A script error must not let the request through, which is what Envoy's filter does by
 -- itself: hence the pcall.
 
 local ADD_INCLUDE_USAGE = true -- render: include_usage
 
-local NOT_SENT = {
-  ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
-  ["x-original-url"] = true, ["x-rewrite-url"] = true,
-}
 local TOLD = { "stream", "background" } -- to the access log too
 local MESSAGES = {
   duplicate_key = "The body names %s more than once",
@@ -24,7 +17,6 @@ local MESSAGES = {
   too_many_values = "The body has more than 500000 values",
 }
 local BYTE_ORDER_MARK = "\239\187\191"
-local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
 local sub = string.sub
 
 local function refuse(handle, message, param, code)
@@ -49,25 +41,6 @@ local function ask_for_usage(handle, body, text, open, asked)
   if changed ~= text then body:setBytes(changed) end
 end
 
-local function remove_headers(headers)
-  headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
-  local names, count = {}, 0
-  for name in pairs(headers) do
-    if NOT_SENT[name] or sub(name, 1, 8) == "x-envoy-" then
-      count = count + 1
-      names[count] = name
-    end
-  end
-  for i = 1, count do headers:remove(names[i]) end
-end
-
-local function clean_request_id(headers)
-  local id = headers:get("x-request-id")
-  if id and (#id > REQUEST_ID_MAX or string.find(id, "[^\32-\126]")) then
-    headers:replace("x-request-id", (string.gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")))
-  end
-end
-
 -- Reads the body into `asked`: where the object opens, 0 for a form, nil for what is neither.
 local function read(handle, text, asked)
   local open, c = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
@@ -81,8 +54,6 @@ local function read(handle, text, asked)
 end
 
 local function guard(handle)
-  remove_headers(handle:headers())
-  clean_request_id(handle:headers())
   local body = handle:body()
   if body == nil or body:length() == 0 then return end
   local text = body:getBytes(0, body:length())

@@ -32,6 +32,7 @@ from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
 from tenancy.values.policy import MalformedPolicy, Policy
+from tenancy.values.secret import without_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +111,7 @@ class TenantDecider:
             return partial(self._refuse, b"", [("lease_id", lease_id)], "unavailable", refusal)
         screened = screen(asked, account, self._catalog, self._terms.default_output)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
-        end_user_id = "" if label == ABSENT else label
+        end_user_id = "" if label == ABSENT else without_secrets(label)
         fields = _fields(lease_id, end_user_id, screened)
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
@@ -122,7 +123,7 @@ class TenantDecider:
         if life is None:
             refusal = self._manner.refusal(OVER_CAPACITY, asked.api, self._in_flight.bound.name)
             return partial(self._refuse, account.head, fields, "over_capacity", refusal)
-        path = asked.path.split("?", 1)[0][:MAX_PATH]  # a query may carry secrets
+        path = without_secrets(asked.path.split("?", 1)[0])[:MAX_PATH]  # a query may carry secrets
         keeps = kept_of_one(screened.estimate, end_user_id, screened.model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         request = Request(call, life, account, fields, reservation, asked.api)

@@ -12,6 +12,7 @@ from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
 from ratelimit.tenants.routes.table import Found, RouteTable, route_table
 from tenancy.resolving.catalog import ModelState
 from tenancy.values.prices import Prices
+from tenancy.values.secret import without_secrets
 
 ABSENT = "-"  # what Envoy puts for a value that the request does not have
 MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
@@ -50,7 +51,7 @@ class Asked(NamedTuple):
     @staticmethod
     def of(terms: Terms, method: str, path: str, body: Body = NONE, content_length: str = "") -> "Asked":
         route = terms.routes.find(method, path)
-        model = (route.model if route else "") or body.model
+        model = without_secrets((route.model if route else "") or body.model)
         if not model and route is not None and route.kind in RUNS_A_MODEL:
             model = terms.default_model
         return Asked(method, path, body, content_length, route, model)

@@ -1,11 +1,15 @@
 """Secrets: minted here, shown once, stored only as a hash.  Pure; no I/O."""
 
 import hashlib
+import re
 import secrets
 
 SECRET_PREFIX = "sk_"
 SECRET_BYTES = 24  # 192 bits: beyond guessing, so a plain SHA-256 is enough and lookups stay exact
 PREFIX_LENGTH = 18  # `sk_` and 15 hex digits: enough to recognize a key, no help in guessing the rest
+
+
+_SECRET = re.compile(rf"{SECRET_PREFIX}[0-9a-fA-F]{{{2 * SECRET_BYTES}}}")
 
 
 def mint_secret() -> str:
@@ -21,3 +25,8 @@ def hash_secret(secret: str) -> str:
 def prefix_of(secret: str) -> str:
     """The part of a secret that may be stored and shown."""
     return secret[:PREFIX_LENGTH]
+
+
+def without_secrets(text: str) -> str:
+    """What a client wrote, less the secrets in it, so that it may be written down.  (Envoy's guard takes them out.)"""
+    return _SECRET.sub(f"{SECRET_PREFIX}removed", text) if SECRET_PREFIX in text else text

@@ -16,14 +16,15 @@ DEFAULTS = EnvoySettings()
 
 
 def test_committed_files_are_what_the_defaults_render() -> None:
-    """But for the meter, which is joined from the files in lua/."""
+    """But for the scripts, which are joined from the files in lua/."""
     committed = {
         str(path.relative_to(template_dir())): path.read_text()
         for path in template_dir().rglob("*")
         if path.is_file() and path.name != "README.md" and path.suffix != ".lua"
     }
     written = rendered(DEFAULTS)
-    assert written.pop("meter.lua").startswith("-- Joined")
+    for script in ("guard.lua", "meter.lua"):
+        assert written.pop(script).startswith("-- Joined")
     assert committed == written
 
 

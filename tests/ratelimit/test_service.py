@@ -14,7 +14,9 @@ from ratelimit.budgets.rule import Used
 from ratelimit.service import PATH, Decider, RatelimitService
 from ratelimit.tenants.account import Account
 from serving.call import Answer, Call, Malformed
+from store.redis import open_redis
 from tenancy.values.policy import Policy
+from tenancy.values.secret import mint_secret
 from tests.ratelimit.conftest import Slice
 from tests.ratelimit.rls import Told, WaitingCall, ask, descriptor, message
 from tests.ratelimit.stores import requests, tokens
@@ -166,6 +168,19 @@ def test_what_a_client_writes_comes_back_from_a_lease_as_it_was(ratelimit: Slice
 def test_labels_that_a_client_chooses_are_cut(ratelimit: Slice) -> None:
     told = ratelimit.tell(ask(TENANT, end_user_id="b" * 5000, path="/" + "p" * 60_000))
     assert told.metadata["end_user_id"] == "b" * 256
+
+
+def test_a_key_among_what_a_client_writes_is_not_kept(ratelimit: Slice) -> None:
+    secret = mint_secret()
+    path = f"/v1/responses/{secret}"
+    for entries in ({"model": secret}, {"method": "GET", "path": path}, {"model": "m"}):
+        told = ratelimit.tell(ask(TENANT, end_user_id=f"u {secret}", **entries))
+        assert told.metadata["end_user_id"] == "u sk_removed"
+        assert secret not in str(told.metadata)
+    with open_redis(ratelimit.url, timeout=1.0) as client:
+        kept = [client.get(name) for name in client.scan_iter("tollkeeper:lease:*")]
+    assert any(b"/v1/responses/sk_removed" in lease for lease in kept)
+    assert not any(secret.encode() in lease for lease in kept)
 
 
 def test_every_outcome_is_counted(ratelimit: Slice) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tollkeeper.envoy import template
 from tollkeeper.envoy.local_reply import mappers
-from tollkeeper.envoy.meter import METER, join
+from tollkeeper.envoy.scripts import GUARD, METER, join
 from tollkeeper.envoy.settings import (
     Address,
     EnvoySettings,
@@ -67,6 +67,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "access_log": parse_path("access_log", settings.access_log),
         "authz_timeout": parse_seconds("authz_timeout", settings.authz_timeout_seconds),
         "ratelimit_timeout": parse_seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
+        "guard": f"{config_dir}/{GUARD}",
         "meter": f"{config_dir}/{METER}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
@@ -84,8 +85,9 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
     config = template.fill((source / CONFIG).read_text(), values, blocks)
-    script = template.fill(join(source / "lua"), {"include_usage": str(settings.include_usage).lower()}, {})
-    return {CONFIG: config, METER: script, **_parts(config, config_dir)}
+    switches = {"include_usage": str(settings.include_usage).lower()}
+    scripts = {GUARD: join(GUARD, source / "lua"), METER: template.fill(join(METER, source / "lua"), switches, {})}
+    return {CONFIG: config, **scripts, **_parts(config, config_dir)}
 
 
 def validate(config: Path, binary: Path) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+PRIVATE_UMASK = 0o077  # what it writes (logs, the spool, sockets) is for its user alone
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NOBODY = 65534  # the unprivileged user of every Linux system; needs no entry in /etc/passwd
 
@@ -41,7 +42,7 @@ class Process:
             output = None
             if log is not None:
                 log.parent.mkdir(parents=True, exist_ok=True)
-                output = opened.enter_context(log.open("ab"))
+                output = opened.enter_context(open(log, "ab", opener=_private))
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -52,6 +53,7 @@ class Process:
                 extra_groups=[] if user is not None else None,
                 cwd=directory,
                 env=None if environment is None else {**os.environ, **environment},
+                umask=PRIVATE_UMASK,
                 start_new_session=True,  # Ctrl-C reaches only us: we stop the children in order
                 preexec_fn=lambda: _die_with(parent, stop_signal),
             )
@@ -118,6 +120,12 @@ class Process:
         self._popen.send_signal(signal.SIGCONT)
 
 
+def write_private(path: Path, text: str) -> None:
+    """A file that its owner alone can read, from the first moment on."""
+    with open(path, "w", opener=_private) as file:
+        file.write(text)
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
@@ -129,6 +137,10 @@ def free_port() -> int:
 def unprivileged_user() -> int | None:
     """Whom to run a server as that refuses root: nobody if we are root, else None (ourselves)."""
     return NOBODY if os.geteuid() == 0 else None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _die_with(parent: int, with_signal: signal.Signals) -> None:

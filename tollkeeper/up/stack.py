@@ -19,7 +19,7 @@ from tollkeeper.envoy.settings import EnvoySettings, of_each_process, parse_sock
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import Process, StartFailed, free_port
-from tollkeeper.up.valkey import Valkey
+from tollkeeper.up.valkey import PrivateValkey
 
 DEV_ADMIN_TOKEN = "dev-admin-token"
 # A Unix socket's path holds 107 bytes; the longest name that goes below the directory is `ratelimit-16.metrics.sock`.
@@ -123,9 +123,9 @@ class Stack:
         if self._options.redis_url:
             return self._options.redis_url
         self._tell("Valkey")
-        server = Valkey(self._data / "valkey")
+        server = PrivateValkey(self._data / "valkey")
         self._keep("valkey", server.process)
-        return f"unix://{server.socket}"
+        return server.url
 
     def _stub_model(self) -> str:
         port = free_port()

@@ -1,45 +1,70 @@
-"""The embedded Valkey: state in its directory, reachable by TCP and by Unix socket."""
+"""The embedded Valkey: state in its directory, reachable by Unix socket; by TCP only if it is told to."""
 
+import secrets
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
 
 from tollkeeper.up.binaries import valkey_binary
-from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.process import Process, free_port, write_private
+
+PASSWORD_BYTES = 24
 
 
 class Valkey:
-    """A running valkey-server.  `url` for clients on TCP, `socket` for those on this machine."""
+    """A running valkey-server for tests: `url` on TCP of this machine, `socket` beside it; no password."""
 
     def __init__(self, directory: Path, port: int | None = None, *arguments: str) -> None:
-        directory = directory.absolute()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = _made(directory)
         self.port = port or free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.socket = directory / "valkey.sock"
-        self.process = Process(
-            "valkey",
-            [
-                valkey_binary(),
-                *("--bind", "127.0.0.1", "--port", str(self.port)),
-                *("--unixsocket", self.socket, "--unixsocketperm", "700"),
-                *("--dir", directory, "--appendonly", "yes", "--save", ""),
-                *arguments,
-            ],
-            directory / "valkey.log",
-            stop_signal=signal.SIGTERM,
-        )
-        self.process.wait_until(self._answers)
+        listen = ("--bind", "127.0.0.1", "--port", str(self.port))
+        self.process = _started(directory, self.url, (*listen, *_socket(self.socket), *arguments))
 
     def stop(self) -> None:
         self.process.stop()
 
-    def _answers(self) -> bool:
-        client = redis.Redis.from_url(self.url, socket_timeout=1)
-        try:
-            return bool(client.ping())
-        except (redis.ConnectionError, redis.TimeoutError):  # not listening yet, or still loading its file
-            return False
-        finally:
-            client.close()
+
+class PrivateValkey:
+    """A running valkey-server that no other user reaches: no TCP port, and a password, which is in `url`.  The
+    password is in a file that its owner alone can read, so that no list of processes shows it."""
+
+    def __init__(self, directory: Path) -> None:
+        directory = _made(directory)
+        socket, config = directory / "valkey.sock", directory / "valkey.conf"
+        if not config.exists():
+            write_private(config, f"requirepass {secrets.token_urlsafe(PASSWORD_BYTES)}\n")
+        password = config.read_text().split()[1]
+        self.url = f"unix://:{password}@{socket}?db=0"
+        self.process = _started(directory, self.url, ("--port", "0", *_socket(socket)), [config])
+
+
+def _made(directory: Path) -> Path:
+    directory = directory.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def _socket(path: Path) -> tuple[str, ...]:
+    return "--unixsocket", str(path), "--unixsocketperm", "700"
+
+
+def _started(directory: Path, url: str, arguments: Sequence[str], config: Sequence[Path] = ()) -> Process:
+    state = ("--dir", str(directory), "--appendonly", "yes", "--save", "")
+    command: list[str | Path] = [valkey_binary(), *config, *state, *arguments]
+    process = Process("valkey", command, directory / "valkey.log", stop_signal=signal.SIGTERM)
+    process.wait_until(lambda: _answers(url))
+    return process
+
+
+def _answers(url: str) -> bool:
+    client = redis.Redis.from_url(url, socket_timeout=1)
+    try:
+        return bool(client.ping())
+    except (redis.ConnectionError, redis.TimeoutError):  # not listening yet, or still loading its file
+        return False
+    finally:
+        client.close()

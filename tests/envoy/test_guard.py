@@ -1,0 +1,78 @@
+"""The guard in a real Envoy: copies of a key reach neither the model server nor the log; nor do headers that steer."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tenancy.values.secret import mint_secret
+from tests.envoy.chain import CHAT, MESSAGES, Chain
+
+Sent = Callable[[], list[dict[str, Any]]]
+KEY = mint_secret()
+BODY = '{"model":"mock-model",' + MESSAGES + "}"
+
+COPIES = {
+    "cookie": f"session=1; token={KEY}",
+    "proxy-authorization": f"Bearer {KEY}",
+    "x-goog-api-key": KEY,
+    "sec-websocket-protocol": f"realtime, openai-insecure-api-key.{KEY}",
+    "x-user-id": KEY,
+    "referer": f"https://chat.example.com/?key={KEY}",
+    "x-anything": "sk_" + KEY[3:].upper(),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_of_a_key_does_not_go_upstream(chain: Chain, sent: Sent, name: str) -> None:
+    assert chain.post(BODY, **{name: COPIES[name], "x-kept": "sk_short"}).status_code == 200
+    (seen,) = sent()
+    headers = dict(seen["headers"])
+    assert name not in headers
+    assert headers["x-kept"] == "sk_short"
+    assert KEY[3:].lower() not in str(seen).lower()
+
+
+def test_the_headers_that_authz_reads_are_left_to_it(chain: Chain, sent: Sent) -> None:
+    """Without authz, as here, they pass."""
+    assert chain.post(BODY, authorization=f"Bearer {KEY}", x_api_key=KEY, api_key=KEY).status_code == 200
+    headers = dict(sent()[0]["headers"])
+    assert (headers["authorization"], headers["x-api-key"], headers["api-key"]) == (f"Bearer {KEY}", KEY, KEY)
+
+
+URLS = {
+    "query": f"{CHAT}?key={KEY}",
+    "path": f"/{KEY}{CHAT}",
+    "escaped": f"{CHAT}?key={quote(KEY).replace('sk_', '%73k%5F')}",
+    "escaped digits": f"/v1/models/sk_{''.join(f'%{ord(c):02x}' for c in KEY[3:])}",
+    "anthropic": f"/v1/messages?key={KEY}",
+}
+
+
+@pytest.mark.parametrize("path", URLS.values(), ids=URLS.keys())
+def test_a_key_in_the_url_is_refused_and_not_logged(chain: Chain, sent: Sent, path: str) -> None:
+    name = f"url-{abs(hash(path))}"
+    answer = chain.post(BODY, path, x_request_id=name)
+    assert answer.status_code == 400
+    assert "An API key must not be in a URL" in answer.text
+    assert answer.json()["error"].get("code", "invalid_request_error") in ("credential_in_url", "invalid_request_error")
+    assert sent() == []
+    assert "sk_removed" in str(chain.entry(name)) or "?" in path
+    assert KEY[3:] not in chain.log.read_text()
+
+
+def test_a_key_in_the_request_id_or_as_the_model_is_not_logged(chain: Chain) -> None:
+    entry_id = f"id-{KEY}-{KEY}"
+    chain.post(BODY.replace("mock-model", KEY), x_request_id=entry_id)
+    entry = chain.entry("id-sk_removed-sk_removed")
+    assert '"model":"sk_removed"' in entry["usage"]["asked"]
+    assert KEY not in chain.log.read_text()
+
+
+def test_what_steers_a_proxy_does_not_go_upstream(chain: Chain, sent: Sent) -> None:
+    steering = {"x-envoy-retry-on": "5xx", "x-http-method-override": "DELETE", "proxy-authorization": "Basic eDp5"}
+    assert chain.post(BODY, **steering).status_code == 200
+    headers = dict(sent()[0]["headers"])
+    assert not steering.keys() & headers.keys()
+    assert headers["accept-encoding"] == "identity"

@@ -1,0 +1,25 @@
+"""What is written of a client's text has no secret in it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authz.identity import end_user_of
+from ledger.row import TEXT_MAX, clean
+from tenancy.values.secret import mint_secret, without_secrets
+
+SECRET = mint_secret()
+
+
+def test_a_secret_is_taken_out_wherever_it_stands() -> None:
+    assert without_secrets(f"a {SECRET}{SECRET.upper().replace('SK_', 'sk_')}/b") == "a sk_removedsk_removed/b"
+
+
+@given(st.text())
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert without_secrets(text) == text
+    assert without_secrets(f"{text}{SECRET[:-1]}") == f"{text}{SECRET[:-1]}"
+
+
+def test_a_cut_leaves_no_part_of_one() -> None:
+    assert clean("a" * (TEXT_MAX - 20) + SECRET) == "a" * (TEXT_MAX - 20) + "sk_removed"
+    assert end_user_of("a" * 100 + SECRET) == "a" * 100 + "sk_removed"

@@ -1,0 +1,28 @@
+"""The scripts of Envoy's Lua filters, each joined from small files in envoy/lua.
+
+Owns which files, and their order.  Each file is a module that returns its table, and sees those ahead of it by name.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+GUARD, METER = "guard.lua", "meter.lua"
+FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        GUARD: ("client_error", "guard"),
+        METER: (
+            "bytes", "json", "sample", "media", "fields", "asked", "form", "usage_option", "client_error", "request",
+            "answer_fields", "answer_text", "answer_json", "answer_found", "answer_frames", "answer",
+        ),
+    }
+)  # fmt: skip
+HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"
+
+
+def join(script: str, directory: Path) -> str:
+    return HEADER + "".join(_module(name, (directory / f"{name}.lua").read_text()) for name in FILES[script])
+
+
+def _module(name: str, text: str) -> str:
+    return f"\nlocal {name} = (function()\n{text}end)()\n"
