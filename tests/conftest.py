@@ -18,7 +18,7 @@ from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
 TEMPLATE = "migrated"
-IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own in it
+IN_MEMORY = Path("/dev/shm")
 ROOM = 2 * 2**30
 # How long an example takes says only how busy the machine is; and in a new clone the first text takes seconds, in which
 # hypothesis reads all of Unicode.

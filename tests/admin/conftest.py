@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
 from tenancy.values.secret import hash_secret
+from tests.web import NO_TLS
 
 TOKEN = "dev-admin-token"
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; a client that makes its own takes 50 ms for it
 
 
 @dataclass(frozen=True, slots=True)

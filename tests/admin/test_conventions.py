@@ -11,6 +11,7 @@ from admin.api.docs import PATHS
 from tests.admin.conftest import TOKEN, Admin, run_admin
 from tests.admin.documented import Documented
 from tests.admin.problems import refused
+from tests.web import NO_TLS, WEB
 
 PRICED = {"name": "m", "input_price": "0.15", "output_price": "2.50000000", "cached_price": "0.00000001"}
 POLICY_LIMIT = {"name": "tpd", "unit": "tokens", "amount": 1000, "calendar": "day", "time_zone": "Europe/Paris"}
@@ -97,7 +98,7 @@ def test_of_two_admins_at_once_none_loses_an_update(admin: Admin) -> None:
     path = f"{admin.url}/api/v1/tenants/{tenant['id']}"
 
     def add(name: str) -> None:
-        with httpx.Client(headers={"authorization": f"Bearer {TOKEN}"}, timeout=10) as http:
+        with httpx.Client(verify=NO_TLS, headers={"authorization": f"Bearer {TOKEN}"}, timeout=10) as http:
             for number in range(10):
                 while True:
                     seen = http.get(path)
@@ -221,18 +222,18 @@ def test_every_example_of_a_body_is_accepted(admin: Admin) -> None:
 
 def test_the_documentation_pages_load_nothing_from_elsewhere(admin: Admin) -> None:
     for path in PATHS:
-        answer = httpx.get(f"{admin.url}/api/v1/docs{path}")
+        answer = WEB.get(f"{admin.url}/api/v1/docs{path}")
         assert answer.status_code == 200, path
         assert "default-src 'self'" in answer.headers["content-security-policy"]
-    page = httpx.get(f"{admin.url}/api/v1/docs").text
+    page = WEB.get(f"{admin.url}/api/v1/docs").text
     assert "://" not in page
     assert TOKEN not in page
-    refused(httpx.get(f"{admin.url}/api/v1/docs/../../etc/passwd"), 401)
+    refused(WEB.get(f"{admin.url}/api/v1/docs/../../etc/passwd"), 401)
 
 
 def preflight(admin: Admin, origin: str) -> httpx.Response:
     headers = {"origin": origin, "access-control-request-method": "PATCH"}
-    return httpx.options(f"{admin.url}/api/v1/tenants", headers=headers)
+    return WEB.options(f"{admin.url}/api/v1/tenants", headers=headers)
 
 
 def test_no_web_page_may_use_the_api_unless_its_origin_is_configured(
@@ -247,4 +248,4 @@ def test_no_web_page_may_use_the_api_unless_its_origin_is_configured(
         assert preflight(open_to_console, "https://evil.example.com").status_code == 400
         answer = open_to_console.http.get("/tenants", headers={"origin": console})
         assert answer.headers["access-control-allow-origin"] == console
-        refused(httpx.get(f"{open_to_console.url}/api/v1/tenants", headers={"origin": console}), 401)
+        refused(WEB.get(f"{open_to_console.url}/api/v1/tenants", headers={"origin": console}), 401)

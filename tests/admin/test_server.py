@@ -13,6 +13,7 @@ import pytest
 from admin.access.principals import NoAdminToken
 from admin.server import CannotListen, listen, serve
 from tests.admin.conftest import TOKEN, wait_until
+from tests.web import NO_TLS, WEB
 from tollkeeper.up.process import free_port
 
 PROGRAM = """
@@ -24,7 +25,7 @@ serve("127.0.0.1", int(sys.argv[1]), database_url=sys.argv[2], redis_url=sys.arg
 
 def healthy(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/api/v1/health").status_code == 200
+        return WEB.get(f"http://127.0.0.1:{port}/api/v1/health").status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -45,7 +46,7 @@ def served(database_url_sync: str, redis_url: str) -> Iterator[tuple[int, "subpr
 def test_it_stops_when_told_to(served: tuple[int, "subprocess.Popen[str]"], number: signal.Signals) -> None:
     port, process = served
     headers = {"authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(headers=headers) as kept_alive:
+    with httpx.Client(verify=NO_TLS, headers=headers) as kept_alive:
         assert kept_alive.get(f"http://127.0.0.1:{port}/api/v1/tenants").status_code == 200
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)

@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import redis
 
+from tests.web import NO_TLS
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN, Stack, UpOptions
 
@@ -51,8 +52,9 @@ class Deployment:
         self.stack = Stack(up, given, lambda _part: None)
         self.stack.start()
         self.settings = self.stack.settings
-        self.envoy = httpx.Client(base_url=f"http://{self.envoy_address}", timeout=30)
+        self.envoy = httpx.Client(verify=NO_TLS, base_url=f"http://{self.envoy_address}", timeout=30)
         self.admin = httpx.Client(
+            verify=NO_TLS,
             base_url=f"http://{self.admin_address}/api/v1",
             headers={"authorization": f"Bearer {DEV_ADMIN_TOKEN}"},
             timeout=30,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.e2e.deployment import MODEL, Credential, Deployment
+from tests.web import NO_TLS
 
 MAX_SECONDS = 60.0
 
@@ -44,7 +45,7 @@ class Load:
     def _run(self) -> None:
         body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
         end = time.monotonic() + MAX_SECONDS
-        with httpx.Client(base_url=f"http://{self.stack.envoy_address}", timeout=30) as client:
+        with httpx.Client(verify=NO_TLS, base_url=f"http://{self.stack.envoy_address}", timeout=30) as client:
             while not self._stopping.is_set() and time.monotonic() < end:
                 name, began = str(uuid.uuid4()), time.monotonic()
                 headers = {**self.who.headers, "x-request-id": name}

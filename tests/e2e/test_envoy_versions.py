@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.deployment import MODEL, Credential, Deployment
 from tests.e2e.envoys import VERSIONS, envoy_of
+from tests.web import NO_TLS
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.process import Process, free_port
@@ -50,7 +51,7 @@ def envoy(stack: Deployment, tmp_path_factory: pytest.TempPathFactory, request: 
 
 def test_the_whole_chain(stack: Deployment, envoy: str) -> None:
     who = stack.tenant()
-    with httpx.Client(base_url=envoy, timeout=30) as client:
+    with httpx.Client(verify=NO_TLS, base_url=envoy, timeout=30) as client:
         assert client.post(CHAT, json=BODY).status_code == 401
         plain = client.post(CHAT, json=BODY, headers=who.headers)
         assert plain.status_code == 200
@@ -82,7 +83,7 @@ def leave_midway(client: httpx.Client, who: Credential) -> None:
 def test_a_budget_that_is_spent(stack: Deployment, envoy: str) -> None:
     who = stack.tenant(tokens_per_minute=100)
     headers = {**who.headers, "x-stub-tokens": "60"}
-    with httpx.Client(base_url=envoy, timeout=30) as client:
+    with httpx.Client(verify=NO_TLS, base_url=envoy, timeout=30) as client:
         assert client.post(CHAT, json={**BODY, "max_tokens": 60}, headers=headers).status_code == 200
         refused = client.post(CHAT, json={**BODY, "max_tokens": 60}, headers=headers)
     assert refused.status_code == 429

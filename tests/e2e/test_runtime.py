@@ -7,13 +7,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 
 from ratelimit.service import PATH
 from tenancy.values.policy import Policy
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.ratelimit.rls import Told, ask
+from tests.web import WEB
 from tollkeeper.config import as_environment
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import answers
@@ -80,7 +80,7 @@ def streaming(stack: Deployment, who: Credential, count: int) -> Iterator[None]:
     with ExitStack() as stops:
         for _ in range(count):
             answer = stops.enter_context(
-                httpx.stream(
+                WEB.stream(
                     "POST",
                     f"http://{stack.envoy_address}/v1/chat/completions",
                     json={"model": MODEL, "messages": MESSAGES, "max_tokens": 40, "stream": True},

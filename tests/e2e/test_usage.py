@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.wire import body_of, request
+from tests.web import NO_TLS, WEB
 
 pytestmark = pytest.mark.alone
 
@@ -210,7 +211,9 @@ def test_fifty_at_once_on_a_budget_for_five_admit_five(stack: Deployment) -> Non
 
     async def burst() -> list[int]:
         limits = httpx.Limits(max_connections=50)
-        async with httpx.AsyncClient(base_url=f"http://{stack.envoy_address}", limits=limits, timeout=30) as many:
+        async with httpx.AsyncClient(
+            verify=NO_TLS, base_url=f"http://{stack.envoy_address}", limits=limits, timeout=30
+        ) as many:
             body = {"model": MODEL, "messages": MESSAGES, "max_tokens": 4}
             posts = (many.post("/v1/chat/completions", json=body, headers=who.headers) for _ in range(50))
             return [answer.status_code for answer in await asyncio.gather(*posts)]
@@ -251,7 +254,7 @@ def test_leases_in_flight_are_shown(stack: Deployment) -> None:
         return next(float(line.split()[-1]) for line in stack.metrics().splitlines() if line.startswith(name))
 
     wait_for(lambda: True if in_flight() == 0 else None, "nothing in flight")
-    with httpx.stream(
+    with WEB.stream(
         "POST",
         f"http://{stack.envoy_address}/v1/chat/completions",
         json={"model": MODEL, "messages": MESSAGES, "max_tokens": 40, "stream": True},

@@ -12,6 +12,7 @@ from tests.accesslog.entries import row
 from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.load import Load
+from tests.web import NO_TLS
 
 WORKERS = 3
 # What a sidecar with one process more could not write before it ended.
@@ -43,7 +44,9 @@ def by_process(stack: Deployment, name: str) -> dict[str, float]:
 def burst(stack: Deployment, who: Credential, count: int) -> list[int]:
     async def ask() -> list[int]:
         limits = httpx.Limits(max_connections=count)
-        async with httpx.AsyncClient(base_url=f"http://{stack.envoy_address}", limits=limits, timeout=30) as many:
+        async with httpx.AsyncClient(
+            verify=NO_TLS, base_url=f"http://{stack.envoy_address}", limits=limits, timeout=30
+        ) as many:
             posts = (many.post("/v1/chat/completions", json=BODY, headers=who.headers) for _ in range(count))
             return [answer.status_code for answer in await asyncio.gather(*posts)]
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.web import WEB
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
 
@@ -17,6 +18,9 @@ MESSAGES = '"messages":[{"role":"user","content":"hi there"}]'
 WITHOUT_SERVICES = ("tollkeeper.authz", "tollkeeper.ratelimit")
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+
+# How long a connection that Envoy ends stays open for a client that reads slowly: a second unless it is said.
+CLOSES_SOON = {"delayed_close_timeout": "0.1s"}
 
 
 def existing_envoy(
@@ -43,6 +47,7 @@ def existing_envoy(
     manager = {
         "@type": f"type.googleapis.com/{MANAGER}",
         "stat_prefix": "mine",
+        **CLOSES_SOON,
         "route_config": {
             "virtual_hosts": [
                 {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "mine"}}]}
@@ -97,24 +102,32 @@ class Chain:
     def __init__(self, url: str, log: Path) -> None:
         self.url = url
         self.log = log
+        self._read = 0
+        self._entries: dict[str, dict[str, Any]] = {}
 
     def post(self, body: str | bytes, path: str = CHAT, **headers: str) -> httpx.Response:
         sent = {
             "content-type": "application/json",
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
-        return httpx.post(self.url + path, content=body, headers=sent, timeout=60)
+        return WEB.post(self.url + path, content=body, headers=sent, timeout=60)
 
     def entry(self, request_id: str) -> dict[str, Any]:
         """The log line of a request."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            for line in self.log.read_text().splitlines():
-                entry: dict[str, Any] = json.loads(line)
-                if entry["request_id"] == request_id:
-                    return entry
-            time.sleep(0.02)
+            self._read_on()
+            if request_id in self._entries:
+                return self._entries.pop(request_id)
+            time.sleep(0.005)
         raise AssertionError(f"{request_id} is not in the log")
+
+    def _read_on(self) -> None:
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            whole = log.read().rpartition(b"\n")[0]
+        self._read += len(whole) + 1 if whole else 0
+        self._entries |= {entry["request_id"]: entry for entry in map(json.loads, whole.splitlines())}
 
     def metadata(self, body: str | bytes, path: str = CHAT, **headers: str) -> dict[str, Any]:
         """What the filters read of a request and its answer."""

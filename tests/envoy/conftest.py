@@ -9,15 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from stub_model import StubOptions, running
-from tests.envoy.chain import WITHOUT_SERVICES, Chain, existing_envoy
+from tests.envoy.chain import CLOSES_SOON, WITHOUT_SERVICES, Chain, existing_envoy
+from tests.web import WEB
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 
-FLUSH_MS = 20  # of the file log; Envoy's own is 10 s
+FLUSH_MS = 5  # of the file log; Envoy's own is 10 s
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +31,14 @@ def stub_url() -> Iterator[str]:
 @pytest.fixture
 def sent(stub_url: str) -> Callable[[], list[dict[str, Any]]]:
     """The requests that reached the upstream since the test began."""
-    httpx.delete(f"{stub_url}/stub/requests")
-    return lambda: list(httpx.get(f"{stub_url}/stub/requests").json())
+    WEB.delete(f"{stub_url}/stub/requests")
+    return lambda: list(WEB.get(f"{stub_url}/stub/requests").json())
 
 
 @contextmanager
 def envoy(config: Path, port: int, log: Path) -> Iterator[str]:
     """Runs Envoy with `config`, whose listener is on `port`; gives its URL."""
-    options = ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error"]
+    options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
     flush = ["--file-flush-interval-msec", str(FLUSH_MS)]
     process = Process("envoy", [envoy_binary(), "--config-path", config, *options, *flush], log)
     with ExitStack() as stack:
@@ -94,6 +96,10 @@ def complete(stub_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         authz=(f"unix:{directory}/authz.sock",),
         ratelimit=(f"unix:{directory}/ratelimit.sock",),
     )
-    config = render(settings, directory, envoy_binary())[0]
+    whole = yaml.safe_load(render(settings, directory, envoy_binary())[0].read_text())
+    for chain in whole["static_resources"]["listeners"][0]["filter_chains"]:
+        chain["filters"][0]["typed_config"].update(CLOSES_SOON)
+    config = directory / "closes-soon.json"
+    config.write_text(json.dumps(whole))
     with envoy(config, port, directory / "envoy.log") as url:
         yield url

@@ -11,6 +11,7 @@ import pytest
 from accesslog.entry import answer_of
 from accesslog.report import report_of
 from tests.envoy.chain import CHAT, MESSAGES, Chain
+from tests.web import NO_TLS
 
 Sent = Callable[[], list[dict[str, Any]]]
 
@@ -103,7 +104,7 @@ def test_a_request_is_read(chain: Chain, body: bytes, content_type: str, expecte
     request.headers["content-length"] = str(len(body))
     request.headers.encoding = "latin-1"
     request.headers["content-type"] = content_type
-    with httpx.Client() as client:
+    with httpx.Client(verify=NO_TLS) as client:
         client.send(request)
     usage = chain.entry(name.decode())["usage"] or {}
     assert (json.loads(usage["asked"]) if "asked" in usage else None) == expected

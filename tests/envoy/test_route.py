@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
 import pytest
 import yaml
 
 from tests.envoy.chain import WITHOUT_SERVICES
 from tests.envoy.conftest import envoy
+from tests.web import WEB
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.process import free_port
@@ -85,18 +85,18 @@ def open_envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_the_model_servers_own_limits_do_not_reach_the_client(open_envoy: str) -> None:
-    answer = httpx.post(f"{open_envoy}/v1/x", json={})
+    answer = WEB.post(f"{open_envoy}/v1/x", json={})
     assert answer.status_code == 200
     assert not LIMITS.keys() & answer.headers.keys()
 
 
 def test_an_answer_that_flows_is_never_cut(open_envoy: str) -> None:
-    answer = httpx.post(f"{open_envoy}/flows", json={}, timeout=30)
+    answer = WEB.post(f"{open_envoy}/flows", json={}, timeout=30)
     assert answer.text == "x" * 6  # in three times as long as the idle timeout
 
 
 def test_a_model_server_that_says_nothing_is_given_up(open_envoy: str) -> None:
-    answer = httpx.post(f"{open_envoy}/sleeps", json={}, timeout=30)
+    answer = WEB.post(f"{open_envoy}/sleeps", json={}, timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
 
 
@@ -106,7 +106,7 @@ def test_a_preflight_needs_no_credential(open_envoy: str) -> None:
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization",
     }
-    answer = httpx.options(f"{open_envoy}/v1/chat/completions", headers=asks)
+    answer = WEB.options(f"{open_envoy}/v1/chat/completions", headers=asks)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "authorization" in answer.headers["access-control-allow-headers"]
@@ -114,8 +114,8 @@ def test_a_preflight_needs_no_credential(open_envoy: str) -> None:
 
 
 def test_a_refusal_can_be_read_by_the_page(open_envoy: str) -> None:
-    answer = httpx.post(f"{open_envoy}/v1/x", content='{"n":1,"n":2}', headers={"origin": ORIGIN})
+    answer = WEB.post(f"{open_envoy}/v1/x", content='{"n":1,"n":2}', headers={"origin": ORIGIN})
     assert answer.status_code == 400
     assert answer.headers["access-control-allow-origin"] == ORIGIN
-    other = httpx.post(f"{open_envoy}/v1/x", content='{"n":1,"n":2}', headers={"origin": "https://other.example"})
+    other = WEB.post(f"{open_envoy}/v1/x", content='{"n":1,"n":2}', headers={"origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers

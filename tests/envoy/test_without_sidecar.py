@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.envoy.chain import existing_envoy
 from tests.envoy.conftest import envoy_with, raw
+from tests.web import WEB
 
 
 def test_nothing_passes_without_the_sidecar(complete: str, sent: Callable[[], list[Any]]) -> None:
-    answer = httpx.post(f"{complete}/v1/chat/completions", json={"model": "mock-model", "messages": []})
+    answer = WEB.post(f"{complete}/v1/chat/completions", json={"model": "mock-model", "messages": []})
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "tollkeeper_unavailable"
     assert sent() == []
@@ -22,7 +22,7 @@ def test_nothing_passes_an_existing_envoy_without_the_sidecar(
     stub_url: str, tmp_path: Path, sent: Callable[[], list[Any]]
 ) -> None:
     with envoy_with(existing_envoy(tmp_path, stub_url), tmp_path) as url:
-        answer = httpx.post(f"{url}/v1/chat/completions", json={"model": "mock-model", "messages": []})
+        answer = WEB.post(f"{url}/v1/chat/completions", json={"model": "mock-model", "messages": []})
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "tollkeeper_unavailable"
     assert sent() == []

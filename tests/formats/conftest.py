@@ -16,6 +16,7 @@ from tests.accesslog.entries import decision
 from tests.envoy.chain import WITHOUT_SERVICES, existing_envoy
 from tests.envoy.conftest import envoy_with
 from tests.formats.wire import Answer, End, Upstream, running
+from tests.web import NO_TLS
 
 # What ratelimit estimated of every request here.
 INPUT_ESTIMATE, OUTPUT_CAP = 20, 500
@@ -77,6 +78,6 @@ def meter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meter]:
     with (
         running(upstream) as url,
         envoy_with(existing_envoy(directory, url, left_out=WITHOUT_SERVICES), directory) as envoy_url,
-        httpx.Client(base_url=envoy_url, timeout=30) as client,
+        httpx.Client(verify=NO_TLS, base_url=envoy_url, timeout=30) as client,
     ):
         yield Meter(client, directory / "access.jsonl", upstream)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from stub_model import StubOptions, running
+from tests.web import WEB
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "mock-model", "messages": [{"role": "user", "content": "hi"}]}
@@ -15,16 +16,16 @@ BODY = {"model": "mock-model", "messages": [{"role": "user", "content": "hi"}]}
 
 def post(url: str, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
     sent = {f"x-stub-{name.replace('_', '-')}": value for name, value in headers.items()}
-    return httpx.post(url + CHAT, json=body or BODY, headers=sent, timeout=30)
+    return WEB.post(url + CHAT, json=body or BODY, headers=sent, timeout=30)
 
 
 def test_requests_are_remembered_whatever_they_are() -> None:
     with running(StubOptions(recorded=3)) as url:
         post(url)
-        httpx.get(f"{url}/odd//path%2Fx?a=b", headers={"x-a": "1"})
-        httpx.request("BREW", f"{url}/pot", content=b"\xff{")
+        WEB.get(f"{url}/odd//path%2Fx?a=b", headers={"x-a": "1"})
+        WEB.request("BREW", f"{url}/pot", content=b"\xff{")
         post(url, status="500")
-        seen = httpx.get(f"{url}/stub/requests").json()
+        seen = WEB.get(f"{url}/stub/requests").json()
         assert [(one["method"], one["path"]) for one in seen] == [
             ("GET", "/odd//path%2Fx?a=b"),
             ("BREW", "/pot"),
@@ -32,14 +33,14 @@ def test_requests_are_remembered_whatever_they_are() -> None:
         ]
         assert seen[0]["headers"]["x-a"] == "1"
         assert (seen[1]["body"], seen[1]["body_bytes"]) == ("\ufffd{", 2)
-        httpx.delete(f"{url}/stub/requests")
-        assert httpx.get(f"{url}/stub/requests").json() == []
+        WEB.delete(f"{url}/stub/requests")
+        assert WEB.get(f"{url}/stub/requests").json() == []
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", CHAT, 405)])
 def test_an_unknown_url_is_an_openai_error(method: str, path: str, status: int) -> None:
     with running() as url:
-        answer = httpx.request(method, url + path)
+        answer = WEB.request(method, url + path)
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == "unknown_url"
 
@@ -47,7 +48,7 @@ def test_an_unknown_url_is_an_openai_error(method: str, path: str, status: int) 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     with running() as url:
-        answer = httpx.post(url + CHAT, content=body)
+        answer = WEB.post(url + CHAT, content=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
@@ -75,7 +76,7 @@ def test_a_request_can_ask_for_its_failure() -> None:
 )
 def test_a_header_that_cannot_be_used_is_named(header: str, value: str) -> None:
     with running() as url:
-        answer = httpx.post(url + CHAT, json=BODY, headers={header: value})
+        answer = WEB.post(url + CHAT, json=BODY, headers={header: value})
     assert answer.status_code == 400
     assert header.removeprefix("x-stub-").replace("-", "_") in answer.json()["error"]["message"].replace("-", "_")
 
@@ -111,7 +112,7 @@ def test_requests_beyond_the_capacity_can_wait() -> None:
 def test_a_client_that_leaves_gives_its_place_back() -> None:
     with running(StubOptions(capacity=1)) as url:
         headers = {"x-stub-tokens": "1000", "x-stub-tokens-per-second": "20"}
-        with httpx.stream("POST", url + CHAT, json={**BODY, "stream": True}, headers=headers) as stream:
+        with WEB.stream("POST", url + CHAT, json={**BODY, "stream": True}, headers=headers) as stream:
             next(stream.iter_bytes())
         deadline = time.monotonic() + 20
         while (status := post(url).status_code) != 200 and time.monotonic() < deadline:
@@ -127,5 +128,5 @@ def test_the_pace_can_be_set() -> None:
 
 
 def wait_for_request(url: str) -> None:
-    while not httpx.get(f"{url}/stub/requests").json():
+    while not WEB.get(f"{url}/stub/requests").json():
         time.sleep(0.01)

@@ -17,6 +17,7 @@ from ratelimit.service import PATH as RESERVE
 from tests.accesslog.entries import message, proto
 from tests.authz.conversation import Answer, check_request
 from tests.ratelimit.rls import Told, ask
+from tests.web import NO_TLS
 from tollkeeper.up.process import Process, free_port
 
 MODEL = "mock-model"
@@ -57,7 +58,7 @@ class Running:
         process = self._start("admin")
         process.wait_until(lambda: _status(f"http://{self._admin_address}/api/v1/health") == 200)
         headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-        return httpx.Client(base_url=f"http://{self._admin_address}/api/v1", headers=headers, timeout=30)
+        return httpx.Client(verify=NO_TLS, base_url=f"http://{self._admin_address}/api/v1", headers=headers, timeout=30)
 
     def sidecar(self, **settings: object) -> Process:
         """Starts the sidecar, with what differs from the default settings."""

@@ -24,7 +24,7 @@ from tollkeeper.up.valkey import PrivateValkey
 DEV_ADMIN_TOKEN = "dev-admin-token"
 # A Unix socket's path holds 107 bytes; the longest name that goes below the directory is `ratelimit-16.metrics.sock`.
 SOCKET_DIRECTORY_BYTES = 80
-ENVOY_ARGUMENTS = ("--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "200")
+ENVOY_ARGUMENTS = ("--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "200")
 
 
 @dataclass(frozen=True, slots=True)

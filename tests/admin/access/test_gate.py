@@ -15,6 +15,7 @@ from admin.app import create_app
 from admin.gate.authentication import Bearer, FailedAttempts, bearer_token
 from tests.admin.conftest import TOKEN, Admin
 from tests.admin.problems import refused
+from tests.web import NO_TLS, WEB
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_every_route_but_health_needs_the_token(admin: Admin) -> None:
     routes = [(method, path) for path, item in schema["paths"].items() for method in item if path not in OPEN_PATHS]
     routes += [("get", "/api/v1/openapi.json"), ("get", "/nothing"), ("get", "/")]
     assert len(routes) > 20
-    with httpx.Client(base_url=admin.url) as anybody:
+    with httpx.Client(verify=NO_TLS, base_url=admin.url) as anybody:
         for method, path in routes:
             for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}):
                 answer = anybody.request(method, path.replace("{", "").replace("}", ""), headers=headers)
@@ -72,7 +73,7 @@ def test_every_route_but_health_needs_the_token(admin: Admin) -> None:
 
 def test_a_secret_of_a_key_is_not_an_admin_token(admin: Admin) -> None:
     secret = admin.key(admin.tenant()["id"])["secret"]
-    refused(httpx.get(f"{admin.url}/api/v1/tenants", headers={"authorization": f"Bearer {secret}"}), 401)
+    refused(WEB.get(f"{admin.url}/api/v1/tenants", headers={"authorization": f"Bearer {secret}"}), 401)
 
 
 def test_an_address_with_too_many_wrong_tokens_is_not_listened_to() -> None:
@@ -86,7 +87,7 @@ def test_an_address_with_too_many_wrong_tokens_is_not_listened_to() -> None:
 
 def test_guessing_ends_in_429(admin: Admin) -> None:
     url = f"{admin.url}/api/v1/tenants"
-    with httpx.Client() as guesser:
+    with httpx.Client(verify=NO_TLS) as guesser:
         answers = [guesser.get(url, headers={"authorization": f"Bearer {n}"}).status_code for n in range(101)]
     assert answers == [401] * 100 + [429]
     problem = admin.http.get("/tenants")
@@ -95,7 +96,7 @@ def test_guessing_ends_in_429(admin: Admin) -> None:
 
 
 def test_a_missing_token_is_no_guess(admin: Admin) -> None:
-    with httpx.Client() as anybody:
+    with httpx.Client(verify=NO_TLS) as anybody:
         assert {anybody.get(f"{admin.url}/api/v1/tenants").status_code for _ in range(150)} == {401}
     assert admin.http.get("/tenants").status_code == 200
 
@@ -125,7 +126,7 @@ def test_no_secret_is_logged(admin: Admin) -> None:
         created = admin.key(tenant["id"])
         admin.http.put(f"/keys/{created['key']['id']}/disabled", json={"disabled": True})
         admin.http.post("/tenants", content=b"{", headers={"x-secret": "hush"})
-        httpx.get(f"{admin.url}/api/v1/tenants", headers={"authorization": "Bearer wrong-token"})
+        WEB.get(f"{admin.url}/api/v1/tenants", headers={"authorization": "Bearer wrong-token"})
     text = json.dumps(logs, default=str)
     for secret in (created["secret"][18:], TOKEN, "wrong-token", "hush"):
         assert secret not in text

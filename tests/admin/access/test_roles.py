@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from admin.access.permission import Action, Principal, Resource, ResourceKind, Role
@@ -17,6 +16,7 @@ from store.postgres import open_postgres
 from tenancy.directory.change_request import ChangeRequest
 from tests.admin.conftest import Admin
 from tests.admin.problems import refused
+from tests.web import WEB
 
 BY = ChangeRequest("admin")
 MATRIX = [
@@ -53,7 +53,7 @@ def test_every_route_of_the_document_is_as_the_matrix_says(admin: Admin) -> None
             for role, token in tokens.items():
                 url = admin.url + path.replace("{", "").replace("}", "")
                 headers = {"authorization": f"Bearer {token}"}
-                status = httpx.request(method, url, headers=headers, params={"cursor": "!"}).status_code
+                status = WEB.request(method, url, headers=headers, params={"cursor": "!"}).status_code
                 may = Principal("x", Role(role)).may(*asks(method.upper(), path))
                 assert (status != 403) == may, (method, path, role, status)
                 count += 1

@@ -11,6 +11,7 @@ from tests.admin.conftest import Admin, run_admin, wait_until
 from tests.admin.documented import Documented
 from tests.admin.problems import refused
 from tests.proxy import TcpProxy
+from tests.web import NO_TLS
 
 TABLES = (
     *("tenants", "users", "api_keys", "retired_secrets", "models", "fairshare_groups", "mcp_servers", "policies"),
@@ -123,7 +124,9 @@ def test_a_cut_under_load_leaves_every_row_with_its_audit_entry(cuttable: Cuttab
     admin = cuttable.admin
     limits = httpx.Limits(max_connections=1)
     made = []
-    with httpx.Client(base_url=admin.http.base_url, headers=admin.http.headers, limits=limits, timeout=10) as client:
+    with httpx.Client(
+        verify=NO_TLS, base_url=admin.http.base_url, headers=admin.http.headers, limits=limits, timeout=10
+    ) as client:
         for number in range(120):
             if number % 40 == 20:
                 cuttable.proxy.cut()

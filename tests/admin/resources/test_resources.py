@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-import httpx
-
 from tests.admin.conftest import Admin
+from tests.web import WEB
 
 
 def catalog(admin: Admin) -> dict[str, Any]:
@@ -120,4 +119,4 @@ def test_an_audit_entry_says_who_where_and_which_request(admin: Admin) -> None:
 
 
 def test_health_needs_no_token(admin: Admin) -> None:
-    assert httpx.get(f"{admin.url}/api/v1/health").json() == {"status": "ok"}
+    assert WEB.get(f"{admin.url}/api/v1/health").json() == {"status": "ok"}
