@@ -70,6 +70,15 @@ PARTS = (
 )
 
 
+# What reports add up of them.
+SUMS_OF_PARTS = {
+    "cache_write_tokens": ("cache_write_5m", "cache_write_1h"),
+    "audio_tokens": ("audio_input", "audio_output"),
+    "image_tokens": ("image_input", "image_output"),
+    "images": ("images",),
+}
+
+
 def dump_parts(*quantities: int) -> str | None:
     """A JSON object of those of PARTS that are not 0; None if all are."""
     if not any(quantities):

@@ -16,7 +16,8 @@ Interval = tuple[datetime, datetime]  # from, and before
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many requests were admitted and how many refused, and what the admitted ones used."""
+    """How many requests were admitted and how many refused, and what the admitted ones used.  The last four are
+    SUMS_OF_PARTS of row.py."""
 
     requests: int = 0
     refused: int = 0
@@ -31,6 +32,10 @@ class Figures:
     input_cost: Decimal = Decimal()
     cached_cost: Decimal = Decimal()
     output_cost: Decimal = Decimal()
+    cache_write_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+    images: int = 0
 
     @property
     def cost(self) -> Decimal:

@@ -43,6 +43,13 @@ MARK = """
 INSERT INTO usage_marks (width, bucket) SELECT $1::integer, $2::timestamptz
 WHERE NOT EXISTS (SELECT 1 FROM usage_marks WHERE width = $1 AND bucket = $2)
 """
+# What a roller of a version before summed up, which did not know all of the columns.
+MARK_UNKNOWN = """
+INSERT INTO usage_marks (width, bucket)
+SELECT DISTINCT width, bucket FROM usage_rollups AS known
+WHERE images IS NULL AND bucket >= (SELECT rows_from FROM usage_horizon)
+    AND NOT EXISTS (SELECT 1 FROM usage_marks WHERE width = known.width AND bucket = known.bucket)
+"""
 # FOR SHARE: the horizons do not move while something is rolled.
 HORIZON = "SELECT minutes_from, rows_from FROM usage_horizon FOR SHARE"
 MOVE_HORIZON = "UPDATE usage_horizon SET minutes_from = $1 WHERE minutes_from < $1 RETURNING minutes_from"
@@ -78,6 +85,7 @@ class Roller:
             for month in (month_of(now), next_month(month_of(now))):
                 await make_partition(connection, month)
             await self._forget_minutes(connection, floor(now - MINUTES_KEPT, HOUR))
+            await _execute(connection, MARK_UNKNOWN)
             hours = await _fetch(connection, MARKED_HOURS, floor(now, MINUTE), floor(now, HOUR))
         done = 0
         for (hour,) in hours:

@@ -4,6 +4,7 @@
 
 from collections.abc import Iterable
 
+from ledger.row import SUMS_OF_PARTS
 from ledger.sums import DIMENSIONS, SERVER_ERROR
 from tenancy.values.admission import Admission
 
@@ -25,15 +26,28 @@ COUNTED = {
     "errors": f"count(*) FILTER (WHERE status >= {SERVER_ERROR} AND admission <> '{Admission.REFUSED}')",
     "cache_hits": "count(*) FILTER (WHERE cached_tokens > 0)",
 }
-COLUMNS = ", ".join(("width", "bucket", "grain", *GROUPED, *COUNTED, *SUMMED))
+COLUMNS = ", ".join(("width", "bucket", "grain", *GROUPED, *COUNTED, *SUMMED, *SUMS_OF_PARTS))
 # The dimensions that each grain tells apart, beside the admission, which all do.
 GRAINS = (DIMENSIONS, ("tenant_id", "model"), ("model",), ("tenant_id", "key_id", "user_id"))
 # By width.  Few requests of a minute are alike, so of the coarser grains only the coarsest saves anything there.
 GRAINS_KEPT = {60: (0, 2), 3600: (0, 1, 2, 3), 86400: (0, 1, 2, 3)}
 COARSEST_FIRST = (2, 1, 3, 0)
+
+
+def _sum_of(parts: Iterable[str]) -> str:
+    """Of these parts of a row."""
+    return " + ".join(f"coalesce((parts->>'{part}')::bigint, 0)" for part in parts)
+
+
 _SUMS = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
-_ROWS_AS_ROLLUPS = f"{', '.join(f'{count} AS {name}' for name, count in COUNTED.items())}, {_SUMS}"
-_SUMS_OF_ROLLUPS = f"{', '.join(f'sum({name}) AS {name}' for name in COUNTED)}, {_SUMS}"
+_PARTS_OF_ROWS = ", ".join(
+    f"coalesce(sum({_sum_of(parts)}) FILTER (WHERE parts IS NOT NULL), 0) AS {name}"
+    for name, parts in SUMS_OF_PARTS.items()
+)
+# Null: not known yet, see store/migrations/0008_quantities.sql.
+_PARTS_OF_ROLLUPS = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in SUMS_OF_PARTS)
+_ROWS_AS_ROLLUPS = f"{', '.join(f'{count} AS {name}' for name, count in COUNTED.items())}, {_SUMS}, {_PARTS_OF_ROWS}"
+_SUMS_OF_ROLLUPS = f"{', '.join(f'sum({name}) AS {name}' for name in COUNTED)}, {_SUMS}, {_PARTS_OF_ROLLUPS}"
 TABLES = {60: "usage_rollups_minute", 3600: "usage_rollups_hour", 86400: "usage_rollups_day"}
 
 
@@ -73,7 +87,7 @@ def figures(of_rows: bool) -> str:
         count, others = "sum(rows)", [f"sum({name}) AS {name}" for name in ("errors", "cache_hits")]
     requests = f"coalesce({count} FILTER (WHERE admission <> '{Admission.REFUSED}'), 0) AS requests"
     refused = f"coalesce({count} FILTER (WHERE admission = '{Admission.REFUSED}'), 0) AS refused"
-    return ", ".join((requests, refused, *others, _SUMS))
+    return ", ".join((requests, refused, *others, _SUMS, _PARTS_OF_ROWS if of_rows else _PARTS_OF_ROLLUPS))
 
 
 def grain_for(width: int, dimensions: Iterable[str]) -> int:

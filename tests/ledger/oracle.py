@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from ledger.cost import UNIT_DECIMALS, PricedRow
-from ledger.row import is_final
+from ledger.row import SUMS_OF_PARTS, is_final, load_parts
 from ledger.sums import FIGURES, SERVER_ERROR, Figures, Group, Interval, Line, Selection
 from tenancy.values.admission import Admission
 
@@ -47,6 +48,7 @@ class MemoryLedger:
 def figures_of(row: PricedRow) -> Figures:
     """Those of one request."""
     usage, admitted = row.usage, row.usage.admission != Admission.REFUSED
+    costs: list[Any] = [Decimal(units).scaleb(-UNIT_DECIMALS) for units in row.cost]
     return Figures(
         int(admitted),
         int(not admitted),
@@ -58,7 +60,8 @@ def figures_of(row: PricedRow) -> Figures:
         usage.reasoning_tokens,
         usage.reserved_tokens,
         usage.total_ms,
-        *(Decimal(units).scaleb(-UNIT_DECIMALS) for units in row.cost),
+        *costs,
+        *(sum(load_parts(usage.parts).get(part, 0) for part in parts) for parts in SUMS_OF_PARTS.values()),
     )
 
 

@@ -17,7 +17,7 @@ from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.roller import Roller
 from ledger.postgres.rollup_sql import GRAINS_KEPT
 from ledger.postgres.sums import PostgresSums
-from ledger.row import UsageRow, UsageSource
+from ledger.row import PARTS, UsageRow, UsageSource, dump_parts
 from ledger.sums import DIMENSIONS, Interval, NotSummedYet, Selection
 from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
@@ -34,6 +34,10 @@ MODELS = (*PRICES, "unpriced")
 EVERYTHING: Interval = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 SUMS_OF_EACH_WIDTH = """
 SELECT width, grain, sum(rows)::bigint, sum(input_tokens)::bigint, sum(input_cost + cached_cost + output_cost)
+FROM usage_rollups GROUP BY width, grain ORDER BY width, grain
+"""
+SUMS_OF_PARTS_OF_EACH_WIDTH = """
+SELECT width, grain, sum(cache_write_tokens) AS cache_write_tokens, sum(images) AS images
 FROM usage_rollups GROUP BY width, grain ORDER BY width, grain
 """
 SUM_OF_ROWS = "SELECT count(*), sum(input_tokens)::bigint, sum(input_cost + cached_cost + output_cost) FROM usage"
@@ -80,6 +84,7 @@ def random_row(chance: random.Random, newest: datetime = NOW) -> UsageRow:
         reasoning_tokens=chance.randrange(10),
         usage_source=chance.choice([UsageSource.REPORTED, UsageSource.RESERVED]),
         status=chance.choice([200, 200, 404, 503]),
+        parts=chance.choice([None, dump_parts(*(chance.choice([0, chance.randrange(900)]) for _ in PARTS))]),
     )
 
 
@@ -143,6 +148,22 @@ async def test_sums_in_rollups_are_those_of_the_rows_when_all_is_rolled(subject:
     assert [tuple(each) for each in sums] == [
         (width, grain, *rows) for width, grains in GRAINS_KEPT.items() for grain in grains
     ]
+    await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+
+
+async def test_what_a_roller_of_the_version_before_summed_up_is_summed_anew(subject: Subject) -> None:
+    """It names no column that it does not know, so those are null in what it writes; what is older has none of them."""
+    chance = random.Random(3)
+    await subject.append([random_row(chance) for _ in range(200)])
+    await subject.roller.roll(NOW + 2 * DAY)
+    before = await subject.pool.fetch(SUMS_OF_PARTS_OF_EACH_WIDTH)
+    assert before[0]["images"] > 0
+    await subject.pool.execute(
+        "UPDATE usage_rollups SET cache_write_tokens = NULL, images = NULL WHERE tenant_id = 't1'"
+    )
+    await subject.roller.roll(NOW + 2 * DAY)
+    assert await subject.pool.fetch(SUMS_OF_PARTS_OF_EACH_WIDTH) == before
+    assert await subject.pool.fetchval("SELECT count(*) FROM usage_rollups WHERE images IS NULL") == 0
     await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
 
 

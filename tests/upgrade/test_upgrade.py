@@ -94,7 +94,7 @@ async def empty_database(postgres: Postgres) -> str:
 def test_reports_and_budgets_say_what_they_said(upgraded: Upgraded) -> None:
     with upgraded.running.admin() as admin:
         found = {url: admin.get(url).json() for url in upgraded.expected["reports"]}
-        assert found == upgraded.expected["reports"]
+        assert said_before(found, upgraded.expected["reports"]) == upgraded.expected["reports"]
         assert admin.get("/capacity").json()["max_in_flight"] == 500
         budgets = admin.get(f"/tenants/{upgraded.expected['tenant_id']}/budgets").json()
     assert rounded(used(budgets)) == upgraded.used(charged=4, reserved=4)
@@ -139,6 +139,15 @@ def test_keys_work_on(upgraded: Upgraded) -> None:
         MODEL,
     )
     assert not upgraded.running.admit(secret, max_tokens="900000000").ok
+
+
+def said_before(found: Any, expected: Any) -> Any:
+    """What is found, without the fields that reports have gained since."""
+    if isinstance(expected, dict):
+        return {name: said_before(found[name], each) for name, each in expected.items()}
+    if isinstance(expected, list) and len(found) == len(expected):
+        return [said_before(*pair) for pair in zip(found, expected, strict=True)]
+    return found
 
 
 def costs(row: asyncpg.Record) -> tuple[Decimal, ...]:

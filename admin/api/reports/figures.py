@@ -43,6 +43,10 @@ class TokensView(View):
     cache_hits: int = Field(description="Requests with cached tokens", examples=[300])
     total_ms: int = Field(description="Time that the requests took, together", examples=[54000])
     cost: Money
+    cache_write_tokens: int = Field(description="Input written into prompt caches", examples=[2400])
+    audio_tokens: int = Field(description="Of sound, put in and put out", examples=[0])
+    image_tokens: int = Field(description="Of images, put in and put out", examples=[0])
+    images: int = Field(description="Images made", examples=[0])
 
 
 class CostsView(View):
@@ -52,9 +56,11 @@ class CostsView(View):
     input_tokens: int = Field(examples=[480000])
     cached_tokens: int = Field(examples=[120000])
     output_tokens: int = Field(examples=[96000])
-    input_cost: Money = Field(description="For the input that was not cached")
+    input_cost: Money = Field(
+        description="For the input that was not read from a cache, also what was written into one"
+    )
     cached_cost: Money
-    output_cost: Money
+    output_cost: Money = Field(description="For the output, images made and requests as such")
     cost: Money = Field(description="The three together")
 
 

@@ -18,7 +18,7 @@ from admin.fields import AnyId, Body, Flag, HttpUrl, InFlight, ModelName, Time, 
 from tenancy.directory.models import DEFAULT_CACHE_SECONDS, MAX_TIERS, Model, NewModel, PriceTier, ResponseCache
 from tenancy.directory.price_history import PriceVersion
 from tenancy.directory.tenants import DEFAULT_WEIGHT
-from tenancy.values.prices import PRICE_FIELDS
+from tenancy.values.prices import PRICE_FIELDS, TIERS
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -167,7 +167,8 @@ async def list_model_prices(
 
 
 def _of_version(of: PriceVersion) -> PricesView:
-    prices = json.loads(of.named, parse_float=str, parse_int=str)
+    named: dict[str, Any] = json.loads(of.named, parse_float=Decimal)
+    prices = {name: each if name == TIERS else _decimal(Decimal(each)) for name, each in named.items()}
     return PricesView(version=of.version, model=of.model, since=of.since, prices=prices)
 
 

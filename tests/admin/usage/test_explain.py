@@ -76,10 +76,12 @@ def test_a_bill_says_what_each_kind_cost(admin: Admin) -> None:
     assert found["parts"] == {"cache_write_1h": 100, "images": 2}
     assert found["decision"] == "admitted, 100 tokens reserved"
     history = admin.http.get(f"/models/{id}/prices").json()["prices"]
-    assert [each["prices"]["input_price"] for each in history] == ["99", "2.5"]
+    assert [each["prices"] for each in history] == [{"input_price": "99"}, PRICES]
     assert history[1]["version"] == found["price_version"]
     admin.http.delete(f"/models/{id}")
     assert explained(admin, "billed-1") == [found]
+    admin.query("UPDATE usage SET input_cost = input_cost + 1e-10 WHERE request_id = 'billed-1'")
+    assert explained(admin, "billed-1")[0]["recomputed"] is False
 
 
 @pytest.mark.parametrize(
