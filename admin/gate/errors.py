@@ -9,10 +9,11 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from admin.commands.refusals import Reason, Refusal, Refused, invalid, named
+from admin.commands.refusals import MAX_SHOWN, Reason, Refusal, Refused, invalid, named
 from admin.gate.answers import request_id_of
 from admin.gate.surface import Render
 
+MAX_FIELDS = 20  # that are named in one answer
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 # What the framework says, and the reason for it: everything else is a bug.
 REASONS = {400: Reason.MALFORMED, 404: Reason.NOT_FOUND, 405: Reason.NO_OPERATION}
@@ -31,8 +32,8 @@ def install(app: FastAPI, render: Render) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101 - as registered
         details = {
             Reason.MALFORMED: "the body is not JSON",
-            Reason.NOT_FOUND: f"there is nothing at {request.url.path}",
-            Reason.NO_OPERATION: f"{request.method} is not possible at {request.url.path}",
+            Reason.NOT_FOUND: f"there is nothing at {request.url.path[:MAX_SHOWN]}",
+            Reason.NO_OPERATION: f"{request.method} is not possible at {request.url.path[:MAX_SHOWN]}",
         }
         reason = REASONS.get(error.status_code, Reason.INTERNAL)
         answer = render(Refusal(reason, details.get(reason, str(error.detail))), request_id_of(request.scope))
@@ -60,7 +61,10 @@ def refusal_of(errors: Sequence[Mapping[str, Any]]) -> Refusal:
     for each in errors:
         if each["type"] == "json_invalid":
             return Refusal(Reason.MALFORMED, f"the body is not JSON: {each.get('ctx', {}).get('error', 'malformed')}")
-    return invalid(*(named(_field(each["loc"]), _wrong(each)) for each in errors)).refusal
+    wrong = [named(_field(each["loc"])[:MAX_SHOWN], _wrong(each)) for each in errors[:MAX_FIELDS]]
+    if len(errors) > MAX_FIELDS:  # so that no answer grows with what is sent
+        wrong.append(("body", f"and {len(errors) - MAX_FIELDS} more"))
+    return invalid(*wrong).refusal
 
 
 def _field(location: Sequence[str | int]) -> str:

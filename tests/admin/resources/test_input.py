@@ -214,3 +214,14 @@ def test_unknown_paths_and_methods_are_problems_too(admin: Admin) -> None:
         assert answer.headers["allow"] == ("GET" if path == "/keys" else "GET, POST")
     head = admin.http.head("/tenants")
     assert (head.status_code, head.headers["content-type"]) == (405, "application/problem+json")
+
+
+def test_an_answer_does_not_grow_with_unknown_fields(admin: Admin) -> None:
+    many = admin.http.post("/tenants", json={"name": "x", **{f"f{number}": 1 for number in range(5000)}})
+    problem = refused(many, 422)
+    assert "f0: unknown field" in problem["detail"]
+    assert "and 4980 more" in problem["detail"]
+    assert len(many.content) < 8192
+    long = admin.http.post("/tenants", json={"name": "x", "f" * 100_000: 1})
+    refused(long, 422)
+    assert len(long.content) < 2048
