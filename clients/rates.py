@@ -23,30 +23,48 @@ class RateHeaders(StrEnum):
 
 
 class Rate(NamedTuple):
-    """One unit that is limited.  `unit` as in header names: `tokens`, `input-tokens`, `requests`, …
+    """One unit that is limited, and the names of its headers: limit, remaining, reset.  Made once a limit.
 
-    `limit` and `remaining` as text, since costs are decimals; `reset_ms` until nothing is spent any more;
-    `window_seconds` of the limit.
+    `unit` as in header names: `tokens`, `input-tokens`, `requests`, …; `limit` as text, since costs are decimals.
     """
 
     unit: str
     limit: str
-    remaining: str
-    reset_ms: int
     window_seconds: int
+    openai: tuple[str, str, str]
+    anthropic: tuple[str, str, str]
+
+    @staticmethod
+    def of(unit: str, limit: str, window_seconds: int) -> "Rate":
+        return Rate(unit, limit, window_seconds, *_names(unit))
 
 
-def rate_headers(rates: Iterable[Rate], api: Api, family: RateHeaders, now_ms: int) -> list[Header]:
+@lru_cache(64)
+def _names(unit: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
+    openai = (f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}", f"x-ratelimit-reset-{unit}")
+    anthropic = f"anthropic-ratelimit-{unit}"
+    return openai, (f"{anthropic}-limit", f"{anthropic}-remaining", f"{anthropic}-reset")
+
+
+Level = tuple[Rate, str, int]
+"""What is left of it, as text, and the milliseconds until nothing is spent any more."""
+
+
+def rate_headers(levels: Iterable[Level], api: Api, family: RateHeaders, now_ms: int) -> list[Header]:
     """`now_ms` since 1970, for the API whose resets are times."""
     headers: list[Header] = []
     if family is not RateHeaders.IETF:
-        anthropic = api is Api.ANTHROPIC
-        for rate in rates:
-            limit, remaining, reset = _names(rate.unit, anthropic)
-            resets = _time((now_ms + rate.reset_ms - 1) // MS_PER_SECOND + 1) if anthropic else duration(rate.reset_ms)
-            headers += ((limit, rate.limit), (remaining, rate.remaining), (reset, resets))
+        if api is Api.ANTHROPIC:
+            for rate, left, reset_ms in levels:
+                limit, remaining, reset = rate.anthropic
+                seconds = -(-(now_ms + reset_ms) // MS_PER_SECOND)
+                headers += ((limit, rate.limit), (remaining, left), (reset, _time(seconds)))
+        else:
+            for rate, left, reset_ms in levels:
+                limit, remaining, reset = rate.openai
+                headers += ((limit, rate.limit), (remaining, left), (reset, duration(reset_ms)))
     if family is not RateHeaders.VENDOR:
-        headers += _ietf(rates)
+        headers += _ietf(levels)
     return headers
 
 
@@ -61,25 +79,17 @@ def duration(ms: int) -> str:
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
 
 
-@lru_cache(64)
-def _names(unit: str, anthropic: bool) -> tuple[str, str, str]:
-    """Of the headers with limit, remaining and reset."""
-    form = f"anthropic-ratelimit-{unit}-{{}}" if anthropic else f"x-ratelimit-{{}}-{unit}"
-    return form.format("limit"), form.format("remaining"), form.format("reset")
-
-
 @lru_cache(1024)
 def _time(seconds: int) -> str:
     """RFC 3339."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _ietf(rates: Iterable[Rate]) -> list[Header]:
+def _ietf(levels: Iterable[Level]) -> list[Header]:
     """A list in each field, in whole units: the draft knows no fractions."""
     policies: list[str] = []
-    levels: list[str] = []
-    for rate in rates:
-        limit, remaining = (int(float(text)) for text in (rate.limit, rate.remaining))
-        policies.append(f'"{rate.unit}";q={limit};w={rate.window_seconds}')
-        levels.append(f'"{rate.unit}";r={remaining};t={-(-rate.reset_ms // MS_PER_SECOND)}')
-    return [("ratelimit-policy", ", ".join(policies)), ("ratelimit", ", ".join(levels))] if levels else []
+    limits: list[str] = []
+    for rate, left, reset_ms in levels:
+        policies.append(f'"{rate.unit}";q={int(float(rate.limit))};w={rate.window_seconds}')
+        limits.append(f'"{rate.unit}";r={int(float(left))};t={-(-reset_ms // MS_PER_SECOND)}')
+    return [("ratelimit-policy", ", ".join(policies)), ("ratelimit", ", ".join(limits))] if limits else []

@@ -6,6 +6,7 @@ This is where limits become rules.  Which account a request has is found in acco
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clients.rates import Rate
 from ratelimit.budgets.keys import budget_key
 from ratelimit.budgets.rule import BUCKET, FIXED, MONEY, ONE, PLAIN, SCALE, SLIDING, Counts, Leases, Rule, RuleSet
 from ratelimit.tenants.estimate import Estimate
@@ -14,7 +15,7 @@ from ratelimit.tenants.lease import kept_of_all
 from tenancy.values.calendar import bounds
 from tenancy.values.limit import FULL_WEIGHT, Kind, Limit, Scope, Unit
 from tenancy.values.policy import Policy
-from tenancy.values.prices import FREE, Prices
+from tenancy.values.prices import FREE, MICRO, Prices
 
 IN_FLIGHT = "tenant:in_flight"  # the name under which `max_in_flight` binds
 FOREVER_MS = 2**63
@@ -39,6 +40,7 @@ class Account:
     until_ms: int  # when a window of the calendar ends
     head: bytes = b""
     prices: tuple[Dearest, ...] = ()
+    rates: tuple[Rate, ...] = ()  # of the limits, as clients are shown them
 
     @staticmethod
     def of(
@@ -65,6 +67,10 @@ class Account:
             until_ms=min((rule.bounds[1] for rule in rules if rule.bounds is not None), default=FOREVER_MS),
             head=head,
             prices=dearest_of(prices) if any(limit.unit is Unit.COST for limit in limits) else (),
+            rates=tuple(
+                Rate.of(limit.unit.replace("_", "-"), shown(limit.unit, limit.amount), limit.window_seconds)
+                for limit in limits
+            ),
         )
 
     def costs(self, estimate: Estimate) -> list[int]:
@@ -73,6 +79,14 @@ class Account:
         return [
             _cost(limit, rule, estimate, prices) for limit, rule in zip(self.limits, self.rule_set.rules, strict=True)
         ]
+
+
+def shown(unit: Unit, amount: int) -> str:
+    """An amount as people read it: cost in the currency, everything else as a count."""
+    if unit is not Unit.COST:
+        return str(amount)
+    text = f"{amount / MICRO:.6f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def rule_of(tenant_id: str, limit: Limit, now_ms: int, prices: Prices | None = None, *, groups: bool = True) -> Rule:

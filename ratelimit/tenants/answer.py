@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from clients.api import Api
 from clients.errors import Fault, Header, body_of, headers_of, retry_headers
-from clients.rates import Rate, RateHeaders, duration, rate_headers
+from clients.rates import Level, RateHeaders, duration, rate_headers
 from ratelimit.budgets.budget import full_in_ms
 from ratelimit.budgets.port import Decision, Refused
-from ratelimit.tenants.account import IN_FLIGHT, Account
+from ratelimit.tenants.account import IN_FLIGHT, Account, shown
 from ratelimit.tenants.screening import Rejected
 from tenancy.values.limit import Scope, Unit
-from tenancy.values.prices import MICRO
 
 SUBJECTS = {
     Scope.TENANT: "this tenant",
@@ -25,7 +24,6 @@ SUBJECTS = {
 }
 # OpenAI's, by status.
 TYPES = {400: "invalid_request_error", 403: "permission_error", 404: "invalid_request_error", 503: "server_error"}
-UNITS = {unit: unit.replace("_", "-") for unit in Unit}  # in names of headers
 SOON_MS = 1000  # when to try again if only a moment is missing
 UNAVAILABLE = Fault(
     503, "The rate limit service is not available at the moment.", "server_error", "unavailable", wait_ms=SOON_MS
@@ -71,7 +69,7 @@ class Manner:
 
     def levels(self, account: Account, decision: Decision, api: Api, now_ms: int = 0) -> list[Header]:
         """The headers with what is left.  `now_ms` counts for windows and for resets that are times."""
-        return rate_headers(rates_of(account, decision, now_ms), api, self.rate_headers, now_ms)
+        return rate_headers(levels_of(account, decision, now_ms), api, self.rate_headers, now_ms)
 
 
 def fault_of(rejected: Rejected) -> Fault:
@@ -99,28 +97,19 @@ def over_limit(account: Account, refused: Refused, costs: Sequence[int]) -> Faul
     return Fault(429, message, str(unit), code, wait_ms=refused.wait_ms)
 
 
-def rates_of(account: Account, decision: Decision, now_ms: int = 0) -> list[Rate]:
+def levels_of(account: Account, decision: Decision, now_ms: int = 0) -> list[Level]:
     """Each unit that is limited; of several limits the one that bound, or has least left."""
+    levels: list[Level] = []
     if not decision.held:
-        return []
-    rates: list[Rate] = []
+        return levels
     rules = account.rule_set.rules
     bound = decision.limit if isinstance(decision, Refused) else ""
     for unit, indexes in account.by_unit:
         index = indexes[0] if len(indexes) == 1 else _tightest(account, indexes, decision.held, bound)
-        rule, held, seconds = rules[index], decision.held[index], account.limits[index].window_seconds
-        reset_ms = full_in_ms(rule, held=held, now_ms=now_ms)
-        left = shown(unit, held) if held > 0 else "0"
-        rates.append(Rate(UNITS[unit], shown(unit, rule.capacity), left, reset_ms, seconds))
-    return rates
-
-
-def shown(unit: Unit, amount: int) -> str:
-    """An amount as people read it: cost in the currency, everything else as a count."""
-    if unit is not Unit.COST:
-        return str(amount)
-    text = f"{amount / MICRO:.6f}"
-    return text.rstrip("0").rstrip(".")
+        held = decision.held[index]
+        reset_ms = full_in_ms(rules[index], held=held, now_ms=now_ms)
+        levels.append((account.rates[index], shown(unit, held) if held > 0 else "0", reset_ms))
+    return levels
 
 
 def _tightest(account: Account, indexes: Sequence[int], held: Sequence[int], bound: str) -> int:

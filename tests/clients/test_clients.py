@@ -169,8 +169,8 @@ def test_official_clients_try_again_only_when_it_makes_sense(api: Api, wait_ms: 
         assert server.requests == tries
 
 
-TOKENS = Rate("tokens", "1000", "100", 54_000, 60)
-COST = Rate("cost", "12.5", "0.75", 1, 86_400)
+TOKENS = (Rate.of("tokens", "1000", 60), "100", 54_000)
+COST = (Rate.of("cost", "12.5", 86_400), "0.75", 1)
 
 
 def test_rate_headers_are_the_vendors_on_the_vendors_paths() -> None:
