@@ -94,7 +94,8 @@ class Budgets(Protocol):
 
     def reserve(self, batch: Sequence[Reservation]) -> Sequence[Decision | None]:
         """Decides each request in order, each atomically: all of its budgets or none.  None: that one is unknown, the
-        part of the store that holds its budgets did not answer."""
+        part of the store that holds its budgets did not answer.  What has its lease already is admitted and takes
+        nothing more, so a batch may be repeated."""
 
     def settle(self, batch: Sequence[Settlement]) -> list[Settled]:
         """Charges what was used beyond the reserve (a budget may go below zero) or refunds the rest (never beyond the

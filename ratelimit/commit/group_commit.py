@@ -1,8 +1,9 @@
 """Group commit: one thread that reserves for everybody who asked since its last round trip to Redis, in one round trip.
 
-Owns that thread, its queue, and what is known about Redis being there.  While Redis is away requests are answered at
-once by the failure mode, and this thread alone looks whether it is back.  What is reserved, and how, is not decided
-here; who waits for a slot, in slots.py.
+Owns that thread, its queue, and what is known about Redis being there.  When it does not answer, everybody waits for it
+as long as callers have patience, and what was asked is asked again: a lease is taken once.  After that it is away:
+requests are answered at once by the failure mode, and this thread alone looks whether it is back.  What is reserved,
+and how, is not decided here; who waits for a slot, in slots.py.
 """
 
 import threading
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 MAX_BATCH = 64  # if each is of another tenant, about 3 ms of Redis, which answers nobody else meanwhile
 MAX_QUEUED = 8192  # more than any burst that 50 ms can bring
 PROBE_SECONDS = 0.1
+# How long requests wait for a Redis that does not answer: half of what Envoy waits for us.
+PATIENCE_SECONDS = 1.0
+SECOND_LOOK_SECONDS = 0.02  # between two looks at it meanwhile
 FAILURE_PAUSE_SECONDS = 0.01  # so that a failure which repeats does not eat a core
 
 
@@ -43,16 +47,21 @@ class GroupCommit:
         max_batch: int = MAX_BATCH,
         max_queued: int = MAX_QUEUED,
         probe_seconds: float = PROBE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
         doubts: in_doubt.InDoubt | None = None,
     ) -> None:
         self._budgets, self._probe, self._fallback, self._metrics = budgets, probe, fallback, metrics
         self._max_batch, self._max_queued, self._probe_seconds = max_batch, max_queued, probe_seconds
+        self._patience_seconds = patience_seconds
         self._queue: SimpleQueue[Asking | None] = SimpleQueue()  # None: something else to look at
         self._abandoned: SimpleQueue[Reservation] = SimpleQueue()
+        self._inherited: SimpleQueue[LeaseName] = SimpleQueue()
         self._freed: SimpleQueue[str] = SimpleQueue()
         self._slots = Slots(time.monotonic)
         self._in_doubt = in_doubt.InDoubt(time.monotonic) if doubts is None else doubts
         self._away = self._closing = False
+        self._silent_since: float | None = None  # time.monotonic() of the first call that Redis did not answer
+        self._unanswered: list[Asking] = []  # to be asked again
         self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
         metrics.watch("redis_available", "1 while Redis answers", lambda: float(self.available))
         metrics.watch("in_doubt", "Reservations that may hold tokens nobody uses", lambda: float(len(self._in_doubt)))
@@ -96,14 +105,20 @@ class GroupCommit:
         self._abandoned.put(reservation)
         self._queue.put(None)
 
+    def abandon_all(self, leases: Iterable[LeaseName]) -> None:
+        """As `abandon`, for what another process reserved and never answered.  Any thread."""
+        for each in leases:
+            self._inherited.put(each)
+        self._queue.put(None)
+
     def _run(self) -> None:
         self._survive(self._probe_redis)  # before the first request: its answer need not wait for the connection
-        while not (self._closing and self._queue.empty()):
+        while not (self._closing and self._queue.empty() and not self._unanswered):
             self._survive(self._serve_next_batch)
         self._give_up(self._slots.take_all())
         self._survive(self._release_all)
 
-    def _survive(self, step: Callable[[], None]) -> None:
+    def _survive(self, step: Callable[[], object]) -> None:
         try:
             step()
         except Exception:  # top of the thread: every caller depends on it
@@ -112,10 +127,15 @@ class GroupCommit:
             time.sleep(FAILURE_PAUSE_SECONDS)
 
     def _serve_next_batch(self) -> None:
+        if self._silent_since is not None and not self._away:
+            self._look_again(self._silent_since)
+            return
         batch = self._wait_for_batch()
         if not self._abandoned.empty():
             left = [self._abandoned.get() for _ in range(self._abandoned.qsize())]
             self._remember_in_doubt([each for each in left if not self._slots.forget(each)])
+        if not self._inherited.empty():
+            self._in_doubt.add([self._inherited.get() for _ in range(self._inherited.qsize())])
         if self._slots or self._freed.qsize():
             self._ask_again()
         if batch and self._away:
@@ -175,7 +195,7 @@ class GroupCommit:
         try:
             decisions = self._budgets.reserve([asking.reservation for asking in batch])
         except BudgetsUnavailable as error:
-            self._mark_away(str(error))
+            self._miss(str(error))
             decisions = [None] * len(batch)
         except Exception:  # whatever it is, the callers must be answered
             self._metrics.failures.add()
@@ -185,13 +205,37 @@ class GroupCommit:
         self._metrics.batch_requests.observe(len(batch))
         undecided = [asking for asking, decision in zip(batch, decisions, strict=True) if decision is None]
         if undecided:
-            self._remember_in_doubt([asking.reservation for asking in undecided])
-            self._fall_back(undecided)
+            self._keep_or_fall_back(undecided)
         for asking, decision in zip(batch, decisions, strict=True):
             if decision is not None and not self._waits(asking, decision):
                 self._answer(asking.answer, Outcome(decision))
-        if self._away:
-            self._probe_redis()  # a hiccup: often it is back already
+
+    def _keep_or_fall_back(self, undecided: Sequence[Asking]) -> None:
+        """What takes a lease may be asked for again, while there is patience."""
+        now, given_up = time.monotonic(), list[Asking]()
+        for asking in undecided:
+            asking.silent_since = asking.silent_since or now
+            patient = self._silent_since is not None and not self._away and not self._is_over(asking.silent_since)
+            keep = patient and asking.reservation.rules.leases is not None
+            (self._unanswered if keep else given_up).append(asking)
+        self._remember_in_doubt([asking.reservation for asking in given_up])
+        self._fall_back(given_up)
+
+    def _look_again(self, silent_since: float) -> None:
+        """Redis did not answer a moment ago: asks again what it was asked, or gives up."""
+        there = self._probe_redis()
+        if not there and not self._is_over(silent_since):
+            time.sleep(SECOND_LOOK_SECONDS)
+            return
+        if not there:
+            self._away = True
+            log.warning("redis is away, requests get the failure mode")
+        unanswered, self._unanswered = self._unanswered, []
+        for start in range(0, len(unanswered), self._max_batch):
+            (self._commit if there else self._keep_or_fall_back)(unanswered[start : start + self._max_batch])
+
+    def _is_over(self, since: float) -> bool:
+        return time.monotonic() - since >= self._patience_seconds
 
     def _fall_back(self, batch: Sequence[Asking]) -> None:
         for asking in batch:
@@ -204,22 +248,25 @@ class GroupCommit:
             self._metrics.failures.add()
             log.exception("answer failed")
 
-    def _mark_away(self, reason: str) -> None:
+    def _miss(self, reason: str) -> None:
+        """Redis did not answer."""
         self._metrics.redis_errors.add()
-        if not self._away:
-            self._away = True
-            log.warning("redis is away, requests get the failure mode", reason=reason)
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
+            log.warning("redis does not answer", reason=reason)
 
-    def _probe_redis(self) -> None:
+    def _probe_redis(self) -> bool:
+        """Whether it answers."""
         try:
             self._probe()
         except BudgetsUnavailable as error:
-            self._mark_away(str(error))
-            return
-        if self._away:
+            self._miss(str(error))
+            return False
+        if self._silent_since is not None:
             self._in_doubt.postpone()
-            self._away = False
+            self._away, self._silent_since = False, None
             log.info("redis is back", in_doubt=len(self._in_doubt))
+        return True
 
     def _remember_in_doubt(self, reservations: Sequence[Reservation]) -> None:
         """What has no lease cannot be given back: it may stay spent."""

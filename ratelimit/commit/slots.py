@@ -28,7 +28,7 @@ class Asking:
     """One request that asks for its reservation.
 
     `waits` is called once, when there is no slot: whether its caller waits for one.  `since`: when it began to, None
-    before that.  `refused` is what it was told last.
+    before that.  `refused` is what it was told last.  `silent_since`: when Redis did not answer it for the first time.
     """
 
     reservation: Reservation
@@ -36,6 +36,7 @@ class Asking:
     waits: Callable[[], bool]
     since: float | None = None
     refused: Refused | None = None
+    silent_since: float | None = None
 
     @property
     def owner(self) -> str:

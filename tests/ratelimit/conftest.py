@@ -37,6 +37,7 @@ class Slice:
     url: str
     mode: FailureMode = FailureMode.DENY
     timeout: float = 0.05
+    patience: float = 0.3
     metrics: RatelimitMetrics = field(default_factory=RatelimitMetrics)
     in_flight: InFlight = field(default_factory=InFlight)
 
@@ -48,6 +49,7 @@ class Slice:
             self.budgets.ping,
             Fallback(self.mode, wall_clock_ms),
             self.metrics,
+            patience_seconds=self.patience,
             doubts=InDoubt(time.monotonic, SETTLE_DOWN_SECONDS),
         )
         catalog = Registry("m", "other")

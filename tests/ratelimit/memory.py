@@ -85,6 +85,8 @@ class MemoryBudgets:
         owner = self._owners.setdefault(reservation.rules.owner, _Owner())
         budgets = [self._budgets.open(rule, now_ms) for rule in rules]
         verdict = judged(rules, budgets, reservation.costs, now_ms=now_ms)
+        if reservation.lease_id in owner.leases:
+            return Admitted(self._budgets.keep(rules, budgets))
         in_flight = sum(1 for lease in owner.leases.values() if lease.deadline_ms > now_ms)
         if leases is not None and leases.most is not None and in_flight >= leases.most and _sooner(verdict):
             return Refused(leases.name, LEASE_WAIT_MS, self._budgets.keep(rules, budgets))

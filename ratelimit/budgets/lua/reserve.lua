@@ -98,7 +98,9 @@ while arg <= #ARGV do
   local set = sets[tonumber(ARGV[arg])]
   local costs = set.leases and arg + 2 or arg
   local verdict, wait_ms, missed, shadow = decide(set, costs)
-  if verdict == 0 then
+  if set.leases and redis.call('EXISTS', KEYS[key]) == 1 then
+    verdict, wait_ms = 0, 0 -- asked again, since the answer was lost: it has what it needs
+  elseif verdict == 0 then
     for n, rule in ipairs(set) do
       if not (missed and missed[n]) then add(rule.budget, -tonumber(ARGV[costs + n])) end
     end

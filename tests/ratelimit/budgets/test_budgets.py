@@ -135,6 +135,15 @@ def test_a_lowered_limit_refills_at_its_own_rate_though_it_refuses(store: Store)
     assert store.peek(lowered) == [864 - 86_400 + 864]
 
 
+def test_a_request_that_is_asked_again_takes_nothing_more(store: Store) -> None:
+    of = account(tokens(100))
+    first = reserve(store, of, 60, "a")
+    assert reserve(store, of, 60, "a") == first == Admitted((40,))  # though it would not fit any more
+    assert isinstance(reserve(store, of, 60, "b"), Refused)
+    settle(store, "a", 10)
+    assert store.peek(of) == [90]
+
+
 def test_large_numbers_stay_whole(store: Store) -> None:
     of = account(tokens(600_000_000_000))  # seven million a second
     reserve(store, of, 500_000_000_001, "a")
