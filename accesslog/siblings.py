@@ -66,8 +66,7 @@ class Siblings:
                     self._send_all(own)
             finally:
                 self._send_all(own)
-                loop.remove_reader(own)
-                self._own.unlink(missing_ok=True)
+                loop.remove_reader(own)  # the name stays: a successor may have it by now
 
     def _tell(self, news: News, lease_ids: Sequence[str]) -> None:
         for (kind, _), queue in self._waiting.items():

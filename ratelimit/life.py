@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from heapq import nlargest
 from itertools import takewhile
+from typing import Protocol
 
+from ratelimit.journal import NOWHERE, Entry
 from ratelimit.lease_id import lowest_at
 from tenancy.values.policy import Policy
 
@@ -112,6 +114,17 @@ class Life:
     lease_id: str
     policy: Policy
     state: State = ASKED
+    place: int = NOWHERE  # in the journal
+
+
+class Journal(Protocol):
+    """Where what is in flight is written down: ratelimit/journal.py."""
+
+    def enter(self, lease_id: str, tenant_id: str, group: str) -> int: ...
+
+    def answer(self, place: int) -> None: ...
+
+    def leave(self, place: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -132,11 +145,25 @@ class InFlight:
 
     def __init__(self, most_known: int = MAX_KNOWN) -> None:
         self.refused = 0  # by the bound, ever
+        self.entered = self.heard = 0  # requests that went to the budgets, and ends that were told of, ever
         self._most_known = most_known
         self._lock = threading.Lock()
         self._lives: OrderedDict[str, Life] = OrderedDict()  # by lease id, oldest first
         self._tenants: dict[str, Running] = {}
+        self._journal: Journal | None = None
         self.bound = Bound()
+
+    def keep(self, journal: Journal) -> None:
+        """Writes down in `journal` what is in flight from now on.  Before the first request."""
+        self._journal = journal
+
+    def inherit(self, left: Iterable[Entry]) -> None:
+        """Counts in what another process had answered, the oldest first; before the first request, as far as may be."""
+        for entry in left:
+            life = self.enter(entry.lease_id, Policy(entry.tenant_id, "", fairshare_group=entry.group))
+            if life is not None:
+                self.admit(life)
+                self.run(life)
 
     @property
     def bound(self) -> Bound:
@@ -155,7 +182,10 @@ class InFlight:
                     self.refused += 1
                     return None
                 self._count_out(self._lives.popitem(last=False)[1])
+            self.entered += 1
             life = self._lives[lease_id] = Life(lease_id, policy)
+            if self._journal is not None:
+                life.place = self._journal.enter(lease_id, policy.tenant_id, policy.fairshare_group)
             tenant = self._tenants.get(policy.tenant_id)
             if tenant is None:
                 self._tenants[policy.tenant_id] = Running(policy, 1)
@@ -174,6 +204,8 @@ class InFlight:
     def run(self, life: Life) -> None:
         with self._lock:
             life.state = RUN[life.state]
+            if self._journal is not None and life.state is RUNNING:
+                self._journal.answer(life.place)
 
     def refuse(self, life: Life) -> None:
         self._move(life, REFUSE)
@@ -188,6 +220,7 @@ class InFlight:
 
     def end(self, lease_id: str) -> None:
         with self._lock:
+            self.heard += 1
             life = self._lives.pop(lease_id, None)
             if life is not None:
                 life.state = END[life.state]
@@ -228,6 +261,9 @@ class InFlight:
             return True
 
     def _count_out(self, life: Life) -> None:
+        if self._journal is not None:
+            self._journal.leave(life.place)
+            life.place = NOWHERE
         tenant = self._tenants[life.policy.tenant_id]
         tenant.count -= 1
         if not tenant.count:

@@ -30,35 +30,43 @@ def unix_path(address: str) -> Path | None:
     return Path(address.removeprefix(_UNIX).removeprefix("//")) if address.startswith(_UNIX) else None
 
 
-def prepare(address: str) -> None:
-    """Makes `address` ready to be bound: directory made, stale socket file removed.  Raises CannotListenError."""
+def prepare(address: str, *, takes_over: bool = False) -> None:
+    """Makes `address` ready to be bound: directory made, stale socket file removed.  Raises CannotListenError, unless
+    `takes_over` also if somebody serves there."""
     path = unix_path(address)
     try:
         if path is None:
-            _probe_port(*_host_and_port(address))
+            host, port = _host_and_port(address)
+            if not takes_over:
+                _probe_port(host, port)
         else:
-            _clear(path)
+            _clear(path, takes_over)
     except (OSError, ValueError) as error:
         raise CannotListenError(address, getattr(error, "strerror", None) or str(error)) from error
 
 
-def bind_all(addresses: Iterable[str], bind: Callable[[str], int]) -> dict[str, int]:
+def bind_all(addresses: Iterable[str], bind: Callable[[str], int], takes_over: bool = False) -> dict[str, int]:
     """Has gRPC `bind` what was prepared; returns the port of each `host:port`.  Raises CannotListenError.
 
-    A Unix socket is restricted to its owner and group."""
+    A Unix socket is restricted to its owner and group.  To take one over, another is moved over it: whoever connects
+    finds the old server or the new one.  gRPC core, which removes a socket's file at its end, knows it by a name that
+    is no more."""
     ports: dict[str, int] = {}
     for address in addresses:
+        path = unix_path(address)
+        own = path.with_name(f".{os.getpid():x}") if path is not None and takes_over else path
         try:
-            port = bind(address)
+            port = bind(address if own is None else f"{_UNIX}{own}")
         except RuntimeError:
             port = 0
         if not port:
             raise CannotListenError(address, "gRPC could not bind it")
-        path = unix_path(address)
-        if path is None:
+        if path is None or own is None:
             ports[address] = port
-        else:
-            path.chmod(_SOCKET_MODE)
+            continue
+        own.chmod(_SOCKET_MODE)
+        if own != path:
+            own.rename(path)
     return ports
 
 
@@ -83,7 +91,7 @@ def _probe_port(host: str, port: int) -> None:
                     raise
 
 
-def _clear(path: Path) -> None:
+def _clear(path: Path, takes_over: bool) -> None:
     if not path.name:
         raise ValueError(_FORMATS)
     if len(os.fsencode(path)) > _PATH_MAX_BYTES:
@@ -93,6 +101,8 @@ def _clear(path: Path) -> None:
         return
     if not stat.S_ISSOCK(path.lstat().st_mode):
         raise ValueError("the file exists and is not a socket")
+    if takes_over:
+        return
     if not _is_stale(path):
         raise ValueError("another process listens there")
     path.unlink()

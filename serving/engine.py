@@ -43,15 +43,19 @@ def open_engine(
     *,
     observer: Observer | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
+    takes_over: bool = False,
 ) -> Engine:
     """Binds `addresses` (`host:port`, `unix:/path`).  Raises CannotListenError.
+
+    `takes_over`: from an engine that may still be there.  New connections on a Unix socket come here at once; a port is
+    shared with it until it stops.
 
     `auto` takes the completion queue if the grpcio that runs has what it needs, else the threads, with a warning.
     """
     for address in addresses:
-        prepare(address)
+        prepare(address, takes_over=takes_over)
     engine = CompletionQueueEngine if choose(kind) == "completion_queue" else ThreadsEngine
-    return engine(methods, addresses, _options(max_message_bytes), observer)
+    return engine(methods, addresses, _options(max_message_bytes, takes_over), observer, takes_over=takes_over)
 
 
 def choose(kind: EngineKind, problems: Sequence[str] | None = None) -> EngineKind:
@@ -65,9 +69,12 @@ def choose(kind: EngineKind, problems: Sequence[str] | None = None) -> EngineKin
     return "threads"
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+def _options(max_message_bytes: int, share_ports: bool) -> list[tuple[str, int]]:
     return [
-        ("grpc.so_reuseport", 0),  # else a second process shares a taken port and gets some of the connections
+        (
+            "grpc.so_reuseport",
+            int(share_ports),
+        ),  # else a second process shares a taken port and gets some of the connections
         ("grpc.max_receive_message_length", max_message_bytes),
         # Envoy's connection_keepalive pings an idle connection; by default gRPC core ends it for that (too_many_pings).
         ("grpc.http2.min_ping_interval_without_data_ms", 1_000),

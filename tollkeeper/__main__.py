@@ -11,7 +11,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tollkeeper.cli.app import add_to
 from tollkeeper.config import BadSettings, Settings, read_settings
 from tollkeeper.envoy.commands import envoy_app
 from tollkeeper.logs import configure_logs
@@ -76,27 +75,12 @@ def sidecar(
     """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
     settings = settings_or_exit("sidecar", workers=workers)
     from tollkeeper.plan import SERVICES
-    from tollkeeper.supervisor import Supervisor
+    from tollkeeper.supervisor import SidecarRuns, Supervisor
 
-    Supervisor(settings, services or SERVICES).run()
-
-
-@app.command(hidden=True)
-def worker(
-    group: str,
-    services: list[Service],
-    number: Annotated[int, typer.Option()],
-    metrics_socket: Annotated[Path, typer.Option()],
-    tcp: Annotated[bool, typer.Option("--tcp")] = False,
-) -> None:
-    """One process of the sidecar; started by `tollkeeper sidecar`."""
-    from tollkeeper.plan import Worker
-
-    process = Worker(group, number, tuple(services), tcp)
-    settings = settings_or_exit(process.name)
-    from tollkeeper.server import run_worker
-
-    run_worker(settings, process, metrics_socket)
+    try:
+        Supervisor(settings, services or SERVICES).run()
+    except SidecarRuns as error:
+        fail(str(error))
 
 
 @app.command()
@@ -181,7 +165,11 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     sys.exit(code)
 
 
-add_to(app)
+# Processes start without what only people at a terminal need, which takes half a second.
+if sys.argv[1:2] not in (["sidecar"], ["admin"], ["migrate"], ["stub-model"]):
+    from tollkeeper.cli.app import add_to
+
+    add_to(app)
 
 
 def main() -> None:

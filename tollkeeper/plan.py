@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tollkeeper.config import Settings
 from tollkeeper.slices.table import GROUPS, Service
 
 SERVICES = tuple(Service)
@@ -37,6 +38,11 @@ def plan(services: Sequence[str], workers: int = 1) -> list[Worker]:
     ]
     last = found[-1]
     return [*found[:-1], Worker(last.group, last.number, tuple(services), tcp=True)]
+
+
+def metrics_socket(settings: Settings, worker: Worker) -> Path:
+    """Where the worker's process shows its metrics and whether it is ready."""
+    return settings.ratelimit_socket.parent / f"{worker.name}.metrics.sock"
 
 
 def numbered(path: Path, number: int) -> Path:

@@ -1,5 +1,6 @@
 """`tollkeeper routes`: which routes are served, and what each is; and how the settings choose them."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from tollkeeper.config import BadSettings, Settings, read_settings
 ALL = "all"
 
 
+@lru_cache(maxsize=1)
 def routes_of(settings: Settings) -> RouteTable:
     """BadSettings, also for a file that cannot be read."""
     own = settings.routes or ""

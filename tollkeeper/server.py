@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from contextlib import ExitStack
-from pathlib import Path
 
 import asyncpg
 import structlog
@@ -15,10 +14,13 @@ from serving.health import Health
 from serving.pauses import ShortPauses
 from store.migrate import migrate
 from tollkeeper.config import Settings
+from tollkeeper.handover import News, Place
+from tollkeeper.logs import configure_logs
 from tollkeeper.metrics_http import MetricsServer
-from tollkeeper.plan import Worker, numbered
+from tollkeeper.plan import Worker, metrics_socket, numbered
+from tollkeeper.routes import routes_of
 from tollkeeper.slices.shared import Shared
-from tollkeeper.slices.table import Service, socket_of, wire
+from tollkeeper.slices.table import Service, load_services, socket_of, wire
 
 log = structlog.get_logger(__name__)
 
@@ -27,35 +29,51 @@ MIGRATION_SECONDS = 60.0
 FLUSH_SHARE = 0.5
 
 
-def run_worker(settings: Settings, worker: Worker, metrics_socket: Path) -> None:
-    """One process of the sidecar: serves until SIGTERM, then drains.  From the main thread."""
+def run_worker(settings: Settings, place: Place) -> None:
+    """One process of the sidecar: prepares, waits for its place, serves until SIGTERM, then drains.  From the main
+    thread."""
     with ExitStack() as stops:
-        shared = Shared(settings, stops, worker.number)
-        methods = [method for service in worker.services for method in wire(Service(service), shared)]
-        health = Health({method.path.split("/")[1] for method in methods})
-        observer = EngineMetrics([*methods, health.method])
-        observer.register(shared.metrics)
-        socket = numbered(socket_of(worker.group, settings), worker.number)
-        addresses = [f"unix:{socket}", *([settings.grpc_listen] if worker.tcp else [])]
-        engine = open_engine(settings.engine, [*methods, health.method], addresses, observer=observer)
+        shared = Shared(settings, stops)
+        load_services()
+        routes_of(settings)
+        shared.warm()
         pauses = ShortPauses()
         shared.metrics.add(pauses.seconds)
-        registry = CollectorRegistry()
-        registry.register(shared.metrics)
-        endpoint = MetricsServer(metrics_socket, registry, shared.readiness)
-        stops.callback(endpoint.close)
-
-        def drain(*_: object) -> None:
-            health.set_all(False)
-            engine.stop(settings.drain_seconds * (1 - FLUSH_SHARE))
-
-        signal.signal(signal.SIGTERM, drain)
-        signal.signal(signal.SIGINT, drain)
-        health.set_all(True)
         pauses.begin()
-        log.info("serving", services=worker.services, addresses=addresses)
-        engine.serve()
+        place.tell(News.READY)
+        worker = place.wait()
+        if worker is None:
+            return
+        configure_logs(settings.log_level, worker.name)
+        _serve(shared, worker, place)
     log.info("drained")
+
+
+def _serve(shared: Shared, worker: Worker, place: Place) -> None:
+    settings, stops = shared.settings, shared.stops
+    shared.begin(worker.number)
+    methods = [method for service in worker.services for method in wire(Service(service), shared)]
+    health = Health({method.path.split("/")[1] for method in methods})
+    observer = EngineMetrics([*methods, health.method])
+    observer.register(shared.metrics)
+    socket = numbered(socket_of(worker.group, settings), worker.number)
+    addresses = [f"unix:{socket}", *([settings.grpc_listen] if worker.tcp else [])]
+    engine = open_engine(settings.engine, [*methods, health.method], addresses, observer=observer, takes_over=True)
+    registry = CollectorRegistry()
+    registry.register(shared.metrics)
+    endpoint = MetricsServer(metrics_socket(settings, worker), registry, shared.readiness, shared.warnings)
+    stops.callback(endpoint.close)
+
+    def drain(*_: object) -> None:
+        health.set_all(False)
+        engine.stop(settings.drain_seconds * (1 - FLUSH_SHARE))
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, drain)
+    health.set_all(True)
+    log.info("serving", services=worker.services, addresses=addresses)
+    place.tell(News.SERVING)
+    engine.serve()
 
 
 def run_admin(settings: Settings, admin_token: str) -> None:

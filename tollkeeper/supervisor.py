@@ -1,22 +1,27 @@
-"""`tollkeeper sidecar`: the processes of a sidecar, restarted when they end, with one metrics endpoint for all.
+"""`tollkeeper sidecar`: the processes of a sidecar, replaced when they end, with one metrics endpoint for all.
 
-Owns processes only: which there are is plan.py's, what they do is server.py's.
+Owns processes only: which there are is plan.py's, who takes which place is group.py's, what they do is server.py's.
 """
 
+import fcntl
 import functools
 import json
+import select
 import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from tollkeeper.config import Settings, as_environment
+from tollkeeper.group import Group
+from tollkeeper.handover import Candidate
 from tollkeeper.metrics_http import MetricsServer, ProcessMetrics, get
-from tollkeeper.plan import Worker, plan
+from tollkeeper.plan import metrics_socket, plan
+from tollkeeper.slices.table import socket_of
 from tollkeeper.up.process import Process
 
 log = structlog.get_logger(__name__)
@@ -24,36 +29,12 @@ log = structlog.get_logger(__name__)
 # Polling in place of grpcio's event engine: 53 → 32 µs a call on grpcio 1.85.1.  grpc reads it when it is imported.
 EXPERIMENTS = ("event_engine_client", "event_engine_listener", "event_engine_callback_cq")
 GRPC_EXPERIMENTS = ",".join(f"-{name}" for name in (*EXPERIMENTS, "event_engine_for_all_other_endpoints"))
-RESTART_SECONDS = (0.2, 1.0, 5.0)  # after the first, second and any further failure in a row
-STEADY_SECONDS = 30.0  # a process that ran this long has recovered from earlier failures
 POLL_SECONDS = 0.1
+LEAVE_SECONDS = 5.0  # for the rest of a process once it has drained
 
 
-class Child:
-    """One process of the sidecar: runs, or waits to be started again."""
-
-    def __init__(self, name: str, start: Callable[[], Process]) -> None:
-        self._name, self._start = name, start
-        self._process = start()
-        self._started_at = time.monotonic()
-        self._failures = 0
-        self._due_at: float | None = None
-
-    def keep(self) -> None:
-        """Notices that the process ended; starts it again once its pause is over."""
-        now = time.monotonic()
-        if self._due_at is not None and now >= self._due_at:
-            self._process, self._started_at, self._due_at = self._start(), now, None
-        elif self._due_at is None and not self._process.running():
-            self._failures = 1 if now - self._started_at > STEADY_SECONDS else self._failures + 1
-            self._due_at = now + RESTART_SECONDS[min(self._failures, len(RESTART_SECONDS)) - 1]
-            log.error("process ended", name=self._name, exit=self._process.exit_code, failures=self._failures)
-
-    def ask_to_stop(self) -> None:
-        self._process.ask_to_stop()
-
-    def stop(self, timeout: float) -> None:
-        self._process.stop(timeout)
+class SidecarRuns(Exception):
+    """Another sidecar has the same sockets."""
 
 
 class Supervisor:
@@ -61,26 +42,23 @@ class Supervisor:
 
     def __init__(self, settings: Settings, services: Sequence[str]) -> None:
         self._settings, self._plan = settings, plan(services, settings.workers)
-        runtime = settings.ratelimit_socket.parent
-        self._sockets = {worker.name: runtime / f"{worker.name}.metrics.sock" for worker in self._plan}
-        self._stopping = threading.Event()
+        self._sockets = {worker.name: metrics_socket(settings, worker) for worker in self._plan}
+        self._stopping = self._restart = False
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT; then every process has drained.  To be called from the main thread."""
+        """Until SIGTERM or SIGINT; then every process has drained.  SIGHUP restarts one process after another.  To be
+        called from the main thread.  SidecarRuns."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+            signal.signal(number, lambda *_: setattr(self, "_stopping", True))
+        signal.signal(signal.SIGHUP, lambda *_: setattr(self, "_restart", True))
         registry = CollectorRegistry()
         registry.register(ProcessMetrics(self._sockets))
-        endpoint = MetricsServer(self._settings.metrics_listen, registry, self.readiness)
-        children = [Child(worker.name, functools.partial(self._start, worker)) for worker in self._plan]
-        while not self._stopping.wait(POLL_SECONDS):
-            for child in children:
-                child.keep()
-        for child in children:
-            child.ask_to_stop()  # all drain at the same time
-        for child in children:
-            child.stop(self._settings.drain_seconds + 5)
-        endpoint.close()
+        with ExitStack() as stops:
+            for group in {worker.group for worker in self._plan}:
+                stops.enter_context(_held(socket_of(group, self._settings)))
+            endpoint = MetricsServer(self._settings.metrics_listen, registry, self.readiness, self.warnings)
+            stops.callback(endpoint.close)
+            self._serve([self._group(name) for name in dict.fromkeys(worker.group for worker in self._plan)])
 
     def readiness(self) -> Mapping[str, bool]:
         """`process.part` → whether it is ready; a process that does not answer is one part that is not."""
@@ -91,10 +69,49 @@ class Supervisor:
             parts |= {f"{name}.{part}": ready for part, ready in found.items()}
         return parts
 
-    def _start(self, worker: Worker) -> Process:
-        command = [sys.executable, "-m", "tollkeeper", "worker", worker.group, *worker.services]
-        command += ["--number", str(worker.number), "--metrics-socket", str(self._sockets[worker.name])]
-        if worker.tcp:
-            command += ["--tcp"]
+    def warnings(self) -> list[str]:
+        """Of all processes, each once."""
+        answers = [get(path, "/readyz") for path in self._sockets.values()]
+        return sorted({text for answer in answers if answer for text in json.loads(answer[1])["warnings"]})
+
+    def _serve(self, groups: Sequence[Group]) -> None:
+        while not self._stopping:
+            if self._restart:
+                self._restart = False
+                for group in groups:
+                    group.restart()
+            for group in groups:
+                group.step()
+            candidates = {member.candidate.socket: member.candidate for group in groups for member in group.members}
+            for readable in select.select(list(candidates), [], [], POLL_SECONDS)[0]:
+                candidates[readable].read()
+        for group in groups:
+            group.ask_to_stop()  # all drain at the same time
+        for group in groups:
+            group.stop(self._settings.drain_seconds + LEAVE_SECONDS)
+
+    def _group(self, name: str) -> Group:
+        settings = self._settings
+        return Group(
+            [worker for worker in self._plan if worker.group == name],
+            functools.partial(self._start, name),
+            keep_spare=settings.spares,
+            drain=settings.drain_seconds + LEAVE_SECONDS,
+        )
+
+    def _start(self, group: str, candidate: Candidate) -> Process:
+        command = [sys.executable, "-m", "tollkeeper.worker", group]
         environment = {**as_environment(self._settings), "GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
-        return Process(worker.name, command, environment=environment)
+        return Process(group, command, environment=environment, stdin=candidate.child)
+
+
+@contextmanager
+def _held(socket: Path) -> Iterator[None]:
+    """Keeps another sidecar from taking the socket over, as our own processes do from one another."""
+    socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with socket.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SidecarRuns(f"another sidecar serves {socket}") from None
+        yield

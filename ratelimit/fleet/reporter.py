@@ -9,7 +9,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ import structlog
 
 from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, TenantLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
-from ratelimit.life import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
+from ratelimit.life import ALL, OWN, UNBOUNDED, Bound, InFlight, Life, Running, by_group, most
 from ratelimit.metrics import ADMITTED, RatelimitMetrics
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity
@@ -27,6 +27,7 @@ from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_CAPACITY
 log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 1.0
+BEGIN_SECONDS = 2.0
 WAITING_SECONDS = 0.1  # while more room is due: the others give theirs up with their next report
 SHORT_SECONDS = 0.25  # while requests are refused for want of room
 RESTORE_SECONDS = 15.0  # between attempts to bring a lost copy of the capacity back
@@ -93,6 +94,16 @@ class Reporter:
         """A message of the invalidation channel."""
         if message in (INVALIDATE_CAPACITY, INVALIDATE_ALL):
             self._wake.set()
+
+    async def begin(self) -> None:
+        """Before the first request: forgets what earlier processes had in flight and is over, and learns the bounds.
+        Does not raise; what cannot be learned now comes with the first reports."""
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                await self._forget_gone(self._in_flight.older_than(time.time_ns() // 1_000_000))
+                await self.report()
+        except (*UNAVAILABLE, StoreUnavailable) as error:
+            log.warning("the bounds are not known yet", error=f"{type(error).__name__}: {error}")
 
     async def run(self) -> None:
         """Until cancelled; then the report is taken back."""
@@ -164,9 +175,12 @@ class Reporter:
         now_ms = time.time_ns() // 1_000_000
         self._in_flight.expire_before(now_ms - self._lease_ms)
         doubtful = self._in_flight.older_than(now_ms - DOUBT_MS)
-        some = random.sample(doubtful, min(DOUBTS, len(doubtful)))  # each has its turn
-        if some:
-            self._in_flight.end_all(await self._gone({life.lease_id: life.policy.tenant_id for life in some}))
+        await self._forget_gone(random.sample(doubtful, min(DOUBTS, len(doubtful))))  # each has its turn
+
+    async def _forget_gone(self, lives: Sequence[Life]) -> None:
+        for start in range(0, len(lives), DOUBTS):
+            some = {life.lease_id: life.policy.tenant_id for life in lives[start : start + DOUBTS]}
+            self._in_flight.end_all(await self._gone(some))
 
     async def _wait(self, seconds: float) -> None:
         try:

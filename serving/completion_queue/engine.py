@@ -48,6 +48,7 @@ class CompletionQueueEngine:
         options: Sequence[tuple[str, int]],
         observer: Observer | None,
         *,
+        takes_over: bool = False,
         max_postponed: int = MAX_POSTPONED,
     ) -> None:
         self._methods = {method.path.encode(): method for method in methods}
@@ -62,7 +63,7 @@ class CompletionQueueEngine:
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server([(name.encode(), value) for name, value in options], False)
         self._server.register_completion_queue(self._queue)
-        self.ports = bind_all(addresses, lambda address: self._server.add_http2_port(address.encode()))
+        self.ports = bind_all(addresses, lambda address: self._server.add_http2_port(address.encode()), takes_over)
 
     def serve(self) -> None:
         poll = self._queue.poll

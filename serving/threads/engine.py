@@ -33,6 +33,8 @@ class ThreadsEngine:
         addresses: Sequence[str],
         options: Sequence[tuple[str, int]],
         observer: Observer | None,
+        *,
+        takes_over: bool = False,
     ) -> None:
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.lock = threading.Lock()
@@ -43,7 +45,7 @@ class ThreadsEngine:
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="grpc")
         self._server = grpc.server(self._executor, options=list(options))
         self._server.add_generic_rpc_handlers((_Router(self, methods),))
-        self.ports = bind_all(addresses, self._server.add_insecure_port)
+        self.ports = bind_all(addresses, self._server.add_insecure_port, takes_over)
 
     def serve(self) -> None:
         self._server.start()

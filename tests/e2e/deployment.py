@@ -46,6 +46,7 @@ class Deployment:
             "metrics_listen": f"127.0.0.1:{free_port()}",
             "grpc_listen": f"127.0.0.1:{free_port()}",
             "redis_timeout_ms": BUSY_REDIS_MS,
+            "spares": False,  # a process more of each kind, which most tests do not need
             **(settings or {}),
         }
         up = UpOptions(listen=self.envoy_address, data_dir=directory, **{"concurrency": 1, **options})

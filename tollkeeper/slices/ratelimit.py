@@ -1,14 +1,18 @@
 """ratelimit: whether a request fits its budgets.  Needs the catalog of models, the budgets, and the count of what is in
 flight, which accesslog counts out; reports to the fleet what this process has in flight."""
 
+import asyncio
 from functools import partial
 from importlib.metadata import version
 
 from clients.rates import RateHeaders
+from ratelimit.budgets.port import LeaseName
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
+from ratelimit.journal import Journal, Predecessor, predecessors_in
+from ratelimit.life import MAX_KNOWN, InFlight
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, serialize
 from ratelimit.tenants.answer import Manner
@@ -21,15 +25,20 @@ from tenancy.redis.capacity import put_capacity
 from tollkeeper.routes import routes_of
 from tollkeeper.slices.shared import Shared
 
+BEGIN_SECONDS = 5.0
+SUCCEED_SECONDS = 0.2
+
 
 def wire(shared: Shared) -> list[Method]:
     settings, metrics, in_flight = shared.settings, RatelimitMetrics(), shared.in_flight
-    committer = _committer(shared, metrics)
+    predecessors, committer = _predecessors(shared), _committer(shared, metrics)
     metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(in_flight)))
     shared.metrics.add(*metrics.members())
     shared.freed.append(committer.freed)
     reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)
+    shared.loop.run(reporter.begin(), BEGIN_SECONDS)
+    shared.loop.spawn(_succeed(predecessors, in_flight, committer), "predecessors")
     shared.loop.spawn(reporter.run(), "reports")
     tenants = TenantDecider(
         committer,
@@ -41,8 +50,36 @@ def wire(shared: Shared) -> list[Method]:
         manner=Manner(RateHeaders(settings.rate_headers), settings.max_retry_after_seconds),
         groups=not is_cluster(settings.redis_url),
         policies=settings.cache_entries,
+        has_room=lambda: shared.has_room(),
     )
     return [*RatelimitService({DOMAIN: tenants.decide}).methods()]
+
+
+def _predecessors(shared: Shared) -> list[Predecessor]:
+    """Of this place.  What they have in flight counts from now on, and is written down.  The first process also takes
+    over from places that there are no more."""
+    directory, workers = shared.settings.data_dir / "in-flight", shared.settings.workers
+    own = directory / str(shared.number)
+    unused = set(directory.glob("*")) - {directory / str(number) for number in range(1, workers + 1)}
+    found = [each for place in (own, *(unused if shared.number == 1 else ())) for each in predecessors_in(place)]
+    shared.in_flight.keep(Journal(own, MAX_KNOWN))
+    shared.in_flight.inherit(sorted(entry for each in found for entry in each.entries.values() if entry.answered))
+    return found
+
+
+async def _succeed(predecessors: list[Predecessor], in_flight: InFlight, committer: GroupCommit) -> None:
+    """Until each of them is gone: then what it ended meanwhile is over, and what it began is ours too."""
+    while predecessors:
+        for each in list(predecessors):
+            before = each.entries
+            if not each.ended():
+                continue
+            predecessors.remove(each)
+            in_flight.end_all(before.keys() - each.entries.keys())
+            new = [entry for lease_id, entry in each.entries.items() if lease_id not in before or not entry.answered]
+            in_flight.inherit(sorted(entry for entry in new if entry.answered))
+            committer.abandon_all(LeaseName(entry.tenant_id, entry.lease_id) for entry in new if not entry.answered)
+        await asyncio.sleep(SUCCEED_SECONDS)
 
 
 def _committer(shared: Shared, metrics: RatelimitMetrics) -> GroupCommit:

@@ -31,6 +31,12 @@ def socket_of(group: str, settings: Settings) -> Path:
     return {"authz": settings.authz_socket, "ratelimit": settings.ratelimit_socket}[group]
 
 
+def load_services() -> None:
+    """Imports every service, so that `wire` need not: a process loads them before it knows which it will carry."""
+    for service in Service:
+        import_module(f"tollkeeper.slices.{service}")
+
+
 def wire(service: Service, shared: "Shared") -> "list[Method]":
     """Makes a service in this process, with its background tasks, and returns what it serves."""
     methods: list[Method] = import_module(f"tollkeeper.slices.{service}").wire(shared)

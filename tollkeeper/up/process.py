@@ -35,6 +35,7 @@ class Process:
         user: int | None = None,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        stdin: socket.socket | None = None,
     ) -> None:
         self.name, self.log, self._stop_signal = name, log, stop_signal
         parent = os.getpid()
@@ -45,7 +46,7 @@ class Process:
                 output = opened.enter_context(open(log, "ab", opener=_private))
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(),
                 stdout=output,
                 stderr=None if output is None else subprocess.STDOUT,
                 user=user,

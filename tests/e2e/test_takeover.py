@@ -1,0 +1,90 @@
+"""A process is killed, or all are replaced, at a steady rate of requests: nobody notices."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import public_directory
+from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
+from tests.e2e.test_crash import workers
+from tests.e2e.test_runtime import stats, streaming
+
+pytestmark = pytest.mark.alone
+RATE, SECONDS = 100, 4
+# On a busy machine the last try of a request may be due only when its time is up.
+MOST_FAILED = 0.01
+
+
+@pytest.fixture(scope="module")
+def own_stack() -> Iterator[Deployment]:
+    with public_directory() as directory:
+        deployment = Deployment(directory / "stack", settings={"spares": True})
+        yield deployment
+        deployment.close()
+
+
+class OpenLoop:
+    """Requests at random times from a process of its own, until `result`."""
+
+    def __init__(self, stack: Deployment, who: Credential, directory: Path) -> None:
+        body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4})
+        head = ["POST /v1/chat/completions HTTP/1.1", "Host: x", f"Authorization: Bearer {who.secret}"]
+        head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        request = directory / "request"
+        request.write_text("\r\n".join([*head, "", body]))
+        host, port = stack.envoy_host_port
+        command = [sys.executable, "-m", "bench.poisson", host, str(port), str(RATE), str(SECONDS), str(request)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._process.communicate(timeout=60)[0])
+        return found
+
+
+def others(stack: Deployment, before: dict[str, int], *names: str) -> None:
+    """Waits until other processes than `before` have these places."""
+    wait_for(lambda: True if all(workers(stack)[name] != before[name] for name in names) else None, "the takeover", 30)
+
+
+@pytest.mark.parametrize("victim", ["authz", "ratelimit"])
+def test_a_kill_is_taken_over_at_once(own_stack: Deployment, tmp_path: Path, victim: str) -> None:
+    before = workers(own_stack)
+    load = OpenLoop(own_stack, own_stack.tenant(tokens_per_minute=None), tmp_path)
+    time.sleep(1.0)
+    os.kill(before[victim], signal.SIGKILL)
+    found = load.result()
+    assert found["failed"] <= MOST_FAILED * found["answered"], found
+    others(own_stack, before, victim)
+
+
+def test_a_restart_replaces_one_process_after_another(own_stack: Deployment, tmp_path: Path) -> None:
+    before = workers(own_stack)
+    who = own_stack.tenant(tokens_per_minute=None)
+    load = OpenLoop(own_stack, who, tmp_path)
+    time.sleep(0.5)
+    os.kill(own_stack.processes["sidecar"].pid, signal.SIGHUP)
+    found = load.result()
+    assert found["failed"] == 0, found
+    others(own_stack, before, *before)
+    assert len(own_stack.usage_when(who, found["answered"])) == found["answered"]
+
+
+def test_what_is_in_flight_counts_for_the_process_that_takes_over(own_stack: Deployment) -> None:
+    who, before = own_stack.tenant(), workers(own_stack)
+    own_stack.admin.put("/capacity", json={"max_in_flight": 5, "max_in_flight_total": None}).raise_for_status()
+    with streaming(own_stack, who, 5):
+        wait_for(lambda: True if own_stack.chat(who).status_code == 429 else None, "the bound")
+        os.kill(before["ratelimit"], signal.SIGKILL)
+        others(own_stack, before, "ratelimit")
+        assert [own_stack.chat(who).json()["error"]["code"] for _ in range(5)] == ["capacity_exceeded"] * 5
+        assert wait_for(lambda: found if (found := stats(own_stack)["in_flight"]) else None, "the report") == 5
+    wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "their end")
+    own_stack.admin.put("/capacity", json={"max_in_flight": None, "max_in_flight_total": None}).raise_for_status()

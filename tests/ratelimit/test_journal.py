@@ -1,0 +1,98 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from ratelimit.journal import NOWHERE, Entry, Journal, predecessors_in
+from ratelimit.lease_id import mint_lease_id
+from ratelimit.life import InFlight
+from tenancy.values.policy import Policy
+
+IDS = [mint_lease_id(1_700_000_000_000 + n) for n in range(4)]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ratelimit.journal import Journal
+journal, ids = Journal(Path(sys.argv[1]), 3), sys.argv[2:]
+places = [journal.enter(each, "acme", "gold") for each in ids[:3]]
+journal.answer(places[0])
+journal.leave(places[1])
+journal.answer(journal.enter(ids[3], "other", "default"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+LIVING = """
+import sys
+from pathlib import Path
+from ratelimit.journal import Journal
+journal, ids = Journal(Path(sys.argv[1]), 10), sys.argv[2:]
+places = [journal.enter(each, "acme", "default") for each in ids[:2]]
+print(flush=True)
+input()
+journal.leave(places[0])
+journal.answer(places[1])
+journal.enter(ids[2], "acme", "default")
+"""
+
+
+def left_in(directory: Path) -> list[Entry]:
+    return sorted(entry for each in predecessors_in(directory) for entry in each.entries.values())
+
+
+def test_what_a_killed_process_had_in_flight_is_found_until_it_is_taken_over(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), *IDS], check=False, timeout=60)
+    assert left_in(tmp_path) == [
+        Entry(IDS[0], "acme", "gold", answered=True),
+        Entry(IDS[2], "acme", "gold", answered=False),
+        Entry(IDS[3], "other", "default", answered=True),
+    ]
+    (predecessor,) = predecessors_in(tmp_path)
+    assert predecessor.ended()
+    assert [*predecessor.entries] == [IDS[0], IDS[3], IDS[2]]
+    assert left_in(tmp_path) == []
+
+
+def test_a_process_that_lives_is_read_again_when_it_is_gone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LIVING, str(tmp_path), *IDS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (predecessor,) = predecessors_in(tmp_path)
+        assert not predecessor.ended()
+        assert [*predecessor.entries] == IDS[:2]
+        process.communicate("\n", timeout=60)
+    assert predecessor.ended()
+    assert {each: entry.answered for each, entry in predecessor.entries.items()} == {IDS[1]: True, IDS[2]: False}
+
+
+def test_what_has_no_room_is_not_written_down(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 1)
+    assert journal.enter(IDS[0], "x" * 64, "default") == NOWHERE
+    place = journal.enter(IDS[0], "acme", "default")
+    assert journal.enter(IDS[1], "acme", "default") == NOWHERE
+    journal.answer(NOWHERE)
+    journal.leave(NOWHERE)
+    journal.leave(place)
+    assert left_in(tmp_path) == []
+    journal.enter(IDS[2], "acme", "default")
+    assert left_in(tmp_path) == [Entry(IDS[2], "acme", "default", answered=False)]
+
+
+def test_the_register_counts_what_was_left_and_writes_down_what_comes(tmp_path: Path) -> None:
+    register = InFlight()
+    register.keep(Journal(tmp_path, 10))
+    register.inherit([Entry(IDS[0], "acme", "gold", answered=True)])
+    policy = Policy("acme", "key")
+    running, asked = register.enter(IDS[1], policy), register.enter(IDS[2], policy)
+    assert running is not None
+    assert asked is not None
+    register.admit(running)
+    register.run(running)
+    assert [(each.policy.tenant_id, each.count) for each in register.tenants()] == [("acme", 3)]
+    assert [(each.lease_id, each.answered) for each in left_in(tmp_path)] == [
+        (IDS[0], True),
+        (IDS[1], True),
+        (IDS[2], False),
+    ]
+    register.end_all(IDS)
+    register.lose(running)
+    assert (len(register), left_in(tmp_path)) == (0, [])

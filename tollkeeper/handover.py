@@ -1,0 +1,77 @@
+"""How a process of the sidecar gets its place: it prepares, says so, and waits to be told which worker it is to be.
+
+The supervisor's end and the process's end of one Unix socket, which is the process's standard input.  The end of either
+side is seen by the other at once.
+"""
+
+import json
+import socket
+from dataclasses import asdict
+from enum import Enum
+
+from tollkeeper.plan import Worker
+
+STDIN = 0
+
+
+class News(Enum):
+    """What a process tells its supervisor: a line each."""
+
+    READY = b"ready"  # it waits for a place
+    SERVING = b"serving"  # it answers in the place that it was given
+
+
+class Place:
+    """The process's end."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(fileno=STDIN)
+        self._lines = self._socket.makefile("rb")
+
+    def tell(self, news: News) -> None:
+        """Does nothing if the supervisor is gone: its death ends this process by itself."""
+        try:
+            self._socket.sendall(news.value + b"\n")
+        except OSError:
+            return
+
+    def wait(self) -> Worker | None:
+        """Blocks until there is one; None if the supervisor has gone."""
+        line = self._lines.readline()
+        if not line:
+            return None
+        found = json.loads(line)
+        return Worker(**{**found, "services": tuple(found["services"])})
+
+
+class Candidate:
+    """The supervisor's end."""
+
+    def __init__(self) -> None:
+        self.socket, self.child = socket.socketpair()
+        self.socket.setblocking(False)
+        self.latest: News | None = None
+        self.gone = False
+
+    def give(self, worker: Worker) -> None:
+        """It may be told before it is ready.  If it is gone, `gone` will say so."""
+        try:
+            self.socket.sendall(json.dumps(asdict(worker)).encode() + b"\n")
+        except OSError:
+            self.gone = True
+
+    def read(self) -> None:
+        """Takes what it has said: `latest`; `gone` once it has ended."""
+        try:
+            data = self.socket.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.gone = True
+        for line in data.split():
+            self.latest = News(line)
+
+    def close(self) -> None:
+        self.socket.close()
