@@ -19,6 +19,7 @@ from accesslog.checkpoint import Position
 from accesslog.delivery import Deliveries
 from accesslog.entry import LogEntry
 from accesslog.line import Garbage, find_lease_id, read_line
+from accesslog.log_space import LogSpace
 from accesslog.metrics import FILE, AccessLogMetrics
 from accesslog.tail import Line, Tail
 
@@ -40,7 +41,8 @@ class _Waiting:
 
 
 class Backfill:
-    """`accept` takes an entry, or returns False when it has no room.  Runs in a thread of its own."""
+    """`accept` takes an entry, or returns False when it has no room.  `keep_bytes`: as in log_space.py.  Runs in a
+    thread of its own."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Backfill:
         accept: Callable[[LogEntry, str], bool],
         metrics: AccessLogMetrics,
         grace_seconds: float = GRACE_SECONDS,
+        keep_bytes: int = 0,
     ) -> None:
         self._checkpoint_file, self._deliveries, self._accept, self._metrics = (
             checkpoint_file, deliveries, accept, metrics
@@ -57,8 +60,10 @@ class Backfill:
         self._grace_seconds = grace_seconds
         self._position = self._saved = checkpoint.load(checkpoint_file)
         self._tail = Tail(log_file, self._position, checkpoint.saved_at(checkpoint_file))
+        self._space = LogSpace(log_file, keep_bytes)
         self._window: deque[_Waiting] = deque()
         self._saved_at = float("-inf")
+        self.lines = 0  # read, ever
         self._trouble = ""  # the error of the last step, so that it is logged once
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
@@ -93,6 +98,7 @@ class Backfill:
     def step(self, now: float) -> bool:
         """Reads, hands over, moves the checkpoint.  True if there may be more to read at once.  `now` in s."""
         lines = self._tail.read(now) if len(self._window) < WINDOW_LINES else []
+        self.lines += len(lines)
         for line in lines:
             self._window.append(self._waiting_for(line, now))
         self._hand_over(now)
@@ -152,6 +158,7 @@ class Backfill:
         if self._position is not None and self._position != self._saved:
             checkpoint.save(self._checkpoint_file, self._position)
             self._saved = self._position
+            self._space.give_back(self._position)
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -29,8 +29,10 @@ class Source:
 
     def is_at(self, descriptor: int) -> bool:
         """Whether the open file is still the one that this describes."""
-        if os.fstat(descriptor).st_ino != self.inode:
-            return False
+        return os.fstat(descriptor).st_ino == self.inode and self.begins(descriptor)
+
+    def begins(self, descriptor: int) -> bool:
+        """Whether the open file begins as this one, as a copy of it does."""
         head = os.pread(descriptor, self.head_size, 0)
         return len(head) == self.head_size and _hash(head) == self.head_hash
 

@@ -14,13 +14,14 @@ from accesslog.append import Appender
 from accesslog.backfill import GRACE_SECONDS, Backfill
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
+from accesslog.log_space import has_room_beside
 from accesslog.metrics import ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.row import row_of
 from accesslog.settle import Settler, no_matter, settlement_of
 from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.sweep import SWEEP_SECONDS, Sweep
 from accesslog.usage import usage_of
-from accesslog.writer import LedgerWriter
+from accesslog.writer import MAX_ROWS, LedgerWriter
 from ledger.cost import PriceList, cost_of, in_millionths
 from ledger.ledger import Ledger
 from ledger.row import UsageRow
@@ -53,6 +54,8 @@ class Pipeline:
         log_file: Path | None,
         spool_max_bytes: int = SPOOL_MAX_BYTES,
         grace_seconds: float = GRACE_SECONDS,
+        log_keep_bytes: int = 0,
+        max_rows: int = MAX_ROWS,
         sweep_seconds: float = SWEEP_SECONDS,
         sweeps: bool = True,
         ended: Callable[[str], None] | None = None,
@@ -65,10 +68,11 @@ class Pipeline:
         self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes)
         appender = Appender(ledger, prices, key_uses, metrics)
-        self._writer = LedgerWriter(appender, self._spool, self._deliveries, metrics)
+        self._writer = LedgerWriter(appender, self._spool, self._deliveries, metrics, max_rows)
         self._settler = Settler(budgets, self._deliveries, metrics, freed=freed)
+        self._log_file = log_file
         self._backfill = (
-            Backfill(log_file, checkpoint_file, self._deliveries, self.accept, metrics, grace_seconds)
+            Backfill(log_file, checkpoint_file, self._deliveries, self.accept, metrics, grace_seconds, log_keep_bytes)
             if log_file
             else None
         )
@@ -96,7 +100,8 @@ class Pipeline:
         usage = usage_of(entry)
         row = row_of(entry, usage)
         settlement = settlement_of(entry, usage, self._cost_of(row))
-        if not self._writer.offer(row):
+        refused = settlement is None
+        if (refused and self._writer.crowded) or not self._writer.offer(row):
             return self._drop(lease_id, ROWS)
         if settlement is None:
             self._deliveries.mark((lease_id,), Step.SETTLED)
@@ -104,6 +109,18 @@ class Pipeline:
             return self._drop(lease_id, SETTLEMENTS)
         self._metrics.settlements.add(usage.source)
         return True
+
+    @property
+    def file_lines(self) -> int | None:
+        """Lines of the file log that were read; None if this process reads none."""
+        return None if self._backfill is None else self._backfill.lines
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the rows of new requests will find a place: in memory, or in the file log."""
+        if not self._writer.crowded:
+            return True
+        return self._log_file is not None and has_room_beside(self._log_file)
 
     def close(self, timeout: float = 8.0) -> None:
         """Settles, writes or spools what is queued, moves the checkpoint over it, and ends every part.

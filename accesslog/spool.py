@@ -40,15 +40,39 @@ class _Segment:
 
 
 class Spool:
-    """A bounded queue of rows that survives the process.  Any thread may read `rows`, `size` (bytes) and `since`."""
+    """A bounded queue of rows that survives the process.  Any thread may read `rows`, `size` (bytes) and `since`.
+
+    While another process has the directory (the one before, which ends) it is empty and takes nothing."""
 
     def __init__(self, directory: Path, max_bytes: int = SPOOL_MAX_BYTES) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._max_bytes = directory, max_bytes
-        self._lock = _lock(directory)
-        self._segments = deque(_found(path) for path in sorted(directory.glob(f"*{_SUFFIX}")))
-        self._number = int(self._segments[-1].path.stem) if self._segments else 0
+        self._lock: int | None = None
+        self._segments: deque[_Segment] = deque()
+        self._number = 0
         self._open: _Segment | None = None  # the newest segment, if it was begun by this process and may grow
+        self._told = False
+        self.take()
+
+    @property
+    def held(self) -> bool:
+        """Whether the directory is ours."""
+        return self._lock is not None
+
+    def take(self) -> bool:
+        """Tries to get the directory, if it is not ours yet."""
+        if self._lock is not None:
+            return True
+        try:
+            self._lock = _lock(self._directory)
+        except SpoolInUse as error:
+            if not self._told:
+                log.warning(str(error))
+            self._told = True
+            return False
+        self._segments.extend(_found(path) for path in sorted(self._directory.glob(f"*{_SUFFIX}")))
+        self._number = int(self._segments[-1].path.stem) if self._segments else 0
+        return True
 
     @property
     def rows(self) -> int:
@@ -65,7 +89,9 @@ class Spool:
         return segments[0].since if segments else None
 
     def append(self, rows: Sequence[UsageRow]) -> bool:
-        """Keeps all of `rows` (True: they are on disk) or none: the spool is full, or the disk is."""
+        """Keeps all of `rows` (True: they are on disk) or none: the spool or the disk is full, or it is not ours."""
+        if not self.take():
+            return False
         data = b"".join(_dump(row) for row in rows)
         if self.size + len(data) > self._max_bytes:
             return False
@@ -80,7 +106,10 @@ class Spool:
         except OSError as error:
             self._open = None  # its end may be torn: nothing may follow it
             with suppress(OSError):
-                os.truncate(segment.path, segment.size)
+                if segment.size:
+                    os.truncate(segment.path, segment.size)
+                else:
+                    segment.path.unlink()
             log.warning("usage rows could not be kept on disk", reason=str(error), rows=len(rows))
             return False
         segment.size += len(data)
@@ -109,7 +138,8 @@ class Spool:
         self._segments.popleft().path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def _writable(self) -> _Segment:
         if self._open is not None:
@@ -143,7 +173,9 @@ def _lock(directory: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise SpoolInUse(f"another process keeps its usage rows in {directory}: give each its own directory") from None
+        raise SpoolInUse(
+            f"another process keeps its usage rows in {directory}: unless it ends, give each its own directory"
+        ) from None
     return descriptor
 
 

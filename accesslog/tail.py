@@ -58,6 +58,8 @@ class Tail:
         assert self._file is not None  # noqa: S101 - _open has set it
         if not self._source.is_at(self._file):
             self._rewind(self._file)  # truncated in place, and perhaps written to since
+        if not self._rest:
+            self._offset = _after_hole(self._file, self._offset)
         while chunk := os.pread(self._file, CHUNK_BYTES, self._offset + len(self._rest)):
             self._grew_at = now
             if lines := self._split(chunk):
@@ -84,10 +86,11 @@ class Tail:
         return lines
 
     def _resume(self, start: Position, saved_at: float) -> None:
-        for path in self._family():
-            if path.stat().st_ino == start.source.inode and self._open(path, float("-inf")):
-                if self._file is not None and start.source.is_at(self._file):
-                    self._source, self._offset = start.source, start.offset
+        family = self._family()
+        for path in sorted(family, key=lambda each: each.stat().st_ino != start.source.inode):
+            if path.stat().st_size >= start.offset and self._open(path, float("-inf")):
+                if self._file is not None and start.source.begins(self._file):
+                    self._source, self._offset = Source.of(self._file), start.offset
                     return
                 self.close()
         for path in self._family():
@@ -140,3 +143,11 @@ class Tail:
         if current:
             self._visited.clear()
         return current
+
+
+def _after_hole(file: int, offset: int) -> int:
+    """Where something is written from `offset` on: what was accounted for may have been given back to the disk."""
+    try:
+        return os.lseek(file, offset, os.SEEK_DATA)
+    except OSError:  # nothing is, or the disk cannot tell
+        return offset

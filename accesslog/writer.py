@@ -1,4 +1,4 @@
-"""Rows on their way into the ledger: batched, and on disk while it is away.
+"""Rows on their way into the ledger: batched, on disk while it is away, and in memory while neither takes them.
 
 Two tasks on the background loop: one takes rows from memory to the ledger, or to the spool if the ledger is away; the
 other takes them from the spool to the ledger.  The spool has a thread of its own, which takes what the two ask of it in
@@ -27,13 +27,22 @@ BATCH_ROWS = 1000
 LINGER_SECONDS = 0.1  # rows of a quiet moment share a batch: its round trips cost as much as a hundred rows
 RETRY_SECONDS = 1.0
 MAX_ROWS = 20_000  # about 20 MB; two seconds of the highest rate
+CROWDED = 0.75  # of that: what runs then still has to find room
 
 
 class LedgerWriter:
     """`offer` from any thread; the rest on the loop that runs `run`."""
 
-    def __init__(self, ledger: Appender, spool: Spool, deliveries: Deliveries, metrics: AccessLogMetrics) -> None:
+    def __init__(
+        self,
+        ledger: Appender,
+        spool: Spool,
+        deliveries: Deliveries,
+        metrics: AccessLogMetrics,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
         self._ledger, self._spool, self._deliveries, self._metrics = ledger, spool, deliveries, metrics
+        self._max_rows = max_rows
         self._rows: deque[UsageRow] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
@@ -41,12 +50,18 @@ class LedgerWriter:
         self._closing = False
         self._spool_thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._waiting_since = self._in_hand_since = float("inf")  # time.time() of the oldest row
-        self._full_spool_logged = False
+        self._in_hand = 0  # rows that are being stored
+        self._stuck = False  # neither the ledger nor the spool took the last rows
 
     @property
     def waiting(self) -> int:
         """Rows in memory."""
-        return len(self._rows)
+        return len(self._rows) + self._in_hand
+
+    @property
+    def crowded(self) -> bool:
+        """Whether new requests should not run, since their rows might find no room."""
+        return self.waiting >= CROWDED * self._max_rows
 
     @property
     def lag_seconds(self) -> float:
@@ -56,7 +71,7 @@ class LedgerWriter:
 
     def offer(self, row: UsageRow) -> bool:
         """Queues the row; False if there is no room."""
-        if len(self._rows) >= MAX_ROWS:
+        if self.waiting >= self._max_rows:
             return False
         self._rows.append(row)
         if not self._told:
@@ -80,6 +95,9 @@ class LedgerWriter:
                     await asyncio.sleep(LINGER_SECONDS)
                 self._told = False
                 await self._empty()
+                if self._stuck and not self._closing:
+                    await asyncio.sleep(RETRY_SECONDS)
+                    self._ready.set()
         finally:
             drain.cancel()
             await asyncio.gather(drain, return_exceptions=True)
@@ -95,34 +113,43 @@ class LedgerWriter:
         self._spool.close()
 
     async def _empty(self) -> None:
-        while self._rows:
+        """Until no row waits, or nothing takes them."""
+        self._stuck = False
+        while self._rows and not self._stuck:
             batch = [self._rows.popleft() for _ in range(min(BATCH_ROWS, len(self._rows)))]
-            self._in_hand_since = self._waiting_since
+            self._in_hand, self._in_hand_since = len(batch), self._waiting_since
             self._waiting_since = time.time() if self._rows else float("inf")
             try:
                 await self._store(batch)
             except Exception as error:
                 self._metrics.failures.add()
                 log.error("usage rows could not be stored", rows=len(batch), exc_info=error)
-                self._drop(batch)
-            self._in_hand_since = float("inf")
+                self._leave_to_file(batch)
+            self._in_hand, self._in_hand_since = 0, float("inf")
 
     async def _store(self, batch: list[UsageRow]) -> None:
         if not (self._ledger.available and await self._ledger.append(batch)):
             if not await self._in_spool_thread(lambda: self._spool.append(batch)):
-                self._drop(batch)
+                self._put_back(batch)
                 return
-            self._full_spool_logged = False
             self._metrics.spooled.add(n=len(batch))
         self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
 
-    def _drop(self, batch: Sequence[UsageRow]) -> None:
-        """Leaves the rows to the file log, which still has them and brings them again."""
+    def _put_back(self, batch: Sequence[UsageRow]) -> None:
+        """They wait in memory; what has no room there when it comes is left to the file log."""
+        self._stuck = True
+        if self._closing:
+            self._leave_to_file(batch)
+            return
+        self._rows.extendleft(reversed(batch))
+        self._waiting_since = self._in_hand_since
+        log.warning("neither the ledger nor the disk takes usage rows, they wait in memory", rows=len(self._rows))
+
+    def _leave_to_file(self, batch: Sequence[UsageRow]) -> None:
+        """Gives up on the rows; the file log, if there is one, still has them and brings them again."""
         self._metrics.dropped.add(ROWS, len(batch))
         self._deliveries.forget(row.id for row in batch)
-        if not self._full_spool_logged:
-            self._full_spool_logged = True
-            log.error("usage rows have no room in the spool, the file log will bring them again", rows=len(batch))
+        log.error("usage rows could not be kept, only the file log has them", rows=len(batch))
 
     async def _drain(self) -> None:
         """Brings back what the spool holds, and finds out when the ledger is there again."""
@@ -140,6 +167,8 @@ class LedgerWriter:
 
     async def _drain_oldest(self) -> bool:
         """Whether a segment has been moved to the ledger, so that there may be another."""
+        if not self._spool.held:
+            await self._in_spool_thread(self._spool.take)
         if not self._spool.size:
             return False
         rows = await self._in_spool_thread(self._spool.oldest)

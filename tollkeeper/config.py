@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TOLLKEEPER_"
@@ -45,6 +45,11 @@ def origins(text: str) -> str:
     return text
 
 
+def log_file(text: object) -> object:
+    return None if text in ("", "none") else text
+
+
+LogFile = Annotated[Path | None, BeforeValidator(log_file)]
 Origins = Annotated[str, AfterValidator(origins)]
 ListenAddress = Annotated[str, AfterValidator(listen_address)]
 RedisUrl = Annotated[str, url_with("redis", "rediss", "unix", "redis+cluster")]
@@ -83,15 +88,25 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("/var/lib/tollkeeper"), description="directory for the ledger spool and the checkpoint of the log file"
     )
-    access_log_file: Path | None = Field(
-        None,
-        description="Envoy's JSON access log on this machine, from which entries that the gRPC log lost are recovered",
+    access_log_file: LogFile = Field(
+        Path("/var/log/tollkeeper/access.jsonl"),
+        description="Envoy's JSON access log on this machine: it alone has what ends while the sidecar is away; "
+        "`none`: there is none, and that is lost",
+    )
+    access_log_keep_mb: int = Field(
+        256,
+        ge=0,
+        description="how much of that log stays on disk once it is accounted for, in MiB; 0: all, for who rotates it",
     )
     workers: int = Field(
         1,
         ge=1,
         le=16,
         description="processes of each kind: `authz-2.sock` and so on beside the first; Envoy balances over them",
+    )
+    spares: bool = Field(
+        True,
+        description="keep one more process of each kind, which takes over at once when another ends",
     )
     engine: EngineKind = Field(
         "auto", description="gRPC engine: `completion_queue`, `threads` (grpcio's own), or `auto`"
@@ -167,7 +182,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
         f"{PREFIX}{name}".upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         for name in Settings.model_fields
         if (value := getattr(settings, name)) is not None
-    }
+    } | ({} if settings.access_log_file else {f"{PREFIX}ACCESS_LOG_FILE": "none"})
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

@@ -6,7 +6,7 @@ Each sidecar process serves its own on a Unix socket; the supervisor serves all 
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,14 +19,18 @@ from prometheus_client.registry import Collector
 READ_TIMEOUT_SECONDS = 2.0
 # name → whether it is ready
 Readiness = Callable[[], Mapping[str, bool]]
+# What works and should be seen to, in words.
+Warnings = Callable[[], Sequence[str]]
 
 
 class MetricsServer:
     """Answers scrapes from a daemon thread.  `address` is HOST:PORT or the path of a Unix socket."""
 
-    def __init__(self, address: str | Path, registry: CollectorRegistry, readiness: Readiness) -> None:
+    def __init__(
+        self, address: str | Path, registry: CollectorRegistry, readiness: Readiness, warnings: Warnings = tuple
+    ) -> None:
         self._server = _UnixServer(address) if isinstance(address, Path) else _TcpServer(address)
-        self._server.registry, self._server.readiness = registry, readiness
+        self._server.registry, self._server.readiness, self._server.warnings = registry, readiness, warnings
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     def close(self) -> None:
@@ -46,7 +50,8 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/readyz":
             parts = self.server.readiness()
             ready = all(parts.values())
-            body = {"status": "ready" if ready else "not ready", "parts": dict(parts)}
+            status, warnings = "ready" if ready else "not ready", list(self.server.warnings())
+            body = {"status": status, "parts": dict(parts), "warnings": warnings}
             self._answer(200 if ready else 503, json.dumps(body).encode(), "application/json")
         else:
             self._answer(404, b'{"error":"not found; there are /metrics, /healthz, /readyz"}', "application/json")
@@ -69,6 +74,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     registry: CollectorRegistry
     readiness: Readiness
+    warnings: Warnings
 
 
 class _TcpServer(_Server):

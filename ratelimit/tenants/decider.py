@@ -75,7 +75,8 @@ def wall_clock_ms() -> int:
 class TenantDecider:
     """`catalog` answers from memory.  `manner`: how clients are told.  `groups`: whether a group's budget can be shared
     by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each
-    request has its policy read again, which triples its cost."""
+    request has its policy read again, which triples its cost.  `has_room`: whether what a request uses could still be
+    kept anywhere; else it does not run."""
 
     def __init__(
         self,
@@ -90,11 +91,12 @@ class TenantDecider:
         now_ms: Callable[[], int] = wall_clock_ms,
         groups: bool = True,
         policies: int = POLICIES,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
         self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
-        self._recent_refusals = RecentRefusals()
+        self._recent_refusals, self._has_room = RecentRefusals(), has_room
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
         """What is refused from memory can wait for the others.  Malformed unless there is one descriptor."""
@@ -119,6 +121,10 @@ class TenantDecider:
         costs = account.costs(screened.estimate)
         if refused := self._recent_refusals.find(account, costs, now_ms):
             return partial(self._over_limit, account, fields, costs, asked.api, refused)
+        if not self._has_room():
+            return partial(
+                self._refuse, account.head, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api)
+            )
         life = self._in_flight.enter(lease_id, account.policy)
         if life is None:
             refusal = self._manner.refusal(OVER_CAPACITY, asked.api, self._in_flight.bound.name)

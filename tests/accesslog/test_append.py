@@ -50,13 +50,11 @@ def test_rows_wait_on_disk_while_prices_are_not_known(stack: Stack) -> None:
     assert costs(stack) == {COSTS}
 
 
-def test_rows_without_room_to_wait_for_prices_come_back_from_the_file(tmp_path: Path, stack: Stack) -> None:
+def test_rows_without_room_on_disk_wait_for_prices_in_memory(tmp_path: Path, stack: Stack) -> None:
     stack.prices = None
     stack.restart(spool_max_bytes=5_000, spool_dir=tmp_path / "small")
-    entries = stack.admit(100)
-    stack.log(entries)
-    stack.stream(entries)
-    wait_until(lambda: stack.metrics.dropped.counts["rows"] > 0)
+    stack.stream(stack.admit(100))
+    wait_until(lambda: stack.gauge("rows_waiting") == 100)
     assert stack.rows() == []
     stack.prices = PRICES
     stack.assert_each_once()

@@ -158,14 +158,30 @@ def test_both_stores_away_and_back_under_load(stack: Stack) -> None:
     wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
 
 
+def test_what_has_no_room_on_disk_waits_in_memory(tmp_path: Path, stack: Stack) -> None:
+    pipeline = stack.restart(spool_max_bytes=1, spool_dir=tmp_path / "small", log_file=None, max_rows=400)
+    stack.postgres.cut()
+    stack.stream(stack.admit(250))
+    wait_until(lambda: stack.metrics.ledger_errors.counts[""] > 0)
+    assert pipeline.has_room
+    stack.stream(stack.admit(90))
+    wait_until(lambda: stack.gauge("rows_waiting") >= 300)
+    assert not pipeline.has_room  # with what may run now there is: so nothing new is to begin
+    assert stack.metrics.dropped.counts["rows"] == 0
+    stack.postgres.restore()
+    stack.assert_each_once()
+    assert pipeline.has_room
+
+
 def test_what_has_no_room_anywhere_comes_back_from_the_file(tmp_path: Path, stack: Stack) -> None:
     stack.pipeline.close()
-    stack.start(spool_max_bytes=20_000, spool_dir=tmp_path / "small")
+    pipeline = stack.start(spool_max_bytes=20_000, spool_dir=tmp_path / "small", max_rows=50)
     stack.postgres.cut()
     entries = stack.admit(200)
     stack.log(entries)
     stack.stream(entries)
     wait_until(lambda: stack.metrics.dropped.counts["rows"] > 0)
+    assert pipeline.has_room  # on Envoy's disk
     assert checkpoint_offset(stack) < stack.log_file.stat().st_size
     stack.postgres.restore()
     stack.assert_each_once()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,12 +147,34 @@ def test_a_disk_that_fails_is_a_full_spool(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    with pytest.raises(SpoolInUse, match="its own directory"):
-        Spool(tmp_path)
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from accesslog.spool import Spool
+from tests.accesslog.entries import row
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+spool = Spool(Path(sys.argv[1]))
+print([spool.append([row()]) for _ in range(3)])
+"""
+
+
+def test_a_full_disk_keeps_nothing_of_what_did_not_fit(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines()[-1] == "[False, False, False]"
+    assert segments(tmp_path) == []
+
+
+def test_a_directory_is_its_successors_only_when_the_process_before_has_left_it(tmp_path: Path) -> None:
+    kept = rows(2)
+    spool, successor = Spool(tmp_path), Spool(tmp_path)
+    assert spool.append(kept[:1])
+    assert not successor.append(kept[1:])
+    assert (successor.held, successor.rows, successor.oldest()) == (False, 0, [])
     spool.close()
-    Spool(tmp_path).close()
+    assert successor.append(kept[1:])
+    assert emptied(successor) == kept
+    successor.close()
 
 
 def test_rows_that_another_process_left_are_taken_over_behind_the_own_ones(tmp_path: Path) -> None:

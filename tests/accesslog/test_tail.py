@@ -1,11 +1,14 @@
 """Every line of the log is read once, whatever happens to the file; over a checkpoint too."""
 
 import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from accesslog.checkpoint import Position
+from accesslog.log_space import LogSpace
 from accesslog.tail import LINE_MAX_BYTES, QUIET_SECONDS, Line, Tail
 
 
@@ -68,6 +71,33 @@ def test_reading_goes_on_from_a_position(log: Path) -> None:
     reader.read()
     write(log, "three")
     assert Reader(log, reader.position).read() == ["three"]
+
+
+def test_a_file_that_was_copied_and_truncated_meanwhile_is_read_on_in_its_copy(log: Path) -> None:
+    write(log, "one", "two")
+    reader = Reader(log)
+    reader.read()
+    write(log, "three")
+    shutil.copy(log, log.with_name("access.jsonl.1"))
+    os.truncate(log, 0)
+    write(log, "four")
+    later = Reader(log, reader.position, saved_at=time.time())
+    assert later.read(QUIET_SECONDS) == ["three", "four"]
+
+
+def test_a_hole_is_passed_over(log: Path) -> None:
+    lines = [f"{number:06}" + "x" * 993 for number in range(10_000)]
+    write(log, *lines)
+    whole = Reader(log)
+    assert len(whole.read()) == len(lines)
+    assert whole.position is not None
+    LogSpace(log, keep_bytes=1).give_back(whole.position)
+    write(log, "new")
+    assert log.stat().st_blocks * 512 < 3_000_000
+    assert Reader(log, whole.position).read() == ["new"]
+    assert (
+        Reader(log).read()[-1] == "new"
+    )  # with what is left before and behind the hole, and the cut line as an empty one
 
 
 def test_a_renamed_file_is_read_to_its_end_then_its_successor(log: Path) -> None:

@@ -47,5 +47,13 @@ def test_a_child_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch
     assert read_settings() == settings
 
 
+@pytest.mark.parametrize("none", ["", "none"])
+def test_a_deployment_without_a_file_log_says_so(monkeypatch: pytest.MonkeyPatch, none: str) -> None:
+    monkeypatch.setenv("TOLLKEEPER_ACCESS_LOG_FILE", none)
+    settings = read_settings()
+    assert settings.access_log_file is None
+    assert as_environment(settings)["TOLLKEEPER_ACCESS_LOG_FILE"] == "none"
+
+
 def test_the_admin_token_has_no_default() -> None:
     assert read_settings().admin_token is None

@@ -1,5 +1,6 @@
 """Metrics of several processes appear as one, and a process that is away does not hide the others."""
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def merged(tmp_path: Path) -> Iterator[str]:
     registry = CollectorRegistry()
     registry.register(ProcessMetrics(sockets))
     address = f"127.0.0.1:{free_port()}"
-    servers.append(MetricsServer(address, registry, lambda: {"one": True, "away": False}))
+    servers.append(MetricsServer(address, registry, lambda: {"one": True, "away": False}, lambda: ["no file log"]))
     yield address
     for server in servers:
         server.close()
@@ -59,7 +60,9 @@ def test_readiness_names_the_part_that_is_not(merged: str) -> None:
         urllib.request.urlopen(f"http://{merged}/readyz")
     with closing(raised.value) as answer:
         assert answer.code == 503
-        assert b'"away": false' in answer.read()
+        found = json.load(answer)
+    assert found["parts"] == {"one": True, "away": False}
+    assert found["warnings"] == ["no file log"]
 
 
 def test_an_unknown_path_says_which_there_are(merged: str) -> None:

@@ -1,17 +1,22 @@
 """accesslog: settles what ended and writes the ledger.  Needs the budgets, the ledger, and ratelimit's count of what is
 in flight; several processes of a sidecar tell each other what they saw."""
 
+import asyncio
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
 from accesslog.siblings import News, Siblings
-from accesslog.spool import adopt
+from accesslog.spool import SpoolInUse, adopt
+from accesslog.watch import LOOK_SECONDS, LogWatch
 from ledger.postgres.ledger import PostgresLedger
 from ratelimit.life import InFlight
 from serving.call import Method
 from tenancy.postgres.key_uses import PostgresKeyUses
+from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered
 from tollkeeper.slices.shared import Shared
 
@@ -22,13 +27,30 @@ def wire(shared: Shared) -> list[Method]:
     metrics = AccessLogMetrics()
     siblings = _siblings(shared, metrics)
     pipeline = _pipeline(shared, metrics, siblings)
-    shared.metrics.add(*metrics.members())
     if siblings:
         heard = {News.OVER: shared.in_flight.end_all, News.DONE: pipeline.done_elsewhere}
         shared.loop.spawn(siblings.run(heard), "siblings")
+    shared.has_room = lambda: pipeline.has_room
+    shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
+    watch = LogWatch(
+        shared.settings.access_log_file,
+        metrics,
+        decided=lambda: shared.in_flight.entered,
+        heard=lambda: shared.in_flight.heard,
+        lines=lambda: pipeline.file_lines,
+    )
+    shared.warned.append(lambda: watch.warnings)
+    shared.loop.spawn(_look(watch), "log watch")
+    shared.metrics.add(*metrics.members())
     pipeline.start()
     shared.stops.callback(pipeline.close)
     return AccessLogService(pipeline, metrics).methods()
+
+
+async def _look(watch: LogWatch) -> None:
+    while True:
+        watch.look(time.monotonic())
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | None) -> Pipeline:
@@ -37,7 +59,8 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
     spools = all_numbered(settings.data_dir / "spool", settings.workers)
     if first:
         for left in set(settings.data_dir.glob("spool-*")) - set(spools):
-            adopt(spools[0], left)
+            with suppress(SpoolInUse):  # its process ends: the next start takes it
+                adopt(spools[0], left)
     return Pipeline(
         budgets=shared.budgets(REDIS_SECONDS),
         ledger=PostgresLedger(shared.pool),
@@ -48,6 +71,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         spool_dir=spools[shared.number - 1],
         checkpoint_file=settings.data_dir / "access-log-checkpoint.json",
         log_file=settings.access_log_file if first else None,
+        log_keep_bytes=settings.access_log_keep_mb * MEBIBYTE,
         spool_max_bytes=settings.spool_max_bytes,
         ended=_over(shared.in_flight, siblings),
         freed=lambda owners: [tell(owners) for tell in shared.freed],

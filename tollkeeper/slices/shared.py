@@ -3,6 +3,7 @@
 What only one slice uses belongs to its own file.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -24,17 +25,20 @@ from tollkeeper.config import Settings
 if TYPE_CHECKING:
     from redis import asyncio as aio
 
+WARM_SECONDS = 5.0
 REDIS_SECONDS = 0.1  # for what is asked on the background loop
 
 
 class Shared:
-    """Of the `number`th process of its group.  Whatever is made ends with `stops`, in reverse order.
+    """Of one process, the `number`th of its group once it has begun.  Whatever is made ends with `stops`, in reverse
+    order.
 
     `in_flight` is counted in by ratelimit and counted out by accesslog.  `listeners` hear of changes of tenants, keys
-    and models; `freed`, from any thread, of the owners whose leases have just been settled."""
+    and models; `freed`, from any thread, of the owners whose leases have just been settled.  `parts` are what must be
+    ready, `warned` what should be seen to."""
 
-    def __init__(self, settings: Settings, stops: ExitStack, number: int) -> None:
-        self.settings, self.stops, self.number = settings, stops, number
+    def __init__(self, settings: Settings, stops: ExitStack) -> None:
+        self.settings, self.stops, self.number = settings, stops, 0
         self.postgres_seconds = settings.postgres_timeout_ms / 1000
         self.metrics = Metrics()
         self.loop = LoopThread()
@@ -45,16 +49,35 @@ class Shared:
         self.tenancy_metrics = TenancyMetrics()
         self.metrics.add(*self.tenancy_metrics.members())
         self.in_flight = InFlight()
+        self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
         self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
         self.listeners: list[Listener] = [self.catalog]
         self.freed: list[Callable[[Sequence[str]], None]] = []
+        self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
+        self.warned: list[Callable[[], Sequence[str]]] = []
         self.loop.spawn(listen(settings.redis_url, self.listeners, self.tenancy_metrics), "invalidations")
         self.loop.spawn(self.catalog.run(), "model catalog")
+
+    def warm(self) -> None:
+        """Waits until models and prices are known, unless the stores are away."""
+        deadline = time.monotonic() + WARM_SECONDS
+        while self.catalog.check("") is ModelState.UNAVAILABLE and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def begin(self, number: int) -> None:
+        """It works from now on; until then it only knew."""
+        self.number = number
         self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")
 
     def readiness(self) -> Mapping[str, bool]:
-        """Not ready: no store has answered for a minute, or never yet, so every request would be refused."""
-        return {"serving": True, "stores": self.catalog.check("") is not ModelState.UNAVAILABLE}
+        return {"serving": True, **{name: ready() for name, ready in self.parts.items()}}
+
+    def warnings(self) -> list[str]:
+        return [text for each in self.warned for text in each()]
+
+    def _stores_answer(self) -> bool:
+        """If not, no store has answered for a minute, or never yet, so every request would be refused."""
+        return self.catalog.check("") is not ModelState.UNAVAILABLE
 
     def budgets(self, timeout: float) -> RedisBudgets:
         """On a client of its own: a settlement may take longer than a reservation."""
