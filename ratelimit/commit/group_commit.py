@@ -65,13 +65,18 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
         metrics.watch("redis_available", "1 while Redis answers", lambda: float(self.available))
         metrics.watch("in_doubt", "Reservations that may hold tokens nobody uses", lambda: float(len(self._in_doubt)))
-        metrics.watch("waiting_for_slot", "Requests that wait for a slot", lambda: float(len(self._slots)))
+        metrics.watch("waiting_for_slot", "Requests that wait for a slot", lambda: float(self.waiting))
         metrics.watch("queued", "Requests that wait for their round trip", lambda: float(self._queue.qsize()))
 
     @property
     def available(self) -> bool:
         """False while Redis is away, and once closed."""
         return not self._away and not self._closing
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot."""
+        return len(self._slots)
 
     def start(self) -> None:
         self._thread.start()

@@ -1,6 +1,7 @@
 """A report: what one sidecar says of itself every second.  Values; no I/O.
 
-Bounded in size, however many tenants there are.  `queued` is 0 until something queues requests.
+Bounded in size, however many tenants there are.  `queued` are those in flight that wait for a slot of their
+tenant; it is told of the whole sidecar alone until something queues more than a moment.
 """
 
 import json

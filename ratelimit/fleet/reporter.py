@@ -74,12 +74,13 @@ class Reporter:
         metrics: RatelimitMetrics,
         *,
         available: Callable[[], bool],
+        queued: Callable[[], int],
         gone: Callable[[dict[str, str]], Awaitable[list[str]]],
         restore: Callable[[], Awaitable[object]],
         lease_seconds: float,
     ) -> None:
         self._identity, self._reports, self._in_flight, self._metrics = identity, reports, in_flight, metrics
-        self._available, self._gone, self._restore = available, gone, restore
+        self._available, self._queued, self._gone, self._restore = available, queued, gone, restore
         self._lease_ms = int(lease_seconds * 1000)
         self._capacity = Capacity(version=0)
         self._refused = 0
@@ -157,7 +158,7 @@ class Reporter:
         return Report(
             **asdict(self._identity),
             in_flight=len(self._in_flight),
-            queued=0,
+            queued=self._queued(),
             max_in_flight=None if bound.most == UNBOUNDED else int(bound.most),
             bound_by=bound.name,
             capacity_version=self._capacity.version,

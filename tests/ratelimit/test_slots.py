@@ -25,7 +25,7 @@ def settle(sidecar: Slice, told: Told, *, here: bool = True) -> None:
 
 
 def waits(sidecar: Slice) -> bool:
-    return len(sidecar.committer._slots) == 1
+    return sidecar.committer.waiting == 1
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_who_waits_longest_is_first(ratelimit: Slice, served: Served) -> None:
     first = served.start(PATH, ask(policy))
     eventually(lambda: waits(ratelimit))
     second = served.start(PATH, ask(policy))
-    eventually(lambda: len(ratelimit.committer._slots) == 2)
+    eventually(lambda: ratelimit.committer.waiting == 2)
     settle(ratelimit, running[0])
     assert Told.read(first.result()).ok
     assert Told.read(second.result()).metadata["denied"] == "429"  # nobody else has ended
@@ -63,7 +63,7 @@ def test_an_overload_is_refused_all_the_same(ratelimit: Slice, served: Served) -
     told = [Told.read(call.result()) for call in calls]
     assert {(one.metadata["denied"], one.metadata["limit"]) for one in told} == {("429", "tenant:in_flight")}
     assert {one.headers["retry-after"] for one in told} == {"1"}
-    assert (len(ratelimit.in_flight), len(ratelimit.committer._slots)) == (1, 0)
+    assert (len(ratelimit.in_flight), ratelimit.committer.waiting) == (1, 0)
 
 
 def test_a_caller_who_leaves_while_it_waits_takes_no_slot(ratelimit: Slice, served: Served) -> None:

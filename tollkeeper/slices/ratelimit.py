@@ -103,6 +103,7 @@ def _reporter(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics)
         shared.in_flight,
         metrics,
         available=lambda: committer.available,
+        queued=lambda: committer.waiting,
         gone=partial(ended_leases, shared.redis),
         restore=restore,
         lease_seconds=shared.settings.lease_seconds,

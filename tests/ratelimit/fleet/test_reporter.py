@@ -49,6 +49,7 @@ class Made:
             self.in_flight,
             RatelimitMetrics(),
             available=lambda: True,
+            queued=lambda: 3,
             gone=partial(ended_leases, client),
             restore=self._restore,
             lease_seconds=LEASE_SECONDS,
@@ -79,6 +80,7 @@ async def test_the_report_says_what_holds_once_it_holds(client: "Client") -> Non
     await made.reporter.report()
     (aged,) = (await made.reports.overview()).reports
     assert (aged.report.max_in_flight, aged.report.capacity_version, aged.report.in_flight) == (5, 4, 1)
+    assert aged.report.queued == 3
     (tenant,) = aged.report.tenants
     assert (tenant.tenant_id, tenant.weight, tenant.in_flight, tenant.queued) == ("t", 7, 1, 0)
 
