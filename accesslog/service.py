@@ -4,6 +4,7 @@ Runs in the engine's thread, so nothing here waits.  An entry that finds no room
 An entry that cannot be read costs none of the others in its message: each is then read by itself.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 
 from google.protobuf.message import DecodeError
@@ -25,6 +26,7 @@ from accesslog.entry import (
 )
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
+from accesslog.streams import Streams
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry, ResponseFlags
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
@@ -61,23 +63,34 @@ _NANOS_PER_MS = 1_000_000
 class AccessLogService:
     """`methods` go to the engine."""
 
-    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics) -> None:
-        self._pipeline, self._metrics = pipeline, metrics
+    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams | None = None) -> None:
+        self._pipeline, self._metrics, self._streams = pipeline, metrics, streams or Streams(time.time)
 
     def methods(self) -> list[Method]:
         return [ClientStream(PATH, self._open)]
 
     def _open(self) -> StreamSink:
-        return _Stream(self._pipeline, self._metrics)
+        return _Stream(self._pipeline, self._metrics, self._streams)
 
 
 class _Stream:
     """One Envoy worker's stream, which lasts as long as both processes."""
 
-    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics) -> None:
-        self._accept, self._metrics = pipeline.accept, metrics
+    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams) -> None:
+        self._accept, self._metrics, self._streams = pipeline.accept, metrics, streams
+        self._number: int | None = None  # once it has brought something
+        self._failed = False
 
     def receive(self, message: bytes) -> None:
+        if self._number is None:
+            self._number = self._streams.opened()
+        try:
+            self._take(message)
+        except Exception:
+            self._failed = True  # it ends by our doing
+            raise
+
+    def _take(self, message: bytes) -> None:
         for log_entry in self._log_entries(message):
             if log_entry.common_properties.access_log_type not in _ENDS:
                 continue
@@ -101,6 +114,8 @@ class _Stream:
             return None
 
     def finish(self, ok: bool) -> bytes:
+        if self._number is not None:
+            self._streams.ended(self._number, ok or self._failed)
         return StreamAccessLogsResponse().SerializeToString()
 
 

@@ -65,6 +65,7 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     stops.callback(endpoint.close)
 
     def drain(*_: object) -> None:
+        shared.leaving = True
         health.set_all(False)
         engine.stop(settings.drain_seconds * (1 - FLUSH_SHARE))
 

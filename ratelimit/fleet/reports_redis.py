@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ratelimit.budgets.keys import lease_key
+from ratelimit.budgets.keys import lease_key, leases_key
 from ratelimit.fleet.report import TTL_SECONDS, Aged, Overview, Report, Told
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
@@ -60,6 +60,14 @@ async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]
         pipeline.exists(lease_key(tenant_id, lease_id))
     replies: list[Any] = await pipeline.execute()
     return [lease_id for lease_id, there in zip(leases, replies, strict=True) if not there]
+
+
+async def expire_leases(client: "Client", leases: Mapping[str, str]) -> None:
+    """Has these leases (id → tenant), if they exist, end now: their slots are free, and the sweep takes them."""
+    pipeline = client.pipeline(transaction=False)
+    for lease_id, tenant_id in leases.items():
+        pipeline.zadd(leases_key(tenant_id), {lease_id: 0}, xx=True)
+    await pipeline.execute()
 
 
 def _read(text: bytes) -> Report | None:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import public_directory
@@ -88,3 +90,19 @@ def test_what_is_in_flight_counts_for_the_process_that_takes_over(own_stack: Dep
         assert wait_for(lambda: found if (found := stats(own_stack)["in_flight"]) else None, "the report") == 5
     wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "their end")
     own_stack.admin.put("/capacity", json={"max_in_flight": None, "max_in_flight_total": None}).raise_for_status()
+
+
+def test_what_ran_through_an_envoy_that_was_killed_holds_no_slot(own_stack: Deployment) -> None:
+    who = own_stack.tenant(max_in_flight=2)
+    assert own_stack.chat(who).status_code == 200  # its log stream is open from here on
+    with suppress(httpx.TransportError), streaming(own_stack, who, 2):
+        own_stack.processes["envoy"].kill()
+    own_stack.stack._envoy(own_stack.settings, own_stack.stub_url)
+    assert own_stack.chat(who).status_code == 429
+    wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "a free slot", 30)
+    rows = wait_for(lambda: found if len(found := reserved(own_stack, who)) == 2 else None, "their rows", 30)
+    assert all(row["output_tokens"] > 0 for row in rows)
+
+
+def reserved(stack: Deployment, who: Credential) -> list[dict[str, Any]]:
+    return [row for row in stack.usage(who) if row["usage_source"] == "reserved"]

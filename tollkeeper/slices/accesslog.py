@@ -6,21 +6,29 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import structlog
+
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
 from accesslog.siblings import News, Siblings
 from accesslog.spool import SpoolInUse, adopt
+from accesslog.streams import Streams
 from accesslog.watch import LOOK_SECONDS, LogWatch
 from ledger.postgres.ledger import PostgresLedger
+from ratelimit.fleet.reports_redis import expire_leases
 from ratelimit.life import InFlight
 from serving.call import Method
+from store.redis import UNAVAILABLE
 from tenancy.postgres.key_uses import PostgresKeyUses
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered
 from tollkeeper.slices.shared import Shared
 
+log = structlog.get_logger(__name__)
+
 REDIS_SECONDS = 1.0  # nobody waits for a settlement
+LEASES_AT_ONCE = 500
 
 
 def wire(shared: Shared) -> list[Method]:
@@ -44,7 +52,31 @@ def wire(shared: Shared) -> list[Method]:
     shared.metrics.add(*metrics.members())
     pipeline.start()
     shared.stops.callback(pipeline.close)
-    return AccessLogService(pipeline, metrics).methods()
+    streams = Streams(time.time)
+    if shared.settings.workers == 1:  # of several, each sees only some of an Envoy's streams
+        shared.loop.spawn(_free(shared, streams), "gone envoys")
+    return AccessLogService(pipeline, metrics, streams).methods()
+
+
+async def _free(shared: Shared, streams: Streams) -> None:
+    """Ends the leases of what ran through an Envoy that is gone, which the sweep then accounts for."""
+    gone_before: float | None = None
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        gone_before = streams.gone_before() or gone_before
+        if gone_before is None or shared.leaving:
+            continue
+        before_ms = int(gone_before * 1000)
+        lives = shared.in_flight.older_than(before_ms)
+        try:
+            for start in range(0, len(lives), LEASES_AT_ONCE):
+                some = lives[start : start + LEASES_AT_ONCE]
+                await expire_leases(shared.redis, {life.lease_id: life.policy.tenant_id for life in some})
+        except UNAVAILABLE:
+            continue  # the next round tries again
+        shared.in_flight.expire_before(before_ms)
+        log.warning("an Envoy is gone, what ran through it is charged as reserved", requests=len(lives))
+        gone_before = None
 
 
 async def _look(watch: LogWatch) -> None:

@@ -49,6 +49,7 @@ class Shared:
         self.tenancy_metrics = TenancyMetrics()
         self.metrics.add(*self.tenancy_metrics.members())
         self.in_flight = InFlight()
+        self.leaving = False  # it drains
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
         self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
         self.listeners: list[Listener] = [self.catalog]
