@@ -53,7 +53,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTION
 class Decision(NamedTuple):
     """What ratelimit said about the request.  `denied` is "" or the status that it meant, `limit` the one that bound.
     `limits` is the text from which a request without a lease is charged.  `kind` is what the route does, "" for one
-    that generates; `images`: how many it is to make."""
+    that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit."""
 
     lease_id: str
     tenant_id: str
@@ -72,6 +72,7 @@ class Decision(NamedTuple):
     limits: str
     kind: str = ""
     images: int = 0
+    reason: str = ""
 
 
 DECISION_FIELDS = Decision._fields
@@ -140,6 +141,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("limits")),
         text(get("kind")),
         count(get("images")),
+        text(get("reason")),
     )
 
 

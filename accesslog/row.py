@@ -2,7 +2,7 @@
 ledger/cost.py."""
 
 from accesslog.entry import LogEntry
-from accesslog.usage import Usage
+from accesslog.usage import FIRST_PART, Usage
 from ledger.row import UsageRow, UsageSource, clean, dump_parts
 from ratelimit.budgets.port import Orphan
 from ratelimit.lease_id import lease_time
@@ -10,6 +10,7 @@ from ratelimit.tenants.lease import Kept
 from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
 
+_BATCHES = str(Kind.BATCHES)
 BATCH = "batch"  # the service tier of what is begun as one
 
 
@@ -33,7 +34,7 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         decision.reserved_tokens,
         usage.source,
         min(entry.status, 999),
-        clean(decision.limit),
+        clean(decision.limit or decision.reason),
         entry.streamed,
         entry.aborted,
         entry.method,
@@ -43,9 +44,16 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         decision.queue_ms,
         entry.bytes_in,
         entry.bytes_out,
-        dump_parts(*usage.parts()),
-        BATCH if decision.kind == Kind.BATCHES else clean(entry.answer.service_tier),
+        dump_parts(*usage.parts()) if any(usage[FIRST_PART:]) else None,
+        _service_tier(entry),
     )
+
+
+def _service_tier(entry: LogEntry) -> str:
+    if entry.decision.kind == _BATCHES:
+        return BATCH
+    tier = entry.answer.service_tier
+    return clean(tier) if tier else tier
 
 
 def row_of_orphan(orphan: Orphan) -> UsageRow:

@@ -70,6 +70,7 @@ class Usage(NamedTuple):
         return (*written, self.audio_input, self.audio_output, self.image_input, self.image_output, self.images)
 
 
+FIRST_PART = Usage._fields.index("cache_write_5m")  # of what nearly every request has nothing of
 _NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 
 

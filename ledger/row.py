@@ -25,8 +25,8 @@ class UsageSource(StrEnum):
 
 class UsageRow(NamedTuple):
     """The columns of the ledger but for the costs.  `ts` is the time within `id`, so that the same request has the same
-    primary key whichever log brought it.  `parts` is what `dump_parts` makes of PARTS; `service_tier` as the model
-    server names it, "" if it does not."""
+    primary key whichever log brought it.  `denied_by` names the limit that refused it, or what else did.  `parts`: what
+    `dump_parts` makes of PARTS; `service_tier`: as the model server names it, "" if it does not."""
 
     id: str
     ts: datetime

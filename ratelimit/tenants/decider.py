@@ -189,6 +189,8 @@ class TenantDecider:
     def _refuse(self, head: bytes, fields: list[Field], outcome: str, refusal: Refusal) -> bytes:
         self._metrics.decisions.add(outcome)
         fields += (("admission", Admission.REFUSED), ("denied", str(refusal.status)), ("limit", refusal.limit))
+        if not refusal.limit:
+            fields.append(("reason", outcome))
         return head + self._serialize(False, fields, refusal.headers, refusal.body)
 
     def _head(self, policy: Policy) -> bytes:

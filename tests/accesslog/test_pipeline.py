@@ -73,15 +73,23 @@ def test_both_logs_may_bring_every_entry_many_times_in_any_order(stack: Stack) -
     wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
 
 
-def test_a_refusal_is_a_row_and_settles_nothing(stack: Stack) -> None:
-    refused = decision(admission="refused", denied="429", limit="tenant:tokens:60s", reserved_tokens=0)
-    fields = entry(refused, None, status=429)
+@pytest.mark.parametrize(
+    ("status", "why", "denied_by"),
+    [
+        (429, {"limit": "tenant:tokens:60s"}, "tenant:tokens:60s"),
+        (404, {"limit": "", "reason": "model_not_found"}, "model_not_found"),
+        (404, {"limit": ""}, ""),  # as the version before had it
+    ],
+)
+def test_a_refusal_is_a_row_and_settles_nothing(stack: Stack, status: int, why: dict[str, str], denied_by: str) -> None:
+    refused = decision(admission="refused", denied=str(status), reserved_tokens=0, **why)
+    fields = entry(refused, None, status=status)
     stack.stream([fields])
     stack.log([fields])
     stack.wait_for_rows(1)
     found = stack.rows()[0]
     assert (found["admission"], found["status"], found["denied_by"], found["usage_source"]) == (
-        *("refused", 429, "tenant:tokens:60s", "none"),
+        *("refused", status, denied_by, "none"),
     )
     assert stack.used() == 0
     wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)

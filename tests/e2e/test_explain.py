@@ -43,5 +43,8 @@ def test_a_request_and_a_refusal_are_explained_by_the_id_that_the_client_was_tol
         refused = wait_for(lambda: answer if (answer := stack.chat(who)).status_code == 429 else None, "a refusal")
         found = explained(stack, refused.headers["x-request-id"])
         assert (found["decision"], found["cost"]) == ("refused with 429 by the limit spend", "0")
+        unknown = stack.chat(who, model="nobody-s")
+        found = explained(stack, unknown.headers["x-request-id"])
+        assert found["decision"] == "refused with 404: the model is not registered, or not enabled"
     finally:
         stack.admin.delete(f"/models/{made.json()['id']}")

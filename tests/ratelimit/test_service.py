@@ -101,6 +101,9 @@ def test_each_refusal_has_its_status_and_an_openai_error(
     assert not told.ok
     assert (told.metadata["denied"], told.metadata["admission"]) == (status, "refused")
     assert told.metadata["tenant_id"] == "acme"
+    assert told.metadata.get("reason") == {"model_required": "model_not_allowed", "request_too_large": None}.get(
+        code, code
+    )
     assert json.loads(told.body)["error"]["code"] == code
     assert "retry-after" not in told.headers
     assert ratelimit.peek(Account.of(policy)) == [500]

@@ -24,12 +24,13 @@ SOURCES: Mapping[str, str] = {
     UsageSource.RESERVED: "the request's end was never seen, so what was reserved stands for it",
     UsageSource.NONE: "nothing was used",
 }
-# Of refusals that no limit is behind, as the README has them.
-REFUSALS: Mapping[int, str] = {
-    400: ": the body cannot be read, or names no model",
-    403: ": the key may not use this model, or the route is not open",
-    404: ": the model is not registered, or the route is in no table",
-    503: ": Tollkeeper could not decide",
+# What refuses beside limits.
+REFUSALS: Mapping[str, str] = {
+    "invalid_body": "the body cannot be read",
+    "model_not_allowed": "the key may not use this model, or no model is named",
+    "model_not_found": "the model is not registered, or not enabled",
+    "route_refused": "the route is in no table, or not open to keys",
+    "unavailable": "Tollkeeper could not decide",
 }
 ADMISSIONS: Mapping[str, str] = {
     Admission.FAST: "admitted",
@@ -114,7 +115,7 @@ def _shown(of: Explained) -> dict[str, Any]:
         "lease_id": row.id,
         "at": row.ts,
         "decision": decision_of(row),
-        "limit": row.denied_by,
+        "limit": "" if row.denied_by in REFUSALS else row.denied_by,
         "usage": SOURCES.get(row.usage_source, row.usage_source),
         "parts": load_parts(row.parts),
         "price_version": of.row.price_version,
@@ -130,8 +131,9 @@ def _shown(of: Explained) -> dict[str, Any]:
 def decision_of(row: UsageRow) -> str:
     """What ratelimit decided, in words."""
     if row.admission == Admission.REFUSED:
-        why = f" by the limit {row.denied_by}" if row.denied_by else REFUSALS.get(row.status, "")
-        return f"refused with {row.status}{why}"
+        if row.denied_by in REFUSALS:
+            return f"refused with {row.status}: {REFUSALS[row.denied_by]}"
+        return f"refused with {row.status}" + (f" by the limit {row.denied_by}" if row.denied_by else "")
     return f"{ADMISSIONS.get(row.admission, row.admission)}, {row.reserved_tokens} tokens reserved"
 
 

@@ -122,9 +122,10 @@ def test_several_requests_may_have_one_label_and_each_its_own_id(admin: Admin) -
     assert [found["items"], found["price_version"], found["recomputed"]] == [[], None, False]
     (found,) = explained(admin, rows[0].id)
     assert found["usage"].startswith("estimated")
-    unknown = refused._replace(id=row().id, request_id="unknown", status=404, denied_by="")
+    unknown = refused._replace(id=row().id, request_id="unknown", status=404, denied_by="model_not_found")
     write(admin, unknown)
-    assert "the model is not registered" in explained(admin, "unknown")[0]["decision"]
+    (found,) = explained(admin, "unknown")
+    assert (found["decision"], found["limit"]) == ("refused with 404: the model is not registered, or not enabled", "")
 
 
 @pytest.mark.parametrize("label", ["nobody", "x" * 512, "01900000-0000-7000-8000-000000000000", "%27%3B--", "é"])
