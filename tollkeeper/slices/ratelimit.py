@@ -27,6 +27,7 @@ from tollkeeper.slices.shared import Shared
 
 BEGIN_SECONDS = 5.0
 SUCCEED_SECONDS = 0.2
+ASKED_AGAIN_SECONDS = 2.5
 
 
 def wire(shared: Shared) -> list[Method]:
@@ -38,7 +39,7 @@ def wire(shared: Shared) -> list[Method]:
     reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)
     shared.loop.run(reporter.begin(), BEGIN_SECONDS)
-    shared.loop.spawn(_succeed(predecessors, in_flight, committer), "predecessors")
+    shared.loop.spawn(_succeed(predecessors, in_flight, committer, alone=settings.workers == 1), "predecessors")
     shared.loop.spawn(reporter.run(), "reports")
     tenants = TenantDecider(
         committer,
@@ -67,8 +68,14 @@ def _predecessors(shared: Shared) -> list[Predecessor]:
     return found
 
 
-async def _succeed(predecessors: list[Predecessor], in_flight: InFlight, committer: GroupCommit) -> None:
-    """Until each of them is gone: then what it ended meanwhile is over, and what it began is ours too."""
+async def _succeed(
+    predecessors: list[Predecessor], in_flight: InFlight, committer: GroupCommit, *, alone: bool
+) -> None:
+    """Until each of them is gone: then what it ended meanwhile is over, and what it began is ours too.
+
+    What it had not answered is given back, unless Envoy has asked for it again under the same id, which it does within
+    its timeout.  Of several processes (not `alone`) another may have been asked, so there it is left to its end."""
+    unanswered: dict[str, LeaseName] = {}
     while predecessors:
         for each in list(predecessors):
             before = each.entries
@@ -76,10 +83,15 @@ async def _succeed(predecessors: list[Predecessor], in_flight: InFlight, committ
                 continue
             predecessors.remove(each)
             in_flight.end_all(before.keys() - each.entries.keys())
-            new = [entry for lease_id, entry in each.entries.items() if lease_id not in before or not entry.answered]
-            in_flight.inherit(sorted(entry for entry in new if entry.answered))
-            committer.abandon_all(LeaseName(entry.tenant_id, entry.lease_id) for entry in new if not entry.answered)
+            new = [entry for lease_id, entry in each.entries.items() if lease_id not in before and entry.answered]
+            in_flight.inherit(sorted(new))
+            left = (entry for entry in each.entries.values() if not entry.answered)
+            unanswered |= {entry.lease_id: LeaseName(entry.tenant_id, entry.lease_id) for entry in left}
         await asyncio.sleep(SUCCEED_SECONDS)
+    if unanswered and alone:
+        await asyncio.sleep(ASKED_AGAIN_SECONDS)
+        known = {life.lease_id for life in in_flight.older_than(wall_clock_ms())}
+        committer.abandon_all(name for lease_id, name in unanswered.items() if lease_id not in known)
 
 
 def _committer(shared: Shared, metrics: RatelimitMetrics) -> GroupCommit:
