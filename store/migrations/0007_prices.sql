@@ -75,5 +75,3 @@ ALTER TABLE usage
     ADD COLUMN parts         json,
     ADD COLUMN service_tier  text NOT NULL DEFAULT '',
     ADD COLUMN price_version bigint;
--- By the label that clients know a request by.
-CREATE INDEX usage_request_id ON usage (request_id) WHERE request_id <> '';
