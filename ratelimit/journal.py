@@ -101,8 +101,9 @@ def predecessors_in(directory: Path) -> list[Predecessor]:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    with suppress(FileNotFoundError):
-        used = path.read_bytes().rstrip(FREE)  # most of the file was never written
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        written = os.lseek(file.fileno(), 0, os.SEEK_HOLE)  # most of the file never was
+        used = os.pread(file.fileno(), written, 0).rstrip(FREE)
         data = used.ljust(-(-len(used) // RECORD.size) * RECORD.size, FREE)
         for state, lease_id, tenant_id, group in RECORD.iter_unpack(data):
             if state in (ASKED, ANSWERED):

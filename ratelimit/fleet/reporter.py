@@ -31,6 +31,7 @@ BEGIN_SECONDS = 2.0
 WAITING_SECONDS = 0.1  # while more room is due: the others give theirs up with their next report
 SHORT_SECONDS = 0.25  # while requests are refused for want of room
 RESTORE_SECONDS = 15.0  # between attempts to bring a lost copy of the capacity back
+YOUNG_MS = 1_000  # its lease may not be there yet
 DOUBT_MS = 30_000  # requests in flight for longer are looked up: their end may have been seen by another process
 DOUBTS = 500  # looked up in one round
 
@@ -101,10 +102,15 @@ class Reporter:
         Does not raise; what cannot be learned now comes with the first reports."""
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
-                await self._forget_gone(self._in_flight.older_than(time.time_ns() // 1_000_000))
+                await self.forget_gone()
                 await self.report()
         except (*UNAVAILABLE, StoreUnavailable) as error:
             log.warning("the bounds are not known yet", error=f"{type(error).__name__}: {error}")
+
+    async def forget_gone(self) -> None:
+        """What has no lease any more leaves flight at once, and not only when it is in doubt."""
+        now_ms = time.time_ns() // 1_000_000
+        await self._forget_gone(self._in_flight.older_than(now_ms - YOUNG_MS))
 
     async def run(self) -> None:
         """Until cancelled; then the report is taken back."""

@@ -21,8 +21,8 @@ from tests.e2e.test_runtime import stats, streaming
 
 pytestmark = pytest.mark.alone
 RATE, SECONDS = 100, 4
-# On a busy machine the last try of a request may be due only when its time is up.
-MOST_FAILED = 0.01
+# None, but on a busy machine the last try of a request may be due only when its time is up.
+MOST_FAILED = 0.03
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,7 @@ def test_a_restart_replaces_one_process_after_another(own_stack: Deployment, tmp
 
 def test_what_is_in_flight_counts_for_the_process_that_takes_over(own_stack: Deployment) -> None:
     who, before = own_stack.tenant(), workers(own_stack)
+    wait_for(lambda: True if stats(own_stack)["in_flight"] == 0 else None, "nothing in flight, after a restart too")
     own_stack.admin.put("/capacity", json={"max_in_flight": 5, "max_in_flight_total": None}).raise_for_status()
     with streaming(own_stack, who, 5):
         wait_for(lambda: True if own_stack.chat(who).status_code == 429 else None, "the bound")

@@ -12,7 +12,7 @@ from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.journal import Journal, Predecessor, predecessors_in
-from ratelimit.life import MAX_KNOWN, InFlight
+from ratelimit.life import MAX_KNOWN
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, serialize
 from ratelimit.tenants.answer import Manner
@@ -39,7 +39,7 @@ def wire(shared: Shared) -> list[Method]:
     reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)
     shared.loop.run(reporter.begin(), BEGIN_SECONDS)
-    shared.loop.spawn(_succeed(predecessors, in_flight, committer, alone=settings.workers == 1), "predecessors")
+    shared.loop.spawn(_succeed(shared, predecessors, reporter, committer), "predecessors")
     shared.loop.spawn(reporter.run(), "reports")
     tenants = TenantDecider(
         committer,
@@ -68,13 +68,13 @@ def _predecessors(shared: Shared) -> list[Predecessor]:
     return found
 
 
-async def _succeed(
-    predecessors: list[Predecessor], in_flight: InFlight, committer: GroupCommit, *, alone: bool
-) -> None:
-    """Until each of them is gone: then what it ended meanwhile is over, and what it began is ours too.
+async def _succeed(shared: Shared, predecessors: list[Predecessor], reporter: Reporter, committer: GroupCommit) -> None:
+    """Until each of them is gone: then what it ended meanwhile is over, and what it began is ours too, unless its log
+    entry came here, where nobody knew it.
 
     What it had not answered is given back, unless Envoy has asked for it again under the same id, which it does within
-    its timeout.  Of several processes (not `alone`) another may have been asked, so there it is left to its end."""
+    its timeout.  Of several processes another may have been asked, so there it is left to its end."""
+    in_flight = shared.in_flight
     unanswered: dict[str, LeaseName] = {}
     while predecessors:
         for each in list(predecessors):
@@ -88,8 +88,9 @@ async def _succeed(
             left = (entry for entry in each.entries.values() if not entry.answered)
             unanswered |= {entry.lease_id: LeaseName(entry.tenant_id, entry.lease_id) for entry in left}
         await asyncio.sleep(SUCCEED_SECONDS)
-    if unanswered and alone:
-        await asyncio.sleep(ASKED_AGAIN_SECONDS)
+    await asyncio.sleep(ASKED_AGAIN_SECONDS)
+    await reporter.forget_gone()
+    if shared.settings.workers == 1:
         known = {life.lease_id for life in in_flight.older_than(wall_clock_ms())}
         committer.abandon_all(name for lease_id, name in unanswered.items() if lease_id not in known)
 
