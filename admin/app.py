@@ -22,10 +22,13 @@ from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.roller import Roller
 from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.control_redis import RedisControl
+from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import RedisReports
+from reconcile.books import Books
 from store.postgres import PostgresPool
 from tenancy.postgres.audit import PostgresAuditLog
 from tenancy.postgres.capacity import PostgresCapacities
+from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.groups import PostgresGroups
 from tenancy.postgres.idempotency import PostgresRepeats
 from tenancy.postgres.keys import PostgresKeys
@@ -93,7 +96,7 @@ def ports_on(
     pool: PostgresPool, redis: "aio.Redis | aio.RedisCluster", propagation: Propagation, admin_token: str
 ) -> Ports:
     """What commands work with; NoAdminToken without a token."""
-    tokens = PostgresAdminTokens(pool)
+    tokens, sums = PostgresAdminTokens(pool), PostgresSums(pool)
     return Ports(
         tenants=PostgresTenants(pool),
         keys=PostgresKeys(pool),
@@ -113,8 +116,9 @@ def ports_on(
         control=RedisControl(redis),
         reports=RedisReports(redis),
         standings=PostgresStandings(pool),
-        sums=PostgresSums(pool),
+        sums=sums,
         requests=PostgresRequests(pool),
         price_history=PostgresPriceHistory(pool),
+        books=Books(PostgresCensus(pool), sums, RedisRestoring(redis)),
         propagation=propagation,
     )

@@ -52,9 +52,9 @@ def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> PostgresP
 
 
 @asynccontextmanager
-async def reading(pool: PostgresPool) -> AsyncIterator[Connection]:
+async def reading(pool: PostgresPool, seconds: float = READ_SECONDS) -> AsyncIterator[Connection]:
     """A connection for queries; TimeoutError when they do not end in time."""
-    async with asyncio.timeout(READ_SECONDS), pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    async with asyncio.timeout(seconds), pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         yield connection
 
 

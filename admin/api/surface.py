@@ -8,6 +8,7 @@ from admin.api.call import PREFIX
 from admin.api.reports import audit, costs, live, requests, stats, usage
 from admin.api.resources import (
     admin_tokens,
+    budget_audit,
     budgets,
     capacity,
     groups,
@@ -24,7 +25,10 @@ from admin.gate import errors
 from admin.gate.authentication import Bearer
 from admin.gate.surface import Surface
 
-RESOURCES = (tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, capacity, admin_tokens)
+RESOURCES = (
+    *(tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, budget_audit, capacity),
+    admin_tokens,
+)
 REPORTS = (usage, costs, requests, stats, live, audit)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OWNERS_ONLY = f"{PREFIX}/admin-tokens"

@@ -11,6 +11,7 @@ from ledger.requests import Requests
 from ledger.sums import Sums
 from ratelimit.budgets.control_redis import RedisControl
 from ratelimit.fleet.reports_redis import RedisReports
+from reconcile.books import Books
 from tenancy.directory.audit import AuditLog, Snapshot
 from tenancy.directory.capacity import Capacities
 from tenancy.directory.change_request import ChangeRequest
@@ -96,4 +97,5 @@ class Ports:
     sums: Sums
     requests: Requests
     price_history: PriceHistory
+    books: Books
     propagation: Propagation

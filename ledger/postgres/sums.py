@@ -17,7 +17,7 @@ from ledger.postgres.cover import DAY, HOUR, ROWS, Cover, Mark, Stretch, floor
 from ledger.postgres.roller import MINUTES_KEPT
 from ledger.postgres.rollup_sql import TABLES, figures, grain_for
 from ledger.sums import DIMENSIONS, FIGURES, Figures, Group, Interval, Line, NotSummedYet, Selection
-from store.postgres import UNAVAILABLE, Connection, PostgresPool, reading
+from store.postgres import READ_SECONDS, UNAVAILABLE, Connection, PostgresPool, reading
 
 MARKS = "SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2"
 HORIZON = "SELECT minutes_from FROM usage_horizon"
@@ -33,10 +33,10 @@ Slots = dict[timedelta, list[tuple[int, Stretch]]]
 
 
 class PostgresSums:
-    """Implements sums.Sums on `usage` and `usage_rollups`."""
+    """Implements sums.Sums on `usage` and `usage_rollups`.  `seconds` bound each answer."""
 
-    def __init__(self, pool: PostgresPool) -> None:
-        self._pool = pool
+    def __init__(self, pool: PostgresPool, seconds: float = READ_SECONDS) -> None:
+        self._pool, self._seconds = pool, seconds
 
     @property
     def minutes_kept(self) -> timedelta:
@@ -57,7 +57,7 @@ class PostgresSums:
         slots: Slots = {}
         try:
             async with (
-                reading(self._pool) as connection,
+                reading(self._pool, self._seconds) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 await connection.execute(NO_JIT)

@@ -114,7 +114,7 @@ def full_in_ms(rule: Rule, *, held: int, now_ms: int, carry: int = 0) -> int:
         return _refill_ms(rule.capacity - held, carry=carry, capacity=rule.capacity, window_ms=rule.window_ms)
     if held >= rule.capacity:
         return 0
-    starts, ends = _window(rule, now_ms)
+    starts, ends = window_of(rule, now_ms)
     return ends - now_ms + (ends - starts if rule.shape[0] == SLIDING else 0)
 
 
@@ -174,7 +174,7 @@ def _refill(budget: Budget, rule: Rule, now_ms: int) -> None:
 def _windowed(budget: Budget, rule: Rule, now_ms: int) -> Budget:
     budget.window_ms = rule.window_ms
     if rule.shape[0] != BUCKET:
-        starts, ends = _window(rule, now_ms)
+        starts, ends = window_of(rule, now_ms)
         if budget.at_ms < starts:
             before = rule.shape[0] == SLIDING and budget.at_ms >= 2 * starts - ends
             budget.carry = max(0, budget.capacity - budget.level) if before else 0
@@ -188,7 +188,7 @@ def _windowed(budget: Budget, rule: Rule, now_ms: int) -> Budget:
     return budget
 
 
-def _window(rule: Rule, now_ms: int) -> tuple[int, int]:
+def window_of(rule: Rule, now_ms: int) -> tuple[int, int]:
     """Where the window that holds `now_ms` begins and ends.  Beyond the bounds (two clocks that differ by more than a
     window) windows are as long as the first."""
     first, second, third = rule.bounds or (0, rule.window_ms, rule.window_ms)

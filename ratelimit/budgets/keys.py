@@ -5,6 +5,7 @@ script may touch all of it.  Who owns what is decided by whoever makes the rules
 """
 
 PREFIX = "tollkeeper"
+EPOCH_KEYS = 64
 
 
 def budget_key(owner: str, name: str) -> str:
@@ -30,6 +31,17 @@ def settled_key(owner: str, lease_id: str) -> str:
 def changed_key(owner: str, once: str) -> str:
     """String: marks an operator's change to an owner's budgets, so that it is made once."""
     return f"{PREFIX}:changed:{{{owner}}}:{once}"
+
+
+def epoch_keys(by_owner: bool) -> tuple[str, ...]:
+    """Strings: since when, in ms, the store has been whole.  On a cluster there is one in many slots, so that every
+    node has some of them."""
+    return tuple(f"{PREFIX}:epoch:{{{number}}}" for number in range(EPOCH_KEYS if by_owner else 1))
+
+
+def restoring_key() -> str:
+    """String: who restores the budgets, or audits them; it expires."""
+    return f"{PREFIX}:restoring:{{0}}"
 
 
 def owner_of(key: str) -> str:

@@ -15,6 +15,10 @@ class BudgetsUnavailable(Exception):
     """The budgets cannot be asked now; whether the step was taken is unknown."""
 
 
+class BudgetsLost(BudgetsUnavailable):
+    """The store answers, and has lost the budgets: nothing was done, until they are restored from the ledger."""
+
+
 class Reservation(NamedTuple):
     """One request that wants to run: `costs` for each of the rules, in their order.
 

@@ -13,6 +13,7 @@ from typing import Any
 from ratelimit.budgets.keys import lease_key, leases_key, owner_of, settled_key
 from ratelimit.budgets.port import (
     Admitted,
+    BudgetsLost,
     BudgetsUnavailable,
     Decision,
     LeaseName,
@@ -36,18 +37,22 @@ OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; t
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 NOTHING_USED = Used(0)
+LOST = "the store has lost its budgets; they are being restored from the ledger"
 
 
 class RedisBudgets:
-    """The port on a Redis or a cluster.  `lease_seconds`: longer than any request may take.
+    """The port on a Redis or a cluster.  `lease_seconds`: longer than any request may take.  `epoch`: the key without
+    which the store counts as lost (keys.py); "" does not look, as on a cluster, where one script reaches one owner.
 
     `open_client` makes a client with the socket timeout `timeout` (s), such as `open_redis`; it is called on first use.
     Thread-safe, but `orphans` is for one thread.
     """
 
-    def __init__(self, open_client: Callable[[], Client], lease_seconds: float, *, timeout: float) -> None:
+    def __init__(
+        self, open_client: Callable[[], Client], lease_seconds: float, *, timeout: float, epoch: str = ""
+    ) -> None:
         self._runner, self._lease_ms = Runner(open_client), int(lease_seconds * 1000)
-        self._timeout_ms = int(timeout * 1000)
+        self._timeout_ms, self._epoch = int(timeout * 1000), epoch
         # How far Redis's clock (ms since 1970) is ahead of our monotonic one, as of the last reply.
         self._ahead_ms: int | None = None
         self._reserve = Script.read("budget", "reserve")
@@ -94,8 +99,10 @@ class RedisBudgets:
         return found
 
     def ping(self) -> None:
-        """BudgetsUnavailable unless Redis answers."""
+        """BudgetsUnavailable unless Redis answers; BudgetsLost."""
         self._runner.ping()
+        if self._epoch and not self._runner.holds(self._epoch):
+            raise BudgetsLost(LOST)
 
     def close(self) -> None:
         self._runner.close()
@@ -124,6 +131,8 @@ class RedisBudgets:
             if len(reply) == 1:
                 late.append(group)
                 continue
+            if len(reply) == 2:
+                raise BudgetsLost(LOST)
             for i in group:
                 decisions[i] = _decision(batch[i].rules, numbers)
         return late
@@ -136,7 +145,7 @@ class RedisBudgets:
 
     def _reserve_step(self, batch: Sequence[Reservation], valid_until_ms: int) -> Step:
         keys: list[str] = []
-        arguments: list[str | int] = [valid_until_ms, self._lease_ms, KEEP_LEASE_MS, 0]
+        arguments: list[str | int] = [valid_until_ms, self._lease_ms, KEEP_LEASE_MS, 0, self._epoch]
         numbers: dict[int, int] = {}  # a rule set's number in this call, by identity: hashing one costs more
         requests: list[str | int] = []
         lease_keys: list[str] = []
@@ -158,7 +167,7 @@ class RedisBudgets:
     def _end(self, batch: Sequence[Settlement | LeaseName]) -> list[Settled]:
         ended: list[Settled] = [Settled.GONE] * len(batch)
         groups = self._groups([each.owner for each in batch])
-        steps = [_end_step([batch[i] for i in group]) for group in groups]
+        steps = [_end_step([batch[i] for i in group], self._epoch) for group in groups]
         for group, reply in zip(groups, self._runner.run(self._settle, steps), strict=True):
             if reply is None:
                 raise BudgetsUnavailable("a part of the budgets did not answer")
@@ -178,8 +187,8 @@ class RedisBudgets:
         ]
 
 
-def _end_step(batch: Sequence[Settlement | LeaseName]) -> Step:
-    step = Step([], [MARKER_MS])
+def _end_step(batch: Sequence[Settlement | LeaseName], epoch: str) -> Step:
+    step = Step([], [MARKER_MS, epoch])
     for each in batch:
         owner, lease_id = each.owner, each.lease_id
         step.keys.extend((lease_key(owner, lease_id), leases_key(owner), settled_key(owner, lease_id)))

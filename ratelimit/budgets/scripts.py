@@ -84,6 +84,13 @@ class Runner:
             self._follow_layout()
             raise BudgetsUnavailable("redis does not answer")
 
+    def holds(self, key: str) -> bool:
+        """Whether there is such a key; BudgetsUnavailable."""
+        try:
+            return bool(self._opened().exists(key))
+        except UNAVAILABLE as error:
+            raise BudgetsUnavailable(repr(error)) from error
+
     def pages(self, pattern: str) -> Iterator[list[str]]:
         """The sorted sets whose names match, by the page, on every node; pages may be empty and names may repeat."""
         client = self._opened()

@@ -98,10 +98,10 @@ def rule_of(tenant_id: str, limit: Limit, now_ms: int, prices: Prices | None = N
         shape = f"{FIXED}{limit.calendar}/{limit.time_zone}"
         within = bounds(limit.calendar, limit.time_zone, now_ms)
     key = budget_key(owner, limit.budget_name)
-    return Rule(key, shape, limit.amount, _counts(limit, prices), within, limit.name, limit.shadow)
+    return Rule(key, shape, limit.amount, counts_of(limit, prices), within, limit.name, limit.shadow)
 
 
-def _counts(limit: Limit, prices: Prices | None) -> Counts:
+def counts_of(limit: Limit, prices: Prices | None) -> Counts:
     """How the limit counts what a request used; `prices` are those of its model."""
     if limit.unit is Unit.REQUESTS:
         return ONE

@@ -162,6 +162,8 @@ def test_limits_and_their_budgets(run: Command) -> None:
     assert (budgets["daily"]["used"], budgets["daily"]["remaining"]) == (0, 20_000)
     charged = run.json("budget", "adjust", "acme", budgets["daily"]["budget"], "--by", "-500")
     assert (charged["used"], charged["remaining"]) == (500, 19_500)
+    assert run.json("budget", "audit", "--tenant", "acme") == []  # what an operator charged is accounted for
+    assert run.json("budget", "mend", "--yes") == []
     run.ok("budget", "reset", "acme", "--budget", budgets["daily"]["budget"], "--yes")
     assert "daily" in run.ok("budget", "list", "acme").out
     assert {each["used"] for each in run.json("budget", "list", "acme")} == {0, "0"}

@@ -1,10 +1,12 @@
 """accesslog: settles what ended and writes the ledger.  Needs the budgets, the ledger, and ratelimit's count of what is
-in flight; several processes of a sidecar tell each other what they saw."""
+in flight; several processes of a sidecar tell each other what they saw.  The first also restores and audits budgets."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,18 +18,31 @@ from accesslog.spool import SpoolInUse, adopt
 from accesslog.streams import Streams
 from accesslog.watch import LOOK_SECONDS, LogWatch
 from ledger.postgres.ledger import PostgresLedger
+from ledger.postgres.sums import PostgresSums
+from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import expire_leases
 from ratelimit.life import InFlight
+from reconcile.books import Books
+from reconcile.metrics import ReconcileMetrics
+from reconcile.reconciler import Pace, Reconciler
 from serving.call import Method
-from store.redis import UNAVAILABLE
+from store.durability import durability_of
+from store.postgres import PostgresPool, open_postgres
+from store.redis import UNAVAILABLE, open_redis_async
+from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.key_uses import PostgresKeyUses
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered
 from tollkeeper.slices.shared import Shared
 
+if TYPE_CHECKING:
+    from redis import asyncio as aio
+
 log = structlog.get_logger(__name__)
 
+LATE_SECONDS = 900.0  # within which a row is in the ledger once its request has ended, if Postgres answers
 REDIS_SECONDS = 1.0  # nobody waits for a settlement
+SUMS_SECONDS = 15.0  # those of a month of many tenants, which the roller may not have come to yet
 LEASES_AT_ONCE = 500
 
 
@@ -52,6 +67,8 @@ def wire(shared: Shared) -> list[Method]:
     shared.metrics.add(*metrics.members())
     pipeline.start()
     shared.stops.callback(pipeline.close)
+    if shared.number == 1:
+        _reconcile(shared)
     streams = Streams(time.time)
     if shared.settings.workers == 1:  # of several, each sees only some of an Envoy's streams
         shared.loop.spawn(_free(shared, streams), "gone envoys")
@@ -110,6 +127,28 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         done=siblings.done if siblings and settings.access_log_file and not first else None,
         sweeps=first,
     )
+
+
+def _reconcile(shared: Shared) -> None:
+    """On clients of its own: what it asks may take long, and nobody waits for it."""
+    settings, metrics = shared.settings, ReconcileMetrics()
+
+    async def open_stores() -> "tuple[PostgresPool, aio.Redis | aio.RedisCluster]":
+        pool = open_postgres(settings.database_url, timeout=SUMS_SECONDS, size=2)
+        return await pool, open_redis_async(settings.redis_url, timeout=REDIS_SECONDS)
+
+    pool, redis = shared.loop.run(open_stores())
+    shared.stops.callback(pool.terminate)
+    shared.stops.callback(lambda: shared.loop.run(redis.aclose(), 5.0))
+    restoring = RedisRestoring(redis)
+    books = Books(PostgresCensus(pool, SUMS_SECONDS), PostgresSums(pool, SUMS_SECONDS), restoring)
+    pace = Pace(late=settings.lease_seconds + LATE_SECONDS)
+    reconciler = Reconciler(books, restoring, partial(durability_of, redis), metrics, pace)
+    shared.metrics.add(*metrics.members())
+    shared.parts["budgets"] = lambda: not reconciler.lost
+    shared.warned.append(lambda: reconciler.warnings)
+    shared.loop.spawn(reconciler.run(), "reconciler")
+    shared.stops.callback(shared.loop.cancel_tasks)
 
 
 def _siblings(shared: Shared, metrics: AccessLogMetrics) -> Siblings | None:

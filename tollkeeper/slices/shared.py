@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ratelimit.budgets.keys import epoch_keys
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.life import InFlight
 from serving.loop import LoopThread
 from serving.metrics import Metrics
 from store.postgres import PostgresPool, open_postgres
-from store.redis import open_redis, open_redis_async
+from store.redis import is_cluster, open_redis, open_redis_async
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import keep_applying
 from tenancy.postgres.catalog import PostgresModelSource
@@ -84,7 +85,10 @@ class Shared:
         """On a client of its own: a settlement may take longer than a reservation."""
         settings = self.settings
         return RedisBudgets(
-            lambda: open_redis(settings.redis_url, timeout=timeout), settings.lease_seconds, timeout=timeout
+            lambda: open_redis(settings.redis_url, timeout=timeout),
+            settings.lease_seconds,
+            timeout=timeout,
+            epoch="" if is_cluster(settings.redis_url) else epoch_keys(by_owner=False)[0],
         )
 
     async def _open(self) -> "tuple[PostgresPool, aio.Redis | aio.RedisCluster]":

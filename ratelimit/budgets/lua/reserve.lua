@@ -7,21 +7,24 @@
 --
 -- KEYS  per rule set: its leases zset (if it takes leases), its budgets; then per request that takes a lease: its lease
 -- ARGV  valid_until_ms (on Redis's clock; 0: always); lease_ms; keep_ms (how long a lease is kept beyond its deadline,
---       should nobody sweep); rule sets;
+--       should nobody sweep); rule sets; the epoch key (empty: there is none to look at);
 --       per rule set: leases at most, -1 any number, empty if it takes none; rules; then per rule: shape, capacity, flags
 --       (1 shadow, 2 bounds follow), and then perhaps the bounds of its calendar;
 --       per request: rule set (from 1); if that takes leases: lease id, lease JSON; then the cost by each rule
 -- reply flat integers: now_ms; then per request: verdict, wait_ms, what the budget of each rule holds
 --       now_ms alone: too late, nothing was done.  A Redis that hung finds batches in its sockets whose callers were
 --       answered long ago; they must not take tokens that nobody will use.
+--       now_ms and -1: this store has lost its budgets, nothing was done.  An absent budget is a full one, so in a store
+--       without an epoch every used-up month would be full again.
 --       verdict 0 admitted; -1 too many leases; n: the nth rule bound (of several, the one to wait for longest)
 --       wait_ms -1: it never fits.  Of an admitted request: n, the shadow rule that would have bound, or 0
 
 local LEASE_WAIT_MS = 1000 -- when a lease ends is unknown: ask again in a second
 local valid_until_ms, lease_ms, keep_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if valid_until_ms > 0 and now_ms > valid_until_ms then return {now_ms} end
+if ARGV[5] ~= '' and redis.call('EXISTS', ARGV[5]) == 0 then return {now_ms, -1} end
 
-local arg, key = 5, 1
+local arg, key = 6, 1
 
 local sets = {}
 for i = 1, tonumber(ARGV[4]) do

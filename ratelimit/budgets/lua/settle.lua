@@ -5,7 +5,8 @@
 -- its slot (unless they are another owner's, of which there are none on a cluster).
 --
 -- KEYS  per settlement: lease, leases zset, settled marker
--- ARGV  marker_ms (how long a direct charge is remembered); per settlement: lease id,
+-- ARGV  marker_ms (how long a direct charge is remembered); the epoch key (empty: there is none to look at); per
+--       settlement: lease id,
 --       kind: lease | direct (charge the whole use by the given rules, unless there is a lease after all) | release
 --       (it never ran: refund everything, requests too); tokens used: input, output, cached, reasoning; what they cost,
 --       -1 if that is not known; the rules as JSON (only if direct)
@@ -13,8 +14,11 @@
 --
 -- A rule is [key, shape, capacity, counts, and perhaps the bounds of its calendar]; `counts` as of actual.
 
+local EPOCH_MARGIN_MS = 5000 -- the ids are by the sidecars' clocks
 local marker_ms = ARGV[1]
-local arg, key = 2, 1
+local epoch_ms = 0
+if ARGV[2] ~= '' then epoch_ms = tonumber(redis.call('GET', ARGV[2]) or math.huge) + EPOCH_MARGIN_MS end
+local arg, key = 3, 1
 
 local input, output, cached, reasoning, cost
 
@@ -47,6 +51,12 @@ local function end_lease(text, kind)
   end
 end
 
+-- What was asked before the store was last restored is charged through the ledger, from which it was: never twice.
+local function before_epoch(id)
+  local asked_ms = epoch_ms > 0 and tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
+  return asked_ms and asked_ms < epoch_ms
+end
+
 local reply = {}
 while arg <= #ARGV do
   local id, kind = ARGV[arg], ARGV[arg + 1]
@@ -61,7 +71,7 @@ while arg <= #ARGV do
     redis.call('DEL', KEYS[key])
     redis.call('ZREM', KEYS[key + 1], id)
     settled = 1
-  elseif first and kind == 'direct' then
+  elseif first and kind == 'direct' and not before_epoch(id) then
     for _, rule in ipairs(cjson.decode(ARGV[arg + 7])) do
       give_back_to(rule, -used_of(rule[4], 1))
     end

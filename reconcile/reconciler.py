@@ -1,0 +1,170 @@
+"""Watches the store of budgets: restores one that was lost, mends what comes late after that, audits it now and then.
+
+Every sidecar has one; a key in the store itself says whose turn it is.  Until a lost store is restored, requests get
+the failure mode (ratelimit/commit/): reservations look for the epoch themselves.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from ledger.ledger import LedgerUnavailable
+from ledger.sums import NotSummedYet
+from ratelimit.budgets.port import BudgetsUnavailable
+from reconcile.books import Books, Drift
+from reconcile.metrics import BEYOND, EVICTS, FORGETS, MISSING, ReconcileMetrics
+from store import postgres, redis
+from store.durability import Durability
+
+log = structlog.get_logger(__name__)
+
+KEEP_SECONDS = 3.0
+ALWAYS = 0  # the epoch of a store that lost nothing: whatever was asked before is charged as it would have been
+TROUBLE: tuple[type[Exception], ...] = (
+    BudgetsUnavailable, LedgerUnavailable, NotSummedYet, *postgres.UNAVAILABLE, *redis.UNAVAILABLE
+)  # fmt: skip
+
+
+class Epoch(Protocol):
+    """See ratelimit.budgets.restoring_redis.RedisRestoring."""
+
+    async def whole_since(self) -> int | None: ...
+    async def predates_epochs(self) -> bool: ...
+    async def now_ms(self) -> int: ...
+    async def take_turn(self, who: str) -> bool: ...
+    async def keep_turn(self, who: str) -> bool: ...
+    async def leave_turn(self, who: str) -> None: ...
+    async def declare_whole(self, who: str, now_ms: int) -> bool: ...
+
+
+class Pace(NamedTuple):
+    """Seconds: between looks at the epoch, between audits that mend while rows from before a loss may still come
+    (`late` long), and between audits at all other times."""
+
+    look: float = 0.5
+    mend: float = 5.0
+    audit: float = 60.0
+    late: float = 1800.0
+
+
+class Reconciler:
+    """`run` for ever, on one loop.  `durability` asks the store what it keeps."""
+
+    def __init__(
+        self,
+        books: Books,
+        epoch: Epoch,
+        durability: Callable[[], Awaitable[Durability]],
+        metrics: ReconcileMetrics,
+        pace: Pace = Pace(),  # noqa: B008 - a value
+    ) -> None:
+        self._books, self._epoch, self._durability = books, epoch, durability
+        self._metrics, self._pace, self._who = metrics, pace, secrets.token_hex(8)
+        self._looked, self._trouble = False, ""
+        self._audit_at = self._durability_at = 0.0
+        self._before: dict[str, Drift] = {}
+        self.lost = True  # until the store has been seen, or cannot be
+        self.warnings: tuple[str, ...] = ()
+        metrics.watch("lost", "1 while the store has lost its budgets", lambda: float(self.lost))
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._round()
+                self._trouble = ""
+            except TROUBLE as error:
+                self._report(f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - the top of a background task
+                self._report(f"{type(error).__name__}: {error}")
+            self._looked = True
+            await asyncio.sleep(self._pace.look)
+
+    async def _round(self) -> None:
+        try:
+            since = await self._epoch.whole_since()
+        except BudgetsUnavailable:
+            self.lost = self.lost and self._looked  # at the start: the failure mode decides, and that is ready to
+            raise
+        if since is None:
+            self.lost = True
+            await self._in_turn(self._restore)
+            return
+        self.lost = False
+        await self._look_at_durability()
+        late = await self._epoch.now_ms() - since < self._pace.late * 1000
+        if time.monotonic() >= self._audit_at:
+            self._audit_at = time.monotonic() + (self._pace.mend if late else self._pace.audit)
+            await self._in_turn(self._mend if late else self._audit)
+
+    async def _in_turn(self, work: Callable[[], Awaitable[None]]) -> None:
+        if not await self._epoch.take_turn(self._who):
+            return
+        keeping = asyncio.create_task(self._keep_turn(), name="keeps its turn")
+        try:
+            await work()
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await self._epoch.leave_turn(self._who)
+
+    async def _keep_turn(self) -> None:
+        await asyncio.sleep(KEEP_SECONDS)
+        while await self._epoch.keep_turn(self._who):  # noqa: ASYNC110 - nobody tells us that time has passed
+            await asyncio.sleep(KEEP_SECONDS)
+
+    async def _restore(self) -> None:
+        log.warning("the store has no epoch: its budgets are restored from the ledger")
+        began = time.monotonic()
+        since = ALWAYS if await self._epoch.predates_epochs() else await self._epoch.now_ms()
+        raised = await self._books.raise_all()
+        if not await self._epoch.declare_whole(self._who, since):
+            log.warning("the store was lost again while its budgets were restored")
+            return
+        self.lost = False
+        self._metrics.restored.add()
+        log.info("budgets are restored", charged=raised, seconds=round(time.monotonic() - began, 3))
+
+    async def _mend(self) -> None:
+        """What was in flight when the store was lost, or on its way into the ledger, is charged when its row comes."""
+        mended = await self._books.mend(self._before.values())
+        await self._audit()
+        if mended:
+            self._metrics.mended.add(n=len(mended))
+            log.info("budgets were charged with what only the ledger had", budgets=len(mended))
+
+    async def _audit(self) -> None:
+        drifts = {drift.account.rule.key: drift for drift in await self._books.audit()}
+        before = self._before
+        missing = [drift for key, drift in drifts.items() if drift.missing and key in before and before[key].missing]
+        beyond = [drift for key, drift in drifts.items() if drift.beyond and key in before and before[key].beyond]
+        if missing and not self._metrics.drift[MISSING]:
+            first = missing[0]
+            log.warning(
+                "budgets count less than the ledger has; see `tollkeeper budget audit`",
+                budgets=len(missing), most=first.missing, budget=first.account.rule.key,
+            )  # fmt: skip
+        self._metrics.drift = {MISSING: float(len(missing)), BEYOND: float(len(beyond))}
+        self._metrics.audits.add()
+        self._before = {key: drift for key, drift in drifts.items() if drift.missing or drift.beyond}
+
+    async def _look_at_durability(self) -> None:
+        if time.monotonic() < self._durability_at:
+            return
+        self._durability_at = time.monotonic() + self._pace.audit
+        found = await self._durability()
+        self._metrics.risks = {EVICTS: float(bool(found.evicts)), FORGETS: float(bool(found.forgets))}
+        if found.warnings != self.warnings and found.warnings:
+            log.warning("redis may lose budgets; until they are restored requests get the failure mode",
+                        risks=found.warnings)  # fmt: skip
+        self.warnings = found.warnings
+
+    def _report(self, reason: str) -> None:
+        """Counts every time, logs the first of a series."""
+        self._metrics.failures.add()
+        if reason != self._trouble:
+            self._trouble = reason
+            log.warning("budgets cannot be reconciled now", reason=reason)
