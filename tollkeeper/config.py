@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -151,6 +152,12 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(
         900, ge=10, le=86_400, description="a request that is still unsettled after this time is an orphan"
     )
+    idle_timeout_seconds: float = Field(
+        600,
+        ge=0.001,
+        le=86_400,
+        description="how long a request may be silent before Envoy ends it; shorter than a lease",
+    )
     spool_max_mb: int = Field(
         256, ge=1, description="maximum size of the ledger rows kept on disk while Postgres is unreachable, in MiB"
     )
@@ -171,9 +178,27 @@ def read_settings(**overrides: Any) -> Settings:
     if unknown:
         raise BadSettings("\n".join(f"{name}: no such setting; see the table in README.md" for name in unknown))
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         raise BadSettings("\n".join(_line(row["loc"], row["msg"]) for row in error.errors())) from None
+    if wrong := list(contradictions(settings)):
+        raise BadSettings("\n".join(wrong))
+    return settings
+
+
+def contradictions(settings: Settings) -> Iterator[str]:
+    """Durations that cannot work together, a line for each."""
+    if settings.lease_seconds <= settings.idle_timeout_seconds:
+        yield (
+            f"{PREFIX}LEASE_SECONDS: {settings.lease_seconds} must be more than the"
+            f" {settings.idle_timeout_seconds:g} of {PREFIX}IDLE_TIMEOUT_SECONDS,"
+            " or a request that only waits is taken for an orphan"
+        )
+    if 0 < settings.stale_seconds < settings.cache_seconds:
+        yield (
+            f"{PREFIX}STALE_SECONDS: {settings.stale_seconds:g} must be 0 or at least the {settings.cache_seconds:g} of"
+            f" {PREFIX}CACHE_SECONDS, for which a key is accepted without asking anyway"
+        )
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -68,7 +68,7 @@ class Settlement(NamedTuple):
 
 
 class Settled(Enum):
-    """`GONE`: there was nothing to settle; it was settled or released before, or its lease expired and was swept."""
+    """`GONE`: there was nothing to settle; it was settled or released before, or its lease expired a day ago."""
 
     SETTLED = "settled"
     GONE = "gone"
@@ -82,8 +82,8 @@ class LeaseName(NamedTuple):
 
 
 class Orphan(NamedTuple):
-    """A lease that expired unsettled: its costs stay charged.  `kept` is what it kept: empty if it cannot be read, and
-    with other members if another version wrote it."""
+    """A lease that expired unsettled: its costs stay charged, unless it is settled within a day after all.  `kept` is
+    what it kept: empty if it cannot be read, and with other members if another version wrote it."""
 
     owner: str
     lease_id: str
@@ -110,5 +110,5 @@ class Budgets(Protocol):
         """Ends leases of requests that never ran: everything is refunded, requests too."""
 
     def orphans(self, limit: int) -> list[Orphan]:
-        """Takes up to about `limit` expired leases out, each one once over all callers.  Call it again and again: one
-        call looks at a part of the store."""
+        """Up to about `limit` expired leases, each one once over all callers.  Call it again and again: one call looks at
+        a part of the store."""

@@ -27,7 +27,7 @@ from ratelimit.budgets.rule import RuleSet, Used, dump_rules
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
 
 DAY_MS = 86_400_000
-KEEP_LEASE_MS = DAY_MS  # beyond the deadline: time for some sidecar to sweep it
+KEEP_LEASE_MS = DAY_MS  # beyond the deadline: time for a sidecar to sweep it, and for its log entry to come late
 MARKER_MS = DAY_MS  # the JSON access log may be read back late; later than that, a direct charge could repeat
 OWNERS_A_CALL = 250  # looked at in one call: less than a millisecond of Redis, unless there is something to take
 LEASES_A_CALL = 50  # taken in one call: about as long

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from accesslog.line import read_line
-from accesslog.metrics import STREAM, AccessLogMetrics
+from accesslog.metrics import FILE, STREAM, AccessLogMetrics
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.accesslog.stack import ACCOUNT, RESERVED, USED, Stack, wait_until
 
@@ -276,6 +276,13 @@ def test_an_orphaned_lease_is_charged_as_reserved_until_its_entry_comes(
         stack.stream(entries[:1])
         wait_until(lambda: {r["usage_source"] for r in stack.rows()} == {"reserved", "reported"})
         assert stack.metrics.orphans.counts[""] == 2
+        wait_until(lambda: stack.used() == RESERVED + USED)  # the budget, too, and once
+        again = read_line(line(entries[0]))
+        assert again is not None
+        stack.restart()
+        stack.pipeline.accept(again, FILE)
+        wait_until(lambda: stack.metrics.settled.counts["gone"] == 1)
+        assert stack.used() == RESERVED + USED
     finally:
         stack.close()
 

@@ -36,7 +36,10 @@ class _Lease:
 
 @dataclass
 class _Owner:
+    """`swept`: leases that expired and were given to a sweep; a late settlement still finds them."""
+
     leases: dict[str, _Lease] = field(default_factory=dict)
+    swept: set[str] = field(default_factory=set)
     settled: set[str] = field(default_factory=set)
 
 
@@ -69,10 +72,10 @@ class MemoryBudgets:
                 (owner, lease_id, lease.reservation)
                 for owner in self._owners.values()
                 for lease_id, lease in owner.leases.items()
-                if lease.deadline_ms <= now_ms
+                if lease.deadline_ms <= now_ms and lease_id not in owner.swept
             ][:limit]
             for owner, lease_id, _ in expired:
-                del owner.leases[lease_id]
+                owner.swept.add(lease_id)
             return [Orphan(of.rules.owner, lease_id, _kept(of)) for _, lease_id, of in expired]
 
     def held(self, rules: Sequence[Rule]) -> list[int]:
@@ -102,6 +105,7 @@ class MemoryBudgets:
             at_ms = now_ms if any(rule.shape[0] != BUCKET for rule in rules) else None
             lease = _Lease(reservation, at_ms, now_ms + self._lease_ms, set(missed))
             owner.leases[reservation.lease_id] = lease
+            owner.swept.discard(reservation.lease_id)
         shadow = rules[max(missed, key=missed.__getitem__)].name if missed else ""
         return Admitted(self._budgets.keep(rules, budgets), shadow)
 

@@ -25,6 +25,25 @@ def test_a_bad_setting_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, 
         read_settings()
 
 
+CONTRADICTIONS = [
+    ({"lease_seconds": 300}, "TOLLKEEPER_LEASE_SECONDS: 300 must be more than the 600 of TOLLKEEPER_IDLE_TIMEOUT"),
+    ({"idle_timeout_seconds": 900}, "TOLLKEEPER_LEASE_SECONDS: 900 must be more than the 900 "),
+    ({"stale_seconds": 5}, "TOLLKEEPER_STALE_SECONDS: 5 must be 0 or at least the 15 of TOLLKEEPER_CACHE_SECONDS"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), CONTRADICTIONS)
+def test_durations_that_cannot_work_together_are_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(BadSettings, match=f"^{said}"):
+        read_settings(**given)
+
+
+def test_durations_that_can_are_taken() -> None:
+    assert read_settings(lease_seconds=300, idle_timeout_seconds=299.5).lease_seconds == 300
+    assert read_settings(stale_seconds=0).stale_seconds == 0
+    assert read_settings(stale_seconds=5, cache_seconds=5).stale_seconds == 5
+
+
 def test_every_bad_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOLLKEEPER_LOG_LEVEL", "loud")
     monkeypatch.setenv("TOLLKEEPER_DRAIN_SECONDS", "-1")

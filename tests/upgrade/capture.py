@@ -181,8 +181,12 @@ class Capture:
 
     def _orphan(self) -> None:
         """A lease that is over before anybody settles it; the sidecar that gave it is gone before it can sweep it."""
-        sidecar = self.before.sidecar(lease_seconds=10, access_log_file=self.before.directory / "none.jsonl",
-                                      data_dir=self.before.directory / "second")  # fmt: skip
+        sidecar = self.before.sidecar(
+            lease_seconds=10,
+            idle_timeout_seconds=5,
+            access_log_file=self.before.directory / "none.jsonl",
+            data_dir=self.before.directory / "second",
+        )
         told = self.before.admit(self.expected["secret"])
         sidecar.kill()
         self.expected["orphaned"] = [told.metadata["lease_id"]]

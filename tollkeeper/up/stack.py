@@ -159,6 +159,7 @@ class Stack:
             ratelimit=of_each_process("ratelimit", [f"unix:{settings.ratelimit_socket}"], settings.workers),
             access_log=str(self._data / "access.jsonl"),
             config_dir=str(directory),
+            idle_timeout_seconds=settings.idle_timeout_seconds,
         )
         render(envoy_settings, directory)
         command: list[str | Path] = [envoy_binary(), "-c", directory / "envoy.yaml", *ENVOY_ARGUMENTS]

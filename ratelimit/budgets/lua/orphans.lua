@@ -1,5 +1,6 @@
--- Takes expired leases of some owners out.  A script, because two sidecars sweep at once and each lease must be given to
--- one of them.  What was reserved stays charged: nobody knows what the request used.
+-- Takes expired leases of some owners out of the zset.  A script, because two sidecars sweep at once and each lease must be
+-- given to one of them.  What was reserved stays charged: nobody knows what the request used.  The lease itself stays until
+-- it expires, so that a log entry that comes late after all still settles it, in the window that it was made in.
 --
 -- The lease keys are not among KEYS: they are a prefix followed by a lease id, in the zset's slot by the hash tag.
 --
@@ -14,7 +15,7 @@ for i = 1, #KEYS, 2 do
   local ids = room > 0 and redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now_ms, 'LIMIT', 0, room) or {}
   room = room - #ids
   for _, id in ipairs(ids) do
-    local lease = redis.call('GETDEL', KEYS[i + 1] .. id)
+    local lease = redis.call('GET', KEYS[i + 1] .. id)
     redis.call('ZREM', KEYS[i], id)
     if lease then
       reply[#reply + 1] = (i - 1) / 2

@@ -13,8 +13,10 @@ from ratelimit.budgets.port import (
 )
 from ratelimit.budgets.rule import RuleSet, Used
 from ratelimit.tenants.account import IN_FLIGHT
+from tenancy.values.limit import Kind, Limit, Scope, Unit
 from tests.ratelimit.budgets.asking import reserve, rules, settle, sweep
 from tests.ratelimit.stores import (
+    BEGIN_MS,
     LEASE_SECONDS,
     Store,
     account,
@@ -108,9 +110,35 @@ def test_orphans_are_given_once_and_stay_charged(store: Store) -> None:
     kept = {"key_id": "key-1", "user_id": "u", "end_user_id": "", "model": "m", "path": "/v1/x"}
     assert sweep(store) == [Orphan("acme", "old", {**kept, "tokens": 60, "input_estimate": 1})]
     assert sweep(store) == []
-    assert settle(store, "old", 5) is Settled.GONE
     assert store.peek(of) == [30]
     assert settle(store, "young", 10) is Settled.SETTLED
+
+
+def test_a_lease_that_was_swept_is_settled_once_when_its_entry_comes_late(store: Store) -> None:
+    of = account(tokens(100), max_in_flight=2)
+    for lease_id in ("less", "more"):
+        reserve(store, of, 30, lease_id)
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
+    assert len(sweep(store)) == 2
+    assert store.peek(of) == [40]
+    assert [settle(store, "less", 5) for _ in range(2)] == [Settled.SETTLED, Settled.GONE]
+    assert store.peek(of) == [65]
+    assert [settle(store, "more", 50) for _ in range(2)] == [Settled.SETTLED, Settled.GONE]
+    assert store.peek(of) == [45]
+    assert sweep(store) == []
+    assert [isinstance(reserve(store, of, 1), Admitted) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("kind", "then"), [(Kind.FIXED, 100), (Kind.SLIDING, 72)])
+def test_what_comes_late_is_settled_in_the_window_that_it_was_reserved_in(kind: Kind, then: int, store: Store) -> None:
+    of = account(Limit(Scope.TENANT, Unit.TOKENS, 100, 3600, kind=kind), now_ms=BEGIN_MS)
+    store.advance(3_600_000 - BEGIN_MS % 3_600_000)  # where a window begins
+    reserve(store, of, 80, "late")
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
+    assert len(sweep(store)) == 1
+    store.advance(3_600_000 - int(LEASE_SECONDS * 1000) + 1_080_000)  # 18 minutes into the next one
+    assert settle(store, "late", 40) is Settled.SETTLED
+    assert store.peek(of) == [then]
 
 
 def test_orphans_of_many_tenants_are_found_within_the_bound(store: Store) -> None:
