@@ -139,8 +139,15 @@ class Backfill:
         if entry is None:
             waiting.lease_id = None
             return True
-        if not self._accept(entry, FILE):
-            return False
+        try:
+            if not self._accept(entry, FILE):
+                return False
+        except Exception as error:
+            self._metrics.failures.add()
+            log.error("a line of the file log cannot be taken, it is passed over", lease_id=waiting.lease_id,
+                      exc_info=error)  # fmt: skip
+            waiting.lease_id = None
+            return True
         self._metrics.backfilled.add()
         return True
 

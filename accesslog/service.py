@@ -7,6 +7,7 @@ An entry that cannot be read costs none of the others in its message: each is th
 import time
 from collections.abc import Iterable, Mapping
 
+import structlog
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
@@ -59,6 +60,8 @@ _LOG_ENTRY = (
 READ_FIELDS = (*METER_FIELDS, *OLD_FIELDS)
 _NANOS_PER_MS = 1_000_000
 
+log = structlog.get_logger(__name__)
+
 
 class AccessLogService:
     """`methods` go to the engine."""
@@ -94,11 +97,18 @@ class _Stream:
         for log_entry in self._log_entries(message):
             if log_entry.common_properties.access_log_type not in _ENDS:
                 continue
-            entry = read_entry(log_entry)
-            if entry is None:
-                self._metrics.no_decision.add()
-            else:
-                self._accept(entry, STREAM)
+            try:
+                self._take(log_entry)
+            except Exception as error:  # the others of the message are not to suffer for it
+                self._metrics.failures.add()
+                log.error("an entry of the stream cannot be taken", exc_info=error)
+
+    def _take(self, log_entry: HTTPAccessLogEntry) -> None:
+        entry = read_entry(log_entry)
+        if entry is None:
+            self._metrics.no_decision.add()
+        else:
+            self._accept(entry, STREAM)
 
     def _log_entries(self, message: bytes) -> Iterable[HTTPAccessLogEntry]:
         try:

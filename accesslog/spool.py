@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 SPOOL_MAX_BYTES = 256 * 1024 * 1024  # some 400,000 rows
 SEGMENT_BYTES = 1024 * 1024  # one ledger batch or a few
-_SUFFIX = ".jsonl"
+_SUFFIX, _ASIDE = ".jsonl", ".unreadable"
 
 
 class SpoolInUse(Exception):
@@ -70,7 +70,7 @@ class Spool:
                 log.warning(str(error))
             self._told = True
             return False
-        self._segments.extend(_found(path) for path in sorted(self._directory.glob(f"*{_SUFFIX}")))
+        self._segments.extend(_found(path) for path in _kept_in(self._directory))
         self._number = int(self._segments[-1].path.stem) if self._segments else 0
         return True
 
@@ -127,11 +127,22 @@ class Spool:
             segment = self._segments[0]
             if segment is self._open:
                 self._open = None
-            rows = _load(segment.path)
+            try:
+                rows = _load(segment.path)
+            except OSError as error:
+                self._set_aside(error)
+                continue
             if rows:
                 return rows
             self.drop_oldest()
         return []
+
+    def _set_aside(self, error: OSError) -> None:
+        """The oldest segment cannot be read: it stays on the disk for people, and those behind it go on."""
+        path = self._segments.popleft().path
+        log.error("rows in the spool cannot be read", file=path.name, reason=str(error))
+        with suppress(OSError):
+            path.rename(path.with_suffix(_ASIDE))
 
     def drop_oldest(self) -> None:
         """Forgets the segment that `oldest` returned."""
@@ -154,17 +165,26 @@ def adopt(directory: Path, left: Path) -> None:
     lock = _lock(left)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        last = max((int(path.stem) for path in directory.glob(f"*{_SUFFIX}")), default=0)
-        for number, path in enumerate(sorted(left.glob(f"*{_SUFFIX}")), last + 1):
+        last = max((int(path.stem) for path in _kept_in(directory)), default=0)
+        for number, path in enumerate(_kept_in(left), last + 1):
             path.rename(directory / f"{number:010d}{_SUFFIX}")
         _fsync_directory(directory)
     finally:
         os.close(lock)
 
 
+def _kept_in(directory: Path) -> list[Path]:
+    """Its segments, oldest first; other files are none of ours."""
+    return sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isascii() and path.stem.isdecimal())
+
+
 def _found(path: Path) -> _Segment:
     stat = path.stat()
-    return _Segment(path, stat.st_size, path.read_bytes().count(b"\n"), stat.st_mtime)
+    try:
+        rows = path.read_bytes().count(b"\n")
+    except OSError:  # seen to when it is its turn
+        rows = 0
+    return _Segment(path, stat.st_size, rows, stat.st_mtime)
 
 
 def _lock(directory: Path) -> int:

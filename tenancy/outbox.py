@@ -20,7 +20,7 @@ from tenancy.redis.catalog import RedisModelCache
 from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
 from tenancy.redis.records import RedisRecordCache
 from tenancy.redis.versioned import Client
-from tenancy.resolving.records import Tombstone
+from tenancy.resolving.records import Stored, Tombstone
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_CAPACITY, INVALIDATE_MODELS
 
 log = structlog.get_logger(__name__)
@@ -91,9 +91,14 @@ async def _apply(connection: Connection, redis: Client, versions: dict[str, int]
 async def _apply_records(connection: Connection, redis: Client, versions: dict[str, int]) -> None:
     """Writes for each hash its record as Postgres has it now, or a tombstone."""
     found = records.records_of(await connection.fetch(records.SELECT, list(versions)))
-    await RedisRecordCache(redis).put_many(
-        {key_hash: found.get(key_hash) or Tombstone(version) for key_hash, version in versions.items()}
-    )
+    stored: dict[str, Stored] = {}
+    for key_hash, version in versions.items():
+        record = found.get(key_hash, Tombstone(version))
+        if isinstance(record, records.Unreadable):  # nobody may be admitted by what was there before
+            await redis.delete(redis_key_record(key_hash))
+        else:
+            stored[key_hash] = record
+    await RedisRecordCache(redis).put_many(stored)
 
 
 async def _stored(redis: Client) -> dict[str, int]:

@@ -110,5 +110,5 @@ class Budgets(Protocol):
         """Ends leases of requests that never ran: everything is refunded, requests too."""
 
     def orphans(self, limit: int) -> list[Orphan]:
-        """Up to about `limit` expired leases, each one once over all callers.  Call it again and again: one call looks at
-        a part of the store."""
+        """Up to about `limit` expired leases, each one once over all callers.  Call it again and again: one call looks
+        at a part of the store."""

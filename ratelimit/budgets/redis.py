@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import structlog
+
 from ratelimit.budgets.keys import lease_key, leases_key, owner_of, settled_key
 from ratelimit.budgets.port import (
     Admitted,
@@ -34,9 +36,12 @@ LEASES_A_CALL = 50  # taken in one call: about as long
 PAGES_A_SWEEP = 20  # bounds one sweep: some 20,000 keys looked at
 OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; the others are what it keeps
 
+log = structlog.get_logger(__name__)
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 NOTHING_USED = Used(0)
+UNREADABLE = -2
+MAX_UNREADABLE = 1000
 LOST = "the store has lost its budgets; they are being restored from the ledger"
 
 
@@ -59,6 +64,7 @@ class RedisBudgets:
         self._settle = Script.read("budget", "settle")
         self._orphans = Script.read("orphans")
         self._sweep: Iterator[list[str]] = iter(())
+        self._unreadable: set[str] = set()
 
     def reserve(self, batch: Sequence[Reservation]) -> list[Decision | None]:
         decisions: list[Decision | None] = [None] * len(batch)
@@ -135,7 +141,15 @@ class RedisBudgets:
                 raise BudgetsLost(LOST)
             for i in group:
                 decisions[i] = _decision(batch[i].rules, numbers)
+                if decisions[i] is None:
+                    self._tell_unreadable(batch[i].rules.owner)
         return late
+
+    def _tell_unreadable(self, owner: str) -> None:
+        """Once an owner: what is unreadable stays so until an operator resets or mends it."""
+        if owner not in self._unreadable and len(self._unreadable) < MAX_UNREADABLE:
+            self._unreadable.add(owner)
+            log.error("budgets or leases cannot be read, their requests are not decided", owner=owner)
 
     def _valid_until_ms(self) -> int:
         """On Redis's clock, when we shall have given up waiting.  Not on a cluster: its nodes' clocks differ."""
@@ -221,11 +235,13 @@ def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-def _decision(rules: RuleSet, numbers: Iterator[int]) -> Decision:
+def _decision(rules: RuleSet, numbers: Iterator[int]) -> Decision | None:
     """Reads one request's part of the reply of reserve.lua."""
     verdict, wait_ms = next(numbers), next(numbers)
     held = tuple(islice(numbers, len(rules.rules)))
     if verdict == 0:
         return Admitted(held, rules.rules[wait_ms - 1].name if wait_ms > 0 else "")
+    if verdict == UNREADABLE:
+        return None
     name = rules.rules[verdict - 1].name if verdict > 0 else rules.leases.name if rules.leases else ""
     return Refused(name, None if wait_ms < 0 else wait_ms, held)

@@ -36,7 +36,7 @@ class RedisReports:
         keys = (SIDECARS_KEY, SHARES_KEY, CAPACITY_KEY, redis_key_sidecar(report.sidecar))
         arguments = (report.sidecar, report.dump(), str(self._ttl_ms), str(report.in_flight), str(int(short)))
         _, text, share, waiting = await self._client.eval(REPORT, len(keys), *keys, *arguments)
-        return Told(Capacity.load(text) if text else None, None if share < 0 else int(share), bool(waiting))
+        return Told(_capacity(text), None if share < 0 else int(share), bool(waiting))
 
     async def withdraw(self, sidecar: str) -> None:
         """This sidecar ends: its report and its share are gone at once."""
@@ -50,7 +50,7 @@ class RedisReports:
         now_ms, capacity, *found = await self._client.eval(REPORTS, len(keys), *keys, *arguments)
         pairs = zip(found[::2], found[1::2], strict=True)
         aged = [Aged(report, max(0, now_ms - at) / 1000) for text, at in pairs if (report := _read(text))]
-        return Overview(Capacity.load(capacity) if capacity else None, aged)
+        return Overview(_capacity(capacity), aged)
 
 
 async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]:
@@ -70,10 +70,19 @@ async def expire_leases(client: "Client", leases: Mapping[str, str]) -> None:
     await pipeline.execute()
 
 
+def _capacity(text: bytes) -> Capacity | None:
+    """None if it is not there, or not to be read: the sidecars then put it back."""
+    try:
+        return Capacity.load(text) if text else None
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        log.warning("unreadable capacity in redis", error=type(error).__name__)
+        return None
+
+
 def _read(text: bytes) -> Report | None:
     """None for a report of a version that this one cannot read: sidecars are upgraded one by one."""
     try:
         return Report.load(text)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         log.warning("unreadable report of a sidecar", error=type(error).__name__)
         return None

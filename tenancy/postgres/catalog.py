@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from store.postgres import PostgresPool, Row
 from tenancy.postgres.records import fetch_in_time
-from tenancy.resolving.catalog import KnownModels
+from tenancy.resolving.catalog import UNREADABLE, KnownModels, without_prices
 from tenancy.values.prices import Prices
 
 # One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
@@ -14,7 +14,8 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(name ORDER BY name), '{}') AS names,
        coalesce(array_agg(enabled ORDER BY name), '{}') AS enabled,
        coalesce(array_agg(price_version ORDER BY name), '{}') AS price_versions,
-       coalesce(array_agg(prices::text ORDER BY name), '{}') AS prices
+       coalesce(array_agg(prices::text ORDER BY name), '{}') AS prices,
+       coalesce(bool_or(ever_enabled), false) AS closed
 FROM models LEFT JOIN model_prices ON model_prices.version = price_version
 """
 
@@ -32,9 +33,11 @@ class PostgresModelSource:
 def models_of(rows: Sequence[Row]) -> KnownModels:
     """The one row of SELECT."""
     (row,) = rows
-    prices = zip(row["names"], row["prices"], row["price_versions"], strict=True)
-    return KnownModels(
-        row["version"],
-        dict(zip(row["names"], row["enabled"], strict=True)),
-        {name: Prices.read(text, version) for name, text, version in prices if text is not None},
-    )
+    enabled, prices = dict(zip(row["names"], row["enabled"], strict=True)), dict[str, Prices]()
+    for name, text, version in zip(row["names"], row["prices"], row["price_versions"], strict=True):
+        try:
+            if text is not None:
+                prices[name] = Prices.read(text, version)
+        except UNREADABLE as error:
+            enabled[name] = without_prices(name, error)
+    return KnownModels(row["version"], enabled, prices, row["closed"])

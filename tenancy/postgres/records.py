@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import asyncpg
+import structlog
 
 from store import postgres
 from store.postgres import PostgresPool, Row
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.key_record import KeyRecord
 from tenancy.values.limit import Limit
+
+log = structlog.get_logger(__name__)
 
 # All columns but the first and the last two are fields of KeyRecord.  asyncpg prepares it once per connection.
 # A secret that a rotation retired resolves to its key until it expires.
@@ -44,10 +47,14 @@ class PostgresRecordSource:
         self._pool, self._timeout = pool, timeout
 
     async def load(self, key_hash: str) -> KeyRecord | None:
-        return (await self.load_many([key_hash])).get(key_hash)
+        found = records_of(await fetch_in_time(self._pool, self._timeout, SELECT, [key_hash])).get(key_hash)
+        if isinstance(found, Unreadable):
+            raise found
+        return found
 
     async def load_many(self, key_hashes: Sequence[str]) -> dict[str, KeyRecord]:
-        return records_of(await fetch_in_time(self._pool, self._timeout, SELECT, list(key_hashes)))
+        found = records_of(await fetch_in_time(self._pool, self._timeout, SELECT, list(key_hashes)))
+        return {key_hash: record for key_hash, record in found.items() if isinstance(record, KeyRecord)}
 
 
 async def fetch_in_time(pool: PostgresPool, seconds: float, statement: str, *values: object) -> list[Row]:
@@ -61,9 +68,20 @@ async def fetch_in_time(pool: PostgresPool, seconds: float, statement: str, *val
         raise StoreUnavailable(f"postgres: {error or type(error).__name__}") from error
 
 
-def records_of(rows: Sequence[Row]) -> dict[str, KeyRecord]:
-    """The rows of SELECT as records by key hash."""
-    return {row["key_hash"]: _record(row) for row in rows}
+class Unreadable(ValueError):
+    """A record of a key that this version cannot read: a newer one wrote its limits."""
+
+
+def records_of(rows: Sequence[Row]) -> dict[str, KeyRecord | Unreadable]:
+    """The rows of SELECT as records by key hash; one that cannot be read costs the others nothing."""
+    found: dict[str, KeyRecord | Unreadable] = {}
+    for row in rows:
+        try:
+            found[row["key_hash"]] = _record(row)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            log.error("a key cannot be read", key_id=row["key_id"], error=repr(error))
+            found[row["key_hash"]] = Unreadable(row["key_id"])
+    return found
 
 
 def _record(row: Row) -> KeyRecord:

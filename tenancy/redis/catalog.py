@@ -1,11 +1,9 @@
 """The shared copy of the model registry in Redis: `tollkeeper:models`, plain JSON."""
 
-from typing import cast
-
 import structlog
 
 from tenancy.redis.names import MODELS_KEY
-from tenancy.redis.versioned import Client, answer, put_versioned
+from tenancy.redis.versioned import Client, put_versioned, text_at
 from tenancy.resolving.catalog import KnownModels
 
 log = structlog.get_logger(__name__)
@@ -18,9 +16,9 @@ class RedisModelCache:
         self._client = client
 
     async def get(self) -> KnownModels | None:
-        text = await answer(lambda: self._client.get(MODELS_KEY))
+        text = await text_at(self._client, MODELS_KEY)
         try:
-            return None if text is None else KnownModels.load(cast(bytes, text))
+            return None if text is None else KnownModels.load(text)
         except (ValueError, TypeError, KeyError) as error:
             log.warning("unreadable model catalog in redis", error=type(error).__name__)
             return None

@@ -8,7 +8,7 @@ import structlog
 from redis.asyncio import RedisCluster
 
 from tenancy.redis.names import redis_key_record
-from tenancy.redis.versioned import Client, answer, eval_arguments, put_versioned
+from tenancy.redis.versioned import Client, answer, eval_arguments, put_versioned, text_at
 from tenancy.resolving.records import RECORD_TTL_SECONDS, Stored, Tombstone
 from tenancy.values.key_record import KeyRecord
 
@@ -22,8 +22,8 @@ class RedisRecordCache:
         self._client, self._ttl_seconds = client, ttl_seconds
 
     async def get(self, key_hash: str) -> Stored | None:
-        text = await answer(lambda: self._client.get(redis_key_record(key_hash)))
-        return None if text is None else load_stored(cast(bytes, text))
+        text = await text_at(self._client, redis_key_record(key_hash))
+        return None if text is None else load_stored(text)
 
     async def put(self, key_hash: str, stored: Stored) -> bool:
         name = redis_key_record(key_hash)

@@ -5,19 +5,23 @@ Owns the script and the retry that the copies of records, models and the capacit
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
+import structlog
 from redis import asyncio as aio
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from store import redis as store
 from tenancy.resolving.records import StoreUnavailable
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Client: TypeAlias = "aio.Redis | aio.RedisCluster"
 
 SCRIPT = (Path(__file__).parent / "lua" / "put_versioned.lua").read_text()
 FOREVER_SECONDS = 0
+WRONG_TYPE = "WRONGTYPE"
 
 
 def eval_arguments(
@@ -32,6 +36,23 @@ async def put_versioned(client: Client, name: str, version: int, text: str, seco
     """False if a newer value is there; StoreUnavailable."""
     reply = await answer(lambda: client.eval(*eval_arguments(name, version, text, seconds)))
     return bool(reply == 1)
+
+
+async def text_at(client: Client, name: str) -> bytes | None:
+    """The string, None if there is none or something else is there, which is replaced when it is next written;
+    StoreUnavailable."""
+
+    async def get() -> bytes | None:
+        try:
+            found = cast("bytes | None", await client.get(name))
+        except ResponseError as error:
+            if not str(error).startswith(WRONG_TYPE):
+                raise
+            log.warning("a key in redis holds something else", key=name)
+            return None
+        return found
+
+    return await answer(get)
 
 
 async def answer(ask: Callable[[], Awaitable[T]]) -> T:

@@ -1,7 +1,7 @@
 """The model catalog: which models may be asked for, as a snapshot that the engine's thread reads without waiting.
 
-While the registry is empty every model is admitted; from the first entry on, only those in it.  How models are changed
-is directory/models.py.
+While nothing in the registry was ever enabled, every model is admitted but those in it; from then on, only those in it.
+How models are changed is directory/models.py.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 REFRESH_SECONDS = 15.0
 RETRY_SECONDS = 1.0
 STALE_SECONDS = 60.0
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError)
 KNOWN_BEFORE = 3  # prices: input, output, cached
 
 
@@ -39,40 +40,57 @@ class ModelState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class KnownModels:
     """The registry at one moment: by name, whether a model is enabled, and its prices if it has any.  A higher version
-    was read later."""
+    was read later.  `closed`: only what is registered may be asked for, since some of it was enabled once; None: if
+    there is any.  A registry of models that were never enabled bars those, and no others."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
     prices: Mapping[str, Prices] = field(default_factory=dict)
+    closed: bool | None = None
 
     def state(self, name: str) -> ModelState:
-        if not self.enabled:
-            return ModelState.KNOWN
         enabled = self.enabled.get(name)
         if enabled is None:
-            return ModelState.UNKNOWN
+            return ModelState.UNKNOWN if self.is_closed else ModelState.KNOWN
         return ModelState.KNOWN if enabled else ModelState.DISABLED
 
-    def dump(self) -> str:
-        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set"}]}.
+    @property
+    def is_closed(self) -> bool:
+        return bool(self.enabled) if self.closed is None else self.closed
 
-        The last three only if there are prices.  `price_set` is all of them.  The others are for sidecars of versions
-        that know input, output and cached alone: in millionths, and in hundred-millionths if those are rounded."""
+    def dump(self) -> str:
+        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set"}],"closed":b}.
+
+        The last three of a model only if there are prices.  `price_set` is all of them.  The others are for sidecars of
+        versions that know input, output and cached alone: in millionths, and in hundred-millionths if those are
+        rounded."""
         models = [
             {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name))}
             for name, enabled in self.enabled.items()
         ]
-        return json.dumps({"version": self.version, "models": models}, separators=(",", ":"))
+        closed = {} if self.closed is None else {"closed": self.closed}
+        return json.dumps({"version": self.version, "models": models, **closed}, separators=(",", ":"))
 
     @staticmethod
     def load(text: str | bytes) -> "KnownModels":
         """What `dump` wrote, in this version or another; ValueError, KeyError or TypeError for anything else."""
         fields = json.loads(text)
-        return KnownModels(
-            int(fields["version"]),
-            {model["name"]: bool(model["enabled"]) for model in fields["models"]},
-            {model["name"]: _load_prices(model) for model in fields["models"] if "prices" in model},
-        )
+        enabled, prices = dict[str, bool](), dict[str, Prices]()
+        for model in fields["models"]:
+            name, is_enabled = model["name"], bool(model["enabled"])
+            try:
+                if "prices" in model:
+                    prices[name] = _load_prices(model)
+            except UNREADABLE as error:
+                is_enabled = without_prices(name, error)
+            enabled[name] = is_enabled
+        return KnownModels(int(fields["version"]), enabled, prices, fields.get("closed"))
+
+
+def without_prices(model: str, error: Exception) -> bool:
+    """Whether a model whose prices cannot be read is enabled: free is not the same as not known."""
+    log.error("prices of a model cannot be read, it is not served", model=model, error=repr(error))
+    return False
 
 
 def _dump_prices(prices: Prices | None) -> dict[str, object]:

@@ -6,6 +6,7 @@ from threading import Event
 import grpc
 import pytest
 
+from accesslog.entry import LogEntry
 from accesslog.service import PATH, AccessLogService
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
@@ -104,3 +105,23 @@ def test_a_ledger_that_hangs_does_not_hold_up_the_stream(served: Served, stack: 
     stack.postgres.restore()
     stack.redis.restore()
     stack.assert_each_once()
+
+
+def test_an_entry_that_fails_within_costs_no_other_its_own(
+    served: Served, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours, made for the test: what it is about does not matter."""
+    entries = stack.admit(3)
+    bad = stack.admitted.pop()["ratelimit"]["lease_id"]
+    accept = stack.pipeline.accept
+
+    def failing(entry: LogEntry, source: str) -> bool:
+        if entry.decision.lease_id == bad:
+            raise ArithmeticError(bad)
+        return accept(entry, source)
+
+    monkeypatch.setattr(stack.pipeline, "accept", failing)
+    served.stream(PATH, iter([message(*map(proto, reversed(entries)))])).result()
+    stack.wait_for_rows(2)
+    assert bad not in {str(row["id"]) for row in stack.rows()}
+    assert stack.metrics.failures.counts[""] == 1

@@ -199,3 +199,27 @@ def test_rows_that_a_living_process_keeps_are_not_taken_over(tmp_path: Path) -> 
         adopt(tmp_path / "own", tmp_path / "left")
     assert emptied(living) == kept
     living.close()
+
+
+def test_a_file_of_another_name_is_left_alone(tmp_path: Path) -> None:
+    for name in ("notes.jsonl", "-1.jsonl", "0000000001.jsonl.bak"):
+        (tmp_path / name).write_text("not ours\n")
+    spool, kept = Spool(tmp_path), rows(2)
+    assert spool.append(kept)
+    assert emptied(spool) == kept
+    spool.close()
+    left = tmp_path / "left"
+    left.mkdir()
+    (left / "notes.jsonl").write_text("not ours\n")
+    adopt(tmp_path, left)
+    assert (tmp_path / "notes.jsonl").exists()
+    assert (left / "notes.jsonl").exists()
+
+
+def test_a_segment_that_cannot_be_read_does_not_hold_up_those_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "0000000001.jsonl").mkdir()  # an error for whoever reads it, root too
+    spool, kept = Spool(tmp_path), rows(3)
+    assert spool.append(kept)
+    assert emptied(spool) == kept
+    assert (tmp_path / "0000000001.unreadable").exists()
+    spool.close()

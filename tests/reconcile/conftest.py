@@ -122,18 +122,11 @@ class Place:
 
 def row_of(of: Account, lease_id: str, used: Used, model: str, **fields: Any) -> UsageRow:
     policy = of.policy
-    return replace_row(
-        row(id=lease_id, ts=lease_time(lease_id), model=model, admission="fast", usage_source="reported"),
-        tenant_id=policy.tenant_id,
-        key_id=policy.key_id,
-        user_id=policy.user_id,
-        **used._asdict(),
-        **fields,
-    )
-
-
-def replace_row(found: UsageRow, **fields: Any) -> UsageRow:
-    return found._replace(**fields)
+    tokens: dict[str, Any] = used._asdict()
+    del tokens["cost"]  # the ledger's own, of the row
+    found = row(id=lease_id, ts=lease_time(lease_id), model=model, admission="fast", usage_source="reported")
+    whose: dict[str, Any] = {"tenant_id": policy.tenant_id, "key_id": policy.key_id, "user_id": policy.user_id}
+    return found._replace(**whose, **tokens, **fields)
 
 
 @pytest.fixture

@@ -8,6 +8,11 @@
 if asked_first then
   local capacity = tonumber(ARGV[2])
   local budget = open(KEYS[1], ARGV[1], capacity, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
+  if budget.unreadable then -- an operator's word counts: it begins anew
+    redis.call('DEL', KEYS[1])
+    budgets[KEYS[1]] = nil
+    budget = open(KEYS[1], ARGV[1], capacity, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
+  end
   resize(budget, capacity)
   add(budget, tonumber(ARGV[6]))
   store()

@@ -9,6 +9,9 @@
 -- `shape` is a letter, b(ucket), f(ixed window) or s(liding window), and the window in ms, or the name of a calendar whose
 -- bounds are then given: where its window begins, where the next does, and the one after that.
 --
+-- What cannot be read (of another type, or not numbers) is a budget that is `unreadable`: nothing is taken from it, given
+-- back to it or written, and whoever needs it is not decided.  The others of the same call are not its business.
+--
 -- The clock is Redis's own: the sidecars' clocks need not agree.  Numbers are written by `whole`, because the default
 -- conversion makes 600000000 "6e+8" on some versions, and no integer command takes that back.
 
@@ -24,6 +27,7 @@ end
 
 -- Refunds `units`, or charges them if below zero.
 local function add(budget, units)
+  if budget.unreadable then return end
   budget.level = budget.level + units
   if budget.level >= budget.capacity then
     budget.level = budget.capacity
@@ -49,6 +53,13 @@ local function enter_window(budget, at_ms, sliding, first, second, third)
   if sliding then budget.shade = math.ceil(budget.carry * (ends - now_ms) / (ends - starts)) end
 end
 
+local function readable(stored)
+  if stored.err then return false end
+  if not stored[1] then return true end
+  local capacity = tonumber(stored[3])
+  return tonumber(stored[1]) and tonumber(stored[2]) and tonumber(stored[4]) and capacity and capacity > 0
+end
+
 -- The budget at `key`, brought to now.  `capacity` counts only if it is absent or, which is the same, full.
 -- `ended`: for a lease that was made when the rule may have had another shape; the present one then stays, and a window
 -- of a calendar, whose bounds are not known here, is left as it was last changed.
@@ -57,9 +68,11 @@ local function open(key, shape, capacity, first, second, third, ended)
   if budget then return budget end
   local bucket = string.byte(shape) == 98
   local window_ms = tonumber(string.sub(shape, 2))
-  local stored = redis.call('HMGET', key, 'level', 'carry', 'capacity', 'at_ms', 'shape')
+  local stored = redis.pcall('HMGET', key, 'level', 'carry', 'capacity', 'at_ms', 'shape')
   local at_ms = now_ms
-  if stored[1] then
+  if not readable(stored) then
+    budget = {level = 0, carry = 0, capacity = capacity, shade = 0, unreadable = true}
+  elseif stored[1] then
     budget = {level = tonumber(stored[1]), carry = tonumber(stored[2]), capacity = tonumber(stored[3]), shade = 0}
     at_ms = tonumber(stored[4])
     if stored[5] and stored[5] ~= shape then
@@ -87,7 +100,7 @@ local function open(key, shape, capacity, first, second, third, ended)
   if not bucket then
     enter_window(budget, at_ms, string.byte(shape) == 115, first or 0, second or window_ms, third or window_ms)
   end
-  if budget.level >= budget.capacity then
+  if budget.level >= budget.capacity and not budget.unreadable then
     budget.level, budget.capacity = capacity, capacity
     budget.dirty = budget.dirty or stored[1] and true
   end
@@ -98,7 +111,7 @@ end
 
 -- Follows a changed rule: what is spent stays spent.  Written back at once, because the new rate counts from now on.
 local function resize(budget, capacity)
-  if budget.capacity == capacity then return end
+  if budget.capacity == capacity or budget.unreadable then return end
   budget.level = budget.level + capacity - budget.capacity
   budget.capacity = capacity
   budget.dirty = true
@@ -108,7 +121,7 @@ end
 local function give_back(budget, units, at_ms)
   if not budget.ends or not at_ms or at_ms >= budget.starts then
     add(budget, units)
-  elseif budget.sliding and at_ms >= 2 * budget.starts - budget.ends then
+  elseif budget.sliding and not budget.unreadable and at_ms >= 2 * budget.starts - budget.ends then
     budget.carry = math.max(0, budget.carry - units)
     budget.dirty = true
   end
@@ -149,7 +162,9 @@ end
 
 local function store()
   for key, budget in pairs(budgets) do
-    if budget.kept and budget.dirty then
+    if budget.unreadable then
+      budget.dirty = false
+    elseif budget.kept and budget.dirty then
       redis.call('HSET', key, 'level', whole(budget.level))
     elseif budget.dirty then
       redis.call('HSET', key, 'level', whole(budget.level), 'carry', whole(budget.carry),

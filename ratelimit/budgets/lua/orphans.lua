@@ -12,12 +12,12 @@ local time = redis.call('TIME')
 local now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local reply, room = {}, tonumber(ARGV[1])
 for i = 1, #KEYS, 2 do
-  local ids = room > 0 and redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now_ms, 'LIMIT', 0, room) or {}
+  local ids = room > 0 and redis.pcall('ZRANGEBYSCORE', KEYS[i], '-inf', now_ms, 'LIMIT', 0, room) or {}
   room = room - #ids
   for _, id in ipairs(ids) do
-    local lease = redis.call('GET', KEYS[i + 1] .. id)
+    local lease = redis.pcall('GET', KEYS[i + 1] .. id)
     redis.call('ZREM', KEYS[i], id)
-    if lease then
+    if type(lease) == 'string' then
       reply[#reply + 1] = (i - 1) / 2
       reply[#reply + 1] = id
       reply[#reply + 1] = lease

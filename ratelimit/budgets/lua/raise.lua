@@ -3,6 +3,8 @@
 --
 -- A refilling bucket is raised only if there is none: what the ledger has of its last window is more than it holds as spent.
 --
+-- One that cannot be read counts as less than nothing, so that it is missing, and is replaced.
+--
 -- KEYS  budgets
 -- ARGV  1 to raise, 0 to look; per budget: shape, capacity, bounds of the calendar (three numbers; empty without one);
 --       where its window begins (ms; empty for a bucket); spent in it, and in the window before if it slides; the least
@@ -14,10 +16,22 @@ for i, key in ipairs(KEYS) do
   local at = 9 * i - 7
   local capacity, starts = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 5])
   local spent, before, least = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
-  local absent = redis.call('EXISTS', key) == 0
-  local budget = open(key, ARGV[at], capacity, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+  local absent, counted = redis.call('EXISTS', key) == 0, nil
+  local function opened()
+    return open(key, ARGV[at], capacity, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+  end
+  local budget = opened()
+  if budget.unreadable then
+    counted = -1
+    if raising then
+      redis.call('DEL', key)
+      budgets[key], absent = nil, true
+      budget = opened()
+    end
+  end
   resize(budget, capacity)
-  local counted, carried, raised = capacity - budget.level, budget.sliding and budget.carry or 0, 0
+  counted = counted or capacity - budget.level
+  local carried, raised = budget.sliding and budget.carry or 0, 0
   local fits = budget.ends and budget.starts == starts or not budget.ends and absent
   if raising and fits and counted >= (least or counted) then
     if spent > counted then

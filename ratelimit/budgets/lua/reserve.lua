@@ -16,7 +16,7 @@
 --       answered long ago; they must not take tokens that nobody will use.
 --       now_ms and -1: this store has lost its budgets, nothing was done.  An absent budget is a full one, so in a store
 --       without an epoch every used-up month would be full again.
---       verdict 0 admitted; -1 too many leases; n: the nth rule bound (of several, the one to wait for longest)
+--       verdict 0 admitted; -1 too many leases; -2 not decided, since what it needs cannot be read; n: the nth rule bound (of several, the one to wait for longest)
 --       wait_ms -1: it never fits.  Of an admitted request: n, the shadow rule that would have bound, or 0
 
 local LEASE_WAIT_MS = 1000 -- when a lease ends is unknown: ask again in a second
@@ -51,20 +51,30 @@ for i = 1, tonumber(ARGV[4]) do
   sets[i] = set
 end
 
-local function too_many_leases(set)
-  return set.leases and set.most >= 0
-    and redis.call('ZCOUNT', set.leases, '(' .. whole(now_ms), '+inf') >= set.most
+-- How many leases there are, if that matters; a table if it cannot be read.
+local function leases_of(set)
+  if not set.leases or set.most < 0 then return -1 end
+  return redis.pcall('ZCOUNT', set.leases, '(' .. whole(now_ms), '+inf')
+end
+
+local function needs_unreadable(set, leases)
+  for _, rule in ipairs(set) do
+    if rule.budget.unreadable and not rule.shadow then return true end
+  end
+  return type(leases) ~= 'number'
 end
 
 -- Verdict and wait; then the shadow rules that it missed, if any, and the one of them to wait for longest.
 local function decide(set, costs)
   local verdict, longest, missed, shadow, shadow_wait = 0, -1, nil, 0, -1
-  if too_many_leases(set) then verdict, longest = -1, LEASE_WAIT_MS end
+  local leases = leases_of(set)
+  if needs_unreadable(set, leases) then return -2, -1 end
+  if leases >= 0 and leases >= set.most then verdict, longest = -1, LEASE_WAIT_MS end
   for n, rule in ipairs(set) do
     local budget = rule.budget
     resize(budget, rule.capacity)
     local cost = tonumber(ARGV[costs + n])
-    if cost > 0 and budget.level - budget.shade < cost then
+    if cost > 0 and not budget.unreadable and budget.level - budget.shade < cost then
       local wait = wait_ms(budget, cost)
       if rule.shadow then
         missed = missed or {}
@@ -112,7 +122,7 @@ while arg <= #ARGV do
       local lease = ARGV[arg + 2]
       if missed or set.timed then lease = noted(lease, set.timed, missed) end
       redis.call('SET', KEYS[key], lease, 'PX', whole(lease_ms + keep_ms))
-      redis.call('ZADD', set.leases, whole(now_ms + lease_ms), ARGV[arg + 1])
+      redis.pcall('ZADD', set.leases, whole(now_ms + lease_ms), ARGV[arg + 1])
     end
     wait_ms = shadow
   end

@@ -57,24 +57,28 @@ local function before_epoch(id)
   return asked_ms and asked_ms < epoch_ms
 end
 
+local function charge(rules)
+  for _, rule in ipairs(cjson.decode(rules)) do
+    if known(rule[2]) then give_back_to(rule, -used_of(rule[4], 1)) end
+  end
+end
+
 local reply = {}
 while arg <= #ARGV do
   local id, kind = ARGV[arg], ARGV[arg + 1]
   input, output, cached, reasoning =
     tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
   cost = tonumber(ARGV[arg + 6])
-  local text = redis.call('GET', KEYS[key])
+  local text = redis.pcall('GET', KEYS[key])
   local first = kind ~= 'direct' or redis.call('SET', KEYS[key + 2], '1', 'NX', 'PX', marker_ms)
   local settled = 0
   if first and text then
     pcall(end_lease, text, kind) -- if it cannot be read there is nothing to refund, and the others go on
     redis.call('DEL', KEYS[key])
-    redis.call('ZREM', KEYS[key + 1], id)
+    redis.pcall('ZREM', KEYS[key + 1], id)
     settled = 1
   elseif first and kind == 'direct' and not before_epoch(id) then
-    for _, rule in ipairs(cjson.decode(ARGV[arg + 7])) do
-      give_back_to(rule, -used_of(rule[4], 1))
-    end
+    pcall(charge, ARGV[arg + 7])
     settled = 1
   end
   reply[#reply + 1] = settled

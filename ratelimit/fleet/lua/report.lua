@@ -41,9 +41,11 @@ local function share_of(total, most)
   local shares = redis.call('HGETALL', KEYS[2])
   for i = 1, #shares, 2 do
     if shares[i] ~= id then
-      local want, holds = string.match(shares[i + 1], '(%d+) (%d+)')
-      wants[#wants + 1] = tonumber(want)
-      held = held + tonumber(holds)
+      local want, holds = string.match(shares[i + 1], '^(%d+) (%d+)$')
+      if want then -- else it is forgotten as soon as its sidecar is silent
+        wants[#wants + 1] = tonumber(want)
+        held = held + tonumber(holds)
+      end
     end
   end
   local mine = short and total or in_flight + math.max(1, math.ceil(total / (#wants + 1) / HEADROOM))
@@ -60,8 +62,11 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 forget_the_silent(now_ms)
 redis.call('ZADD', KEYS[1], whole(now_ms), id)
 redis.call('SET', KEYS[4], ARGV[2], 'PX', ttl_ms)
-local text = redis.call('GET', KEYS[3])
-local capacity = text and cjson.decode(text) or {}
+local text = redis.pcall('GET', KEYS[3])
+local read, capacity = pcall(cjson.decode, text)
+if not read or type(capacity) ~= 'table' then
+  text, capacity = nil, {} -- as if it were lost: the sidecar puts it back
+end
 local total, most = tonumber(capacity.max_in_flight_total), tonumber(capacity.max_in_flight)
 if not total then
   redis.call('HDEL', KEYS[2], id)

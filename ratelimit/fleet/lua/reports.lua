@@ -7,11 +7,12 @@
 -- reply now_ms, capacity JSON or ''; then per sidecar, the oldest report first: report JSON, its time in ms
 
 local time = redis.call('TIME')
-local reply = {time[1] * 1000 + math.floor(time[2] / 1000), redis.call('GET', KEYS[2]) or ''}
+local capacity = redis.pcall('GET', KEYS[2])
+local reply = {time[1] * 1000 + math.floor(time[2] / 1000), type(capacity) == 'string' and capacity or ''}
 local seen = redis.call('ZRANGE', KEYS[1], -tonumber(ARGV[2]), -1, 'WITHSCORES')
 for i = 1, #seen, 2 do
-  local report = redis.call('GET', ARGV[1] .. seen[i])
-  if report then
+  local report = redis.pcall('GET', ARGV[1] .. seen[i])
+  if type(report) == 'string' then
     reply[#reply + 1] = report
     reply[#reply + 1] = tonumber(seen[i + 1])
   end

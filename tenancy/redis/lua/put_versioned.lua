@@ -4,8 +4,9 @@
 -- ARGV[1]  version of what is written   ARGV[2]  its JSON, with the same version   ARGV[3]  seconds to live; 0: forever
 -- Reply    1 written; 0 refused, what is stored has a higher version
 -- A script because the comparison and the write must be one step: a slow loader must not bring back a revoked key.
-local stored = redis.call('GET', KEYS[1])
-if stored then
+-- What is there and cannot be read, whatever its type, is replaced.
+local stored = redis.pcall('GET', KEYS[1])
+if type(stored) == 'string' then
   local readable, value = pcall(cjson.decode, stored)
   local version = readable and type(value) == 'table' and tonumber(value.version)
   if version and version > tonumber(ARGV[1]) then

@@ -16,6 +16,7 @@ from ratelimit.life import Bound, InFlight, Life, Running, by_group, most
 from store.redis import open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
+from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
 from tenancy.values.policy import Policy
 from tests.ratelimit.reported import report
 
@@ -181,3 +182,29 @@ def test_what_is_known_of_is_bounded() -> None:
     assert [tenant.count for tenant in in_flight.tenants()] == [2]
     in_flight.bound = Bound(1)
     assert not in_flight.enter(ids[3], Policy("t", "k"))
+
+
+async def test_what_cannot_be_read_stops_no_other_sidecars_report(client: "Client") -> None:
+    fleet = Fleet(client)
+    await bound(client, 10)
+    await fleet.settle(a=1, b=1)
+    await client.hset(SHARES_KEY, "a", "x")
+    await fleet.report("b", 1)
+    assert 0 < fleet.shares["b"] <= 10
+    await client.set(redis_key_sidecar("a"), "[]")
+    await client.delete(redis_key_sidecar("c"))
+    await client.hset(redis_key_sidecar("c"), "x", "y")
+    await client.zadd(SIDECARS_KEY, {"c": 9e15})
+    overview = await RedisReports(client).overview()
+    assert [aged.report.sidecar for aged in overview.reports] == ["b"]
+
+
+@pytest.mark.parametrize("text", ["x", "[]", "7", '{"version": 1}'])
+async def test_a_capacity_that_cannot_be_read_counts_as_lost(client: "Client", text: str) -> None:
+    """So that the sidecars go on by the last one, and put it back."""
+    await client.set(CAPACITY_KEY, text)
+    told = await RedisReports(client).leave(report("a"), short=False)
+    assert told.capacity is None
+    assert (await RedisReports(client).overview()).capacity is None
+    await bound(client, 5)
+    assert (await RedisReports(client).leave(report("a"), short=False)).share == 5

@@ -64,6 +64,20 @@ async def test_postgres_gives_the_registry_with_a_growing_version(pool: "Pool", 
     assert KnownModels.load(filled.dump()) == filled
 
 
+async def test_a_registry_of_models_that_were_never_enabled_bars_those_and_no_others(
+    pool: "Pool", people: People
+) -> None:
+    source = PostgresModelSource(pool)
+    await people.execute("INSERT INTO models (name, enabled) VALUES ('barred', false)")
+    models = await source.load()
+    assert KnownModels.load(models.dump()) == models
+    assert [models.state(name) for name in ("barred", "other")] == [ModelState.DISABLED, ModelState.KNOWN]
+    await people.execute("INSERT INTO models (name) VALUES ('served')")
+    assert (await source.load()).state("other") is ModelState.UNKNOWN
+    await people.execute("UPDATE models SET enabled = false")  # which opens nothing
+    assert (await source.load()).state("other") is ModelState.UNKNOWN
+
+
 async def test_the_catalog_cannot_decide_before_its_first_load() -> None:
     catalog = ModelCatalog(MemoryModelSource(), MemoryModelCache())
     assert catalog.check("m1") is ModelState.UNAVAILABLE
