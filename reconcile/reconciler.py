@@ -117,10 +117,13 @@ class Reconciler:
             await asyncio.sleep(KEEP_SECONDS)
 
     async def _restore(self) -> None:
-        log.warning("the store has no epoch: its budgets are restored from the ledger")
         began = time.monotonic()
-        since = ALWAYS if await self._epoch.predates_epochs() else await self._epoch.now_ms()
-        raised = await self._books.raise_all()
+        if await self._epoch.predates_epochs():
+            if await self._epoch.declare_whole(self._who, ALWAYS):
+                log.info("the store has budgets of a version without epochs: they stay as they are")
+            return
+        log.warning("the store has no epoch: its budgets are restored from the ledger")
+        since, raised = await self._epoch.now_ms(), await self._books.raise_all()
         if not await self._epoch.declare_whole(self._who, since):
             log.warning("the store was lost again while its budgets were restored")
             return

@@ -185,6 +185,8 @@ class RedisBudgets:
         for group, reply in zip(groups, self._runner.run(self._settle, steps), strict=True):
             if reply is None:
                 raise BudgetsUnavailable("a part of the budgets did not answer")
+            if reply[0] < 0:
+                raise BudgetsLost(LOST)
             for i, settled in zip(group, reply, strict=True):
                 ended[i] = Settled.SETTLED if settled else Settled.GONE
         return ended

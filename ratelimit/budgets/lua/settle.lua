@@ -10,14 +10,18 @@
 --       kind: lease | direct (charge the whole use by the given rules, unless there is a lease after all) | release
 --       (it never ran: refund everything, requests too); tokens used: input, output, cached, reasoning; what they cost,
 --       -1 if that is not known; the rules as JSON (only if direct)
--- reply per settlement: 1 settled, 0 gone
+-- reply per settlement: 1 settled, 0 gone; or -1 alone: this store has lost its budgets, nothing was done
 --
 -- A rule is [key, shape, capacity, counts, and perhaps the bounds of its calendar]; `counts` as of actual.
 
 local EPOCH_MARGIN_MS = 5000 -- the ids are by the sidecars' clocks
 local marker_ms = ARGV[1]
 local epoch_ms = 0
-if ARGV[2] ~= '' then epoch_ms = tonumber(redis.call('GET', ARGV[2]) or math.huge) + EPOCH_MARGIN_MS end
+if ARGV[2] ~= '' then
+  local epoch = redis.call('GET', ARGV[2])
+  if not epoch then return {-1} end
+  epoch_ms = tonumber(epoch) + EPOCH_MARGIN_MS
+end
 local arg, key = 3, 1
 
 local input, output, cached, reasoning, cost
