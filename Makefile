@@ -5,18 +5,20 @@ BIN := $(VENV)/bin
 SOURCES := tollkeeper admin accesslog reconcile ledger authz ratelimit tenancy serving store clients stub_model bench tests build_protos.py
 UP ?=
 BENCH ?=
+FAULTS ?=
 PYTEST ?=
 # Of the tests: each has a Valkey, a Postgres and often an Envoy of its own.  As many as a small machine has cores: with more,
 # one test's servers hold up another's beyond the deadlines that the product keeps.
 WORKERS ?= 2
 
-.PHONY: help up test check bench format clean
+.PHONY: help up test check bench faults format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make up     start everything on this machine (options: make up UP='--listen 127.0.0.1:8080')"
 	@echo "make test   run the tests on real Envoy, Valkey and Postgres (some: make test PYTEST='tests/ratelimit -k refill')"
 	@echo "make check  ruff, mypy --strict, import-linter"
+	@echo "make faults break it for some minutes and check the books (make faults FAULTS='--seconds 60 --seed 7')"
 	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1;"
 	@echo "            beside another commit: make bench BENCH='check ratelimit chain' AGAINST=COMMIT)"
 
@@ -44,6 +46,9 @@ check: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@$(BIN)/python -m bench $(BENCH)
+
+faults: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix $(SOURCES)

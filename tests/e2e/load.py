@@ -21,6 +21,7 @@ class Load:
     who: Credential
     clients: int = 6
     pause: float = 0.01
+    seconds: float = MAX_SECONDS
     answers: dict[str, int] = field(default_factory=dict)
     slowest: float = 0.0
 
@@ -44,7 +45,7 @@ class Load:
 
     def _run(self) -> None:
         body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
-        end = time.monotonic() + MAX_SECONDS
+        end = time.monotonic() + self.seconds
         with httpx.Client(verify=NO_TLS, base_url=f"http://{self.stack.envoy_address}", timeout=30) as client:
             while not self._stopping.is_set() and time.monotonic() < end:
                 name, began = str(uuid.uuid4()), time.monotonic()

@@ -1,0 +1,24 @@
+"""`python -m tests.faults`: a campaign of some minutes, by default with a seed that it prints."""
+
+import argparse
+import random
+import sys
+
+from tests.faults.campaign import run
+from tests.faults.place import open_place
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300.0, help="how long faults are made")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats a campaign's order")
+    parser.add_argument("--workers", type=int, default=2, help="processes of each kind in the sidecar")
+    given = parser.parse_args()
+    print(f"seed {given.seed}, {given.seconds:.0f} s", flush=True)
+    with open_place(given.workers) as place:
+        outcome = run(place, given.seed, given.seconds)
+    print(outcome)
+    return 1 if outcome.wrong else 0
+
+
+sys.exit(main())

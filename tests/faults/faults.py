@@ -1,0 +1,65 @@
+"""The faults of a campaign: each begins, lasts for a while, and ends."""
+
+import random
+import resource
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.faults.place import Place
+
+UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+class Fault(NamedTuple):
+    """`end` undoes it.  `group`: of one group only one lasts at a time."""
+
+    name: str
+    group: str
+    begin: Callable[[], object]
+    end: Callable[[], object]
+
+
+def nothing() -> None:
+    pass
+
+
+def faults_of(place: Place, chance: random.Random) -> list[Fault]:
+    """One of each kind, on parts chosen by chance."""
+    victim = chance.choice(sorted(place.worker_pids()) or ["ratelimit 1"])
+    redis, postgres = place.redis_proxy, place.postgres_proxy
+    return [
+        Fault(f"kill {victim}", "sidecar", lambda: place.signal(victim, signal.SIGKILL), nothing),
+        Fault(
+            f"hang {victim}",
+            "sidecar",
+            lambda: place.signal(victim, signal.SIGSTOP),
+            lambda: place.signal(victim, signal.SIGCONT),
+        ),
+        Fault("hang envoy", "envoy", place.processes["envoy"].pause, place.processes["envoy"].resume),
+        Fault("cut redis off", "redis", redis.cut, redis.restore),
+        Fault("hang redis", "redis", redis.freeze, redis.restore),
+        Fault("restart redis", "redis", place.restart_valkey, nothing),
+        Fault("lose redis", "redis", lambda: flush(place), nothing),
+        Fault("cut postgres off", "postgres", postgres.cut, postgres.restore),
+        Fault("hang postgres", "postgres", postgres.freeze, postgres.restore),
+        Fault("full disk, no postgres", "postgres", lambda: fill_disk(place), lambda: empty_disk(place)),
+    ]
+
+
+def flush(place: Place) -> None:
+    with place.redis() as client:
+        client.flushall()
+
+
+def fill_disk(place: Place) -> None:
+    """No process of the sidecar can make a file longer, so that neither the spool nor the checkpoint can be written."""
+    place.postgres_proxy.cut()
+    for pid in place.worker_pids().values():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+def empty_disk(place: Place) -> None:
+    place.postgres_proxy.restore()
+    for pid in place.worker_pids().values():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, UNLIMITED)

@@ -1,0 +1,94 @@
+"""The deployment of a fault campaign: a whole stack whose stores are reached through proxies, and can be killed."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.conftest import public_directory
+from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.e2e.test_crash import workers
+from tests.proxy import TcpProxy
+from tollkeeper.up.postgres import Postgres
+from tollkeeper.up.valkey import Valkey
+
+LEASE_SECONDS, IDLE_SECONDS = 20, 10
+MONTH = {"scope": "tenant", "kind": "fixed_window", "calendar": "month"}
+SLIDING = {"scope": "tenant", "kind": "sliding_window", "window_seconds": 86_400}
+LIMITS = (
+    {**MONTH, "unit": "tokens", "amount": 50_000_000},
+    {**MONTH, "unit": "requests", "amount": 1_000_000},
+    {
+        "scope": "tenant",
+        "unit": "output_tokens",
+        "amount": 50_000_000,
+        "kind": "sliding_window",
+        "window_seconds": 86_400,
+    },
+)
+
+
+class Place(Deployment):
+    """Looks into the stores past the proxies."""
+
+    def __init__(self, directory: Path, valkey: Valkey, postgres: Postgres, processes: int) -> None:
+        self.valkey, self.postgres = valkey, postgres
+        self.redis_proxy, self.postgres_proxy = TcpProxy(valkey.port), TcpProxy(postgres.port)
+        super().__init__(
+            directory,
+            settings={"workers": processes, "lease_seconds": LEASE_SECONDS, "idle_timeout_seconds": IDLE_SECONDS},
+            redis_url=f"redis://127.0.0.1:{self.redis_proxy.port}/0",
+            database_url=postgres.url.replace(f":{postgres.port}/", f":{self.postgres_proxy.port}/"),
+        )
+
+    @property
+    def redis_url(self) -> str:
+        return self.valkey.url
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url
+
+    def limited_tenant(self) -> Credential:
+        who = self.tenant(tokens_per_minute=50_000_000, max_in_flight=200)
+        for limit in LIMITS:
+            answer = self.admin.post("/limits", json={**limit, "tenant_id": who.tenant_id})
+            assert answer.status_code == 201, answer.text
+        return who
+
+    def worker_pids(self) -> dict[str, int]:
+        return workers(self)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """To a process of the sidecar, if it runs now."""
+        pid = self.worker_pids().get(name)
+        if pid is not None:
+            os.kill(pid, number)
+
+    def restart_valkey(self) -> None:
+        """Kills it and starts it on what it wrote."""
+        port, directory = self.valkey.port, self.valkey.socket.parent
+        self.valkey.process.kill()
+        self.valkey = Valkey(directory, port)
+
+    def serves(self, who: Credential) -> bool:
+        return self.chat(who).status_code == 200
+
+    def close(self) -> None:
+        super().close()
+        for proxy in (self.redis_proxy, self.postgres_proxy):
+            proxy.close()
+
+
+@contextmanager
+def open_place(processes: int) -> Iterator[Place]:
+    with public_directory() as directory, ExitStack() as stops:
+        valkey, postgres = Valkey(directory / "valkey"), Postgres(directory / "postgres", None, "fsync=off")
+        stops.callback(postgres.stop)
+        place = Place(directory / "stack", valkey, postgres, processes)
+        stops.callback(lambda: place.valkey.stop())
+        stops.callback(place.close)
+        who = place.tenant()
+        wait_for(lambda: True if place.serves(who) else None, "the stack", 60)
+        yield place
