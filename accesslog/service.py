@@ -98,12 +98,12 @@ class _Stream:
             if log_entry.common_properties.access_log_type not in _ENDS:
                 continue
             try:
-                self._take(log_entry)
+                self._take_one(log_entry)
             except Exception as error:  # the others of the message are not to suffer for it
                 self._metrics.failures.add()
                 log.error("an entry of the stream cannot be taken", exc_info=error)
 
-    def _take(self, log_entry: HTTPAccessLogEntry) -> None:
+    def _take_one(self, log_entry: HTTPAccessLogEntry) -> None:
         entry = read_entry(log_entry)
         if entry is None:
             self._metrics.no_decision.add()
