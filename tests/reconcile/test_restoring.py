@@ -1,5 +1,6 @@
 """A store that lost its budgets is noticed, and holds again what the ledger says before anything is decided by it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ async def test_what_operators_reset_and_adjusted_stays_so(place: Place, tenant: 
     await place.operator(tenant, "adjust_budget", None, {"budget": names["input"], "given_back": 200})
     await place.operator(tenant, "adjust_budget", None, {"budget": names["model"], "given_back": -50})
     await place.operator(tenant, "adjust_budget", None, {"budget": names["each-user"], "given_back": 5_000})
+    await asyncio.sleep(0.01)  # ids are to the millisecond: the next request is after the changes
     await place.run(of, 1)
     place.redis.flushall()
     await place.round()
