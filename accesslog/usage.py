@@ -7,6 +7,7 @@ The rules, first match wins; an estimate errs towards charging, because a client
 | refused                                            | none      | 0                                               |
 | runs no model: counts, reads, an earlier answer    | none      | 0, whatever usage the answer repeats            |
 | goes on in the background: reading it later is free | estimated | the greater of what was reserved and what was seen |
+| usage reported of the first of several results     | estimated | the greater of what was reported and what was seen |
 | usage reported, answer complete                    | reported  | as reported                                     |
 | usage reported, answer aborted, cut or failed      | as it is  | the greater of what was reported and what was seen |
 | failed (status from 400) and the client stayed     | none      | 0                                               |
@@ -40,6 +41,9 @@ BELIEVED_MAX = 10**8
 # How much more than the request allowed, or than was seen, a reported output may be: some servers do not count what a
 # model thinks against the bound, and text in other scripts has more tokens.
 BELIEVED_TIMES_CAP, BELIEVED_TIMES_SEEN = 4, 16
+
+# Results whose usage a server left out (llama.cpp), as the meter counts them.
+UNREPORTED = "results.unreported"
 
 _NO_TEXT = frozenset({"audio", "image", "video"})
 # Of a response that is not made yet.
@@ -125,9 +129,17 @@ def _reported(entry: LogEntry, report: Report) -> Usage:
             source = UsageSource.ESTIMATED
     elif not _is_complete(entry) and (seen := _seen_output(entry)) > output_tokens:
         output_tokens, source = seen, UsageSource.ESTIMATED
+    if entry.answer.counts.get(UNREPORTED):
+        input_tokens, output_tokens = _of_all_results(entry, input_tokens, output_tokens)
+        source = UsageSource.ESTIMATED
     if report.parts is NO_PARTS:
         return Usage(input_tokens, output_tokens, 0, 0, source)
     return _with_parts(input_tokens, output_tokens, report.parts, source)
+
+
+def _of_all_results(entry: LogEntry, input_tokens: int, output_tokens: int) -> tuple[int, int]:
+    """Of a report on the first result alone: others may have had other prompts, and were seen."""
+    return max(input_tokens, entry.decision.input_estimate), max(output_tokens, _seen_output(entry))
 
 
 def _with_parts(input_tokens: int, output_tokens: int, parts: Parts, source: UsageSource) -> Usage:

@@ -29,6 +29,11 @@ local COUNTS_ALL = "result.message.usage response.body.usage"
 -- Things of which each counts as one: images that were made.
 local EACH_ONE = "data.b64_json data.url predictions.bytesBase64Encoded"
 
+-- Of which of several results the counts are that a document has for each.
+local INDEX = "index choices.index"
+-- Each result has one, at its end.
+local FINISH = "choices.finish_reason"
+
 -- Text that adds up from event to event.
 local TEXT = [[
   choices.text
@@ -102,6 +107,8 @@ mark(COUNTS_ALL, "path", "usage")
 mark(COUNT, "number", true)
 mark(COUNT_EACH, "number", true)
 mark(COUNT_EACH, "each", true)
+mark(INDEX, "index", true)
+mark(FINISH, "finish", true)
 mark(TEXT, "text", "adds")
 mark(WHOLE, "text", "whole")
 mark(DONE, "done", true)

@@ -1,7 +1,7 @@
 -- What has been found in an answer so far, and what of it the access log knows.
 local sub, find = string.sub, string.find
 
-local MAX_PAIRS, MAX_PATH, MAX_TEXT = 48, 96, 128
+local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS = 48, 96, 128, 1024
 -- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
 local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
@@ -12,7 +12,9 @@ Found.__index = Found
 local function new(one_document)
   return setmetatable({
     one_document = one_document,
-    paths = {}, counts = {}, sums = nil, totals = nil, changed = false,
+    paths = {}, counts = {}, totals = nil, changed = false,
+    sums = nil, usage = nil, index = nil, -- of the document that is read
+    results = nil, added = nil, reports = 0, finished = 0,
     events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
     ended_how = "", marked = "", goes_on = false, strings = {},
     set_events = 0, set_text = 0, set_ended = "", set_strings = {}, tier = nil, set_tier = nil,
@@ -22,19 +24,75 @@ local function new(one_document)
 end
 
 function Found:begins()
-  self.sums = nil
+  self.sums, self.usage, self.index = nil, nil, nil
   self.ended_how = self.marked
+end
+
+-- The document is about the result `index`; false: about several.
+function Found:of_result(index)
+  if self.index == nil then self.index = index elseif self.index ~= index then self.index = false end
+end
+
+-- The greatest count of each result, added up.
+local function add_up(self, index)
+  self.results = self.results or {}
+  for path, number in pairs(self.sums) do
+    local of_path = self.results[path] or { sum = 0, results = 0 }
+    self.results[path] = of_path
+    local best = of_path[index]
+    if best == nil and of_path.results < MAX_RESULTS then best, of_path.results = 0, of_path.results + 1 end
+    if best and number > best then
+      of_path.sum, of_path[index] = of_path.sum + number - best, number
+      self:raise(path, of_path.sum)
+    end
+  end
+end
+
+-- llama.cpp reports each result by itself, with its timings, when it is finished; but of a plain answer only the first.
+local function add_report(self)
+  self.reports = self.reports + 1
+  if self.one_document and self.finished > self.reports then
+    self:raise("results.unreported", self.finished - self.reports)
+  elseif self.reports <= self.finished then
+    self.added = self.added or {}
+    for path, number in pairs(self.usage) do
+      -- Results of one prompt, whose input counts once, come without an index.
+      if self.index or find(path, "completion", 1, true) then
+        self.added[path] = (self.added[path] or 0) + number
+        self:raise(path, self.added[path])
+      end
+    end
+  end
 end
 
 -- The end of a document, or of an element of an array that is one.
 function Found:document(whole)
+  if whole and self.sums then
+    if self.index then add_up(self, self.index) end
+    if self.usage and self.sums["timings.predicted_n"] then add_report(self) end
+  end
+  self.index = nil
   if self.of_event > 0 or self.longer then self.events = self.events + 1 end
   self.text, self.of_event, self.longer = self.text + self.of_event, 0, false
   if whole and self.one_document and self.marked == "" and not self.goes_on then self.ended_how = "done" end
 end
 
+-- Whether the count at `path` is kept.
+local function is_kept(self, path)
+  if self.counts[path] then return true end
+  if #self.paths >= MAX_PAIRS or #path > MAX_PATH or find(path, "[^%w_.:-]") then return false end
+  self.paths[#self.paths + 1], self.counts[path], self.changed = path, 0, true
+  return true
+end
+
+-- A count replaces a smaller one.
+function Found:raise(path, number)
+  if is_kept(self, path) and number > self.counts[path] then self.counts[path], self.changed = number, true end
+end
+
 -- `each`: the number is of one of several results, which are added up in a document; if it is "all", over all documents.
 function Found:count(path, number, each)
+  if not is_kept(self, path) then return end
   if each == "all" then
     self.totals = self.totals or {}
     number = (self.totals[path] or 0) + number
@@ -43,15 +101,11 @@ function Found:count(path, number, each)
     self.sums = self.sums or {}
     number = (self.sums[path] or 0) + number
     self.sums[path] = number
+  else
+    self.usage = self.usage or {}
+    self.usage[path] = number
   end
-  local best = self.counts[path]
-  if best == nil then
-    if #self.paths >= MAX_PAIRS or #path > MAX_PATH or find(path, "[^%w_.:-]") then return end
-    self.paths[#self.paths + 1] = path
-  elseif best >= number then
-    return
-  end
-  self.counts[path], self.changed = number, true
+  self:raise(path, number)
 end
 
 -- `chunk`, `from`, `close`: where it is, if it is in one piece.
@@ -78,6 +132,12 @@ end
 
 function Found:ended(how)
   if self.marked ~= "error" then self.marked, self.ended_how = how, how end
+end
+
+-- A mark of the end that says why; `result`: of one of several.
+function Found:finish(why, result)
+  if result then self.finished = self.finished + 1 end
+  self:ended(why:lower() == "error" and "error" or "done")
 end
 
 -- A mark of the end that says: not yet.

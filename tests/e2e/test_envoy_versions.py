@@ -10,12 +10,8 @@ import httpx
 import pytest
 
 from tests.e2e.deployment import MODEL, Credential, Deployment
-from tests.e2e.envoys import VERSIONS, envoy_of
+from tests.e2e.envoys import VERSIONS, another_envoy, envoy_of
 from tests.web import NO_TLS
-from tollkeeper.envoy.render import render
-from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.process import Process, free_port
-from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
 
 pytestmark = pytest.mark.alone
 
@@ -26,27 +22,11 @@ BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max
 @pytest.fixture(scope="module", params=VERSIONS)
 def envoy(stack: Deployment, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """Another Envoy in front of the running stack's sidecar and model server; its URL."""
-    version, directory = str(request.param), tmp_path_factory.mktemp("envoy")
-    binary, address = envoy_of(version), f"127.0.0.1:{free_port()}"
+    binary = envoy_of(request.param)
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
-    assert f"/{version}/" in said
-    settings = EnvoySettings(
-        upstream=stack.stub_url,
-        listen=address,
-        authz=(f"unix:{stack.settings.authz_socket}",),
-        ratelimit=(f"unix:{stack.settings.ratelimit_socket}",),
-        access_log=str(directory / "access.jsonl"),
-        config_dir=str(directory / "files"),
-    )
-    render(settings, directory / "files", binary)
-    command: list[str | Path] = [binary, "-c", directory / "files/envoy.yaml", *ENVOY_ARGUMENTS, "--concurrency", "1"]
-    process = Process("envoy", command, directory / "envoy.log")
-    try:
-        process.wait_until(lambda: accepts(address))
-        yield f"http://{address}"
-        assert process.running(), process.last_lines()
-    finally:
-        process.stop()
+    assert f"/{request.param}/" in said
+    with another_envoy(stack, tmp_path_factory.mktemp("envoy"), stack.stub_url, binary) as url:
+        yield url
 
 
 def test_the_whole_chain(stack: Deployment, envoy: str) -> None:

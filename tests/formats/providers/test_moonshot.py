@@ -21,9 +21,19 @@ data: {"id":"cmpl-1305","object":"chat.completion.chunk","created":1698999575,"m
 
 data: [DONE]
 """)
+CHOICES = stream("""
+data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"kimi-k2","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}
+
+data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"kimi-k2","choices":[{"index":1,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17}}]}
+
+data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"kimi-k2","choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}]}
+
+data: [DONE]
+""")
 
 CASES = {
     "plain": (PLAIN, reported(19, 21, 10)),
+    "stream, two choices": (CHOICES, reported(20, 12)),
     "stream": (STREAM, reported(1234, 567)),
     "stream, left by the client": (STREAM.left(3), estimated(20, 2)),
     "stream, cut by the server": (STREAM.cut(3), estimated(20, 2)),

@@ -22,11 +22,21 @@ data: {"text":" The capital is","output_ids":[576,6722,374],"meta_info":{"id":"b
 
 data: [DONE]
 """)
+SEVERAL_STREAM = stream("""
+data: {"text":" Par","meta_info":{"id":"a","finish_reason":null,"prompt_tokens":5,"completion_tokens":1,"cached_tokens":0},"index":0}
+
+data: {"text":" Rome","meta_info":{"id":"b","finish_reason":{"type":"length","length":9},"prompt_tokens":7,"completion_tokens":9,"cached_tokens":2},"index":1}
+
+data: {"text":" Paris","meta_info":{"id":"a","finish_reason":{"type":"stop","matched":2},"prompt_tokens":5,"completion_tokens":16,"cached_tokens":0},"index":0}
+
+data: [DONE]
+""")
 ERROR = stream('data: {"error": {"message": "The request was aborted"}}\n\ndata: [DONE]')
 
 CASES = {
     "plain": (PLAIN, reported(5, 16, 1)),
     "several prompts": (SEVERAL, reported(12, 25)),
+    "several prompts, stream": (SEVERAL_STREAM, reported(12, 25, 2)),
     "stream": (STREAM, reported(5, 3, 4)),
     "stream, left by the client": (STREAM.left(2), reported(5, 2, 4)),
     "stream, cut by the server": (STREAM.cut(2), reported(5, 2, 4)),
