@@ -29,10 +29,13 @@ class Seen:
 
     place: Place
     requests: Counter[str] = field(default_factory=Counter)
+    _before: set[str] = field(default_factory=set)
 
     def __enter__(self) -> "Seen":
         self._stopping = threading.Event()
-        self._known: set[str] = set()
+        self.look()
+        self._before = set(self.requests)  # of whoever waited for the stack
+        self.requests.clear()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
@@ -45,7 +48,8 @@ class Seen:
     def look(self) -> None:
         found = Counter(each["headers"].get("x-request-id", "") for each in self.place.seen_upstream())
         del found[""]  # of whoever looked whether it runs
-        for name, times in found.items():
+        for name in found.keys() - self._before:
+            times = found[name]
             self.requests[name] = max(self.requests[name], times)
 
     def _run(self) -> None:
