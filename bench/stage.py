@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,13 +65,13 @@ class Stage:
 
     def sidecar(self, **given: object) -> Settings:
         """Starts the sidecar.  `given`: settings that differ from the defaults."""
-        settings = self.settings(**given)
+        settings = self.settings(**{"spares": False, **given})  # a process that waits is none to measure
         command = [sys.executable, "-m", "tollkeeper", "sidecar"]
         process = self.start("sidecar", command, as_environment(settings))
         for worker in plan(SERVICES, settings.workers):
             metrics = self.metrics_socket(worker.name)
             process.wait_until(lambda metrics=metrics: get(metrics, "/readyz") is not None)  # type: ignore[misc]
-            self.processes[worker.name] = _child(process.pid, str(metrics))
+            self.processes[worker.name] = _child(process.pid, worker.group, self.processes.values())
         del self.processes["sidecar"]
         return settings
 
@@ -196,9 +196,9 @@ async def _migrate(url: str) -> None:
         await connection.close()
 
 
-def _child(parent: int, word: str) -> int:
-    """The child of `parent` whose command line has `word`."""
-    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if word in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
-            return int(pid)
-    raise LookupError(word)
+def _child(parent: int, group: str, known: Iterable[int]) -> int:
+    """A child of `parent` that serves `group` and is not known yet."""
+    for pid in map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split()):
+        if pid not in known and group in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
+            return pid
+    raise LookupError(group)
