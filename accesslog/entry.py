@@ -1,4 +1,4 @@
-"""What an access log entry says, in the same words whichever log brought it: stream (service.py) or file (line.py).
+"""What an access log entry says, in the same words whichever log brought it: stream (service.py) or file (file_log/).
 
 Owns what is believed of an entry: names, ranges, which numbers count.  What a request is charged is decided in
 usage.py.  Pure.

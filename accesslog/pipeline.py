@@ -11,10 +11,10 @@ from pathlib import Path
 import structlog
 
 from accesslog.append import Appender
-from accesslog.backfill import GRACE_SECONDS, Backfill
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
-from accesslog.log_space import has_room_beside
+from accesslog.file_log.backfill import GRACE_SECONDS, Backfill
+from accesslog.file_log.space import has_room_beside
 from accesslog.metrics import ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.row import row_of
 from accesslog.settle import Settler, no_matter, settlement_of

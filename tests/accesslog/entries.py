@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from accesslog.line import read_line
+from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
 from ledger.row import UsageRow

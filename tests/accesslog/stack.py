@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from accesslog.line import read_line
+from accesslog.file_log.line import read_line
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from ledger.cost import PriceList

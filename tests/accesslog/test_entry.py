@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accesslog.entry import UNSEEN, Answer, answer_of, decision_of, is_aborted
-from accesslog.line import Garbage, find_lease_id, read_line
+from accesslog.file_log.line import Garbage, find_lease_id, read_line
 from accesslog.service import read_entry
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto
 from tests.ratelimit.test_lease_id import LEASE_ID, NO_LEASE_IDS

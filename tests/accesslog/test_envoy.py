@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accesslog.line import read_line
+from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
 from ledger.row import UsageRow

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from accesslog.checkpoint import Position, Source
-from accesslog.log_space import HEAD_BYTES, STEP_BYTES, LogSpace, has_room_beside
+from accesslog.file_log.checkpoint import Position, Source
+from accesslog.file_log.space import HEAD_BYTES, STEP_BYTES, LogSpace, has_room_beside
 
 SIZE = 3 * STEP_BYTES
 

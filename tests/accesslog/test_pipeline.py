@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from accesslog.line import read_line
+from accesslog.file_log.line import read_line
 from accesslog.metrics import FILE, STREAM, AccessLogMetrics
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.accesslog.stack import ACCOUNT, RESERVED, USED, Stack, wait_until

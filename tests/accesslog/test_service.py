@@ -120,7 +120,7 @@ def test_an_entry_that_fails_within_costs_no_other_its_own(
             raise ArithmeticError(bad)
         return accept(entry, source)
 
-    monkeypatch.setattr(stack.pipeline, "accept", failing)
+    monkeypatch.setattr(stack.pipeline, "accept", failing)  # a bug that we do not have yet; all else is real
     served.stream(PATH, iter([message(*map(proto, reversed(entries)))])).result()
     stack.wait_for_rows(2)
     assert bad not in {str(row["id"]) for row in stack.rows()}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from accesslog.delivery import Deliveries
-from accesslog.line import read_line
+from accesslog.file_log.line import read_line
 from accesslog.metrics import AccessLogMetrics
 from accesslog.settle import BATCH, Settler, read_rules, settlement_of
 from accesslog.usage import usage_of

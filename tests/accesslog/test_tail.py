@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from accesslog.checkpoint import Position
-from accesslog.log_space import LogSpace
-from accesslog.tail import LINE_MAX_BYTES, QUIET_SECONDS, Line, Tail
+from accesslog.file_log.checkpoint import Position
+from accesslog.file_log.space import LogSpace
+from accesslog.file_log.tail import LINE_MAX_BYTES, QUIET_SECONDS, Line, Tail
 
 
 class Reader:

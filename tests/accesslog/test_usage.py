@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accesslog.entry import LogEntry
+from accesslog.file_log.line import read_line
 from accesslog.formats import FORMATS, paths_of
-from accesslog.line import read_line
 from accesslog.usage import Usage, usage_of
 from ledger.row import UsageSource
 from tests.accesslog.entries import decision, entry, line

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from accesslog.entry import LogEntry
-from accesslog.line import read_line
+from accesslog.file_log.line import read_line
 from accesslog.usage import Usage, usage_of
 from tests.accesslog.entries import decision
 from tests.envoy.chain import WITHOUT_SERVICES, existing_envoy

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from accesslog.line import read_line
+from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
 from ledger.cost import UNIT_DECIMALS, Cost, PricedRow

@@ -209,7 +209,7 @@ async def test_one_restores_at_a_time_and_a_second_loss_begins_anew(
         place.redis.flushall()
         return raised
 
-    monkeypatch.setattr(Books, "raise_all", lost_again)
+    monkeypatch.setattr(Books, "raise_all", lost_again)  # the real step, and then the loss at the worst moment
     await place.round()
     assert not place.redis.exists(EPOCH)
     monkeypatch.undo()

@@ -1,29 +1,21 @@
 """Redis hangs, dies, comes back: who is answered what, how soon, and what the budgets hold afterwards."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import SimpleQueue
 
 import pytest
 import redis
 
-from ratelimit.budgets.port import Admitted, BudgetsUnavailable, Decision, Reservation, Settled, Settlement
-from ratelimit.budgets.redis import RedisBudgets
-from ratelimit.budgets.rule import Rule, RuleSet, Used
-from ratelimit.commit.fallback import FailureMode, Fallback, Outcome
-from ratelimit.commit.group_commit import GroupCommit
-from ratelimit.commit.in_doubt import InDoubt
-from ratelimit.metrics import RatelimitMetrics
+from ratelimit.budgets.port import Settled, Settlement
+from ratelimit.budgets.rule import Used
+from ratelimit.commit.fallback import FailureMode
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.decider import wall_clock_ms
-from store.redis import open_redis
 from tenancy.values.policy import Policy
 from tests.proxy import TcpProxy
-from tests.ratelimit.conftest import LEASE_SECONDS, Slice
+from tests.ratelimit.conftest import Slice
 from tests.ratelimit.rls import Told, ask
-from tests.ratelimit.stores import peek_at, requests, reservation, tokens
+from tests.ratelimit.stores import requests, tokens
 from tests.serving.conftest import eventually
 from tollkeeper.up.valkey import Valkey
 
@@ -164,71 +156,6 @@ def test_a_batch_that_arrives_late_takes_nothing(proxy: TcpProxy, own_valkey: Va
     assert in_flight(own_valkey) == 0
 
 
-class LosesReplies(RedisBudgets):
-    """Real budgets over a line that breaks after a batch was executed, as long as `broken`."""
-
-    broken = False
-
-    def reserve(self, batch: Sequence[Reservation]) -> list[Decision | None]:
-        decisions = super().reserve(batch)
-        if self.broken:
-            raise BudgetsUnavailable("reply lost")
-        return decisions
-
-
-ANSWERED = {
-    FailureMode.DENY: (True, "fast"),
-    FailureMode.ALLOW: (False, "unmetered"),
-    FailureMode.LOCAL: (False, "local"),
-}
-
-
-@pytest.mark.parametrize("mode", FailureMode)
-def test_what_was_reserved_though_the_reply_was_lost_is_released(redis_url: str, mode: FailureMode) -> None:
-    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
-    fallback, doubts = Fallback(mode, wall_clock_ms), InDoubt(time.monotonic, 0.1)
-    committer = GroupCommit(budgets, budgets.ping, fallback, RatelimitMetrics(), doubts=doubts)
-    committer.start()
-    outcomes: SimpleQueue[Outcome] = SimpleQueue()
-    budgets.broken = True
-    assert committer.reserve(reservation(ACCOUNT, 100, "lost"), outcomes.put) is None
-    assert (
-        outcomes.get(timeout=10) == fallback.decide(reservation(Account.of(Policy("else", "k")), 0)) or mode == "local"
-    )
-    budgets.broken = False
-    if mode is FailureMode.DENY:
-        eventually(lambda: peek_at(redis_url, ACCOUNT) == [1000, 100])
-    else:
-        budgets.settle([Settlement("acme", "lost", Used(30), True, ACCOUNT.rule_set.rules)])
-        eventually(lambda: not len(doubts))
-        assert peek_at(redis_url, ACCOUNT) == [970, 99]
-    committer.close()
-    budgets.close()
-
-
-def test_what_has_no_lease_cannot_be_given_back(redis_url: str) -> None:
-    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
-    doubts = InDoubt(time.monotonic, 0.1)
-    committer = GroupCommit(
-        budgets, budgets.ping, Fallback(FailureMode.DENY, wall_clock_ms), RatelimitMetrics(), doubts=doubts
-    )
-    committer.start()
-    outcomes: SimpleQueue[Outcome] = SimpleQueue()
-    of = RuleSet.of("descriptors", [Rule("tollkeeper:budget:{descriptors}:a", "b86400000", 10)])
-    assert committer.reserve(Reservation(of, [4]), outcomes.put) is None
-    assert outcomes.get(timeout=10) == Outcome(Admitted((6,)))
-    budgets.broken = True
-    assert committer.reserve(Reservation(of, [4]), outcomes.put) is None
-    assert outcomes.get(timeout=10) == Outcome(None)
-    assert len(doubts) == 0
-    budgets.broken = False
-    eventually(lambda: committer.available)
-    assert committer.reserve(Reservation(of, [1]), outcomes.put) is None
-    assert outcomes.get(timeout=10) == Outcome(Admitted((1,)))
-    committer.close()
-    budgets.close()
-
-
 def test_a_cut_connection_is_opened_again(proxy: TcpProxy, open_slice: OpenSlice) -> None:
     sidecar = warmed(open_slice(through(proxy)))
     proxy.cut()
@@ -249,24 +176,6 @@ def test_a_pause_that_callers_can_bear_refuses_nobody(own_valkey: Valkey, open_s
     assert all(call.told().ok for call in calls)
     assert sidecar.peek(ACCOUNT) == [100, 91]
     assert in_flight(own_valkey) == 9
-
-
-def test_what_redis_did_though_its_reply_was_lost_is_not_done_again(redis_url: str) -> None:
-    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
-    fallback = Fallback(FailureMode.DENY, wall_clock_ms)
-    committer = GroupCommit(budgets, budgets.ping, fallback, RatelimitMetrics(), patience_seconds=30.0)
-    committer.start()
-    outcomes: SimpleQueue[Outcome] = SimpleQueue()
-    budgets.broken = True
-    for n in range(10):  # the last takes all that there is
-        committer.reserve(reservation(ACCOUNT, 100, f"lost-{n}"), outcomes.put)
-    eventually(lambda: peek_at(redis_url, ACCOUNT) == [0, 90])
-    budgets.broken = False
-    answers = [outcomes.get(timeout=10).decision for _ in range(10)]
-    assert all(isinstance(answer, Admitted) for answer in answers)
-    assert peek_at(redis_url, ACCOUNT) == [0, 90]
-    committer.close()
-    budgets.close()
 
 
 def test_under_load_a_cut_loses_no_budget(proxy: TcpProxy, own_valkey: Valkey, open_slice: OpenSlice) -> None:

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from accesslog.checkpoint import HEAD_BYTES, Position, Source
+from accesslog.file_log.checkpoint import HEAD_BYTES, Position, Source
 
 CHUNK_BYTES = 256 * 1024
 LINE_MAX_BYTES = 1024 * 1024  # far beyond a line with every field at its longest: 96 KiB of headers hold the path

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import structlog
 
-from accesslog import checkpoint
-from accesslog.checkpoint import Position
 from accesslog.delivery import Deliveries
 from accesslog.entry import LogEntry
-from accesslog.line import Garbage, find_lease_id, read_line
-from accesslog.log_space import LogSpace
+from accesslog.file_log import checkpoint
+from accesslog.file_log.checkpoint import Position
+from accesslog.file_log.line import Garbage, find_lease_id, read_line
+from accesslog.file_log.space import LogSpace
+from accesslog.file_log.tail import Line, Tail
 from accesslog.metrics import FILE, AccessLogMetrics
-from accesslog.tail import Line, Tail
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class _Waiting:
 
 
 class Backfill:
-    """`accept` takes an entry, or returns False when it has no room.  `keep_bytes`: as in log_space.py.  Runs in a
+    """`accept` takes an entry, or returns False when it has no room.  `keep_bytes`: as in space.py.  Runs in a
     thread of its own."""
 
     def __init__(

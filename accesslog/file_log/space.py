@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from accesslog.checkpoint import Position
+from accesslog.file_log.checkpoint import Position
 
 log = structlog.get_logger(__name__)
 
