@@ -16,7 +16,7 @@ from accesslog.entry import LogEntry
 from accesslog.metrics import AccessLogMetrics
 from accesslog.usage import Usage
 from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Settlement
-from ratelimit.budgets.rule import UNKNOWN, Rule, Used, load_rules
+from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Rule, Used, load_rules
 from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
@@ -30,11 +30,14 @@ _WITHOUT_LEASE = frozenset({Admission.LOCAL, Admission.UNMETERED})
 
 
 def settlement_of(entry: LogEntry, usage: Usage, cost: int = UNKNOWN) -> Settlement | None:
-    """What is to be settled for the request; None if it was refused, and so holds nothing.  `cost`: see Used."""
+    """What is to be settled for the request; None if it was refused, and so holds nothing.  `cost`: see Used; more than
+    MOST_COST counts as that."""
     decision = entry.decision
     if decision.admission == Admission.REFUSED or decision.denied:
         return None
-    used = Used(usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens, cost)
+    used = Used(
+        usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens, min(cost, MOST_COST)
+    )
     if decision.admission in _WITHOUT_LEASE:
         return Settlement(decision.tenant_id, decision.lease_id, used, direct=True, rules=read_rules(decision.limits))
     return Settlement(decision.tenant_id, decision.lease_id, used)

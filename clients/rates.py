@@ -4,7 +4,7 @@
 draft-ietf-httpapi-ratelimit-headers-10 defines them (structured fields, RFC 9651).
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -50,7 +50,7 @@ Level = tuple[Rate, str, int]
 """What is left of it, as text, and the milliseconds until nothing is spent any more."""
 
 
-def rate_headers(levels: Iterable[Level], api: Api, family: RateHeaders, now_ms: int) -> list[Header]:
+def rate_headers(levels: Sequence[Level], api: Api, family: RateHeaders, now_ms: int) -> list[Header]:
     """`now_ms` since 1970, for the API whose resets are times."""
     headers: list[Header] = []
     if family is not RateHeaders.IETF:
@@ -85,7 +85,7 @@ def _time(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _ietf(levels: Iterable[Level]) -> list[Header]:
+def _ietf(levels: Sequence[Level]) -> list[Header]:
     """A list in each field, in whole units: the draft knows no fractions."""
     policies: list[str] = []
     limits: list[str] = []

@@ -76,10 +76,8 @@ class Reconciler:
             try:
                 await self._round()
                 self._trouble = ""
-            except TROUBLE as error:
-                self._report(f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001 - the top of a background task
-                self._report(f"{type(error).__name__}: {error}")
+                self._report(error)
             self._looked = True
             await asyncio.sleep(self._pace.look)
 
@@ -165,9 +163,11 @@ class Reconciler:
                         risks=found.warnings)  # fmt: skip
         self.warnings = found.warnings
 
-    def _report(self, reason: str) -> None:
-        """Counts every time, logs the first of a series."""
+    def _report(self, error: Exception) -> None:
+        """Counts every time, logs the first of a series; with its traceback if it is a bug of ours."""
         self._metrics.failures.add()
+        reason = f"{type(error).__name__}: {error}"
         if reason != self._trouble:
             self._trouble = reason
-            log.warning("budgets cannot be reconciled now", reason=reason)
+            bug = None if isinstance(error, TROUBLE) else error
+            log.warning("budgets cannot be reconciled now", reason=reason, exc_info=bug)

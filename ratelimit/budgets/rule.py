@@ -23,13 +23,16 @@ ONE, PLAIN = 0, 1
 Weights = tuple[int, int, int, int] | tuple[int, int, int, int, int]
 MONEY = 1
 UNKNOWN = -1
+# Of one request, in the units of rules that count money.  Redis's scripts count in doubles, exactly up to 9 * 10^15: a
+# price that somebody mistyped must not make a budget inexact for the requests after it.
+MOST_COST = 10**14
 Counts = int | Weights
 Bounds = tuple[int, int, int]  # ms since 1970: where a window of the calendar begins, the next one, the one after that
 
 
 class Used(NamedTuple):
     """What a request used.  Cached tokens are part of the input, reasoning tokens of the output.  `cost` is what it
-    cost, in the units of rules that count money; UNKNOWN: those take its tokens at their weights."""
+    cost, in the units of rules that count money, at most MOST_COST; UNKNOWN: those take its tokens at their weights."""
 
     input_tokens: int
     output_tokens: int = 0

@@ -11,7 +11,7 @@ from accesslog.metrics import AccessLogMetrics
 from accesslog.settle import BATCH, Settler, read_rules, settlement_of
 from accesslog.usage import usage_of
 from ratelimit.budgets.port import BudgetsUnavailable, Settled, Settlement
-from ratelimit.budgets.rule import Used
+from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Used
 from ratelimit.tenants.account import Account
 from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
@@ -123,3 +123,12 @@ def test_the_end_does_not_wait_for_ever() -> None:
     subject.settler.close(0.3)
     assert time.monotonic() - start < 3.0
     assert not subject.deliveries.is_done("a")
+
+
+@pytest.mark.parametrize(("cost", "counted"), [(UNKNOWN, UNKNOWN), (7, 7), (10**18, MOST_COST)])
+def test_a_cost_that_redis_could_not_count_exactly_counts_as_the_most_that_it_can(cost: int, counted: int) -> None:
+    found = read_line(line(entry(decision(), CHAT_USAGE)))
+    assert found is not None
+    made = settlement_of(found, usage_of(found), cost)
+    assert made is not None
+    assert made.used.cost == counted

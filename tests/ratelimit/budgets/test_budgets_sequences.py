@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ratelimit.budgets.port import Admitted, Budgets, LeaseName, Settled, Settlement
-from ratelimit.budgets.rule import Used
+from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Used
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
 from tenancy.values.calendar import Calendar
@@ -115,7 +115,8 @@ anything = st.builds(
     shadow=st.booleans(),
 )
 estimates = st.builds(Estimate, st.integers(0, 300), st.integers(0, 300), st.integers(0, 300), st.integers(0, 99))
-uses = st.builds(Used, *(st.integers(50, 300) for _ in range(2)), *(st.integers(0, 50) for _ in range(2)))
+costs = st.one_of(st.just(UNKNOWN), st.integers(0, 400), st.integers(MOST_COST - 9, MOST_COST))
+uses = st.builds(Used, *(st.integers(50, 300) for _ in range(2)), *(st.integers(0, 50) for _ in range(2)), costs)
 events = st.one_of(
     # One account a batch: of a limit that is just changing shape, what a batch sees is the shape that it has first.
     st.tuples(st.just("reserve"), st.integers(0, 2), st.lists(estimates, min_size=1, max_size=3)),
