@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,7 +71,7 @@ class Stage:
         process = self.start("sidecar", command, as_environment(settings))
         for worker in plan(SERVICES, settings.workers):
             metrics = self.metrics_socket(worker.name)
-            process.wait_until(lambda metrics=metrics: get(metrics, "/readyz") is not None)  # type: ignore[misc]
+            process.wait_until(lambda metrics=metrics: _is_ready(metrics))  # type: ignore[misc]
             self.processes[worker.name] = _child(process.pid, worker.group, self.processes.values())
         del self.processes["sidecar"]
         return settings
@@ -161,6 +162,12 @@ class Stage:
         path = self.directory / name
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
         return path
+
+
+def _is_ready(metrics: Path) -> bool:
+    """Until the budgets of a new store are declared whole, requests get the failure mode."""
+    answer = get(metrics, "/readyz")
+    return answer is not None and answer[0] == HTTPStatus.OK
 
 
 def decisions(metrics: Mapping[str, float], service: str) -> dict[str, int]:
