@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
@@ -10,7 +10,6 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from admin.access.principals import Principals
-from admin.api.surface import management_api
 from admin.commands.ports import Ports, Propagation
 from admin.gate.stack import gated
 from admin.metrics import AdminMetrics
@@ -18,6 +17,7 @@ from admin.postgres.audited import PostgresAudited
 from admin.postgres.propagation import PostgresPropagation
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
+from admin.surfaces import OTHERS, surfaces
 from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.roller import Roller
 from ledger.postgres.sums import PostgresSums
@@ -51,9 +51,12 @@ def create_app(
     *,
     admin_token: str,
     cors_origins: Sequence[str] = (),
+    others: Iterable[str] = tuple(OTHERS),
     metrics: AdminMetrics | None = None,
 ) -> ASGIApp:
-    """The app on two stores that the caller opened on the app's loop, and closes.  NoAdminToken without a token."""
+    """The app on two stores that the caller opened on the app's loop, and closes.  NoAdminToken without a token.
+
+    `others`: which surfaces are served beside the management API."""
     metrics = metrics or AdminMetrics()
     propagation = PostgresPropagation(pool, redis, metrics)
     roller = Roller(pool, metrics.rolled, metrics.roll_errors)
@@ -72,8 +75,7 @@ def create_app(
             await asyncio.gather(*tasks, return_exceptions=True)
 
     ports = ports_on(pool, redis, propagation, admin_token)
-    surfaces = [management_api(ports)]
-    app: ASGIApp = Router(default=gated(surfaces, metrics), lifespan=lifespan)
+    app: ASGIApp = Router(default=gated(surfaces(ports, others), metrics), lifespan=lifespan)
     if cors_origins:  # in front of everything: browsers ask without a token whether they may send one
         app = CORSMiddleware(
             app,

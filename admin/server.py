@@ -38,15 +38,17 @@ def serve(
     redis_url: str,
     admin_token: str,
     cors_origins: Sequence[str] = (),
+    others: Sequence[str] = (),
     metrics: AdminMetrics | None = None,
 ) -> None:
     """Blocks until SIGINT or SIGTERM, then ends open requests and returns.
 
+    `others`: the surfaces beside the management API, by their names in admin/surfaces.py.
     Raises NoAdminToken (admin.access.principals) and CannotListen first.  The database must be migrated.
     """
     Principals(admin_token)
     listener = listen(host, port)
-    make = partial(create_app, admin_token=admin_token, cors_origins=cors_origins, metrics=metrics)
+    make = partial(create_app, admin_token=admin_token, cors_origins=cors_origins, others=others, metrics=metrics)
     try:
         with _quiet_signals():
             asyncio.run(_serve(listener, database_url, redis_url, make))

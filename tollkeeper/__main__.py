@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tollkeeper.config import BadSettings, Settings, read_settings
+from tollkeeper.config import SURFACES, BadSettings, Settings, read_settings
 from tollkeeper.envoy.commands import envoy_app
 from tollkeeper.logs import configure_logs
 from tollkeeper.routes import routes_command
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(envoy_app, name="envoy")
 app.command("routes")(routes_command)
 
+SURFACES_HELP = f"What is served beside the management API: all, none, or some of {', '.join(SURFACES)}."
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 
@@ -37,6 +38,7 @@ def up(
     ] = None,
     metrics: Annotated[str | None, typer.Option(help="Where metrics are.", show_default="127.0.0.1:9464")] = None,
     grpc: Annotated[str | None, typer.Option(help="Where gRPC is served.", show_default="127.0.0.1:9001")] = None,
+    surfaces: Annotated[str | None, typer.Option(help=SURFACES_HELP, show_default="all")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes of each kind in the sidecar.", show_default="1")
     ] = None,
@@ -52,6 +54,7 @@ def up(
     from tollkeeper.up.stack import Stack, UpOptions, wait_while_healthy
 
     given = {"admin_listen": admin, "metrics_listen": metrics, "grpc_listen": grpc, "workers": workers}
+    given |= {"surfaces": surfaces}
     options = UpOptions(listen, data_dir, upstream, redis_url, database_url)
     stack = Stack(options, given, lambda part: typer.echo(f"starting {part} …"))
     stopping = on_stop_signals()
@@ -84,9 +87,11 @@ def sidecar(
 
 
 @app.command()
-def admin() -> None:
-    """Run the management API."""
-    settings = settings_or_exit("admin")
+def admin(
+    surfaces: Annotated[str | None, typer.Option(help=SURFACES_HELP, show_default="all")] = None,
+) -> None:
+    """Run the management API, and the other control planes beside it."""
+    settings = settings_or_exit("admin", surfaces=surfaces)
     if settings.admin_token is None:
         fail("TOLLKEEPER_ADMIN_TOKEN: not set; the management API has no default credential", EXIT_BAD_SETTINGS)
     from tollkeeper.server import run_admin

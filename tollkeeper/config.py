@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TOLLKEEPER_"
 MEBIBYTE = 1024 * 1024
+SURFACES = ("key-manager",)  # beside the management API, as admin/surfaces.py has them
+ALL, NONE = "all", "none"
 
 
 class BadSettings(Exception):
@@ -46,12 +48,24 @@ def origins(text: str) -> str:
     return text
 
 
+def surfaces(text: str) -> str:
+    unknown = [] if text in (ALL, NONE) else [each for each in split(text) if each not in SURFACES]
+    if unknown or not text.strip():
+        raise ValueError(f"must be {ALL}, {NONE}, or some of {', '.join(SURFACES)}, separated by commas")
+    return text
+
+
+def split(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.strip() for each in text.split(",")))
+
+
 def log_file(text: object) -> object:
     return None if text in ("", "none") else text
 
 
 LogFile = Annotated[Path | None, BeforeValidator(log_file)]
 Origins = Annotated[str, AfterValidator(origins)]
+Surfaces = Annotated[str, AfterValidator(surfaces)]
 ListenAddress = Annotated[str, AfterValidator(listen_address)]
 RedisUrl = Annotated[str, url_with("redis", "rediss", "unix", "redis+cluster")]
 ApiUrl = Annotated[str, url_with("http", "https")]
@@ -79,6 +93,11 @@ class Settings(BaseSettings):
     admin_listen: ListenAddress = Field("127.0.0.1:9090", description="management API")
     admin_cors_origins: Origins | None = Field(
         None, description="origins of the web pages that may use the management API, separated by commas"
+    )
+    surfaces: Surfaces = Field(
+        ALL,
+        description=f"what is served beside the management API: `{ALL}`, `{NONE}`, or some of"
+        f" {', '.join(f'`{each}`' for each in SURFACES)} with commas between them",
     )
     metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`")
     grpc_listen: ListenAddress = Field("127.0.0.1:9001", description="authz, ratelimit and accesslog over TCP")
@@ -165,6 +184,11 @@ class Settings(BaseSettings):
         10, ge=0, le=300, description="after SIGTERM, time to answer the requests that are held"
     )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`")
+
+    @property
+    def other_surfaces(self) -> tuple[str, ...]:
+        named = {ALL: SURFACES, NONE: ()}
+        return named[self.surfaces] if self.surfaces in named else split(self.surfaces)
 
     @property
     def spool_max_bytes(self) -> int:

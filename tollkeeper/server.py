@@ -89,6 +89,7 @@ def run_admin(settings: Settings, admin_token: str) -> None:
         redis_url=settings.redis_url,
         admin_token=admin_token,
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
+        others=settings.other_surfaces,
     )
 
 

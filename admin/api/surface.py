@@ -56,7 +56,7 @@ def asks(method: str, path: str) -> tuple[Action, Resource]:
 
 
 def management_api(ports: Ports) -> Surface:
-    return Surface(PREFIX, api(ports), Bearer(ports.principals), asks, problems.problem, OPEN_PATHS)
+    return Surface((PREFIX,), api(ports), Bearer(ports.principals), asks, problems.problem, OPEN_PATHS)
 
 
 def api(ports: Ports | None) -> FastAPI:

@@ -1,4 +1,4 @@
-"""The console: pages for people with a browser, and how they sign in.  It becomes one more Surface in admin/app.py.
+"""The console: pages for people with a browser, and how they sign in.  It becomes a Surface in admin/surfaces.py.
 
 What a page shows or changes is a query or a command; nothing is decided here.
 """

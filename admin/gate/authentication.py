@@ -21,8 +21,7 @@ from admin.gate.surface import Authentication, Surface
 from admin.metrics import AdminMetrics
 from store import postgres
 
-SCHEME = "bearer"
-NEEDED = "an admin token is needed: Authorization: Bearer <token>"
+NEEDED = "an admin token is needed: Authorization: {} <token>"
 # Few enough that a badly chosen token is not guessed, enough that one misconfigured client does not shut out the others
 # behind its address.
 FAILURES_ALLOWED = 100
@@ -35,25 +34,25 @@ log = structlog.get_logger(__name__)
 
 
 class Bearer:
-    """An Authentication: `Authorization: Bearer <admin token>`."""
+    """An Authentication: `Authorization: <scheme> <admin token>`, by the scheme Bearer or by another name."""
 
-    challenge = 'Bearer realm="tollkeeper"'
-
-    def __init__(self, principals: Principals) -> None:
-        self._principals = principals
+    def __init__(self, principals: Principals, scheme: str = "Bearer") -> None:
+        self._principals, self._scheme = principals, scheme
+        self.challenge = f'{scheme} realm="tollkeeper"'
 
     async def principal(self, request: HTTPConnection) -> Principal | Refusal:
-        token = bearer_token(request.headers.get("authorization"))
+        needed = NEEDED.format(self._scheme)
+        token = token_in(request.headers.get("authorization"), self._scheme)
         if token is None:
-            return Refusal(Reason.NO_CREDENTIAL, NEEDED)
-        return await self._principals.find(token) or Refusal(Reason.WRONG_CREDENTIAL, NEEDED)
+            return Refusal(Reason.NO_CREDENTIAL, needed)
+        return await self._principals.find(token) or Refusal(Reason.WRONG_CREDENTIAL, needed)
 
 
-def bearer_token(authorization: str | None) -> str | None:
-    """The token in `Bearer <token>`, whatever the scheme's case; None for anything else."""
-    scheme, _, token = (authorization or "").partition(" ")
+def token_in(authorization: str | None, scheme: str = "Bearer") -> str | None:
+    """The token in `<scheme> <token>`, whatever the scheme's case; None for anything else."""
+    given, _, token = (authorization or "").partition(" ")
     token = token.strip()
-    return token if scheme.lower() == SCHEME and token else None
+    return token if given.lower() == scheme.lower() and token else None
 
 
 class FailedAttempts:

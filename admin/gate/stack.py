@@ -14,9 +14,16 @@ from admin.metrics import AdminMetrics
 
 
 def gated(surfaces: Sequence[Surface], metrics: AdminMetrics) -> ASGIApp:
-    """Paths that are under no surface's prefix belong to the first one.  Wrong credentials count together."""
+    """Paths that are under no surface's prefix belong to the first one.  Wrong credentials count together.
+
+    ValueError if two surfaces have the same prefix."""
     failed = FailedAttempts()
-    apps = {surface.prefix: _behind(surface, failed, metrics) for surface in surfaces}
+    apps: dict[str, ASGIApp] = {}
+    for surface in surfaces:
+        behind = _behind(surface, failed, metrics)
+        for prefix in surface.prefixes:
+            if apps.setdefault(prefix, behind) is not behind:
+                raise ValueError(f"two surfaces at {prefix}")
     http = Answers(ByPrefix(apps), metrics)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

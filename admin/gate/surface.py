@@ -51,13 +51,14 @@ class Authentication(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """`app` takes the requests whose path begins with `prefix`; those for `open_paths` need no principal.
+    """`app` takes the requests whose path is one of `prefixes` or below one, each without a `/` at its end; those for
+    `open_paths` need no principal.
 
     `asks`: what a method and a path ask for, as far as that is known without the body.  It only saves reading the body:
     commands check again.
     """
 
-    prefix: str
+    prefixes: tuple[str, ...]
     app: ASGIApp
     authentication: Authentication
     asks: Callable[[str, str], tuple[Action, Resource]]

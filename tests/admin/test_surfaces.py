@@ -61,8 +61,8 @@ def metrics() -> AdminMetrics:
 @pytest.fixture
 async def http(metrics: AdminMetrics) -> AsyncIterator[httpx.AsyncClient]:
     surfaces = [
-        Surface("/api/v1", first, MasterKey(), asks, plain),
-        Surface("/chat", echo, MasterKey(), asks, plain, frozenset({"/chat/open"})),
+        Surface(("/api/v1",), first, MasterKey(), asks, plain),
+        Surface(("/chat", "/talk/now"), echo, MasterKey(), asks, plain, frozenset({"/chat/open"})),
     ]
     transport = httpx.ASGITransport(gated(surfaces, metrics))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -83,6 +83,8 @@ OWNER, VIEWER = {"x-master-key": "owner"}, {"x-master-key": "viewer"}
         ("POST", "/chat", OWNER | {"content-type": "text/plain"}, b"hello", 415, "wrong_type"),
         ("POST", "/chat", OWNER, b"x" * (MAX_BODY_BYTES + 1), 413, "too_large"),
         ("GET", "/chat/broken", OWNER, b"", 500, "internal"),
+        ("GET", "/talk/now/or/never", OWNER, b"", 200, "master"),
+        ("GET", "/talk", OWNER, b"", 200, "first"),
         ("GET", "/chats", OWNER, b"", 200, "first"),
         ("GET", "/", OWNER, b"", 200, "first"),
         ("GET", "/nothing", {}, b"", 401, "no_credential"),
@@ -116,3 +118,9 @@ async def test_wrong_credentials_count_together_over_all_surfaces(
     assert (await http.get("/chat/open")).status_code == 200
     assert metrics.refused_tokens.counts == {"": 100}
     assert metrics.answers.counts == {"2xx": 1, "3xx": 0, "4xx": 102, "5xx": 0}
+
+
+def test_two_surfaces_cannot_have_the_same_prefix(metrics: AdminMetrics) -> None:
+    twice = [Surface((path, "/same"), first, MasterKey(), asks, plain) for path in ("/a", "/b")]
+    with pytest.raises(ValueError, match="/same"):
+        gated(twice, metrics)

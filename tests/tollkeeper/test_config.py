@@ -2,7 +2,8 @@
 
 import pytest
 
-from tollkeeper.config import BadSettings, as_environment, read_settings
+from admin.surfaces import OTHERS
+from tollkeeper.config import SURFACES, BadSettings, as_environment, read_settings
 
 BAD = [
     ("TOLLKEEPER_GRPC_LISTEN", "9001", "must be HOST:PORT"),
@@ -14,6 +15,8 @@ BAD = [
     ("TOLLKEEPER_REDIS_TIMEOUT_MS", "fast", "valid integer"),
     ("TOLLKEEPER_FAILURE_MODE", "open", "'deny', 'allow' or 'local'"),
     ("TOLLKEEPER_ADMIN_TOKEN", "short", "at least 8"),
+    ("TOLLKEEPER_SURFACES", "key-manager,keymanager", "must be all, none, or some of key-manager"),
+    ("TOLLKEEPER_SURFACES", "", "must be all, none, or some of"),
     ("TOLLKEEPER_REDISURL", "redis://x", "no such setting"),
 ]
 
@@ -76,3 +79,9 @@ def test_a_deployment_without_a_file_log_says_so(monkeypatch: pytest.MonkeyPatch
 
 def test_the_admin_token_has_no_default() -> None:
     assert read_settings().admin_token is None
+
+
+def test_the_surfaces_are_those_that_there_are() -> None:
+    assert read_settings().other_surfaces == SURFACES == tuple(OTHERS)
+    assert read_settings(surfaces="none").other_surfaces == ()
+    assert read_settings(surfaces="key-manager, key-manager").other_surfaces == ("key-manager",)

@@ -12,7 +12,7 @@ from admin.access.permission import Principal
 from admin.access.principals import NoAdminToken, Principals
 from admin.api.surface import OPEN_PATHS
 from admin.app import create_app
-from admin.gate.authentication import Bearer, FailedAttempts, bearer_token
+from admin.gate.authentication import Bearer, FailedAttempts, token_in
 from tests.admin.conftest import TOKEN, Admin
 from tests.admin.problems import refused
 from tests.web import NO_TLS, WEB
@@ -30,10 +30,15 @@ from tests.web import NO_TLS, WEB
         ("Bearer abc", "abc"),
         ("bearer abc", "abc"),
         ("BEARER  abc ", "abc"),
+        ("ADMIN abc", None),
     ],
 )
-def test_the_bearer_token_of_a_header(header: str | None, token: str | None) -> None:
-    assert bearer_token(header) == token
+def test_the_token_in_a_header(header: str | None, token: str | None) -> None:
+    assert token_in(header) == token
+
+
+def test_another_scheme_takes_no_bearer_token() -> None:
+    assert [token_in(f"{scheme} abc", "ADMIN") for scheme in ("ADMIN", "admin", "Bearer")] == ["abc", "abc", None]
 
 
 async def test_only_the_admin_token_is_a_principal() -> None:

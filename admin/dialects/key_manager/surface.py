@@ -1,0 +1,33 @@
+"""The key manager as a surface: at the root of the port, `Authorization: ADMIN <admin token>`."""
+
+from fastapi import FastAPI
+
+from admin.access.permission import Action, Resource, ResourceKind
+from admin.commands.ports import Ports
+from admin.dialects.key_manager import models
+from admin.dialects.key_manager.errors import error
+from admin.gate import errors
+from admin.gate.authentication import Bearer
+from admin.gate.surface import Surface
+
+PREFIXES = ("/models", "/v1/models")
+SCHEME = "ADMIN"
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def key_manager(ports: Ports) -> Surface:
+    return Surface(PREFIXES, app(ports), Bearer(ports.principals, SCHEME), asks, error)
+
+
+def asks(method: str, path: str) -> tuple[Action, Resource]:
+    """Nothing here is for some roles only, but changing."""
+    return (Action.READ if method in READING else Action.CHANGE), Resource(ResourceKind.TENANT)
+
+
+def app(ports: Ports) -> FastAPI:
+    """The routes.  The OpenAPI document is the management API's, and about its routes only."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.ports = ports
+    app.include_router(models.router)
+    errors.install(app, error)
+    return app
