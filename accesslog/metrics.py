@@ -5,8 +5,9 @@ from serving.metrics import Counter, Histogram, MetricSet
 
 STREAM, FILE = "stream", "file"
 LOGS = (STREAM, FILE)
-ROWS, SETTLEMENTS = "rows", "settlements"
-QUEUES = (ROWS, SETTLEMENTS)
+ROWS, SETTLEMENTS, JOBS = "rows", "settlements", "jobs"
+QUEUES = (ROWS, SETTLEMENTS, JOBS)
+JOB_EVENTS = ("held", "not_held", "more", "over")
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 
 
@@ -37,6 +38,7 @@ class AccessLogMetrics(MetricSet):
         self.ledger_errors = Counter(f"{name}ledger_errors", "Batches that the ledger did not take")
         self.settle_errors = Counter(f"{name}settle_errors", "Batches that the budgets did not take")
         self.settled = Counter(f"{name}settled", "Settlements by what was found", "outcome", ("settled", "gone"))
+        self.jobs = Counter(f"{name}jobs", "Responses in the background and batches, by event", "event", JOB_EVENTS)
         self.untold = Counter(f"{name}untold", "Lease ids that could not be told to a sibling process")
         self.failures = Counter(f"{name}task_failures", "Unexpected errors in background work")
         self.batch_rows = Histogram(f"{name}batch_rows", "Rows in a ledger batch", ROW_BUCKETS)

@@ -15,9 +15,12 @@ from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
 from accesslog.file_log.backfill import GRACE_SECONDS, Backfill
 from accesslog.file_log.space import has_room_beside
-from accesslog.metrics import ROWS, SETTLEMENTS, AccessLogMetrics
+from accesslog.jobs.keeper import Item, JobKeeper
+from accesslog.jobs.seen import Begun, Read, seen_of
+from accesslog.learned.speeds import Speeds
+from accesslog.metrics import JOBS, ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.row import row_of
-from accesslog.settle import Settler, no_matter, settlement_of
+from accesslog.settle import WITHOUT_LEASE, Settler, no_matter, read_rules, settlement_of
 from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.sweep import SWEEP_SECONDS, Sweep
 from accesslog.usage import usage_of
@@ -25,7 +28,8 @@ from accesslog.writer import MAX_ROWS, LedgerWriter
 from ledger.cost import PriceList, cost_of, in_millionths
 from ledger.ledger import Ledger
 from ledger.row import UsageRow
-from ratelimit.budgets.port import Budgets
+from ratelimit.budgets.jobs import Jobs
+from ratelimit.budgets.port import Budgets, Settlement
 from ratelimit.budgets.rule import UNKNOWN
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
@@ -38,12 +42,13 @@ class Pipeline:
 
     `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over;
     `freed` with the owners of leases that were settled; `done` with the lease ids of requests that are settled and
-    whose row is safe.  `sweeps`: whether this process looks for orphaned leases."""
+    whose row is safe.  `sweeps`: whether this process looks for orphaned leases.  `refunds`: see usage.py."""
 
     def __init__(
         self,
         *,
         budgets: Budgets,
+        jobs: Jobs,
         ledger: Ledger,
         prices: Callable[[], PriceList | None],
         key_uses: KeyUses,
@@ -58,12 +63,14 @@ class Pipeline:
         max_rows: int = MAX_ROWS,
         sweep_seconds: float = SWEEP_SECONDS,
         sweeps: bool = True,
+        refunds: bool = False,
         ended: Callable[[str], None] | None = None,
         freed: Callable[[Sequence[str]], object] = no_matter,
         done: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         self._loop, self._metrics = loop, metrics
-        self._ended, self._sweeps, self._prices = ended, sweeps, prices
+        self._ended, self._sweeps, self._prices, self._refunds = ended, sweeps, prices, refunds
+        self._speeds = Speeds()
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes)
@@ -71,6 +78,9 @@ class Pipeline:
         self._writer = LedgerWriter(appender, self._spool, self._deliveries, metrics, max_rows)
         self._settler = Settler(budgets, self._deliveries, metrics, freed=freed)
         self._log_file = log_file
+        self._keeper = JobKeeper(
+            jobs, self._writer.offer, self._settler.offer, self._cost_of, self._deliveries, metrics
+        )
         self._backfill = (
             Backfill(log_file, checkpoint_file, self._deliveries, self.accept, metrics, grace_seconds, log_keep_bytes)
             if log_file
@@ -82,6 +92,7 @@ class Pipeline:
     def start(self) -> None:
         self._settler.start()
         self._writing = self._loop.submit(self._writer.run())
+        self._keeping = self._loop.submit(self._keeper.run())
         self._sweeping = self._loop.submit(self._sweep.run())
         if self._backfill is not None:
             self._backfill.start()
@@ -97,9 +108,12 @@ class Pipeline:
         if not self._deliveries.begin(lease_id):
             self._metrics.duplicates.add(source)
             return True
-        usage = usage_of(entry)
+        usage = usage_of(entry, self._speeds.of(entry.decision.model), refunds=self._refunds)
+        self._speeds.learn(entry, usage)
         row = row_of(entry, usage)
         settlement = settlement_of(entry, usage, self._cost_of(row))
+        if seen := seen_of(entry):
+            return self._accept_job(entry, seen, row, settlement)
         refused = settlement is None
         if (refused and self._writer.crowded) or not self._writer.offer(row):
             return self._drop(lease_id, ROWS)
@@ -108,6 +122,14 @@ class Pipeline:
         elif not self._settler.offer(settlement):
             return self._drop(lease_id, SETTLEMENTS)
         self._metrics.settlements.add(usage.source)
+        return True
+
+    def _accept_job(self, entry: LogEntry, seen: Begun | Read, row: UsageRow, settlement: Settlement | None) -> bool:
+        decision = entry.decision
+        rules = read_rules(decision.limits) if decision.admission in WITHOUT_LEASE else ()
+        if not self._keeper.offer(Item(seen, row, settlement, rules)):
+            return self._drop(decision.lease_id, JOBS)
+        self._metrics.settlements.add(row.usage_source)
         return True
 
     @property
@@ -130,6 +152,7 @@ class Pipeline:
         if self._backfill is not None:
             self._backfill.stop(timeout / 4)
         self._end(self._sweep.finish, self._sweeping, timeout / 4)
+        self._end(self._keeper.finish, self._keeping, timeout / 4)
         self._settler.close(timeout / 4)
         self._end(self._writer.finish, self._writing, max(0.5, deadline - time.monotonic()))
         if self._backfill is not None:
@@ -170,4 +193,5 @@ class Pipeline:
         watch("spool_rows", "Rows on disk while the ledger is away", lambda: self._spool.rows)
         watch("spool_bytes", "Size of the spool", lambda: self._spool.size)
         watch("settlements_waiting", "Settlements that wait for the budgets", lambda: self._settler.pending)
+        watch("jobs_waiting", "Entries that speak of jobs, on their way", lambda: self._keeper.pending)
         watch("lines_waiting", "Lines of the file log that are not done", lambda: backfill.waiting if backfill else 0)

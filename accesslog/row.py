@@ -11,7 +11,7 @@ from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
 
 _BATCHES = str(Kind.BATCHES)
-BATCH = "batch"  # the service tier of what is begun as one
+BATCH = "batch"  # the service tier of what is begun as one, whatever the server calls it
 
 
 def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
@@ -54,6 +54,19 @@ def _service_tier(entry: LogEntry) -> str:
         return BATCH
     tier = entry.answer.service_tier
     return clean(tier) if tier else tier
+
+
+def with_usage(row: UsageRow, usage: Usage, model: str = "") -> UsageRow:
+    """The row, once what was used is known.  `model` is for a row without one."""
+    return row._replace(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        usage_source=usage.source,
+        model=row.model or clean(model),
+        parts=dump_parts(*usage.parts()),
+    )
 
 
 def row_of_orphan(orphan: Orphan) -> UsageRow:

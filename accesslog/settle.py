@@ -16,7 +16,7 @@ from accesslog.entry import LogEntry
 from accesslog.metrics import AccessLogMetrics
 from accesslog.usage import Usage
 from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Settlement
-from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Rule, Used, load_rules
+from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Rule, load_rules
 from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ LINGER_SECONDS = 0.01  # a batch costs the client about as much as a single one
 RETRY_SECONDS = 1.0
 MAX_PENDING = 100_000  # about 40 MB
 # Admitted while the budgets could not be asked: no lease was taken, so the whole use is charged at once.
-_WITHOUT_LEASE = frozenset({Admission.LOCAL, Admission.UNMETERED})
+WITHOUT_LEASE = frozenset({Admission.LOCAL, Admission.UNMETERED})
 
 
 def settlement_of(entry: LogEntry, usage: Usage, cost: int = UNKNOWN) -> Settlement | None:
@@ -35,10 +35,8 @@ def settlement_of(entry: LogEntry, usage: Usage, cost: int = UNKNOWN) -> Settlem
     decision = entry.decision
     if decision.admission == Admission.REFUSED or decision.denied:
         return None
-    used = Used(
-        usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens, min(cost, MOST_COST)
-    )
-    if decision.admission in _WITHOUT_LEASE:
+    used = usage.used._replace(cost=min(cost, MOST_COST))
+    if decision.admission in WITHOUT_LEASE:
         return Settlement(decision.tenant_id, decision.lease_id, used, direct=True, rules=read_rules(decision.limits))
     return Settlement(decision.tenant_id, decision.lease_id, used)
 

@@ -6,24 +6,35 @@ The rules, first match wins; an estimate errs towards charging, because a client
 |----------------------------------------------------|-----------|-------------------------------------------------|
 | refused                                            | none      | 0                                               |
 | runs no model: counts, reads, an earlier answer    | none      | 0, whatever usage the answer repeats            |
-| goes on in the background: reading it later is free | estimated | the greater of what was reserved and what was seen |
+| goes on in the background, until read (`jobs/`)    | estimated | the greater of what was reserved and what was seen |
 | usage reported of the first of several results     | estimated | the greater of what was reported and what was seen |
 | usage reported, answer complete                    | reported  | as reported                                     |
-| usage reported, answer aborted, cut or failed      | as it is  | the greater of what was reported and what was seen |
+| usage reported, answer aborted, cut or failed      | as it is  | the greater of that and what was produced       |
+| Envoy gave up on a model server that was at work   | estimated | input estimate + what was produced              |
 | failed (status from 400) and the client stayed     | none      | 0                                               |
-| the answer could not be read                       | estimated | input estimate + what was reserved for the output |
-| 2xx, or the client left, or no status              | estimated | input estimate + what was seen of the output    |
+| the client left, or no status                      | estimated | input estimate + what was produced              |
+| 2xx                                                | estimated | input estimate + what was seen of the output    |
 | anything else                                      | none      | 0                                               |
 
 A report of which a part is missing or not believed is completed by the estimate of that part, and then is one.
+
+What was produced is what was seen.  Of an answer that has not shown its end, and of which nothing was seen yet, or
+which comes in one piece, or whose model thinks without showing it, it is what the model writes in the time that passed,
+at most what was reserved: by the speed that is known of the model, else by FASTEST.  An operator may refund that: then
+only what was seen is charged.  Of a whole answer that cannot be read it is the same, but by a known speed alone; and of
+images what was reserved.
 """
 
+from collections.abc import Mapping
+from math import ceil
 from typing import NamedTuple
 
 from accesslog.entry import UNREAD, UNSEEN, LogEntry
 from accesslog.formats import IMAGES
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
+from ratelimit.budgets.rule import Used
+from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
 
 # Of an answer in which nothing was read: streams carry one token an event, wrapped in about this much JSON
@@ -38,12 +49,17 @@ TEXT_BYTES_PER_TOKEN = 4.5
 TOKEN_MAX_BYTES = 10
 # A hundred times the longest context of any model.
 BELIEVED_MAX = 10**8
+BELIEVED_MAX_BATCH = 10**11  # of 100,000 requests
 # How much more than the request allowed, or than was seen, a reported output may be: some servers do not count what a
 # model thinks against the bound, and text in other scripts has more tokens.
 BELIEVED_TIMES_CAP, BELIEVED_TIMES_SEEN = 4, 16
 
 # Results whose usage a server left out (llama.cpp), as the meter counts them.
 UNREPORTED = "results.unreported"
+# Tokens a second, of a model that nothing is known of: hardly one is faster.
+FASTEST = 1000.0
+# A model that shows less of its output than this thinks in secret; the rest is what events with several tokens hide.
+SHOWN_ALL = 0.5
 
 _NO_TEXT = frozenset({"audio", "image", "video"})
 # Of a response that is not made yet.
@@ -73,15 +89,34 @@ class Usage(NamedTuple):
         written = self.cache_write_5m, self.cache_write_1h
         return (*written, self.audio_input, self.audio_output, self.image_input, self.image_output, self.images)
 
+    @property
+    def used(self) -> Used:
+        """As budgets count it."""
+        return Used(self.input_tokens, self.output_tokens, self.cached_tokens, self.reasoning_tokens)
+
 
 FIRST_PART = Usage._fields.index("cache_write_5m")  # of what nearly every request has nothing of
-_NOTHING = Usage(0, 0, 0, 0, UsageSource.NONE)
 
 
-def usage_of(entry: LogEntry) -> Usage:
-    """What the request is charged, and where the numbers come from."""
-    usage = _tokens_of(entry)
-    return usage._replace(images=_images(entry)) if entry.decision.images and usage is not _NOTHING else usage
+NO_USAGE = Usage(0, 0, 0, 0, UsageSource.NONE)
+
+
+class Speed(NamedTuple):
+    """Of a model: output tokens a second, of the whole time that a request takes; 0 if it is not known.  `shown`: the
+    part of its output that is seen in streams."""
+
+    tokens_per_second: float
+    shown: float = 1.0
+
+
+UNKNOWN_SPEED = Speed(0.0)
+
+
+def usage_of(entry: LogEntry, speed: Speed = UNKNOWN_SPEED, *, refunds: bool = False) -> Usage:
+    """What the request is charged, and where the numbers come from.  `refunds`: what was produced and not seen is not
+    charged."""
+    usage = _tokens_of(entry, speed, refunds=refunds)
+    return usage._replace(images=_images(entry)) if entry.decision.images and usage is not NO_USAGE else usage
 
 
 def _images(entry: LogEntry) -> int:
@@ -90,26 +125,41 @@ def _images(entry: LogEntry) -> int:
     return max((counts.get(path, 0) for path in IMAGES), default=0) or entry.decision.images
 
 
-def _tokens_of(entry: LogEntry) -> Usage:
+def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
     decision = entry.decision
     if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
-        return _NOTHING
+        return NO_USAGE
     counts = entry.answer.counts
-    if (entry.answer.background or entry.answer.status in _PUT_OFF) and _is_put_off(entry):
+    if is_put_off(entry):
         output_tokens = max(_reserved_output(entry), _seen_output(entry))
         return Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)
     report = report_of(counts) if counts else None
+    unseen = _unseen_output(entry, speed, refunds=refunds)
     if report is not None:
-        return _reported(entry, report)
-    if entry.status >= 400 and not entry.aborted:
-        return _NOTHING
+        return _reported(entry, report, unseen)
+    if entry.given_up and not refunds:
+        return Usage(decision.input_estimate, unseen, 0, 0, UsageSource.ESTIMATED)
     if entry.aborted or entry.status == 0 or 200 <= entry.status < 300:
-        return Usage(decision.input_estimate, _estimated_output(entry), 0, 0, UsageSource.ESTIMATED)
-    return _NOTHING
+        output_tokens = max(_estimated_output(entry), unseen)
+        return Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)
+    return NO_USAGE
 
 
-def _is_put_off(entry: LogEntry) -> bool:
+def usage_of_report(counts: Mapping[str, int]) -> Usage | None:
+    """What an answer reports of another request; None if it does not, or what nobody would believe."""
+    report = report_of(counts) if counts else None
+    if report is None:
+        return None
+    input_tokens, output_tokens = report.input_tokens or 0, report.output_tokens or 0
+    if max(input_tokens, output_tokens) > BELIEVED_MAX_BATCH:
+        return None
+    return _with_parts(input_tokens, output_tokens, report.parts, UsageSource.REPORTED)
+
+
+def is_put_off(entry: LogEntry) -> bool:
     """Whether the response is made without whoever asked for it."""
+    if not (entry.answer.background or entry.answer.status in _PUT_OFF):
+        return False
     if entry.status >= 400 and not entry.aborted:
         return False
     answer = entry.answer
@@ -118,7 +168,7 @@ def _is_put_off(entry: LogEntry) -> bool:
     return answer.background and not answer.ended
 
 
-def _reported(entry: LogEntry, report: Report) -> Usage:
+def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
     source = UsageSource.REPORTED
     input_tokens, output_tokens = report.input_tokens, report.output_tokens
     if input_tokens is None or input_tokens > BELIEVED_MAX:
@@ -127,8 +177,8 @@ def _reported(entry: LogEntry, report: Report) -> Usage:
         output_tokens = _seen_output(entry)
         if output_tokens:
             source = UsageSource.ESTIMATED
-    elif not _is_complete(entry) and (seen := _seen_output(entry)) > output_tokens:
-        output_tokens, source = seen, UsageSource.ESTIMATED
+    elif not _is_complete(entry) and (produced := max(_seen_output(entry), unseen)) > output_tokens:
+        output_tokens, source = produced, UsageSource.ESTIMATED
     if entry.answer.counts.get(UNREPORTED):
         input_tokens, output_tokens = _of_all_results(entry, input_tokens, output_tokens)
         source = UsageSource.ESTIMATED
@@ -172,16 +222,17 @@ def _is_believed(entry: LogEntry, output_tokens: int) -> bool:
     cap = entry.decision.output_cap
     if cap == 0 or output_tokens <= BELIEVED_TIMES_CAP * cap or entry.answer.ended == UNSEEN:
         return output_tokens <= BELIEVED_MAX
-    return output_tokens <= BELIEVED_TIMES_SEEN * _tokens_of_text(entry)
+    return output_tokens <= BELIEVED_TIMES_SEEN * tokens_of_text(entry)
 
 
 def _seen_output(entry: LogEntry) -> int:
     """The output tokens that passed, as far as they were read; no more than the request allowed, but never less than
     there were events."""
-    return _capped(entry, _tokens_of_text(entry))
+    return _capped(entry, tokens_of_text(entry))
 
 
-def _tokens_of_text(entry: LogEntry) -> int:
+def tokens_of_text(entry: LogEntry) -> int:
+    """As far as text was seen."""
     events, text_bytes = entry.answer.events, entry.answer.text_bytes
     if text_bytes <= TOKEN_MAX_BYTES * events and (entry.streamed or events > 1):
         return events
@@ -197,12 +248,32 @@ def _reserved_output(entry: LogEntry) -> int:
     return max(0, entry.decision.reserved_tokens - entry.decision.input_estimate)
 
 
+def _unseen_output(entry: LogEntry, speed: Speed, *, refunds: bool) -> int:
+    """The output that was made, seen or not; 0 if what was seen is all that there is to know."""
+    answer, reserved = entry.answer, _reserved_output(entry)
+    is_whole = not (entry.aborted or entry.given_up or entry.status == 0)
+    if is_whole:
+        if entry.decision.kind == Kind.DRAWS or (answer.ended == UNREAD and not speed.tokens_per_second):
+            return reserved
+        return min(reserved, _written(entry, speed)) if answer.ended == UNREAD else 0
+    if refunds or answer.ended == "done" or (entry.status >= 400 and not entry.given_up):
+        return 0
+    if entry.decision.kind == Kind.DRAWS:
+        return reserved
+    if entry.streamed and answer.events and answer.ended != UNREAD and speed.shown >= SHOWN_ALL:
+        return 0
+    return min(reserved, _written(entry, speed))
+
+
+def _written(entry: LogEntry, speed: Speed) -> int:
+    """In the time that the request took."""
+    return ceil((speed.tokens_per_second or FASTEST) * entry.total_ms / 1000)
+
+
 def _estimated_output(entry: LogEntry) -> int:
     """By the text that was seen; by the bytes of an answer in which none was read, unless it has no text at all."""
     answer = entry.answer
-    if answer.ended == UNREAD:
-        return max(_reserved_output(entry), _seen_output(entry))
-    if answer.events:
+    if answer.events or answer.ended == UNREAD:
         return _seen_output(entry)
     if entry.media.partition("/")[0] in _NO_TEXT:
         return 0

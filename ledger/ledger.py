@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ledger.cost import PricedRow
-from ledger.row import is_final
+from ledger.row import replaces
 
 
 class LedgerUnavailable(ConnectionError):
@@ -19,8 +19,8 @@ class Ledger(Protocol):
     """Where usage rows are kept for good."""
 
     async def append(self, rows: Sequence[PricedRow]) -> None:
-        """Writes all of `rows` or none, durably.  Idempotent by id: a row that is there stays, unless it only repeated
-        the reservation and the new one is final.  Raises LedgerUnavailable, RowRejected."""
+        """Writes all of `rows` or none, durably.  Idempotent by id: a row that is there stays, unless it was not final
+        and the new one is, or has more tokens.  Raises LedgerUnavailable, RowRejected."""
 
 
 def best_by_id(rows: Sequence[PricedRow]) -> list[PricedRow]:
@@ -28,6 +28,6 @@ def best_by_id(rows: Sequence[PricedRow]) -> list[PricedRow]:
     best: dict[str, PricedRow] = {}
     for row in rows:
         known = best.get(row.usage.id)
-        if known is None or (is_final(row.usage) and not is_final(known.usage)):
+        if known is None or replaces(row.usage, known.usage):
             best[row.usage.id] = row
     return list(best.values())

@@ -104,3 +104,10 @@ def clean(value: str) -> str:
 def is_final(row: UsageRow) -> bool:
     """Whether the row tells what happened; one that only repeats the reservation gives way to it."""
     return row.usage_source != UsageSource.RESERVED
+
+
+def replaces(row: UsageRow, known: UsageRow) -> bool:
+    """Whether the row takes the place of one that is known under the same id."""
+    if is_final(known):
+        return False
+    return is_final(row) or row.input_tokens + row.output_tokens > known.input_tokens + known.output_tokens

@@ -20,6 +20,7 @@ class BadSettings(Exception):
 
 
 EngineKind = Literal["auto", "completion_queue", "threads"]
+Undelivered = Literal["charge", "refund"]
 FailureMode = Literal["deny", "allow", "local"]
 RateHeaders = Literal["vendor", "ietf", "both"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -170,6 +171,17 @@ class Settings(BaseSettings):
     )
     lease_seconds: int = Field(
         900, ge=10, le=86_400, description="a request that is still unsettled after this time is an orphan"
+    )
+    undelivered: Undelivered = Field(
+        "charge",
+        description="what a model made for a client that left or timed out before it saw it: `charge` it as estimated, "
+        "or `refund`",
+    )
+    job_hours: int = Field(
+        744,
+        ge=1,
+        le=8_784,
+        description="time until a response in the background or a batch is read as finished; else it stays as reserved",
     )
     idle_timeout_seconds: float = Field(
         600,

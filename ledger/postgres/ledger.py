@@ -25,14 +25,17 @@ CREATE TEMPORARY TABLE usage_staged ON COMMIT DELETE ROWS AS
 SELECT {", ".join(_USAGE)}, price_version, {", ".join(f"''::text AS {name}" for name in _COSTS)} FROM usage WITH NO DATA
 """  # noqa: S608 - only names from this file
 _UNIT = f"1e-{UNIT_DECIMALS}"
-# The condition is is_final() of row.py: only a row that repeats a reservation gives way, and only to one that does not.
+# The condition is replaces() of row.py.
 _INSERT = f"""
 INSERT INTO usage AS known ({", ".join(COLUMNS)})
 SELECT {", ".join(_USAGE)}, price_version, {", ".join(f"{name}::numeric * {_UNIT}" for name in _COSTS)}
 FROM usage_staged
 ON CONFLICT (id, ts) DO UPDATE
 SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("id", "ts"))}
-WHERE known.usage_source = 'reserved' AND excluded.usage_source <> 'reserved'
+WHERE known.usage_source = 'reserved' AND (
+  excluded.usage_source <> 'reserved'
+  OR excluded.input_tokens + excluded.output_tokens > known.input_tokens + known.output_tokens
+)
 """  # noqa: S608 - only names from this file
 # A full disk, a read-only standby, a missing table, a lock: not the rows' fault, and not for ever.
 _UNAVAILABLE: tuple[type[Exception], ...] = (*UNAVAILABLE, asyncpg.PostgresError)

@@ -28,6 +28,21 @@ def settled_key(owner: str, lease_id: str) -> str:
     return f"{PREFIX}:settled:{{{owner}}}:{lease_id}"
 
 
+def job_key(owner: str, name: str) -> str:
+    """Hash: work that goes on after its request, or another name of such."""
+    return f"{PREFIX}:job:{{{owner}}}:{name}"
+
+
+def jobs_key(owner: str) -> str:
+    """Sorted set: names of an owner's jobs by the time until which they are remembered, in ms."""
+    return f"{PREFIX}:jobs:{{{owner}}}"
+
+
+def early_reports_key(owner: str) -> str:
+    """Sorted set: names of jobs of which more was heard than that they began, likewise."""
+    return f"{PREFIX}:early:{{{owner}}}"
+
+
 def changed_key(owner: str, once: str) -> str:
     """String: marks an operator's change to an owner's budgets, so that it is made once."""
     return f"{PREFIX}:changed:{{{owner}}}:{once}"

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ratelimit.budgets.rule import Rule, RuleSet, Used
 
+LOST = "the store has lost its budgets; they are being restored from the ledger"
+
 
 class BudgetsUnavailable(Exception):
     """The budgets cannot be asked now; whether the step was taken is unknown."""

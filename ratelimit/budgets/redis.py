@@ -14,6 +14,7 @@ import structlog
 
 from ratelimit.budgets.keys import lease_key, leases_key, owner_of, settled_key
 from ratelimit.budgets.port import (
+    LOST,
     Admitted,
     BudgetsLost,
     BudgetsUnavailable,
@@ -42,7 +43,6 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dump
 NOTHING_USED = Used(0)
 UNREADABLE = -2
 MAX_UNREADABLE = 1000
-LOST = "the store has lost its budgets; they are being restored from the ledger"
 
 
 class RedisBudgets:
@@ -61,7 +61,7 @@ class RedisBudgets:
         # How far Redis's clock (ms since 1970) is ahead of our monotonic one, as of the last reply.
         self._ahead_ms: int | None = None
         self._reserve = Script.read("budget", "reserve")
-        self._settle = Script.read("budget", "settle")
+        self._settle = Script.read("budget", "lease", "settle")
         self._orphans = Script.read("orphans")
         self._sweep: Iterator[list[str]] = iter(())
         self._unreadable: set[str] = set()

@@ -7,6 +7,7 @@ from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
 from ledger.postgres.ledger import PostgresLedger
+from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.redis import RedisBudgets
 from serving.engine import open_engine
 from serving.loop import LoopThread
@@ -29,6 +30,7 @@ def main(directory: Path, database_url: str, redis_url: str) -> None:
     loop.spawn(models.run(), "model catalog")
     pipeline = Pipeline(
         budgets=RedisBudgets(lambda: open_redis(redis_url, timeout=1.0), 60.0, timeout=1.0),
+        jobs=RedisJobs(lambda: open_redis(redis_url, timeout=1.0), 600.0),
         ledger=PostgresLedger(pool),
         prices=models.price_list,
         key_uses=PostgresKeyUses(pool),

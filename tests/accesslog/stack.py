@@ -13,6 +13,7 @@ from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from ledger.cost import PriceList
 from ledger.postgres.ledger import PostgresLedger
+from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
@@ -54,8 +55,10 @@ class Stack:
         url = self._database_url.replace(f":{port_of(self._database_url)}/", f":{self.postgres.port}/")
         self._pool = self.loop.run(_open(url))
         self._budgets = RedisBudgets(lambda: open_redis(self._proxied_redis, timeout=0.3), 60.0, timeout=0.3)
+        self._jobs = RedisJobs(lambda: open_redis(self._proxied_redis, timeout=0.3), 600.0)
         arguments: dict[str, Any] = {
             "budgets": self._budgets,
+            "jobs": self._jobs,
             "ledger": PostgresLedger(self._pool, timeout=1.0),
             "prices": lambda: self.prices,
             "key_uses": PostgresKeyUses(self._pool, timeout=1.0),
@@ -84,6 +87,7 @@ class Stack:
             self.pipeline.close(timeout=2.0)
             self._pool.terminate()
             self._budgets.close()
+            self._jobs.close()
         self._direct.close()
         self.loop.close()
         self.postgres.close()

@@ -32,12 +32,25 @@ echoed object of the client's or in the arguments of a tool call are not read.
   its total shows it, as output.
 - An answer that has only a total (embeddings, rerank) is charged it as input.
 - Routes that run no model (`tollkeeper routes` shows them: counts, files, reads of an earlier answer) are charged nothing,
-  whatever usage their answers repeat. A response that is made in the background is charged when it is asked for: what was
-  reserved.
+  whatever usage their answers repeat.
+- A response that is made in the background keeps its reservation, without a slot, until one of its tenant's keys reads,
+  resumes or cancels it and the answer says that it is over and what it used; then the row of the request that began it is
+  completed, once, whoever reads it and however often. A batch is charged in the same way, at the prices of batches: by
+  the usage in its object, else by the answers in its results (Anthropic's `results`, OpenAI's file), added up. One that is
+  never read as finished stays as it was reserved, which for a batch is nothing; `TOLLKEEPER_JOB_HOURS` bounds the wait.
+  Of results that are left half read, what was seen is charged; the longest reading counts. One that failed costs nothing;
+  a response that was cancelled without a word of its use stays as reserved. A batch whose file is found by listing files,
+  its object never read, is not charged; nor is one of Gemini's, which speaks of itself in another way.
 - An answer that the client left, that the server or Envoy cut, that an error ended or that ends without its end is
   charged the greater of what it reported and what was seen of it.
 - A reported output that is more than {usage.BELIEVED_TIMES_CAP} times what the request allowed, and more than {usage.BELIEVED_TIMES_SEEN} times what was
   seen, is not believed; nor is any count beyond {usage.BELIEVED_MAX:,}.
+
+What a model made and nobody saw is charged too: of a plain answer that the client left, of one that Envoy's own timeout
+ended, of a stream left before its first text, or of a model that thinks in secret. Without a report it is as many tokens as
+the model writes in that time, at most what was reserved, and `estimated`. How fast a model is, a sidecar learns from its
+whole answers with reported usage (the geometric mean of the last 50 or so, from 20 on); before that {usage.FASTEST:,.0f} tokens a second
+are assumed. `TOLLKEEPER_UNDELIVERED=refund` charges only what was seen.
 
 What was seen is a token an event where events have up to {usage.TOKEN_MAX_BYTES} bytes of text on average, else {usage.TEXT_BYTES_PER_TOKEN} bytes of text a
 token. Counts that are set while a stream runs may lag by an eighth, and by 16 events, when it ends early.

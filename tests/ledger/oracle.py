@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.cost import UNIT_DECIMALS, PricedRow
-from ledger.row import SUMS_OF_PARTS, is_final, load_parts
+from ledger.row import SUMS_OF_PARTS, load_parts, replaces
 from ledger.sums import FIGURES, SERVER_ERROR, Figures, Group, Interval, Line, Selection
 from tenancy.values.admission import Admission
 
@@ -22,7 +22,7 @@ class MemoryLedger:
     async def append(self, rows: Sequence[PricedRow]) -> None:
         for row in rows:
             known = self.rows.get(row.usage.id)
-            if known is None or (is_final(row.usage) and not is_final(known.usage)):
+            if known is None or replaces(row.usage, known.usage):
                 self.rows[row.usage.id] = row
 
     async def sums(

@@ -25,7 +25,7 @@ LEASE_WAIT_MS = 1000
 
 
 @dataclass(frozen=True)
-class _Lease:
+class Lease:
     """`at_ms` is kept only if windows ask for it.  `missed`: indexes of the rules by which nothing was taken."""
 
     reservation: Reservation
@@ -38,7 +38,7 @@ class _Lease:
 class _Owner:
     """`swept`: leases that expired and were given to a sweep; a late settlement still finds them."""
 
-    leases: dict[str, _Lease] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
     swept: set[str] = field(default_factory=set)
     settled: set[str] = field(default_factory=set)
 
@@ -78,6 +78,11 @@ class MemoryBudgets:
                 owner.swept.add(lease_id)
             return [Orphan(of.rules.owner, lease_id, _kept(of)) for _, lease_id, of in expired]
 
+    def take_lease(self, owner: str, lease_id: str) -> Lease | None:
+        """Takes it out, unsettled."""
+        with self._lock:
+            return self._owners.setdefault(owner, _Owner()).leases.pop(lease_id, None)
+
     def held(self, rules: Sequence[Rule]) -> list[int]:
         """Changes nothing."""
         with self._lock:
@@ -103,7 +108,7 @@ class MemoryBudgets:
                 budget.add(-cost)
         if leases is not None:
             at_ms = now_ms if any(rule.shape[0] != BUCKET for rule in rules) else None
-            lease = _Lease(reservation, at_ms, now_ms + self._lease_ms, set(missed))
+            lease = Lease(reservation, at_ms, now_ms + self._lease_ms, set(missed))
             owner.leases[reservation.lease_id] = lease
             owner.swept.discard(reservation.lease_id)
         shadow = rules[max(missed, key=missed.__getitem__)].name if missed else ""
@@ -120,7 +125,7 @@ class MemoryBudgets:
             self._end(lease, settlement.used)
         elif settlement.direct:
             for rule in settlement.rules:
-                self._give_back(rule, -actual(rule.counts, settlement.used, reserved=1), None)
+                self.give_back(rule, -actual(rule.counts, settlement.used, reserved=1), None)
         else:
             return Settled.GONE
         return Settled.SETTLED
@@ -132,15 +137,15 @@ class MemoryBudgets:
         self._end(lease, None)
         return Settled.SETTLED
 
-    def _end(self, lease: _Lease, used: Used | None) -> None:
+    def _end(self, lease: Lease, used: Used | None) -> None:
         """`used` None: it never ran."""
         reservation = lease.reservation
         for n, (rule, reserved) in enumerate(zip(reservation.rules.rules, reservation.costs, strict=True)):
             if n not in lease.missed:
                 cost = 0 if used is None else actual(rule.counts, used, reserved=reserved)
-                self._give_back(rule, reserved - cost, lease.at_ms)
+                self.give_back(rule, reserved - cost, lease.at_ms)
 
-    def _give_back(self, rule: Rule, units: int, reserved_at_ms: int | None) -> None:
+    def give_back(self, rule: Rule, units: int, reserved_at_ms: int | None) -> None:
         if units:
             budget = opened(self._budgets.stored(rule), rule, now_ms=self._now_ms(), ended=True)
             budget.give_back(units, reserved_at_ms=reserved_at_ms)

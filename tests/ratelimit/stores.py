@@ -8,6 +8,8 @@ from functools import partial
 import redis
 
 from ratelimit.budgets.control_redis import peek_step, peeked
+from ratelimit.budgets.jobs import Jobs
+from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.port import Budgets, Reservation
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.budgets.scripts import Script
@@ -19,9 +21,11 @@ from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tenancy.values.prices import Prices
 from tests.ratelimit.memory import MemoryBudgets
+from tests.ratelimit.memory_jobs import MemoryJobs
 
 LEASE_SECONDS = 600.0
 DAY_SECONDS = 86_400
+JOB_MS = 30 * DAY_SECONDS * 1000
 BEGIN_MS = 1_795_230_000_000  # within a window of 10^9 s, and of every calendar
 CLOCK = "test:now_ms"
 REAL_TIME = "redis.call('TIME')"
@@ -35,6 +39,7 @@ class Store:
     """`advance(ms)`: that much later for the budgets and leases.  `peek`: what each of an account's budgets holds."""
 
     budgets: Budgets
+    jobs: Jobs
     advance: Callable[[int], None]
     peek: Callable[[Account], list[int]]
 
@@ -46,7 +51,8 @@ def memory_store() -> Store:
         now_ms[0] += ms
 
     budgets = MemoryBudgets(lambda: now_ms[0], LEASE_SECONDS)
-    return Store(budgets, advance, lambda of: budgets.held(of.rule_set.rules))
+    jobs = MemoryJobs(budgets, lambda: now_ms[0], JOB_MS)
+    return Store(budgets, jobs, advance, lambda of: budgets.held(of.rule_set.rules))
 
 
 def redis_store(url: str, timeout: float = 1.0) -> Store:
@@ -56,11 +62,13 @@ def redis_store(url: str, timeout: float = 1.0) -> Store:
     budgets = RedisBudgets(partial(open_redis, url, timeout=timeout), LEASE_SECONDS, timeout=timeout)
     budgets._reserve, budgets._settle = at_test_clock(budgets._reserve), at_test_clock(budgets._settle)
     budgets._orphans = at_test_clock(budgets._orphans)
+    jobs = RedisJobs(partial(open_redis, url, timeout=timeout), JOB_MS / 1000)
+    jobs._hold, jobs._report = at_test_clock(jobs._hold), at_test_clock(jobs._report)
 
     def advance(ms: int) -> None:
         client.incrby(CLOCK, ms)
 
-    return Store(budgets, advance, partial(peek, client, script=at_test_clock(PEEK)))
+    return Store(budgets, jobs, advance, partial(peek, client, script=at_test_clock(PEEK)))
 
 
 def at_test_clock(script: Script) -> Script:

@@ -112,6 +112,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
                 adopt(spools[0], left)
     return Pipeline(
         budgets=shared.budgets(REDIS_SECONDS),
+        jobs=shared.jobs(REDIS_SECONDS),
         ledger=PostgresLedger(shared.pool),
         prices=shared.catalog.price_list,
         key_uses=PostgresKeyUses(shared.pool),
@@ -126,6 +127,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         freed=lambda owners: [tell(owners) for tell in shared.freed],
         done=siblings.done if siblings and settings.access_log_file and not first else None,
         sweeps=first,
+        refunds=settings.undelivered == "refund",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.keys import epoch_keys
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.life import InFlight
@@ -88,7 +89,17 @@ class Shared:
             lambda: open_redis(settings.redis_url, timeout=timeout),
             settings.lease_seconds,
             timeout=timeout,
-            epoch="" if is_cluster(settings.redis_url) else epoch_keys(by_owner=False)[0],
+            epoch=self._epoch,
+        )
+
+    @property
+    def _epoch(self) -> str:
+        return "" if is_cluster(self.settings.redis_url) else epoch_keys(by_owner=False)[0]
+
+    def jobs(self, timeout: float) -> RedisJobs:
+        settings = self.settings
+        return RedisJobs(
+            lambda: open_redis(settings.redis_url, timeout=timeout), settings.job_hours * 3600, self._epoch
         )
 
     async def _open(self) -> "tuple[PostgresPool, aio.Redis | aio.RedisCluster]":

@@ -1,0 +1,74 @@
+"""What a log entry says of a job: that it began, or what was read of it.  Pure.
+
+The model server names a job in its answer.  Only what is read under the job's own path counts, and only if it says the
+same name: any other document may be a client's (an uploaded file, say), and claim whatever it likes.
+"""
+
+import re
+from typing import NamedTuple
+
+from accesslog.entry import LogEntry
+from accesslog.usage import NO_USAGE, Usage, is_put_off, usage_of_report
+from ratelimit.budgets.jobs import Known
+from ratelimit.tenants.routes.kind import Kind
+
+# What a response or a batch says of itself when nothing more will be made.
+OVER = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled", "expired"})
+# One that failed by itself made nothing that anybody can read.
+FAILED = frozenset({"failed"})
+
+_READ = re.compile(r"/(?:responses|batches)/(?P<name>[^/]{1,128})(?:/cancel)?")
+# Files that hold the answers of a batch, and their usage: Anthropic's by the batch's name, OpenAI's by the file's.
+_RESULTS = re.compile(r"/messages/batches/(?P<batch>[^/]{1,128})/results|/files/(?P<file>[^/]{1,128})/content")
+
+
+class Begun(NamedTuple):
+    """By the entry's own request."""
+
+    name: str
+
+
+class Read(NamedTuple):
+    """`usage` counts unless nothing but another name is known.  `model`: of a batch."""
+
+    name: str
+    known: Known
+    usage: Usage = NO_USAGE
+    other_name: str = ""
+    model: str = ""
+
+
+def seen_of(entry: LogEntry) -> Begun | Read | None:
+    """None for nearly every entry."""
+    decision, answer = entry.decision, entry.answer
+    if decision.inference:
+        return Begun(answer.id) if answer.id and is_put_off(entry) else None
+    if not 200 <= entry.status < 300 or decision.denied:
+        return None
+    if decision.kind == Kind.BATCHES:
+        return Begun(answer.id) if answer.id and answer.status not in OVER else None
+    if decision.kind == Kind.STORED and answer.status in OVER:
+        return _read(entry)
+    return _results(entry) if answer.counts and entry.method == "GET" else None
+
+
+def _read(entry: LogEntry) -> Read | None:
+    answer = entry.answer
+    match = _READ.search(entry.path)
+    if match is None or match.end() != len(entry.path) or match["name"] != answer.id:
+        return None
+    if usage := usage_of_report(answer.counts):
+        return Read(answer.id, Known.OVER, usage, answer.file, answer.model)
+    if answer.file:
+        return Read(answer.id, Known.NAMED, other_name=answer.file)
+    return Read(answer.id, Known.OVER) if answer.status in FAILED else None  # else it stays charged as reserved
+
+
+def _results(entry: LogEntry) -> Read | None:
+    match = _RESULTS.search(entry.path)
+    usage = usage_of_report(entry.answer.counts)
+    if match is None or match.end() != len(entry.path) or usage is None:
+        return None
+    whole = entry.status == 200 and not entry.aborted
+    name = match["batch"] or match["file"]
+    return Read(name, Known.OVER if whole else Known.MORE, usage, "", entry.answer.model)

@@ -1,0 +1,28 @@
+"""A running mean of ratios.  Pure.
+
+Of the logarithms, so that twice and half are equally far off: after n samples x, the mean m of log x moves by
+(log x - m) / min(n, MEMORY).  So the first MEMORY samples count alike, and each earlier one then fades by 1 / MEMORY.
+"""
+
+from math import exp, log
+
+MEMORY = 50
+NEEDED = 20  # samples, before it is used
+
+
+class Average:
+    """Of positive numbers.  Not thread-safe."""
+
+    __slots__ = ("_mean", "samples")
+
+    def __init__(self) -> None:
+        self.samples, self._mean = 0, 0.0
+
+    def add(self, value: float) -> None:
+        self.samples += 1
+        self._mean += (log(value) - self._mean) / min(self.samples, MEMORY)
+
+    @property
+    def value(self) -> float | None:
+        """None until there are enough samples."""
+        return exp(self._mean) if self.samples >= NEEDED else None

@@ -1,0 +1,58 @@
+"""How fast each model writes, learned from whole answers whose use was reported.  In memory; each process learns of
+what its log streams bring.
+
+It is asked when an answer was not seen: nothing else then tells what a model may have written until its client left.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+from accesslog.entry import LogEntry
+from accesslog.learned.average import Average
+from accesslog.usage import UNKNOWN_SPEED, Speed, Usage, tokens_of_text
+from ledger.row import UsageSource
+
+MODELS_MAX = 1000  # those used longest ago are forgotten first
+OUTPUT_MIN = 16  # tokens: of less, most of the time goes into the prompt
+SHOWN_MIN = 0.001  # of the output, so that its logarithm is one
+
+
+class _Of(NamedTuple):
+    tokens_per_second: Average
+    shown: Average
+
+
+class Speeds:
+    """Thread-safe."""
+
+    def __init__(self, models_max: int = MODELS_MAX) -> None:
+        self._models: OrderedDict[str, _Of] = OrderedDict()
+        self._models_max = models_max
+        self._lock = threading.Lock()
+
+    def learn(self, entry: LogEntry, usage: Usage) -> None:
+        """Of any entry: what teaches nothing is passed over."""
+        if usage.source is not UsageSource.REPORTED or usage.output_tokens < OUTPUT_MIN:
+            return
+        if entry.aborted or entry.answer.ended != "done" or entry.status != 200 or not entry.total_ms:
+            return
+        with self._lock:
+            of = self._models.get(entry.decision.model)
+            if of is None:
+                of = self._models[entry.decision.model] = _Of(Average(), Average())
+                if len(self._models) > self._models_max:
+                    self._models.popitem(last=False)
+            else:
+                self._models.move_to_end(entry.decision.model)
+            of.tokens_per_second.add(1000 * usage.output_tokens / entry.total_ms)
+            if entry.streamed:
+                of.shown.add(min(1.0, max(SHOWN_MIN, tokens_of_text(entry) / usage.output_tokens)))
+
+    def of(self, model: str) -> Speed:
+        with self._lock:
+            of = self._models.get(model)
+            tokens_per_second = of.tokens_per_second.value if of else None
+            if of is None or tokens_per_second is None:
+                return UNKNOWN_SPEED
+            return Speed(tokens_per_second, of.shown.value or 1.0)
