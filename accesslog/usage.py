@@ -20,9 +20,10 @@ A report of which a part is missing or not believed is completed by the estimate
 
 What was produced is what was seen.  Of an answer that has not shown its end, and of which nothing was seen yet, or
 which comes in one piece, or whose model thinks without showing it, it is what the model writes in the time that passed,
-at most what was reserved: by the speed that is known of the model, else by FASTEST.  An operator may refund that: then
-only what was seen is charged.  Of a whole answer that cannot be read it is the same, but by a known speed alone; and of
-images what was reserved.
+at most what was reserved: by the speed that is known of the model, else by FASTEST.  Of another stream it is what was
+seen, divided by the part of its output that the model is known to show.  An operator may refund that: then only what
+was seen is charged.  Of a whole answer that cannot be read it is the same, but by a known speed alone; and of images
+what was reserved.
 """
 
 from collections.abc import Mapping
@@ -261,7 +262,7 @@ def _unseen_output(entry: LogEntry, speed: Speed, *, refunds: bool) -> int:
     if entry.decision.kind == Kind.DRAWS:
         return reserved
     if entry.streamed and answer.events and answer.ended != UNREAD and speed.shown >= SHOWN_ALL:
-        return 0
+        return min(reserved, ceil(tokens_of_text(entry) / speed.shown))
     return min(reserved, _written(entry, speed))
 
 

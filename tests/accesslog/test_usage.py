@@ -252,7 +252,8 @@ def test_what_a_model_thinks_in_secret_is_charged_by_the_time() -> None:
     usage = {"usage": "message.usage.input_tokens=50 message.usage.output_tokens=1", "events": 5, "text_bytes": 20}
     found = finished(usage, content_type=SSE, response_flags="DC", total_ms=1500)
     assert usage_of(found, Speed(20.0, shown=0.2)) == Usage(50, 30, 0, 0, ESTIMATED)
-    assert usage_of(found, Speed(20.0, shown=0.9)) == Usage(50, 5, 0, 0, ESTIMATED)
+    assert usage_of(found, Speed(20.0, shown=0.9)) == Usage(50, 6, 0, 0, ESTIMATED)
+    assert usage_of(found, Speed(20.0, shown=0.9), refunds=True) == Usage(50, 5, 0, 0, ESTIMATED)
 
 
 def taught(*answers: tuple[int, int, int], models: int = 1000, model: str = "m") -> Speeds:

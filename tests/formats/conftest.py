@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.web import NO_TLS
 
 # What ratelimit estimated of every request here.
 INPUT_ESTIMATE, OUTPUT_CAP = 20, 500
+AT_ONCE = 16
 
 
 class Meter:
@@ -37,12 +39,14 @@ class Meter:
     def entry(self, answer: Answer, **decided: Any) -> LogEntry:
         """`decided` differs from what ratelimit says of an ordinary request."""
         self.received = self._receive(answer)
-        line = json.loads(self._next_line())
-        line["total_ms"] = 0  # what is estimated by the time does not belong here
-        line["ratelimit"] = decision(**{"input_estimate": INPUT_ESTIMATE, "output_cap": OUTPUT_CAP, **decided})
-        found = read_line(json.dumps(line).encode())
-        assert found is not None
-        return found
+        return _entry_of(json.loads(self._next_line()), decided)
+
+    def entries(self, answers: Sequence[Answer], **decided: Any) -> list[LogEntry]:
+        """Of many requests, several at once."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._receive, answers, map(str, range(len(answers)))))
+        lines = [json.loads(self._next_line()) for _ in answers]
+        return [_entry_of(line, decided) for line in sorted(lines, key=lambda line: int(line["request_id"]))]
 
     def _next_line(self) -> bytes:
         deadline = time.monotonic() + 20
@@ -56,10 +60,9 @@ class Meter:
             time.sleep(0.005)
         raise AssertionError("the request is not in the log")
 
-    def _receive(self, answer: Answer) -> bytes:
+    def _receive(self, answer: Answer, request_id: str = "-") -> bytes:
         """Reads the answer to its end, or, if it stalls, until all that was sent is here; then the client leaves."""
-        self._upstream.answers.append(answer)
-        headers = {"x-answer": str(len(self._upstream.answers) - 1)}
+        headers = {"x-answer": str(self._upstream.add(answer)), "x-request-id": request_id}
         size, received = sum(map(len, answer.pieces)), bytearray()
         try:
             with self._client.stream("POST", "/v1/x", content=b'{"model":"m","stream":true}', headers=headers) as reply:
@@ -70,6 +73,14 @@ class Meter:
         except httpx.RemoteProtocolError:
             assert answer.end is End.CUT
         return bytes(received)
+
+
+def _entry_of(line: dict[str, Any], decided: dict[str, Any]) -> LogEntry:
+    line["total_ms"] = 0  # what is estimated by the time does not belong here
+    line["ratelimit"] = decision(**{"input_estimate": INPUT_ESTIMATE, "output_cap": OUTPUT_CAP, **decided})
+    found = read_line(json.dumps(line).encode())
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="session")

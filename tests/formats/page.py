@@ -50,10 +50,14 @@ What a model made and nobody saw is charged too: of a plain answer that the clie
 ended, of a stream left before its first text, or of a model that thinks in secret. Without a report it is as many tokens as
 the model writes in that time, at most what was reserved, and `estimated`. How fast a model is, a sidecar learns from its
 whole answers with reported usage (the geometric mean of the last 50 or so, from 20 on); before that {usage.FASTEST:,.0f} tokens a second
-are assumed. `TOLLKEEPER_UNDELIVERED=refund` charges only what was seen.
+are assumed. From the same answers it learns which part of a model's tokens is seen in its streams (fewer than all where an
+event has several short ones), by which what was seen of a stream that ends early is divided. `TOLLKEEPER_UNDELIVERED=refund`
+charges only what was seen.
 
 What was seen is a token an event where events have up to {usage.TOKEN_MAX_BYTES} bytes of text on average, else {usage.TEXT_BYTES_PER_TOKEN} bytes of text a
-token. Counts that are set while a stream runs may lag by an eighth, and by 16 events, when it ends early.
+token. Counts that are set while a stream runs may lag by an eighth, and by 16 events, when it ends early. Over 200 random
+cuts of three formats (`tests/formats/test_cuts.py`), half of the charges are within 1% of what the server had made where an
+event has one token, and within 5% where it has one or two.
 
 Not read: what is in a single AWS frame of more than 1 MiB (what is before and behind it is); audio, images and video,
 which are charged the estimate of their input; answers compressed in another way than gzip (the chain asks for

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import struct
 import threading
 import zlib
@@ -115,7 +116,14 @@ class Upstream:
     """Sends to each request the answer whose number its header `x-answer` has."""
 
     def __init__(self) -> None:
-        self.answers: list[Answer] = []
+        self.answers: dict[int, Answer] = {}
+        self._numbers = itertools.count()
+
+    def add(self, answer: Answer) -> int:
+        """Its number.  From any thread."""
+        number = next(self._numbers)
+        self.answers[number] = answer
+        return number
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
