@@ -3,17 +3,20 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from admin.access.principals import Principals
 from admin.app import create_app
+from admin.connections import KEEP_ALIVE_SECONDS, Connection
 from admin.metrics import AdminMetrics
 from store.postgres import open_postgres
 from store.redis import open_redis_async
@@ -22,8 +25,10 @@ POSTGRES_SECONDS = 1.0
 REDIS_SECONDS = 0.5
 CONNECTIONS = 8
 SHUTDOWN_SECONDS = 10
-KEEP_ALIVE_SECONDS = 75
 BACKLOG = 256
+SHORT_TOKEN = 12  # characters
+
+log = structlog.get_logger(__name__)
 
 
 class CannotListen(Exception):
@@ -47,6 +52,8 @@ def serve(
     Raises NoAdminToken (admin.access.principals) and CannotListen first.  The database must be migrated.
     """
     Principals(admin_token)
+    if len(admin_token) < SHORT_TOKEN:
+        log.warning("the admin token is short enough to be guessed; set TOLLKEEPER_ADMIN_TOKEN to 24 random bytes")
     listener = listen(host, port)
     make = partial(create_app, admin_token=admin_token, cors_origins=cors_origins, others=others, metrics=metrics)
     try:
@@ -83,11 +90,17 @@ async def _serve(listener: socket.socket, database_url: str, redis_url: str, mak
         await redis.aclose()
 
 
-def config(app: object) -> uvicorn.Config:
-    """No access log and no logging set-up of uvicorn's own; no headers trusted, none that name the server."""
+def config(app: object, connection: type[Connection] = Connection) -> uvicorn.Config:
+    """No access log and no logging set-up of uvicorn's own; no headers trusted, none that name the server.
+
+    What uvicorn warns of is what clients send that is no HTTP; it is answered, and would let anybody fill a log.
+    """
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=connection,
+        ws="none",
         log_config=None,
+        log_level=logging.ERROR,
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -3,13 +3,16 @@
 Each sidecar process serves its own on a Unix socket; the supervisor serves all of them as one, with a `process` label.
 """
 
+import contextlib
 import json
 import socket
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -17,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 READ_TIMEOUT_SECONDS = 2.0
+CLIENT_SECONDS = 5.0  # for each read of a request and each write of its answer
+MAX_CONNECTIONS = 32  # each is a thread
 # name → whether it is ready
 Readiness = Callable[[], Mapping[str, bool]]
 # What works and should be seen to, in words.
@@ -40,6 +45,7 @@ class MetricsServer:
 
 class Handler(BaseHTTPRequestHandler):
     server: "_Server"
+    timeout = CLIENT_SECONDS
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -76,11 +82,30 @@ class _Server(ThreadingHTTPServer):
     readiness: Readiness
     warnings: Warnings
 
+    def __init__(self, address: Any) -> None:
+        self._open: OrderedDict[int, socket.socket] = OrderedDict()  # by descriptor, oldest first
+        self._lock = threading.Lock()
+        super().__init__(address, Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open[request.fileno()] = request
+            if len(self._open) > MAX_CONNECTIONS:
+                _, oldest = self._open.popitem(last=False)
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # wakes its thread
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request.fileno(), None)
+        super().shutdown_request(request)
+
 
 class _TcpServer(_Server):
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
-        super().__init__((host, int(port)), Handler)
+        super().__init__((host, int(port)))
 
 
 class _UnixServer(_Server):
@@ -89,7 +114,7 @@ class _UnixServer(_Server):
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        super().__init__(str(path), Handler)  # type: ignore[arg-type] # the address of AF_UNIX is a path
+        super().__init__(str(path))
 
     def server_bind(self) -> None:
         self.socket.bind(self.server_address)

@@ -4,6 +4,7 @@ Other schemes than bearer tokens are with the surfaces that take them.
 """
 
 import asyncio
+import ipaddress
 from dataclasses import replace
 
 import structlog
@@ -22,11 +23,11 @@ from admin.metrics import AdminMetrics
 from store import postgres
 
 NEEDED = "an admin token is needed: Authorization: {} <token>"
-# Few enough that a badly chosen token is not guessed, enough that one misconfigured client does not shut out the others
-# behind its address.
 FAILURES_ALLOWED = 100
 FAILURES_WINDOW_SECONDS = 60
 ADDRESSES_REMEMBERED = 10_000
+SLOW_SECONDS = 1.0
+MAX_SLOWED = 100  # at the same time; more are refused at once
 
 TOO_MANY = Refusal(Reason.THROTTLED, "too many wrong tokens from this address", retry_seconds=FAILURES_WINDOW_SECONDS)
 
@@ -56,35 +57,63 @@ def token_in(authorization: str | None, scheme: str = "Bearer") -> str | None:
 
 
 class FailedAttempts:
-    """Counts wrong credentials by address; bounded in addresses and in time."""
+    """Counts wrong credentials by network; bounded in networks and in time."""
 
     def __init__(self, allowed: int = FAILURES_ALLOWED, window_seconds: float = FAILURES_WINDOW_SECONDS) -> None:
         self._allowed = allowed
         self._failures: TTLCache[str, int] = TTLCache(ADDRESSES_REMEMBERED, window_seconds)
+        self._slowed = 0
 
-    def too_many(self, address: str) -> bool:
-        return self._failures.get(address, 0) >= self._allowed
+    def add(self, address: str) -> bool:
+        """Counts one; whether there were too many before."""
+        network = network_of(address)
+        failures = self._failures.get(network, 0)
+        if failures < self._allowed:
+            self._failures[network] = failures + 1
+        return failures >= self._allowed
 
-    def add(self, address: str) -> None:
-        self._failures[address] = self._failures.get(address, 0) + 1
+    async def slow(self) -> None:
+        """Waits, if not too many wait already."""
+        if self._slowed >= MAX_SLOWED:
+            return
+        self._slowed += 1
+        try:
+            await asyncio.sleep(SLOW_SECONDS)
+        finally:
+            self._slowed -= 1
+
+
+def network_of(address: str) -> str:
+    """What one guesser has at hand: an IPv4 address, the /64 of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 class Throttled:
-    """An Authentication that turns away addresses with too many wrong credentials.  A missing one is not a guess."""
+    """An Authentication that slows wrong credentials down where there were too many.
+
+    A right one always passes, whoever else is behind the same address: so guesses are made dear, not impossible, and
+    what protects a token is its length.  A missing one is no guess.
+    """
 
     def __init__(self, inner: Authentication, failed: FailedAttempts, metrics: AdminMetrics) -> None:
         self._inner, self._failed, self._metrics = inner, failed, metrics
         self.challenge = inner.challenge
 
     async def principal(self, request: HTTPConnection) -> Principal | Refusal:
-        address = source_of(request.scope)
-        if self._failed.too_many(address):
-            return TOO_MANY
         found = await self._inner.principal(request)
-        if isinstance(found, Refusal) and found.reason is Reason.WRONG_CREDENTIAL:
-            self._failed.add(address)
-            self._metrics.refused_tokens.add()
-        return found
+        if not isinstance(found, Refusal) or found.reason is not Reason.WRONG_CREDENTIAL:
+            return found
+        self._metrics.refused_tokens.add()
+        if not self._failed.add(source_of(request.scope)):
+            return found
+        await self._failed.slow()
+        return TOO_MANY
 
 
 class Authenticated:

@@ -16,6 +16,7 @@ import redis
 import uvicorn
 
 from admin.app import create_app
+from admin.connections import Connection
 from admin.server import config, listen
 from store.postgres import open_postgres
 from store.redis import open_redis_async
@@ -99,7 +100,13 @@ class Subscriber:
 
 
 @contextlib.contextmanager
-def run_admin(database_url: str, redis_url: str, cors_origins: tuple[str, ...] = (), **through: str) -> Iterator[Admin]:
+def run_admin(
+    database_url: str,
+    redis_url: str,
+    cors_origins: tuple[str, ...] = (),
+    connection: type[Connection] = Connection,
+    **through: str,
+) -> Iterator[Admin]:
     """`through` may name other URLs (`database`, `redis`) for the API than for the test: those of a proxy."""
     listener = listen("127.0.0.1", 0)
     server: list[uvicorn.Server] = []
@@ -108,7 +115,7 @@ def run_admin(database_url: str, redis_url: str, cors_origins: tuple[str, ...] =
         client = open_redis_async(through.get("redis", redis_url), timeout=0.5)
         async with open_postgres(through.get("database", database_url)) as pool:
             app = create_app(pool, client, admin_token=TOKEN, cors_origins=cors_origins)
-            server.append(uvicorn.Server(config(app)))
+            server.append(uvicorn.Server(config(app, connection)))
             await server[0].serve(sockets=[listener])
         await client.aclose()
 

@@ -1,17 +1,19 @@
 """Metrics of several processes appear as one, and a process that is away does not hide the others."""
 
 import json
+import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from serving.metrics import Counter, Gauge, Histogram, Metrics
-from tollkeeper.metrics_http import MetricsServer, ProcessMetrics
+from tollkeeper.metrics_http import MAX_CONNECTIONS, MetricsServer, ProcessMetrics
 from tollkeeper.up.process import free_port
 
 
@@ -75,3 +77,15 @@ def test_an_unknown_path_says_which_there_are(merged: str) -> None:
 def test_a_label_value_outside_the_set_is_refused() -> None:
     with pytest.raises(KeyError):
         Counter("tollkeeper_test_calls", "Calls", "outcome", ("good",)).add("never seen")
+
+
+def test_connections_that_ask_for_nothing_hold_up_no_scrape(merged: str) -> None:
+    host, _, port = merged.rpartition(":")
+    with ExitStack() as stack:
+        idle = [
+            stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(2 * MAX_CONNECTIONS)
+        ]
+        assert [each.recv(1) for each in idle[:MAX_CONNECTIONS]] == [b""] * MAX_CONNECTIONS
+        assert sum(thread.name.startswith("Thread") for thread in threading.enumerate()) <= MAX_CONNECTIONS + 5
+        with urllib.request.urlopen(f"http://{merged}/metrics", timeout=10) as response:
+            assert response.status == 200
