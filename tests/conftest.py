@@ -18,6 +18,8 @@ from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
 TEMPLATE = "migrated"
+# So that tests can say of their tenants that they are all; tests/tenancy/test_default_team.py has what is taken out.
+WITHOUT_DEFAULT_TEAM = "DELETE FROM tenants; DELETE FROM policies"
 IN_MEMORY = Path("/dev/shm")
 ROOM = 2 * 2**30
 # How long an example takes says only how busy the machine is; and in a new clone the first text takes seconds, in which
@@ -78,6 +80,7 @@ async def create_database(postgres: Postgres) -> str:
         await admin.execute(f"CREATE DATABASE {TEMPLATE}")
         connection = await asyncpg.connect(postgres.url, database=TEMPLATE)
         await migrate(connection)
+        await connection.execute(WITHOUT_DEFAULT_TEAM)
         await connection.close()
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     await admin.close()

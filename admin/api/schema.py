@@ -99,11 +99,11 @@ def _complete(schema: dict[str, Any], open_paths: frozenset[str]) -> dict[str, A
 
 
 def _problems(path: str, operation: dict[str, Any]) -> dict[str, Any]:
-    headers = _parameters(operation)
+    names = _parameters(operation)
     problems = dict(ALWAYS)
-    problems |= WITH_BODY if "requestBody" in operation or "idempotency-key" in headers else {}
-    problems |= WITH_IF_MATCH if "if-match" in headers else {}
-    problems |= WITH_ID if "{" in path or "requestBody" in operation or "usage" in path or "costs" in path else {}
+    problems |= WITH_BODY if "requestBody" in operation or "idempotency-key" in names else {}
+    problems |= WITH_IF_MATCH if "if-match" in names else {}
+    problems |= WITH_ID if "{" in path or "requestBody" in operation or "tenant_id" in names else {}
     return {status: _response(text) for status, text in sorted(problems.items())}
 
 

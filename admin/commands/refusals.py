@@ -20,7 +20,7 @@ from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken
 from tenancy.directory.models import ModelNameTaken, NoSuchModel
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
 from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
-from tenancy.directory.tenants import NoSuchTenant, TenantNameTaken, UnknownGroup, UnknownPolicy
+from tenancy.directory.tenants import NoSuchTenant, TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy
 from tenancy.directory.users import NoSuchUser, UserHasKeys
 
 Field = tuple[str, str]  # a field of the request, and what is wrong with it
@@ -94,6 +94,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     UnknownPolicy: (Reason.INVALID, "policy", "there is no policy {!r}"),
     UnknownSubject: (Reason.INVALID, "", "there is no tenant, key, user or group {!r} for it to count"),
     ImpossibleLimit: (Reason.INVALID, "", "{}"),
+    TenantIdTaken: (Reason.TAKEN, "id", "there is already a tenant {!r}"),
     TenantNameTaken: (Reason.TAKEN, "name", "there is already a tenant named {!r}"),
     ModelNameTaken: (Reason.TAKEN, "name", "there is already a model named {!r}"),
     LimitNameTaken: (Reason.TAKEN, "name", "there is already a limit named {!r}"),

@@ -24,6 +24,10 @@ class TenantNameTaken(ValueError):
     """Another tenant has this name."""
 
 
+class TenantIdTaken(ValueError):
+    """Another tenant has this id."""
+
+
 class UnknownGroup(ValueError):
     """The tenant's fairshare group does not exist."""
 
@@ -43,8 +47,8 @@ class Status(StrEnum):
 class Tenant:
     """Owns keys, budgets and a weight.  None: not limited, no policy.
 
-    `metadata` is for the operators; it means nothing here.  `version` counts every change of the tenant, its users and
-    its keys.
+    `display_name` is what people call it, "" for its name, and need not be unique.  `metadata` is for the operators; it
+    means nothing here.  `version` counts every change of the tenant, its users and its keys.
     """
 
     id: str
@@ -60,6 +64,8 @@ class Tenant:
     policy: str | None
     metadata: Mapping[str, str]
     version: int
+    display_name: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class NewTenant:
     status: str = Status.ACTIVE
     policy: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    display_name: str = ""
+    description: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -90,6 +98,8 @@ class TenantChange(TypedDict, total=False):
     status: str
     policy: str | None
     metadata: Mapping[str, str]
+    display_name: str
+    description: str
 
 
 class Tenants(Protocol):
@@ -99,7 +109,7 @@ class Tenants(Protocol):
     """
 
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
-        """TenantNameTaken, UnknownGroup, UnknownPolicy."""
+        """TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy."""
 
     async def get(self, tenant_id: str) -> Tenant | None:
         """None if there is none."""

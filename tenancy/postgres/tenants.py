@@ -16,6 +16,7 @@ from tenancy.directory.tenants import (
     Position,
     Tenant,
     TenantChange,
+    TenantIdTaken,
     TenantNameTaken,
     UnknownGroup,
     UnknownPolicy,
@@ -24,12 +25,12 @@ from tenancy.postgres.rows import Rows, Transaction, refusing
 
 COLUMNS = """
 id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status, policy, metadata,
-version, created_at, updated_at
+version, display_name, description, created_at, updated_at
 """
 INSERT = f"""
 INSERT INTO tenants (id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status,
-                     policy, metadata)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb) RETURNING {COLUMNS}
+                     policy, metadata, display_name, description)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12) RETURNING {COLUMNS}
 """
 GET = f"SELECT {COLUMNS} FROM tenants WHERE id = $1"
 LOCK = f"{GET} FOR UPDATE"
@@ -40,9 +41,10 @@ ORDER BY created_at, id LIMIT $1
 UPDATE = f"""
 UPDATE tenants SET name = $2, fairshare_group = $3, weight = $4, tokens_per_minute = $5, requests_per_minute = $6,
                    max_in_flight = $7, status = $8, policy = $9, metadata = $10::jsonb,
-                   version = version + 1, updated_at = now()
+                   display_name = $11, description = $12, version = version + 1, updated_at = now()
 WHERE id = $1 RETURNING {COLUMNS}
 """
+ID = "tenants_pkey"  # the constraint that a taken id violates
 DELETE = "DELETE FROM tenants WHERE id = $1"
 DELETE_KEYS = "DELETE FROM api_keys WHERE tenant_id = $1"
 COUNT_USERS = "SELECT count(*) FROM users WHERE tenant_id = $1"
@@ -102,11 +104,12 @@ class PostgresTenants:
 async def _write(transaction: Transaction[Tenant], statement: str, to: NewTenant | Tenant) -> Tenant:
     limits = (to.tokens_per_minute, to.requests_per_minute, to.max_in_flight)
     values = (to.id, to.name, to.fairshare_group, to.weight, *limits, to.status, to.policy)
-    with (
-        refusing(asyncpg.UniqueViolationError, TenantNameTaken(to.name)),
-        refusing(asyncpg.ForeignKeyViolationError, UnknownGroup(to.fairshare_group)),
-    ):
-        return await transaction.write(statement, *values, json.dumps(dict(to.metadata)))
+    said = (json.dumps(dict(to.metadata)), to.display_name, to.description)
+    try:
+        with refusing(asyncpg.ForeignKeyViolationError, UnknownGroup(to.fairshare_group)):
+            return await transaction.write(statement, *values, *said)
+    except asyncpg.UniqueViolationError as error:
+        raise (TenantIdTaken(to.id) if error.constraint_name == ID else TenantNameTaken(to.name)) from error
 
 
 async def _lock_owners(connection: Connection, policy: str | None, group: str | None) -> None:

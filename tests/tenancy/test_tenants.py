@@ -6,7 +6,14 @@ import pytest
 
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.keys import NewKey
-from tenancy.directory.tenants import NewTenant, NoSuchTenant, TenantChange, TenantNameTaken, UnknownGroup
+from tenancy.directory.tenants import (
+    NewTenant,
+    NoSuchTenant,
+    TenantChange,
+    TenantIdTaken,
+    TenantNameTaken,
+    UnknownGroup,
+)
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:
@@ -125,3 +132,13 @@ async def test_every_change_is_in_the_audit_log(directory: Directory) -> None:
     for entry in (created, updated, deleted):
         assert (entry.actor, entry.source, entry.request_id) == ("admin", "10.0.0.1", "req-1")
     assert await directory.log.newest(10, deleted.id) == (updated, created)
+
+
+async def test_ids_are_unique_and_what_people_call_a_tenant_is_not(directory: Directory) -> None:
+    first = await directory.tenants.create(NewTenant("acme", display_name="Acme", description="the first", id="a"), BY)
+    assert (first.display_name, first.description) == ("Acme", "the first")
+    with pytest.raises(TenantIdTaken, match=r"^a$"):
+        await directory.tenants.create(NewTenant("other", id="a"), BY)
+    second = await directory.tenants.create(NewTenant("other", display_name="Acme", id="b"), BY)
+    changed = await directory.tenants.update(second.id, {"display_name": "", "description": "the second"}, BY)
+    assert (changed.name, changed.display_name, changed.description) == ("other", "", "the second")

@@ -1,6 +1,6 @@
 """/tenants: create, list, get, change and delete tenants."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, Field, StringConstraints
@@ -10,7 +10,7 @@ from admin.api.derived import patch_of, view_of
 from admin.api.paging import NamedPage, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import TENANTS
-from admin.fields import Body, GroupName, InFlight, Name, Requests, Tokens, Weight, printable
+from admin.fields import Body, GroupName, InFlight, Name, Requests, Text, Tokens, Weight, printable
 from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
@@ -20,6 +20,7 @@ MetadataValue = Annotated[str, StringConstraints(max_length=1024), AfterValidato
 Metadata = Annotated[
     dict[MetadataKey, MetadataValue], Field(max_length=50, examples=[{"owner": "ann", "cost-center": "4711"}])
 ]
+DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(printable)]
 TenantId = Annotated[str, Path(alias="id", description="The tenant's id")]
 
 
@@ -35,6 +36,8 @@ class TenantBody(Body):
     status: Status = Field(Status.ACTIVE, description="`suspended`: every key of it is refused with 403")
     policy: GroupName | None = Field(None, description="The named policy whose limits hold in addition")
     metadata: Metadata = Field({}, description="Yours: kept, shown, and not looked at")
+    display_name: DisplayName = Field("", description="What people call it; empty: its name. Need not be unique")
+    description: Text = ""
 
 
 TenantPatch = patch_of(
@@ -58,8 +61,10 @@ class GroupBody(Body):
 
 QUOTA = ("tokens_per_minute", "requests_per_minute", "max_in_flight")
 QuotaBody = patch_of(TenantBody, "QuotaBody", "A tenant's limits.  What is absent stays; null lifts a limit.", *QUOTA)
+# What answers that are kept for a repetition from before do not have.
+LATER: dict[str, Any] = {"display_name": (str, ""), "description": (str, "")}
 TenantView = view_of(
-    Tenant, "TenantView", "A tenant.  A limit that is null does not limit.", without="version", status=Status
+    Tenant, "TenantView", "A tenant.  A limit that is null does not limit.", without="version", status=Status, **LATER
 )
 TenantPage = page_of("TenantPage", "A page of tenants, oldest first.", tenants=TenantView)
 

@@ -13,6 +13,7 @@ from tenancy.directory.tenants import (
     Position,
     Tenant,
     TenantChange,
+    TenantIdTaken,
     TenantNameTaken,
     UnknownGroup,
     UnknownPolicy,
@@ -46,9 +47,13 @@ class MemoryTenants:
             policy=new.policy,
             metadata=new.metadata,
             version=1,
+            display_name=new.display_name,
+            description=new.description,
             created_at=now,
             updated_at=now,
         )
+        if new.id in self.tenants:
+            raise TenantIdTaken(new.id)
         self._check(tenant)
         self.tenants[tenant.id] = tenant
         self.log.add(by, "create_tenant", ("tenant", tenant.id), None, snapshot(tenant))

@@ -22,6 +22,8 @@ TENANTS = Resource(
         Field("--max-in-flight", AMOUNT, "Maximum requests in flight."),
         Field("--group", help="Fairshare group.", name="fairshare_group"),
         Field("--policy", or_none("NAME"), "Named policy, whose limits hold for the tenant too."),
+        Field("--display-name", help="What people call it; need not be unique."),
+        Field("--description", help="A text for people."),
     ),
 )
 IN_TENANT = replace(TENANTS.item, convert=TENANTS.id_of)  # as the first argument of what belongs to a tenant
