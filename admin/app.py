@@ -14,6 +14,7 @@ from admin.commands.ports import Ports, Propagation
 from admin.gate.stack import gated
 from admin.metrics import AdminMetrics
 from admin.postgres.audited import PostgresAudited
+from admin.postgres.browser_sessions import PostgresBrowserSessions
 from admin.postgres.propagation import PostgresPropagation
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
@@ -112,6 +113,7 @@ def ports_on(
         capacities=PostgresCapacities(pool),
         admin_tokens=tokens,
         principals=Principals(admin_token, tokens),
+        browser_sessions=PostgresBrowserSessions(pool),
         audit_log=PostgresAuditLog(pool),
         audited=PostgresAudited(pool),
         repeats=PostgresRepeats(pool),

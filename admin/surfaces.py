@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from admin.api.surface import management_api
 from admin.commands.ports import Ports
+from admin.console.surface import console
 from admin.dialects.key_manager.surface import key_manager
 from admin.gate.surface import Surface
 
-OTHERS: Mapping[str, Callable[[Ports], Surface]] = {"key-manager": key_manager}
+OTHERS: Mapping[str, Callable[[Ports], Surface]] = {"key-manager": key_manager, "console": console}
 
 
 def surfaces(ports: Ports, others: Iterable[str]) -> list[Surface]:

@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ledger.cost import PricedRow
 
 
 class NoSuchRequest(LookupError):
     """The ledger has no row of it: no such request, or one that is not there yet, or not any more."""
+
+
+class Refusals(NamedTuple):
+    """How many requests of a tenant were refused for one reason.  `denied_by` names a limit, or what else refused."""
+
+    tenant_id: str
+    denied_by: str
+    status: int
+    requests: int
 
 
 class Requests(Protocol):
@@ -20,3 +29,6 @@ class Requests(Protocol):
     async def by_label(self, request_id: str, limit: int) -> Sequence[PricedRow]:
         """At most `limit` rows of requests that came with this `x-request-id`, newest first.  Clients choose it, so
         several may have the same."""
+
+    async def refusals(self, since: datetime, limit: int) -> Sequence[Refusals]:
+        """The `limit` largest numbers of requests that were refused since then, largest first; of very many, some."""

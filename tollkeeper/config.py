@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TOLLKEEPER_"
 MEBIBYTE = 1024 * 1024
-SURFACES = ("key-manager",)  # beside the management API, as admin/surfaces.py has them
+SURFACES = ("key-manager", "console")  # beside the management API, as admin/surfaces.py has them
 ALL, NONE = "all", "none"
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from admin.access.browser_sessions import BrowserSession, proof_of
 from admin.access.permission import Principal, Role
 from admin.access.tokens import CONFIGURED, AdminTokens, Known, digest_of
 
@@ -36,11 +37,18 @@ class Principals:
         Compares with every known token, each in constant time.  The configured token needs no database.
         """
         digest = digest_of(token)
-        if hmac.compare_digest(self._configured, digest):
+        return await self._whose(lambda known: hmac.compare_digest(known, digest))
+
+    async def behind(self, token: str, session: BrowserSession) -> Principal | None:
+        """Whose session this is, by its own token; None once the admin token that it began with is taken no more."""
+        return await self._whose(lambda known: hmac.compare_digest(proof_of(token, known), session.proof))
+
+    async def _whose(self, is_of: Callable[[bytes], bool]) -> Principal | None:
+        if is_of(self._configured):
             return Principal(CONFIGURED, Role.OWNER)
         found = None
         for known in await self._load():
-            if hmac.compare_digest(known.digest, digest):
+            if is_of(known.digest):
                 found = known
         if found is None or (found.expires_at is not None and found.expires_at <= datetime.now(UTC)):
             return None

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from admin.access.browser_sessions import BrowserSessions
 from admin.access.principals import Principals
 from admin.access.tokens import AdminTokens
 from ledger.requests import Requests
@@ -88,6 +89,7 @@ class Ports:
     capacities: Capacities
     admin_tokens: AdminTokens
     principals: Principals
+    browser_sessions: BrowserSessions
     audit_log: AuditLog
     audited: Audited
     repeats: Repeats

@@ -6,11 +6,13 @@ Other schemes than bearer tokens are with the surfaces that take them.
 import asyncio
 import ipaddress
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import structlog
 from cachetools import TTLCache
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.access.permission import Principal
 from admin.access.principals import Principals
@@ -116,6 +118,30 @@ class Throttled:
         return TOO_MANY
 
 
+class SigningIn:
+    """The middleware of paths that need no principal: what is posted there and answered with 401 was a wrong
+    credential, and is slowed down where there were too many."""
+
+    def __init__(self, app: ASGIApp, surface: Surface, failed: FailedAttempts, metrics: AdminMetrics) -> None:
+        self._app, self._surface, self._failed, self._metrics = app, surface, failed, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        slowed = False
+
+        async def counting(message: Message) -> None:
+            nonlocal slowed
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                self._metrics.refused_tokens.add()
+                slowed = self._failed.add(source_of(scope))
+            if not slowed:
+                await send(message)
+
+        await self._app(scope, receive, counting if scope["method"] == "POST" else send)
+        if slowed:
+            await self._failed.slow()
+            await self._surface.render(TOO_MANY, request_id_of(scope))(scope, receive, send)
+
+
 class Authenticated:
     """The middleware: leaves the principal in the scope, if it may do at all what the method and the path ask for."""
 
@@ -129,6 +155,9 @@ class Authenticated:
         if isinstance(found, Principal):
             scope[PRINCIPAL_KEY], scope[SPENT_KEY] = found, loop.time() - began
             await self._app(scope, receive, send)
+            return
+        if found.reason is Reason.NO_CREDENTIAL and self._surface.sign_in and scope["method"] == "GET":
+            await RedirectResponse(self._surface.sign_in + came_from(scope), 303)(scope, receive, send)
             return
         answer = self._surface.render(found, request_id_of(scope))
         if found.reason in (Reason.NO_CREDENTIAL, Reason.WRONG_CREDENTIAL):
@@ -147,3 +176,9 @@ class Authenticated:
         # Whose the resource is, commands find out.
         may = found.may(action, replace(resource, organization=found.organization))
         return found if may else FORBIDDEN
+
+
+def came_from(scope: Scope) -> str:
+    """The query by which a page to sign in knows where to lead to afterwards."""
+    query = scope["query_string"].decode("latin-1")
+    return "?" + urlencode({"next": scope["path"] + (f"?{query}" if query else "")})

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from admin.gate.answers import Answers
-from admin.gate.authentication import Authenticated, FailedAttempts, Throttled
+from admin.gate.authentication import Authenticated, FailedAttempts, SigningIn, Throttled
 from admin.gate.body import JsonBody
 from admin.gate.deadline import Deadline
 from admin.gate.surface import Surface
@@ -34,10 +34,11 @@ def gated(surfaces: Sequence[Surface], metrics: AdminMetrics) -> ASGIApp:
 
 def _behind(surface: Surface, failed: FailedAttempts, metrics: AdminMetrics) -> ASGIApp:
     everybody = JsonBody(Deadline(surface.app, surface.render, metrics), surface.render)
+    anybody = SigningIn(everybody, surface, failed, metrics)
     known = Authenticated(everybody, surface, Throttled(surface.authentication, failed, metrics))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (everybody if scope["path"] in surface.open_paths else known)(scope, receive, send)
+        await (anybody if scope["path"] in surface.open_paths else known)(scope, receive, send)
 
     return app
 

@@ -55,7 +55,7 @@ class Surface:
     `open_paths` need no principal.
 
     `asks`: what a method and a path ask for, as far as that is known without the body.  It only saves reading the body:
-    commands check again.
+    commands check again.  `sign_in`: the open path to which a browser without a credential is sent; "": it is refused.
     """
 
     prefixes: tuple[str, ...]
@@ -64,3 +64,4 @@ class Surface:
     asks: Callable[[str, str], tuple[Action, Resource]]
     render: Render
     open_paths: frozenset[str] = frozenset()
+    sign_in: str = ""

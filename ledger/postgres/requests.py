@@ -5,12 +5,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
 from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
 from ledger.ledger import LedgerUnavailable
 from ledger.postgres.ledger import COLUMNS
+from ledger.requests import Refusals
 from ledger.row import UsageRow
 from store.postgres import UNAVAILABLE, PostgresPool, reading
 
@@ -19,6 +21,15 @@ BY_ID = f"SELECT {', '.join(COLUMNS)} FROM usage WHERE id = $1 AND ts = $2"
 BY_LABEL = f"""
 SELECT {", ".join(COLUMNS)} FROM usage WHERE request_id = $1 AND request_id <> '' ORDER BY ts DESC, id LIMIT $2
 """
+MAX_REFUSED = 100_000  # rows that are counted, so that a flood of refusals does not make the question slow
+# An id begins with its time, so that the primary key leads to the rows of a stretch of time.
+REFUSALS = f"""
+SELECT tenant_id, denied_by, status, count(*) AS requests FROM (
+    SELECT tenant_id, denied_by, status FROM usage WHERE id >= $1 AND ts >= $2 AND admission = 'refused'
+    LIMIT {MAX_REFUSED}) AS refused
+GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT $3
+"""
+TIME_SHIFT = 80  # bits of an id behind its time in ms
 
 
 class PostgresRequests:
@@ -33,10 +44,17 @@ class PostgresRequests:
     async def by_label(self, request_id: str, limit: int) -> Sequence[PricedRow]:
         return await self._fetch(BY_LABEL, request_id, limit)
 
+    async def refusals(self, since: datetime, limit: int) -> Sequence[Refusals]:
+        lowest = UUID(int=int(since.timestamp() * 1000) << TIME_SHIFT)
+        return [Refusals(*row) for row in await self._rows(REFUSALS, lowest, since, limit)]
+
     async def _fetch(self, statement: str, *values: object) -> list[PricedRow]:
+        return [row_of(row) for row in await self._rows(statement, *values)]
+
+    async def _rows(self, statement: str, *values: object) -> list[asyncpg.Record]:
         try:
             async with reading(self._pool) as connection:
-                return [row_of(row) for row in await connection.fetch(statement, *values)]
+                return await connection.fetch(statement, *values)
         except UNAVAILABLE as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
 

@@ -114,8 +114,11 @@ class Tenants(Protocol):
     async def get(self, tenant_id: str) -> Tenant | None:
         """None if there is none."""
 
-    async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
-        """At most `limit` tenants, oldest first, after the position; with a `name` only the tenant of that name."""
+    async def page(
+        self, limit: int, after: Position | None = None, name: str = "", part: str = ""
+    ) -> tuple[Tenant, ...]:
+        """At most `limit` tenants, oldest first, after the position; with a `name` only the tenant of that name, with a
+        `part` only those whose name holds it, whatever the case of its letters."""
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         """What `create` raises, NoSuchTenant, StateChanged.  A change that changes nothing leaves no trace."""

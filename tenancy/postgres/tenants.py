@@ -36,6 +36,7 @@ GET = f"SELECT {COLUMNS} FROM tenants WHERE id = $1"
 LOCK = f"{GET} FOR UPDATE"
 PAGE = f"""
 SELECT {COLUMNS} FROM tenants WHERE ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) AND ($4 = '' OR name = $4)
+AND ($5 = '' OR position(lower($5) IN lower(name)) > 0)
 ORDER BY created_at, id LIMIT $1
 """
 UPDATE = f"""
@@ -73,8 +74,10 @@ class PostgresTenants:
     async def get(self, tenant_id: str) -> Tenant | None:
         return await self._rows.one(GET, tenant_id)
 
-    async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
-        return await self._rows.many(PAGE, limit, *(after or (None, None)), name)
+    async def page(
+        self, limit: int, after: Position | None = None, name: str = "", part: str = ""
+    ) -> tuple[Tenant, ...]:
+        return await self._rows.many(PAGE, limit, *(after or (None, None)), name, part)
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         async with self._rows.transaction(by) as transaction:

@@ -117,6 +117,14 @@ async def test_pages_come_oldest_first_and_miss_none(directory: Directory) -> No
     assert [*first, *second, *third] == made
 
 
+async def test_tenants_are_found_by_a_part_of_their_name(directory: Directory) -> None:
+    made = [await directory.tenants.create(NewTenant(name), BY) for name in ("Acme", "the acme%", "other")]
+    assert await directory.tenants.page(10, part="ACME") == tuple(made[:2])
+    assert await directory.tenants.page(10, (made[0].created_at, made[0].id), part="acme") == (made[1],)
+    assert await directory.tenants.page(10, part="e%") == (made[1],)
+    assert await directory.tenants.page(10, name="other", part="acme") == ()
+
+
 async def test_every_change_is_in_the_audit_log(directory: Directory) -> None:
     tenant = await directory.tenants.create(NewTenant("acme"), BY)
     await directory.tenants.update(tenant.id, {"weight": 7}, BY)

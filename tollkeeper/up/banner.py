@@ -8,6 +8,7 @@ Tollkeeper is up.
 
   Envoy            http://{envoy}        (OpenAI-style endpoint; every request needs a key)
   management API   http://{admin}         admin token: {token}
+  console          http://{admin}/console
   metrics          http://{metrics}/metrics
   gRPC             {grpc}
   state and logs   {data_dir}

@@ -62,8 +62,14 @@ class MemoryTenants:
     async def get(self, tenant_id: str) -> Tenant | None:
         return self.tenants.get(tenant_id)
 
-    async def page(self, limit: int, after: Position | None = None, name: str = "") -> tuple[Tenant, ...]:
-        tenants = (tenant for tenant in self.tenants.values() if name in ("", tenant.name))
+    async def page(
+        self, limit: int, after: Position | None = None, name: str = "", part: str = ""
+    ) -> tuple[Tenant, ...]:
+        tenants = (
+            tenant
+            for tenant in self.tenants.values()
+            if name in ("", tenant.name) and part.lower() in tenant.name.lower()
+        )
         ordered = sorted(tenants, key=lambda tenant: (tenant.created_at, tenant.id))
         return tuple(x for x in ordered if after is None or (x.created_at, x.id) > after)[:limit]
 

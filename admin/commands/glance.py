@@ -1,0 +1,188 @@
+"""Whether anything is wrong, at a glance: what runs, what is refused and why, which budgets are nearly spent, what is
+spent today.  Put together from queries; what counts as wrong is decided here, and only here.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from admin.access.permission import ResourceKind
+from admin.commands import reports, sidecars
+from admin.commands.budgets import Budget, all_of
+from admin.commands.live import Live, live, part
+from admin.commands.ports import Standing
+from admin.commands.session import Session, query
+from ledger.requests import Refusals
+from ledger.sums import Figures, Selection
+from ratelimit.fleet.report import Aged
+from tenancy.directory.tenants import NoSuchTenant
+from tenancy.values.limit import Scope
+
+RECENT = timedelta(minutes=15)
+BUSY = timedelta(hours=1)
+WEEK, DAY = timedelta(days=7), timedelta(days=1)
+MAX_REFUSALS = 200
+MAX_LOOKED_AT = 12  # tenants whose budgets are looked at, beside those that run something
+MAX_BUSY = 2000  # tenants of the last hour among which the busiest are looked for
+NEARLY = 0.2  # of a budget left
+MAX_SPENT = 8  # budgets that are shown
+SILENT_SECONDS = 3.0  # a sidecar reports every second
+BEYOND_CONTROL = ("unavailable",)  # refusals that are nobody's limit: we could not decide
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedBy:
+    """Requests that were refused for one reason in the last RECENT, of how many tenants."""
+
+    denied_by: str
+    status: int
+    requests: int
+    tenants: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A budget of which little is left."""
+
+    tenant_id: str
+    name: str
+    budget: Budget
+
+    @property
+    def left(self) -> float:
+        return part(self.budget.remaining, self.budget.limit.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to look at: `what` is a name of it, `severe` whether requests fail by it, `count` of how many."""
+
+    what: str
+    severe: bool
+    count: int = 1
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """`today` and `last_week` are up to the same time of day (UTC); `max_in_flight` None: no bound."""
+
+    at: datetime
+    live: Live
+    max_in_flight: int | None
+    refusals: Sequence[RefusedBy]
+    spent: Sequence[Spent]
+    today: Figures
+    last_week: Figures
+    findings: Sequence[Finding]
+
+    @property
+    def refused(self) -> int:
+        return sum(each.requests for each in self.refusals)
+
+
+async def glance(session: Session) -> Glance:
+    """Refused is all that it raises."""
+    now = datetime.now(UTC)
+    running, refused, (today, last_week), capacity = await asyncio.gather(
+        live(session), refusals(session, now - RECENT), _spending(session, now), sidecars.capacity(session)
+    )
+    spent = await nearly_spent(session, running, refused, now)
+    by_reason = _by_reason(refused)
+    bound = sidecars.bound_on_all(capacity, len(running.sidecars))
+    found = findings(running, bound, by_reason, spent)
+    return Glance(now, running, bound, by_reason, spent, today, last_week, found)
+
+
+@query(ResourceKind.USAGE)
+async def refusals(session: Session, since: datetime) -> Sequence[Refusals]:
+    """The most frequent ones since then, by tenant and reason."""
+    return await session.ports.requests.refusals(since, MAX_REFUSALS)
+
+
+@query(ResourceKind.BUDGET)
+async def nearly_spent(session: Session, running: Live, refused: Sequence[Refusals], now: datetime) -> Sequence[Spent]:
+    """The fullest first.  Of the tenants that run something, that were refused lately, and that used most in the last
+    hour: who does nothing has its budgets."""
+    budgets = {each.tenant_id: each.budgets for each in running.tenants if each.budgets is not None}
+    busy = await reports.usage(session, Selection(), [(now - BUSY, now)], ("tenant_id",), MAX_BUSY)
+    busiest = sorted(busy, key=lambda line: -line.figures.requests)
+    candidates = dict.fromkeys([*(each.tenant_id for each in refused), *(line.group[0] for line in busiest)])
+    others = [tenant_id for tenant_id in candidates if tenant_id not in budgets][:MAX_LOOKED_AT]
+    found = await asyncio.gather(*(_budgets(session, tenant_id) for tenant_id in others))
+    budgets |= dict(zip(others, found, strict=True))
+    names = await named(session, [*budgets])
+    spent = [
+        Spent(tenant_id, names[tenant_id].name, budget)
+        for tenant_id, each in budgets.items()
+        for budget in each
+        if tenant_id in names and _counts(budget)
+    ]
+    return sorted((each for each in spent if each.left < NEARLY), key=lambda each: each.left)[:MAX_SPENT]
+
+
+@query(ResourceKind.TENANT)
+async def named(session: Session, tenant_ids: Sequence[str]) -> dict[str, Standing]:
+    """Those of the tenants that there are, by id."""
+    return dict(await session.ports.standings.of_tenants(tenant_ids))
+
+
+def findings(running: Live, bound: int | None, refused: Sequence[RefusedBy], spent: Sequence[Spent]) -> list[Finding]:
+    """What is to be looked at, the severe first."""
+    found = [*_of_sidecars(running.sidecars)]
+    undecided = sum(each.requests for each in refused if each.denied_by in BEYOND_CONTROL)
+    crowded = sum(each.requests for each in refused if each.denied_by.endswith(":in_flight"))
+    if undecided:
+        found.append(Finding("undecided", True, undecided))
+    if bound is not None and running.in_flight >= bound:
+        found.append(Finding("full", True, bound))
+    if crowded:
+        found.append(Finding("crowded", False, crowded))
+    if running.queued:
+        found.append(Finding("queued", False, running.queued))
+    if none_left := [each for each in spent if not each.budget.remaining]:
+        found.append(Finding("none_left", False, len(none_left), none_left[0].name))
+    return sorted(found, key=lambda each: not each.severe)
+
+
+def _of_sidecars(reports: Sequence[Aged]) -> list[Finding]:
+    if not reports:
+        return [Finding("no_sidecar", True)]
+    found = []
+    if silent := [each.report.sidecar for each in reports if each.age_seconds > SILENT_SECONDS]:
+        found.append(Finding("silent", True, len(silent), silent[0]))
+    if cut_off := [each.report.sidecar for each in reports if not each.report.redis_available]:
+        found.append(Finding("no_redis", True, len(cut_off), cut_off[0]))
+    if len(versions := {each.report.version for each in reports}) > 1:
+        found.append(Finding("versions", False, len(versions), ", ".join(sorted(versions))))
+    return found
+
+
+def _by_reason(refused: Sequence[Refusals]) -> list[RefusedBy]:
+    by: dict[tuple[str, int], list[int]] = {}
+    for each in refused:
+        by.setdefault((each.denied_by, each.status), []).append(each.requests)
+    found = [RefusedBy(*reason, sum(counts), len(counts)) for reason, counts in by.items()]
+    return sorted(found, key=lambda each: -each.requests)
+
+
+async def _spending(session: Session, now: datetime) -> tuple[Figures, Figures]:
+    """What was used since midnight, and on the same day of last week up to this time."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    intervals = [(midnight - WEEK, now - WEEK), (midnight, now)]
+    lines = await reports.usage(session, Selection(), intervals, limit=len(intervals))
+    by_slot = {line.slot: line.figures for line in lines}
+    return by_slot.get(1, Figures()), by_slot.get(0, Figures())
+
+
+async def _budgets(session: Session, tenant_id: str) -> list[Budget]:
+    try:
+        return await all_of(session, tenant_id)
+    except NoSuchTenant:
+        return []
+
+
+def _counts(budget: Budget) -> bool:
+    """A shadow refuses nothing; a bucket of a group is shown with its group."""
+    return not budget.limit.shadow and budget.limit.scope is not Scope.GROUP

@@ -1,0 +1,1 @@
+"""The pages of the console: each reads what it shows with queries, and changes with commands."""
