@@ -9,13 +9,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Router
 from starlette.types import ASGIApp
 
+from admin.access.desk import Desk
 from admin.access.principals import Principals
+from admin.access.sessions import SignedIn
+from admin.access.signing import Signing
 from admin.commands.ports import Ports, Propagation
 from admin.gate.stack import gated
 from admin.metrics import AdminMetrics
+from admin.postgres.accounts import PostgresAccounts
 from admin.postgres.audited import PostgresAudited
 from admin.postgres.browser_sessions import PostgresBrowserSessions
+from admin.postgres.invitations import PostgresInvitations
 from admin.postgres.propagation import PostgresPropagation
+from admin.postgres.sessions import PostgresSessions
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
 from admin.surfaces import OTHERS, surfaces
@@ -37,6 +43,7 @@ from tenancy.postgres.limits import PostgresLimits
 from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.postgres.mcp_servers import PostgresMcpServers
 from tenancy.postgres.models import PostgresRegistry
+from tenancy.postgres.organizations import PostgresOrganizations
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.price_history import PostgresPriceHistory
 from tenancy.postgres.tenants import PostgresTenants
@@ -51,6 +58,7 @@ def create_app(
     redis: "aio.Redis | aio.RedisCluster",
     *,
     admin_token: str,
+    portal_secrets: Sequence[str] = (),
     cors_origins: Sequence[str] = (),
     others: Iterable[str] = tuple(OTHERS),
     metrics: AdminMetrics | None = None,
@@ -75,7 +83,7 @@ def create_app(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    ports = ports_on(pool, redis, propagation, admin_token)
+    ports = ports_on(pool, redis, propagation, admin_token, portal_secrets)
     app: ASGIApp = Router(default=gated(surfaces(ports, others), metrics), lifespan=lifespan)
     if cors_origins:  # in front of everything: browsers ask without a token whether they may send one
         app = CORSMiddleware(
@@ -96,10 +104,16 @@ def create_app(
 
 
 def ports_on(
-    pool: PostgresPool, redis: "aio.Redis | aio.RedisCluster", propagation: Propagation, admin_token: str
+    pool: PostgresPool,
+    redis: "aio.Redis | aio.RedisCluster",
+    propagation: Propagation,
+    admin_token: str,
+    portal_secrets: Sequence[str] = (),
 ) -> Ports:
     """What commands work with; NoAdminToken without a token."""
-    tokens, sums = PostgresAdminTokens(pool), PostgresSums(pool)
+    tokens, sums, sessions = PostgresAdminTokens(pool), PostgresSums(pool), PostgresSessions(pool)
+    signing = Signing(portal_secrets)
+    signed_in = SignedIn(signing, sessions)
     return Ports(
         tenants=PostgresTenants(pool),
         keys=PostgresKeys(pool),
@@ -112,7 +126,11 @@ def ports_on(
         mcp_servers=PostgresMcpServers(pool),
         capacities=PostgresCapacities(pool),
         admin_tokens=tokens,
-        principals=Principals(admin_token, tokens),
+        organizations=PostgresOrganizations(pool),
+        accounts=PostgresAccounts(pool),
+        invitations=PostgresInvitations(pool),
+        desk=Desk(sessions, signing, signed_in),
+        principals=Principals(admin_token, tokens, signed_in=signed_in),
         browser_sessions=PostgresBrowserSessions(pool),
         audit_log=PostgresAuditLog(pool),
         audited=PostgresAudited(pool),

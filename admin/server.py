@@ -42,6 +42,7 @@ def serve(
     database_url: str,
     redis_url: str,
     admin_token: str,
+    portal_secrets: Sequence[str] = (),
     cors_origins: Sequence[str] = (),
     others: Sequence[str] = (),
     metrics: AdminMetrics | None = None,
@@ -55,7 +56,8 @@ def serve(
     if len(admin_token) < SHORT_TOKEN:
         log.warning("the admin token is short enough to be guessed; set TOLLKEEPER_ADMIN_TOKEN to 24 random bytes")
     listener = listen(host, port)
-    make = partial(create_app, admin_token=admin_token, cors_origins=cors_origins, others=others, metrics=metrics)
+    who = {"admin_token": admin_token, "portal_secrets": portal_secrets}
+    make = partial(create_app, **who, cors_origins=cors_origins, others=others, metrics=metrics)  # type: ignore[arg-type]
     try:
         with _quiet_signals():
             asyncio.run(_serve(listener, database_url, redis_url, make))

@@ -26,9 +26,10 @@ class Requests(Protocol):
     async def by_id(self, id: str, ts: datetime) -> PricedRow | None:
         """The row with this id, which has the time in it."""
 
-    async def by_label(self, request_id: str, limit: int) -> Sequence[PricedRow]:
+    async def by_label(self, request_id: str, limit: int, tenants: Sequence[str] | None = None) -> Sequence[PricedRow]:
         """At most `limit` rows of requests that came with this `x-request-id`, newest first.  Clients choose it, so
-        several may have the same."""
+        several may have the same.  With `tenants` only those of one of them."""
 
-    async def refusals(self, since: datetime, limit: int) -> Sequence[Refusals]:
-        """The `limit` largest numbers of requests that were refused since then, largest first; of very many, some."""
+    async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
+        """The `limit` largest numbers of requests that were refused since then, largest first; of very many, some.
+        With `tenants` only those of one of them."""

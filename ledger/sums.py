@@ -47,12 +47,13 @@ FIGURES = tuple(field.name for field in fields(Figures))
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Only rows with these values; None: any."""
+    """Only rows with these values, and of one of `tenants`; None: any."""
 
     tenant_id: str | None = None
     key_id: str | None = None
     user_id: str | None = None
     model: str | None = None
+    tenants: tuple[str, ...] | None = None
 
     def items(self) -> list[tuple[str, str]]:
         """The values that are given, by column."""

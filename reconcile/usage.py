@@ -3,6 +3,7 @@ them, and once more for each budget that counts another time.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
 
 from ledger.sums import FIGURES, Figures, Interval, Line, Selection, Sums
 from reconcile.accounts import Account
@@ -53,7 +54,7 @@ class Usage:
 
     async def _asked(self, account: Account, interval: Interval) -> Figures:
         column = COLUMN.get(account.limit.scope)
-        only = {column: account.limit.subject} if column else {}
+        only: dict[str, Any] = {column: account.limit.subject} if column else {}
         found = [
             line.figures
             for tenant in account.tenants

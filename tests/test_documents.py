@@ -101,7 +101,7 @@ def test_prometheus_scrapes_the_sidecar() -> None:
 
 def test_compose_has_no_secret_in_the_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    for variable in re.findall(r"^\s*(\w*(?:TOKEN|PASSWORD))\s*:\s*(.*)$", text, re.MULTILINE):
+    for variable in re.findall(r"^\s*(\w*(?:TOKEN|PASSWORD|SECRET))\s*:\s*(.*)$", text, re.MULTILINE):
         assert re.fullmatch(r"\$\{\w+:\?[^}]*\}", variable[1]), variable
 
 

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         None, min_length=8, description="token of the management API; no default, `up` sets `dev-admin-token`"
     )
+    portal_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="what the keys that sign people in are derived from: 32 characters or more; behind a comma the one "
+        "before it, until its tokens are gone; without it nobody signs in, `up` makes one",
+    )
     api_url: ApiUrl = Field(
         "http://127.0.0.1:9090", description="URL at which the commands `tenant`, `key`, … reach the management API"
     )

@@ -88,9 +88,15 @@ def run_admin(settings: Settings, admin_token: str) -> None:
         database_url=settings.database_url,
         redis_url=settings.redis_url,
         admin_token=admin_token,
+        portal_secrets=portal_secrets(settings),
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
         others=settings.other_surfaces,
     )
+
+
+def portal_secrets(settings: Settings) -> list[str]:
+    text = settings.portal_secret.get_secret_value() if settings.portal_secret else ""
+    return [secret.strip() for secret in text.split(",") if secret.strip()]
 
 
 def run_migrations(settings: Settings) -> list[str]:

@@ -29,6 +29,8 @@ class ResourceKind(StrEnum):
     USAGE = "usage"
     AUDIT = "audit"
     ADMIN_TOKEN = "admin_token"
+    ORGANIZATION = "organization"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Resource:
 
 
 class Role(StrEnum):
-    """Viewers read; operators change everything but admin tokens; owners those too."""
+    """Viewers read; operators change everything but who has access; owners that too."""
 
     OWNER = "owner"
     OPERATOR = "operator"
@@ -48,11 +50,22 @@ class Role(StrEnum):
 
 
 EVERYTHING = frozenset(ResourceKind)
-FOR_ALL_ROLES = EVERYTHING - {ResourceKind.ADMIN_TOKEN}
-GRANTS: Mapping[Role, Mapping[Action, frozenset[ResourceKind]]] = {
+OF_OWNERS = frozenset({ResourceKind.ADMIN_TOKEN, ResourceKind.ACCOUNT})
+FOR_ALL_ROLES = EVERYTHING - OF_OWNERS
+Grants = Mapping[Role, Mapping[Action, frozenset[ResourceKind]]]
+GRANTS: Grants = {
     Role.OWNER: {Action.READ: EVERYTHING, Action.CHANGE: EVERYTHING},
     Role.OPERATOR: {Action.READ: FOR_ALL_ROLES, Action.CHANGE: FOR_ALL_ROLES},
     Role.VIEWER: {Action.READ: FOR_ALL_ROLES, Action.CHANGE: frozenset()},
+}
+# What the people of an organization may do within it.  What bounds their tenants is the operators': they read it.
+OWN = frozenset({ResourceKind.TENANT, ResourceKind.KEY, ResourceKind.USER})
+SEEN = OWN | {ResourceKind.LIMIT, ResourceKind.BUDGET, ResourceKind.USAGE, ResourceKind.ORGANIZATION}
+SEEN_BY_OWNERS = SEEN | {ResourceKind.ACCOUNT, ResourceKind.AUDIT}
+GRANTS_WITHIN: Grants = {
+    Role.OWNER: {Action.READ: SEEN_BY_OWNERS, Action.CHANGE: OWN | {ResourceKind.ACCOUNT}},
+    Role.OPERATOR: {Action.READ: SEEN, Action.CHANGE: OWN},
+    Role.VIEWER: {Action.READ: SEEN, Action.CHANGE: frozenset()},
 }
 
 
@@ -68,5 +81,6 @@ class Principal:
     organization: str | None = None
 
     def may(self, action: Action, resource: Resource) -> bool:
-        inside = self.organization in (None, resource.organization)
-        return inside and resource.kind in GRANTS[self.role][action]
+        if self.organization is None:
+            return resource.kind in GRANTS[self.role][action]
+        return resource.organization == self.organization and resource.kind in GRANTS_WITHIN[self.role][action]

@@ -1,4 +1,7 @@
-"""Whose admin token it is: a token becomes a principal, or nothing.  How tokens are presented is the gate's matter."""
+"""Whose token it is: an admin token, or that of somebody who is signed in, becomes a principal, or nothing.
+
+How tokens are presented is the gate's matter.
+"""
 
 import hmac
 import time
@@ -7,6 +10,8 @@ from datetime import UTC, datetime
 
 from admin.access.browser_sessions import BrowserSession, proof_of
 from admin.access.permission import Principal, Role
+from admin.access.sessions import SignedIn
+from admin.access.signing import is_signed
 from admin.access.tokens import CONFIGURED, AdminTokens, Known, digest_of
 
 # How long a token that another process revoked may still be taken; this process forgets at once.
@@ -21,12 +26,16 @@ class Principals:
     """Finds principals by the SHA-256 of their tokens; the tokens themselves are not kept."""
 
     def __init__(
-        self, admin_token: str, tokens: AdminTokens | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        admin_token: str,
+        tokens: AdminTokens | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        signed_in: SignedIn | None = None,
     ) -> None:
         if not admin_token.strip():
             raise NoAdminToken("no admin token is configured: set TOLLKEEPER_ADMIN_TOKEN")
         self._configured = digest_of(admin_token)
-        self._tokens, self._clock = tokens, clock
+        self._tokens, self._clock, self._signed_in = tokens, clock, signed_in
         self._known: tuple[Known, ...] = ()
         self._fresh_until = float("-inf")
         self._changes = 0
@@ -36,6 +45,8 @@ class Principals:
 
         Compares with every known token, each in constant time.  The configured token needs no database.
         """
+        if self._signed_in is not None and is_signed(token):
+            return await self._signed_in.principal(token)
         digest = digest_of(token)
         return await self._whose(lambda known: hmac.compare_digest(known, digest))
 
@@ -55,7 +66,9 @@ class Principals:
         return Principal(found.name, found.role)
 
     def forget(self) -> None:
-        """The tokens have changed."""
+        """The tokens, or who is signed in, have changed."""
+        if self._signed_in is not None:
+            self._signed_in.forget()
         self._changes += 1
         self._fresh_until = float("-inf")
 

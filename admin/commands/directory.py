@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
+from admin.access.accounts import NoSuchAccount
 from admin.access.permission import ResourceKind
 from admin.access.tokens import NoSuchAdminToken
 from admin.commands.ports import Ports
@@ -19,6 +20,7 @@ from tenancy.directory.keys import NoSuchKey
 from tenancy.directory.mcp_servers import NoSuchServer
 from tenancy.directory.models import NoSuchModel
 from tenancy.directory.named_policies import NoSuchPolicy
+from tenancy.directory.organizations import NoSuchOrganization
 from tenancy.directory.stored_limits import NoSuchLimit
 from tenancy.directory.tenants import NoSuchTenant
 from tenancy.directory.users import USER_ID, NoSuchUser
@@ -112,4 +114,6 @@ MODELS = Kind(ResourceKind.MODEL, NoSuchModel, lambda ports: ports.models)
 LIMITS = Kind(ResourceKind.LIMIT, NoSuchLimit, lambda ports: ports.limits, LIMIT_ID)
 POLICIES = Kind(ResourceKind.POLICY, NoSuchPolicy, lambda ports: ports.policies)
 MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, NoSuchServer, lambda ports: ports.mcp_servers)
+ORGANIZATIONS = Kind(ResourceKind.ORGANIZATION, NoSuchOrganization, lambda ports: ports.organizations)
+ACCOUNTS = Kind(ResourceKind.ACCOUNT, NoSuchAccount, lambda ports: ports.accounts)
 ADMIN_TOKENS = Kind(ResourceKind.ADMIN_TOKEN, NoSuchAdminToken, lambda ports: ports.admin_tokens)

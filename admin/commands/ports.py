@@ -5,7 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from admin.access.accounts import Accounts, Invitations
 from admin.access.browser_sessions import BrowserSessions
+from admin.access.desk import Desk
 from admin.access.principals import Principals
 from admin.access.tokens import AdminTokens
 from ledger.requests import Requests
@@ -22,6 +24,7 @@ from tenancy.directory.keys import Keys
 from tenancy.directory.mcp_servers import McpServers
 from tenancy.directory.models import Registry
 from tenancy.directory.named_policies import Policies
+from tenancy.directory.organizations import Organizations
 from tenancy.directory.price_history import PriceHistory
 from tenancy.directory.stored_limits import Limits, LimitsInForce
 from tenancy.directory.tenants import Tenants
@@ -87,6 +90,10 @@ class Ports:
     policies: Policies
     mcp_servers: McpServers
     capacities: Capacities
+    organizations: Organizations
+    accounts: Accounts
+    invitations: Invitations
+    desk: Desk
     admin_tokens: AdminTokens
     principals: Principals
     browser_sessions: BrowserSessions

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from admin.access.accounts import EmailTaken, LastOwner, NoSuchAccount, NoSuchInvitation, TooManyInvitations
+from admin.access.passwords import TooBusy
 from admin.access.tokens import AdminTokenNameTaken, NoSuchAdminToken, TooManyAdminTokens
 from ledger.requests import NoSuchRequest
 from ledger.sums import NotSummedYet
@@ -19,6 +21,13 @@ from tenancy.directory.keys import NoSuchKey
 from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken
 from tenancy.directory.models import ModelNameTaken, NoSuchModel
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
+from tenancy.directory.organizations import (
+    NoSuchOrganization,
+    OrganizationInUse,
+    OrganizationNameTaken,
+    PlanIsFull,
+    UnknownOrganization,
+)
 from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
 from tenancy.directory.tenants import NoSuchTenant, TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy
 from tenancy.directory.users import NoSuchUser, UserHasKeys
@@ -90,6 +99,10 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     NoSuchPolicy: (Reason.NOT_FOUND, "", "there is no policy {!r}"),
     NoSuchRequest: (Reason.NOT_FOUND, "", "the ledger has no row of a request {!r}; rows come a moment after its end"),
     NoSuchAdminToken: (Reason.NOT_FOUND, "", "there is no admin token {!r}"),
+    NoSuchOrganization: (Reason.NOT_FOUND, "", "there is no organization {!r}"),
+    NoSuchAccount: (Reason.NOT_FOUND, "", "there is no account {!r}"),
+    NoSuchInvitation: (Reason.NOT_FOUND, "", "there is no such invitation, or it has expired or been used"),
+    UnknownOrganization: (Reason.INVALID, "organization", "there is no organization {!r}"),
     UnknownGroup: (Reason.INVALID, "fairshare_group", "there is no fairshare group {!r}"),
     UnknownPolicy: (Reason.INVALID, "policy", "there is no policy {!r}"),
     UnknownSubject: (Reason.INVALID, "", "there is no tenant, key, user or group {!r} for it to count"),
@@ -105,16 +118,23 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     UserHasKeys: (Reason.IN_USE, "", "the user {!r} still has keys; delete them first, or with ?cascade=true"),
     GroupInUse: (Reason.IN_USE, "", "tenants belong to the fairshare group {!r}, or it is the default one"),
     PolicyInUse: (Reason.IN_USE, "", "tenants refer to the policy {!r}"),
+    OrganizationNameTaken: (Reason.TAKEN, "name", "there is already an organization named {!r}"),
+    EmailTaken: (Reason.TAKEN, "email", "there is already an account of {!r}"),
+    OrganizationInUse: (Reason.IN_USE, "", "the organization {!r} has tenants; delete them first"),
+    LastOwner: (Reason.IN_USE, "", "{!r} is the last owner of the organization who can sign in"),
+    PlanIsFull: (Reason.FULL, "", "{}; delete one, or move to a larger plan"),
+    TooManyInvitations: (Reason.FULL, "", "there are {} open invitations; wait for some, or withdraw them"),
     TooManyAdminTokens: (Reason.FULL, "", "there are {} admin tokens, and no more are kept"),
     StateChanged: (Reason.STALE, "", "it was changed since you read it, and its ETag is now {!r}; read it again"),
     BudgetsUnavailable: (Reason.UNAVAILABLE, "", NO_ANSWER.format("redis")),
+    TooBusy: (Reason.UNAVAILABLE, "", "too many sign in at the same time; try again shortly"),
     NotSummedYet: (
         Reason.UNAVAILABLE,
         "",
         "{} hours of usage are not summed up yet: ask for less time, or again when they are",
     ),
 }
-RETRY_SECONDS: Mapping[type[Exception], int] = {BudgetsUnavailable: 1, NotSummedYet: 30}
+RETRY_SECONDS: Mapping[type[Exception], int] = {BudgetsUnavailable: 1, TooBusy: 1, NotSummedYet: 30}
 
 
 def refusal_of(error: Exception) -> Refusal:
@@ -123,7 +143,7 @@ def refusal_of(error: Exception) -> Refusal:
         return UNAVAILABLE
     kind = next(kind for kind in OF_PORTS if isinstance(error, kind))
     reason, name, text = OF_PORTS[kind]
-    about, *of_field = error.args  # some know the field
+    about, *of_field = error.args or ("",)  # some know the field
     detail = text.format(str(about)[:MAX_SHOWN])
     where, wrong = named(name or "".join(of_field), detail)
     return Refusal(reason, detail, ((where, wrong),) if where else (), RETRY_SECONDS.get(kind))

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Concatenate, Generic, ParamSpec, TypeAlias, TypeVar
 
 import structlog
 
-from admin.access.permission import Action, Principal, Resource, ResourceKind
+from admin.access.permission import OF_OWNERS, Action, Principal, Resource, ResourceKind
+from admin.commands.organizations.within import within
 from admin.commands.ports import Ports
 from admin.commands.refusals import OF_PORTS, STORES_AWAY, Reason, Refusal, Refused, refusal_of
 from admin.commands.repeats import what_came_of
@@ -18,6 +19,7 @@ from tenancy.directory.idempotency import AlreadyAsked
 P = ParamSpec("P")
 T = TypeVar("T")
 
+GIVES_ACCESS = OF_OWNERS | {ResourceKind.ORGANIZATION}
 FORBIDDEN = Refusal(Reason.FORBIDDEN, "the role of this admin token does not allow it")
 
 log = structlog.get_logger(__name__)
@@ -35,11 +37,17 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One request to the control plane: the stores, who asks, and on what terms."""
+    """One request to the control plane: the stores, who asks, and on what terms.  Somebody of an organization has only
+    its part of the stores, so whatever a command finds there is the organization's."""
 
     ports: Ports
     principal: Principal
     by: ChangeRequest
+
+    def __post_init__(self) -> None:
+        if (organization := self.principal.organization) is not None:
+            object.__setattr__(self, "ports", within(self.ports, organization))
+            object.__setattr__(self, "by", replace(self.by, organization=organization))
 
     @contextmanager
     def permitted(self, action: Action, resource: Resource) -> Iterator[None]:
@@ -56,21 +64,24 @@ class Session:
 
     async def read(self, kind: ResourceKind, find: Callable[[], Awaitable[T]]) -> T:
         """What a query is: Refused is all that it raises."""
-        with self.permitted(Action.READ, Resource(kind)):
+        with self.permitted(Action.READ, self._own(kind)):
             return await find()
 
     async def change(self, kind: ResourceKind, make: Callable[[], Awaitable[T]]) -> Done[T]:
         """What a command is: Refused is all that it raises, and Replayed if it was carried out before.
 
         Afterwards everybody who keeps a copy is told: this process's principals, and the sidecars."""
-        with self.permitted(Action.CHANGE, Resource(kind)):
+        with self.permitted(Action.CHANGE, self._own(kind)):
             try:
                 value = await make()
             except AlreadyAsked as error:
                 raise await what_came_of(self.by, self.ports.repeats) from error
-        if kind is ResourceKind.ADMIN_TOKEN:
+        if kind in GIVES_ACCESS:
             self.ports.principals.forget()
         return Done(value, None if self.by.dry_run else await self.ports.propagation.push())
+
+    def _own(self, kind: ResourceKind) -> Resource:
+        return Resource(kind, self.principal.organization)
 
 
 Function: TypeAlias = Callable[Concatenate[Session, P], Awaitable[T]]

@@ -19,13 +19,15 @@ from store.postgres import UNAVAILABLE, PostgresPool, reading
 BY_ID = f"SELECT {', '.join(COLUMNS)} FROM usage WHERE id = $1 AND ts = $2"
 # The second condition is that of the index.
 BY_LABEL = f"""
-SELECT {", ".join(COLUMNS)} FROM usage WHERE request_id = $1 AND request_id <> '' ORDER BY ts DESC, id LIMIT $2
+SELECT {", ".join(COLUMNS)} FROM usage WHERE request_id = $1 AND request_id <> ''
+       AND ($3::text[] IS NULL OR tenant_id = ANY ($3)) ORDER BY ts DESC, id LIMIT $2
 """
 MAX_REFUSED = 100_000  # rows that are counted, so that a flood of refusals does not make the question slow
 # An id begins with its time, so that the primary key leads to the rows of a stretch of time.
 REFUSALS = f"""
 SELECT tenant_id, denied_by, status, count(*) AS requests FROM (
     SELECT tenant_id, denied_by, status FROM usage WHERE id >= $1 AND ts >= $2 AND admission = 'refused'
+          AND ($4::text[] IS NULL OR tenant_id = ANY ($4))
     LIMIT {MAX_REFUSED}) AS refused
 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT $3
 """
@@ -41,12 +43,12 @@ class PostgresRequests:
     async def by_id(self, id: str, ts: datetime) -> PricedRow | None:
         return next(iter(await self._fetch(BY_ID, id, ts)), None)
 
-    async def by_label(self, request_id: str, limit: int) -> Sequence[PricedRow]:
-        return await self._fetch(BY_LABEL, request_id, limit)
+    async def by_label(self, request_id: str, limit: int, tenants: Sequence[str] | None = None) -> Sequence[PricedRow]:
+        return await self._fetch(BY_LABEL, request_id, limit, _listed(tenants))
 
-    async def refusals(self, since: datetime, limit: int) -> Sequence[Refusals]:
+    async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
         lowest = UUID(int=int(since.timestamp() * 1000) << TIME_SHIFT)
-        return [Refusals(*row) for row in await self._rows(REFUSALS, lowest, since, limit)]
+        return [Refusals(*row) for row in await self._rows(REFUSALS, lowest, since, limit, _listed(tenants))]
 
     async def _fetch(self, statement: str, *values: object) -> list[PricedRow]:
         return [row_of(row) for row in await self._rows(statement, *values)]
@@ -57,6 +59,10 @@ class PostgresRequests:
                 return await connection.fetch(statement, *values)
         except UNAVAILABLE as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _listed(tenants: Sequence[str] | None) -> list[str] | None:
+    return None if tenants is None else [*tenants]
 
 
 def row_of(row: asyncpg.Record) -> PricedRow:

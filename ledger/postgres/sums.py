@@ -99,6 +99,9 @@ def statement_of(
 
     filters = "".join(f" AND {name} = {bound(value)}" for name, value in selection.items())
     dimensions = [*group_by, *(name for name, _ in selection.items())]
+    if selection.tenants is not None:
+        filters += f" AND tenant_id = ANY ({bound([*selection.tenants])}::text[])"
+        dimensions.append("tenant_id")
     parts = []
     for width, stretches in slots.items():
         numbers = bound([slot for slot, _ in stretches])

@@ -18,7 +18,8 @@ Snapshot = Mapping[str, Any]  # a value's fields, ready for JSON
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries to return; None: any.  `since` is inclusive, `until` exclusive."""
+    """Which entries to return; None: any.  `since` is inclusive, `until` exclusive.  `organization`: whose people made
+    the change."""
 
     actor: str | None = None
     action: str | None = None
@@ -26,6 +27,7 @@ class AuditFilter:
     target_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    organization: str | None = None
 
 
 EVERYTHING = AuditFilter()

@@ -31,6 +31,7 @@ class ChangeRequest:
 
     `if_match`: the tags of the states in which the value may be changed; None: any state, or none.  `idempotency`: make
     the change once however often it is asked for.  `dry_run`: report what would be deleted, and keep it.
+    `organization`: that of the principal, if it has one.
     """
 
     actor: str
@@ -39,6 +40,7 @@ class ChangeRequest:
     if_match: frozenset[str] | None = None
     idempotency: Idempotency | None = None
     dry_run: bool = False
+    organization: str | None = None
 
 
 class StateChanged(ValueError):

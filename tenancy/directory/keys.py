@@ -86,8 +86,9 @@ class Keys(Protocol):
         tenant_id: str | None = None,
         prefix: str = "",
         name: str = "",
+        organization: str | None = None,
     ) -> tuple[Key, ...]:
-        """At most `limit` keys, oldest first, after the position; of one tenant or of all.
+        """At most `limit` keys, oldest first, after the position; of one tenant, of an organization, or of all.
 
         With a `prefix`: only keys with a secret, or one that a rotation replaced, whose `key_prefix` starts with it.
         With a `name`: only keys of that name, of which there may be several.

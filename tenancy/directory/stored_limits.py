@@ -117,8 +117,10 @@ class Limits(Protocol):
         tenant_id: str | None = None,
         group: str | None = None,
         name: str = "",
+        organization: str | None = None,
     ) -> tuple[StoredLimit, ...]:
-        """At most `limit` of them, oldest first, after the position; if given, only of that tenant, group or name."""
+        """At most `limit` of them, oldest first, after the position; if given, only of that tenant, group,
+        name or organization."""
 
     async def update(self, limit_id: str, change: LimitChange, by: ChangeRequest) -> StoredLimit:
         """What `create` raises, NoSuchLimit, StateChanged.  A change that changes nothing leaves no trace."""

@@ -21,7 +21,7 @@ class NoSuchTenant(LookupError):
 
 
 class TenantNameTaken(ValueError):
-    """Another tenant has this name."""
+    """Another tenant of the organization, or of the operators, has this name."""
 
 
 class TenantIdTaken(ValueError):
@@ -49,6 +49,7 @@ class Tenant:
 
     `display_name` is what people call it, "" for its name, and need not be unique.  `metadata` is for the operators; it
     means nothing here.  `version` counts every change of the tenant, its users and its keys.
+    `organization` None: it is the operators'.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Tenant:
     version: int
     display_name: str = ""
     description: str = ""
+    organization: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class NewTenant:
     metadata: Mapping[str, str] = field(default_factory=dict)
     display_name: str = ""
     description: str = ""
+    organization: str | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -109,16 +112,22 @@ class Tenants(Protocol):
     """
 
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
-        """TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy."""
+        """TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy; with an organization also UnknownOrganization,
+        PlanIsFull."""
 
     async def get(self, tenant_id: str) -> Tenant | None:
         """None if there is none."""
 
     async def page(
-        self, limit: int, after: Position | None = None, name: str = "", part: str = ""
+        self,
+        limit: int,
+        after: Position | None = None,
+        name: str = "",
+        part: str = "",
+        organization: str | None = None,
     ) -> tuple[Tenant, ...]:
-        """At most `limit` tenants, oldest first, after the position; with a `name` only the tenant of that name, with a
-        `part` only those whose name holds it, whatever the case of its letters."""
+        """At most `limit` tenants, oldest first, after the position; with a `name` only those of that name, with a
+        `part` only those whose name holds it, whatever the case of its letters; of one organization, or of all."""
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         """What `create` raises, NoSuchTenant, StateChanged.  A change that changes nothing leaves no trace."""

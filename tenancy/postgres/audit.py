@@ -14,6 +14,7 @@ CONDITIONS = {
     "target_id": "target_id = ",
     "since": "ts >= ",
     "until": "ts < ",
+    "organization": "organization = ",
 }
 
 

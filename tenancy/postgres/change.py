@@ -1,8 +1,8 @@
 """The transaction of a change: its deadline, the caller's claim and dry run, its audit entry, its tenant's version.
 
-A change locks what it depends on (policies, then groups, then tenants by id: in any other order two changes wait for
-each other), writes, counts the tenant's version up, and leaves a row in the outbox for every key hash that it affects.
-Whoever made the change applies the outbox after the commit (tenancy.outbox).  No SQL of a single table here.
+A change locks what it depends on (policies, then groups, organizations, tenants by id: in any other order two changes
+wait for each other), writes, counts the tenant's version up, and leaves a row in the outbox for every key hash that it
+affects.  Whoever made the change applies the outbox after the commit (tenancy.outbox).  No SQL of a single table here.
 """
 
 import json
@@ -16,8 +16,8 @@ from tenancy.directory.tenants import NoSuchTenant
 from tenancy.postgres.idempotency import claim, complete
 
 AUDIT = """
-INSERT INTO audit_log (actor, action, target_type, target_id, before, after, source, request_id)
-VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8)
+INSERT INTO audit_log (actor, action, target_type, target_id, before, after, source, request_id, organization)
+VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8, $9)
 """
 LOCK_TENANT = "SELECT id FROM tenants WHERE id = $1 FOR UPDATE"
 COUNT_UP = "UPDATE tenants SET version = version + 1 WHERE id = $1 RETURNING version"
@@ -59,7 +59,7 @@ async def audit(
     """Adds the entry of this transaction's change; `target` is its type and id.  Completes the claim of a create."""
     old, new = (None if value is None else json.dumps(value) for value in (before, after))
     await complete(connection, by, target, new)
-    await connection.execute(AUDIT, by.actor, action, *target, old, new, by.source, by.request_id)
+    await connection.execute(AUDIT, by.actor, action, *target, old, new, by.source, by.request_id, by.organization)
 
 
 async def lock_tenant(connection: Connection, tenant_id: str) -> None:

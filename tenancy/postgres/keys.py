@@ -24,6 +24,7 @@ GET = f"SELECT {COLUMNS} FROM api_keys WHERE id = $1"
 PAGE = f"""
 SELECT {COLUMNS} FROM api_keys WHERE ($4::text IS NULL OR tenant_id = $4)
        AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) AND ($6 = '' OR name = $6)
+       AND ($7::text IS NULL OR tenant_id IN (SELECT id FROM tenants WHERE organization = $7))
        AND ($5 = '' OR id IN (SELECT key_id FROM key_secrets WHERE key_prefix COLLATE "C" ^@ $5))
 ORDER BY created_at, id LIMIT $1
 """
@@ -82,8 +83,9 @@ class PostgresKeys:
         tenant_id: str | None = None,
         prefix: str = "",
         name: str = "",
+        organization: str | None = None,
     ) -> tuple[Key, ...]:
-        return await self._rows.many(PAGE, limit, *(after or (None, None)), tenant_id, prefix, name)
+        return await self._rows.many(PAGE, limit, *(after or (None, None)), tenant_id, prefix, name, organization)
 
     async def update(self, key_id: str, change: KeyChange, by: ChangeRequest) -> Key:
         async with self._rows.transaction(by) as transaction:

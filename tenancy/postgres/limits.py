@@ -36,6 +36,7 @@ GET = f"SELECT {COLUMNS} FROM limits WHERE id = $1"
 PAGE = f"""
 SELECT {COLUMNS} FROM limits WHERE ($4::text IS NULL OR tenant_id = $4)
        AND ($5::text IS NULL OR fairshare_group = $5) AND ($6 = '' OR name = $6)
+       AND ($7::text IS NULL OR tenant_id IN (SELECT id FROM tenants WHERE organization = $7))
        AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3))
 ORDER BY created_at, id LIMIT $1
 """
@@ -84,8 +85,9 @@ class PostgresLimits:
         tenant_id: str | None = None,
         group: str | None = None,
         name: str = "",
+        organization: str | None = None,
     ) -> tuple[StoredLimit, ...]:
-        return await self._rows.many(PAGE, limit, *(after or (None, None)), tenant_id, group, name)
+        return await self._rows.many(PAGE, limit, *(after or (None, None)), tenant_id, group, name, organization)
 
     async def update(self, limit_id: str, change: LimitChange, by: ChangeRequest) -> StoredLimit:
         async with self._rows.transaction(by) as transaction:

@@ -1,6 +1,7 @@
 """Tenants in Postgres.
 
-The policy and the group that a tenant is to refer to are locked before its own row: see change.py for the order.
+The policy, the group and the organization that a tenant is to refer to are locked before its own row: see change.py for
+the order.
 """
 
 import json
@@ -21,22 +22,23 @@ from tenancy.directory.tenants import (
     UnknownGroup,
     UnknownPolicy,
 )
+from tenancy.postgres.organizations import lock_for_tenant
 from tenancy.postgres.rows import Rows, Transaction, refusing
 
 COLUMNS = """
 id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status, policy, metadata,
-version, display_name, description, created_at, updated_at
+version, display_name, description, created_at, updated_at, organization
 """
 INSERT = f"""
 INSERT INTO tenants (id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status,
-                     policy, metadata, display_name, description)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12) RETURNING {COLUMNS}
+                     policy, metadata, display_name, description, organization)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13) RETURNING {COLUMNS}
 """
 GET = f"SELECT {COLUMNS} FROM tenants WHERE id = $1"
 LOCK = f"{GET} FOR UPDATE"
 PAGE = f"""
 SELECT {COLUMNS} FROM tenants WHERE ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) AND ($4 = '' OR name = $4)
-AND ($5 = '' OR position(lower($5) IN lower(name)) > 0)
+AND ($5 = '' OR position(lower($5) IN lower(name)) > 0) AND ($6::text IS NULL OR organization = $6)
 ORDER BY created_at, id LIMIT $1
 """
 UPDATE = f"""
@@ -69,15 +71,23 @@ class PostgresTenants:
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
         async with self._rows.transaction(by) as transaction:
             await _lock_owners(transaction.connection, new.policy, new.fairshare_group)
-            return await transaction.created("create_tenant", await _write(transaction, INSERT, new))
+            if new.organization is not None:
+                await lock_for_tenant(transaction.connection, new.organization)
+            tenant = await _write(transaction, INSERT, new, new.organization)
+            return await transaction.created("create_tenant", tenant)
 
     async def get(self, tenant_id: str) -> Tenant | None:
         return await self._rows.one(GET, tenant_id)
 
     async def page(
-        self, limit: int, after: Position | None = None, name: str = "", part: str = ""
+        self,
+        limit: int,
+        after: Position | None = None,
+        name: str = "",
+        part: str = "",
+        organization: str | None = None,
     ) -> tuple[Tenant, ...]:
-        return await self._rows.many(PAGE, limit, *(after or (None, None)), name, part)
+        return await self._rows.many(PAGE, limit, *(after or (None, None)), name, part, organization)
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         async with self._rows.transaction(by) as transaction:
@@ -104,13 +114,15 @@ class PostgresTenants:
             return {"tenants": 1, "users": users} | gone
 
 
-async def _write(transaction: Transaction[Tenant], statement: str, to: NewTenant | Tenant) -> Tenant:
+async def _write(
+    transaction: Transaction[Tenant], statement: str, to: NewTenant | Tenant, *organization: str | None
+) -> Tenant:
     limits = (to.tokens_per_minute, to.requests_per_minute, to.max_in_flight)
     values = (to.id, to.name, to.fairshare_group, to.weight, *limits, to.status, to.policy)
     said = (json.dumps(dict(to.metadata)), to.display_name, to.description)
     try:
         with refusing(asyncpg.ForeignKeyViolationError, UnknownGroup(to.fairshare_group)):
-            return await transaction.write(statement, *values, *said)
+            return await transaction.write(statement, *values, *said, *organization)
     except asyncpg.UniqueViolationError as error:
         raise (TenantIdTaken(to.id) if error.constraint_name == ID else TenantNameTaken(to.name)) from error
 

@@ -35,6 +35,8 @@ class MemoryLedger:
     ) -> Sequence[Line]:
         found: dict[tuple[int, Group], Figures] = {}
         for row in self.rows.values():
+            if selection.tenants is not None and row.usage.tenant_id not in selection.tenants:
+                continue
             if all(getattr(row.usage, name) == value for name, value in selection.items()):
                 group = tuple(getattr(row.usage, name) for name in group_by)
                 for slot, (start, stop) in enumerate(intervals):

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import secrets
 import socket
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings, of_each_process, parse_socket, parse_upstream
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
-from tollkeeper.up.process import Process, StartFailed, free_port
+from tollkeeper.up.process import Process, StartFailed, free_port, write_private
 from tollkeeper.up.valkey import PrivateValkey
 
 DEV_ADMIN_TOKEN = "dev-admin-token"
@@ -88,9 +89,10 @@ class Stack:
 
     def given_settings(self, database_url: str, redis_url: str) -> dict[str, object]:
         """What the stack sets for its processes; docker-compose.yml sets the same, held by a test."""
-        run = socket_directory(self._data)
+        run, given = socket_directory(self._data), read_settings()
         return {
-            "admin_token": read_settings().admin_token or DEV_ADMIN_TOKEN,
+            "admin_token": given.admin_token or DEV_ADMIN_TOKEN,
+            "portal_secret": given.portal_secret or made_once(self._data / "portal.secret"),
             "database_url": database_url,
             "redis_url": redis_url,
             "authz_socket": run / "authz.sock",
@@ -186,6 +188,13 @@ def locked(directory: Path) -> Iterator[None]:
             message = f"{directory} is in use by another `tollkeeper up`: stop that one, or choose another --data-dir"
             raise StartFailed(message) from None
         yield
+
+
+def made_once(path: Path) -> str:
+    """A secret in a file for its owner alone, the same each time."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32))
+    return path.read_text()
 
 
 def socket_directory(data: Path) -> Path:

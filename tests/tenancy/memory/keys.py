@@ -53,12 +53,14 @@ class MemoryKeys:
         tenant_id: str | None = None,
         prefix: str = "",
         name: str = "",
+        organization: str | None = None,
     ) -> tuple[Key, ...]:
         keys = (
             key
             for key in self._tenants.keys.values()
             if tenant_id in (None, key.tenant_id)
             and name in ("", key.name)
+            and organization in (None, self._tenants.tenants[key.tenant_id].organization)
             and any(x.startswith(prefix) for x in self._prefixes(key))
         )
         ordered = sorted(keys, key=lambda key: (key.created_at, key.id))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, Deleted, require
 from tenancy.directory.keys import Key
+from tenancy.directory.organizations import Plan, UnknownOrganization, require_room
 from tenancy.directory.tenants import (
     DEFAULT_GROUP,
     NewTenant,
@@ -32,6 +33,7 @@ class MemoryTenants:
         self.tenants: dict[str, Tenant] = {}
         self.keys: dict[str, Key] = {}
         self.users: dict[tuple[str, str], User] = {}
+        self.plans: dict[str, Plan] = {}  # of organizations, by id
 
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
         now = datetime.now(UTC)
@@ -51,10 +53,12 @@ class MemoryTenants:
             description=new.description,
             created_at=now,
             updated_at=now,
+            organization=new.organization,
         )
         if new.id in self.tenants:
             raise TenantIdTaken(new.id)
         self._check(tenant)
+        self._require_room(new.organization)
         self.tenants[tenant.id] = tenant
         self.log.add(by, "create_tenant", ("tenant", tenant.id), None, snapshot(tenant))
         return tenant
@@ -63,12 +67,19 @@ class MemoryTenants:
         return self.tenants.get(tenant_id)
 
     async def page(
-        self, limit: int, after: Position | None = None, name: str = "", part: str = ""
+        self,
+        limit: int,
+        after: Position | None = None,
+        name: str = "",
+        part: str = "",
+        organization: str | None = None,
     ) -> tuple[Tenant, ...]:
         tenants = (
             tenant
             for tenant in self.tenants.values()
-            if name in ("", tenant.name) and part.lower() in tenant.name.lower()
+            if name in ("", tenant.name)
+            and part.lower() in tenant.name.lower()
+            and organization in (None, tenant.organization)
         )
         ordered = sorted(tenants, key=lambda tenant: (tenant.created_at, tenant.id))
         return tuple(x for x in ordered if after is None or (x.created_at, x.id) > after)[:limit]
@@ -108,8 +119,17 @@ class MemoryTenants:
         tenant = self.existing(tenant_id)
         self.tenants[tenant_id] = replace(tenant, version=tenant.version + 1)
 
+    def _require_room(self, organization: str | None) -> None:
+        if organization is None:
+            return
+        if organization not in self.plans:
+            raise UnknownOrganization(organization)
+        theirs = [tenant for tenant in self.tenants.values() if tenant.organization == organization]
+        require_room(self.plans[organization], len(theirs))
+
     def _check(self, tenant: Tenant) -> None:
-        if any(other.name == tenant.name and other.id != tenant.id for other in self.tenants.values()):
+        named = [other for other in self.tenants.values() if other.name == tenant.name and other.id != tenant.id]
+        if any(other.organization == tenant.organization for other in named):
             raise TenantNameTaken(tenant.name)
         if tenant.fairshare_group not in self._groups:
             raise UnknownGroup(tenant.fairshare_group)

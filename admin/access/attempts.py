@@ -1,0 +1,68 @@
+"""Failed sign-ins: whoever guesses has to wait longer each time, and whoever owns the account does not.
+
+Three counts, of an account and address together, of an address, of an account.  The first bounds everybody.  The other
+two pass over somebody who signs in from an address from which the account was signed into before: others who guess at
+it, from wherever, do not keep its owner out.  No wait is longer than CAP_SECONDS, and nothing is ever locked.  Each
+process counts for itself.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+
+REMEMBERED_SECONDS = 900
+REMEMBERED = 20_000
+CAP_SECONDS = 60.0
+FREE_OF_PAIR, FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20, 50
+
+
+@dataclass(slots=True)
+class Count:
+    """How many attempts, and from when on the next one is listened to."""
+
+    attempts: int = 0
+    not_before: float = 0.0
+
+
+class Attempts:
+    """An attempt counts as failed from its beginning on, so that many at once do not slip through; a success takes it
+    back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._counts: TTLCache[tuple[str, str], Count] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, clock)
+
+    def begin(self, email: str, address: str, *, known: bool) -> float:
+        """How many seconds to wait before the next attempt; 0: this one is counted, and may go on."""
+        now = self._clock()
+        counts = [*self._of(email, address, known)]
+        wait = max(count.not_before - now for count, _ in counts)
+        if wait > 0:
+            return wait
+        for count, free in counts:
+            count.attempts += 1
+            beyond = count.attempts - free
+            if beyond >= 0:
+                count.not_before = now + min(CAP_SECONDS, 2.0 ** min(beyond, 10))
+        return 0.0
+
+    def succeeded(self, email: str, address: str, *, known: bool) -> None:
+        """Forgets what was counted of the account from this address, and this attempt in the other counts: no more, or
+        guesses could be hidden between sign-ins to an account of one's own."""
+        self._counts.pop((email, address), None)
+        for count, _ in () if known else [*self._of(email, address, known)][1:]:
+            count.attempts = max(0, count.attempts - 1)
+
+    def _of(self, email: str, address: str, known: bool) -> Iterator[tuple[Count, int]]:
+        yield self._count(email, address), FREE_OF_PAIR
+        if not known:
+            yield self._count(email, ""), FREE_OF_ACCOUNT
+            yield self._count("", address), FREE_OF_ADDRESS
+
+    def _count(self, email: str, address: str) -> Count:
+        key = (email, address)
+        count = self._counts.get(key) or Count()
+        self._counts[key] = count  # remembered from its last attempt on
+        return count
