@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from accesslog.report import read_counts
-from ratelimit.lease_id import is_lease_id
+from tenancy.values.lease_id import is_lease_id
 
+AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
 
@@ -48,6 +49,17 @@ _STREAMS = frozenset(
     {"text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"}
 )
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+
+
+class Undecided(NamedTuple):
+    """Under which id authz let a request go on, and of which tenant: what ratelimit began for it has that id, also if
+    its answer never reached Envoy."""
+
+    lease_id: str
+    tenant_id: str
+
+
+UNDECIDED_FIELDS = Undecided._fields
 
 
 class Decision(NamedTuple):
@@ -99,7 +111,8 @@ class Answer(NamedTuple):
 class LogEntry(NamedTuple):
     """One finished request.  `status` 0: no answer was begun; `ttft_ms` None: the upstream sent nothing; `aborted`: the
     client left, or an answer that had begun was cut; `media`: the answer's content type without parameters;
-    `given_up`: Envoy answered in place of a model server that took too long, or whose answer it could not take."""
+    `given_up`: Envoy answered in place of a model server that took too long, or whose answer it could not take;
+    `undecided`: set if something was begun under another id than the decision's."""
 
     decision: Decision
     answer: Answer
@@ -115,6 +128,15 @@ class LogEntry(NamedTuple):
     total_ms: int
     ttft_ms: int | None
     given_up: bool = False
+    undecided: Undecided | None = None
+
+
+def undecided_of(metadata: Mapping[str, object], decision: Decision | None) -> Undecided | None:
+    """What authz said of the request, unless the decision is under the same id and so ends it."""
+    lease_id, tenant_id = metadata.get("lease_id"), text(metadata.get("tenant_id"))
+    if not isinstance(lease_id, str) or not is_lease_id(lease_id) or not tenant_id:
+        return None
+    return None if decision is not None and decision.lease_id == lease_id else Undecided(lease_id, tenant_id)
 
 
 def decision_of(metadata: Mapping[str, object]) -> Decision | None:

@@ -26,6 +26,7 @@ class AccessLogMetrics(MetricSet):
         )
         self.entries = Counter(f"{name}entries", "Log entries that reached us, by log", "log", LOGS)
         self.no_decision = Counter(f"{name}entries_without_decision", "Log entries of requests never decided")
+        self.undecided = Counter(f"{name}undecided_requests", "Requests that ended before their decision reached Envoy")
         self.duplicates = Counter(f"{name}duplicate_entries", "Log entries that were known", "log", LOGS)
         self.dropped = Counter(f"{name}dropped", "Left to the file log, for want of room", "queue", QUEUES)
         self.backfilled = Counter(f"{name}backfilled_entries", "Entries that only the file log brought")

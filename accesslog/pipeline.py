@@ -12,7 +12,7 @@ import structlog
 
 from accesslog.append import Appender
 from accesslog.delivery import Deliveries, Step
-from accesslog.entry import LogEntry
+from accesslog.entry import LogEntry, Undecided
 from accesslog.file_log.backfill import GRACE_SECONDS, Backfill
 from accesslog.file_log.space import has_room_beside
 from accesslog.jobs.keeper import Item, JobKeeper
@@ -29,7 +29,7 @@ from ledger.cost import PriceList, cost_of, in_millionths
 from ledger.ledger import Ledger
 from ledger.row import UsageRow
 from ratelimit.budgets.jobs import Jobs
-from ratelimit.budgets.port import Budgets, Settlement
+from ratelimit.budgets.port import Budgets, LeaseName, Settlement
 from ratelimit.budgets.rule import UNKNOWN
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
@@ -40,9 +40,10 @@ log = structlog.get_logger(__name__)
 class Pipeline:
     """`log_file` None: there is no file log to fall back on.  The spool and the checkpoint are this process's own.
 
-    `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over;
-    `freed` with the owners of leases that were settled; `done` with the lease ids of requests that are settled and
-    whose row is safe.  `sweeps`: whether this process looks for orphaned leases.  `refunds`: see usage.py."""
+    `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over,
+    `undecided` with that of each whose decision did not reach Envoy, and never will; `freed` with the owners of leases
+    that were settled; `done` with the lease ids of requests that are settled and whose row is safe.  `sweeps`: whether
+    this process looks for orphaned leases.  `refunds`: see usage.py."""
 
     def __init__(
         self,
@@ -65,11 +66,13 @@ class Pipeline:
         sweeps: bool = True,
         refunds: bool = False,
         ended: Callable[[str], None] | None = None,
+        undecided: Callable[[str], None] | None = None,
         freed: Callable[[Sequence[str]], object] = no_matter,
         done: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         self._loop, self._metrics = loop, metrics
-        self._ended, self._sweeps, self._prices, self._refunds = ended, sweeps, prices, refunds
+        self._ended, self._undecided, self._sweeps = ended, undecided, sweeps
+        self._prices, self._refunds = prices, refunds
         self._speeds = Speeds()
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
@@ -97,11 +100,15 @@ class Pipeline:
         if self._backfill is not None:
             self._backfill.start()
 
-    def accept(self, entry: LogEntry, source: str) -> bool:
+    def accept(self, entry: LogEntry | Undecided, source: str) -> bool:
         """Sees to it that the request is settled and in the ledger, once.  From any thread; does not wait.
 
         False if there is no room: the file log will bring the entry again.  `source` is one of metrics.LOGS."""
         self._metrics.entries.add(source)
+        if isinstance(entry, Undecided):
+            return self._give_back(entry, source)
+        if entry.undecided is not None:
+            self._give_back(entry.undecided, source)
         lease_id = entry.decision.lease_id
         if self._ended is not None:
             self._ended(lease_id)
@@ -143,6 +150,19 @@ class Pipeline:
         if not self._writer.crowded:
             return True
         return self._log_file is not None and has_room_beside(self._log_file)
+
+    def _give_back(self, request: Undecided, source: str) -> bool:
+        """It never ran, so it has no row."""
+        if self._undecided is not None:
+            self._undecided(request.lease_id)
+        if not self._deliveries.begin(request.lease_id):
+            self._metrics.duplicates.add(source)
+            return True
+        if not self._settler.offer(LeaseName(request.tenant_id, request.lease_id)):
+            return self._drop(request.lease_id, SETTLEMENTS)
+        self._metrics.undecided.add()
+        self._deliveries.mark((request.lease_id,), Step.WRITTEN)
+        return True
 
     def close(self, timeout: float = 8.0) -> None:
         """Settles, writes or spools what is queued, moves the checkpoint over it, and ends every part.

@@ -5,10 +5,10 @@ from accesslog.entry import LogEntry
 from accesslog.usage import FIRST_PART, Usage
 from ledger.row import UsageRow, UsageSource, clean, dump_parts
 from ratelimit.budgets.port import Orphan
-from ratelimit.lease_id import lease_time
 from ratelimit.tenants.lease import Kept
 from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
+from tenancy.values.lease_id import lease_time
 
 _BATCHES = str(Kind.BATCHES)
 BATCH = "batch"  # the service tier of what is begun as one, whatever the server calls it

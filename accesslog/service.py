@@ -12,18 +12,22 @@ from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
 from accesslog.entry import (
+    AUTHZ_NAMESPACE,
     DECISION_FIELDS,
     DECISION_NAMESPACE,
     METER_FIELDS,
     OLD_FIELDS,
+    UNDECIDED_FIELDS,
     USAGE_NAMESPACE,
     LogEntry,
+    Undecided,
     answer_of,
     decision_of,
     is_aborted,
     is_given_up,
     is_streamed,
     media_of,
+    undecided_of,
 )
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
@@ -129,15 +133,17 @@ class _Stream:
         return StreamAccessLogsResponse().SerializeToString()
 
 
-def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
-    """None if ratelimit did not decide the request."""
+def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
+    """Undecided if no decision of ratelimit reached Envoy; None if authz did not let the request go on."""
     common, request, response = log_entry.common_properties, log_entry.request, log_entry.response
     metadata = common.metadata.filter_metadata
-    if DECISION_NAMESPACE not in metadata:
-        return None
-    decision = decision_of(_plain(metadata[DECISION_NAMESPACE], DECISION_FIELDS))
+    decision = undecided = None
+    if DECISION_NAMESPACE in metadata:
+        decision = decision_of(_plain(metadata[DECISION_NAMESPACE], DECISION_FIELDS))
+    if AUTHZ_NAMESPACE in metadata:
+        undecided = undecided_of(_plain(metadata[AUTHZ_NAMESPACE], UNDECIDED_FIELDS), decision)
     if decision is None:
-        return None
+        return undecided
     usage: Mapping[str, object] = {}
     if USAGE_NAMESPACE in metadata:
         usage = _plain(metadata[USAGE_NAMESPACE], READ_FIELDS)
@@ -158,6 +164,7 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | None:
         total_ms=common.duration.seconds * 1000 + common.duration.nanos // _NANOS_PER_MS,
         ttft_ms=_first_byte_ms(log_entry),
         given_up=is_given_up(flags, status),
+        undecided=undecided,
     )
 
 

@@ -1,4 +1,5 @@
-"""Settlements on their way to the budgets: a thread of their own, because the Redis client blocks.
+"""Settlements, and leases to give back, on their way to the budgets: a thread of their own, because the Redis client
+blocks.
 
 What Redis does not take is tried again until it does; what has no room is left to the file log.
 """
@@ -15,7 +16,7 @@ from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry
 from accesslog.metrics import AccessLogMetrics
 from accesslog.usage import Usage
-from ratelimit.budgets.port import Budgets, BudgetsUnavailable, Settlement
+from ratelimit.budgets.port import Budgets, BudgetsUnavailable, LeaseName, Settled, Settlement
 from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Rule, load_rules
 from tenancy.values.admission import Admission
 
@@ -27,6 +28,9 @@ RETRY_SECONDS = 1.0
 MAX_PENDING = 100_000  # about 40 MB
 # Admitted while the budgets could not be asked: no lease was taken, so the whole use is charged at once.
 WITHOUT_LEASE = frozenset({Admission.LOCAL, Admission.UNMETERED})
+
+
+Ending = Settlement | LeaseName
 
 
 def settlement_of(entry: LogEntry, usage: Usage, cost: int = UNKNOWN) -> Settlement | None:
@@ -70,7 +74,7 @@ class Settler:
     ) -> None:
         self._budgets, self._deliveries, self._metrics = budgets, deliveries, metrics
         self._max_pending, self._retry_seconds, self._freed = max_pending, retry_seconds, freed
-        self._pending: deque[Settlement] = deque()
+        self._pending: deque[Ending] = deque()
         self._ready = threading.Event()
         self._give_up_at: float | None = None  # time.monotonic(), once closing
         self._closing = threading.Event()
@@ -84,7 +88,7 @@ class Settler:
     def start(self) -> None:
         self._thread.start()
 
-    def offer(self, settlement: Settlement) -> bool:
+    def offer(self, settlement: Ending) -> bool:
         """Queues it; False if there is no room."""
         if len(self._pending) >= self._max_pending:
             return False
@@ -115,11 +119,11 @@ class Settler:
                     log.error("settling failed", settlements=len(batch), exc_info=error)
                     self._settle_one_by_one(batch)
 
-    def _settle(self, batch: list[Settlement]) -> None:
+    def _settle(self, batch: list[Ending]) -> None:
         """Returns when the batch is settled, or when time is up."""
         while not self._too_late():
             try:
-                outcomes = self._budgets.settle(batch)
+                outcomes = self._end(batch)
             except BudgetsUnavailable as error:
                 self._metrics.settle_errors.add()
                 if self._available:
@@ -134,7 +138,13 @@ class Settler:
             self._deliveries.mark((settlement.lease_id for settlement in batch), Step.SETTLED)
             return
 
-    def _settle_one_by_one(self, batch: list[Settlement]) -> None:
+    def _end(self, batch: list[Ending]) -> list[Settled]:
+        settlements = [each for each in batch if isinstance(each, Settlement)]
+        names = [each for each in batch if isinstance(each, LeaseName)]
+        outcomes = self._budgets.settle(settlements) if settlements else []
+        return outcomes + self._budgets.release(names) if names else outcomes
+
+    def _settle_one_by_one(self, batch: list[Ending]) -> None:
         """One of them cannot be settled at all: it is passed over, the others are not."""
         for settlement in batch:
             try:

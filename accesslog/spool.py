@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from ledger.row import UsageRow
-from ratelimit.lease_id import is_lease_id, lease_time
+from tenancy.values.lease_id import is_lease_id, lease_time
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from accesslog.metrics import AccessLogMetrics
 from accesslog.row import row_of_orphan
 from ledger.row import UsageRow, UsageSource
 from ratelimit.budgets.port import Budgets, BudgetsUnavailable
-from ratelimit.lease_id import is_lease_id
+from tenancy.values.lease_id import is_lease_id
 
 log = structlog.get_logger(__name__)
 

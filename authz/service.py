@@ -30,6 +30,7 @@ from serving.messages import read
 from tenancy.resolving.resolution import Found, Resolution, Unknown
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.secret import hash_secret
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,8 @@ _NO_CREDENTIAL = {problem: Outcome(problem.value) for problem in NoCredential}
 def prepare(record: KeyRecord) -> bytes:
     """The resolver's `prepare`: the answer for an admitted request of this key, without its end user.
 
-    Serialized protobuf messages merge when they are concatenated, so the end user's part is appended per request.
+    Serialized protobuf messages merge when they are concatenated, so what differs from request to request, its lease id
+    and its end user, is appended.
     """
     return CheckResponse(
         status=Status(code=_GRPC_OK),
@@ -68,6 +70,7 @@ class AuthzService:
         self._resolver, self._loop, self._metrics, self._clock, self._wall = resolver, loop, metrics, clock, wall
         self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in REFUSALS.items() for api in Api}
         self._no_end_user = _end_user_part("")
+        self._before_id, self._after_id = _lease_id_part()
 
     def methods(self) -> list[Method]:
         return [Unary(CHECK, self.check)]
@@ -104,10 +107,15 @@ class AuthzService:
             outcome = decide(resolution.record, self._wall())
             if outcome is Outcome.ALLOWED:
                 self._metrics.decisions.counts[outcome] += 1
-                return resolution.prepared + (_end_user_part(user_id) if user_id else self._no_end_user)
+                end_user = _end_user_part(user_id) if user_id else self._no_end_user
+                return resolution.prepared + end_user + self._begin()
         else:
             outcome = Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE
         return partial(self._refuse, outcome, path)
+
+    def _begin(self) -> bytes:
+        """The part of an answer that gives the request its lease id: whatever is begun for it is begun under this."""
+        return self._before_id + mint_lease_id(int(self._wall() * 1000)).encode() + self._after_id
 
     def _refuse(self, outcome: Outcome, path: str) -> bytes:
         self._metrics.decisions.counts[outcome] += 1
@@ -132,6 +140,13 @@ def _end_user_part(user_id: str) -> bytes:
         else OkHttpResponse(headers_to_remove=[END_USER_ID])
     )
     return CheckResponse(ok_response=part, dynamic_metadata={"end_user_id": end_user_id}).SerializeToString()
+
+
+def _lease_id_part() -> list[bytes]:
+    """What stands before and after the lease id; every id is as long as this one."""
+    placeholder = mint_lease_id(0)
+    part = CheckResponse(dynamic_metadata={"lease_id": placeholder})
+    return part.SerializeToString().split(placeholder.encode())
 
 
 def _denied(fault: Fault, api: Api) -> bytes:

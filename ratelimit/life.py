@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from ratelimit.journal import NOWHERE, Entry
-from ratelimit.lease_id import lowest_at
+from tenancy.values.lease_id import lease_ms
 from tenancy.values.policy import Policy
 
 # A life begins when a request goes to the budgets: nothing in memory refuses it, neither its policy nor its model nor
@@ -41,7 +41,8 @@ from tenancy.values.policy import Policy
 #   RUN        the decider, which hands the answer to the engine
 #   LEAVE      the engine: the caller went.  Once answered it means nothing: some engines report the end of every call
 #   LOSE       the engine: the answer did not reach the caller
-#   END        the access log: here, in a sibling process, or in another sidecar (the reporter finds the lease gone)
+#   END        the access log: here, in a sibling process, or in another sidecar (the reporter finds the lease gone).
+#              It may come before the answer, or even before the request: then nobody is left who would run it
 #   SETTLE     the settler; from OVER on the log path keeps account of the request itself (accesslog/delivery.py)
 #   EXPIRE     the clock: for this process the reporter, for the store the sweep, which also writes the ledger's row
 #
@@ -96,6 +97,7 @@ EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SA
 
 UNBOUNDED = float("inf")
 MAX_KNOWN = 200_000  # about 50 MB; beyond, the oldest are no longer counted
+MAX_EARLY = 10_000  # ends that came before their requests; about 2 MB
 OWN, ALL = "sidecar:in_flight", "all:in_flight"  # the names under which the bounds refuse
 
 
@@ -109,10 +111,11 @@ class Bound:
 
 @dataclass(slots=True, eq=False)
 class Life:
-    """Of one request, in the process that was asked.  Changed by the register alone."""
+    """Of one request, in the process that was asked; `since_ms` since 1970.  Changed by the register alone."""
 
     lease_id: str
     policy: Policy
+    since_ms: int
     state: State = ASKED
     place: int = NOWHERE  # in the journal
 
@@ -151,6 +154,7 @@ class InFlight:
         self._lives: OrderedDict[str, Life] = OrderedDict()  # by lease id, oldest first
         self._tenants: dict[str, Running] = {}
         self._journal: Journal | None = None
+        self._early: OrderedDict[str, None] = OrderedDict()  # lease ids
         self.bound = Bound()
 
     def keep(self, journal: Journal) -> None:
@@ -174,16 +178,23 @@ class InFlight:
         self._bound = bound
         self._edge = min(bound.most, self._most_known)  # so that a request costs one comparison
 
-    def enter(self, lease_id: str, policy: Policy) -> Life | None:
-        """Its life begins, and it is counted in; None if the bound is reached."""
+    def enter(self, lease_id: str, policy: Policy, now_ms: int | None = None) -> Life | None:
+        """Its life begins, and it is counted in; None if the bound is reached.  `now_ms` since 1970: not before what
+        entered earlier; None: as its id says.
+
+        A request whose end came ahead of it is over from the start, and is not counted."""
+        since_ms = lease_ms(lease_id) if now_ms is None else now_ms
         with self._lock:
+            if self._early and lease_id in self._early:
+                del self._early[lease_id]
+                return Life(lease_id, policy, since_ms, OVER)
             if len(self._lives) >= self._edge:
                 if len(self._lives) >= self._bound.most:
                     self.refused += 1
                     return None
                 self._count_out(self._lives.popitem(last=False)[1])
             self.entered += 1
-            life = self._lives[lease_id] = Life(lease_id, policy)
+            life = self._lives[lease_id] = Life(lease_id, policy, since_ms)
             if self._journal is not None:
                 life.place = self._journal.enter(lease_id, policy.tenant_id, policy.fairshare_group)
             tenant = self._tenants.get(policy.tenant_id)
@@ -197,9 +208,11 @@ class InFlight:
         with self._lock:
             life.state = QUEUE[life.state]
 
-    def admit(self, life: Life) -> None:
+    def admit(self, life: Life) -> bool:
+        """Whether it may run; if not, it has ended meanwhile, and a lease that it has must be given back."""
         with self._lock:
             life.state = ADMIT[life.state]
+            return life.state is ADMITTED
 
     def run(self, life: Life) -> None:
         with self._lock:
@@ -226,12 +239,31 @@ class InFlight:
                 life.state = END[life.state]
                 self._count_out(life)
 
+    def end_undecided(self, lease_ids: Iterable[str]) -> None:
+        """These are over, and nothing that ratelimit may have answered has reached Envoy, nor will: one that is not
+        here yet comes for nothing."""
+        with self._lock:
+            for lease_id in lease_ids:
+                self.heard += 1
+                life = self._lives.pop(lease_id, None)
+                if life is not None:
+                    life.state = END[life.state]
+                    self._count_out(life)
+                    continue
+                self._early[lease_id] = None
+                if len(self._early) > MAX_EARLY:
+                    self._early.popitem(last=False)
+
+    def knows(self, lease_id: str) -> bool:
+        """Whether it is in flight."""
+        return lease_id in self._lives
+
     def end_all(self, lease_ids: Iterable[str]) -> None:
         for lease_id in lease_ids:
             self.end(lease_id)
 
     def expire_before(self, before_ms: int) -> None:
-        """What was asked before that time since 1970 has no lease any more."""
+        """What entered before that time since 1970 has no lease any more."""
         for life in self.older_than(before_ms):
             self._move(life, EXPIRE)
 
@@ -240,9 +272,8 @@ class InFlight:
 
     def older_than(self, before_ms: int) -> list[Life]:
         """What entered before that time and is in flight, oldest first.  Takes as long as it is many."""
-        end = lowest_at(before_ms)
         with self._lock:
-            return list(takewhile(lambda life: life.lease_id < end, self._lives.values()))
+            return list(takewhile(lambda life: life.since_ms < before_ms, self._lives.values()))
 
     def tenants(self) -> list[Running]:
         """Of each tenant that has anything in flight now."""

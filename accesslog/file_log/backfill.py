@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from accesslog.delivery import Deliveries
-from accesslog.entry import LogEntry
+from accesslog.entry import LogEntry, Undecided
 from accesslog.file_log import checkpoint
 from accesslog.file_log.checkpoint import Position
 from accesslog.file_log.line import Garbage, find_lease_id, read_line
@@ -49,7 +49,7 @@ class Backfill:
         log_file: Path,
         checkpoint_file: Path,
         deliveries: Deliveries,
-        accept: Callable[[LogEntry, str], bool],
+        accept: Callable[[LogEntry | Undecided, str], bool],
         metrics: AccessLogMetrics,
         grace_seconds: float = GRACE_SECONDS,
         keep_bytes: int = 0,
@@ -139,6 +139,7 @@ class Backfill:
         if entry is None:
             waiting.lease_id = None
             return True
+        waiting.lease_id = entry.lease_id if isinstance(entry, Undecided) else entry.decision.lease_id
         try:
             if not self._accept(entry, FILE):
                 return False

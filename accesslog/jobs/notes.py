@@ -11,7 +11,7 @@ from accesslog.jobs.seen import Read
 from accesslog.usage import Usage
 from ledger.row import UsageRow, UsageSource
 from ratelimit.budgets.jobs import Known
-from ratelimit.lease_id import is_lease_id, lease_time
+from tenancy.values.lease_id import is_lease_id, lease_time
 
 
 def dump_row(row: UsageRow) -> str:

@@ -8,8 +8,8 @@ from admin.commands.session import Session, query
 from ledger.bill import Item, bill_of
 from ledger.cost import PricedRow, cost_of
 from ledger.requests import NoSuchRequest
-from ratelimit.lease_id import is_lease_id, lease_time
 from tenancy.directory.price_history import PriceVersion
+from tenancy.values.lease_id import is_lease_id, lease_time
 from tenancy.values.prices import Step
 
 MAX_ROWS = 20

@@ -17,9 +17,9 @@ import asyncpg
 from ledger.cost import PricedRow, priced
 from ledger.postgres.ledger import PostgresLedger
 from ledger.row import UsageRow
-from ratelimit.lease_id import mint_lease_id
 from store.migrate import migrate
 from store.postgres import open_postgres
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.prices import Prices
 from tests.accesslog.entries import row
 from tollkeeper.up.postgres import Postgres

@@ -55,7 +55,6 @@ class GroupCommit:
         self._patience_seconds = patience_seconds
         self._queue: SimpleQueue[Asking | None] = SimpleQueue()  # None: something else to look at
         self._abandoned: SimpleQueue[Reservation] = SimpleQueue()
-        self._inherited: SimpleQueue[LeaseName] = SimpleQueue()
         self._freed: SimpleQueue[str] = SimpleQueue()
         self._slots = Slots(time.monotonic)
         self._in_doubt = in_doubt.InDoubt(time.monotonic) if doubts is None else doubts
@@ -105,15 +104,8 @@ class GroupCommit:
             self._queue.put(None)
 
     def abandon(self, reservation: Reservation) -> None:
-        """Gives back what was or may yet be reserved for a caller who has left: no log entry will ever settle it.  Any
-        thread."""
+        """Gives back, at once, what was or may yet be reserved for a caller who has left.  Any thread."""
         self._abandoned.put(reservation)
-        self._queue.put(None)
-
-    def abandon_all(self, leases: Iterable[LeaseName]) -> None:
-        """As `abandon`, for what another process reserved and never answered.  Any thread."""
-        for each in leases:
-            self._inherited.put(each)
         self._queue.put(None)
 
     def _run(self) -> None:
@@ -138,9 +130,7 @@ class GroupCommit:
         batch = self._wait_for_batch()
         if not self._abandoned.empty():
             left = [self._abandoned.get() for _ in range(self._abandoned.qsize())]
-            self._remember_in_doubt([each for each in left if not self._slots.forget(each)])
-        if not self._inherited.empty():
-            self._in_doubt.add([self._inherited.get() for _ in range(self._inherited.qsize())])
+            self._remember_in_doubt([each for each in left if not self._slots.forget(each)], at_once=True)
         if self._slots or self._freed.qsize():
             self._ask_again()
         if batch and self._away:
@@ -273,10 +263,10 @@ class GroupCommit:
             log.info("redis is back", in_doubt=len(self._in_doubt))
         return True
 
-    def _remember_in_doubt(self, reservations: Sequence[Reservation]) -> None:
+    def _remember_in_doubt(self, reservations: Sequence[Reservation], *, at_once: bool = False) -> None:
         """What has no lease cannot be given back: it may stay spent."""
         leased = [each for each in reservations if each.rules.leases is not None]
-        forgotten = self._in_doubt.add([LeaseName(each.rules.owner, each.lease_id) for each in leased])
+        forgotten = self._in_doubt.add([LeaseName(each.rules.owner, each.lease_id) for each in leased], at_once=at_once)
         if forgotten:
             self._metrics.in_doubt_dropped.add(n=forgotten)
 

@@ -1,7 +1,7 @@
 """Reservations that may or may not have been made: remembered, and released once Redis is back.
 
 A batch that timed out may have been executed, or may still be: its bytes can lie in Redis's socket buffer until it
-wakes up.  So a release waits until well after Redis answers again, and one that finds nothing is tried again.  If one
+wakes up.  So its release waits until well after Redis answers again, and any that finds nothing is tried again.  If one
 is forgotten, its lease expires and its tokens stay charged; there is no other harm.
 """
 
@@ -34,10 +34,13 @@ class InDoubt:
     def __len__(self) -> int:
         return len(self._doubts)
 
-    def add(self, names: Sequence[LeaseName]) -> int:
+    def add(self, names: Sequence[LeaseName], *, at_once: bool = False) -> int:
         """Returns how many had to be forgotten for want of room, the oldest first."""
-        due = self._clock() + self._settle_down
-        self._doubts += [_Doubt(name, due) for name in names]
+        if at_once:
+            self._doubts.extendleft(_Doubt(name, self._clock()) for name in names)
+        else:
+            due = self._clock() + self._settle_down
+            self._doubts += [_Doubt(name, due) for name in names]
         forgotten = max(0, len(self._doubts) - BOUND)
         for _ in range(forgotten):
             self._doubts.popleft()

@@ -17,7 +17,6 @@ from ratelimit.budgets.port import Admitted, Refused, Reservation
 from ratelimit.commit.fallback import Outcome
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.slots import WAIT_SECONDS
-from ratelimit.lease_id import mint_lease_id
 from ratelimit.life import InFlight, Life
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import Account
@@ -31,6 +30,7 @@ from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
+from tenancy.values.lease_id import is_recent, mint_lease_id
 from tenancy.values.policy import MalformedPolicy, Policy
 from tenancy.values.secret import without_secrets
 
@@ -103,7 +103,7 @@ class TenantDecider:
         if len(descriptors) != 1:
             raise Malformed(f"want one descriptor in the domain {DOMAIN}")
         entries, now_ms = descriptors[0], self._now_ms()
-        lease_id = mint_lease_id(now_ms)
+        lease_id = self._lease_id(entries, now_ms)
         asked = _asked(entries, self._terms)
         try:
             account = self._accounts.find(entries.get("policy", ABSENT), asked.model or ABSENT, now_ms)
@@ -125,7 +125,7 @@ class TenantDecider:
             return partial(
                 self._refuse, account.head, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api)
             )
-        life = self._in_flight.enter(lease_id, account.policy)
+        life = self._in_flight.enter(lease_id, account.policy, now_ms)
         if life is None:
             refusal = self._manner.refusal(OVER_CAPACITY, asked.api, self._in_flight.bound.name)
             return partial(self._refuse, account.head, fields, "over_capacity", refusal)
@@ -136,6 +136,12 @@ class TenantDecider:
         waits = partial(self._waits, request)
         outcome = self._committer.reserve(reservation, partial(self._answer, request), waits)
         return None if outcome is None else self._response(request, outcome)
+
+    def _lease_id(self, entries: Mapping[str, str], now_ms: int) -> str:
+        """The one that authz gave the request.  One of our own if there is none, as with an Envoy configuration of the
+        version before, or if the request is here already: Envoy asks a second time, and the first lease is not its."""
+        given = entries.get("lease_id", ABSENT)
+        return given if is_recent(given, now_ms) and not self._in_flight.knows(given) else mint_lease_id(now_ms)
 
     def _waits(self, request: Request) -> bool:
         """Every slot of the tenant is taken: whether the caller waits for one."""
@@ -168,7 +174,8 @@ class TenantDecider:
             if decision is not None:
                 return self._over_limit(account, fields, reservation.costs, api, decision)
             return self._refuse(account.head, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
-        self._in_flight.admit(life)
+        if not self._in_flight.admit(life) and outcome.admission is Admission.FAST:
+            self._committer.abandon(reservation)
         self._metrics.decisions.add(outcome.admission)
         fields += (("admission", outcome.admission), ("reserved_tokens", reservation.keeps["tokens"]))
         if outcome.admission is not Admission.FAST:

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
@@ -14,7 +15,7 @@ from ledger.row import UsageRow
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
-from ratelimit.lease_id import mint_lease_id
+from tenancy.values.lease_id import mint_lease_id
 
 METHODS = {"GET": RequestMethod.GET, "POST": RequestMethod.POST, "ODD": RequestMethod.METHOD_UNSPECIFIED}
 
@@ -53,6 +54,7 @@ def entry(
 ) -> dict[str, Any]:
     """A line of the file log, as an object."""
     return {
+        "type": "DownstreamEnd",
         "start_time": "2026-01-01T00:00:00.000Z",
         "request_id": "req-1",
         "method": "POST",
@@ -84,6 +86,9 @@ def proto(fields: Mapping[str, Any]) -> HTTPAccessLogEntry:
             struct = Struct()
             struct.update(fields[name])
             common.metadata.filter_metadata[namespace].CopyFrom(struct)
+    if fields.get("begun") is not None:
+        begun = {"lease_id": fields["begun"], "tenant_id": fields["tenant_id"]}
+        common.metadata.filter_metadata["envoy.filters.http.ext_authz"].update(begun)
     flags = fields["response_flags"].split(",")
     common.response_flags.downstream_connection_termination = "DC" in flags
     common.response_flags.downstream_remote_reset = "DR" in flags
@@ -113,5 +118,5 @@ def row(**changes: Any) -> UsageRow:
     """`changes` to the decision, or to the row if they name a column."""
     columns = {name: changes.pop(name) for name in list(changes) if name in UsageRow._fields and name not in decision()}
     found = read_line(line(entry(decision(**changes), CHAT_USAGE)))
-    assert found is not None
+    assert isinstance(found, LogEntry)
     return row_of(found, usage_of(found))._replace(**columns)

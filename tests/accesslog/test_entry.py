@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accesslog.entry import UNSEEN, Answer, answer_of, decision_of, is_aborted
+from accesslog.entry import UNSEEN, Answer, LogEntry, Undecided, answer_of, decision_of, is_aborted
 from accesslog.file_log.line import Garbage, find_lease_id, read_line
 from accesslog.service import read_entry
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto
-from tests.ratelimit.test_lease_id import LEASE_ID, NO_LEASE_IDS
+from tests.tenancy.values.test_lease_id import LEASE_ID, NO_LEASE_IDS
 
+OTHER_ID = LEASE_ID[:-1] + "c"
 ENTRIES: dict[str, dict[str, Any]] = {
     "chat": entry(decision(lease_id=LEASE_ID), CHAT_USAGE),
     "no usage": entry(decision(lease_id=LEASE_ID), None),
@@ -42,6 +43,11 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "nothing decided": entry(None, CHAT_USAGE),
     "no lease id": entry(decision(lease_id=""), None),
     "no tenant": entry(decision(lease_id=LEASE_ID, tenant_id=""), None),
+    "begun": entry(None, None, begun=LEASE_ID, tenant_id="acme"),
+    "begun by nobody": entry(None, None, begun=LEASE_ID, tenant_id=""),
+    "begun and decided": entry(decision(lease_id=LEASE_ID), CHAT_USAGE, begun=LEASE_ID, tenant_id="acme"),
+    "begun twice": entry(decision(lease_id=OTHER_ID), CHAT_USAGE, begun=LEASE_ID, tenant_id="acme"),
+    "begun without an id": entry(None, None, begun="x", tenant_id="acme"),
 }
 
 
@@ -56,9 +62,26 @@ def test_a_request_that_was_not_decided_is_no_entry(name: str) -> None:
     assert read_line(line(ENTRIES[name])) is None
 
 
+def test_what_was_begun_is_told_unless_the_decision_ends_it() -> None:
+    undecided = Undecided(LEASE_ID, "acme")
+    assert read_line(line(ENTRIES["begun"])) == undecided
+    assert find_lease_id(line(ENTRIES["begun"])) == LEASE_ID
+    assert read_line(line(ENTRIES["begun by nobody"])) is None
+    found = [read_line(line(ENTRIES[name])) for name in ("begun and decided", "begun twice")]
+    assert [each.undecided for each in found if isinstance(each, LogEntry)] == [None, undecided]
+    assert find_lease_id(line(ENTRIES["begun twice"])) == OTHER_ID
+
+
+@pytest.mark.parametrize("kind", ["DownstreamStart", "DownstreamPeriodic"])
+def test_a_line_before_the_end_of_a_request_ends_nothing(kind: str) -> None:
+    assert read_line(line({**ENTRIES["begun"], "type": kind})) is None
+    assert read_line(line({**ENTRIES["chat"], "type": kind})) is None
+    assert read_line(line({**ENTRIES["chat"], "type": "DownstreamEnd"})) is not None
+
+
 def test_an_entry_holds_what_the_log_said() -> None:
     found = read_line(line(ENTRIES["chat"]))
-    assert found is not None
+    assert isinstance(found, LogEntry)
     assert (found.decision.lease_id, found.decision.tenant_id) == (LEASE_ID, "acme")
     assert found.answer == Answer(
         {"usage.prompt_tokens": 12, "usage.completion_tokens": 30}, 1, 120, "done", "", "", False
@@ -71,7 +94,7 @@ def test_an_entry_holds_what_the_log_said() -> None:
 @pytest.mark.parametrize("value", ["-", None])
 def test_the_file_log_may_write_either_sign_for_nothing(value: str | None) -> None:
     found = read_line(line(entry(decision(), value and {}, request_id=value, content_type=value, ttft_ms=value)))  # type: ignore[arg-type]
-    assert found is not None
+    assert isinstance(found, LogEntry)
     assert (found.request_id, found.streamed, found.ttft_ms) == ("", False, None)
 
 
@@ -87,7 +110,7 @@ def test_what_envoy_did_not_write_is_garbage(data: bytes) -> None:
 def test_invalid_utf8_costs_only_the_text_it_is_in() -> None:
     data = line(ENTRIES["chat"]).replace(b"/v1/chat", b"/\xff\xfe/chat")
     found = read_line(data)
-    assert found is not None
+    assert isinstance(found, LogEntry)
     assert found.path == "/\ufffd\ufffd/chat/completions"
 
 
@@ -158,7 +181,7 @@ def test_no_line_breaks_the_reader(changes: dict[str, Any]) -> None:
 @given(st.dictionaries(st.sampled_from(sorted(decision())), JSON))
 def test_no_decision_breaks_the_reader(changes: dict[str, Any]) -> None:
     found = read_line(line(entry({**decision(), **changes}, CHAT_USAGE)))
-    assert found is None or found.decision.reserved_tokens >= 0
+    assert found is None or (isinstance(found, LogEntry) and found.decision.reserved_tokens >= 0)
 
 
 def test_what_the_version_before_wrote_is_read_and_believed() -> None:

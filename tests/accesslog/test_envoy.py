@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
@@ -68,7 +69,7 @@ def test_both_logs_tell_the_same(deployment: Deployment) -> None:
 def rows_of_file(deployment: Deployment) -> list[UsageRow]:
     file = deployment.settings.access_log_file
     assert file is not None
-    entries = [entry for line in file.read_bytes().splitlines() if (entry := read_line(line)) is not None]
+    entries = [entry for line in file.read_bytes().splitlines() if isinstance(entry := read_line(line), LogEntry)]
     return [row_of(entry, usage_of(entry)) for entry in entries]
 
 

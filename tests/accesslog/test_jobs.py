@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.jobs.notes import dump_read, dump_row, load_read, load_row
 from accesslog.jobs.seen import Begun, Read, seen_of
@@ -173,7 +174,7 @@ def test_what_finds_no_redis_until_the_end_is_left_to_the_file_log(stack: Stack)
 
 def seen(usage: dict[str, Any], decided: dict[str, Any] = STORED, **fields: Any) -> Begun | Read | None:
     found = read_line(line(entry(decision(**decided), usage, **{"method": "GET", **fields})))
-    assert found is not None
+    assert isinstance(found, LogEntry)
     return seen_of(found)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.metrics import FILE, STREAM, AccessLogMetrics
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
@@ -251,10 +252,38 @@ def test_a_hostile_request_does_not_hold_up_the_others(stack: Stack) -> None:
     wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
 
 
+@pytest.mark.parametrize("log", ["stream", "file"])
+def test_what_was_begun_ends_with_a_request_whose_decision_never_arrived(stack: Stack, log: str) -> None:
+    began: list[str] = []
+    stack.restart(undecided=began.append)
+    (fields,) = stack.admit(1)
+    stack.admitted.clear()
+    lease_id = fields["ratelimit"]["lease_id"]
+    fields |= {"ratelimit": None, "begun": lease_id, "tenant_id": "acme", "status": 0, "response_flags": "DC"}
+    assert stack.used() == RESERVED
+    bring = stack.stream if log == "stream" else stack.log
+    bring([fields])
+    wait_until(lambda: stack.used() == 0)
+    bring([fields])
+    (after,) = stack.admit(1)
+    bring([after])
+    stack.assert_each_once()
+    assert set(began) == {lease_id}
+    if log == "file":
+        wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+def test_a_request_that_ratelimit_knows_by_two_ids_ends_both(stack: Stack) -> None:
+    first, second = stack.admit(2)
+    del stack.admitted[0]
+    stack.stream([{**second, "begun": first["ratelimit"]["lease_id"], "tenant_id": "acme"}])
+    stack.assert_each_once()
+
+
 def test_a_row_that_the_ledger_rejects_is_left_out_alone(stack: Stack) -> None:
     found = [read_line(line(fields)) for fields in stack.admit(9)]
     poisoned = read_line(line(entry(decision(), CHAT_USAGE)))
-    assert poisoned is not None
+    assert isinstance(poisoned, LogEntry)
     for each in [*found[:4], poisoned._replace(total_ms=2**70), *found[4:]]:
         assert each is not None
         stack.pipeline.accept(each, STREAM)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from accesslog.delivery import Deliveries
+from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.metrics import AccessLogMetrics
 from accesslog.settle import BATCH, Settler, read_rules, settlement_of
@@ -59,7 +60,7 @@ def subject() -> Iterator[Subject]:
 
 def settlement(**changes: object) -> Settlement | None:
     found = read_line(line(entry(decision(**changes), CHAT_USAGE)))
-    assert found is not None
+    assert isinstance(found, LogEntry)
     return settlement_of(found, usage_of(found))
 
 
@@ -128,7 +129,7 @@ def test_the_end_does_not_wait_for_ever() -> None:
 @pytest.mark.parametrize(("cost", "counted"), [(UNKNOWN, UNKNOWN), (7, 7), (10**18, MOST_COST)])
 def test_a_cost_that_redis_could_not_count_exactly_counts_as_the_most_that_it_can(cost: int, counted: int) -> None:
     found = read_line(line(entry(decision(), CHAT_USAGE)))
-    assert found is not None
+    assert isinstance(found, LogEntry)
     made = settlement_of(found, usage_of(found), cost)
     assert made is not None
     assert made.used.cost == counted

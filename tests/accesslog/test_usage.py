@@ -20,7 +20,7 @@ SSE = "text/event-stream"
 
 def finished(usage: dict[str, Any] | None = None, decided: dict[str, Any] | None = None, **changes: Any) -> LogEntry:
     found = read_line(line(entry(decision(**decided or {}), usage, **changes)))
-    assert found is not None
+    assert isinstance(found, LogEntry)
     return found
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from ledger.cost import priced
 from ledger.postgres.ledger import PostgresLedger
-from ratelimit.lease_id import lease_time, mint_lease_id
 from store.postgres import open_postgres
+from tenancy.values.lease_id import lease_time, mint_lease_id
 from tests.accesslog.entries import row
 from tests.admin.conftest import Admin
 from tests.reconcile.conftest import now_ms

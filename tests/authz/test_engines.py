@@ -51,6 +51,7 @@ def test_first_looked_up_then_answered_at_once(check: Check, sidecar: Sidecar) -
     key = sidecar.issue()
     answers = [check(bearer(key)) for _ in range(5)]
     assert {answer.status for answer in answers} == {200}
+    assert len({answer.metadata.pop("lease_id") for answer in answers}) == 5
     assert len({str(answer) for answer in answers}) == 1
     assert sidecar.tenancy.hits.counts["process"] == 4
     assert sidecar.metrics.decisions.counts["allowed"] == 5

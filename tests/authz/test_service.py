@@ -13,8 +13,9 @@ from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
+from tenancy.values.lease_id import is_recent
 from tenancy.values.policy import Policy
-from tests.authz.conversation import HeldCall, check_request
+from tests.authz.conversation import Answer, HeldCall, check_request
 from tests.authz.sidecar import Sidecar, bearer
 
 NO_SUCH_KEY = "sk_" + "0" * 48
@@ -34,17 +35,26 @@ def test_a_valid_key_is_admitted_with_its_identity(sidecar: Sidecar) -> None:
     assert answer.headers == {"x-tenant-id": "acme", "x-key-id": key.id, "x-fairshare-group": "default"}
     assert sorted(answer.removed) == ["api-key", "authorization", "x-api-key", "x-end-user-id", "x-user-id"]
     policy = Policy.load(answer.metadata.pop("policy"))
+    lease_id = answer.metadata.pop("lease_id")
+    assert is_recent(lease_id, int(sidecar.now.timestamp() * 1000))
     assert answer.metadata == {"tenant_id": "acme", "key_id": key.id, "user_id": "", "end_user_id": ""}
     assert policy == Policy("acme", key.id)
 
 
-def test_a_hit_answers_at_once_with_the_same_bytes(sidecar: Sidecar) -> None:
+def test_each_request_has_an_id_of_its_own(sidecar: Sidecar) -> None:
+    key = sidecar.issue()
+    assert len({sidecar.check(bearer(key)).metadata["lease_id"] for _ in range(20)}) == 20
+
+
+def test_a_hit_answers_at_once_with_the_same_answer(sidecar: Sidecar) -> None:
     key = sidecar.issue()
     call = HeldCall()
     request = check_request(bearer(key))
     assert sidecar.service.check(request, call) is None
-    answered_later = call.message()
-    assert sidecar.service.check(request, HeldCall()) == answered_later
+    first, again = call.message(), sidecar.service.check(request, HeldCall())
+    assert isinstance(again, bytes)
+    ids = [Answer.read(each).metadata["lease_id"].encode() for each in (first, again)]
+    assert first.replace(ids[0], ids[1]) == again
     assert sidecar.tenancy.hits.counts["process"] == 1
     assert sidecar.tenancy.hits.counts["postgres"] == 1
 

@@ -124,6 +124,7 @@ def test_the_log_line_has_every_field(chain: Chain) -> None:
     chain.post(body, CHAT + "?key=secret", x_request_id="line", authorization="Bearer sk_secret")
     entry = chain.entry("line")
     assert entry | {"start_time": 0, "total_ms": 0, "ttft_ms": 0, "bytes_out": 0, "usage": 0} == {
+        "type": "DownstreamEnd",
         "start_time": 0,
         "request_id": "line",
         "method": "POST",
@@ -136,6 +137,8 @@ def test_the_log_line_has_every_field(chain: Chain) -> None:
         "total_ms": 0,
         "ttft_ms": 0,
         "content_type": "application/json",
+        "tenant_id": None,
+        "begun": None,
         "ratelimit": None,
         "usage": 0,
     }

@@ -79,7 +79,7 @@ def _entry_of(line: dict[str, Any], decided: dict[str, Any]) -> LogEntry:
     line["total_ms"] = 0  # what is estimated by the time does not belong here
     line["ratelimit"] = decision(**{"input_estimate": INPUT_ESTIMATE, "output_cap": OUTPUT_CAP, **decided})
     found = read_line(json.dumps(line).encode())
-    assert found is not None
+    assert isinstance(found, LogEntry)
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
@@ -24,8 +25,8 @@ from ledger.postgres.roller import Roller
 from ledger.postgres.sums import PostgresSums
 from ledger.row import UsageRow, UsageSource, dump_parts
 from ledger.sums import DIMENSIONS, Interval, Line, Selection, Sums
-from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
+from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, row
 from tests.conftest import create_database, drop_database
 from tests.ledger.oracle import MemoryLedger
@@ -169,7 +170,7 @@ HOSTILE = ["a\0b", "\ud800", "\udfff\ud800", "x" * 1_000_000, "\u0000" * 600, "'
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 async def test_what_a_client_sends_cannot_poison_a_batch(subject: Subject, text: str) -> None:
     found = read_line(line(entry(decision(model=text, end_user_id=text), CHAT_USAGE, path=f"/{text}", request_id=text)))
-    assert found is not None
+    assert isinstance(found, LogEntry)
     bad, good = PricedRow(row_of(found, usage_of(found)), Cost(1)), cost_row()
     await subject.ledger.append([good, bad])
     assert (await subject.rows()).keys() == {good.usage.id, bad.usage.id}

@@ -8,8 +8,8 @@ import pytest
 from ledger.cost import NO_COST, PricedRow
 from ledger.ledger import LedgerUnavailable, RowRejected
 from ledger.postgres.ledger import COLUMNS, PostgresLedger
-from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
+from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog import entries
 
 JANUARY_MS, FEBRUARY_MS = 1_767_225_600_000, 1_769_904_000_000  # the first instants of 2026-01 and 2026-02 UTC

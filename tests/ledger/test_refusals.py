@@ -6,8 +6,8 @@ from ledger.cost import NO_COST, PricedRow
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.requests import PostgresRequests
 from ledger.requests import Refusals
-from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
+from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog import entries
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)  # the recent rows are in two partitions

@@ -19,8 +19,8 @@ from ledger.postgres.rollup_sql import GRAINS_KEPT
 from ledger.postgres.sums import PostgresSums
 from ledger.row import PARTS, UsageRow, UsageSource, dump_parts
 from ledger.sums import DIMENSIONS, Interval, NotSummedYet, Selection
-from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.prices import Prices
 from tests.accesslog.entries import row
 from tests.ledger.oracle import MemoryLedger

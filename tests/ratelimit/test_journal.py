@@ -3,8 +3,8 @@ import sys
 from pathlib import Path
 
 from ratelimit.journal import NOWHERE, Entry, Journal, predecessors_in
-from ratelimit.lease_id import mint_lease_id
 from ratelimit.life import InFlight
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
 
 IDS = [mint_lease_id(1_700_000_000_000 + n) for n in range(4)]

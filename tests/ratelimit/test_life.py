@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelimit.lease_id import mint_lease_id
 from ratelimit.life import (
     ABANDONED,
     ADMITTED,
@@ -13,6 +12,7 @@ from ratelimit.life import (
     EXPIRE,
     LEAVE,
     LOSE,
+    MAX_EARLY,
     ORPHANED,
     OVER,
     QUEUE,
@@ -28,6 +28,7 @@ from ratelimit.life import (
     Moves,
     State,
 )
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
 
 POLICY = Policy("t", "k")
@@ -151,6 +152,45 @@ def test_an_end_of_a_request_of_another_process_is_none_of_ours() -> None:
     subject = Subject()
     subject.register.end_all(["of another process", mint_lease_id(1)])
     assert len(subject.register) == 2
+
+
+def test_a_request_that_comes_after_its_end_is_over_from_the_start() -> None:
+    register, lease_id = InFlight(), mint_lease_id(1)
+    register.end_undecided([lease_id])
+    late = register.enter(lease_id, POLICY, 5)
+    assert late is not None
+    assert not register.admit(late)
+    register.run(late)
+    assert not register.lose(late)
+    assert (late.state, len(register), register.tenants(), register.heard) == (OVER, 0, [], 1)
+    assert register.enter(lease_id, POLICY, 5) is not None  # heard once
+    assert len(register) == 1
+
+
+def test_an_end_before_the_answer_leaves_nobody_to_run_it() -> None:
+    register, ids = InFlight(), [mint_lease_id(at) for at in (1, 2)]
+    early, late = (register.enter(each, POLICY, 5) for each in ids)
+    assert early is not None
+    assert late is not None
+    register.end_undecided(ids[:1])
+    assert (register.admit(early), register.admit(late)) == (False, True)
+    assert len(register) == 1
+
+
+def test_no_more_early_ends_are_kept_than_there_is_room_for() -> None:
+    register = InFlight()
+    first, *others = (mint_lease_id(1) for _ in range(MAX_EARLY + 1))
+    register.end_undecided([first, *others])
+    assert register.enter(first, POLICY) is not None
+    assert len(register) == 1
+
+
+def test_how_long_a_request_is_in_flight_counts_from_when_it_came() -> None:
+    register = InFlight()
+    first, second = (register.enter(mint_lease_id(id_ms), POLICY, now_ms) for id_ms, now_ms in ((900, 1000), (1, 1001)))
+    assert register.older_than(1001) == [first]
+    register.expire_before(1002)
+    assert (len(register), second and second.state) == (0, ORPHANED)
 
 
 def test_one_too_many_to_know_of_is_not_counted_out_twice() -> None:

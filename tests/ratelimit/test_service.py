@@ -9,12 +9,14 @@ import grpc
 import pytest
 
 from protos.envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescriptor
-from ratelimit.budgets.port import Settled, Settlement
+from ratelimit.budgets.port import LeaseName, Settled, Settlement
 from ratelimit.budgets.rule import Used
 from ratelimit.service import PATH, Decider, RatelimitService
 from ratelimit.tenants.account import Account
+from ratelimit.tenants.decider import wall_clock_ms
 from serving.call import Answer, Call, Malformed
 from store.redis import open_redis
+from tenancy.values.lease_id import is_recent, mint_lease_id
 from tenancy.values.policy import Policy
 from tenancy.values.secret import mint_secret
 from tests.ratelimit.conftest import Slice
@@ -238,5 +240,38 @@ def test_each_request_counts_once_in_a_batch(ratelimit: Slice) -> None:
 def test_what_was_reserved_for_a_caller_who_left_is_given_back(ratelimit: Slice) -> None:
     ratelimit.start(ask(TENANT, max_tokens="32"), left=True).told()
     account = Account.of(TENANT)
-    assert ratelimit.peek(account)[0] < 500
     eventually(lambda: ratelimit.peek(account) == [500, 50])
+
+
+def test_the_lease_is_taken_under_the_id_that_authz_gave(ratelimit: Slice) -> None:
+    lease_id = new_id()
+    assert ratelimit.tell(ask(TENANT, model="gone", lease_id=lease_id)).metadata["lease_id"] == lease_id
+    assert ratelimit.tell(ask(TENANT, lease_id=lease_id)).metadata["lease_id"] == lease_id
+    assert ratelimit.budgets.release([LeaseName("acme", lease_id)]) == [Settled.SETTLED]
+
+
+@pytest.mark.parametrize("given", ["", "-", "mine", "01936b3f-6c00-7abc-8def-0123456789ab"], ids=range(4))
+def test_without_an_id_of_now_ratelimit_mints_its_own(ratelimit: Slice, given: str) -> None:
+    minted = ratelimit.tell(ask(TENANT, lease_id=given)).metadata["lease_id"]
+    assert minted != given
+    assert is_recent(minted, wall_clock_ms())
+
+
+def test_a_request_that_is_asked_about_twice_does_not_take_the_first_lease(ratelimit: Slice) -> None:
+    lease_id = new_id()
+    first, second = (ratelimit.tell(ask(TENANT, lease_id=lease_id)).metadata["lease_id"] for _ in range(2))
+    assert first == lease_id != second
+    assert ratelimit.budgets.release([LeaseName("acme", each) for each in (first, second)]) == [Settled.SETTLED] * 2
+
+
+def test_an_end_that_comes_ahead_of_its_request_gives_back_what_it_takes(ratelimit: Slice) -> None:
+    lease_id, account = new_id(), Account.of(TENANT)
+    ratelimit.in_flight.end_undecided([lease_id])
+    ratelimit.tell(ask(TENANT, lease_id=lease_id))
+    eventually(lambda: ratelimit.peek(account) == [500, 50])
+    assert len(ratelimit.in_flight) == 0
+    assert ratelimit.budgets.release([LeaseName("acme", lease_id)]) == [Settled.GONE]
+
+
+def new_id() -> str:
+    return mint_lease_id(wall_clock_ms())

@@ -19,7 +19,6 @@ from ratelimit.budgets.port import Admitted, Reservation, Settled, Settlement
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.budgets.rule import Used
-from ratelimit.lease_id import lease_time, mint_lease_id
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimate import Estimate
 from ratelimit.tenants.lease import kept_of_one
@@ -37,6 +36,7 @@ from tenancy.postgres.change import audit, changing
 from tenancy.postgres.limits import PostgresLimits
 from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.postgres.tenants import PostgresTenants
+from tenancy.values.lease_id import lease_time, mint_lease_id
 from tenancy.values.limit import Scope, Unit
 from tenancy.values.policy import Policy
 from tenancy.values.prices import Prices

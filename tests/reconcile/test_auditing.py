@@ -3,11 +3,11 @@
 from typing import Any
 
 from ratelimit.budgets.port import Settled
-from ratelimit.lease_id import mint_lease_id
 from reconcile.books import Drift
 from reconcile.metrics import BEYOND, MISSING
 from reconcile.reconciler import Pace
 from tenancy.values.calendar import Calendar
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.limit import Kind, Scope
 from tests.reconcile.conftest import PACE, Place, now_ms
 

@@ -11,11 +11,11 @@ from ratelimit.budgets.jobs import Hold, Known, Report
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.port import Orphan
 from ratelimit.budgets.rule import Used
-from ratelimit.lease_id import mint_lease_id
 from ratelimit.tenants.account import Account
 from reconcile.books import Books
 from store.redis import open_redis
 from tenancy.values.calendar import Calendar
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.limit import Kind, Unit
 from tests.reconcile.conftest import EPOCH, Place, now_ms
 

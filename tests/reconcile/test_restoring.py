@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ratelimit.budgets.port import BudgetsLost, BudgetsUnavailable, Settled
-from ratelimit.lease_id import mint_lease_id
 from reconcile.books import Books
 from tenancy.values.calendar import Calendar
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.limit import Kind, Scope, Unit
 from tests.reconcile.conftest import EPOCH, MODEL, USED, Place, now_ms
 

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import redis
 
-from ratelimit.lease_id import mint_lease_id
+from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog.entries import decision, entry, line
 from tests.conftest import public_directory
 from tests.upgrade.running import MODEL, Running, wait_for

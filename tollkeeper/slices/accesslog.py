@@ -51,7 +51,11 @@ def wire(shared: Shared) -> list[Method]:
     siblings = _siblings(shared, metrics)
     pipeline = _pipeline(shared, metrics, siblings)
     if siblings:
-        heard = {News.OVER: shared.in_flight.end_all, News.DONE: pipeline.done_elsewhere}
+        heard = {
+            News.OVER: shared.in_flight.end_all,
+            News.UNDECIDED: shared.in_flight.end_undecided,
+            News.DONE: pipeline.done_elsewhere,
+        }
         shared.loop.spawn(siblings.run(heard), "siblings")
     shared.has_room = lambda: pipeline.has_room
     shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
@@ -125,6 +129,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         spool_max_bytes=settings.spool_max_bytes,
         ended=_over(shared.in_flight, siblings),
         freed=lambda owners: [tell(owners) for tell in shared.freed],
+        undecided=_undecided(shared.in_flight, siblings),
         done=siblings.done if siblings and settings.access_log_file and not first else None,
         sweeps=first,
         refunds=settings.undelivered == "refund",
@@ -172,3 +177,14 @@ def _over(in_flight: InFlight, siblings: Siblings | None) -> Callable[[str], Non
         siblings.over((lease_id,))
 
     return over
+
+
+def _undecided(in_flight: InFlight, siblings: Siblings | None) -> Callable[[str], None]:
+    """What is told of each request that ended before its decision reached Envoy."""
+
+    def undecided(lease_id: str) -> None:
+        in_flight.end_undecided((lease_id,))
+        if siblings is not None:
+            siblings.undecided((lease_id,))
+
+    return undecided

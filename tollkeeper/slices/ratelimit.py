@@ -6,7 +6,6 @@ from functools import partial
 from importlib.metadata import version
 
 from clients.rates import RateHeaders
-from ratelimit.budgets.port import LeaseName
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fleet.reporter import Identity, Reporter
@@ -27,7 +26,7 @@ from tollkeeper.slices.shared import Shared
 
 BEGIN_SECONDS = 5.0
 SUCCEED_SECONDS = 0.2
-ASKED_AGAIN_SECONDS = 2.5
+SETTLED_SECONDS = 2.5  # by then what ended here while nobody knew it has no lease any more
 
 
 def wire(shared: Shared) -> list[Method]:
@@ -39,7 +38,7 @@ def wire(shared: Shared) -> list[Method]:
     reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)
     shared.loop.run(reporter.begin(), BEGIN_SECONDS)
-    shared.loop.spawn(_succeed(shared, predecessors, reporter, committer), "predecessors")
+    shared.loop.spawn(_succeed(shared, predecessors, reporter), "predecessors")
     shared.loop.spawn(reporter.run(), "reports")
     tenants = TenantDecider(
         committer,
@@ -68,14 +67,10 @@ def _predecessors(shared: Shared) -> list[Predecessor]:
     return found
 
 
-async def _succeed(shared: Shared, predecessors: list[Predecessor], reporter: Reporter, committer: GroupCommit) -> None:
+async def _succeed(shared: Shared, predecessors: list[Predecessor], reporter: Reporter) -> None:
     """Until each of them is gone: then what it ended meanwhile is over, and what it began is ours too, unless its log
-    entry came here, where nobody knew it.
-
-    What it had not answered is given back, unless Envoy has asked for it again under the same id, which it does within
-    its timeout.  Of several processes another may have been asked, so there it is left to its end."""
+    entry came here, where nobody knew it.  What it had not answered, Envoy asks again under the same id, or logs."""
     in_flight = shared.in_flight
-    unanswered: dict[str, LeaseName] = {}
     while predecessors:
         for each in list(predecessors):
             before = each.entries
@@ -85,14 +80,9 @@ async def _succeed(shared: Shared, predecessors: list[Predecessor], reporter: Re
             in_flight.end_all(before.keys() - each.entries.keys())
             new = [entry for lease_id, entry in each.entries.items() if lease_id not in before and entry.answered]
             in_flight.inherit(sorted(new))
-            left = (entry for entry in each.entries.values() if not entry.answered)
-            unanswered |= {entry.lease_id: LeaseName(entry.tenant_id, entry.lease_id) for entry in left}
         await asyncio.sleep(SUCCEED_SECONDS)
-    await asyncio.sleep(ASKED_AGAIN_SECONDS)
+    await asyncio.sleep(SETTLED_SECONDS)
     await reporter.forget_gone()
-    if shared.settings.workers == 1:
-        known = {life.lease_id for life in in_flight.older_than(wall_clock_ms())}
-        committer.abandon_all(name for lease_id, name in unanswered.items() if lease_id not in known)
 
 
 def _committer(shared: Shared, metrics: RatelimitMetrics) -> GroupCommit:

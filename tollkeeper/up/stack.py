@@ -81,11 +81,15 @@ class Stack:
         settings = self._read_settings(self._database_url(), self._redis_url())
         upstream = self._options.upstream or self._stub_model()
         self._python("migrate", settings, "the database schema", lambda: True, once=True)
-        self._python("sidecar", settings, "the sidecar", lambda: answers(f"http://{settings.metrics_listen}/readyz"))
+        self.sidecar(settings)
         admin = f"http://{settings.admin_listen}/api/v1/health"
         self._python("admin", settings, "the management API", lambda: answers(admin))
         self._envoy(settings, upstream)
         self.settings, self.upstream = settings, upstream
+
+    def sidecar(self, settings: Settings) -> None:
+        """Starts one, and waits until it is ready."""
+        self._python("sidecar", settings, "the sidecar", lambda: answers(f"http://{settings.metrics_listen}/readyz"))
 
     def given_settings(self, database_url: str, redis_url: str) -> dict[str, object]:
         """What the stack sets for its processes; docker-compose.yml sets the same, held by a test."""

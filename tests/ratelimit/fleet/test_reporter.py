@@ -12,13 +12,13 @@ from redis import asyncio as aio
 from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.reporter import DOUBT_MS, Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.lease_id import mint_lease_id
 from ratelimit.life import Bound, InFlight
 from ratelimit.metrics import RatelimitMetrics
 from store.redis import UNAVAILABLE, open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
 from tenancy.redis.names import CAPACITY_KEY
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
 from tests.proxy import TcpProxy
 from tests.ratelimit.conftest import Slice

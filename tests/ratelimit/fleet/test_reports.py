@@ -11,12 +11,12 @@ from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.report import Told
 from ratelimit.fleet.reporter import bound_of
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.lease_id import mint_lease_id
 from ratelimit.life import Bound, InFlight, Life, Running, by_group, most
 from store.redis import open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
 from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
 from tests.ratelimit.reported import report
 

@@ -1,4 +1,8 @@
-"""Lease ids: UUIDv7 (RFC 9562), so that an id carries the time of its request.  The text form is canonical."""
+"""Lease ids: UUIDv7 (RFC 9562), so that an id carries the time of its request.  The text form is canonical.
+
+authz mints one for every request that may go on.  ratelimit takes the lease under it, and both logs bring it, so that
+what was begun under an id is ended even if Envoy never saw what ratelimit answered.
+"""
 
 import os
 import re
@@ -9,6 +13,8 @@ VERSION = 7 << 76
 VARIANT, VARIANT_MASK = 2 << 62, ~(3 << 62)
 TIMESTAMP_SHIFT = 80
 TIMESTAMP_BITS = 48
+
+RECENT_MS = 86_400_000  # how old an id may be when its request comes to ratelimit: an upload may take long
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +44,16 @@ def is_lease_id(value: str) -> bool:
     return _UUID7.fullmatch(value) is not None and _FIRST <= value < _END
 
 
+def is_recent(value: str, now_ms: int) -> bool:
+    """Whether `value` is a lease id of about `now_ms`."""
+    return lowest_at(now_ms - RECENT_MS) <= value < lowest_at(now_ms + RECENT_MS) and is_lease_id(value)
+
+
+def lease_ms(lease_id: str) -> int:
+    """When the lease was minted, in ms since 1970."""
+    return int(lease_id[:8] + lease_id[9:13], 16)
+
+
 def lease_time(lease_id: str) -> datetime:
-    """When the lease was minted: the first 48 bits are milliseconds since the epoch."""
-    return _EPOCH + timedelta(milliseconds=int(lease_id[:8] + lease_id[9:13], 16))
+    """The same as a time."""
+    return _EPOCH + timedelta(milliseconds=lease_ms(lease_id))

@@ -2,7 +2,7 @@ import uuid
 
 import pytest
 
-from ratelimit.lease_id import is_lease_id, lease_time, mint_lease_id
+from tenancy.values.lease_id import RECENT_MS, is_lease_id, is_recent, lease_time, mint_lease_id
 
 LEASE_ID = "01936b3f-6c00-7abc-8def-0123456789ab"
 NO_LEASE_IDS = [
@@ -38,3 +38,11 @@ def test_lease_ids_do_not_repeat() -> None:
 @pytest.mark.parametrize("text", NO_LEASE_IDS)
 def test_other_ids_are_no_lease_ids(text: str) -> None:
     assert not is_lease_id(text)
+
+
+def test_an_id_of_another_time_is_not_recent() -> None:
+    now_ms = 1_795_230_000_123
+    ids = {at: mint_lease_id(now_ms + at) for at in (-RECENT_MS - 1, -RECENT_MS, 0, RECENT_MS - 1, RECENT_MS)}
+    assert [is_recent(each, now_ms) for each in ids.values()] == [False, True, True, True, False]
+    assert not is_recent(ids[0][:-1] + "x", now_ms)
+    assert not is_recent("-", now_ms)
