@@ -46,6 +46,7 @@ from tenancy.postgres.models import PostgresRegistry
 from tenancy.postgres.organizations import PostgresOrganizations
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.price_history import PostgresPriceHistory
+from tenancy.postgres.teams import PostgresTeams
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.postgres.users import PostgresUsers
 
@@ -116,6 +117,7 @@ def ports_on(
     signed_in = SignedIn(signing, sessions)
     return Ports(
         tenants=PostgresTenants(pool),
+        teams=PostgresTeams(pool),
         keys=PostgresKeys(pool),
         users=PostgresUsers(pool),
         groups=PostgresGroups(pool),

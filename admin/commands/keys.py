@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from admin.access.permission import ResourceKind
 from admin.commands.directory import KEYS, TENANTS
-from admin.commands.refusals import invalid
-from admin.commands.session import Session, command, query
+from admin.commands.refusals import Reason, Refusal, Refused, invalid
+from admin.commands.session import Done, Session, command, query
 from tenancy.directory.keys import Key, KeyChange, NewKey
 from tenancy.directory.tenants import Position
 from tenancy.values.secret import mint_secret
+
+UNKNOWN_SECRET = Refusal(Reason.NOT_FOUND, "this is not the secret of any key")
 
 
 @query(ResourceKind.KEY)
@@ -49,6 +51,14 @@ async def rotate(session: Session, key_id: str, overlap_seconds: int) -> tuple[K
     """The key and its new secret, to be shown once.  Older secrets end after the overlap at the latest."""
     secret = mint_secret()
     return await session.ports.keys.rotate(KEYS.id(key_id), secret, overlap_seconds, session.by), secret
+
+
+async def delete_by_secret(session: Session, secret: str) -> Done[Key]:
+    """Deletes the key that the secret opens, and returns it.  No answer and no log has the secret."""
+    key = await session.read(ResourceKind.KEY, lambda: session.ports.keys.by_secret(secret))
+    if key is None:
+        raise Refused(UNKNOWN_SECRET)
+    return Done(key, (await KEYS.delete(session, key.id)).told)
 
 
 def _distinct(models: Sequence[str] | None) -> tuple[str, ...] | None:

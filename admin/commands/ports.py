@@ -27,6 +27,7 @@ from tenancy.directory.named_policies import Policies
 from tenancy.directory.organizations import Organizations
 from tenancy.directory.price_history import PriceHistory
 from tenancy.directory.stored_limits import Limits, LimitsInForce
+from tenancy.directory.teams import Teams
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
 
@@ -81,6 +82,7 @@ class Ports:
     """What commands and queries work with."""
 
     tenants: Tenants
+    teams: Teams
     keys: Keys
     users: Users
     groups: Groups

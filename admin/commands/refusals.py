@@ -29,6 +29,7 @@ from tenancy.directory.organizations import (
     UnknownOrganization,
 )
 from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
+from tenancy.directory.teams import NoTokenLimit
 from tenancy.directory.tenants import NoSuchTenant, TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy
 from tenancy.directory.users import NoSuchUser, UserHasKeys
 
@@ -103,6 +104,11 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     NoSuchAccount: (Reason.NOT_FOUND, "", "there is no account {!r}"),
     NoSuchInvitation: (Reason.NOT_FOUND, "", "there is no such invitation, or it has expired or been used"),
     UnknownOrganization: (Reason.INVALID, "organization", "there is no organization {!r}"),
+    NoTokenLimit: (
+        Reason.INVALID,
+        "",
+        "the team {!r} has no token limit to be changed in part: token_limit and time_window are needed together",
+    ),
     UnknownGroup: (Reason.INVALID, "fairshare_group", "there is no fairshare group {!r}"),
     UnknownPolicy: (Reason.INVALID, "policy", "there is no policy {!r}"),
     UnknownSubject: (Reason.INVALID, "", "there is no tenant, key, user or group {!r} for it to count"),

@@ -79,6 +79,9 @@ class Keys(Protocol):
     async def get(self, key_id: str) -> Key | None:
         """None if there is none."""
 
+    async def by_secret(self, secret: str) -> Key | None:
+        """The key that this secret opens, also as one that a rotation replaced and that still works; None if none."""
+
     async def page(
         self,
         limit: int,

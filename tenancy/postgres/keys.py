@@ -1,6 +1,8 @@
 """Keys in Postgres.  A change locks the tenant's row first, so the changes of one tenant are made in order."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from store.postgres import PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
@@ -21,6 +23,10 @@ INSERT INTO api_keys (id, tenant_id, name, key_hash, key_prefix, user_id, models
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING {COLUMNS}
 """
 GET = f"SELECT {COLUMNS} FROM api_keys WHERE id = $1"
+BY_SECRET = f"""
+SELECT {COLUMNS} FROM api_keys WHERE id = (SELECT key_id FROM key_secrets
+                                           WHERE key_hash = $1 AND (retired_at IS NULL OR retired_at > now()))
+"""
 PAGE = f"""
 SELECT {COLUMNS} FROM api_keys WHERE ($4::text IS NULL OR tenant_id = $4)
        AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) AND ($6 = '' OR name = $6)
@@ -59,7 +65,7 @@ class PostgresKeys:
     """Implements tenancy.directory.keys.Keys."""
 
     def __init__(self, pool: PostgresPool) -> None:
-        self._rows = Rows(pool, _key, NoSuchKey, target_of=lambda key: ("api_key", key.id))
+        self._rows = Rows(pool, key_of, NoSuchKey, target_of=lambda key: ("api_key", key.id))
 
     async def create(self, tenant_id: str, new: NewKey, by: ChangeRequest) -> Key:
         async with self._rows.transaction(by) as transaction:
@@ -75,6 +81,9 @@ class PostgresKeys:
 
     async def get(self, key_id: str) -> Key | None:
         return await self._rows.one(GET, key_id)
+
+    async def by_secret(self, secret: str) -> Key | None:
+        return await self._rows.one(BY_SECRET, hash_secret(secret))
 
     async def page(
         self,
@@ -132,6 +141,6 @@ async def _existing(transaction: Transaction[Key], key_id: str) -> Key:
     return await transaction.existing(GET, key_id)
 
 
-def _key(row: Row) -> Key:
+def key_of(row: Row | Mapping[str, Any]) -> Key:
     models = row["models_allowed"]
     return Key(**{**row, "models_allowed": None if models is None else tuple(models)})

@@ -62,18 +62,11 @@ class PostgresLimits:
     """Implements tenancy.directory.stored_limits.Limits."""
 
     def __init__(self, pool: PostgresPool) -> None:
-        self._rows = Rows(pool, _limit, NoSuchLimit, target_of=lambda limit: ("limit", limit.id))
+        self._rows = rows(pool)
 
     async def create(self, new: NewLimit, by: ChangeRequest) -> StoredLimit:
-        check(new)
-        new = replace(new, **derived(new))
         async with self._rows.transaction(by) as transaction:
-            await _lock_owner(transaction.connection, new)
-            if new.key_id is not None and not await transaction.connection.fetchval(HAS_KEY, new.tenant_id, new.key_id):
-                raise UnknownSubject(new.key_id, "key_id")
-            limit = await _write(transaction, INSERT, new, *_whose(new))
-            await _announce(transaction.connection, limit)
-            return await transaction.created("create_limit", limit)
+            return await create(transaction, new)
 
     async def get(self, limit_id: str) -> StoredLimit | None:
         return await self._rows.one(GET, limit_id)
@@ -91,21 +84,45 @@ class PostgresLimits:
 
     async def update(self, limit_id: str, change: LimitChange, by: ChangeRequest) -> StoredLimit:
         async with self._rows.transaction(by) as transaction:
-            before = await _existing(transaction, limit_id)
-            wanted = changed_by(before, change)
-            if wanted == before:
-                return before
-            check(wanted)
-            after = await _write(transaction, UPDATE, wanted)
-            await _announce(transaction.connection, after)
-            return await transaction.updated("update_limit", before, after)
+            return await update(transaction, limit_id, change)
 
     async def delete(self, limit_id: str, by: ChangeRequest) -> Deleted:
         async with self._rows.transaction(by) as transaction:
-            limit = await _existing(transaction, limit_id)
-            await transaction.execute(DELETE, limit_id)
-            await _announce(transaction.connection, limit)
-            return await transaction.deleted("delete_limit", "limits", limit)
+            return await delete(transaction, limit_id)
+
+
+def rows(pool: PostgresPool) -> Rows[StoredLimit]:
+    return Rows(pool, _limit, NoSuchLimit, target_of=lambda limit: ("limit", limit.id))
+
+
+async def create(transaction: Transaction[StoredLimit], new: NewLimit) -> StoredLimit:
+    """What Limits.create does, within a transaction; as do `update` and `delete`."""
+    check(new)
+    new = replace(new, **derived(new))
+    await _lock_owner(transaction.connection, new)
+    if new.key_id is not None and not await transaction.connection.fetchval(HAS_KEY, new.tenant_id, new.key_id):
+        raise UnknownSubject(new.key_id, "key_id")
+    limit = await _write(transaction, INSERT, new, *_whose(new))
+    await _announce(transaction.connection, limit)
+    return await transaction.created("create_limit", limit)
+
+
+async def update(transaction: Transaction[StoredLimit], limit_id: str, change: LimitChange) -> StoredLimit:
+    before = await _existing(transaction, limit_id)
+    wanted = changed_by(before, change)
+    if wanted == before:
+        return before
+    check(wanted)
+    after = await _write(transaction, UPDATE, wanted)
+    await _announce(transaction.connection, after)
+    return await transaction.updated("update_limit", before, after)
+
+
+async def delete(transaction: Transaction[StoredLimit], limit_id: str) -> Deleted:
+    limit = await _existing(transaction, limit_id)
+    await transaction.execute(DELETE, limit_id)
+    await _announce(transaction.connection, limit)
+    return await transaction.deleted("delete_limit", "limits", limit)
 
 
 async def _existing(transaction: Transaction[StoredLimit], limit_id: str) -> StoredLimit:

@@ -12,10 +12,11 @@ import asyncpg
 from store.postgres import PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.named_policies import LimitFields, NamedPolicy, NoSuchPolicy, PolicyInUse, PolicyNameTaken
-from tenancy.postgres.rows import Rows, refusing
+from tenancy.postgres.rows import Rows, Transaction, refusing
 
 COLUMNS = "name, description, limits, created_at, updated_at"
 INSERT = f"INSERT INTO policies (name, description, limits) VALUES ($1, $2, $3::jsonb) RETURNING {COLUMNS}"
+MAKE = f"INSERT INTO policies (name) VALUES ($1) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM policies WHERE name = $1"
 LOCK = f"{GET} FOR NO KEY UPDATE"
 PAGE = f"""SELECT {COLUMNS} FROM policies WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
@@ -35,7 +36,7 @@ class PostgresPolicies:
     """Implements tenancy.directory.named_policies.Policies."""
 
     def __init__(self, pool: PostgresPool) -> None:
-        self._rows = Rows(pool, _policy, NoSuchPolicy, target_of=lambda policy: ("policy", policy.name))
+        self._rows = rows(pool)
 
     async def create(
         self, name: str, description: str, limits: tuple[LimitFields, ...], by: ChangeRequest
@@ -69,6 +70,17 @@ class PostgresPolicies:
             with refusing(asyncpg.ForeignKeyViolationError, PolicyInUse(name)):
                 await transaction.execute(DELETE, name)
             return await transaction.deleted("delete_policy", "policies", policy)
+
+
+def rows(pool: PostgresPool) -> Rows[NamedPolicy]:
+    return Rows(pool, _policy, NoSuchPolicy, target_of=lambda policy: ("policy", policy.name))
+
+
+async def make(transaction: Transaction[NamedPolicy], name: str) -> None:
+    """Creates a policy without limits, unless there is one of this name."""
+    policy = await transaction.find(MAKE, name)
+    if policy is not None:
+        await transaction.created("create_policy", policy)
 
 
 def _policy(row: Row) -> NamedPolicy:

@@ -5,7 +5,9 @@ the order.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 
@@ -66,15 +68,11 @@ class PostgresTenants:
     """Implements tenancy.directory.tenants.Tenants."""
 
     def __init__(self, pool: PostgresPool) -> None:
-        self._rows = Rows(pool, _tenant, NoSuchTenant, target_of=lambda tenant: ("tenant", tenant.id))
+        self._rows = rows(pool)
 
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
         async with self._rows.transaction(by) as transaction:
-            await _lock_owners(transaction.connection, new.policy, new.fairshare_group)
-            if new.organization is not None:
-                await lock_for_tenant(transaction.connection, new.organization)
-            tenant = await _write(transaction, INSERT, new, new.organization)
-            return await transaction.created("create_tenant", tenant)
+            return await create(transaction, new)
 
     async def get(self, tenant_id: str) -> Tenant | None:
         return await self._rows.one(GET, tenant_id)
@@ -91,15 +89,7 @@ class PostgresTenants:
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         async with self._rows.transaction(by) as transaction:
-            await _lock_owners(transaction.connection, change.get("policy"), change.get("fairshare_group"))
-            before = await transaction.existing(LOCK, tenant_id)
-            # Onto the row as it is under the lock, so that two changes of different fields both stay.
-            wanted = replace(before, **change)
-            if wanted == before:
-                return before
-            after = await _write(transaction, UPDATE, wanted)
-            await transaction.execute(ANNOUNCE, tenant_id, after.version)
-            return await transaction.updated("update_tenant", before, after)
+            return await update(transaction, tenant_id, change)
 
     async def delete(self, tenant_id: str, by: ChangeRequest) -> Deleted:
         async with self._rows.transaction(by) as transaction:
@@ -112,6 +102,31 @@ class PostgresTenants:
             await transaction.execute(DELETE, tenant_id)
             gone = await transaction.deleted("delete_tenant", "tenants", tenant, api_keys=keys, limits=limits)
             return {"tenants": 1, "users": users} | gone
+
+
+def rows(pool: PostgresPool) -> Rows[Tenant]:
+    return Rows(pool, tenant_of, NoSuchTenant, target_of=lambda tenant: ("tenant", tenant.id))
+
+
+async def create(transaction: Transaction[Tenant], new: NewTenant) -> Tenant:
+    """What Tenants.create does, within a transaction."""
+    await _lock_owners(transaction.connection, new.policy, new.fairshare_group)
+    if new.organization is not None:
+        await lock_for_tenant(transaction.connection, new.organization)
+    return await transaction.created("create_tenant", await _write(transaction, INSERT, new, new.organization))
+
+
+async def update(transaction: Transaction[Tenant], tenant_id: str, change: TenantChange) -> Tenant:
+    """What Tenants.update does, within a transaction.  Locks the tenant's row."""
+    await _lock_owners(transaction.connection, change.get("policy"), change.get("fairshare_group"))
+    before = await transaction.existing(LOCK, tenant_id)
+    # Onto the row as it is under the lock, so that two changes of different fields both stay.
+    wanted = replace(before, **change)
+    if wanted == before:
+        return before
+    after = await _write(transaction, UPDATE, wanted)
+    await transaction.execute(ANNOUNCE, tenant_id, after.version)
+    return await transaction.updated("update_tenant", before, after)
 
 
 async def _write(
@@ -135,5 +150,5 @@ async def _lock_owners(connection: Connection, policy: str | None, group: str | 
         raise UnknownGroup(group)
 
 
-def _tenant(row: Row) -> Tenant:
+def tenant_of(row: Row | Mapping[str, Any]) -> Tenant:
     return Tenant(**{**row, "metadata": json.loads(row["metadata"])})

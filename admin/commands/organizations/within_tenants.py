@@ -89,8 +89,10 @@ class KeysWithin:
         return await self._inner.create(tenant_id, new, by)
 
     async def get(self, key_id: str) -> Key | None:
-        found = await self._inner.get(key_id)
-        return found if found is not None and await self._mine.get(found.tenant_id) is not None else None
+        return await self._own(await self._inner.get(key_id))
+
+    async def by_secret(self, secret: str) -> Key | None:
+        return await self._own(await self._inner.by_secret(secret))
 
     async def page(
         self,
@@ -114,6 +116,9 @@ class KeysWithin:
     async def delete(self, key_id: str, by: ChangeRequest) -> Deleted:
         await self._require(key_id)
         return await self._inner.delete(key_id, by)
+
+    async def _own(self, found: Key | None) -> Key | None:
+        return found if found is not None and await self._mine.get(found.tenant_id) is not None else None
 
     async def _require(self, key_id: str) -> None:
         if await self.get(key_id) is None:

@@ -7,6 +7,8 @@ from fastapi import Depends, Request
 from admin.commands.session import Session
 from admin.gate.answers import session_of
 
+MOST = 10_000  # teams, keys, users or parts of usage in one answer
+
 
 def _session(request: Request) -> Session:
     return session_of(request.scope, request.app.state.ports)

@@ -4,13 +4,13 @@ from fastapi import FastAPI
 
 from admin.access.permission import Action, Resource, ResourceKind
 from admin.commands.ports import Ports
-from admin.dialects.key_manager import models
+from admin.dialects.key_manager import keys, models, teams, usage
 from admin.dialects.key_manager.errors import error
 from admin.gate import errors
 from admin.gate.authentication import Bearer
 from admin.gate.surface import Surface
 
-PREFIXES = ("/models", "/v1/models")
+PREFIXES = ("/teams", "/users", "/models", "/v1/models", "/delete_key")
 SCHEME = "ADMIN"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -28,6 +28,7 @@ def app(ports: Ports) -> FastAPI:
     """The routes.  The OpenAPI document is the management API's, and about its routes only."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.ports = ports
-    app.include_router(models.router)
+    for module in (teams, keys, usage, models):
+        app.include_router(module.router)
     errors.install(app, error)
     return app

@@ -1,9 +1,10 @@
 """/models and /v1/models: the registry in the shapes of the key manager."""
 
-from tests.admin.conftest import TOKEN, Admin
-from tests.web import WEB
+import httpx
 
-ADMIN = {"authorization": f"ADMIN {TOKEN}"}
+from tests.admin.conftest import TOKEN, Admin
+from tests.admin.key_manager.conftest import ADMIN, make_key, make_team, refused
+from tests.web import WEB
 
 
 def test_registered_models_are_listed_in_both_shapes(admin: Admin) -> None:
@@ -49,3 +50,25 @@ def test_what_is_not_there_is_said_by_the_one_whose_path_it_is(admin: Admin) -> 
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     nobodys = WEB.get(f"{admin.url}/modelling", headers={"authorization": f"Bearer {TOKEN}"})
     assert (nobodys.status_code, nobodys.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_models_of_a_user_are_those_that_some_key_may_ask_for(manager: httpx.Client, admin: Admin) -> None:
+    for name in ("a", "b", "c"):
+        admin.post("/models", name=name).raise_for_status()
+    make_team(manager, "picky")
+
+    def of_ann(path: str = "/v1/models", field: str = "id") -> set[str]:
+        answer = manager.get(path, params={"user_id": "ann"}).json()
+        return {each[field] for each in answer["models" if path == "/models" else "data"]}
+
+    assert refused(manager.get("/models", params={"user_id": "ann"}), 404) == "there is no user 'ann'"
+    make_key(manager, "picky", "ann", models_allowed=["a", "unregistered"])
+    assert of_ann() == of_ann("/models", "name") == {"a"}
+    second = make_key(manager, "picky", "ann", models_allowed=["b"])
+    assert of_ann() == {"a", "b"}
+    manager.request("DELETE", "/delete_key", json={"key": second["api_key"]})
+    assert of_ann() == {"a"}
+    make_key(manager, "picky", "ann")
+    assert of_ann() >= {"a", "b", "c"}
+    admin.http.patch("/tenants/picky", json={"status": "suspended"})
+    assert of_ann() == set()

@@ -46,6 +46,13 @@ class MemoryKeys:
     async def get(self, key_id: str) -> Key | None:
         return self._tenants.keys.get(key_id)
 
+    async def by_secret(self, secret: str) -> Key | None:
+        for key in self._tenants.keys.values():
+            old = self._retired.get(key.id, {}).get(prefix_of(secret))
+            if key.key_prefix == prefix_of(secret) or (old is not None and old > datetime.now(UTC)):
+                return key
+        return None
+
     async def page(
         self,
         limit: int,
