@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +17,7 @@ from tenancy.directory.users import USER_ID
 # By its name.  What is registered is shown to everybody who may read, and is in the audit log.
 CREDENTIAL = re.compile(r"auth|cookie|secret|token|passw|credential|api-?_?key", re.IGNORECASE)
 MAX_WEIGHT = MAX_IN_FLIGHT = 10**6
+PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
 
 
 class Body(BaseModel):
@@ -80,6 +82,12 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _price(value: object) -> Decimal:
+    if not isinstance(value, str) or not PRICE.fullmatch(value):
+        raise ValueError('must be a decimal in a string, such as "0.15", with at most 8 decimals')
+    return Decimal(value)
+
+
 Printable = Annotated[str, AfterValidator(printable)]
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(printable)]
 HttpUrl = Annotated[
@@ -109,4 +117,10 @@ Time = Annotated[
     datetime,
     PlainSerializer(rfc3339, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-15T10:00:00Z"]}),
+]
+# For a million tokens.  A number would lose digits on its way through JSON.
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_price),
+    WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
 ]

@@ -1,6 +1,6 @@
 """Why a request was let through or refused, and what it cost: its row, and its bill recomputed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from admin.access.permission import ResourceKind
@@ -8,11 +8,32 @@ from admin.commands.session import Session, query
 from ledger.bill import Item, bill_of
 from ledger.cost import PricedRow, cost_of
 from ledger.requests import NoSuchRequest
+from ledger.row import UsageRow, UsageSource
 from tenancy.directory.price_history import PriceVersion
+from tenancy.values.admission import Admission
 from tenancy.values.lease_id import is_lease_id, lease_time
 from tenancy.values.prices import Step
 
 MAX_ROWS = 20
+SOURCES: Mapping[str, str] = {
+    UsageSource.REPORTED: "the model server reported it",
+    UsageSource.ESTIMATED: "estimated, as the report was missing, incomplete or not believed",
+    UsageSource.RESERVED: "the request's end was never seen, so what was reserved stands for it",
+    UsageSource.NONE: "nothing was used",
+}
+# What refuses beside limits.
+REFUSALS: Mapping[str, str] = {
+    "invalid_body": "the body cannot be read",
+    "model_not_allowed": "the key may not use this model, or no model is named",
+    "model_not_found": "the model is not registered, or not enabled",
+    "route_refused": "the route is in no table, or not open to keys",
+    "unavailable": "Tollkeeper could not decide",
+}
+ADMISSIONS: Mapping[str, str] = {
+    Admission.FAST: "admitted",
+    Admission.LOCAL: "admitted by this sidecar's own rate, as Redis was away",
+    Admission.UNMETERED: "admitted uncounted, as Redis was away",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +77,20 @@ async def _explained(session: Session, row: PricedRow) -> Explained:
     prices, usage = found.prices(), row.usage
     step = prices.step(usage.service_tier, usage.input_tokens)
     return Explained(row, found, step, bill_of(usage, prices), cost_of(usage, prices) == row.cost)
+
+
+def decision_of(row: UsageRow) -> str:
+    """What ratelimit decided, in words."""
+    if row.admission == Admission.REFUSED:
+        if row.denied_by in REFUSALS:
+            return f"refused with {row.status}: {REFUSALS[row.denied_by]}"
+        return f"refused with {row.status}" + (f" by the limit {row.denied_by}" if row.denied_by else "")
+    return f"{ADMISSIONS.get(row.admission, row.admission)}, {row.reserved_tokens} tokens reserved"
+
+
+def tier_of(of: Explained) -> str | None:
+    """Whose prices held, in words; None: the model's own."""
+    if of.step is None or of.prices is None or of.step.rates == of.prices.prices().standard:
+        return None
+    above = f"above {of.step.least - 1} input tokens" if of.step.least else ""
+    return ", ".join(filter(None, (of.step.service_tier, above)))

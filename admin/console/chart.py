@@ -59,13 +59,13 @@ def stacked(starts: Sequence[datetime], series: Sequence[Series], shown: Callabl
     top = step * -(-max(totals) // step)
     scale = (HEIGHT - TOP - BOTTOM) / top
     place = (WIDTH - LEFT - RIGHT) / len(starts)
-    daily = len(starts) > 1 and starts[1] - starts[0] >= DAY
+    daily = starts[-1] - starts[0] >= 3 * DAY
     bars = [
         Bar(
             round(LEFT + place * (at + GAP / 2), 2),
             round(place * (1 - GAP), 2),
             _parts([values[at] for _, values in series], scale),
-            _says(start, [(name, values[at]) for name, values in series], shown, daily),
+            _says(start, [(name, values[at]) for name, values in series], shown),
         )
         for at, start in enumerate(starts)
         if totals[at]
@@ -90,8 +90,8 @@ def _parts(values: Sequence[float], scale: float) -> list[Part]:
     return parts
 
 
-def _says(start: datetime, values: Sequence[tuple[str, float]], shown: Callable[[float], str], daily: bool) -> str:
-    at = f"{start:%d %b}" if daily else f"{start:%d %b, %H:%M}"
+def _says(start: datetime, values: Sequence[tuple[str, float]], shown: Callable[[float], str]) -> str:
+    at = f"{start:%d %b, %H:%M}"
     return "\n".join([at, *(f"{name}: {shown(value)}" for name, value in values if value)])
 
 

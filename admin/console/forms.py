@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -125,6 +126,19 @@ def whole_number(value: object) -> object:
     if number != int(number):
         raise ValueError("must be a whole number")
     return int(number)
+
+
+def decimal_number(value: object) -> Decimal:
+    """`-500k`, `12.50`; not 0."""
+    text = str(value).replace(",", "").replace("_", "").strip().lower()
+    factor = FACTORS.get(text[-1:], 1)
+    try:
+        number = Decimal(text.rstrip("kmbg")) * factor
+    except InvalidOperation:
+        raise ValueError("must be a number, such as 5000, 250k or 12.50") from None
+    if not number.is_finite() or not number:
+        raise ValueError("must be a number other than 0")
+    return number
 
 
 TypedTokens = Annotated[Tokens, BeforeValidator(whole_number)]

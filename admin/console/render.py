@@ -51,6 +51,17 @@ BY_PATH = {
     for name, (data, path) in ASSETS.items()
 }
 
+# What the head of each page leads to: its name, its address, what people call it, and what one must be allowed to read.
+SECTIONS = (
+    ("overview", "", "Overview", "sidecar"),
+    ("tenants", "/tenants", "Tenants", "tenant"),
+    ("usage", "/usage", "Usage", "usage"),
+    ("requests", "/requests", "Requests", "usage"),
+    ("models", "/models", "Models", "model"),
+    ("groups", "/groups", "Groups", "group"),
+    ("audit", "/audit", "Audit", "audit"),
+)
+
 environment = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     autoescape=True,
@@ -64,6 +75,7 @@ environment.globals |= {
     "assets": {name: path for name, (_, path) in ASSETS.items()},
     "now": lambda: datetime.now(UTC),
     "PREFIX": PREFIX,
+    "sections": SECTIONS,
 }
 
 

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from admin.commands.explain import REFUSALS
 from admin.commands.glance import Finding
 from admin.commands.rules import amount_of, weight_of
+from tenancy.directory.tenants import Tenant
 from tenancy.values.limit import FULL_WEIGHT, Kind, Unit
 
 DASH = "–"
@@ -25,13 +27,8 @@ FINDINGS: Mapping[str, tuple[str, str]] = {
     "queued": ("{count} request{s} queued", "They wait for a slot of their tenant, up to half a second."),
     "none_left": ("{count} budget{s} spent", "{about} is refused until time or an adjustment gives some back."),
 }
-# What refuses beside limits, as the ledger names it.
+# The bounds that refuse beside limits, by the names under which they do.
 REASONS: Mapping[str, str] = {
-    "invalid_body": "Body that cannot be read",
-    "model_not_allowed": "Model not open to the key",
-    "model_not_found": "Model not registered",
-    "route_refused": "Route not open",
-    "unavailable": "Could not decide",
     "sidecar:in_flight": "Sidecar at capacity",
     "all:in_flight": "Service at capacity",
     "tenant:in_flight": "Tenant's slots taken",
@@ -47,6 +44,7 @@ DONE: Mapping[str, str] = {
     "budget-reset": "The budget is full again.",
     "budget-adjusted": "The budget is adjusted.",
     "limit-created": "The limit is in force.",
+    "limit-free": "The limit is in force, but no registered model has prices: nothing counts against it until one has.",
     "limit-deleted": "The limit is gone.",
     "model-saved": "The model is saved.",
     "model-deleted": "The model is taken out of the registry.",
@@ -149,7 +147,14 @@ def rule(limit: Any) -> str:
 
 def reason(denied_by: str) -> str:
     """Why a request was refused; limits have their own names."""
+    if denied_by in REFUSALS:
+        return REFUSALS[denied_by][:1].upper() + REFUSALS[denied_by][1:]
     return REASONS.get(denied_by) or (f"Limit {denied_by}" if denied_by else "Not said")
+
+
+def called(tenant: Tenant) -> str:
+    """What people call it."""
+    return tenant.display_name or tenant.name
 
 
 def finding(of: Finding) -> tuple[str, str]:
@@ -162,7 +167,10 @@ def done(name: str) -> str:
     return DONE.get(name, "")
 
 
+OF_FIGURES = (number, compact, money, percent, amount)
+OF_TIMES = (when, ago, duration)
+OF_NAMES = (rule, reason, called, finding, done)
 FILTERS: dict[str, Callable[..., Any]] = {
-    each.__name__: each
-    for each in (number, compact, money, percent, when, ago, duration, window, amount, rule, reason, finding, done)
-} | {"against": change}
+    "against": change,
+    **{each.__name__: each for each in (*OF_FIGURES, *OF_TIMES, *OF_NAMES)},
+}

@@ -127,7 +127,8 @@ class Tenants(Protocol):
         organization: str | None = None,
     ) -> tuple[Tenant, ...]:
         """At most `limit` tenants, oldest first, after the position; with a `name` only those of that name, with a
-        `part` only those whose name holds it, whatever the case of its letters; of one organization, or of all."""
+        `part` only those whose name or display name holds it, whatever the case of its letters; of one organization,
+        or of all."""
 
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         """What `create` raises, NoSuchTenant, StateChanged.  A change that changes nothing leaves no trace."""

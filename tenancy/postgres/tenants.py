@@ -40,7 +40,8 @@ GET = f"SELECT {COLUMNS} FROM tenants WHERE id = $1"
 LOCK = f"{GET} FOR UPDATE"
 PAGE = f"""
 SELECT {COLUMNS} FROM tenants WHERE ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) AND ($4 = '' OR name = $4)
-AND ($5 = '' OR position(lower($5) IN lower(name)) > 0) AND ($6::text IS NULL OR organization = $6)
+AND ($5 = '' OR position(lower($5) IN lower(name)) > 0 OR position(lower($5) IN lower(display_name)) > 0)
+AND ($6::text IS NULL OR organization = $6)
 ORDER BY created_at, id LIMIT $1
 """
 UPDATE = f"""

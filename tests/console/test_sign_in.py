@@ -20,7 +20,7 @@ from tests.console.conftest import Visitor, text_of
 from tests.web import NO_TLS, WEB
 
 PAGES = ("/console", "/console/live", "/console/tenants", "/console/nothing", "/console/find?q=x")
-FORM = {"name": "acme"}
+FORM = {"display_name": "acme"}
 
 
 def cookie_of(answer: httpx.Response) -> tuple[str, Any]:
@@ -120,7 +120,7 @@ FORGED = [
 def test_a_form_without_the_token_of_the_session_changes_nothing(
     owner: Visitor, admin: Admin, fields: dict[str, str]
 ) -> None:
-    answer = owner.http.post("/console/tenants/new", data={"name": "forged", **fields})
+    answer = owner.http.post("/console/tenants/new", data={"display_name": "forged", **fields})
     assert answer.status_code == 403, answer.text
     assert admin.http.get("/tenants", params={"name": "forged"}).json()["tenants"] == []
 
@@ -130,7 +130,7 @@ def test_the_token_of_another_session_is_no_use(owner: Visitor, admin: Admin) ->
         other = Visitor(http)
         assert other.sign_in().status_code == 303
         theirs = other.hidden("/console/tenants/new")["_form"]
-    assert owner.http.post("/console/tenants/new", data={"name": "x", "_form": theirs}).status_code == 403
+    assert owner.http.post("/console/tenants/new", data={"display_name": "x", "_form": theirs}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_token_of_another_session_is_no_use(owner: Visitor, admin: Admin) ->
     ],
 )
 def test_a_form_that_another_site_had_the_browser_send_is_refused(owner: Visitor, headers: dict[str, str]) -> None:
-    sent = {**owner.hidden("/console/tenants/new"), "name": f"from {headers}"}
+    sent = {**owner.hidden("/console/tenants/new"), "display_name": f"from {headers}"}
     assert owner.http.post("/console/tenants/new", data=sent, headers=headers).status_code == 403
     # Signing a visitor in to another's session is a forgery too, before there is any token.
     assert owner.http.post("/console/sign-in", data={"token": TOKEN}, headers=headers).status_code == 403

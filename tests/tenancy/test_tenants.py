@@ -122,6 +122,8 @@ async def test_tenants_are_found_by_a_part_of_their_name(directory: Directory) -
     assert await directory.tenants.page(10, part="ACME") == tuple(made[:2])
     assert await directory.tenants.page(10, (made[0].created_at, made[0].id), part="acme") == (made[1],)
     assert await directory.tenants.page(10, part="e%") == (made[1],)
+    called = await directory.tenants.create(NewTenant("t-1", display_name="Support"), BY)
+    assert await directory.tenants.page(10, part="suPP") == (called,)
     assert await directory.tenants.page(10, name="other", part="acme") == ()
 
 

@@ -1,7 +1,5 @@
 """What every report does: reads its cursor, asks for one line more than fits, answers as JSON or CSV."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,12 +13,9 @@ from admin.api.reports.span import Buckets, Span
 from admin.commands import reports
 from admin.commands.buckets import EARLIEST, HOUR
 from admin.commands.session import Session
-from admin.fields import rfc3339
+from admin.gate.sheet import CSV, sheet
 from ledger.sums import Interval, Line
 
-CSV = "text/csv"
-# What a spreadsheet takes for a formula, also after whitespace that it strips (OWASP, "CSV Injection").
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 NEXT_CURSOR = "tollkeeper-next-cursor"
 GROUPED_BUCKETS = 100
 ROWS_READ = timedelta(hours=6)  # of time for which there are neither minutes nor whole hours to add up
@@ -118,23 +113,8 @@ def wants_csv(request: Request, asked: str | None) -> bool:
 
 
 def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], next_cursor: str | None) -> Response:
-    """The `columns` of `rows` under a header, as a file that is safe to open in a spreadsheet; where it goes on is in
-    headers."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([cell(row.get(column)) for column in columns])
-    headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
+    """The `columns` of `rows` as CSV; where it goes on is in a header."""
+    answer = sheet(name, columns, rows)
     if next_cursor is not None:
-        headers[NEXT_CURSOR] = next_cursor
-    return Response(text.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)
-
-
-def cell(value: object) -> object:
-    """An apostrophe keeps text from being computed; numbers are numbers, times as in JSON."""
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
-        return f"'{value}"
-    return value
+        answer.headers[NEXT_CURSOR] = next_cursor
+    return answer

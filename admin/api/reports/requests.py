@@ -1,6 +1,5 @@
 """/requests: one request explained: what was decided, what it used, and its bill recomputed."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -9,34 +8,13 @@ from pydantic import Field
 
 from admin.api.call import Reading
 from admin.api.reports.figures import Money, money
-from admin.commands.explain import Explained, explain
+from admin.commands.explain import REFUSALS, SOURCES, Explained, decision_of, explain, tier_of
 from admin.fields import Text, Time, View
 from ledger.bill import Item
 from ledger.cost import UNIT_DECIMALS
-from ledger.row import UsageRow, UsageSource, load_parts
-from tenancy.values.admission import Admission
+from ledger.row import load_parts
 
 router = APIRouter(prefix="/requests", tags=["usage"])
-
-SOURCES: Mapping[str, str] = {
-    UsageSource.REPORTED: "the model server reported it",
-    UsageSource.ESTIMATED: "estimated, as the report was missing, incomplete or not believed",
-    UsageSource.RESERVED: "the request's end was never seen, so what was reserved stands for it",
-    UsageSource.NONE: "nothing was used",
-}
-# What refuses beside limits.
-REFUSALS: Mapping[str, str] = {
-    "invalid_body": "the body cannot be read",
-    "model_not_allowed": "the key may not use this model, or no model is named",
-    "model_not_found": "the model is not registered, or not enabled",
-    "route_refused": "the route is in no table, or not open to keys",
-    "unavailable": "Tollkeeper could not decide",
-}
-ADMISSIONS: Mapping[str, str] = {
-    Admission.FAST: "admitted",
-    Admission.LOCAL: "admitted by this sidecar's own rate, as Redis was away",
-    Admission.UNMETERED: "admitted uncounted, as Redis was away",
-}
 
 
 class ItemView(View):
@@ -120,28 +98,12 @@ def _shown(of: Explained) -> dict[str, Any]:
         "parts": load_parts(row.parts),
         "price_version": of.row.price_version,
         "prices_since": None if of.prices is None else of.prices.since,
-        "price_tier": _tier(of),
+        "price_tier": tier_of(of),
         "items": [_item(each) for each in of.items],
         **{name: money(each) for name, each in costs.items()},
         "cost": money(sum(costs.values(), Decimal())),
         "recomputed": of.recomputed,
     }
-
-
-def decision_of(row: UsageRow) -> str:
-    """What ratelimit decided, in words."""
-    if row.admission == Admission.REFUSED:
-        if row.denied_by in REFUSALS:
-            return f"refused with {row.status}: {REFUSALS[row.denied_by]}"
-        return f"refused with {row.status}" + (f" by the limit {row.denied_by}" if row.denied_by else "")
-    return f"{ADMISSIONS.get(row.admission, row.admission)}, {row.reserved_tokens} tokens reserved"
-
-
-def _tier(of: Explained) -> str | None:
-    if of.step is None or of.prices is None or of.step.rates == of.prices.prices().standard:
-        return None
-    above = f"above {of.step.least - 1} input tokens" if of.step.least else ""
-    return ", ".join(filter(None, (of.step.service_tier, above)))
 
 
 def _item(item: Item) -> dict[str, Any]:

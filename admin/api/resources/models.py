@@ -1,12 +1,11 @@
 """/models: the registry of models that may be asked for."""
 
 import json
-import re
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from admin.api.call import Reading
 from admin.api.derived import view_of
@@ -14,7 +13,7 @@ from admin.api.paging import Page, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
 from admin.commands.explain import history
-from admin.fields import AnyId, Body, Flag, HttpUrl, InFlight, ModelName, Time, Tokens, View, Weight
+from admin.fields import PRICE, AnyId, Body, Flag, HttpUrl, InFlight, ModelName, Price, Time, Tokens, View, Weight
 from tenancy.directory.models import DEFAULT_CACHE_SECONDS, MAX_TIERS, Model, NewModel, PriceTier, ResponseCache
 from tenancy.directory.price_history import PriceVersion
 from tenancy.directory.tenants import DEFAULT_WEIGHT
@@ -22,25 +21,11 @@ from tenancy.values.prices import PRICE_FIELDS, TIERS
 
 router = APIRouter(prefix="/models", tags=["models"])
 
-PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
-
-
-def _price(value: object) -> Decimal:
-    if not isinstance(value, str) or not PRICE.fullmatch(value):
-        raise ValueError('must be a decimal in a string, such as "0.15", with at most 8 decimals')
-    return Decimal(value)
-
 
 def _decimal(value: Decimal) -> str:
     return format(value.normalize(), "f")
 
 
-# For a million tokens.  A number would lose digits on its way through JSON.
-Price = Annotated[
-    Decimal,
-    BeforeValidator(_price),
-    WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
-]
 ShownPrice = Annotated[
     Decimal,
     PlainSerializer(_decimal, return_type=str),

@@ -1,18 +1,19 @@
 """/console/tenants/…/budgets: what is spent and left of each limit now; reset and adjust."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from admin.commands import budgets
 from admin.commands.budgets import Whose
 from admin.commands.directory import TENANTS
 from admin.commands.refusals import MAX_SHOWN, Reason, Refusal, Refused
+from admin.commands.rules import MAX_TOKENS
 from admin.console.cookies import PREFIX
-from admin.console.forms import EMPTY, FACTORS, Form, submitted
+from admin.console.forms import EMPTY, Form, decimal_number, submitted
 from admin.console.visit import Routes, Visit
 from admin.fields import Body
 
@@ -21,23 +22,10 @@ MANY = 100
 routes = Routes()
 
 
-def _amount(value: object) -> Decimal:
-    """`-500k`, `12.50`."""
-    text = str(value).replace(",", "").replace("_", "").strip().lower()
-    factor = FACTORS.get(text[-1:], 1) if text[-1:].isalpha() else 1
-    try:
-        amount = Decimal(text.rstrip("kmbg")) * factor
-    except InvalidOperation:
-        raise ValueError("must be a number, such as 5000, -250k or 12.50") from None
-    if not amount.is_finite() or not amount or abs(amount) > 10**12:
-        raise ValueError("must be a number other than 0, at most 1000000000000")
-    return amount
-
-
 class AdjustForm(Body):
     """What to give back; below zero, to charge."""
 
-    amount: Annotated[Decimal, BeforeValidator(_amount)]
+    amount: Annotated[Decimal, BeforeValidator(decimal_number), Field(ge=-MAX_TOKENS, le=MAX_TOKENS)]
 
 
 async def live_budgets(visit: Visit, tenant_id: str, key_id: str | None = None) -> dict[str, Any]:
@@ -94,7 +82,7 @@ async def _page(visit: Visit, form: Form, status: int) -> Response:
     if budget is None:
         raise Refused(Refusal(Reason.NOT_FOUND, f"the tenant has no budget {name[:MAX_SHOWN]!r}"))
     return visit.page(
-        "budget.html",
+        "tenants/budget.html",
         status,
         title="A budget",
         section="tenants",

@@ -76,7 +76,7 @@ async def key(visit: Visit) -> Response:
     tenant = await TENANTS.get(visit.session, found.tenant_id)
     budgets = await live_budgets(visit, tenant.id, found.id)
     shown: dict[str, Any] = {"key": found, "tenant": tenant, "seen": tag_of(found), "overlaps": OVERLAPS, "form": EMPTY}
-    return visit.page("key.html", title=found.name, section="tenants", **shown, **budgets)
+    return visit.page("tenants/key.html", title=found.name, section="tenants", **shown, **budgets)
 
 
 @routes.post(f"{PREFIX}/keys/{{id}}/disabled")
@@ -102,7 +102,7 @@ async def rotate_key(visit: Visit) -> Response:
 @routes.get(f"{PREFIX}/keys/{{id}}/revoke")
 async def ask_to_revoke(visit: Visit) -> Response:
     found = await KEYS.get(visit.session, visit.path("id"))
-    return visit.page("revoke_key.html", title="Revoke a key", section="tenants", key=found)
+    return visit.page("tenants/revoke_key.html", title="Revoke a key", section="tenants", key=found)
 
 
 @routes.post(f"{PREFIX}/keys/{{id}}/revoke")
@@ -119,8 +119,8 @@ def at(key_id: str) -> str:
 
 def _secret(visit: Visit, of: Key, secret: str, *, told: bool) -> Response:
     """Not a page of its own address: nobody can come back to it."""
-    return visit.page("secret.html", title="The key", section="tenants", key=of, secret=secret, told=told)
+    return visit.page("tenants/secret.html", title="The key", section="tenants", key=of, secret=secret, told=told)
 
 
 def _form(visit: Visit, form: Form, status: int, tenant: Tenant) -> Response:
-    return visit.page("key_form.html", status, title="New key", section="tenants", form=form, tenant=tenant)
+    return visit.page("tenants/key_form.html", status, title="New key", section="tenants", form=form, tenant=tenant)

@@ -1,7 +1,7 @@
 """/console/tenants: finding, making, looking at, changing and deleting tenants."""
 
 import asyncio
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 from pydantic import BeforeValidator, StringConstraints
@@ -15,6 +15,7 @@ from admin.console.forms import Form, TypedRequests, TypedTokens, submitted, who
 from admin.console.pages.budgets import live_budgets
 from admin.console.pages.lists import after_of, next_page
 from admin.console.visit import Routes, Visit
+from admin.console.words import called
 from admin.fields import Body, GroupName, InFlight, Name, Weight
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant, TenantChange
@@ -32,7 +33,8 @@ Environment = Annotated[Name, StringConstraints(max_length=64)]
 class TenantForm(Body):
     """A tenant as it shall be.  What is left empty does not limit."""
 
-    name: Name
+    display_name: Name
+    name: Name | None = None
     environment: Environment = ""
     fairshare_group: GroupName = DEFAULT_GROUP
     weight: Annotated[Weight, BeforeValidator(whole_number)] = DEFAULT_WEIGHT
@@ -51,7 +53,9 @@ async def tenants(visit: Visit) -> Response:
     part = visit.query("name").strip()
     found = await TENANTS.page(visit.session, MANY + 1, after_of(visit), part=part)
     more = next_page(visit, found, MANY, name=part)
-    return visit.page("tenants.html", title="Tenants", section="tenants", tenants=found[:MANY], part=part, more=more)
+    return visit.page(
+        "tenants/list.html", title="Tenants", section="tenants", tenants=found[:MANY], part=part, more=more
+    )
 
 
 @routes.get(f"{PREFIX}/tenants/new")
@@ -62,7 +66,7 @@ async def new_tenant(visit: Visit) -> Response:
 @routes.post(f"{PREFIX}/tenants/new")
 async def create_tenant(visit: Visit) -> Response:
     async def make(form: TenantForm) -> Response:
-        fields = form.model_dump(exclude={ENVIRONMENT})
+        fields = _fields(form)
         new = NewTenant(**fields, metadata={ENVIRONMENT: form.environment} if form.environment else {})
         done = await TENANTS.create(visit.on_terms(), new)
         return visit.to(at(done.value.id), "tenant-created", done)
@@ -79,7 +83,7 @@ async def tenant(visit: Visit) -> Response:
     )
     shown = {"tenant": found, "keys": tenant_keys[:MANY], "of_each": others, **budgets}
     more = next_page(visit, tenant_keys, MANY)
-    return visit.page("tenant.html", title=found.name, section="tenants", more=more, **shown)
+    return visit.page("tenants/tenant.html", title=called(found), section="tenants", more=more, **shown)
 
 
 @routes.get(f"{PREFIX}/tenants/{{id}}/edit")
@@ -96,7 +100,7 @@ async def save_tenant(visit: Visit) -> Response:
         metadata = {name: text for name, text in found.metadata.items() if name != ENVIRONMENT}
         if form.environment:
             metadata[ENVIRONMENT] = form.environment
-        change = {**form.model_dump(exclude={ENVIRONMENT}), "metadata": metadata}
+        change = {**_fields(form), "metadata": metadata}
         done = await TENANTS.update(visit.on_terms(), found.id, cast(TenantChange, change))
         return visit.to(at(found.id), "tenant-saved", done)
 
@@ -107,7 +111,9 @@ async def save_tenant(visit: Visit) -> Response:
 async def ask_to_delete(visit: Visit) -> Response:
     found = await TENANTS.get(visit.session, visit.path("id"))
     would = await TENANTS.delete(visit.dry(), found.id)
-    return visit.page("delete_tenant.html", title="Delete a tenant", section="tenants", tenant=found, would=would.value)
+    return visit.page(
+        "tenants/delete.html", title="Delete a tenant", section="tenants", tenant=found, would=would.value
+    )
 
 
 @routes.post(f"{PREFIX}/tenants/{{id}}/delete")
@@ -134,14 +140,19 @@ async def _form(visit: Visit, form: Form, status: int, of: Tenant | None) -> Res
     )
     shown = {"groups": [each.name for each in groups], "policies": [each.name for each in policies]}
     shown["environments"] = [*ENVIRONMENTS]
-    title = f"Change {of.name}" if of else "New tenant"
+    title = f"Change {called(of)}" if of else "New tenant"
     seen = visit.field("_seen") or (tag_of(of) if of else "")
     return visit.page(
-        "tenant_form.html", status, title=title, section="tenants", form=form, tenant=of, seen=seen, **shown
+        "tenants/form.html", status, title=title, section="tenants", form=form, tenant=of, seen=seen, **shown
     )
+
+
+def _fields(of: TenantForm) -> dict[str, Any]:
+    """Of the tenant; without a name for scripts, that for people is one."""
+    return {**of.model_dump(exclude={ENVIRONMENT}), "name": of.name or of.display_name}
 
 
 def _as_form(of: Tenant) -> Form:
     names = TenantForm.model_fields
     values = {name: str(each) for name in names if (each := getattr(of, name, None)) is not None}
-    return Form({**values, ENVIRONMENT: of.metadata.get(ENVIRONMENT, "")})
+    return Form({**values, "display_name": called(of), ENVIRONMENT: of.metadata.get(ENVIRONMENT, "")})

@@ -78,7 +78,7 @@ class MemoryTenants:
             tenant
             for tenant in self.tenants.values()
             if name in ("", tenant.name)
-            and part.lower() in tenant.name.lower()
+            and part.lower() in f"{tenant.name}\0{tenant.display_name}".lower()
             and organization in (None, tenant.organization)
         )
         ordered = sorted(tenants, key=lambda tenant: (tenant.created_at, tenant.id))

@@ -1,0 +1,182 @@
+"""/console/usage: what was used and what it cost, over time and by tenant, key, user or model; as CSV too."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from admin.commands import reports
+from admin.commands.buckets import Buckets
+from admin.commands.glance import named
+from admin.commands.session import Session
+from admin.console.chart import Chart, stacked
+from admin.console.cookies import PREFIX
+from admin.console.visit import Routes, Visit
+from admin.console.words import compact, money
+from admin.gate.sheet import sheet
+from ledger.sums import FIGURES, Figures, Group, Interval, Line, Selection
+
+routes = Routes()
+
+
+class Period(NamedTuple):
+    """How far back, in buckets of which width, and what people call it."""
+
+    back: timedelta
+    bucket: str
+    says: str
+
+
+class Measure(NamedTuple):
+    """A figure to be drawn, how it is written, and what people call it."""
+
+    of: Callable[[Figures], float]
+    shown: Callable[[float], str]
+    says: str
+
+
+PERIODS = {
+    "1h": Period(timedelta(hours=1), "minute", "hour"),
+    "24h": Period(timedelta(hours=24), "hour", "24 hours"),
+    "7d": Period(timedelta(days=7), "hour", "7 days"),
+    "30d": Period(timedelta(days=30), "day", "30 days"),
+    "90d": Period(timedelta(days=90), "day", "90 days"),
+}
+MEASURES = {
+    "tokens": Measure(lambda of: of.input_tokens + of.output_tokens, compact, "Tokens"),
+    "cost": Measure(lambda of: float(of.cost), money, "Cost"),
+    "requests": Measure(lambda of: of.requests, compact, "Requests"),
+    "refused": Measure(lambda of: of.refused, compact, "Refused"),
+}
+SAID: Mapping[str, Mapping[str, Period | Measure]] = {"periods": PERIODS, "measures": MEASURES}
+GROUPS = {
+    "tenant": ("tenant_id",),
+    "key": ("tenant_id", "key_id"),
+    "user": ("tenant_id", "user_id"),
+    "model": ("model",),
+}
+OF = {"tenant": "tenant_id", "key": "key_id", "user": "user_id", "model": "model"}  # parameters that narrow it down
+NEXT = {"tenant": "key", "key": "model", "user": "model", "model": "tenant"}  # what a row leads to
+MAX_LINES = 10_000  # groups that are added up
+ROWS = 50  # of the table
+DRAWN = 5  # series; the others are one more
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the page is to show.  What it cannot show is taken as if it had not been asked for."""
+
+    period: str
+    by: str
+    measure: str
+    of: Mapping[str, str]
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(**{OF[name]: text for name, text in self.of.items()})
+
+    def interval(self, now: datetime) -> Interval:
+        return now - PERIODS[self.period].back, now
+
+    def address(self, page: str = "usage", **changes: str) -> str:
+        """Of the same page, but for some parameters."""
+        asked = {"period": self.period, "by": self.by, "measure": self.measure, **self.of, **changes}
+        return f"{PREFIX}/{page}?{urlencode({name: text for name, text in asked.items() if text})}"
+
+
+def asked(visit: Visit) -> Asked:
+    def one(name: str, known: Mapping[str, object], default: str) -> str:
+        given = visit.query(name)
+        return given if given in known else default
+
+    of = {name: text for name in OF if (text := visit.query(name)) and text.isprintable()}
+    by = one("by", GROUPS, "key" if "tenant" in of else "tenant")
+    return Asked(one("period", PERIODS, "7d"), by, one("measure", MEASURES, "tokens"), of)
+
+
+@routes.get(f"{PREFIX}/usage")
+async def usage(visit: Visit) -> Response:
+    want = asked(visit)
+    now = datetime.now(UTC)
+    interval = want.interval(now)
+    lines, totals = await asyncio.gather(
+        reports.usage(visit.session, want.selection, [interval], GROUPS[want.by], MAX_LINES),
+        reports.usage(visit.session, want.selection, [interval]),
+    )
+    measure = MEASURES[want.measure]
+    largest = sorted(lines, key=lambda line: -measure.of(line.figures))[:ROWS]
+    names = await _names(visit, want, largest)
+    chart = await _chart(visit.session, want, largest[:DRAWN], names, now)
+    most = max((measure.of(line.figures) for line in largest), default=0)
+    rows = [(line, names[line.group], measure.of(line.figures) / most if most else 0) for line in largest]
+    shown: dict[str, Any] = {"want": want, "rows": rows, "count": len(lines), "chart": chart, "says": measure.says}
+    shown |= {"periods": PERIODS, "links": {line.group: _link(want, line.group) for line in largest}}
+    shown |= {f"{name}_said": [(key, each.says) for key, each in kind.items()] for name, kind in SAID.items()}
+    shown["groups_said"] = [(by, f"by {by}") for by in GROUPS]
+    whole = totals[0].figures if totals else Figures()
+    return visit.page("usage.html", title="Usage", section="usage", whole=whole, **shown)
+
+
+@routes.get(f"{PREFIX}/usage.csv")
+async def usage_as_csv(visit: Visit) -> Response:
+    """Every group with its figures, of all MAX_LINES."""
+    want = asked(visit)
+    group_by = GROUPS[want.by]
+    lines = await reports.usage(visit.session, want.selection, [want.interval(datetime.now(UTC))], group_by, MAX_LINES)
+    rows = [{**dict(zip(group_by, line.group, strict=True)), **_figures(line.figures)} for line in lines]
+    return sheet(f"usage-by-{want.by}-{want.period}", (*group_by, *FIGURES, "cost"), rows)
+
+
+def _link(want: Asked, group: Group) -> str:
+    """A tenant by its keys, a key or user or model by what else there is of it."""
+    texts = dict(zip(GROUPS[want.by], group, strict=True))
+    of = {name: texts[column] for name, column in OF.items() if column in texts}
+    return want.address(**of, by=NEXT[want.by])
+
+
+def _figures(of: Figures) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in (*FIGURES, "cost")}
+
+
+async def _names(visit: Visit, want: Asked, lines: Sequence[Line]) -> dict[Group, str]:
+    """What people call each group."""
+    if want.by == "model":
+        return {line.group: line.group[0] or "no model named" for line in lines}
+    if want.by == "tenant":
+        known = await named(visit.session, [line.group[0] for line in lines])
+        return {line.group: known[line.group[0]].name if line.group[0] in known else line.group[0] for line in lines}
+    return {line.group: line.group[1] or f"no {want.by}" for line in lines}
+
+
+async def _chart(
+    session: Session, want: Asked, largest: Sequence[Line], names: Mapping[Group, str], now: datetime
+) -> Chart | None:
+    """The largest groups and the rest, over time."""
+    buckets = Buckets(PERIODS[want.period].bucket).of(want.interval(now))
+    intervals = [each for _, each in buckets]
+    of = MEASURES[want.measure].of
+
+    async def series(selection: Selection) -> list[float]:
+        sums = {
+            line.slot: of(line.figures)
+            for line in await reports.usage(session, selection, intervals, (), len(intervals))
+        }
+        return [sums.get(slot, 0) for slot in range(len(intervals))]
+
+    whole, *each = await asyncio.gather(
+        series(want.selection), *(series(_narrowed(want, line.group)) for line in largest)
+    )
+    rest = [max(0, total - sum(part[at] for part in each)) for at, total in enumerate(whole)]
+    drawn = [(names[line.group], values) for line, values in zip(largest, each, strict=True)]
+    if len(drawn) == DRAWN and any(rest):
+        drawn.append(("others", rest))
+    return stacked([start for start, _ in buckets], drawn, MEASURES[want.measure].shown)
+
+
+def _narrowed(want: Asked, group: Group) -> Selection:
+    fields = {**dict(want.selection.items()), **dict(zip(GROUPS[want.by], group, strict=True))}
+    return Selection(**fields)

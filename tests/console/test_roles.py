@@ -1,0 +1,73 @@
+"""A principal that may not do something does not see the button and cannot do it."""
+
+import re
+from typing import Any
+
+from admin.console.surface import PAGES
+from tests.admin.conftest import Admin
+from tests.console.conftest import Visitor
+
+CHANGES: list[tuple[str, dict[str, Any]]] = [
+    ("/tenants/new", {"display_name": "by a viewer"}),
+    ("/tenants/{tenant}/edit", {"display_name": "by a viewer"}),
+    ("/tenants/{tenant}/delete", {}),
+    ("/tenants/{tenant}/keys/new", {"name": "by a viewer"}),
+    ("/keys/{key}/rotate", {}),
+    ("/keys/{key}/disabled", {"disabled": "true"}),
+    ("/keys/{key}/revoke", {}),
+    ("/tenants/{tenant}/budgets/tenant:tokens:60s/reset", {}),
+    ("/tenants/{tenant}/budgets/tenant:tokens:60s/adjust", {"amount": "-5"}),
+    ("/tenants/{tenant}/limits/new", {"unit": "tokens", "amount": "5", "every": "day"}),
+    ("/limits/{limit}", {"amount": "1"}),
+    ("/limits/{limit}/delete", {}),
+    ("/models/new", {"name": "by a viewer"}),
+    ("/models/{model}", {"name": "by a viewer"}),
+    ("/models/{model}/delete", {}),
+    ("/groups", {"name": "by-a-viewer", "weight": "5"}),
+    ("/groups/{group}", {"weight": "5"}),
+    ("/groups/{group}/delete", {}),
+]
+SHOWN = (
+    *(
+        "",
+        "/tenants",
+        "/tenants/{tenant}",
+        "/keys/{key}",
+        "/tenants/{tenant}/budgets/tenant:tokens:60s",
+        "/limits/{limit}",
+    ),
+    *("/usage", "/requests", "/models", "/models/{model}", "/groups", "/groups/{group}", "/audit"),
+)
+
+
+def test_a_viewer_sees_everything_and_changes_nothing(visitor: Visitor, admin: Admin) -> None:
+    tenant = admin.tenant("seen by all", tokens_per_minute=1000)
+    key = admin.key(tenant["id"])["key"]["id"]
+    token = admin.post("/admin-tokens", name="vera", role="viewer").json()["token"]
+    assert visitor.sign_in(token).status_code == 303
+    limit = {"scope": "tenant", "tenant_id": tenant["id"], "unit": "tokens", "amount": 1000, "calendar": "month"}
+    ids = {"tenant": tenant["id"], "key": key, "limit": admin.post("/limits", **limit).json()["id"]}
+    ids["model"] = admin.post("/models", name="m").json()["id"]
+    ids["group"] = admin.post("/fairshare/groups", name="g", weight=5).json()["name"]
+    before = admin.audit()[0]["id"]
+    for path in SHOWN:
+        page = "/console" + path.format(**ids)
+        answer = visitor.get(page)
+        assert answer.status_code == 200
+        forms = re.findall(r'<form[^>]*method="post"[^>]*>', answer.text)
+        assert forms == ['<form class="who" method="post" action="/console/sign-out">'], page
+        assert not re.search(r">(New|Change|Delete|Revoke|Adjust|Rotate)\b", answer.text), page
+    token_of_forms = visitor.hidden("/console")["_form"]
+    for path, fields in CHANGES:
+        to = "/console" + path.format(**ids)
+        answer = visitor.http.post(to, data={**fields, "_form": token_of_forms})
+        assert answer.status_code == 403, path
+    assert admin.audit()[0]["id"] == before
+    assert visitor.send("/console", "/console/sign-out").status_code == 303
+
+
+def test_every_form_of_the_console_is_among_those_that_a_viewer_is_refused() -> None:
+    posts = {route.path for module in PAGES for route in module.routes.all if "POST" in (route.methods or ())}
+    filled = {re.sub(r"\{(\w+)\}", "{}", path) for path in posts}
+    tried = {"/console" + re.sub(r"\{(\w+)\}|tenant:tokens:60s", "{}", path) for path, _ in CHANGES}
+    assert filled == tried
