@@ -11,7 +11,6 @@ from admin.access.permission import ResourceKind
 from admin.commands import reports, sidecars
 from admin.commands.budgets import Budget, all_of
 from admin.commands.live import Live, live, part
-from admin.commands.ports import Standing
 from admin.commands.session import Session, query
 from ledger.requests import Refusals
 from ledger.sums import Figures, Selection
@@ -24,6 +23,7 @@ BUSY = timedelta(hours=1)
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
 MAX_REFUSALS = 200
 MAX_LOOKED_AT = 12  # tenants whose budgets are looked at, beside those that run something
+MAX_NAMED = 1000  # tenants of an organization
 MAX_BUSY = 2000  # tenants of the last hour among which the busiest are looked for
 NEARLY = 0.2  # of a budget left
 MAX_SPENT = 8  # budgets that are shown
@@ -114,7 +114,7 @@ async def nearly_spent(session: Session, running: Live, refused: Sequence[Refusa
     budgets |= dict(zip(others, found, strict=True))
     names = await named(session, [*budgets])
     spent = [
-        Spent(tenant_id, names[tenant_id].name, budget)
+        Spent(tenant_id, names[tenant_id], budget)
         for tenant_id, each in budgets.items()
         for budget in each
         if tenant_id in names and _counts(budget)
@@ -123,9 +123,11 @@ async def nearly_spent(session: Session, running: Live, refused: Sequence[Refusa
 
 
 @query(ResourceKind.TENANT)
-async def named(session: Session, tenant_ids: Sequence[str]) -> dict[str, Standing]:
-    """Those of the tenants that there are, by id."""
-    return dict(await session.ports.standings.of_tenants(tenant_ids))
+async def named(session: Session, tenant_ids: Sequence[str]) -> dict[str, str]:
+    """The names of those of the tenants that there are, by id."""
+    if session.principal.organization is not None:
+        return {each.id: each.name for each in await session.ports.tenants.page(MAX_NAMED)}
+    return {id: each.name for id, each in (await session.ports.standings.of_tenants(tenant_ids)).items()}
 
 
 def findings(running: Live, bound: int | None, refused: Sequence[RefusedBy], spent: Sequence[Spent]) -> list[Finding]:

@@ -14,8 +14,8 @@ from admin.console.chart import stacked
 from admin.console.words import ago, change, compact, duration, money, rule
 from ledger.cost import Cost, PricedRow
 from ledger.postgres.ledger import PostgresLedger
-from ratelimit.lease_id import mint_lease_id
 from store.postgres import open_postgres
+from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.limit import Limit
 from tests.accesslog import entries
 from tests.admin.conftest import Admin

@@ -77,7 +77,7 @@ class Asked:
 
     @property
     def selection(self) -> Selection:
-        return Selection(**{OF[name]: text for name, text in self.of.items()})
+        return _selection({OF[name]: text for name, text in self.of.items()})
 
     def interval(self, now: datetime) -> Interval:
         return now - PERIODS[self.period].back, now
@@ -148,7 +148,7 @@ async def _names(visit: Visit, want: Asked, lines: Sequence[Line]) -> dict[Group
         return {line.group: line.group[0] or "no model named" for line in lines}
     if want.by == "tenant":
         known = await named(visit.session, [line.group[0] for line in lines])
-        return {line.group: known[line.group[0]].name if line.group[0] in known else line.group[0] for line in lines}
+        return {line.group: known.get(line.group[0], line.group[0]) for line in lines}
     return {line.group: line.group[1] or f"no {want.by}" for line in lines}
 
 
@@ -177,6 +177,11 @@ async def _chart(
     return stacked([start for start, _ in buckets], drawn, MEASURES[want.measure].shown)
 
 
+def _selection(of: Mapping[str, str]) -> Selection:
+    """By columns."""
+    return Selection(of.get("tenant_id"), of.get("key_id"), of.get("user_id"), of.get("model"))
+
+
 def _narrowed(want: Asked, group: Group) -> Selection:
     fields = {**dict(want.selection.items()), **dict(zip(GROUPS[want.by], group, strict=True))}
-    return Selection(**fields)
+    return _selection(fields)
