@@ -13,6 +13,7 @@ from admin.access.desk import Desk
 from admin.access.principals import Principals
 from admin.access.sessions import SignedIn
 from admin.access.signing import Signing
+from admin.commands.configured import NOTHING, Configured
 from admin.commands.ports import Ports, Propagation
 from admin.gate.stack import gated
 from admin.metrics import AdminMetrics
@@ -60,6 +61,7 @@ def create_app(
     *,
     admin_token: str,
     portal_secrets: Sequence[str] = (),
+    configured: Configured = NOTHING,
     cors_origins: Sequence[str] = (),
     others: Iterable[str] = tuple(OTHERS),
     metrics: AdminMetrics | None = None,
@@ -84,7 +86,7 @@ def create_app(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    ports = ports_on(pool, redis, propagation, admin_token, portal_secrets)
+    ports = ports_on(pool, redis, propagation, admin_token, portal_secrets, configured)
     app: ASGIApp = Router(default=gated(surfaces(ports, others), metrics), lifespan=lifespan)
     if cors_origins:  # in front of everything: browsers ask without a token whether they may send one
         app = CORSMiddleware(
@@ -110,6 +112,7 @@ def ports_on(
     propagation: Propagation,
     admin_token: str,
     portal_secrets: Sequence[str] = (),
+    configured: Configured = NOTHING,
 ) -> Ports:
     """What commands work with; NoAdminToken without a token."""
     tokens, sums, sessions = PostgresAdminTokens(pool), PostgresSums(pool), PostgresSessions(pool)
@@ -132,6 +135,7 @@ def ports_on(
         accounts=PostgresAccounts(pool),
         invitations=PostgresInvitations(pool),
         desk=Desk(sessions, signing, signed_in),
+        configured=configured,
         principals=Principals(admin_token, tokens, signed_in=signed_in),
         browser_sessions=PostgresBrowserSessions(pool),
         audit_log=PostgresAuditLog(pool),

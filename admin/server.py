@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from admin.access.principals import Principals
 from admin.app import create_app
+from admin.commands.configured import NOTHING, Configured
 from admin.connections import KEEP_ALIVE_SECONDS, Connection
 from admin.metrics import AdminMetrics
 from store.postgres import open_postgres
@@ -43,6 +44,7 @@ def serve(
     redis_url: str,
     admin_token: str,
     portal_secrets: Sequence[str] = (),
+    configured: Configured = NOTHING,
     cors_origins: Sequence[str] = (),
     others: Sequence[str] = (),
     metrics: AdminMetrics | None = None,
@@ -56,7 +58,7 @@ def serve(
     if len(admin_token) < SHORT_TOKEN:
         log.warning("the admin token is short enough to be guessed; set TOLLKEEPER_ADMIN_TOKEN to 24 random bytes")
     listener = listen(host, port)
-    who = {"admin_token": admin_token, "portal_secrets": portal_secrets}
+    who = {"admin_token": admin_token, "portal_secrets": portal_secrets, "configured": configured}
     make = partial(create_app, **who, cors_origins=cors_origins, others=others, metrics=metrics)  # type: ignore[arg-type]
     try:
         with _quiet_signals():

@@ -11,8 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TOLLKEEPER_"
 MEBIBYTE = 1024 * 1024
-SURFACES = ("key-manager", "console")  # beside the management API, as admin/surfaces.py has them
+SURFACES = ("key-manager", "portal", "console")  # beside the management API, as admin/surfaces.py has them
 ALL, NONE = "all", "none"
+PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
 
 
 class BadSettings(Exception):
@@ -64,6 +65,14 @@ def log_file(text: object) -> object:
     return None if text in ("", "none") else text
 
 
+def portal_hosts(text: str) -> str:
+    pairs = [each.partition("=") for each in text.split(",")]
+    if any(name.strip() not in PORTAL_HOSTS or not value.strip() for name, _, value in pairs):
+        raise ValueError(f"must be NAME=VALUE, separated by commas, with names of {', '.join(PORTAL_HOSTS)}")
+    return text
+
+
+PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
 LogFile = Annotated[Path | None, BeforeValidator(log_file)]
 Origins = Annotated[str, AfterValidator(origins)]
 Surfaces = Annotated[str, AfterValidator(surfaces)]
@@ -93,6 +102,11 @@ class Settings(BaseSettings):
         min_length=32,
         description="what the keys that sign people in are derived from: 32 characters or more; behind a comma the one "
         "before it, until its tokens are gone; without it nobody signs in, `up` makes one",
+    )
+    portal_hosts: PortalHosts | None = Field(
+        None,
+        description="what the portal shows as `region`, `metrics_host`, `logs_host` and `traces_host` of a tenant: "
+        "`NAME=VALUE`, separated by commas",
     )
     api_url: ApiUrl = Field(
         "http://127.0.0.1:9090", description="URL at which the commands `tenant`, `key`, … reach the management API"

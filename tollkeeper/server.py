@@ -79,6 +79,7 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
 
 def run_admin(settings: Settings, admin_token: str) -> None:
     """The management API until SIGTERM; admin.server.CannotListen."""
+    from admin.commands.configured import Configured
     from admin.server import serve
 
     host, _, port = settings.admin_listen.rpartition(":")
@@ -89,6 +90,7 @@ def run_admin(settings: Settings, admin_token: str) -> None:
         redis_url=settings.redis_url,
         admin_token=admin_token,
         portal_secrets=portal_secrets(settings),
+        configured=Configured(portal_hosts=portal_hosts(settings)),
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
         others=settings.other_surfaces,
     )
@@ -97,6 +99,11 @@ def run_admin(settings: Settings, admin_token: str) -> None:
 def portal_secrets(settings: Settings) -> list[str]:
     text = settings.portal_secret.get_secret_value() if settings.portal_secret else ""
     return [secret.strip() for secret in text.split(",") if secret.strip()]
+
+
+def portal_hosts(settings: Settings) -> dict[str, str]:
+    pairs = (each.partition("=") for each in (settings.portal_hosts or "").split(",") if each)
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def run_migrations(settings: Settings) -> list[str]:

@@ -13,6 +13,7 @@ BY_NAME: dict[str, Any] = {
     "user_id": "ann",
     "email": "ann@example.com",
     "user_email": "ann@example.com",
+    "password": "a first password",
     "policy": "gold",
     "upstream_name": "mock-model-large",
     "key_prefix": "sk_a1b2c3d4e5f6a1b",

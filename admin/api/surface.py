@@ -7,6 +7,7 @@ from admin.api import docs, health, problems, schema
 from admin.api.call import PREFIX
 from admin.api.reports import audit, costs, live, requests, stats, usage
 from admin.api.resources import (
+    accounts,
     admin_tokens,
     budget_audit,
     budgets,
@@ -16,6 +17,7 @@ from admin.api.resources import (
     limits,
     mcp_servers,
     models,
+    organizations,
     policies,
     tenants,
     users,
@@ -27,11 +29,11 @@ from admin.gate.surface import Surface
 
 RESOURCES = (
     *(tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, budget_audit, capacity),
-    admin_tokens,
+    *(organizations, accounts, admin_tokens),
 )
 REPORTS = (usage, costs, requests, stats, live, audit)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-OWNERS_ONLY = f"{PREFIX}/admin-tokens"
+OWNERS_ONLY = {f"{PREFIX}/admin-tokens": ResourceKind.ADMIN_TOKEN, f"{PREFIX}/accounts": ResourceKind.ACCOUNT}
 OPEN_PATHS = frozenset({f"{PREFIX}/health", *(f"{PREFIX}/docs{path}" for path in docs.PATHS)})
 DESCRIPTION = """
 Tenants, keys and limits of Tollkeeper.  Lists take `limit` and `cursor`.  Errors are RFC 9457 problem documents, and
@@ -49,10 +51,9 @@ The configured admin token is an owner.  Owners make further ones: viewers read,
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:
-    """What a request asks for as far as it is known without its body: admin tokens, or any kind that all roles read."""
-    owners = path == OWNERS_ONLY or path.startswith(f"{OWNERS_ONLY}/")
-    resource = Resource(ResourceKind.ADMIN_TOKEN if owners else ResourceKind.TENANT)
-    return (Action.READ if method in READING else Action.CHANGE), resource
+    """What a request asks for as far as it is known without its body: who has access, or what all roles read."""
+    found = [kind for prefix, kind in OWNERS_ONLY.items() if path == prefix or path.startswith(f"{prefix}/")]
+    return (Action.READ if method in READING else Action.CHANGE), Resource(found[0] if found else ResourceKind.TENANT)
 
 
 def management_api(ports: Ports) -> Surface:

@@ -7,9 +7,10 @@ from admin.access.permission import ResourceKind
 from admin.commands.directory import KEYS, TENANTS
 from admin.commands.refusals import Reason, Refusal, Refused, invalid
 from admin.commands.session import Done, Session, command, query
-from tenancy.directory.keys import Key, KeyChange, NewKey
+from tenancy.directory.change_request import Deleted
+from tenancy.directory.keys import Key, KeyChange, NewKey, NoSuchKey
 from tenancy.directory.tenants import Position
-from tenancy.values.secret import mint_secret
+from tenancy.values.secret import form_of, mint_secret
 
 UNKNOWN_SECRET = Refusal(Reason.NOT_FOUND, "this is not the secret of any key")
 
@@ -47,10 +48,22 @@ async def update(session: Session, key_id: str, change: KeyChange) -> Key:
 
 
 @command(ResourceKind.KEY)
+async def delete_of(session: Session, tenant_id: str, key_id: str) -> Deleted:
+    """A key of this tenant; another's is not there."""
+    found = await session.ports.keys.get(KEYS.id(key_id))
+    if found is None or found.tenant_id != TENANTS.id(tenant_id):
+        raise NoSuchKey(key_id)
+    return await session.ports.keys.delete(key_id, session.by)
+
+
+@command(ResourceKind.KEY)
 async def rotate(session: Session, key_id: str, overlap_seconds: int) -> tuple[Key, str]:
     """The key and its new secret, to be shown once.  Older secrets end after the overlap at the latest."""
-    secret = mint_secret()
-    return await session.ports.keys.rotate(KEYS.id(key_id), secret, overlap_seconds, session.by), secret
+    before = await session.ports.keys.get(KEYS.id(key_id))
+    if before is None:
+        raise NoSuchKey(key_id)
+    secret = mint_secret(form_of(before.key_prefix))
+    return await session.ports.keys.rotate(key_id, secret, overlap_seconds, session.by), secret
 
 
 async def delete_by_secret(session: Session, secret: str) -> Done[Key]:

@@ -10,6 +10,7 @@ from admin.access.browser_sessions import BrowserSessions
 from admin.access.desk import Desk
 from admin.access.principals import Principals
 from admin.access.tokens import AdminTokens
+from admin.commands.configured import Configured
 from ledger.requests import Requests
 from ledger.sums import Sums
 from ratelimit.budgets.control_redis import RedisControl
@@ -96,6 +97,7 @@ class Ports:
     accounts: Accounts
     invitations: Invitations
     desk: Desk
+    configured: Configured
     admin_tokens: AdminTokens
     principals: Principals
     browser_sessions: BrowserSessions

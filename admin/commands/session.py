@@ -49,6 +49,10 @@ class Session:
             object.__setattr__(self, "ports", within(self.ports, organization))
             object.__setattr__(self, "by", replace(self.by, organization=organization))
 
+    def seen(self, tag: str) -> "Session":
+        """The same, on the condition that what is to be changed is still in the state of the tag."""
+        return replace(self, by=replace(self.by, if_match=frozenset({tag})))
+
     @contextmanager
     def permitted(self, action: Action, resource: Resource) -> Iterator[None]:
         """The block runs only if the principal may; what ports raise in it becomes Refused."""

@@ -8,7 +8,6 @@ local MAX_MODEL = 1536 -- 256 characters, each as \uXXXX
 local NO_MODEL = '"' .. string.rep("?", 257) .. '"' -- longer than any name that can be registered
 local MAX_SIZES = 16 -- images whose sizes are told; the rest are taken for as large as these
 local MAX_SPELLED = 4096
-local KEY = "sk_" .. ("%x"):rep(48) -- of Tollkeeper; as a model's name it would be in logs
 local MIN_MEDIA = 16 -- characters
 local MAX_MEDIA = 1000 -- further ones are taken for text
 
@@ -198,8 +197,7 @@ function Asked:compose()
   put_count(out, "video_bytes", (kinds.video or NOTHING).bytes)
   put_count(out, "file_bytes", (kinds.file or NOTHING).bytes)
   put(out, "form", self.form and "true")
-  local composed = "{" .. table.concat(out, ",") .. "}"
-  if string.find(composed, "sk_", 1, true) then composed = string.gsub(composed, KEY, "sk_removed") end
+  local composed = secrets.without("{" .. table.concat(out, ",") .. "}") -- a model may be called like a key, in logs
   return #composed <= MAX_SPELLED and composed or nil
 end
 

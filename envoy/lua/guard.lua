@@ -13,15 +13,9 @@ local NOT_SENT = {
   ["x-original-url"] = true, ["x-rewrite-url"] = true, ["proxy-authorization"] = true,
 }
 local READ_BY_AUTHZ = { authorization = true, ["x-api-key"] = true, ["api-key"] = true }
--- As tenancy/values/secret.py mints them.
-local BEGIN, REMOVED = "sk_", "sk_removed"
-local KEY = BEGIN .. ("%x"):rep(48)
 local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
 local find, gsub, sub = string.find, string.gsub, string.sub
-
-local function has_key(value)
-  return find(value, BEGIN, 1, true) ~= nil and find(value, KEY) ~= nil
-end
+local has_key = secrets.are_in
 
 local function is_removed(name, value)
   if NOT_SENT[name] or sub(name, 1, 8) == "x-envoy-" then return true end
@@ -44,16 +38,16 @@ local function clean_request_id(headers)
   local id = headers:get("x-request-id")
   if id and (#id > REQUEST_ID_MAX or find(id, "[^\32-\126]") or has_key(id)) then
     local printable = gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")
-    headers:replace("x-request-id", (gsub(printable, KEY, REMOVED)))
+    headers:replace("x-request-id", secrets.without(printable))
   end
 end
 
 -- The path without the key that is in it, or nil if there is none.
 local function without_key(path)
-  if has_key(path) then return (gsub(path, KEY, REMOVED)) end
+  if has_key(path) then return secrets.without(path) end
   if not find(path, "%", 1, true) then return nil end
   local decoded = gsub(path, "%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
-  return has_key(decoded) and "/" .. REMOVED or nil
+  return has_key(decoded) and "/" .. secrets.REMOVED or nil
 end
 
 local function screen(handle)

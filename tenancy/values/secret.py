@@ -5,16 +5,22 @@ import re
 import secrets
 
 SECRET_PREFIX = "sk_"
+PORTAL_PREFIX = "xag_"  # of keys that are made through the portal
 SECRET_BYTES = 24  # 192 bits: beyond guessing, so a plain SHA-256 is enough and lookups stay exact
-PREFIX_LENGTH = 18  # `sk_` and 15 hex digits: enough to recognize a key, no help in guessing the rest
+PREFIX_LENGTH = 18  # `sk_` and 15 hex digits, `xag_` and 14: enough to recognize a key, no help in guessing the rest
 
 
-_SECRET = re.compile(rf"{SECRET_PREFIX}[0-9a-fA-F]{{{2 * SECRET_BYTES}}}")
+_SECRET = re.compile(rf"({SECRET_PREFIX}|{PORTAL_PREFIX})[0-9a-fA-F]{{{2 * SECRET_BYTES}}}")
 
 
-def mint_secret() -> str:
-    """A new secret: `sk_` and 48 lower-case hex digits."""
-    return SECRET_PREFIX + secrets.token_hex(SECRET_BYTES)
+def mint_secret(prefix: str = SECRET_PREFIX) -> str:
+    """A new secret: `sk_` (or another prefix) and 48 lower-case hex digits."""
+    return prefix + secrets.token_hex(SECRET_BYTES)
+
+
+def form_of(key_prefix: str) -> str:
+    """What secrets like this one begin with."""
+    return PORTAL_PREFIX if key_prefix.startswith(PORTAL_PREFIX) else SECRET_PREFIX
 
 
 def hash_secret(secret: str) -> str:
@@ -29,4 +35,4 @@ def prefix_of(secret: str) -> str:
 
 def without_secrets(text: str) -> str:
     """What a client wrote, less the secrets in it, so that it may be written down.  (Envoy's guard takes them out.)"""
-    return _SECRET.sub(f"{SECRET_PREFIX}removed", text) if SECRET_PREFIX in text else text
+    return _SECRET.sub(r"\1removed", text) if SECRET_PREFIX in text or PORTAL_PREFIX in text else text

@@ -16,6 +16,7 @@ import redis
 import uvicorn
 
 from admin.app import create_app
+from admin.commands.configured import NOTHING, Configured
 from admin.connections import Connection
 from admin.server import config, listen
 from store.postgres import open_postgres
@@ -25,6 +26,7 @@ from tenancy.values.secret import hash_secret
 from tests.web import NO_TLS
 
 TOKEN = "dev-admin-token"
+PORTAL_SECRET = "of the tests, and of 32 characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def run_admin(
     redis_url: str,
     cors_origins: tuple[str, ...] = (),
     connection: type[Connection] = Connection,
+    configured: Configured = NOTHING,
     **through: str,
 ) -> Iterator[Admin]:
     """`through` may name other URLs (`database`, `redis`) for the API than for the test: those of a proxy."""
@@ -114,7 +117,8 @@ def run_admin(
     async def run() -> None:
         client = open_redis_async(through.get("redis", redis_url), timeout=0.5)
         async with open_postgres(through.get("database", database_url)) as pool:
-            app = create_app(pool, client, admin_token=TOKEN, cors_origins=cors_origins)
+            terms = {"portal_secrets": [PORTAL_SECRET], "configured": configured}
+            app = create_app(pool, client, admin_token=TOKEN, cors_origins=cors_origins, **terms)  # type: ignore[arg-type]
             server.append(uvicorn.Server(config(app, connection)))
             await server[0].serve(sockets=[listener])
         await client.aclose()

@@ -15,7 +15,9 @@ MADE: list[tuple[str, dict[str, Any]]] = [
     ("/mcp-servers", {"name": "s", "url": "https://s.test"}),
     ("/models", {"name": "m"}),
     ("/admin-tokens", {"name": "t", "role": "viewer"}),
+    ("/organizations", {"name": "o"}),
 ]
+PERSON = {"email": "somebody@example.com", "password": "a first password", "role": "member"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,13 @@ class Documented:
             "/limits/": admin.post("/limits", **limit, window_seconds=60).json()["id"],
             "/mcp-servers/": made["/mcp-servers"]["id"],
             "/models/": made["/models"]["id"],
+            "/organizations/": made["/organizations"]["id"],
+            "/accounts/": admin.post("/accounts", **PERSON, organization=made["/organizations"]["id"]).json()["id"],
             "/admin-tokens/": made["/admin-tokens"]["admin_token"]["id"],
         }
         self._names = {"/policies/": "gold", "/fairshare/groups/": "research", "/requests/": "req-1"}
         self._said = {BY_NAME["tenant_id"]: tenant, BY_NAME["key_id"]: key}
+        self._said |= {"org_0f1e2d3c4b5a": made["/organizations"]["id"]}
         self._schema = admin.http.get("/openapi.json").json()
 
     def operations(self) -> Iterator[Operation]:

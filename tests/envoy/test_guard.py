@@ -6,11 +6,12 @@ from urllib.parse import quote
 
 import pytest
 
-from tenancy.values.secret import mint_secret
+from tenancy.values.secret import PORTAL_PREFIX, mint_secret
 from tests.envoy.chain import CHAT, MESSAGES, Chain
 
 Sent = Callable[[], list[dict[str, Any]]]
 KEY = mint_secret()
+OF_PORTAL = mint_secret(PORTAL_PREFIX)
 BODY = '{"model":"mock-model",' + MESSAGES + "}"
 
 COPIES = {
@@ -21,6 +22,7 @@ COPIES = {
     "x-user-id": KEY,
     "referer": f"https://chat.example.com/?key={KEY}",
     "x-anything": "sk_" + KEY[3:].upper(),
+    "x-of-portal": f"{OF_PORTAL[:-1]} {OF_PORTAL}",
 }
 
 
@@ -32,6 +34,7 @@ def test_a_copy_of_a_key_does_not_go_upstream(chain: Chain, sent: Sent, name: st
     assert name not in headers
     assert headers["x-kept"] == "sk_short"
     assert KEY[3:].lower() not in str(seen).lower()
+    assert OF_PORTAL not in str(seen)
 
 
 def test_the_headers_that_authz_reads_are_left_to_it(chain: Chain, sent: Sent) -> None:
@@ -47,6 +50,7 @@ URLS = {
     "escaped": f"{CHAT}?key={quote(KEY).replace('sk_', '%73k%5F')}",
     "escaped digits": f"/v1/models/sk_{''.join(f'%{ord(c):02x}' for c in KEY[3:])}",
     "anthropic": f"/v1/messages?key={KEY}",
+    "of the portal": f"{CHAT}?key={OF_PORTAL}",
 }
 
 
@@ -60,14 +64,16 @@ def test_a_key_in_the_url_is_refused_and_not_logged(chain: Chain, sent: Sent, pa
     assert sent() == []
     assert "sk_removed" in str(chain.entry(name)) or "?" in path
     assert KEY[3:] not in chain.log.read_text()
+    assert OF_PORTAL not in chain.log.read_text()
 
 
-def test_a_key_in_the_request_id_or_as_the_model_is_not_logged(chain: Chain) -> None:
-    entry_id = f"id-{KEY}-{KEY}"
-    chain.post(BODY.replace("mock-model", KEY), x_request_id=entry_id)
-    entry = chain.entry("id-sk_removed-sk_removed")
-    assert '"model":"sk_removed"' in entry["usage"]["asked"]
-    assert KEY not in chain.log.read_text()
+@pytest.mark.parametrize(("key", "removed"), [(KEY, "sk_removed"), (OF_PORTAL, "xag_removed")])
+def test_a_key_in_the_request_id_or_as_the_model_is_not_logged(chain: Chain, key: str, removed: str) -> None:
+    entry_id = f"id-{key}-{key}"
+    chain.post(BODY.replace("mock-model", key), x_request_id=entry_id)
+    entry = chain.entry(f"id-{removed}-{removed}")
+    assert f'"model":"{removed}"' in entry["usage"]["asked"]
+    assert key not in chain.log.read_text()
 
 
 def test_what_steers_a_proxy_does_not_go_upstream(chain: Chain, sent: Sent) -> None:

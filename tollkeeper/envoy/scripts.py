@@ -10,10 +10,10 @@ from types import MappingProxyType
 GUARD, METER = "guard.lua", "meter.lua"
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        GUARD: ("client_error", "guard"),
+        GUARD: ("secrets", "client_error", "guard"),
         METER: (
-            "bytes", "json", "sample", "media", "fields", "asked", "form", "usage_option", "client_error", "request",
-            "answer_fields", "answer_text", "answer_json", "answer_found", "answer_frames", "answer",
+            "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form", "usage_option", "client_error",
+            "request", "answer_fields", "answer_text", "answer_json", "answer_found", "answer_frames", "answer",
         ),
     }
 )  # fmt: skip

@@ -16,11 +16,12 @@ from admin.access.accounts import (
 from admin.access.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from admin.access.permission import ResourceKind
 from admin.commands.directory import ACCOUNTS
-from admin.commands.refusals import Refused, invalid
+from admin.commands.refusals import Reason, Refusal, Refused, invalid
 from admin.commands.session import Session, command, query
 from tenancy.directory.change_request import Deleted
 
 INVITED_FOR = timedelta(days=7)
+NO_ORGANIZATION = Refusal(Reason.FORBIDDEN, "this admin token is of no organization: sign in as somebody of one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,29 +37,33 @@ from tenancy.directory.audit import EVERYTHING, AuditEntry, AuditFilter, AuditLo
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.organizations import Organization, Organizations
 
-# What is about no tenant, or about whatever it is handed.
-AS_THEY_ARE = ("repeats", "control", "price_history", "propagation", "principals", "desk")
-
 
 def within(ports: Ports, organization: str) -> Ports:
     """As the people of the organization have them."""
-    mine = Mine(ports.tenants, organization)
-    narrowed = {
-        "tenants": TenantsWithin(mine),
-        "keys": KeysWithin(mine, ports.keys),
-        "users": UsersWithin(mine, ports.users),
-        "limits": LimitsWithin(mine, ports.limits),
-        "limits_in_force": LimitsInForceWithin(mine, ports.limits_in_force),
-        "organizations": OrganizationsWithin(ports.organizations, organization),
-        "accounts": AccountsWithin(ports.accounts, organization),
-        "invitations": InvitationsWithin(ports.invitations, organization),
-        "audit_log": AuditLogWithin(ports.audit_log, organization),
-        "sums": SumsWithin(ports.sums, ports.organizations, organization),
-        "requests": RequestsWithin(ports.requests, ports.organizations, organization),
-        **{name: getattr(ports, name) for name in AS_THEY_ARE},
-    }
-    closed: Any = Closed()
-    return replace(ports, **{field.name: narrowed.get(field.name, closed) for field in fields(Ports)})
+    mine, closed = Mine(ports.tenants, organization), Closed()
+    nothing: Any = {field.name: closed for field in fields(Ports)}
+    return replace(
+        Ports(**nothing),
+        tenants=TenantsWithin(mine),
+        keys=KeysWithin(mine, ports.keys),
+        users=UsersWithin(mine, ports.users),
+        limits=LimitsWithin(mine, ports.limits),
+        limits_in_force=LimitsInForceWithin(mine, ports.limits_in_force),
+        organizations=OrganizationsWithin(ports.organizations, organization),
+        accounts=AccountsWithin(ports.accounts, organization),
+        invitations=InvitationsWithin(ports.invitations, organization),
+        audit_log=AuditLogWithin(ports.audit_log, organization),
+        sums=SumsWithin(ports.sums, ports.organizations, organization),
+        requests=RequestsWithin(ports.requests, ports.organizations, organization),
+        # What is about no tenant, or about whatever it is handed.
+        repeats=ports.repeats,
+        control=ports.control,
+        price_history=ports.price_history,
+        propagation=ports.propagation,
+        principals=ports.principals,
+        desk=ports.desk,
+        configured=ports.configured,
+    )
 
 
 class Closed:

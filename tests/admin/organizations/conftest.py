@@ -20,9 +20,9 @@ from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.organizations import NewOrganization, Plan
+from tests.admin.conftest import PORTAL_SECRET
 
 PASSWORD = "correct horse battery"
-PORTAL_SECRET = "of the tests, and of 32 characters"
 HERE = ChangeRequest("", "192.0.2.1", "r-1")
 
 

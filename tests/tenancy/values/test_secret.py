@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from authz.identity import end_user_of
 from ledger.row import TEXT_MAX, clean
-from tenancy.values.secret import mint_secret, without_secrets
+from tenancy.values.secret import PORTAL_PREFIX, mint_secret, without_secrets
 
 SECRET = mint_secret()
 
 
 def test_a_secret_is_taken_out_wherever_it_stands() -> None:
+    assert without_secrets(f"a {mint_secret(PORTAL_PREFIX)}/b{SECRET}") == "a xag_removed/bsk_removed"
     assert without_secrets(f"a {SECRET}{SECRET.upper().replace('SK_', 'sk_')}/b") == "a sk_removedsk_removed/b"
 
 

@@ -18,7 +18,7 @@ PREFIX_LENGTH = 18  # characters of a secret that are no secret
 
 def _id_of_prefix(session: Session, reference: str) -> str:
     """The id for a prefix.  Of a whole secret only its prefix is sent."""
-    if not reference.startswith("sk_"):
+    if not reference.startswith(("sk_", "xag_")):
         return reference
     prefix = reference[:PREFIX_LENGTH]
     found = list(session.client.items("/keys", {"prefix": prefix}))
@@ -35,7 +35,7 @@ ANY_MODEL = Field(
 KEYS = Resource(
     noun="key",
     path="/keys",
-    item=Field("KEY", help="The key's id, prefix (sk_ and 15 digits) or name.", name="id", convert=_id_of_prefix),
+    item=Field("KEY", help="The key's id, prefix (its first 18 characters) or name.", name="id", convert=_id_of_prefix),
     named=searched,
     columns=("id", "key_prefix", "name", "tenant_id", "user_id", "disabled", "expires_at", "last_used_at"),
     fields=(
