@@ -65,7 +65,8 @@ UNDECIDED_FIELDS = Undecided._fields
 class Decision(NamedTuple):
     """What ratelimit said about the request.  `denied` is "" or the status that it meant, `limit` the one that bound.
     `limits` is the text from which a request without a lease is charged.  `kind` is what the route does, "" for one
-    that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit."""
+    that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit; `uncorrected`: the
+    estimate of an input of text alone before it was corrected, 0 for another."""
 
     lease_id: str
     tenant_id: str
@@ -85,6 +86,7 @@ class Decision(NamedTuple):
     kind: str = ""
     images: int = 0
     reason: str = ""
+    uncorrected: int = 0
 
 
 DECISION_FIELDS = Decision._fields
@@ -164,6 +166,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("kind")),
         count(get("images")),
         text(get("reason")),
+        count(get("uncorrected", get("input_estimate"))),
     )
 
 

@@ -6,6 +6,7 @@ Both logs bring their entries to `accept`; whichever comes second finds the entr
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from http import HTTPStatus
 from pathlib import Path
 
 import structlog
@@ -23,14 +24,15 @@ from accesslog.row import row_of
 from accesslog.settle import WITHOUT_LEASE, Settler, no_matter, read_rules, settlement_of
 from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.sweep import SWEEP_SECONDS, Sweep
-from accesslog.usage import usage_of
+from accesslog.usage import Usage, usage_of
 from accesslog.writer import MAX_ROWS, LedgerWriter
 from ledger.cost import PriceList, cost_of, in_millionths
 from ledger.ledger import Ledger
-from ledger.row import UsageRow
+from ledger.row import UsageRow, UsageSource
 from ratelimit.budgets.jobs import Jobs
 from ratelimit.budgets.port import Budgets, LeaseName, Settlement
 from ratelimit.budgets.rule import UNKNOWN
+from ratelimit.tenants.corrections import Corrections
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
 
@@ -43,7 +45,8 @@ class Pipeline:
     `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over,
     `undecided` with that of each whose decision did not reach Envoy, and never will; `freed` with the owners of leases
     that were settled; `done` with the lease ids of requests that are settled and whose row is safe.  `sweeps`: whether
-    this process looks for orphaned leases.  `refunds`: see usage.py."""
+    this process looks for orphaned leases.  `refunds`: see usage.py.  `corrections`: what finished
+    requests are to teach ratelimit."""
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Pipeline:
         sweep_seconds: float = SWEEP_SECONDS,
         sweeps: bool = True,
         refunds: bool = False,
+        corrections: Corrections | None = None,
         ended: Callable[[str], None] | None = None,
         undecided: Callable[[str], None] | None = None,
         freed: Callable[[Sequence[str]], object] = no_matter,
@@ -73,7 +77,7 @@ class Pipeline:
         self._loop, self._metrics = loop, metrics
         self._ended, self._undecided, self._sweeps = ended, undecided, sweeps
         self._prices, self._refunds = prices, refunds
-        self._speeds = Speeds()
+        self.speeds, self._corrections = Speeds(), corrections or Corrections()
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes)
@@ -115,8 +119,8 @@ class Pipeline:
         if not self._deliveries.begin(lease_id):
             self._metrics.duplicates.add(source)
             return True
-        usage = usage_of(entry, self._speeds.of(entry.decision.model), refunds=self._refunds)
-        self._speeds.learn(entry, usage)
+        usage = usage_of(entry, self.speeds.of(entry.decision.model), refunds=self._refunds)
+        self._learn(entry, usage)
         row = row_of(entry, usage)
         settlement = settlement_of(entry, usage, self._cost_of(row))
         if seen := seen_of(entry):
@@ -130,6 +134,12 @@ class Pipeline:
             return self._drop(lease_id, SETTLEMENTS)
         self._metrics.settlements.add(usage.source)
         return True
+
+    def _learn(self, entry: LogEntry, usage: Usage) -> None:
+        self.speeds.learn(entry, usage)
+        decision = entry.decision
+        if usage.source is UsageSource.REPORTED and entry.status == HTTPStatus.OK and decision.uncorrected:
+            self._corrections.learn(decision.model, decision.kind, decision.uncorrected, usage.input_tokens)
 
     def _accept_job(self, entry: LogEntry, seen: Begun | Read, row: UsageRow, settlement: Settlement | None) -> bool:
         decision = entry.decision

@@ -13,6 +13,7 @@ import typer
 
 from tollkeeper.config import SURFACES, BadSettings, Settings, read_settings
 from tollkeeper.envoy.commands import envoy_app
+from tollkeeper.learned import learned_command
 from tollkeeper.logs import configure_logs
 from tollkeeper.routes import routes_command
 from tollkeeper.slices.table import Service
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(envoy_app, name="envoy")
 app.command("routes")(routes_command)
+app.command("learned")(learned_command)
 
 SURFACES_HELP = f"What is served beside the management API: all, none, or some of {', '.join(SURFACES)}."
 EXIT_FAILED = 1

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         description=f"what is served beside the management API: `{ALL}`, `{NONE}`, or some of"
         f" {', '.join(f'`{each}`' for each in SURFACES)} with commas between them",
     )
-    metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`")
+    metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`, `/learned`")
     grpc_listen: ListenAddress = Field("127.0.0.1:9001", description="authz, ratelimit and accesslog over TCP")
     authz_socket: Path = Field(Path("/run/tollkeeper/authz.sock"), description="authz over a Unix socket")
     ratelimit_socket: Path = Field(

@@ -1,4 +1,5 @@
-"""`/metrics`, `/healthz` and `/readyz` of a process, over TCP or a Unix socket; and reading them from another process.
+"""`/metrics`, `/healthz`, `/readyz` and `/learned` of a process, over TCP or a Unix socket; and reading them from
+another process.
 
 Each sidecar process serves its own on a Unix socket; the supervisor serves all of them as one, with a `process` label.
 """
@@ -26,16 +27,25 @@ MAX_CONNECTIONS = 32  # each is a thread
 Readiness = Callable[[], Mapping[str, bool]]
 # What works and should be seen to, in words.
 Warnings = Callable[[], Sequence[str]]
+# Tables, by name: of the rows each is an object.
+Learned = Callable[[], Mapping[str, Any]]
+NOT_FOUND = b'{"error":"not found; there are /metrics, /healthz, /readyz, /learned"}'
 
 
 class MetricsServer:
     """Answers scrapes from a daemon thread.  `address` is HOST:PORT or the path of a Unix socket."""
 
     def __init__(
-        self, address: str | Path, registry: CollectorRegistry, readiness: Readiness, warnings: Warnings = tuple
+        self,
+        address: str | Path,
+        registry: CollectorRegistry,
+        readiness: Readiness,
+        warnings: Warnings = tuple,
+        learned: Learned = dict,
     ) -> None:
         self._server = _UnixServer(address) if isinstance(address, Path) else _TcpServer(address)
-        self._server.registry, self._server.readiness, self._server.warnings = registry, readiness, warnings
+        self._server.registry, self._server.readiness = registry, readiness
+        self._server.warnings, self._server.learned = warnings, learned
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     def close(self) -> None:
@@ -59,8 +69,10 @@ class Handler(BaseHTTPRequestHandler):
             status, warnings = "ready" if ready else "not ready", list(self.server.warnings())
             body = {"status": status, "parts": dict(parts), "warnings": warnings}
             self._answer(200 if ready else 503, json.dumps(body).encode(), "application/json")
+        elif path == "/learned":
+            self._answer(200, json.dumps(self.server.learned()).encode(), "application/json")
         else:
-            self._answer(404, b'{"error":"not found; there are /metrics, /healthz, /readyz"}', "application/json")
+            self._answer(404, NOT_FOUND, "application/json")
 
     def _answer(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -81,6 +93,7 @@ class _Server(ThreadingHTTPServer):
     registry: CollectorRegistry
     readiness: Readiness
     warnings: Warnings
+    learned: Learned
 
     def __init__(self, address: Any) -> None:
         self._open: OrderedDict[int, socket.socket] = OrderedDict()  # by descriptor, oldest first

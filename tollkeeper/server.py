@@ -61,7 +61,8 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     engine = open_engine(settings.engine, [*methods, health.method], addresses, observer=observer, takes_over=True)
     registry = CollectorRegistry()
     registry.register(shared.metrics)
-    endpoint = MetricsServer(metrics_socket(settings, worker), registry, shared.readiness, shared.warnings)
+    path, told = metrics_socket(settings, worker), (shared.readiness, shared.warnings, shared.all_learned)
+    endpoint = MetricsServer(path, registry, *told)
     stops.callback(endpoint.close)
 
     def drain(*_: object) -> None:

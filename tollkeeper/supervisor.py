@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -56,7 +57,8 @@ class Supervisor:
         with ExitStack() as stops:
             for group in {worker.group for worker in self._plan}:
                 stops.enter_context(_held(socket_of(group, self._settings)))
-            endpoint = MetricsServer(self._settings.metrics_listen, registry, self.readiness, self.warnings)
+            told = self.readiness, self.warnings, self.learned
+            endpoint = MetricsServer(self._settings.metrics_listen, registry, *told)
             stops.callback(endpoint.close)
             self._serve([self._group(name) for name in dict.fromkeys(worker.group for worker in self._plan)])
 
@@ -73,6 +75,15 @@ class Supervisor:
         """Of all processes, each once."""
         answers = [get(path, "/readyz") for path in self._sockets.values()]
         return sorted({text for answer in answers if answer for text in json.loads(answer[1])["warnings"]})
+
+    def learned(self) -> dict[str, list[dict[str, Any]]]:
+        """Of all processes, each row with whose it is."""
+        tables: dict[str, list[dict[str, Any]]] = {}
+        for name, path in self._sockets.items():
+            answer = get(path, "/learned")
+            for table, rows in (json.loads(answer[1]) if answer else {}).items():
+                tables.setdefault(table, []).extend({"process": name, **row} for row in rows)
+        return tables
 
     def _serve(self, groups: Sequence[Group]) -> None:
         while not self._stopping:

@@ -9,9 +9,9 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from accesslog.entry import LogEntry
-from accesslog.learned.average import Average
 from accesslog.usage import UNKNOWN_SPEED, Speed, Usage, tokens_of_text
 from ledger.row import UsageSource
+from ratelimit.tenants.average import Average
 
 MODELS_MAX = 1000  # those used longest ago are forgotten first
 OUTPUT_MIN = 16  # tokens: of less, most of the time goes into the prompt
@@ -48,6 +48,12 @@ class Speeds:
             of.tokens_per_second.add(1000 * usage.output_tokens / entry.total_ms)
             if entry.streamed:
                 of.shown.add(min(1.0, max(SHOWN_MIN, tokens_of_text(entry) / usage.output_tokens)))
+
+    def all(self) -> dict[str, tuple[Speed, int]]:
+        """By model, with how many answers taught it."""
+        with self._lock:
+            found = {model: of.tokens_per_second.samples for model, of in self._models.items()}
+        return {model: (self.of(model), answers) for model, answers in sorted(found.items())}
 
     def of(self, model: str) -> Speed:
         with self._lock:

@@ -23,10 +23,10 @@ from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import OVER_CAPACITY, UNAVAILABLE, Manner, Refusal, fault_of
 from ratelimit.tenants.body import body_before, parse_body
+from ratelimit.tenants.corrections import Corrections
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
-from ratelimit.tenants.routes.kind import Kind
-from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, screen
+from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, said, screen
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
@@ -76,7 +76,7 @@ class TenantDecider:
     """`catalog` answers from memory.  `manner`: how clients are told.  `groups`: whether a group's budget can be shared
     by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each
     request has its policy read again, which triples its cost.  `has_room`: whether what a request uses could still be
-    kept anywhere; else it does not run."""
+    kept anywhere; else it does not run.  `corrections`: of estimates; None: there are none."""
 
     def __init__(
         self,
@@ -92,11 +92,12 @@ class TenantDecider:
         groups: bool = True,
         policies: int = POLICIES,
         has_room: Callable[[], bool] = lambda: True,
+        corrections: Corrections | None = None,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
         self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
-        self._recent_refusals, self._has_room = RecentRefusals(), has_room
+        self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
         """What is refused from memory can wait for the others.  Malformed unless there is one descriptor."""
@@ -111,7 +112,7 @@ class TenantDecider:
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
             refusal = self._manner.refusal(UNAVAILABLE, asked.api)
             return partial(self._refuse, b"", [("lease_id", lease_id)], "unavailable", refusal)
-        screened = screen(asked, account, self._catalog, self._terms.default_output)
+        screened = screen(asked, account, self._catalog, self._terms.default_output, self._corrections)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else without_secrets(label)
         fields = _fields(lease_id, end_user_id, screened)
@@ -222,8 +223,10 @@ def _fields(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> lis
             ("input_estimate", estimate.input_tokens),
             ("output_cap", estimate.output_cap),
             ("inference", screened.inference),
-            ("kind", "" if screened.kind is Kind.GENERATES else screened.kind),
+            ("kind", said(screened.kind)),
         )
+        if estimate.uncorrected is not None:
+            fields.append(("uncorrected", estimate.uncorrected))
         if estimate.images:
             fields.append(("images", estimate.images))
     return fields

@@ -18,7 +18,9 @@ NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 class Estimate(NamedTuple):
     """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it sets no cap; then
-    `assumed_output` is expected.  `images`: how many it is to make; `sound`: whether there is any in the input."""
+    `assumed_output` is expected.  `images`: how many it is to make; `sound`: whether there is any in the input.
+    `uncorrected`: what an input of text alone was taken for before it was corrected, None if it was not; 0 for another
+    input."""
 
     tokens: int
     input_tokens: int = 0
@@ -26,6 +28,7 @@ class Estimate(NamedTuple):
     assumed_output: int = 0
     images: int = 0
     sound: bool = False
+    uncorrected: int | None = None
 
     @property
     def output_tokens(self) -> int:

@@ -1,8 +1,10 @@
 """What the input of a request costs in tokens, from what the meter read of its body.  Pure; no I/O."""
 
 from math import ceil
+from typing import NamedTuple
 
 from ratelimit.tenants.body import Body
+from ratelimit.tenants.corrections import SCALE
 from ratelimit.tenants.estimate import MAX_TOKENS, input_estimate
 from ratelimit.tenants.estimate_media import (
     AUDIO_TOKENS_PER_SECOND,
@@ -24,18 +26,33 @@ FORMULAS = (
 )
 
 
-def input_tokens(body: Body, path: str, body_bytes: int) -> int:
-    """`body_bytes` counts for a body that the meter did not read, at four to a token."""
+class Input(NamedTuple):
+    """`uncorrected` as in Estimate."""
+
+    tokens: int
+    uncorrected: int | None = None
+
+
+def input_tokens(body: Body, path: str, body_bytes: int, factor: int = SCALE) -> Input:
+    """`body_bytes` counts for a body that the meter did not read, at four to a token.  `factor`: see corrections.py."""
     if not (body.given and body.valid and body.measured):
-        return input_estimate(body_bytes)
-    tokens = text_tokens(body.text, body.strings) + body.prompt_ids
+        return Input(input_estimate(body_bytes), 0)
+    text = text_tokens(body.text, body.strings)
+    others = _others(body, path)
+    corrected = text if factor == SCALE else -(-text * factor // SCALE)
+    return Input(min(corrected + others, MAX_TOKENS), 0 if others else None if factor == SCALE else text)
+
+
+def _others(body: Body, path: str) -> int:
+    """All but text."""
+    tokens = body.prompt_ids
     if body.images:
         tokens += images_tokens(_formula(path), body.images, body.sizes)
     if body.audio_ms or body.audio_bytes:
         tokens += ceil(AUDIO_TOKENS_PER_SECOND * audio_seconds(body.audio_ms, body.audio_bytes))
     tokens += ceil(VIDEO_TOKENS_PER_SECOND * body.video_bytes / VIDEO_BYTES_PER_SECOND)
     tokens += ceil(body.file_bytes / FILE_BYTES_PER_TOKEN)
-    return min(tokens, MAX_TOKENS)
+    return tokens
 
 
 def _formula(path: str) -> Images:

@@ -3,6 +3,7 @@
 from math import ceil
 
 from ratelimit.tenants.body import Body
+from ratelimit.tenants.corrections import SCALE
 from ratelimit.tenants.estimate import MAX_TOKENS, NOTHING, Estimate
 from ratelimit.tenants.estimate_input import input_tokens
 from ratelimit.tenants.estimate_media import SPEECH_TOKENS_PER_SECOND, audio_seconds, drawn_tokens
@@ -10,24 +11,31 @@ from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
 
 
 def estimate_request(
-    kind: Kind, body: Body, path: str, body_bytes: int, default_output: int, smallest: int | None
+    kind: Kind,
+    body: Body,
+    path: str,
+    body_bytes: int,
+    default_output: int,
+    smallest: int | None,
+    factor: int = SCALE,
 ) -> Estimate:
     """A bound that the request names holds for each of its outputs; `output_cap` is for all of them.
 
     Without a bound, `default_output` of each is assumed, and the whole is clamped to `smallest`, the least that a
-    budget holds; otherwise the request could never be admitted.
+    budget holds; otherwise the request could never be admitted.  `factor`: see corrections.py.
     """
     if kind not in RUNS_A_MODEL:
         return NOTHING
-    input_, sound = input_tokens(body, path, body_bytes), bool(body.audio_ms or body.audio_bytes)
+    input_, uncorrected = input_tokens(body, path, body_bytes, factor)
+    sound = bool(body.audio_ms or body.audio_bytes)
     if kind in INPUT_ONLY:
-        return Estimate(_clamped(input_, smallest), input_)
+        return Estimate(_clamped(input_, smallest), input_, uncorrected=uncorrected)
     if kind is Kind.GENERATES and body.bound is not None:
         cap = body.bound * body.outputs
-        return Estimate(input_ + cap, input_, cap, sound=sound)
+        return Estimate(input_ + cap, input_, cap, sound=sound, uncorrected=uncorrected)
     assumed = min(_assumed(kind, body, default_output), MAX_TOKENS)
     images = body.outputs if kind is Kind.DRAWS else 0
-    return Estimate(_clamped(input_ + assumed, smallest), input_, assumed_output=assumed, images=images, sound=sound)
+    return Estimate(_clamped(input_ + assumed, smallest), input_, 0, assumed, images, sound, uncorrected)
 
 
 def _assumed(kind: Kind, body: Body, default_output: int) -> int:

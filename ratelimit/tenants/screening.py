@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from clients.api import Api, api_of
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import NONE, Body
+from ratelimit.tenants.corrections import SCALE, Corrections
 from ratelimit.tenants.estimate import Estimate, parse_count
 from ratelimit.tenants.estimate_request import estimate_request
 from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
@@ -90,7 +91,9 @@ CONTROL = Rejected(
 )
 
 
-def screen(asked: Asked, account: Account, catalog: Catalog, default_output: int) -> Priced | Rejected:
+def screen(
+    asked: Asked, account: Account, catalog: Catalog, default_output: int, corrections: Corrections | None = None
+) -> Priced | Rejected:
     """Refusals in this order: no such route (404, 403), unreadable (400), not allowed (403), unknown (404), undecidable
     (503).  What runs no model costs nothing, and need not name one."""
     if asked.route is None:
@@ -104,8 +107,14 @@ def screen(asked: Asked, account: Account, catalog: Catalog, default_output: int
     if rejected is not None:
         return rejected
     length = parse_count(asked.content_length) or 0
-    estimate = estimate_request(kind, asked.body, asked.path, length, default_output, account.smallest)
+    factor = SCALE if corrections is None else corrections.factor(asked.model, said(kind))
+    estimate = estimate_request(kind, asked.body, asked.path, length, default_output, account.smallest, factor)
     return Priced(estimate, asked.model, kind in RUNS_A_MODEL, kind)
+
+
+def said(kind: Kind) -> str:
+    """As the access log has it."""
+    return "" if kind is Kind.GENERATES else kind
 
 
 def _unknown_route(asked: Asked) -> Rejected:

@@ -179,7 +179,7 @@ def test_what_has_no_room_on_disk_waits_in_memory(tmp_path: Path, stack: Stack) 
     assert stack.metrics.dropped.counts["rows"] == 0
     stack.postgres.restore()
     stack.assert_each_once()
-    assert pipeline.has_room
+    wait_until(lambda: pipeline.has_room)
 
 
 def test_what_has_no_room_anywhere_comes_back_from_the_file(tmp_path: Path, stack: Stack) -> None:

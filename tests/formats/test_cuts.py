@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from accesslog.learned.average import NEEDED
 from accesslog.learned.speeds import Speeds
 from accesslog.usage import usage_of
+from ratelimit.tenants.average import NEEDED
 from tests.formats.conftest import Meter
 from tests.formats.wire import Answer, End
 

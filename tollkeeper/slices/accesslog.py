@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from accesslog.learned.speeds import Speeds
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
@@ -22,6 +23,8 @@ from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import expire_leases
 from ratelimit.life import InFlight
+from ratelimit.tenants.corrections import SCALE, Corrections
+from ratelimit.tenants.routes.kind import Kind
 from reconcile.books import Books
 from reconcile.metrics import ReconcileMetrics
 from reconcile.reconciler import Pace, Reconciler
@@ -33,7 +36,7 @@ from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.key_uses import PostgresKeyUses
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered
-from tollkeeper.slices.shared import Shared
+from tollkeeper.slices.shared import Row, Shared
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -59,6 +62,8 @@ def wire(shared: Shared) -> list[Method]:
         shared.loop.spawn(siblings.run(heard), "siblings")
     shared.has_room = lambda: pipeline.has_room
     shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
+    shared.learned["corrections"] = lambda: _corrections(shared.corrections)
+    shared.learned["speeds"] = lambda: _speeds(pipeline.speeds)
     watch = LogWatch(
         shared.settings.access_log_file,
         metrics,
@@ -77,6 +82,30 @@ def wire(shared: Shared) -> list[Method]:
     if shared.settings.workers == 1:  # of several, each sees only some of an Envoy's streams
         shared.loop.spawn(_free(shared, streams), "gone envoys")
     return AccessLogService(pipeline, metrics, streams).methods()
+
+
+def _corrections(corrections: Corrections) -> list[Row]:
+    return [
+        {
+            "model": each.model,
+            "route": each.kind or Kind.GENERATES,
+            "factor": each.factor / SCALE,
+            "reports": each.reports,
+        }
+        for each in corrections.all()
+    ]
+
+
+def _speeds(speeds: Speeds) -> list[Row]:
+    return [
+        {
+            "model": model,
+            "tokens_per_second": round(speed.tokens_per_second, 1),
+            "shown": round(speed.shown, 3),
+            "answers": answers,
+        }
+        for model, (speed, answers) in speeds.all().items()
+    ]
 
 
 async def _free(shared: Shared, streams: Streams) -> None:
@@ -133,6 +162,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         done=siblings.done if siblings and settings.access_log_file and not first else None,
         sweeps=first,
         refunds=settings.undelivered == "refund",
+        corrections=shared.corrections,
     )
 
 

@@ -51,6 +51,7 @@ def wire(shared: Shared) -> list[Method]:
         groups=not is_cluster(settings.redis_url),
         policies=settings.cache_entries,
         has_room=lambda: shared.has_room(),
+        corrections=shared.corrections,
     )
     return [*RatelimitService({DOMAIN: tenants.decide}).methods()]
 

@@ -12,6 +12,7 @@ from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.keys import epoch_keys
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.life import InFlight
+from ratelimit.tenants.corrections import Corrections
 from serving.loop import LoopThread
 from serving.metrics import Metrics
 from store.postgres import PostgresPool, open_postgres
@@ -30,14 +31,17 @@ if TYPE_CHECKING:
 WARM_SECONDS = 5.0
 REDIS_SECONDS = 0.1  # for what is asked on the background loop
 
+Row = Mapping[str, str | float]
+
 
 class Shared:
     """Of one process, the `number`th of its group once it has begun.  Whatever is made ends with `stops`, in reverse
     order.
 
-    `in_flight` is counted in by ratelimit and counted out by accesslog.  `listeners` hear of changes of tenants, keys
-    and models; `freed`, from any thread, of the owners whose leases have just been settled.  `parts` are what must be
-    ready, `warned` what should be seen to."""
+    `in_flight` is counted in by ratelimit and counted out by accesslog; `corrections` are learned by accesslog and used
+    by ratelimit.  `listeners` hear of changes of tenants, keys and models; `freed`, from any thread, of the owners
+    whose leases have just been settled.  `parts` are what must be ready, `warned` what should be seen to, `learned`
+    what this process has learned: the rows of tables, by the table's name."""
 
     def __init__(self, settings: Settings, stops: ExitStack) -> None:
         self.settings, self.stops, self.number = settings, stops, 0
@@ -53,11 +57,13 @@ class Shared:
         self.in_flight = InFlight()
         self.leaving = False  # it drains
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
+        self.corrections = Corrections()
         self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
         self.listeners: list[Listener] = [self.catalog]
         self.freed: list[Callable[[Sequence[str]], None]] = []
         self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
         self.warned: list[Callable[[], Sequence[str]]] = []
+        self.learned: dict[str, Callable[[], list[Row]]] = {}
         self.loop.spawn(listen(settings.redis_url, self.listeners, self.tenancy_metrics), "invalidations")
         self.loop.spawn(self.catalog.run(), "model catalog")
 
@@ -77,6 +83,9 @@ class Shared:
 
     def warnings(self) -> list[str]:
         return [text for each in self.warned for text in each()]
+
+    def all_learned(self) -> dict[str, list[Row]]:
+        return {name: rows() for name, rows in self.learned.items()}
 
     def _stores_answer(self) -> bool:
         """If not, no store has answered for a minute, or never yet, so every request would be refused."""

@@ -56,7 +56,7 @@ def test_a_body_is_read_whatever_a_client_writes(asked: str, body: Body) -> None
         (Body(text=tuple(sample(401)), bound=50), None, Estimate(151, 101, 50)),
         (Body(bound=50, outputs=100), None, Estimate(5000, 0, 5000)),
         (Body(outputs=2), None, Estimate(2048, 0, 0, 2048)),
-        (Body(prompt_ids=900), None, Estimate(1924, 900, 0, 1024)),
+        (Body(prompt_ids=900), None, Estimate(1924, 900, 0, 1024, uncorrected=0)),
         (Body(bound=0), None, Estimate(0)),
         (Body(bound=MAX_TOKENS, outputs=MAX_OUTPUTS), None, Estimate(ENDLESS, 0, ENDLESS)),
         # Without a bound the whole fits in the smallest budget; with one it is what it is.
@@ -71,7 +71,7 @@ def test_the_cost_is_the_input_and_all_the_output_it_allows(
 
 
 def test_a_body_that_was_not_read_is_estimated_by_its_size() -> None:
-    assert input_tokens(NONE, "/v1/chat/completions", 401) == 101
+    assert input_tokens(NONE, "/v1/chat/completions", 401) == (101, 0)
 
 
 def test_text_of_another_shape_than_the_meters_is_nothing() -> None:
@@ -159,4 +159,4 @@ def test_an_envoy_with_the_configuration_of_the_version_before_is_understood(
 ) -> None:
     found = body_before({**ABSENT, "policy": "[]", "path": "/v1/chat/completions", **entries})
     assert found == body
-    assert input_tokens(found, "/v1/chat/completions", 4000) == 1000  # by its length
+    assert input_tokens(found, "/v1/chat/completions", 4000) == (1000, 0)  # by its length

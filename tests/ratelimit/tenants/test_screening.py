@@ -70,7 +70,7 @@ def priced(
          Priced(Estimate(10, 10), "m", True, Kind.EMBEDS)),
         (asked("POST", "/v1/audio/speech", "m", size=40), Priced(Estimate(10, 10), "m", True, Kind.SPEAKS)),
         (asked("POST", "/v1/audio/transcriptions", body=Body("m", audio_ms=10_000)),
-         Priced(Estimate(200, 160, 0, 40, sound=True), "m", True, Kind.TRANSCRIBES)),
+         Priced(Estimate(200, 160, 0, 40, sound=True, uncorrected=0), "m", True, Kind.TRANSCRIBES)),
         (asked("POST", "/v1/images/generations", body=Body("m", outputs=2, quality="low")),
          Priced(Estimate(544, 0, 0, 544, 2), "m", True, Kind.DRAWS)),
         (asked("POST", "/openai/deployments/m/chat/completions", size=40),

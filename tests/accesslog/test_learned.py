@@ -1,0 +1,31 @@
+"""Which finished requests teach how far estimates of the input are off."""
+
+from typing import Any
+
+import pytest
+
+from ratelimit.tenants.corrections import Correction, Corrections
+from tests.accesslog.entries import decision, entry, metered
+from tests.accesslog.stack import Stack
+
+REPORTED = metered(prompt_tokens=150, completion_tokens=30)
+TEACH = {
+    "what was not corrected": ({"input_estimate": 100}, {}, "", 1),
+    "what was": ({"input_estimate": 130, "uncorrected": 100}, {}, "", 1),
+    "another kind of route": ({"input_estimate": 100, "kind": "embeds"}, {}, "embeds", 1),
+    "not text alone": ({"input_estimate": 900, "uncorrected": 0}, {}, "", 0),
+    "a client that left": ({"input_estimate": 100}, {"response_flags": "DC", "usage": None}, "", 0),
+    "no report": ({"input_estimate": 100}, {"usage": metered(completion_tokens=30)}, "", 0),
+    "a failure": ({"input_estimate": 100}, {"status": 400}, "", 0),
+    "no model": ({"input_estimate": 100, "inference": False, "kind": "stored"}, {}, "", 0),
+    "refused": ({"input_estimate": 100, "admission": "refused", "denied": "429"}, {"status": 429}, "", 0),
+}
+
+
+@pytest.mark.parametrize(("decided", "fields", "kind", "reports"), TEACH.values(), ids=TEACH.keys())
+def test_what_teaches(stack: Stack, decided: dict[str, Any], fields: dict[str, Any], kind: str, reports: int) -> None:
+    corrections = Corrections()
+    stack.restart(corrections=corrections)
+    usage = fields.pop("usage", REPORTED)
+    stack.stream([entry(decision(**decided), usage, **fields)])
+    assert corrections.all() == [Correction("mock-model", kind, 1000, 1)] * reports
