@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     """Every way in which a Check ends; also the label of its metric."""
 
     ALLOWED = "allowed"
+    ANSWERED = "answered"  # here, in place of the model server
     MISSING = "missing"
     MALFORMED = "malformed"
     SEVERAL = "several"

@@ -7,6 +7,7 @@ else is looked up on the background loop and answered from there: the engine's t
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -14,8 +15,10 @@ from authz.credential import NoCredential, find_secret
 from authz.decision import REFUSALS, Outcome, decide, headers_for
 from authz.identity import END_USER_ID, USER_ID, end_user_of, headers_to_remove, headers_to_set, metadata
 from authz.metrics import AuthzMetrics
+from authz.models import answer as answer_models
+from authz.models import asked_model
 from clients.api import Api, api_of
-from clients.errors import Fault, body_of
+from clients.errors import CONTENT_TYPE, Fault, body_of
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from protos.envoy.service.auth.v3.external_auth_pb2 import (
     CheckRequest,
@@ -27,6 +30,7 @@ from protos.google.rpc.status_pb2 import Status
 from serving.call import Answer, Call, Method, Unary
 from serving.loop import LoopThread
 from serving.messages import read
+from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.resolution import Found, Resolution, Unknown
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
@@ -55,19 +59,28 @@ def prepare(record: KeyRecord) -> bytes:
     ).SerializeToString()
 
 
+class Models(Protocol):
+    """Which models there are."""
+
+    def known(self) -> KnownModels | None:
+        """At once, from memory; None if it is not known."""
+
+
 class AuthzService:
     """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry."""
 
     def __init__(
         self,
         resolver: Resolver[bytes],
+        models: Models,
         loop: LoopThread,
         metrics: AuthzMetrics,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._resolver, self._loop, self._metrics, self._clock, self._wall = resolver, loop, metrics, clock, wall
+        self._resolver, self._models, self._loop, self._metrics = resolver, models, loop, metrics
+        self._clock, self._wall = clock, wall
         self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in REFUSALS.items() for api in Api}
         self._no_end_user = _end_user_part("")
         self._before_id, self._after_id = _lease_id_part()
@@ -78,22 +91,22 @@ class AuthzService:
     def check(self, message: bytes, call: Call) -> Answer:
         """The handler; DecodeError for what is not a CheckRequest."""
         request = read(CheckRequest, message).attributes.request.http
-        headers, path = request.headers, request.path
+        headers, method, path = request.headers, request.method, request.path
         secret = find_secret(headers)
         if isinstance(secret, NoCredential):
             return partial(self._refuse, _NO_CREDENTIAL[secret], path)
         key_hash, user_id = hash_secret(secret), headers.get(USER_ID, "")
         resolution = self._resolver.peek(key_hash, self._clock())
         if resolution is not None:
-            return self._answer(resolution, user_id, path)
-        self._loop.submit(self._answer_later(key_hash, user_id, path, call))
+            return self._answer(resolution, user_id, method, path)
+        self._loop.submit(self._answer_later(key_hash, user_id, method, path, call))
         return None
 
-    async def _answer_later(self, key_hash: str, user_id: str, path: str, call: Call) -> None:
+    async def _answer_later(self, key_hash: str, user_id: str, method: str, path: str, call: Call) -> None:
         try:
             resolution = await self._resolver.resolve(key_hash)
             _log(resolution)
-            answer = self._answer(resolution, user_id, path)
+            answer = self._answer(resolution, user_id, method, path)
             message = answer if isinstance(answer, bytes) else answer()
         except Exception:  # the edge of an RPC: the client still gets an answer, and it is no
             log.exception("check failed")
@@ -101,17 +114,30 @@ class AuthzService:
             message = self._refuse(Outcome.UNAVAILABLE, path)
         call.reply(message)
 
-    def _answer(self, resolution: Resolution[bytes], user_id: str, path: str) -> bytes | Callable[[], bytes]:
+    def _answer(
+        self, resolution: Resolution[bytes], user_id: str, method: str, path: str
+    ) -> bytes | Callable[[], bytes]:
         """A refusal is returned as a function, which the engine may run after the calls that may pass."""
         if isinstance(resolution, Found):
             outcome = decide(resolution.record, self._wall())
             if outcome is Outcome.ALLOWED:
+                asked = asked_model(method, path)
+                if asked is not None and (said := self._say_models(asked, resolution.record)):
+                    return said
                 self._metrics.decisions.counts[outcome] += 1
                 end_user = _end_user_part(user_id) if user_id else self._no_end_user
                 return resolution.prepared + end_user + self._begin()
         else:
             outcome = Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE
         return partial(self._refuse, outcome, path)
+
+    def _say_models(self, asked: str, record: KeyRecord) -> bytes | None:
+        """In place of the model server; None if it is to answer."""
+        said = answer_models(asked, self._models.known(), record.models_allowed)
+        if said is None:
+            return None
+        self._metrics.decisions.counts[Outcome.ANSWERED] += 1
+        return _denied(said, Api.OPENAI) if isinstance(said, Fault) else _answered(200, dict([CONTENT_TYPE]), said)
 
     def _begin(self) -> bytes:
         """The part of an answer that gives the request its lease id: whatever is begun for it is begun under this."""
@@ -150,13 +176,14 @@ def _lease_id_part() -> list[bytes]:
 
 
 def _denied(fault: Fault, api: Api) -> bytes:
+    return _answered(fault.status, dict(headers_for(fault, api)), body_of(fault, api).decode())
+
+
+def _answered(status: int, headers: Mapping[str, str], body: str) -> bytes:
+    """Envoy sends this to the client, whatever the status; the request goes no further."""
     return CheckResponse(
         status=Status(code=_GRPC_PERMISSION_DENIED),
-        denied_response=DeniedHttpResponse(
-            status={"code": fault.status},
-            headers=_options(dict(headers_for(fault, api))),
-            body=body_of(fault, api).decode(),
-        ),
+        denied_response=DeniedHttpResponse(status={"code": status}, headers=_options(headers), body=body),
     ).SerializeToString()
 
 

@@ -13,6 +13,7 @@ SELECT = """
 SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(name ORDER BY name), '{}') AS names,
        coalesce(array_agg(enabled ORDER BY name), '{}') AS enabled,
+       coalesce(array_agg(extract(epoch FROM created_at)::bigint ORDER BY name), '{}') AS created,
        coalesce(array_agg(price_version ORDER BY name), '{}') AS price_versions,
        coalesce(array_agg(prices::text ORDER BY name), '{}') AS prices,
        coalesce(bool_or(ever_enabled), false) AS closed
@@ -40,4 +41,5 @@ def models_of(rows: Sequence[Row]) -> KnownModels:
                 prices[name] = Prices.read(text, version)
         except UNREADABLE as error:
             enabled[name] = without_prices(name, error)
-    return KnownModels(row["version"], enabled, prices, row["closed"])
+    created = dict(zip(row["names"], row["created"], strict=True))
+    return KnownModels(row["version"], enabled, prices, row["closed"], created)

@@ -41,12 +41,14 @@ class ModelState(StrEnum):
 class KnownModels:
     """The registry at one moment: by name, whether a model is enabled, and its prices if it has any.  A higher version
     was read later.  `closed`: only what is registered may be asked for, since some of it was enabled once; None: if
-    there is any.  A registry of models that were never enabled bars those, and no others."""
+    there is any.  A registry of models that were never enabled bars those, and no others.  `created`: when a model was
+    registered, in seconds since the epoch; missing if a version before wrote it."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
     prices: Mapping[str, Prices] = field(default_factory=dict)
     closed: bool | None = None
+    created: Mapping[str, int] = field(default_factory=dict)
 
     def state(self, name: str) -> ModelState:
         enabled = self.enabled.get(name)
@@ -59,23 +61,27 @@ class KnownModels:
         return bool(self.enabled) if self.closed is None else self.closed
 
     def dump(self) -> str:
-        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set"}],"closed":b}.
+        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set","created"}],"closed":b}.
 
-        The last three of a model only if there are prices.  `price_set` is all of them.  The others are for sidecars of
+        The three about prices only if there are any.  `price_set` is all of them.  The others are for sidecars of
         versions that know input, output and cached alone: in millionths, and in hundred-millionths if those are
         rounded."""
         models = [
-            {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name))}
+            {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name)), **self._dump_created(name)}
             for name, enabled in self.enabled.items()
         ]
         closed = {} if self.closed is None else {"closed": self.closed}
         return json.dumps({"version": self.version, "models": models, **closed}, separators=(",", ":"))
+
+    def _dump_created(self, name: str) -> dict[str, int]:
+        return {"created": self.created[name]} if name in self.created else {}
 
     @staticmethod
     def load(text: str | bytes) -> "KnownModels":
         """What `dump` wrote, in this version or another; ValueError, KeyError or TypeError for anything else."""
         fields = json.loads(text)
         enabled, prices = dict[str, bool](), dict[str, Prices]()
+        created = {model["name"]: int(model["created"]) for model in fields["models"] if "created" in model}
         for model in fields["models"]:
             name, is_enabled = model["name"], bool(model["enabled"])
             try:
@@ -84,7 +90,7 @@ class KnownModels:
             except UNREADABLE as error:
                 is_enabled = without_prices(name, error)
             enabled[name] = is_enabled
-        return KnownModels(int(fields["version"]), enabled, prices, fields.get("closed"))
+        return KnownModels(int(fields["version"]), enabled, prices, fields.get("closed"), created)
 
 
 def without_prices(model: str, error: Exception) -> bool:
@@ -140,10 +146,13 @@ class ModelCatalog:
 
     def check(self, model: str) -> ModelState:
         """UNAVAILABLE until the first load, and once neither store has answered for STALE_SECONDS."""
+        known = self.known()
+        return ModelState.UNAVAILABLE if known is None else known.state(model)
+
+    def known(self) -> KnownModels | None:
+        """The registry as it was last read; None while `check` says UNAVAILABLE."""
         snapshot = self._snapshot
-        if snapshot is None or self._clock() >= snapshot[1]:
-            return ModelState.UNAVAILABLE
-        return snapshot[0].state(model)
+        return None if snapshot is None or self._clock() >= snapshot[1] else snapshot[0]
 
     def prices(self, model: str) -> Prices | None:
         """The last known prices of the model, None if it has none."""
@@ -151,8 +160,8 @@ class ModelCatalog:
 
     def price_list(self) -> Mapping[str, Prices] | None:
         """Of every model that has prices.  None while `check` says UNAVAILABLE: free is not the same as not known."""
-        snapshot = self._snapshot
-        return None if snapshot is None or self._clock() >= snapshot[1] else snapshot[0].prices
+        known = self.known()
+        return None if known is None else known.prices
 
     def subscribed(self) -> None:
         """Earlier changes may have been missed."""

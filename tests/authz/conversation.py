@@ -9,9 +9,9 @@ import grpc
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 
-def check_request(headers: Mapping[str, str], path: str = "/v1/chat/completions") -> bytes:
+def check_request(headers: Mapping[str, str], path: str = "/v1/chat/completions", method: str = "POST") -> bytes:
     return CheckRequest(
-        attributes={"request": {"http": {"method": "POST", "path": path, "headers": headers}}}
+        attributes={"request": {"http": {"method": method, "path": path, "headers": headers}}}
     ).SerializeToString()
 
 

@@ -12,8 +12,11 @@ from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import apply_outbox
+from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.postgres.records import PostgresRecordSource
+from tenancy.redis.catalog import RedisModelCache
 from tenancy.redis.records import RedisRecordCache
+from tenancy.resolving.catalog import ModelCatalog
 from tenancy.resolving.resolver import Resolver
 from tests.authz.conversation import Answer, HeldCall, check_request
 from tests.tenancy.people import Issued, People
@@ -30,17 +33,20 @@ class Sidecar:
         self.tenancy = TenancyMetrics()
         self.now = datetime.now(UTC)
         self.loop.run(self._open(database_url, redis_url))
-        self.service = AuthzService(self.resolver, self.loop, self.metrics, wall=lambda: self.now.timestamp())
+        self.service = AuthzService(
+            self.resolver, self.models, self.loop, self.metrics, wall=lambda: self.now.timestamp()
+        )
 
     async def _open(self, database_url: str, redis_url: str) -> None:
         self.pool: asyncpg.Pool[asyncpg.Record] = await open_postgres(database_url)
         self.redis = open_redis_async(redis_url, timeout=UNHURRIED.redis)
         source, shared = PostgresRecordSource(self.pool, UNHURRIED.postgres), RedisRecordCache(self.redis)
+        self.models = ModelCatalog(PostgresModelSource(self.pool, UNHURRIED.postgres), RedisModelCache(self.redis))
         self.resolver = Resolver(source, shared, prepare, self.tenancy, timeouts=UNHURRIED)
 
-    def check(self, headers: dict[str, str], path: str = "/v1/chat/completions") -> Answer:
+    def check(self, headers: dict[str, str], path: str = "/v1/chat/completions", method: str = "POST") -> Answer:
         call = HeldCall()
-        message = self.service.check(check_request(headers, path), call)
+        message = self.service.check(check_request(headers, path, method), call)
         if message is None:
             message = call.message()
         return Answer.read(message if isinstance(message, bytes) else message())

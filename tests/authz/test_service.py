@@ -185,7 +185,7 @@ def test_a_fault_of_our_own_is_503_never_200(sidecar: Sidecar) -> None:
         raise LookupError("a bug")
 
     resolver = Resolver(PostgresRecordSource(sidecar.pool), RedisRecordCache(sidecar.redis), faulty, sidecar.tenancy)
-    sidecar.service = AuthzService(resolver, sidecar.loop, sidecar.metrics)
+    sidecar.service = AuthzService(resolver, sidecar.models, sidecar.loop, sidecar.metrics)
     assert sidecar.check(bearer(sidecar.issue())).status == 503
 
 

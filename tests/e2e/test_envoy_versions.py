@@ -38,6 +38,8 @@ def test_the_whole_chain(stack: Deployment, envoy: str) -> None:
         streamed = client.post(CHAT, json={**BODY, "stream": True}, headers=who.headers)
         events = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: {")]
         leave_midway(client, who)
+        listed = client.get("/v1/models", headers=stack.key(who.tenant_id, models_allowed=[MODEL]).headers)
+        assert (listed.status_code, [model["id"] for model in listed.json()["data"]]) == (200, [MODEL])
         assert client.post("/v1/unknown", json=BODY, headers=who.headers).status_code == 404
         refused_midway = client.post(CHAT, content=b'{"model":"a","model":"b"}', headers=who.headers)
     assert (refused_midway.status_code, refused_midway.json()["error"]["code"]) == (400, "duplicate_key")

@@ -1,4 +1,5 @@
-"""authz: who is calling.  Needs the records of keys, in its own cache, in Redis and in Postgres."""
+"""authz: who is calling.  Needs the records of keys, in its own cache, in Redis and in Postgres; and the catalog of
+models, to answer which of them a key may use."""
 
 from authz.metrics import AuthzMetrics
 from authz.service import AuthzService, prepare
@@ -14,7 +15,7 @@ from tollkeeper.slices.shared import Shared
 def wire(shared: Shared) -> list[Method]:
     metrics = AuthzMetrics()
     shared.metrics.add(*metrics.members())
-    return AuthzService(_resolver(shared), shared.loop, metrics).methods()
+    return AuthzService(_resolver(shared), shared.catalog, shared.loop, metrics).methods()
 
 
 def _resolver(shared: Shared) -> Resolver[bytes]:

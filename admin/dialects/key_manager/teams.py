@@ -77,7 +77,7 @@ async def get_team(team_id: TeamId, session: Asked) -> dict[str, Any]:
     found = await teams.get(session, team_id)
     keys = [held.key.name for held in await teams.keys_of_team(session, team_id, MOST)]
     users = [views.member(each, found.tenant) for each in await teams.members(session, MOST, team_id)]
-    return {**views.team(found), "keys": keys, "users": users}
+    return {**views.team(found, keys=keys), "users": users}
 
 
 @router.patch("/{team_id}")

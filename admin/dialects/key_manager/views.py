@@ -1,6 +1,6 @@
 """What the key manager shows of teams, users and keys: fields and their order are those of its document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,13 +26,14 @@ def called(tenant: Tenant) -> dict[str, str]:
     return {"team_id": tenant.id, "team_name": name_of(tenant)}
 
 
-def team(of: Headcount) -> dict[str, Any]:
-    """As lists have it."""
+def team(of: Headcount, **names: Sequence[str]) -> dict[str, Any]:
+    """As lists have it; with the `names` of keys, as it is shown by itself."""
     tenant = of.tenant
     return {
         "created_at": rfc3339(tenant.created_at),
         "description": tenant.description,
         "key_count": of.keys,
+        **names,
         "policy": policy_of(tenant),
         **called(tenant),
         "user_count": of.users,
