@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import structlog
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Router
 from starlette.types import ASGIApp
@@ -13,8 +14,10 @@ from admin.access.desk import Desk
 from admin.access.principals import Principals
 from admin.access.sessions import SignedIn
 from admin.access.signing import Signing
+from admin.commands import default_rate
 from admin.commands.configured import NOTHING, Configured
 from admin.commands.ports import Ports, Propagation
+from admin.commands.refusals import STORES_AWAY
 from admin.gate.stack import gated
 from admin.metrics import AdminMetrics
 from admin.postgres.accounts import PostgresAccounts
@@ -55,6 +58,11 @@ if TYPE_CHECKING:
     from redis import asyncio as aio
 
 
+AGAIN_SECONDS = 1.0  # after which a database that was away is asked again
+
+log = structlog.get_logger(__name__)
+
+
 def create_app(
     pool: PostgresPool,
     redis: "aio.Redis | aio.RedisCluster",
@@ -78,6 +86,7 @@ def create_app(
         tasks = [
             asyncio.create_task(propagation.reconcile(), name="outbox-reconciler"),
             asyncio.create_task(roller.run(), name="usage-roller"),
+            asyncio.create_task(_follow_default(ports), name="default-rate"),
         ]
         try:
             yield
@@ -104,6 +113,20 @@ def create_app(
             ],
         )
     return app
+
+
+async def _follow_default(ports: Ports) -> None:
+    """Once, when the database answers."""
+    while True:
+        try:
+            changed = await default_rate.follow(ports)
+        except STORES_AWAY as error:
+            log.warning("the default rate waits for the database", reason=repr(error))
+            await asyncio.sleep(AGAIN_SECONDS)
+        else:
+            if changed:
+                log.info("tenants have another default rate", tenants=changed)
+            return
 
 
 def ports_on(

@@ -8,11 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from admin.api.surface import management_api
 from admin.commands.ports import Ports
 from admin.console.surface import console
+from admin.dialects.chat_api.surface import chat_api
 from admin.dialects.key_manager.surface import key_manager
 from admin.dialects.portal.surface import portal
 from admin.gate.surface import Surface
 
-OTHERS: Mapping[str, Callable[[Ports], Surface]] = {"key-manager": key_manager, "portal": portal, "console": console}
+OTHERS: Mapping[str, Callable[[Ports], Surface]] = {
+    "key-manager": key_manager,
+    "portal": portal,
+    "chat-api": chat_api,
+    "console": console,
+}
 
 
 def surfaces(ports: Ports, others: Iterable[str]) -> list[Surface]:

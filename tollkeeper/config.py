@@ -4,15 +4,17 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TOLLKEEPER_"
 MEBIBYTE = 1024 * 1024
-SURFACES = ("key-manager", "portal", "console")  # beside the management API, as admin/surfaces.py has them
+SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
 ALL, NONE = "all", "none"
+# ChatAPI's names of settings.
+OTHER_NAMES = {"MASTER_API_KEY": "admin_token", "DEFAULT_RATE_LIMIT": "default_rate_limit", "LOG_LEVEL": "log_level"}
 PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
 
 
@@ -95,7 +97,9 @@ class Settings(BaseSettings):
         description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster",
     )
     admin_token: SecretStr | None = Field(
-        None, min_length=8, description="token of the management API; no default, `up` sets `dev-admin-token`"
+        None,
+        min_length=8,
+        description="token of the management API; also `MASTER_API_KEY`; no default, `up` sets `dev-admin-token`",
     )
     portal_secret: SecretStr | None = Field(
         None,
@@ -107,6 +111,13 @@ class Settings(BaseSettings):
         None,
         description="what the portal shows as `region`, `metrics_host`, `logs_host` and `traces_host` of a tenant: "
         "`NAME=VALUE`, separated by commas",
+    )
+    default_rate_limit: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="requests a minute of tenants that are made through ChatAPI, until they get a limit of their own;"
+        " also `DEFAULT_RATE_LIMIT`",
     )
     api_url: ApiUrl = Field(
         "http://127.0.0.1:9090", description="URL at which the commands `tenant`, `key`, … reach the management API"
@@ -215,7 +226,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         10, ge=0, le=300, description="after SIGTERM, time to answer the requests that are held"
     )
-    log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`")
+    log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`; also `LOG_LEVEL`")
 
     @property
     def other_surfaces(self) -> tuple[str, ...]:
@@ -233,13 +244,30 @@ def read_settings(**overrides: Any) -> Settings:
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise BadSettings("\n".join(f"{name}: no such setting; see the table in README.md" for name in unknown))
+    given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings = Settings(**{**by_other_names(), **given})
     except ValidationError as error:
         raise BadSettings("\n".join(_line(row["loc"], row["msg"]) for row in error.errors())) from None
     if wrong := list(contradictions(settings)):
         raise BadSettings("\n".join(wrong))
     return settings
+
+
+def by_other_names() -> dict[str, str]:
+    """What ChatAPI's names set, where ours do not.  BadSettings for two admin tokens."""
+    found = {}
+    for other, name in OTHER_NAMES.items():
+        value, ours = os.environ.get(other, ""), os.environ.get(f"{PREFIX}{name}".upper())
+        if name == "log_level":  # many programs read it, and some know other levels
+            value = value.lower() if value.lower() in get_args(LogLevel) else ""
+        if value and ours is None:
+            found[name] = value
+        if name == "admin_token" and value and ours not in (None, value):
+            raise BadSettings(
+                f"{other}: differs from {PREFIX}ADMIN_TOKEN, of which it is another name: set one of them"
+            )
+    return found
 
 
 def contradictions(settings: Settings) -> Iterator[str]:

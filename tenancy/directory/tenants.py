@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypedDict
@@ -49,7 +49,8 @@ class Tenant:
 
     `display_name` is what people call it, "" for its name, and need not be unique.  `metadata` is for the operators; it
     means nothing here.  `version` counts every change of the tenant, its users and its keys.
-    `organization` None: it is the operators'.
+    `organization` None: it is the operators'.  `follows_default_rate`: its requests_per_minute is the configured
+    default, and changes with it.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Tenant:
     display_name: str = ""
     description: str = ""
     organization: str | None = None
+    follows_default_rate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class NewTenant:
     display_name: str = ""
     description: str = ""
     organization: str | None = None
+    follows_default_rate: bool = False
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -103,6 +106,7 @@ class TenantChange(TypedDict, total=False):
     metadata: Mapping[str, str]
     display_name: str
     description: str
+    follows_default_rate: bool
 
 
 class Tenants(Protocol):
@@ -135,3 +139,11 @@ class Tenants(Protocol):
 
     async def delete(self, tenant_id: str, by: ChangeRequest) -> Deleted:
         """With its users, keys and limits.  NoSuchTenant, StateChanged."""
+
+
+def changed(before: Tenant, change: TenantChange) -> Tenant:
+    """With the change applied.  A tenant that is given another rate has one of its own from then on."""
+    after = replace(before, **change)
+    same = after.requests_per_minute == before.requests_per_minute
+    follows = change.get("follows_default_rate", before.follows_default_rate and same)
+    return replace(after, follows_default_rate=follows)

@@ -6,7 +6,6 @@ the order.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -23,18 +22,20 @@ from tenancy.directory.tenants import (
     TenantNameTaken,
     UnknownGroup,
     UnknownPolicy,
+    changed,
 )
 from tenancy.postgres.organizations import lock_for_tenant
 from tenancy.postgres.rows import Rows, Transaction, refusing
 
 COLUMNS = """
 id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status, policy, metadata,
-version, display_name, description, created_at, updated_at, organization
+version, display_name, description, created_at, updated_at, organization,
+follows_default_rate
 """
 INSERT = f"""
 INSERT INTO tenants (id, name, fairshare_group, weight, tokens_per_minute, requests_per_minute, max_in_flight, status,
-                     policy, metadata, display_name, description, organization)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13) RETURNING {COLUMNS}
+                     policy, metadata, display_name, description, follows_default_rate, organization)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12, $13, $14) RETURNING {COLUMNS}
 """
 GET = f"SELECT {COLUMNS} FROM tenants WHERE id = $1"
 LOCK = f"{GET} FOR UPDATE"
@@ -46,8 +47,8 @@ ORDER BY created_at, id LIMIT $1
 """
 UPDATE = f"""
 UPDATE tenants SET name = $2, fairshare_group = $3, weight = $4, tokens_per_minute = $5, requests_per_minute = $6,
-                   max_in_flight = $7, status = $8, policy = $9, metadata = $10::jsonb,
-                   display_name = $11, description = $12, version = version + 1, updated_at = now()
+                   max_in_flight = $7, status = $8, policy = $9, metadata = $10::jsonb, display_name = $11,
+                   description = $12, follows_default_rate = $13, version = version + 1, updated_at = now()
 WHERE id = $1 RETURNING {COLUMNS}
 """
 ID = "tenants_pkey"  # the constraint that a taken id violates
@@ -122,7 +123,7 @@ async def update(transaction: Transaction[Tenant], tenant_id: str, change: Tenan
     await _lock_owners(transaction.connection, change.get("policy"), change.get("fairshare_group"))
     before = await transaction.existing(LOCK, tenant_id)
     # Onto the row as it is under the lock, so that two changes of different fields both stay.
-    wanted = replace(before, **change)
+    wanted = changed(before, change)
     if wanted == before:
         return before
     after = await _write(transaction, UPDATE, wanted)
@@ -135,7 +136,7 @@ async def _write(
 ) -> Tenant:
     limits = (to.tokens_per_minute, to.requests_per_minute, to.max_in_flight)
     values = (to.id, to.name, to.fairshare_group, to.weight, *limits, to.status, to.policy)
-    said = (json.dumps(dict(to.metadata)), to.display_name, to.description)
+    said = (json.dumps(dict(to.metadata)), to.display_name, to.description, to.follows_default_rate)
     try:
         with refusing(asyncpg.ForeignKeyViolationError, UnknownGroup(to.fairshare_group)):
             return await transaction.write(statement, *values, *said, *organization)

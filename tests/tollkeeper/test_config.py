@@ -85,3 +85,29 @@ def test_the_surfaces_are_those_that_there_are() -> None:
     assert read_settings().other_surfaces == SURFACES == tuple(OTHERS)
     assert read_settings(surfaces="none").other_surfaces == ()
     assert read_settings(surfaces="key-manager, key-manager").other_surfaces == ("key-manager",)
+
+
+def test_other_names_set_what_ours_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("MASTER_API_KEY", "a-master-key"), ("DEFAULT_RATE_LIMIT", "1000"), ("LOG_LEVEL", "DEBUG")):
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert settings.admin_token is not None
+    assert settings.admin_token.get_secret_value() == "a-master-key"
+    assert (settings.default_rate_limit, settings.log_level) == (1000, "debug")
+    monkeypatch.setenv("TOLLKEEPER_LOG_LEVEL", "warning")
+    monkeypatch.setenv("TOLLKEEPER_DEFAULT_RATE_LIMIT", "5")
+    assert (read_settings().default_rate_limit, read_settings().log_level) == (5, "warning")
+
+
+def test_a_level_that_other_programs_know_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "trace")
+    assert read_settings().log_level == "info"
+
+
+def test_two_admin_tokens_by_two_names_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLKEEPER_ADMIN_TOKEN", "one-admin-token")
+    monkeypatch.setenv("MASTER_API_KEY", "one-admin-token")
+    assert read_settings().admin_token is not None
+    monkeypatch.setenv("MASTER_API_KEY", "another-admin-token")
+    with pytest.raises(BadSettings, match="MASTER_API_KEY: differs"):
+        read_settings()

@@ -14,6 +14,7 @@ from tenancy.values.limit import Scope
 
 # What the people of an organization may say of a tenant; what bounds it is the operators'.
 THEIRS = frozenset({"name", "display_name", "description", "metadata"})
+DEFAULT_RATE = {"follows_default_rate", "requests_per_minute"}
 GIVEN = THEIRS | {"id", "organization"}
 # Ids that were minted, by any surface: one that somebody chose might be another's.
 MINTED = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|xs_[a-z0-9]+_[a-z2-7]{8}|tenant_[0-9a-f]{12}")
@@ -49,7 +50,9 @@ class TenantsWithin:
     async def create(self, new: NewTenant, by: ChangeRequest) -> Tenant:
         usual = NewTenant(new.name)
         changed = {each.name for each in fields(NewTenant) if getattr(new, each.name) != getattr(usual, each.name)}
-        _require_theirs(changed - GIVEN)
+        # Of those that follow the default rate it is the configuration's, not the caller's.
+        given = GIVEN | DEFAULT_RATE if new.follows_default_rate else GIVEN
+        _require_theirs(changed - given)
         if not MINTED.fullmatch(new.id):
             raise not_theirs("the ids of an organization's tenants cannot be chosen")
         return await self._mine.tenants.create(replace(new, organization=self._mine.organization), by)

@@ -18,6 +18,7 @@ from tenancy.directory.tenants import (
     TenantNameTaken,
     UnknownGroup,
     UnknownPolicy,
+    changed,
 )
 from tenancy.directory.users import NewUser, NoSuchUser, User, UserHasKeys
 from tests.tenancy.memory.audit import MemoryAuditLog
@@ -54,6 +55,7 @@ class MemoryTenants:
             created_at=now,
             updated_at=now,
             organization=new.organization,
+            follows_default_rate=new.follows_default_rate,
         )
         if new.id in self.tenants:
             raise TenantIdTaken(new.id)
@@ -87,11 +89,11 @@ class MemoryTenants:
     async def update(self, tenant_id: str, change: TenantChange, by: ChangeRequest) -> Tenant:
         before = self.existing(tenant_id)
         require(by, before)
-        changed = replace(before, **change)
-        if changed == before:
+        wanted = changed(before, change)
+        if wanted == before:
             return before
-        self._check(changed)
-        after = replace(changed, version=before.version + 1, updated_at=datetime.now(UTC))
+        self._check(wanted)
+        after = replace(wanted, version=before.version + 1, updated_at=datetime.now(UTC))
         self.tenants[tenant_id] = after
         self.log.add(by, "update_tenant", ("tenant", tenant_id), snapshot(before), snapshot(after))
         return after
