@@ -7,7 +7,7 @@ The rules, first match wins; an estimate errs towards charging, because a client
 | refused                                            | none      | 0                                               |
 | runs no model: counts, reads, an earlier answer    | none      | 0, whatever usage the answer repeats            |
 | goes on in the background, until read (`jobs/`)    | estimated | the greater of what was reserved and what was seen |
-| usage reported of the first of several results     | estimated | the greater of what was reported and what was seen |
+| usage reported of the first of several results     | estimated | the greater of that for each, and what was seen  |
 | usage reported, answer complete                    | reported  | as reported                                     |
 | usage reported, answer aborted, cut or failed      | as it is  | the greater of that and what was produced       |
 | Envoy gave up on a model server that was at work   | estimated | input estimate + what was produced              |
@@ -189,8 +189,9 @@ def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
 
 
 def _of_all_results(entry: LogEntry, input_tokens: int, output_tokens: int) -> tuple[int, int]:
-    """Of a report on the first result alone: others may have had other prompts, and were seen."""
-    return max(input_tokens, entry.decision.input_estimate), max(output_tokens, _seen_output(entry))
+    """Of a report on the first result alone: others may have had other prompts, and were about as long, or as seen."""
+    all_output = _capped(entry, output_tokens * (1 + entry.answer.counts[UNREPORTED]))
+    return max(input_tokens, entry.decision.input_estimate), max(output_tokens, all_output, _seen_output(entry))
 
 
 def _with_parts(input_tokens: int, output_tokens: int, parts: Parts, source: UsageSource) -> Usage:

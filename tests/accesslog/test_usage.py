@@ -256,6 +256,14 @@ def test_what_a_model_thinks_in_secret_is_charged_by_the_time() -> None:
     assert usage_of(found, Speed(20.0, shown=0.9), refunds=True) == Usage(50, 5, 0, 0, ESTIMATED)
 
 
+def test_results_that_were_not_reported_are_as_long_as_the_one_that_was_within_what_was_allowed() -> None:
+    report = "usage.prompt_tokens=30 usage.completion_tokens=9 results.unreported=3"
+    assert usage_of(finished(reports(report))) == Usage(30, 36, 0, 0, ESTIMATED)
+    assert usage_of(finished(reports(report), {"output_cap": 20})) == Usage(30, 20, 0, 0, ESTIMATED)
+    seen = reports(report) | {"text_bytes": 270}
+    assert usage_of(finished(seen)) == Usage(30, 60, 0, 0, ESTIMATED)
+
+
 def taught(*answers: tuple[int, int, int], models: int = 1000, model: str = "m") -> Speeds:
     """`answers`: reported output, events, milliseconds."""
     speeds = Speeds(models)

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.deployment import Deployment
 from tollkeeper.envoy.render import render
@@ -41,18 +42,21 @@ def envoy_of(version: str) -> Path:
 
 
 @contextmanager
-def another_envoy(stack: Deployment, directory: Path, upstream: str, binary: Path | None = None) -> Iterator[str]:
-    """An Envoy with the sidecar of `stack`; its URL."""
+def another_envoy(
+    stack: Deployment, directory: Path, upstream: str, binary: Path | None = None, **settings: Any
+) -> Iterator[str]:
+    """An Envoy with the sidecar of `stack`; its URL.  `settings` are EnvoySettings."""
     address, executable = f"127.0.0.1:{free_port()}", binary or envoy_binary()
-    settings = EnvoySettings(
+    rendered = EnvoySettings(
         upstream=upstream,
         listen=address,
         authz=(f"unix:{stack.settings.authz_socket}",),
         ratelimit=(f"unix:{stack.settings.ratelimit_socket}",),
         access_log=str(directory / "access.jsonl"),
         config_dir=str(directory / "files"),
+        **settings,
     )
-    render(settings, directory / "files", executable)
+    render(rendered, directory / "files", executable)
     config: list[str | Path] = ["-c", directory / "files/envoy.yaml", "--concurrency", "1"]
     process = Process("envoy", [executable, *config, *ENVOY_ARGUMENTS], directory / "envoy.log")
     try:

@@ -33,6 +33,7 @@ echoed object of the client's or in the arguments of a tool call are not read.
 - What a provider counts beside input and output (reasoning, thoughts, prompts of tools, a cache) is charged; if only
   its total shows it, as output.
 - An answer that has only a total (embeddings, rerank) is charged it as input.
+- llama.cpp reports the first of several plain results alone: the others are taken to be as long, and not shorter than seen.
 - Routes that run no model (`tollkeeper routes` shows them: counts, files, reads of an earlier answer) are charged nothing,
   whatever usage their answers repeat.
 - A response that is made in the background keeps its reservation, without a slot, until one of its tenant's keys reads,

@@ -27,13 +27,14 @@ class End(Enum):
 
 
 class Answer(NamedTuple):
-    """Each piece is sent by itself."""
+    """Each piece is sent by itself, `pause` seconds after the one before."""
 
     pieces: tuple[bytes, ...]
     content_type: str = SSE
     headers: tuple[str, ...] = ()
     trailers: tuple[str, ...] = ()
     end: End = End.WHOLE
+    pause: float = 0.0
 
     def cut(self, pieces: int) -> "Answer":
         """The server is gone after so many pieces."""
@@ -143,7 +144,7 @@ class Upstream:
             if piece:
                 writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             await writer.drain()
-            await asyncio.sleep(0)
+            await asyncio.sleep(answer.pause)
         if answer.end is End.STALLED:
             await asyncio.wait_for(reader.read(), STALL_SECONDS)
             return False

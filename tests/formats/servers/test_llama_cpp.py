@@ -91,7 +91,7 @@ CASES = {
     "stream, several prompts, cut by the server": (SEVERAL_STREAM.cut(3), reported(22, 4)),
     "completions, stream, several prompts": (SEVERAL_COMPLETIONS, reported(22, 7, 7)),
     "chat, stream, two choices": (CHOICES, reported(20, 8, 2)),
-    "chat, two choices": (CHOICES_PLAIN, estimated(20, 8, 19)),
+    "chat, two choices": (CHOICES_PLAIN, estimated(20, 10, 19)),
     "chat, stream, timings in each event": (PER_TOKEN, reported(20, 2, 2)),
     "chat without include_usage": (TIMINGS, reported(237, 35, 236)),
 }
