@@ -10,6 +10,7 @@ import yaml
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
+from bench.__main__ import NAMES
 from tollkeeper.__main__ import app
 from tollkeeper.config import PREFIX, Settings
 from tollkeeper.envoy.settings import EnvoySettings
@@ -33,6 +34,10 @@ def test_readme_lists_every_setting() -> None:
     text = (ROOT / "README.md").read_text()
     table = text.split("<!-- settings:")[1].split("<!-- end of settings -->")[0].strip().splitlines()[3:]
     assert table == settings_table()
+
+
+def test_there_is_every_benchmark_that_can_be_named() -> None:
+    assert {path.stem for path in (ROOT / "bench" / "parts").glob("*.py")} >= set(NAMES)
 
 
 def compose() -> Any:
