@@ -84,7 +84,6 @@ class Stage:
             ratelimit_socket=self.directory / "ratelimit.sock",
             data_dir=self.directory / "sidecar",
             metrics_listen=f"127.0.0.1:{free_port()}",
-            grpc_listen=f"127.0.0.1:{free_port()}",
             **given,
         )
 

@@ -9,6 +9,7 @@ from serving.addresses import prepare
 from serving.call import Method, Observer
 from serving.completion_queue import contract
 from serving.completion_queue.engine import CompletionQueueEngine
+from serving.guard import Guard
 from serving.threads.engine import ThreadsEngine
 
 log = structlog.get_logger(__name__)
@@ -44,18 +45,20 @@ def open_engine(
     observer: Observer | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     takes_over: bool = False,
+    guard: Guard | None = None,
 ) -> Engine:
     """Binds `addresses` (`host:port`, `unix:/path`).  Raises CannotListenError.
 
     `takes_over`: from an engine that may still be there.  New connections on a Unix socket come here at once; a port is
-    shared with it until it stops.
+    shared with it until it stops.  `guard`: whom it asks about each call, None if everybody may call.
 
     `auto` takes the completion queue if the grpcio that runs has what it needs, else the threads, with a warning.
     """
     for address in addresses:
         prepare(address, takes_over=takes_over)
     engine = CompletionQueueEngine if choose(kind) == "completion_queue" else ThreadsEngine
-    return engine(methods, addresses, _options(max_message_bytes, takes_over), observer, takes_over=takes_over)
+    options = _options(max_message_bytes, takes_over)
+    return engine(methods, addresses, options, observer, takes_over=takes_over, guard=guard)
 
 
 def choose(kind: EngineKind, problems: Sequence[str] | None = None) -> EngineKind:

@@ -64,7 +64,7 @@ def test_compose_sets_only_settings_that_exist() -> None:
 
 def test_compose_sets_what_up_sets(tmp_path: Path) -> None:
     """A container without one of the settings that `up` gives would run on a default."""
-    listens = dict.fromkeys(("admin_listen", "metrics_listen", "grpc_listen"), "127.0.0.1:1")
+    listens = dict.fromkeys(("admin_listen", "metrics_listen"), "127.0.0.1:1")
     stack = Stack(UpOptions("127.0.0.1:1", tmp_path), listens, lambda _part: None)
     set_by_up = stack.given_settings("postgresql://x", "redis://x")
     services = compose()["services"]

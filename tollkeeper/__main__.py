@@ -11,11 +11,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tollkeeper.config import SURFACES, BadSettings, Settings, read_settings
+from tollkeeper.config import BadSettings, Settings, read_settings
 from tollkeeper.envoy.commands import envoy_app
 from tollkeeper.learned import learned_command
 from tollkeeper.logs import configure_logs
 from tollkeeper.routes import routes_command
+from tollkeeper.setting_types import SURFACES
 from tollkeeper.slices.table import Service
 
 app = typer.Typer(
@@ -39,7 +40,6 @@ def up(
         str | None, typer.Option(help="Where the management API listens.", show_default="127.0.0.1:9090")
     ] = None,
     metrics: Annotated[str | None, typer.Option(help="Where metrics are.", show_default="127.0.0.1:9464")] = None,
-    grpc: Annotated[str | None, typer.Option(help="Where gRPC is served.", show_default="127.0.0.1:9001")] = None,
     surfaces: Annotated[str | None, typer.Option(help=SURFACES_HELP, show_default="all")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes of each kind in the sidecar.", show_default="1")
@@ -55,7 +55,7 @@ def up(
     from tollkeeper.up.process import StartFailed
     from tollkeeper.up.stack import Stack, UpOptions, wait_while_healthy
 
-    given = {"admin_listen": admin, "metrics_listen": metrics, "grpc_listen": grpc, "workers": workers}
+    given = {"admin_listen": admin, "metrics_listen": metrics, "workers": workers}
     given |= {"surfaces": surfaces}
     options = UpOptions(listen, data_dir, upstream, redis_url, database_url)
     stack = Stack(options, given, lambda part: typer.echo(f"starting {part} …"))

@@ -1,87 +1,42 @@
 """Every setting, from `TOLLKEEPER_*` variables; the only reader of the environment."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tollkeeper.setting_types import (
+    ALL,
+    NONE,
+    SURFACES,
+    ApiUrl,
+    DatabaseUrl,
+    EngineKind,
+    FailureMode,
+    GrpcSecret,
+    ListenAddress,
+    LogFile,
+    LogLevel,
+    Origins,
+    PortalHosts,
+    RateHeaders,
+    RedisUrl,
+    Surfaces,
+    Undelivered,
+    split,
+)
 
 PREFIX = "TOLLKEEPER_"
 MEBIBYTE = 1024 * 1024
-SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
-ALL, NONE = "all", "none"
 # ChatAPI's names of settings.
 OTHER_NAMES = {"MASTER_API_KEY": "admin_token", "DEFAULT_RATE_LIMIT": "default_rate_limit", "LOG_LEVEL": "log_level"}
-PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
 
 
 class BadSettings(Exception):
     """One line for each variable that is missing or wrong."""
-
-
-EngineKind = Literal["auto", "completion_queue", "threads"]
-Undelivered = Literal["charge", "refund"]
-FailureMode = Literal["deny", "allow", "local"]
-RateHeaders = Literal["vendor", "ietf", "both"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-def listen_address(text: str) -> str:
-    host, separator, port = text.rpartition(":")
-    if not (separator and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError("must be HOST:PORT, for example 127.0.0.1:9090")
-    return text
-
-
-def url_with(*schemes: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must be a URL with one of the schemes {', '.join(schemes)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def origins(text: str) -> str:
-    wrong = [each for each in text.split(",") if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:\d+)?", each.strip())]
-    if wrong:
-        raise ValueError("must be origins such as https://console.example.com, separated by commas")
-    return text
-
-
-def surfaces(text: str) -> str:
-    unknown = [] if text in (ALL, NONE) else [each for each in split(text) if each not in SURFACES]
-    if unknown or not text.strip():
-        raise ValueError(f"must be {ALL}, {NONE}, or some of {', '.join(SURFACES)}, separated by commas")
-    return text
-
-
-def split(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.strip() for each in text.split(",")))
-
-
-def log_file(text: object) -> object:
-    return None if text in ("", "none") else text
-
-
-def portal_hosts(text: str) -> str:
-    pairs = [each.partition("=") for each in text.split(",")]
-    if any(name.strip() not in PORTAL_HOSTS or not value.strip() for name, _, value in pairs):
-        raise ValueError(f"must be NAME=VALUE, separated by commas, with names of {', '.join(PORTAL_HOSTS)}")
-    return text
-
-
-PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
-LogFile = Annotated[Path | None, BeforeValidator(log_file)]
-Origins = Annotated[str, AfterValidator(origins)]
-Surfaces = Annotated[str, AfterValidator(surfaces)]
-ListenAddress = Annotated[str, AfterValidator(listen_address)]
-RedisUrl = Annotated[str, url_with("redis", "rediss", "unix", "redis+cluster")]
-ApiUrl = Annotated[str, url_with("http", "https")]
-DatabaseUrl = Annotated[str, url_with("postgresql", "postgres")]
 
 
 class Settings(BaseSettings):
@@ -132,7 +87,14 @@ class Settings(BaseSettings):
         f" {', '.join(f'`{each}`' for each in SURFACES)} with commas between them",
     )
     metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`, `/learned`")
-    grpc_listen: ListenAddress = Field("127.0.0.1:9001", description="authz, ratelimit and accesslog over TCP")
+    grpc_listen: ListenAddress | None = Field(
+        None, description="where authz, ratelimit and accesslog are served over TCP too, to who has the next"
+    )
+    grpc_secret: GrpcSecret | None = Field(
+        None,
+        description="what Envoy says over TCP: 32 characters or more of `A-Za-z0-9._~+/=-`, the same in every sidecar "
+        "and for `envoy render`; behind a comma another one that is accepted, so that it can be replaced",
+    )
     authz_socket: Path = Field(Path("/run/tollkeeper/authz.sock"), description="authz over a Unix socket")
     ratelimit_socket: Path = Field(
         Path("/run/tollkeeper/ratelimit.sock"), description="ratelimit and accesslog over a Unix socket"
@@ -234,6 +196,11 @@ class Settings(BaseSettings):
         return named[self.surfaces] if self.surfaces in named else split(self.surfaces)
 
     @property
+    def grpc_secrets(self) -> tuple[str, ...]:
+        """The first is the one to say; all are accepted."""
+        return split(self.grpc_secret.get_secret_value()) if self.grpc_secret else ()
+
+    @property
     def spool_max_bytes(self) -> int:
         return self.spool_max_mb * MEBIBYTE
 
@@ -271,7 +238,12 @@ def by_other_names() -> dict[str, str]:
 
 
 def contradictions(settings: Settings) -> Iterator[str]:
-    """Durations that cannot work together, a line for each."""
+    """Durations that cannot work together, and what is missing, a line for each."""
+    if settings.grpc_listen and not settings.grpc_secret:
+        yield (
+            f"{PREFIX}GRPC_SECRET: not set; without it whoever can reach {settings.grpc_listen}"
+            f" ({PREFIX}GRPC_LISTEN) could charge any tenant"
+        )
     if settings.lease_seconds <= settings.idle_timeout_seconds:
         yield (
             f"{PREFIX}LEASE_SECONDS: {settings.lease_seconds} must be more than the"

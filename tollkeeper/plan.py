@@ -27,17 +27,20 @@ class Worker:
         return numbered(Path(self.group), self.number).name
 
 
-def plan(services: Sequence[str], workers: int = 1) -> list[Worker]:
+def plan(services: Sequence[str], workers: int = 1, *, tcp: bool = False) -> list[Worker]:
     """The processes that carry `services`, `workers` of each group.
 
-    The last process also answers on TCP, for all services: a second one there would take half of the connections.
+    If they answer on TCP too, the last one does, for all services: a second one there would take half of the
+    connections.
     """
     groups = {name: tuple(each for each in group if each in services) for name, group in GROUPS.items()}
     found = [
         Worker(name, number, chosen) for name, chosen in groups.items() if chosen for number in range(1, workers + 1)
     ]
-    last = found[-1]
-    return [*found[:-1], Worker(last.group, last.number, tuple(services), tcp=True)]
+    if not tcp:
+        return found
+    last = found.pop()
+    return [*found, Worker(last.group, last.number, tuple(services), tcp=True)]
 
 
 def metrics_socket(settings: Settings, worker: Worker) -> Path:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from serving.engine import open_engine
 from serving.engine_metrics import EngineMetrics
+from serving.guard import Guard
 from serving.health import Health
 from serving.pauses import ShortPauses
 from store.migrate import migrate
@@ -57,8 +58,13 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     observer = EngineMetrics([*methods, health.method])
     observer.register(shared.metrics)
     socket = numbered(socket_of(worker.group, settings), worker.number)
-    addresses = [f"unix:{socket}", *([settings.grpc_listen] if worker.tcp else [])]
-    engine = open_engine(settings.engine, [*methods, health.method], addresses, observer=observer, takes_over=True)
+    addresses, guard = [f"unix:{socket}"], None
+    if worker.tcp and settings.grpc_listen is not None:
+        addresses.append(settings.grpc_listen)
+        guard = Guard(settings.grpc_secrets, {health.method.path})
+    engine = open_engine(
+        settings.engine, [*methods, health.method], addresses, observer=observer, takes_over=True, guard=guard
+    )
     registry = CollectorRegistry()
     registry.register(shared.metrics)
     path, told = metrics_socket(settings, worker), (shared.readiness, shared.warnings, shared.all_learned)

@@ -42,7 +42,7 @@ class Supervisor:
     """Runs the processes of `services` until told to stop."""
 
     def __init__(self, settings: Settings, services: Sequence[str]) -> None:
-        self._settings, self._plan = settings, plan(services, settings.workers)
+        self._settings, self._plan = settings, plan(services, settings.workers, tcp=settings.grpc_listen is not None)
         self._sockets = {worker.name: metrics_socket(settings, worker) for worker in self._plan}
         self._stopping = self._restart = False
 

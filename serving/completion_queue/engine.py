@@ -22,6 +22,7 @@ from serving.addresses import bind_all
 from serving.call import BidiStream, ClientStream, Method, Observer, Unary
 from serving.completion_queue.calls import Event, PendingCall, UnaryCall
 from serving.completion_queue.streams import BidiCall, ClientStreamCall
+from serving.guard import REFUSAL, Guard
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +50,10 @@ class CompletionQueueEngine:
         observer: Observer | None,
         *,
         takes_over: bool = False,
+        guard: Guard | None = None,
         max_postponed: int = MAX_POSTPONED,
     ) -> None:
+        self._guard = guard
         self._methods = {method.path.encode(): method for method in methods}
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.unanswered: set[PendingCall] = set()
@@ -123,7 +126,9 @@ class CompletionQueueEngine:
             self._accept()
         details = event.call_details
         method = self._methods.get(details.method)
-        if isinstance(method, Unary):
+        if self._guard is not None and not self._admits(self._guard, event):
+            PendingCall(self, event.call, details.deadline, method).fail(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
+        elif isinstance(method, Unary):
             UnaryCall(self, event.call, details.deadline, method).begin()
         elif isinstance(method, ClientStream):
             ClientStreamCall(self, event.call, details.deadline, method).begin()
@@ -131,6 +136,10 @@ class CompletionQueueEngine:
             BidiCall(self, event.call, details.deadline, method).begin()
         else:
             PendingCall(self, event.call, details.deadline, None).fail(grpc.StatusCode.UNIMPLEMENTED, "unknown method")
+
+    @staticmethod
+    def _admits(guard: Guard, event: Event) -> bool:
+        return guard.admits(event.call_details.method.decode(), event.call.peer().decode(), event.invocation_metadata)
 
     def _drain(self, stop_at: float, idle: bool) -> None:
         """After stop(): accepts no more; refuses the streams when no other call is open and no event waits."""

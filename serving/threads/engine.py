@@ -8,15 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
 from serving.addresses import bind_all
 from serving.call import BidiStream, Method, Observer, Unary
+from serving.guard import REFUSAL, Guard
 from serving.threads.calls import Context, HeldCall, Stream, finish, unary
 from serving.threads.streams import bidi_stream, client_stream
 
+T = TypeVar("T")
 # Open calls and streams beyond this many wait.  Threads start on demand.
 _WORKERS = 128
 _TICK_SECONDS = 0.1
@@ -35,6 +37,7 @@ class ThreadsEngine:
         observer: Observer | None,
         *,
         takes_over: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.lock = threading.Lock()
@@ -44,7 +47,7 @@ class ThreadsEngine:
         self._stop_at: float | None = None
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="grpc")
         self._server = grpc.server(self._executor, options=list(options))
-        self._server.add_generic_rpc_handlers((_Router(self, methods),))
+        self._server.add_generic_rpc_handlers((_Router(self, methods, guard),))
         self.ports = bind_all(addresses, self._server.add_insecure_port, takes_over)
 
     def serve(self) -> None:
@@ -76,8 +79,8 @@ class ThreadsEngine:
 class _Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Finds the behaviour of a method, as grpc.server wants it: exceptions become statuses there."""
 
-    def __init__(self, engine: ThreadsEngine, methods: Sequence[Method]) -> None:
-        self._engine = engine
+    def __init__(self, engine: ThreadsEngine, methods: Sequence[Method], guard: Guard | None) -> None:
+        self._engine, self._guard = engine, guard
         self._handlers = {method.path: self._handler(method) for method in methods}
         self._unknown = grpc.stream_unary_rpc_method_handler(self._refuse)
 
@@ -86,10 +89,22 @@ class _Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
     def _handler(self, method: Method) -> Any:
         if isinstance(method, Unary):
-            return grpc.unary_unary_rpc_method_handler(unary(self._engine, method))
+            return grpc.unary_unary_rpc_method_handler(self._guarded(method, unary(self._engine, method)))
         if isinstance(method, BidiStream):
-            return grpc.stream_stream_rpc_method_handler(bidi_stream(self._engine, method))
-        return grpc.stream_unary_rpc_method_handler(client_stream(self._engine, method))
+            return grpc.stream_stream_rpc_method_handler(self._guarded(method, bidi_stream(self._engine, method)))
+        return grpc.stream_unary_rpc_method_handler(self._guarded(method, client_stream(self._engine, method)))
+
+    def _guarded(self, method: Method, behaviour: Callable[[Any, Context], T]) -> Callable[[Any, Context], T]:
+        if (guard := self._guard) is None:
+            return behaviour
+
+        def guarded(request: Any, context: Context) -> T:
+            if not guard.admits(method.path, context.peer(), context.invocation_metadata()):
+                outcome = grpc.StatusCode.UNAUTHENTICATED, REFUSAL
+                finish(self._engine, method.path, time.perf_counter(), outcome, context)
+            return behaviour(request, context)
+
+        return guarded
 
     def _refuse(self, _: Iterator[bytes], context: Context) -> bytes:
         outcome = grpc.StatusCode.UNIMPLEMENTED, "unknown method"

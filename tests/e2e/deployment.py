@@ -44,7 +44,6 @@ class Deployment:
         given = {
             "admin_listen": self.admin_address,
             "metrics_listen": f"127.0.0.1:{free_port()}",
-            "grpc_listen": f"127.0.0.1:{free_port()}",
             "redis_timeout_ms": BUSY_REDIS_MS,
             "spares": False,  # a process more of each kind, which most tests do not need
             **(settings or {}),

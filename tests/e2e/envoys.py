@@ -50,11 +50,13 @@ def another_envoy(
     rendered = EnvoySettings(
         upstream=upstream,
         listen=address,
-        authz=(f"unix:{stack.settings.authz_socket}",),
-        ratelimit=(f"unix:{stack.settings.ratelimit_socket}",),
         access_log=str(directory / "access.jsonl"),
         config_dir=str(directory / "files"),
-        **settings,
+        **{
+            "authz": (f"unix:{stack.settings.authz_socket}",),
+            "ratelimit": (f"unix:{stack.settings.ratelimit_socket}",),
+            **settings,
+        },
     )
     render(rendered, directory / "files", executable)
     config: list[str | Path] = ["-c", directory / "files/envoy.yaml", "--concurrency", "1"]

@@ -27,9 +27,7 @@ class Sidecar:
 
     def __init__(self, settings: Settings, stack: ExitStack, redis_url: str | None = None) -> None:
         root = settings.data_dir.parent / f"sidecar-{free_port()}"
-        address = f"127.0.0.1:{free_port()}"
         changes = {
-            "grpc_listen": address,
             "metrics_listen": f"127.0.0.1:{free_port()}",
             "authz_socket": root / "a.sock",
             "ratelimit_socket": root / "r.sock",
@@ -44,7 +42,7 @@ class Sidecar:
         process = Process("second-sidecar", command, root / "log", environment=environment)
         stack.callback(process.stop)
         process.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
-        channel = grpc.insecure_channel(address)
+        channel = grpc.insecure_channel(f"unix:{settings.authz_socket}")
         stack.callback(channel.close)
         self._check = channel.unary_unary(CHECK, lambda message: message.SerializeToString(), CheckResponse.FromString)
 

@@ -28,11 +28,9 @@ class Second:
     """A second sidecar on the same stores, asked directly.  Nobody tells it that a request has ended."""
 
     def __init__(self, stack: Deployment, stops: ExitStack) -> None:
-        address = f"127.0.0.1:{free_port()}"
-        root = stack.settings.data_dir.parent / f"second-{address[10:]}"
+        root = stack.settings.data_dir.parent / f"second-{free_port()}"
         settings = stack.settings.model_copy(
             update={
-                "grpc_listen": address,
                 "metrics_listen": f"127.0.0.1:{free_port()}",
                 "authz_socket": root / "a.sock",
                 "ratelimit_socket": root / "r.sock",
@@ -44,7 +42,7 @@ class Second:
         self.process = Process("second", command, root / "log", environment=as_environment(settings))
         stops.callback(self.process.stop)
         self.process.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
-        channel = grpc.insecure_channel(address)
+        channel = grpc.insecure_channel(f"unix:{settings.ratelimit_socket}")
         stops.callback(channel.close)
         self._ask = channel.unary_unary(PATH, bytes, bytes)
 

@@ -25,7 +25,7 @@ class Up:
         self.listen, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         self._output = directory.with_suffix(".out")
         options = ["--listen", self.listen, "--admin", self.admin, "--data-dir", str(directory)]
-        options += ["--metrics", f"127.0.0.1:{free_port()}", "--grpc", f"127.0.0.1:{free_port()}"]
+        options += ["--metrics", f"127.0.0.1:{free_port()}"]
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tollkeeper", "up", *options], stdout=output, stderr=subprocess.STDOUT

@@ -13,6 +13,7 @@ from tollkeeper.envoy.settings import EnvoySettings, InvalidSetting, of_each_pro
 from tollkeeper.up.binaries import envoy_binary
 
 DEFAULTS = EnvoySettings()
+SECRET = "/+=." * 8
 
 
 def test_committed_files_are_what_the_defaults_render() -> None:
@@ -38,10 +39,13 @@ GOOD = {
     "several endpoints": EnvoySettings(
         authz=("unix:/run/tollkeeper/authz-0.sock", "unix:/run/tollkeeper/authz-1.sock"),
         ratelimit=("sidecar-0:9001", "sidecar-1.example:9001"),
+        grpc_secret=SECRET,
     ),
-    "addresses and sockets": EnvoySettings(authz=("127.0.0.1:9001", "unix:/run/a.sock")),
+    "addresses and sockets": EnvoySettings(authz=("127.0.0.1:9001", "unix:/run/a.sock"), grpc_secret=SECRET),
     "admin": EnvoySettings(admin="127.0.0.1:9901"),
-    "names that YAML takes for something else": EnvoySettings(upstream="http://no:8000", authz=("on:9001",)),
+    "names that YAML takes for something else": EnvoySettings(
+        upstream="http://no:8000", authz=("on:9001",), grpc_secret=SECRET
+    ),
     "paths that need quotes": EnvoySettings(
         access_log="/var/log/a # b: 'c' \"d\" {e}/x.jsonl", config_dir="/etc/tk #1: {x}", authz=("unix:/run/a b#.sock",)
     ),
@@ -66,6 +70,7 @@ def test_settings_reach_the_configuration() -> None:
         listen="127.0.0.1:8443",
         admin="127.0.0.1:9901",
         authz=("unix:/run/a b.sock", "192.0.2.7:9001"),
+        grpc_secret=SECRET,
         access_log="/logs/x # y.jsonl",
         config_dir="/conf",
         idle_timeout_seconds=30,
@@ -97,6 +102,18 @@ def test_settings_reach_the_configuration() -> None:
         {"pipe": {"path": "/run/a b.sock"}},
         {"socket_address": {"address": "192.0.2.7", "port_value": 9001}},
     ]
+
+
+def test_the_secret_is_said_over_tcp_alone_and_is_in_no_file_that_everybody_reads(tmp_path: Path) -> None:
+    settings = EnvoySettings(ratelimit=("192.0.2.7:9001",), grpc_secret=SECRET)
+    written = {path: path.read_text() for path in render(settings, tmp_path)}
+    said = [{"key": "x-tollkeeper-secret", "value": SECRET}]
+    for name, metadata in (("authz", None), ("ratelimit", said)):
+        part = yaml.safe_load(written[tmp_path / f"filters/{name}.yaml"])["resources"][0]["typed_config"]
+        assert part.get("rate_limit_service", part)["grpc_service"].get("initial_metadata") == metadata
+    log = yaml.safe_load(written[tmp_path / "blocks/access_log.yaml"])["access_log"][-1]["typed_config"]
+    assert log["common_config"]["grpc_service"]["initial_metadata"] == said
+    assert {path.stat().st_mode & 0o7 for path, text in written.items() if SECRET in text} == {0}
 
 
 def addresses(cluster: dict[str, Any]) -> list[Any]:
@@ -162,6 +179,8 @@ BAD = [
     ("authz", ("unix:/" + "a" * 107,)),
     ("authz", ("sidecar:9001", "unix:/run/x.sock")),
     ("authz", ("side car:9001",)),
+    ("authz", ("sidecar:9001",)),  # without the secret
+    ("ratelimit", ("sidecar:9001", "sidecar:9002")),
     ("ratelimit", ("unix:/run/x\n.sock",)),
     ("ratelimit", ("sidecar:9001}",)),
     ("access_log", "access.jsonl"),

@@ -3,12 +3,17 @@
 import pytest
 
 from admin.surfaces import OTHERS
-from tollkeeper.config import SURFACES, BadSettings, as_environment, read_settings
+from tollkeeper.config import BadSettings, as_environment, read_settings
+from tollkeeper.setting_types import SURFACES
 
 BAD = [
     ("TOLLKEEPER_GRPC_LISTEN", "9001", "must be HOST:PORT"),
     ("TOLLKEEPER_GRPC_LISTEN", "127.0.0.1:0", "must be HOST:PORT"),
     ("TOLLKEEPER_GRPC_LISTEN", "127.0.0.1:65536", "must be HOST:PORT"),
+    ("TOLLKEEPER_GRPC_SECRET", "s" * 31, "must be 32 to 256 characters"),
+    ("TOLLKEEPER_GRPC_SECRET", "s" * 32 + ",short", "must be 32 to 256 characters"),
+    ("TOLLKEEPER_GRPC_SECRET", "%" * 32, "must be 32 to 256 characters"),
+    ("TOLLKEEPER_GRPC_SECRET", "", "must be 32 to 256 characters"),
     ("TOLLKEEPER_REDIS_URL", "localhost:6379", "must be a URL"),
     ("TOLLKEEPER_DATABASE_URL", "mysql://x", "must be a URL"),
     ("TOLLKEEPER_CACHE_SECONDS", "16", "less than or equal to 15"),
@@ -29,6 +34,7 @@ def test_a_bad_setting_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, 
 
 
 CONTRADICTIONS = [
+    ({"grpc_listen": "0.0.0.0:9001"}, "TOLLKEEPER_GRPC_SECRET: not set; without it whoever can reach 0.0.0.0:9001 "),
     ({"lease_seconds": 300}, "TOLLKEEPER_LEASE_SECONDS: 300 must be more than the 600 of TOLLKEEPER_IDLE_TIMEOUT"),
     ({"idle_timeout_seconds": 900}, "TOLLKEEPER_LEASE_SECONDS: 900 must be more than the 900 "),
     ({"stale_seconds": 5}, "TOLLKEEPER_STALE_SECONDS: 5 must be 0 or at least the 15 of TOLLKEEPER_CACHE_SECONDS"),
@@ -36,7 +42,7 @@ CONTRADICTIONS = [
 
 
 @pytest.mark.parametrize(("given", "said"), CONTRADICTIONS)
-def test_durations_that_cannot_work_together_are_refused(given: dict[str, object], said: str) -> None:
+def test_settings_that_cannot_work_together_are_refused(given: dict[str, object], said: str) -> None:
     with pytest.raises(BadSettings, match=f"^{said}"):
         read_settings(**given)
 
@@ -63,7 +69,12 @@ def test_a_bad_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_child_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = read_settings(admin_token="a-long-token", redis_timeout_ms=70, access_log_file="/tmp/access.jsonl")
+    settings = read_settings(
+        admin_token="a-long-token",
+        grpc_secret="o" * 32 + "," + "n" * 32,
+        redis_timeout_ms=70,
+        access_log_file="/tmp/access.jsonl",
+    )
     for name, value in as_environment(settings).items():
         monkeypatch.setenv(name, value)
     assert read_settings() == settings
@@ -75,6 +86,11 @@ def test_a_deployment_without_a_file_log_says_so(monkeypatch: pytest.MonkeyPatch
     settings = read_settings()
     assert settings.access_log_file is None
     assert as_environment(settings)["TOLLKEEPER_ACCESS_LOG_FILE"] == "none"
+
+
+def test_of_two_secrets_the_first_is_said_and_both_are_accepted() -> None:
+    assert read_settings(grpc_secret="n" * 32 + ", " + "o" * 32).grpc_secrets == ("n" * 32, "o" * 32)
+    assert read_settings().grpc_secrets == ()
 
 
 def test_the_admin_token_has_no_default() -> None:

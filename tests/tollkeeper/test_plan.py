@@ -31,7 +31,9 @@ LOGGED = ("ratelimit", "accesslog")
 def test_each_service_has_its_processes_and_the_last_one_answers_on_tcp(
     services: tuple[str, ...], workers: int, wanted: list[Worker]
 ) -> None:
-    assert plan(services, workers) == wanted
+    assert plan(services, workers, tcp=True) == wanted
+    assert {worker.services for worker in plan(services, workers)} <= {("authz",), LOGGED, ("accesslog",)}
+    assert not any(worker.tcp for worker in plan(services, workers))
 
 
 def test_the_first_process_has_the_plain_names() -> None:

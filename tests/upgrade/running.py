@@ -41,7 +41,6 @@ class Running:
             "access_log_file": self.log_file,
             "authz_socket": directory / "authz.sock",
             "ratelimit_socket": directory / "ratelimit.sock",
-            "grpc_listen": f"127.0.0.1:{free_port()}",
             "metrics_listen": self._metrics,
             "admin_listen": self._admin_address,
             "admin_token": ADMIN_TOKEN,

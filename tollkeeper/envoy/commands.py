@@ -62,6 +62,7 @@ def render_command(
             admin=admin,
             authz=of_each_process("authz", authz or DEFAULTS.authz, workers),
             ratelimit=of_each_process("ratelimit", ratelimit or DEFAULTS.ratelimit, workers),
+            grpc_secret=next(iter(read_settings().grpc_secrets), ""),
             access_log=access_log,
             config_dir=config_dir or str(out.absolute()),
             include_usage=include_usage,

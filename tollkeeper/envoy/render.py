@@ -4,12 +4,15 @@ Owns which setting goes to which mark, and the order: render aside, validate, th
 belongs to envoy/envoy.yaml.
 """
 
+import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from serving.guard import SECRET_KEY
 from tollkeeper.envoy import template
 from tollkeeper.envoy.local_reply import mappers
 from tollkeeper.envoy.scripts import GUARD, METER, join
@@ -22,6 +25,7 @@ from tollkeeper.envoy.settings import (
     parse_origins,
     parse_path,
     parse_seconds,
+    parse_secret,
     parse_socket,
     parse_upstream,
 )
@@ -29,6 +33,8 @@ from tollkeeper.envoy.template import Part, quote
 
 CONFIG = "envoy.yaml"
 VALIDATE_SECONDS = 60.0
+# Less the umask.  Envoy may run as another user, then of the same group.
+MODE, SECRET_MODE = 0o666, 0o640
 ECDS = "envoy.config.core.v3.TypedExtensionConfig"
 CDS = "envoy.config.cluster.v3.Cluster"
 HEADER = "# Cut out of envoy.yaml by `tollkeeper envoy render`; see README.md.\n"
@@ -48,7 +54,7 @@ def render(settings: EnvoySettings, out_dir: Path, binary: Path | None = None) -
     if binary is not None:
         _validate_aside(settings, binary)
     for name, text in files.items():
-        _replace(out_dir / name, text)
+        _replace(out_dir / name, text, SECRET_MODE if SECRET_KEY in text else MODE)
     return [out_dir / name for name in files]
 
 
@@ -81,6 +87,8 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         **_cors(parse_origins("cors_origins", settings.cors_origins)),
         "local_replies": [*mappers()],
         "upstream.tls": _tls(upstream, parse_path("upstream_ca", settings.upstream_ca)),
+        "authz.secret": _secret(parse_secret("authz", authz, settings.grpc_secret)),
+        "ratelimit.secret": _secret(parse_secret("ratelimit", ratelimit, settings.grpc_secret)),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
@@ -118,11 +126,13 @@ def _validate_aside(settings: EnvoySettings, binary: Path) -> None:
         validate(Path(directory, CONFIG), binary)
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, mode: int = MODE) -> None:
     """Envoy watches included files for being moved over, and must never read half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
     new.replace(path)
 
 
@@ -165,6 +175,10 @@ def _endpoint(address: Address) -> str:
     return (
         f"- endpoint: {{address: {{socket_address: {{address: {quote(address.host)}, port_value: {address.port}}}}}}}"
     )
+
+
+def _secret(secret: str) -> list[str]:
+    return [f"initial_metadata: [{{key: {SECRET_KEY}, value: {json.dumps(secret)}}}]"] if secret else []
 
 
 def _admin(text: str | None) -> list[str]:

@@ -16,6 +16,7 @@ from tollkeeper.plan import all_numbered
 CONFIG_DIR = Path("/etc/tollkeeper/envoy")
 LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # Not with digits alone at its end: 127.1 is an address to some resolvers.
+SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{32,256}")
 HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*(\A|\.)[0-9]+\.?\Z){LABEL}(\.{LABEL})*\.?")
 PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
@@ -70,6 +71,8 @@ class EnvoySettings:
     """Several are balanced: each is one process. `unix:/path` or `host:port`."""
     ratelimit: tuple[str, ...] = ("unix:/run/tollkeeper/ratelimit.sock",)
     """Also takes the access log."""
+    grpc_secret: str = ""
+    """What is said to sidecars on TCP; needed if there is one."""
     access_log: str = "/var/log/tollkeeper/access.jsonl"
     config_dir: str = str(CONFIG_DIR)
     """Where Envoy finds the files, which need not be where they are written."""
@@ -149,6 +152,15 @@ def parse_endpoints(setting: str, texts: tuple[str, ...]) -> tuple[Address, ...]
     if any(address.is_name for address in addresses) and any(address.path for address in addresses):
         raise InvalidSetting(f"{setting}: host names and Unix sockets cannot be mixed")
     return addresses
+
+
+def parse_secret(setting: str, addresses: Sequence[Address], secret: str) -> str:
+    """What is to be said at `addresses`; "" if all are Unix sockets."""
+    if all(address.path for address in addresses):
+        return ""
+    if not SECRET.fullmatch(secret):
+        raise InvalidSetting(f"{setting}: a sidecar on TCP asks for a secret: set TOLLKEEPER_GRPC_SECRET to its")
+    return secret
 
 
 def of_each_process(setting: str, texts: Sequence[str], workers: int) -> tuple[str, ...]:

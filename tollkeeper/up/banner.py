@@ -38,7 +38,7 @@ def banner(settings: Settings, options: UpOptions) -> str:
         envoy=options.listen,
         admin=settings.admin_listen,
         metrics=settings.metrics_listen,
-        grpc=settings.grpc_listen,
+        grpc=settings.grpc_listen or settings.authz_socket.parent,
         token=token.get_secret_value() if token else "",
         data_dir=options.data_dir.absolute(),
         model="<your model>" if options.upstream else "mock-model",

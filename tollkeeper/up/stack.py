@@ -114,7 +114,7 @@ class Stack:
             (self._options.listen, "--listen"),
             (settings.admin_listen, "--admin"),
             (settings.metrics_listen, "--metrics"),
-            (settings.grpc_listen, "--grpc"),
+            *([(settings.grpc_listen, "TOLLKEEPER_GRPC_LISTEN")] if settings.grpc_listen else []),
         ]
 
     def _database_url(self) -> str:

@@ -1,0 +1,80 @@
+"""What the values of settings may be.  Pure: the environment is read in config.py."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
+ALL, NONE = "all", "none"
+PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
+
+EngineKind = Literal["auto", "completion_queue", "threads"]
+Undelivered = Literal["charge", "refund"]
+FailureMode = Literal["deny", "allow", "local"]
+RateHeaders = Literal["vendor", "ietf", "both"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def listen_address(text: str) -> str:
+    host, separator, port = text.rpartition(":")
+    if not (separator and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("must be HOST:PORT, for example 127.0.0.1:9090")
+    return text
+
+
+def url_with(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must be a URL with one of the schemes {', '.join(schemes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def origins(text: str) -> str:
+    wrong = [each for each in text.split(",") if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:\d+)?", each.strip())]
+    if wrong:
+        raise ValueError("must be origins such as https://console.example.com, separated by commas")
+    return text
+
+
+def grpc_secret(secret: SecretStr) -> SecretStr:
+    """It goes into YAML and into a header, in which Envoy reads `%` as a command."""
+    if not all(re.fullmatch(r"[A-Za-z0-9._~+/=-]{32,256}", each) for each in split(secret.get_secret_value())):
+        raise ValueError("must be 32 to 256 characters of A-Za-z0-9._~+/=-, or two such with a comma between them")
+    return secret
+
+
+def surfaces(text: str) -> str:
+    unknown = [] if text in (ALL, NONE) else [each for each in split(text) if each not in SURFACES]
+    if unknown or not text.strip():
+        raise ValueError(f"must be {ALL}, {NONE}, or some of {', '.join(SURFACES)}, separated by commas")
+    return text
+
+
+def split(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.strip() for each in text.split(",")))
+
+
+def log_file(text: object) -> object:
+    return None if text in ("", "none") else text
+
+
+def portal_hosts(text: str) -> str:
+    pairs = [each.partition("=") for each in text.split(",")]
+    if any(name.strip() not in PORTAL_HOSTS or not value.strip() for name, _, value in pairs):
+        raise ValueError(f"must be NAME=VALUE, separated by commas, with names of {', '.join(PORTAL_HOSTS)}")
+    return text
+
+
+PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
+LogFile = Annotated[Path | None, BeforeValidator(log_file)]
+Origins = Annotated[str, AfterValidator(origins)]
+GrpcSecret = Annotated[SecretStr, AfterValidator(grpc_secret)]
+Surfaces = Annotated[str, AfterValidator(surfaces)]
+ListenAddress = Annotated[str, AfterValidator(listen_address)]
+RedisUrl = Annotated[str, url_with("redis", "rediss", "unix", "redis+cluster")]
+ApiUrl = Annotated[str, url_with("http", "https")]
+DatabaseUrl = Annotated[str, url_with("postgresql", "postgres")]
