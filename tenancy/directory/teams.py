@@ -76,19 +76,25 @@ class Teams(Protocol):
     async def update(self, team_id: str, change: TenantChange, limit: TokenLimitChange, by: ChangeRequest) -> Team:
         """NoSuchTenant, NoTokenLimit; LimitNameTaken if what is called TOKEN_LIMIT is another kind of limit."""
 
-    async def page(self, limit: int, after: str = "") -> tuple[Headcount, ...]:
-        """At most `limit` teams, ordered by id, after the given one."""
+    async def page(self, limit: int, after: str = "", organization: str | None = None) -> tuple[Headcount, ...]:
+        """At most `limit` teams, ordered by id, after the given one; of one organization, as below, or of all."""
 
-    async def count(self) -> int:
+    async def count(self, organization: str | None = None) -> int:
         """How many teams there are."""
 
-    async def by_ids(self, team_ids: Sequence[str]) -> tuple[Headcount, ...]:
+    async def by_ids(self, team_ids: Sequence[str], organization: str | None = None) -> tuple[Headcount, ...]:
         """Those that there are, ordered by id."""
 
-    async def keys(self, limit: int, team_id: str | None = None, user_id: str | None = None) -> tuple[HeldKey, ...]:
+    async def keys(
+        self, limit: int, team_id: str | None = None, user_id: str | None = None, organization: str | None = None
+    ) -> tuple[HeldKey, ...]:
         """At most `limit` keys of a team, of a user, or of both, ordered by name."""
 
     async def members(
-        self, limit: int, team_id: str | None = None, user_ids: Sequence[str] | None = None
+        self,
+        limit: int,
+        team_id: str | None = None,
+        user_ids: Sequence[str] | None = None,
+        organization: str | None = None,
     ) -> tuple[Member, ...]:
         """At most `limit` users of a team or of all, by id and team: those of these ids, or else who has a key."""

@@ -16,21 +16,23 @@ SELECT {tenants.COLUMNS}, (SELECT count(*) FROM api_keys k WHERE k.tenant_id = t
        (SELECT count(DISTINCT k.user_id) FROM api_keys k WHERE k.tenant_id = tenants.id) AS users
 FROM tenants
 """
-PAGE = f"""{HEADCOUNT} WHERE id > $2 COLLATE "C" ORDER BY id COLLATE "C" LIMIT $1"""
-BY_IDS = f"""{HEADCOUNT} WHERE id = ANY ($1::text[]) ORDER BY id COLLATE "C" """
-COUNT = "SELECT count(*) FROM tenants"
+OF = "($1::text IS NULL OR organization = $1)"
+WITHIN = "($1::text IS NULL OR tenant_id IN (SELECT id FROM tenants WHERE organization = $1))"
+PAGE = f"""{HEADCOUNT} WHERE {OF} AND id > $3 COLLATE "C" ORDER BY id COLLATE "C" LIMIT $2"""
+BY_IDS = f"""{HEADCOUNT} WHERE {OF} AND id = ANY ($2::text[]) ORDER BY id COLLATE "C" """
+COUNT = f"SELECT count(*) FROM tenants WHERE {OF}"
 KEYS = f"""
 SELECT {keys.COLUMNS}, coalesce((SELECT email FROM users u WHERE u.tenant_id = api_keys.tenant_id
                                  AND u.id = api_keys.user_id), '') AS email
-FROM api_keys WHERE ($2::text IS NULL OR tenant_id = $2) AND ($3::text IS NULL OR user_id = $3)
-ORDER BY name COLLATE "C", id LIMIT $1
+FROM api_keys WHERE {WITHIN} AND ($3::text IS NULL OR tenant_id = $3) AND ($4::text IS NULL OR user_id = $4)
+ORDER BY name COLLATE "C", id LIMIT $2
 """
-MEMBERS = """
+MEMBERS = f"""
 SELECT tenant_id, id AS user_id, email, created_at AS joined_at FROM users u
-WHERE ($2::text IS NULL OR tenant_id = $2) AND CASE WHEN $3::text[] IS NULL
+WHERE {WITHIN} AND ($3::text IS NULL OR tenant_id = $3) AND CASE WHEN $4::text[] IS NULL
       THEN EXISTS (SELECT 1 FROM api_keys k WHERE k.tenant_id = u.tenant_id AND k.user_id = u.id)
-      ELSE id = ANY ($3) END
-ORDER BY id COLLATE "C", tenant_id COLLATE "C" LIMIT $1
+      ELSE id = ANY ($4) END
+ORDER BY id COLLATE "C", tenant_id COLLATE "C" LIMIT $2
 """
 LIMIT = f"SELECT {limits.COLUMNS} FROM limits WHERE tenant_id = $1 AND name = $2"
 
@@ -54,27 +56,34 @@ class PostgresTeams:
             tenant = await tenants.update(transaction, team_id, change)
             return Team(tenant, await self._set_limit(transaction.connection, team_id, limit, by))
 
-    async def page(self, limit: int, after: str = "") -> tuple[Headcount, ...]:
-        return await self._headcounts(PAGE, limit, after)
+    async def page(self, limit: int, after: str = "", organization: str | None = None) -> tuple[Headcount, ...]:
+        return await self._headcounts(PAGE, organization, limit, after)
 
-    async def count(self) -> int:
+    async def count(self, organization: str | None = None) -> int:
         async with reading(self._pool) as connection:
-            count: int = await connection.fetchval(COUNT)
+            count: int = await connection.fetchval(COUNT, organization)
         return count
 
-    async def by_ids(self, team_ids: Sequence[str]) -> tuple[Headcount, ...]:
-        return await self._headcounts(BY_IDS, list(team_ids))
+    async def by_ids(self, team_ids: Sequence[str], organization: str | None = None) -> tuple[Headcount, ...]:
+        return await self._headcounts(BY_IDS, organization, list(team_ids))
 
-    async def keys(self, limit: int, team_id: str | None = None, user_id: str | None = None) -> tuple[HeldKey, ...]:
+    async def keys(
+        self, limit: int, team_id: str | None = None, user_id: str | None = None, organization: str | None = None
+    ) -> tuple[HeldKey, ...]:
         async with reading(self._pool) as connection:
-            rows = await connection.fetch(KEYS, limit, team_id, user_id)
+            rows = await connection.fetch(KEYS, organization, limit, team_id, user_id)
         return tuple(map(_held, rows))
 
     async def members(
-        self, limit: int, team_id: str | None = None, user_ids: Sequence[str] | None = None
+        self,
+        limit: int,
+        team_id: str | None = None,
+        user_ids: Sequence[str] | None = None,
+        organization: str | None = None,
     ) -> tuple[Member, ...]:
+        ids = None if user_ids is None else list(user_ids)
         async with reading(self._pool) as connection:
-            rows = await connection.fetch(MEMBERS, limit, team_id, None if user_ids is None else list(user_ids))
+            rows = await connection.fetch(MEMBERS, organization, limit, team_id, ids)
         return tuple(Member(**row) for row in rows)
 
     async def _headcounts(self, statement: str, *values: object) -> tuple[Headcount, ...]:

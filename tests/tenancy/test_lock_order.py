@@ -10,8 +10,10 @@ from store.postgres import open_postgres
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.groups import NewGroup
 from tenancy.directory.stored_limits import NewLimit
+from tenancy.directory.teams import TokenLimitChange
 from tenancy.directory.tenants import NewTenant
 from tenancy.postgres.limits import PostgresLimits
+from tenancy.postgres.teams import PostgresTeams
 from tenancy.values.limit import Scope, Unit
 from tests.tenancy.directories import Directory, open_directory
 
@@ -80,3 +82,21 @@ async def test_tenants_change_groups_while_limits_of_both_change(wide: "asyncpg.
         ]
         changes = [limits.update(each.id, {"amount": 10 * turn + n}, BY) for n in range(2) for each in made]
         await asyncio.gather(*moves[:2], *changes, *moves[2:])
+
+
+async def test_teams_take_up_policies_that_are_made_and_changed_meanwhile(wide: "asyncpg.Pool[asyncpg.Record]") -> None:
+    directory, teams = open_directory("postgres", wide), PostgresTeams(wide)
+    limit: TokenLimitChange = {"amount": 5, "window_seconds": 60}
+    made = await asyncio.gather(*(teams.create(NewTenant(f"t{n}", policy="new"), limit, BY) for n in range(6)))
+    assert (await directory.actions()).count("create_policy") == 1
+    for turn in range(1, ROUNDS + 1):
+        names = [f"made-{turn}", "new"]
+        moves = [
+            teams.update(
+                team.tenant.id, {"policy": names[(turn + n) % 2]}, {"amount": turn, "window_seconds": turn}, BY
+            )
+            for n, team in enumerate(made)
+        ]
+        await asyncio.gather(*moves[:3], to_policy(directory, "new", turn), *moves[3:])
+    found = [await teams.update(team.tenant.id, {}, {}, BY) for team in made]
+    assert {each.limit.amount for each in found if each.limit} == {ROUNDS}

@@ -20,6 +20,7 @@ from admin.access.accounts import (
     NoSuchAccount,
     NoSuchInvitation,
 )
+from admin.commands.organizations.within_teams import TeamsWithin
 from admin.commands.organizations.within_tenants import (
     KeysWithin,
     LimitsInForceWithin,
@@ -45,6 +46,7 @@ def within(ports: Ports, organization: str) -> Ports:
     return replace(
         Ports(**nothing),
         tenants=TenantsWithin(mine),
+        teams=TeamsWithin(mine, ports.teams),
         keys=KeysWithin(mine, ports.keys),
         users=UsersWithin(mine, ports.users),
         limits=LimitsWithin(mine, ports.limits),

@@ -36,13 +36,15 @@ class Secret(Body):
 @router.post("/teams/{team_id}/keys", status_code=201)
 async def create_key(team_id: TeamId, body: KeyBody, session: Asked) -> dict[str, Any]:
     """Creates a key.  Its secret, `api_key`, is shown here and never again."""
+    # All that is shown is read before: once there is a key, nothing may keep its secret from the caller.
+    team = (await teams.get(session, team_id)).tenant
+    known = [each.email for each in await teams.members(session, 1, team_id, [body.user_id])]
     name = f"apikey-{body.user_id}-{team_id}-{secrets.token_hex(4)}"
     models = tuple(body.models_allowed) or None
     new = NewKey(name, user_id=body.user_id, user_email=body.user_email, models_allowed=models)
     made = (await keys.create(session, team_id, new)).value
-    team = (await teams.get(session, team_id)).tenant
-    (member,) = await teams.members(session, 1, team_id, [body.user_id])
-    return {"api_key": new.secret, **views.called(team), **views.key_of_team(HeldKey(made, member.email), team)}
+    held = HeldKey(made, body.user_email or "".join(known))
+    return {"api_key": new.secret, **views.called(team), **views.key_of_team(held, team)}
 
 
 @router.get("/teams/{team_id}/keys")

@@ -57,6 +57,10 @@ FULL_ROW = '["group","cost",7,86400,"gold","lim_1","spend","fixed_window","day",
             '{"version":5,"models":[{"name":"a","enabled":true,"prices":[1,2,3],'
             '"price_set":[0,[100,200,300,100,100,200,100,200,100,200,0,0]]},{"name":"b","enabled":false}]}',
         ),
+        (
+            KnownModels(5, {"b": False}, created={"b": 1_700_000_000}),
+            '{"version":5,"models":[{"name":"b","enabled":false,"created":1700000000}]}',
+        ),
     ],
 )
 def test_the_text_of_a_value_and_back(value: Policy | KeyRecord | Capacity | KnownModels, text: str) -> None:
