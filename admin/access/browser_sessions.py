@@ -2,7 +2,8 @@
 
 A session ends with the credential that it began with.  It keeps a proof that its owner had the credential: an HMAC of
 the credential's digest under the session's token, which is compared with the credentials of now at each request.
-Without the token, which is not kept, nothing can be guessed from it.
+Without the token, which is not kept, nothing can be guessed from it.  Of an account it keeps the session that the
+password opened (admin/access/sessions.py).
 """
 
 import hashlib
@@ -20,19 +21,22 @@ TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """`account`: whose it is, as its list is bounded by; `proof` as in `proof_of`."""
+    """`account`: whose it is, by whom they are bounded.  `proof` as in `proof_of`; empty if there is an
+    `account_session`."""
 
     account: str
     proof: bytes
+    account_session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NewBrowserSession:
-    """A session to be begun, with its token: for the cookie, then forgotten.  `credential`: the digest of what its
-    owner signed in with."""
+    """A session to be begun, with its token: for the cookie, then forgotten.  `credential`: the digest of the admin
+    token that its owner signed in with, or empty, and an `account_session`."""
 
     account: str
-    credential: bytes = field(repr=False)
+    credential: bytes = field(default=b"", repr=False)
+    account_session: str = ""
     token: str = field(default_factory=lambda: secrets.token_hex(TOKEN_BYTES), repr=False)
     expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + LIFETIME)
 

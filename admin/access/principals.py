@@ -51,7 +51,9 @@ class Principals:
         return await self._whose(lambda known: hmac.compare_digest(known, digest))
 
     async def behind(self, token: str, session: BrowserSession) -> Principal | None:
-        """Whose session this is, by its own token; None once the admin token that it began with is taken no more."""
+        """Whose session this is, by its own token; None once what it began with is taken no more."""
+        if session.account_session:
+            return None if self._signed_in is None else await self._signed_in.of_session(session.account_session)
         return await self._whose(lambda known: hmac.compare_digest(proof_of(token, known), session.proof))
 
     async def _whose(self, is_of: Callable[[bytes], bool]) -> Principal | None:

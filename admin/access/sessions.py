@@ -70,20 +70,26 @@ class SignedIn:
     async def account_of(self, token: str) -> tuple[str, Account] | None:
         """The session of a token, and whose it is; None if it does not count, or not any more."""
         session_id = self._signing.session_of(token)
-        if session_id is None:
-            return None
-        if session_id not in self._known:
-            changes = self._changes
-            account = await self._sessions.account_of(session_id)
-            if changes != self._changes:  # good for this request only
-                return None if account is None else (session_id, account)
-            self._known[session_id] = account
-        known = self._known[session_id]
-        return None if known is None else (session_id, known)
+        account = None if session_id is None else await self._find(session_id)
+        return None if session_id is None or account is None else (session_id, account)
 
     async def principal(self, token: str) -> Principal | None:
         found = await self.account_of(token)
         return None if found is None else found[1].principal
+
+    async def of_session(self, session_id: str) -> Principal | None:
+        """Whose session this is; None if it has ended.  The id of a session opens nothing: it is what tokens name."""
+        account = await self._find(session_id)
+        return None if account is None else account.principal
+
+    async def _find(self, session_id: str) -> Account | None:
+        if session_id not in self._known:
+            changes = self._changes
+            account = await self._sessions.account_of(session_id)
+            if changes != self._changes:  # good for this request only
+                return account
+            self._known[session_id] = account
+        return self._known[session_id]
 
     def forget(self) -> None:
         """Sessions or accounts have changed."""

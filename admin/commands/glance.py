@@ -66,7 +66,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """`today` and `last_week` are up to the same time of day (UTC); `max_in_flight` None: no bound."""
+    """`today` and `last_week` are up to the same time of day (UTC); `max_in_flight` None: no bound.  Without `whole` it
+    is one organization's part, which knows nothing of sidecars and capacity."""
 
     at: datetime
     live: Live
@@ -76,6 +77,7 @@ class Glance:
     today: Figures
     last_week: Figures
     findings: Sequence[Finding]
+    whole: bool
 
     @property
     def refused(self) -> int:
@@ -84,15 +86,24 @@ class Glance:
 
 async def glance(session: Session) -> Glance:
     """Refused is all that it raises."""
-    now = datetime.now(UTC)
-    running, refused, (today, last_week), capacity = await asyncio.gather(
-        live(session), refusals(session, now - RECENT), _spending(session, now), sidecars.capacity(session)
+    now, whole = datetime.now(UTC), session.principal.organization is None
+    (running, bound), refused, (today, last_week) = await asyncio.gather(
+        _running(session) if whole else _nothing(), refusals(session, now - RECENT), _spending(session, now)
     )
     spent = await nearly_spent(session, running, refused, now)
     by_reason = _by_reason(refused)
-    bound = sidecars.bound_on_all(capacity, len(running.sidecars))
-    found = findings(running, bound, by_reason, spent)
-    return Glance(now, running, bound, by_reason, spent, today, last_week, found)
+    found = findings(running, bound, by_reason, spent, whole=whole)
+    return Glance(now, running, bound, by_reason, spent, today, last_week, found, whole)
+
+
+async def _running(session: Session) -> tuple[Live, int | None]:
+    """With how many may be in flight."""
+    running, capacity = await asyncio.gather(live(session), sidecars.capacity(session))
+    return running, sidecars.bound_on_all(capacity, len(running.sidecars))
+
+
+async def _nothing() -> tuple[Live, None]:
+    return Live(0, 0, [], [], []), None
 
 
 @query(ResourceKind.USAGE)
@@ -130,9 +141,11 @@ async def named(session: Session, tenant_ids: Sequence[str]) -> dict[str, str]:
     return {id: each.name for id, each in (await session.ports.standings.of_tenants(tenant_ids)).items()}
 
 
-def findings(running: Live, bound: int | None, refused: Sequence[RefusedBy], spent: Sequence[Spent]) -> list[Finding]:
+def findings(
+    running: Live, bound: int | None, refused: Sequence[RefusedBy], spent: Sequence[Spent], *, whole: bool = True
+) -> list[Finding]:
     """What is to be looked at, the severe first."""
-    found = [*_of_sidecars(running.sidecars)]
+    found = _of_sidecars(running.sidecars) if whole else []
     undecided = sum(each.requests for each in refused if each.denied_by in BEYOND_CONTROL)
     crowded = sum(each.requests for each in refused if each.denied_by.endswith(":in_flight"))
     if undecided:

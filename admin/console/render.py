@@ -53,7 +53,7 @@ BY_PATH = {
 
 # What the head of each page leads to: its name, its address, what people call it, and what one must be allowed to read.
 SECTIONS = (
-    ("overview", "", "Overview", "sidecar"),
+    ("overview", "", "Overview", "usage"),
     ("tenants", "/tenants", "Tenants", "tenant"),
     ("usage", "/usage", "Usage", "usage"),
     ("requests", "/requests", "Requests", "usage"),

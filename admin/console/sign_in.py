@@ -1,5 +1,7 @@
 """Signing in and out.  A sign-in always makes a new session, whatever cookie came with it."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -8,16 +10,22 @@ from starlette.responses import RedirectResponse, Response
 
 from admin.access.browser_sessions import NewBrowserSession
 from admin.access.permission import Principal
+from admin.access.signing import is_signed
 from admin.access.tokens import digest_of
+from admin.commands.organizations import sign_in as accounts
 from admin.commands.ports import Ports
-from admin.commands.refusals import Reason, Refusal
+from admin.commands.refusals import Reason, Refusal, Refused
 from admin.console.cookies import PREFIX, set_token, token_of
 from admin.console.visit import Routes, Visit
-from admin.gate.answers import source_of
+from admin.gate.answers import request_id_of, source_of
+from admin.gate.surface import STATUSES
+from tenancy.directory.change_request import ChangeRequest
 
 SIGN_IN, SIGN_OUT = f"{PREFIX}/sign-in", f"{PREFIX}/sign-out"
 SIGNED_OUT = Refusal(Reason.NO_CREDENTIAL, "you are not signed in, or not any more")
 MAX_TOKEN = 512
+EMPTY: Mapping[str, str] = {}
+OF_THE_FORM = (Reason.WRONG_CREDENTIAL, Reason.THROTTLED, Reason.INVALID)
 
 log = structlog.get_logger(__name__)
 routes = Routes()
@@ -49,34 +57,70 @@ def way_back(next_: str) -> str:
 
 @routes.get(SIGN_IN)
 async def show_sign_in(visit: Visit) -> Response:
-    return visit.page("sign_in.html", next=way_back(visit.query("next")), wrong="", title="Sign in")
+    return _page(visit, 200, way_back(visit.query("next")))
 
 
 @routes.post(SIGN_IN)
 async def sign_in(visit: Visit) -> Response:
-    next_, token = way_back(visit.field("next")), visit.field("token").strip()
-    principal = await visit.ports.principals.find(token) if 0 < len(token) <= MAX_TOKEN else None
+    next_ = way_back(visit.field("next"))
+    if "email" in visit.form:
+        return await _with_password(visit, next_)
+    token = visit.field("token").strip()
+    if not token:
+        return _page(visit, 422, next_, {"token": "Enter an admin token."})
+    # A token of an account has a short life, and is not what its session hangs on: its owner has a password.
+    known = len(token) <= MAX_TOKEN and not is_signed(token)
+    principal = await visit.ports.principals.find(token) if known else None
     if principal is None:
-        wrong = "This is not an admin token that is taken here." if token else "Enter an admin token."
-        return visit.page("sign_in.html", 401 if token else 422, next=next_, wrong=wrong, title="Sign in")
-    return await begin(visit, principal.name, digest_of(token), next_)
+        return _page(visit, 401, next_, {"token": "This is not an admin token that is taken here."})
+    return await _begin(visit, NewBrowserSession(principal.name, digest_of(token)), next_)
 
 
-async def begin(visit: Visit, account: str, credential: bytes, next_: str) -> Response:
-    """A new session; the one that the browser had ends."""
-    if old := token_of(visit.request):
-        await visit.ports.browser_sessions.end(old)
-    new = NewBrowserSession(account, credential)
+@routes.post(SIGN_OUT)
+async def sign_out(visit: Visit) -> Response:
+    await _end(visit)
+    answer = RedirectResponse(SIGN_IN, 303)
+    set_token(visit.request, answer, "")
+    return answer
+
+
+async def _with_password(visit: Visit, next_: str) -> Response:
+    scope = visit.request.scope
+    by = ChangeRequest("", source_of(scope), request_id_of(scope))
+    try:
+        admitted = await accounts.sign_in(visit.ports, visit.field("email"), visit.field("password"), by)
+    except Refused as refused:
+        refusal = refused.refusal
+        if refusal.reason not in OF_THE_FORM:
+            raise
+        text = f"{refusal.detail[:1].upper()}{refusal.detail[1:]}."
+        return _page(visit, STATUSES[refusal.reason], next_, {"email": text})
+    account, session = admitted.account.id, admitted.session_id
+    return await _begin(visit, NewBrowserSession(account, account_session=session), next_)
+
+
+async def _begin(visit: Visit, new: NewBrowserSession, next_: str) -> Response:
+    """The session that the browser had ends."""
+    await _end(visit)
     await visit.ports.browser_sessions.begin(new)
-    log.info("signed in to the console", account=account, source=source_of(visit.request.scope))
+    log.info("signed in to the console", account=new.account, source=source_of(visit.request.scope))
     answer = RedirectResponse(next_, 303)
     set_token(visit.request, answer, new.token)
     return answer
 
 
-@routes.post(SIGN_OUT)
-async def sign_out(visit: Visit) -> Response:
-    await visit.ports.browser_sessions.end(token_of(visit.request))
-    answer = RedirectResponse(SIGN_IN, 303)
-    set_token(visit.request, answer, "")
-    return answer
+async def _end(visit: Visit) -> None:
+    """Of whoever's browser this is, if it is signed in."""
+    if token := token_of(visit.request):
+        found = await visit.ports.browser_sessions.find(token)
+        await visit.ports.browser_sessions.end(token)
+        if found is not None and found.account_session:
+            await visit.ports.desk.sessions.end(found.account_session)
+            visit.ports.principals.forget()
+
+
+def _page(visit: Visit, status: int, next_: str, wrong: Mapping[str, str] = EMPTY) -> Response:
+    """`wrong`: what is, by the first field of either form."""
+    shown: dict[str, Any] = {"next": next_, "wrong": wrong, "email": visit.field("email")}
+    shown["accounts"] = visit.ports.desk.signing.possible
+    return visit.page("sign_in.html", status, title="Sign in", **shown)

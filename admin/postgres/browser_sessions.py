@@ -4,8 +4,10 @@ from admin.access.browser_sessions import MAX_OF_ACCOUNT, MAX_SESSIONS, BrowserS
 from admin.access.tokens import digest_of
 from store.postgres import PostgresPool, reading
 
-INSERT = "INSERT INTO browser_sessions (token_hash, account, proof, expires_at) VALUES ($1, $2, $3, $4)"
-FIND = "SELECT account, proof FROM browser_sessions WHERE token_hash = $1 AND expires_at > now()"
+INSERT = (
+    "INSERT INTO browser_sessions (token_hash, account, proof, account_session, expires_at) VALUES ($1, $2, $3, $4, $5)"
+)
+FIND = "SELECT account, proof, account_session FROM browser_sessions WHERE token_hash = $1 AND expires_at > now()"
 END = "DELETE FROM browser_sessions WHERE token_hash = $1"
 FORGET = "DELETE FROM browser_sessions WHERE expires_at <= now()"
 KEEP_OF_ACCOUNT = """
@@ -27,17 +29,20 @@ class PostgresBrowserSessions:
         self._pool, self._max_sessions, self._max_of_account = pool, max_sessions, max_of_account
 
     async def begin(self, new: NewBrowserSession) -> None:
-        proof = proof_of(new.token, new.credential).hex()
+        proof = proof_of(new.token, new.credential).hex() if new.credential else ""
+        values = (new.account, proof, new.account_session, new.expires_at)
         async with reading(self._pool) as connection, connection.transaction():
             await connection.execute(FORGET)
-            await connection.execute(INSERT, digest_of(new.token).hex(), new.account, proof, new.expires_at)
+            await connection.execute(INSERT, digest_of(new.token).hex(), *values)
             await connection.execute(KEEP_OF_ACCOUNT, new.account, self._max_of_account)
             await connection.execute(KEEP, self._max_sessions)
 
     async def find(self, token: str) -> BrowserSession | None:
         async with reading(self._pool) as connection:
             row = await connection.fetchrow(FIND, digest_of(token).hex())
-        return None if row is None else BrowserSession(row["account"], bytes.fromhex(row["proof"]))
+        if row is None:
+            return None
+        return BrowserSession(row["account"], bytes.fromhex(row["proof"]), row["account_session"])
 
     async def end(self, token: str) -> None:
         async with reading(self._pool) as connection:

@@ -23,6 +23,7 @@ from tenancy.values.limit import Scope
 
 ENVIRONMENT = "environment"  # of the metadata
 ENVIRONMENTS = ("production", "staging", "development")
+OF_PEOPLE = ("name", "display_name", "metadata")
 MANY = 50  # on a page
 MAX_CHOICES = 200
 
@@ -101,6 +102,8 @@ async def save_tenant(visit: Visit) -> Response:
         if form.environment:
             metadata[ENVIRONMENT] = form.environment
         change = {**_fields(form), "metadata": metadata}
+        if not visit.may("change", "limit"):  # what bounds a tenant is not its organization's
+            change = {name: each for name, each in change.items() if name in OF_PEOPLE}
         done = await TENANTS.update(visit.on_terms(), found.id, cast(TenantChange, change))
         return visit.to(at(found.id), "tenant-saved", done)
 
@@ -135,9 +138,8 @@ async def _of_each(session: Session, tenant_id: str) -> list[object]:
 
 
 async def _form(visit: Visit, form: Form, status: int, of: Tenant | None) -> Response:
-    groups, policies = await asyncio.gather(
-        GROUPS.page(visit.session, MAX_CHOICES), POLICIES.page(visit.session, MAX_CHOICES)
-    )
+    groups = await GROUPS.page(visit.session, MAX_CHOICES) if visit.may("read", "group") else ()
+    policies = await POLICIES.page(visit.session, MAX_CHOICES) if visit.may("read", "policy") else ()
     shown = {"groups": [each.name for each in groups], "policies": [each.name for each in policies]}
     shown["environments"] = [*ENVIRONMENTS]
     title = f"Change {called(of)}" if of else "New tenant"
