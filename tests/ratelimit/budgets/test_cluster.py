@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
+from ratelimit.budgets.jobs import Hold, Known, Report
+from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.keys import lease_key, leases_key
 from ratelimit.budgets.port import Admitted, LeaseName, Orphan, Settled, Settlement
 from ratelimit.budgets.redis import RedisBudgets
@@ -69,6 +71,18 @@ def test_a_batch_of_many_tenants_is_decided_on_all_nodes(cluster: Cluster, budge
     assert settled == [Settled.SETTLED] * 24
     assert [peek_at(cluster.url, of) for of in accounts] == [[90, 8]] * 24
     assert budgets.release([LeaseName(tenant, f"{tenant}-0") for tenant in TENANTS]) == [Settled.GONE] * 24
+
+
+def test_jobs_are_held_and_charged_on_all_nodes(cluster: Cluster, budgets: RedisBudgets) -> None:
+    accounts = {tenant: account(*LIMITS, tenant_id=tenant) for tenant in TENANTS}
+    budgets.reserve([reservation(of, 60, f"{tenant}-0") for tenant, of in accounts.items()])
+    jobs = RedisJobs(partial(open_redis, cluster.url, timeout=TIMEOUT), 600.0)
+    for tenant in TENANTS:
+        assert jobs.hold(Hold(tenant, "r1", f"{tenant}-0", "notes", Used(0))) == ""
+        named = Report(tenant, "r1", "reader", Known.NAMED, other_name="file-1")
+        assert jobs.report(named) == jobs.report(Report(tenant, "file-1", "reader", Known.OVER, Used(10))) == "notes"
+    assert [peek_at(cluster.url, of) for of in accounts.values()] == [[90, 8]] * len(TENANTS)
+    jobs.close()
 
 
 def test_the_scripts_are_taught_to_each_node(cluster: Cluster, budgets: RedisBudgets) -> None:
