@@ -47,7 +47,7 @@ SELECT (lpad(to_hex((extract(epoch FROM ts) * 1000)::bigint), 12, '0') || '7'
        (200 + n % 3000) * 0.0000025, 0, (100 + n % 700) * 0.00001
 FROM (
     SELECT n, $1::timestamptz + n * ($2::timestamptz - $1::timestamptz) / $3::integer AS ts,
-           (100 * power(abs(hashint8(n)) / 2147483648.0, 2))::integer AS tenant
+           ($4::integer * power(abs(hashint8(n)) / 2147483648.0, 2))::integer AS tenant
     FROM generate_series(0, $3::integer - 1) AS n
 ) AS drawn
 """
@@ -62,7 +62,7 @@ SELECT 60, date_bin('1 minute', now() - n * interval '7 minutes', '1970-01-01Z')
 """
 
 
-async def fill(url: str, rows: int) -> None:
+async def fill(url: str, rows: int, tenants: int = 100) -> None:
     """Creates the rows, unless there are any."""
     connection = await asyncpg.connect(url)
     await migrate(connection)
@@ -79,7 +79,7 @@ async def fill(url: str, rows: int) -> None:
     # The triggers' work is done by MARK_ALL.
     await connection.execute("SET session_replication_role = replica")
     for day in range(DAYS):
-        await connection.execute(FILL, start + day * DAY, start + (day + 1) * DAY, rows // DAYS, timeout=600)
+        await connection.execute(FILL, start + day * DAY, start + (day + 1) * DAY, rows // DAYS, tenants, timeout=600)
     await connection.execute("SET session_replication_role = origin")
     await connection.execute(MARK_ALL, start, now)
     print(f"filled in {time.monotonic() - began:.0f} s", flush=True)
