@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -23,6 +23,8 @@ from ratelimit.budgets.port import BudgetsUnavailable, Settlement
 from ratelimit.budgets.rule import MOST_COST, Rule, Used
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 MAX_PENDING = 10_000
 RETRY_SECONDS = 1.0
@@ -121,20 +123,23 @@ class JobKeeper:
 
     async def _charge(self, tenant_id: str, read: Read, by: str) -> bool:
         """Charges the job, and completes its row."""
-        name = Report(tenant_id, read.name, by, Known.NAMED, other_name=read.other_name)
-        found, notes = await self._ask(lambda: self._jobs.report(name))
-        if not found or read.known is Known.NAMED:
-            return found
+        answered, job = await self._ask(lambda: self._jobs.find(tenant_id, read.name, read.other_name))
+        if not answered:
+            return False
+        if read.known is Known.NAMED:
+            early = load_read(job.early) if job and job.early else None
+            return early is None or await self._charge(tenant_id, *early)
         usage = read.usage
         if read.known is not Known.OVER:
             usage = usage._replace(source=UsageSource.RESERVED)  # more may come: then this row gives way
-        row = load_row(notes) if notes else None
+        row = load_row(job.notes) if job else None
         row = row and with_usage(row, usage, read.model)
-        used = self._used(row) if row else usage.used
-        report = Report(tenant_id, read.name, by, read.known, used, read.other_name, dump_read(read, by))
-        found, changed = await self._ask(lambda: self._jobs.report(report))
-        if not found or changed is None or row is None:
-            return found
+        report = Report(
+            tenant_id, read.name, by, read.known, self._used(row) if row else usage.used, dump_read(read, by)
+        )
+        answered, changed = await self._ask(lambda: self._jobs.report(report))
+        if not answered or changed is None or row is None:
+            return answered
         self._metrics.jobs.add("over" if read.known is Known.OVER else "more")
         return await self._write_row(row)
 
@@ -156,7 +161,7 @@ class JobKeeper:
     async def _write_row(self, row: UsageRow) -> bool:
         return await self._until_taken(lambda: self._write(row))
 
-    async def _ask(self, call: Callable[[], str | None]) -> tuple[bool, str | None]:
+    async def _ask(self, call: Callable[[], T | None]) -> tuple[bool, T | None]:
         """What the budgets answer; False first if they do not until this is to end."""
         while True:
             try:

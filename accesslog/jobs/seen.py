@@ -13,11 +13,13 @@ from ratelimit.budgets.jobs import Known
 from ratelimit.tenants.routes.kind import Kind
 
 # What a response or a batch says of itself when nothing more will be made.
-OVER = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled", "expired"})
+OVER = frozenset(
+    {"completed", "incomplete", "failed", "cancelled", "canceled", "expired", "success", "timeout_exceeded"}
+)
 # One that failed by itself made nothing that anybody can read.
 FAILED = frozenset({"failed"})
 
-_READ = re.compile(r"/(?:responses|batches)/(?P<name>[^/]{1,128})(?:/cancel)?")
+_READ = re.compile(r"/(?:responses|batches|batch/jobs)/(?P<name>[^/]{1,128})(?:/cancel)?")
 # Files that hold the answers of a batch, and their usage: Anthropic's by the batch's name, OpenAI's by the file's.
 _RESULTS = re.compile(r"/messages/batches/(?P<batch>[^/]{1,128})/results|/files/(?P<file>[^/]{1,128})/content")
 
@@ -45,9 +47,10 @@ def seen_of(entry: LogEntry) -> Begun | Read | None:
         return Begun(answer.id) if answer.id and is_put_off(entry) else None
     if not 200 <= entry.status < 300 or decision.denied:
         return None
+    over = answer.status.lower() in OVER
     if decision.kind == Kind.BATCHES:
-        return Begun(answer.id) if answer.id and answer.status not in OVER else None
-    if decision.kind == Kind.STORED and answer.status in OVER:
+        return Begun(answer.id) if answer.id and not over else None
+    if decision.kind == Kind.STORED and over:
         return _read(entry)
     return _results(entry) if answer.counts and entry.method == "GET" else None
 
@@ -58,10 +61,13 @@ def _read(entry: LogEntry) -> Read | None:
     if match is None or match.end() != len(entry.path) or match["name"] != answer.id:
         return None
     if usage := usage_of_report(answer.counts):
-        return Read(answer.id, Known.OVER, usage, answer.file, answer.model)
+        # Mistral's object of a batch may have all of its results in it.
+        known = Known.MORE if entry.aborted and "/batch/jobs/" in entry.path else Known.OVER
+        return Read(answer.id, known, usage, answer.file, answer.model)
     if answer.file:
         return Read(answer.id, Known.NAMED, other_name=answer.file)
-    return Read(answer.id, Known.OVER) if answer.status in FAILED else None  # else it stays charged as reserved
+    # Else it stays charged as reserved.
+    return Read(answer.id, Known.OVER) if answer.status.lower() in FAILED else None
 
 
 def _results(entry: LogEntry) -> Read | None:

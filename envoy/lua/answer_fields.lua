@@ -23,8 +23,9 @@ local COUNT_EACH = [[
   details.generated_tokens results.tokenCount predictions.embeddings.statistics.token_count
 ]]
 local COUNTS_EACH = "choices.usage"
--- Of one of the answers in the results of a batch, one a line: they add up over all lines (Anthropic's, OpenAI's).
-local COUNTS_ALL = "result.message.usage response.body.usage"
+-- Of one of the answers in the results of a batch: they add up over all lines (Anthropic's, OpenAI's), or in its object
+-- (Mistral's).
+local COUNTS_ALL = "result.message.usage response.body.usage outputs.response.body.usage"
 
 -- Things of which each counts as one: images that were made.
 local EACH_ONE = "data.b64_json data.url predictions.bytesBase64Encoded"
@@ -116,7 +117,7 @@ mark(ERROR, "error", true)
 mark("type", "ends", true)
 mark("id response.id", "take", "id")
 mark("status response.status processing_status", "take", "status")
-mark("output_file_id", "take", "file")
+mark("output_file_id output_file", "take", "file")
 mark("model result.message.model response.body.model", "take", "model")
 mark(TIER, "take", "service_tier")
 mark(EACH_ONE, "one", true)

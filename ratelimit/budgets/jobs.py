@@ -18,7 +18,7 @@ EARLY_MAX = 1024
 
 
 class Known(StrEnum):
-    """What a report knows of the use: all, at least so much, nothing but a name."""
+    """What is known of the use: all, at least so much, nothing but a name."""
 
     OVER = "over"
     MORE = "more"
@@ -41,16 +41,22 @@ class Hold(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What the request `by` saw of a job.  `other_name`: another name that it goes by, "" without one.  `text`: all of
-    this for whoever holds the job, should that not have happened yet."""
+    """What the request `by` saw of a job.  `text`: all of this for whoever holds the job, should that not have happened
+    yet."""
 
     owner: str
     name: str
     by: str
     known: Known
-    used: Used = Used(0)
-    other_name: str = ""
+    used: Used
     text: str = ""
+
+
+class Found(NamedTuple):
+    """A job that is held: its notes, and the `text` of a report that came under its other name too early."""
+
+    notes: str
+    early: str = ""
 
 
 class Jobs(Protocol):
@@ -61,8 +67,10 @@ class Jobs(Protocol):
         report that came before, "" if none did.  None: not held, since the lease is gone, the name is another job's,
         or there are too many."""
 
+    def find(self, owner: str, name: str, other_name: str = "") -> Found | None:
+        """None: it is not held.  From now on it goes by `other_name` too, unless that is empty."""
+
     def report(self, report: Report) -> str | None:
-        """Charges or refunds the difference to what is charged, nothing if it is only named: once if it is over,
-        upwards only before.  In the window of the reservation; what is charged after that is over, in the present one.
-        The job's `notes` if it is only named, or if that changed what is charged, or did so when the same was reported
-        before; else None."""
+        """Charges or refunds the difference to what is charged: once if it is over, upwards only before.  In the window
+        of the reservation; what is charged after that is over, in the present one.  The job's `notes` if that changed
+        what is charged, or did so when the same was reported before; else None."""

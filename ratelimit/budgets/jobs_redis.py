@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ratelimit.budgets.jobs import EARLY_MAX, EARLY_MS, JOBS_MAX, OVER_MS, Hold, Report
+from ratelimit.budgets.jobs import EARLY_MAX, EARLY_MS, JOBS_MAX, OVER_MS, Found, Hold, Known, Report
 from ratelimit.budgets.keys import early_reports_key, job_key, jobs_key, lease_key, leases_key
 from ratelimit.budgets.port import LOST, BudgetsLost, BudgetsUnavailable
-from ratelimit.budgets.rule import Rule
+from ratelimit.budgets.rule import Rule, Used
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
 
 NAME_DIGITS = 32
@@ -33,16 +33,23 @@ class RedisJobs:
         held, *early = self._run(self._hold, keys, arguments)
         return early[0].decode() if held else None
 
+    def find(self, owner: str, name: str, other_name: str = "") -> Found | None:
+        reply = self._tell(Report(owner, name, "", Known.NAMED, Used(0)), other_name)
+        return Found(*(text.decode() for text in reply)) if reply else None
+
     def report(self, report: Report) -> str | None:
+        reply = self._tell(report)
+        return reply[0].decode() if reply else None
+
+    def _tell(self, report: Report, other_name: str = "") -> list[Any]:
         owner, name = report.owner, _digest(report.name)
-        other = _digest(report.other_name) if report.other_name else ""
+        other = _digest(other_name) if other_name else ""
         keys = [job_key(owner, name), jobs_key(owner), early_reports_key(owner)]
         arguments: list[str | int] = [
             report.by, *report.used, report.known, report.text, name, job_key(owner, ""), other,
             OVER_MS, EARLY_MS, EARLY_MAX,
         ]  # fmt: skip
-        reply = self._run(self._report, keys, arguments)
-        return reply[0].decode() if reply else None
+        return self._run(self._report, keys, arguments)
 
     def close(self) -> None:
         self._runner.close()

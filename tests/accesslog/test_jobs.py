@@ -91,6 +91,15 @@ def test_a_batch_is_charged_once_when_it_is_finished(stack: Stack) -> None:
     assert stack.metrics.jobs.counts == {"held": 1, "not_held": 0, "more": 0, "over": 1}
 
 
+def test_results_that_were_heard_of_before_the_batch_that_names_them(stack: Stack) -> None:
+    stack.stream([begins_batch(stack)])
+    stack.stream([reads(stack, {"usage": USED, "answer_model": "m"}, "/v1/files/file-1/content")])
+    stack.wait_for_rows(2)
+    stack.stream([reads(stack, answer("SUCCESS", "b1", answer_file="file-1"), "/v1/batch/jobs/b1") for _ in range(2)])
+    stack.wait_for_rows(4)
+    wait_until(lambda: is_charged(stack, ALL))
+
+
 def test_a_batch_without_usage_is_charged_by_its_results(stack: Stack) -> None:
     stack.stream([begins_batch(stack)])
     done = answer("completed", "b1", answer_file="file-1")
@@ -206,6 +215,13 @@ def test_a_stream_that_goes_on_when_the_client_left_has_begun_a_job() -> None:
     usage = answer("in_progress") | {"background": "true", "ended": "", "events": 3}
     found = seen(usage, {}, method="POST", path=RESPONSE, content_type="text/event-stream", response_flags="DC")
     assert found == Begun("r1")
+
+
+@pytest.mark.parametrize(("flags", "known"), [("-", Known.OVER), ("DC", Known.MORE)])
+def test_results_within_a_batch_may_be_left_half_read(flags: str, known: Known) -> None:
+    found = seen(answer("SUCCESS", usage=USED), STORED, path="/v1/batch/jobs/r1", response_flags=flags)
+    assert isinstance(found, Read)
+    assert found.known is known
 
 
 def test_notes_of_another_version_are_read() -> None:

@@ -16,6 +16,7 @@ from tests.formats.wire import Answer, End, Upstream, lines, plain, running
 pytestmark = pytest.mark.alone
 
 USED = {"input_tokens": 900, "output_tokens": 4100}
+CHAT_USED = {"prompt_tokens": 900, "completion_tokens": 4100, "total_tokens": 5000}
 ALL = 5000
 BATCH = {"object": "batch", "id": "batch_1", "endpoint": "/v1/chat/completions", "input_file_id": "file-in"}
 ANTHROPIC = {"type": "message_batch", "id": "msgbatch_1", "request_counts": {"processing": 2}}
@@ -106,6 +107,25 @@ def test_a_batch_whose_results_have_its_usage(stack: Deployment, place: Place) -
     for _ in range(2):
         assert place.ask(who, "GET", f"{path}/msgbatch_1/results", results) == 200
     assert settled(stack, who, 4, 2 * ALL, "reported")["model"] == MODEL
+
+
+@pytest.mark.parametrize("inline", [False, True], ids=["file", "inline"])
+def test_a_batch_of_mistral(stack: Deployment, place: Place, inline: bool) -> None:
+    who, path = tenant(stack), "/v1/batch/jobs"
+    job = {"object": "batch", "id": "job_1", "input_files": ["in"], "endpoint": "/v1/chat/completions"}
+    assert place.ask(who, "POST", path, {**job, "status": "QUEUED"}, input_files=["in"]) == 200
+    results = [{"custom_id": "a", "response": {"status_code": 200, "body": {"model": MODEL, "usage": CHAT_USED}}}] * 2
+    file = lines("\n".join(map(json.dumps, results)))
+    done = {
+        **job,
+        "status": "SUCCESS",
+        "model": MODEL,
+        **({"outputs": results} if inline else {"output_file": "file-m"}),
+    }
+    for _ in range(2):
+        assert place.ask(who, "GET", f"{path}/job_1", done) == 200
+        assert place.ask(who, "GET", "/v1/files/file-m/content", file) == 200
+    assert settled(stack, who, 5, 2 * ALL, "reported")["service_tier"] == "batch"
 
 
 def test_an_answer_that_its_client_did_not_wait_for(stack: Deployment, place: Place) -> None:

@@ -39,11 +39,13 @@ echoed object of the client's or in the arguments of a tool call are not read.
 - A response that is made in the background keeps its reservation, without a slot, until one of its tenant's keys reads,
   resumes or cancels it and the answer says that it is over and what it used; then the row of the request that began it is
   completed, once, whoever reads it and however often. A batch is charged in the same way, at the prices of batches: by
-  the usage in its object, else by the answers in its results (Anthropic's `results`, OpenAI's file), added up. One that is
-  never read as finished stays as it was reserved, which for a batch is nothing; `TOLLKEEPER_JOB_HOURS` bounds the wait.
+  the usage in its object, else by the answers in its results (Anthropic's `results`, OpenAI's and Mistral's file or object),
+  added up. One that is never read as finished stays as it was reserved, which for a batch is nothing; `TOLLKEEPER_JOB_HOURS`
+  bounds the wait.
   Of results that are left half read, what was seen is charged; the longest reading counts. One that failed costs nothing;
   a response that was cancelled without a word of its use stays as reserved. A batch whose file is found by listing files,
-  its object never read, is not charged; nor is one of Gemini's, which speaks of itself in another way.
+  its object never read, is not charged, nor is one whose file comes from a signed URL. Gemini's batches and Cohere's jobs of
+  embeddings, which speak of themselves in another way, are refused unless `TOLLKEEPER_ROUTES` opens them, and then are free.
 - An answer that the client left, that the server or Envoy cut, that an error ended or that ends without its end is
   charged the greater of what it reported and what was seen of it.
 - A reported output that is more than {usage.BELIEVED_TIMES_CAP} times what the request allowed, and more than {usage.BELIEVED_TIMES_SEEN} times what was

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ratelimit.budgets.budget import actual, window_of
-from ratelimit.budgets.jobs import EARLY_MAX, EARLY_MS, JOBS_MAX, OVER_MS, Hold, Known, Report
+from ratelimit.budgets.jobs import EARLY_MAX, EARLY_MS, JOBS_MAX, OVER_MS, Found, Hold, Known, Report
 from ratelimit.budgets.rule import BUCKET, SLIDING, Rule
 from tests.ratelimit.memory import MemoryBudgets
 
@@ -59,6 +59,16 @@ class MemoryJobs:
         self._jobs[key] = job
         return text
 
+    def find(self, owner: str, name: str, other_name: str = "") -> Found | None:
+        self._forget()
+        job = self._jobs.get((owner, self._names.get((owner, name), name)))
+        if job is None:
+            return None
+        early = self._early.get((owner, other_name))
+        if other_name:
+            self._names[owner, other_name] = job.hold.name
+        return Found(job.hold.notes, early[0].text if early else "")
+
     def report(self, report: Report) -> str | None:
         self._forget()
         name = self._names.get((report.owner, report.name), report.name)
@@ -68,10 +78,6 @@ class MemoryJobs:
             if report.known is Known.OVER and name == report.name and earlies < EARLY_MAX:
                 self._early[report.owner, name] = report, self.now_ms() + EARLY_MS
             return None
-        if report.other_name:
-            self._names[report.owner, report.other_name] = name
-        if report.known is Known.NAMED:
-            return job.hold.notes
         if job.over_by:
             return job.hold.notes if job.over_by == report.by else None
         grown = self._charge(job, report)

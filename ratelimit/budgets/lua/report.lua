@@ -8,8 +8,9 @@
 --       they cost, -1 if that is not known; `over`, `more` (at least so much was used) or `named` (nothing is charged); the
 --       report, should the job not be known yet; name; prefix of names; another name or empty; how long to remember a job
 --       that is over, and an early report, in ms; how many early reports
--- reply the notes of the job if this changed what it is charged, or did so before, or if it was only `named`; else nothing;
---       -1: this store has lost its budgets, nothing was done
+-- reply the notes of the job if this changed what it is charged, or did so before; if it is only `named`, its notes and what
+--       was reported under its other name too early, if anything; else nothing; -1: this store has lost its budgets, nothing
+--       was done
 
 local job, jobs, earlies = unpack(KEYS)
 local by, known_use, text, name, prefix, other = ARGV[2], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12]
@@ -36,7 +37,9 @@ if other ~= '' then
   redis.call('HSET', prefix .. other, 'of', name)
   redis.call('PEXPIRE', prefix .. other, math.max(1, redis.call('PTTL', job)))
 end
-if known_use == 'named' then return {notes} end
+if known_use == 'named' then
+  return {notes, other ~= '' and redis.call('HGET', prefix .. other, 'early') or ''}
+end
 if over_by then return over_by == by and {notes} or {} end
 
 -- In the window in which it was reserved, as the ledger has it; what is charged after that is over, in the present one.

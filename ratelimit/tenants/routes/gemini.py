@@ -12,7 +12,7 @@ POST   /{version}/models/{{model}}:computeTokens            counts
 POST   /{version}/models/{{model}}:embedContent             embeds
 POST   /{version}/models/{{model}}:batchEmbedContents       embeds
 POST   /{version}/models/{{model}}:predict                  draws
-POST   /{version}/models/{{model}}:batchGenerateContent     batches
+POST   /{version}/models/{{model}}:batchGenerateContent     refused
 POST   /{version}/models/{{model}}:predictLongRunning       refused
 GET    /{version}/models                                    reads
 GET    /{version}/models/{{id}}                             reads

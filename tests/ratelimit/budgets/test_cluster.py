@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from ratelimit.budgets.jobs import Hold, Known, Report
+from ratelimit.budgets.jobs import Found, Hold, Known, Report
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.keys import lease_key, leases_key
 from ratelimit.budgets.port import Admitted, LeaseName, Orphan, Settled, Settlement
@@ -79,8 +79,8 @@ def test_jobs_are_held_and_charged_on_all_nodes(cluster: Cluster, budgets: Redis
     jobs = RedisJobs(partial(open_redis, cluster.url, timeout=TIMEOUT), 600.0)
     for tenant in TENANTS:
         assert jobs.hold(Hold(tenant, "r1", f"{tenant}-0", "notes", Used(0))) == ""
-        named = Report(tenant, "r1", "reader", Known.NAMED, other_name="file-1")
-        assert jobs.report(named) == jobs.report(Report(tenant, "file-1", "reader", Known.OVER, Used(10))) == "notes"
+        assert jobs.find(tenant, "r1", "file-1") == Found("notes")
+        assert jobs.report(Report(tenant, "file-1", "reader", Known.OVER, Used(10))) == "notes"
     assert [peek_at(cluster.url, of) for of in accounts.values()] == [[90, 8]] * len(TENANTS)
     jobs.close()
 

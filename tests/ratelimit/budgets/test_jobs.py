@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from ratelimit.budgets import jobs_redis
-from ratelimit.budgets.jobs import Hold, Known, Report
+from ratelimit.budgets.jobs import Found, Hold, Known, Report
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.port import Admitted, BudgetsLost, Refused, Settled
 from ratelimit.budgets.rule import Used
@@ -119,10 +119,21 @@ def test_what_is_seen_of_results_only_grows_until_all_is_seen(store: Store) -> N
 
 def test_a_job_is_known_by_another_name_too(store: Store) -> None:
     begun(store, cost=0)
-    assert store.jobs.report(Report("acme", "r1", "x", Known.NAMED, other_name="file-1")) == "notes of a"
+    assert store.jobs.find("acme", "r1", "file-1") == Found("notes of a")
     assert store.jobs.report(report(70, name="file-1", owner="eve")) is None
     assert store.jobs.report(report(70, name="file-1")) == "notes of a"
     assert store.jobs.report(report(70, by="late")) is None
+    assert store.peek(OF) == [930, 8]
+
+
+def test_what_was_reported_under_another_name_before_that_was_known_is_told(store: Store) -> None:
+    begun(store, cost=0)
+    assert store.jobs.find("acme", "r2") is None
+    assert store.jobs.report(report(70, name="file-1")) is None
+    for _ in range(2):
+        assert store.jobs.find("acme", "r1", "file-1") == Found("notes of a", "reader saw 70")
+    assert store.jobs.find("acme", "file-1") == store.jobs.find("acme", "r1") == Found("notes of a")
+    assert store.jobs.report(report(70, name="file-1")) == "notes of a"
     assert store.peek(OF) == [930, 8]
 
 
