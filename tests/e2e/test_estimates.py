@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from ratelimit.tenants.average import NEEDED
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
+from tests.e2e.envoys import another_envoy
 from tests.envoy.test_asked import png
 from tests.formats.wire import Answer, Upstream, plain, running
 from tollkeeper.__main__ import app
@@ -81,21 +83,23 @@ def answer_of(shape: Shape, *, usage: bool = True) -> Answer:
 class Place(NamedTuple):
     deployment: Deployment
     upstream: Upstream
+    client: httpx.Client
 
     def ask(self, who: Credential, shape: Shape, *, usage: bool = True) -> int:
         """The status."""
         headers = {**who.headers, "x-answer": str(self.upstream.add(answer_of(shape, usage=usage)))}
-        return self.deployment.envoy.post(shape.path, json={"model": MODEL, **shape.body}, headers=headers).status_code
+        return self.client.post(shape.path, json={"model": MODEL, **shape.body}, headers=headers).status_code
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    upstream = Upstream()
-    with running(upstream) as url:
-        directory: Path = tmp_path_factory.mktemp("estimates") / "stack"
-        deployment = Deployment(directory, upstream=url)
-        yield Place(deployment, upstream)
-        deployment.close()
+def place(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    upstream, directory = Upstream(), Path(tmp_path_factory.mktemp("estimates"))
+    with (
+        running(upstream) as model,
+        another_envoy(stack, directory, model) as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        yield Place(stack, upstream, client)
 
 
 def test_a_hundred_adversarial_requests_pass_a_budget_by_at_most_one_requests_error(place: Place) -> None:
