@@ -64,7 +64,7 @@ class SignedIn:
 
     def __init__(self, signing: Signing, sessions: Sessions, clock: Callable[[], float] = time.monotonic) -> None:
         self._signing, self._sessions = signing, sessions
-        self._known: TTLCache[str, Account | None] = TTLCache(SESSIONS_KNOWN, KNOWN_SECONDS, clock)
+        self._known: TTLCache[str, Account] = TTLCache(SESSIONS_KNOWN, KNOWN_SECONDS, clock)
         self._changes = 0
 
     async def account_of(self, token: str) -> tuple[str, Account] | None:
@@ -83,13 +83,13 @@ class SignedIn:
         return None if account is None else account.principal
 
     async def _find(self, session_id: str) -> Account | None:
-        if session_id not in self._known:
+        known = self._known.get(session_id)
+        if known is None:
             changes = self._changes
-            account = await self._sessions.account_of(session_id)
-            if changes != self._changes:  # good for this request only
-                return account
-            self._known[session_id] = account
-        return self._known[session_id]
+            known = await self._sessions.account_of(session_id)
+            if known is not None and changes == self._changes:  # else it is good for this request only
+                self._known[session_id] = known
+        return known
 
     def forget(self) -> None:
         """Sessions or accounts have changed."""

@@ -1,0 +1,158 @@
+"""What the people of an organization may do by each route of every control plane: a row for each.
+
+A new route needs a row here, or test_isolation.py fails.
+"""
+
+from enum import StrEnum
+
+
+class For(StrEnum):
+    """Whom a route is for, of an organization's people.  Whatever it is, it is about their own organization only."""
+
+    ANYBODY = "anybody"  # also who is not signed in
+    ALL = "all"
+    WRITERS = "writers"  # owners and members
+    OWNERS = "owners"
+    OPERATORS = "operators"  # none of them
+
+
+MAY = {
+    For.ANYBODY: {"owner", "member", "viewer"},
+    For.ALL: {"owner", "member", "viewer"},
+    For.WRITERS: {"owner", "member"},
+    For.OWNERS: {"owner"},
+    For.OPERATORS: set[str](),
+}
+
+TABLE = {
+    For.ANYBODY: """
+        GET /api/v1/health
+        POST /auth/login
+        POST /auth/refresh
+        POST /auth/accept
+    """,
+    For.ALL: """
+        GET /api/v1/openapi.json
+        GET /api/v1/tenants
+        GET /api/v1/tenants/{id}
+        GET /api/v1/tenants/{id}/keys
+        GET /api/v1/tenants/{id}/users
+        GET /api/v1/tenants/{id}/users/{user_id}
+        GET /api/v1/tenants/{id}/limits
+        GET /api/v1/tenants/{id}/budgets
+        GET /api/v1/keys
+        GET /api/v1/keys/{id}
+        GET /api/v1/limits
+        GET /api/v1/limits/{id}
+        GET /api/v1/organizations
+        GET /api/v1/organizations/{id}
+        GET /api/v1/usage
+        GET /api/v1/usage/keys
+        GET /api/v1/usage/models
+        GET /api/v1/usage/series
+        GET /api/v1/usage/series/tenants
+        GET /api/v1/usage/cache
+        GET /api/v1/costs
+        GET /api/v1/requests/{id}
+        POST /auth/logout
+        POST /auth/password
+        GET /tenants
+        GET /tenants/{id}
+        GET /tenants/{id}/keys
+        GET /dashboard/org/summary
+        GET /dashboard/tenants/{id}/usage
+        GET /organization
+        GET /teams
+        GET /teams/{team_id}
+        GET /teams/{team_id}/keys
+        GET /teams/{team_id}/usage
+        GET /users/{user_id}/keys
+        GET /users/{user_id}/usage
+    """,
+    For.WRITERS: """
+        POST /api/v1/tenants
+        PATCH /api/v1/tenants/{id}
+        DELETE /api/v1/tenants/{id}
+        POST /api/v1/tenants/{id}/keys
+        PUT /api/v1/tenants/{id}/users/{user_id}
+        DELETE /api/v1/tenants/{id}/users/{user_id}
+        PATCH /api/v1/keys/{id}
+        DELETE /api/v1/keys/{id}
+        PUT /api/v1/keys/{id}/disabled
+        POST /api/v1/keys/{id}/rotate
+        POST /tenants
+        PATCH /tenants/{id}
+        DELETE /tenants/{id}
+        POST /tenants/{id}/keys
+        DELETE /tenants/{id}/keys/{key_id}
+        DELETE /teams/{team_id}
+        DELETE /delete_key
+        POST /admin/tenants
+        PATCH /teams/{team_id}
+        POST /teams/{team_id}/keys
+    """,
+    For.OWNERS: """
+        GET /api/v1/audit
+        GET /api/v1/accounts
+        GET /api/v1/accounts/{id}
+        PATCH /api/v1/accounts/{id}
+        DELETE /api/v1/accounts/{id}
+        GET /organization/accounts
+        PATCH /organization/accounts/{id}
+        DELETE /organization/accounts/{id}
+        GET /organization/invitations
+        POST /organization/invitations
+        DELETE /organization/invitations/{id}
+    """,
+    For.OPERATORS: """
+        PATCH /api/v1/tenants/{id}/weight
+        PUT /api/v1/tenants/{id}/quota
+        PATCH /api/v1/tenants/{id}/group
+        GET /api/v1/fairshare/groups
+        POST /api/v1/fairshare/groups
+        GET /api/v1/fairshare/groups/{name}
+        DELETE /api/v1/fairshare/groups/{name}
+        PATCH /api/v1/fairshare/groups/{name}/weight
+        GET /api/v1/fairshare/live
+        POST /api/v1/models
+        GET /api/v1/models
+        GET /api/v1/models/{id}
+        PUT /api/v1/models/{id}
+        DELETE /api/v1/models/{id}
+        GET /api/v1/models/{id}/prices
+        PUT /api/v1/models/{id}/cache
+        POST /api/v1/mcp-servers
+        GET /api/v1/mcp-servers
+        GET /api/v1/mcp-servers/{id}
+        PUT /api/v1/mcp-servers/{id}
+        DELETE /api/v1/mcp-servers/{id}
+        GET /api/v1/policies
+        POST /api/v1/policies
+        GET /api/v1/policies/{name}
+        PUT /api/v1/policies/{name}
+        DELETE /api/v1/policies/{name}
+        POST /api/v1/limits
+        PATCH /api/v1/limits/{id}
+        DELETE /api/v1/limits/{id}
+        POST /api/v1/tenants/{id}/budgets/reset
+        POST /api/v1/tenants/{id}/budgets/adjust
+        GET /api/v1/budgets/audit
+        POST /api/v1/budgets/mend
+        GET /api/v1/capacity
+        PUT /api/v1/capacity
+        POST /api/v1/organizations
+        PATCH /api/v1/organizations/{id}
+        DELETE /api/v1/organizations/{id}
+        POST /api/v1/accounts
+        GET /api/v1/admin-tokens
+        POST /api/v1/admin-tokens
+        GET /api/v1/admin-tokens/{id}
+        PATCH /api/v1/admin-tokens/{id}
+        DELETE /api/v1/admin-tokens/{id}
+        GET /api/v1/stats
+        POST /teams
+        GET /models
+        GET /v1/models
+    """,
+}
+ROWS = {line.strip(): whom for whom, lines in TABLE.items() for line in lines.strip().splitlines()}
