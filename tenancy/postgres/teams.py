@@ -12,9 +12,9 @@ from tenancy.postgres.rows import Transaction
 from tenancy.values.limit import UTC, Kind, Scope, Unit
 
 HEADCOUNT = f"""
-SELECT {tenants.COLUMNS}, (SELECT count(*) FROM api_keys k WHERE k.tenant_id = tenants.id) AS keys,
-       (SELECT count(DISTINCT k.user_id) FROM api_keys k WHERE k.tenant_id = tenants.id) AS users
-FROM tenants
+SELECT {tenants.COLUMNS}, keys, users FROM tenants CROSS JOIN LATERAL (
+    SELECT count(*) AS keys, count(DISTINCT user_id) AS users FROM api_keys WHERE tenant_id = tenants.id
+) AS counted
 """
 OF = "($1::text IS NULL OR organization = $1)"
 WITHIN = "($1::text IS NULL OR tenant_id IN (SELECT id FROM tenants WHERE organization = $1))"

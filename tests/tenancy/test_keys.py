@@ -8,6 +8,7 @@ import pytest
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.keys import KeyChange, NewKey, NoSuchKey
 from tenancy.directory.tenants import NewTenant, NoSuchTenant
+from tenancy.values.secret import mint_secret
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:
@@ -99,3 +100,19 @@ async def test_pages_of_one_tenant_and_of_all(directory: Directory) -> None:
     assert list(await directory.keys.page(10)) == [*ours, theirs]
     first = await directory.keys.page(2, None, "acme")
     assert [*first, *await directory.keys.page(2, (first[-1].created_at, first[-1].id), "acme")] == ours
+
+
+async def test_a_key_is_found_by_every_secret_that_opens_it(directory: Directory) -> None:
+    tenant = await directory.tenants.create(NewTenant("acme"), BY)
+    new = NewKey("k")
+    key = await directory.keys.create(tenant.id, new, BY)
+    assert await directory.keys.by_secret(new.secret) == key
+    second, third = mint_secret(), mint_secret()
+    await directory.keys.rotate(key.id, second, 60, BY)
+    await directory.keys.rotate(key.id, third, 60, BY)
+    for secret in (new.secret, second, third):
+        found = await directory.keys.by_secret(secret)
+        assert found is not None
+        assert found.id == key.id
+    await directory.keys.rotate(key.id, second, 0, BY)
+    assert [await directory.keys.by_secret(secret) for secret in (new.secret, third, mint_secret(), "")] == [None] * 4

@@ -1,4 +1,7 @@
-"""One request to the key manager, as routes are handed it."""
+"""One request to the key manager, as routes are handed it.
+
+Routes answer with a JSONResponse: what FastAPI does to anything else takes longer than the rest, for 10,000 teams.
+"""
 
 from typing import Annotated
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
 
 from admin.commands import teams
 from admin.commands.directory import MODELS
@@ -23,16 +24,16 @@ class Whose(Body):
 
 
 @router.get("/models")
-async def list_models(whose: Annotated[Whose, Query()], session: Asked) -> dict[str, object]:
+async def list_models(whose: Annotated[Whose, Query()], session: Asked) -> JSONResponse:
     """Lists the registered models by name."""
-    return {"models": [_service(model) for model in await _registered(session, whose.user_id)]}
+    return JSONResponse({"models": [_service(model) for model in await _registered(session, whose.user_id)]})
 
 
 @router.get("/v1/models")
-async def list_models_for_clients(whose: Annotated[Whose, Query()], session: Asked) -> dict[str, object]:
+async def list_models_for_clients(whose: Annotated[Whose, Query()], session: Asked) -> JSONResponse:
     """Lists those that may be asked for, in OpenAI's shape."""
     found = await _registered(session, whose.user_id)
-    return {"data": [_entry(model) for model in found if model.enabled], "object": "list"}
+    return JSONResponse({"data": [_entry(model) for model in found if model.enabled], "object": "list"})
 
 
 async def _registered(session: Session, user_id: str | None) -> list[Model]:

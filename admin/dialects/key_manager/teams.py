@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from admin.commands import teams
@@ -55,40 +56,40 @@ class Page(Body):
     limit: int = Field(MOST, ge=1, le=MOST)
 
 
-@router.post("", status_code=201)
-async def create_team(body: NewTeam, session: Asked) -> dict[str, Any]:
+@router.post("")
+async def create_team(body: NewTeam, session: Asked) -> JSONResponse:
     """Creates a team, and its policy if there is none of this name."""
     fields: dict[str, Any] = {"name": body.team_id, "id": body.team_id, **body.of_tenant()}
     new = NewTenant(**fields)
     made = (await teams.create(session, new, body.of_limit())).value
-    return {**views.team(Headcount(made.tenant, 0, 0)), **views.token_limit(made.limit)}
+    return JSONResponse({**views.team(Headcount(made.tenant, 0, 0)), **views.token_limit(made.limit)}, 201)
 
 
 @router.get("")
-async def list_teams(page: Annotated[Page, Query()], session: Asked) -> dict[str, Any]:
+async def list_teams(page: Annotated[Page, Query()], session: Asked) -> JSONResponse:
     """Lists teams by id."""
     found, total = await teams.page(session, page.limit, page.after)
-    return {"teams": [*map(views.team, found)], "total_teams": total}
+    return JSONResponse({"teams": [*map(views.team, found)], "total_teams": total})
 
 
 @router.get("/{team_id}")
-async def get_team(team_id: TeamId, session: Asked) -> dict[str, Any]:
+async def get_team(team_id: TeamId, session: Asked) -> JSONResponse:
     """Shows a team, the names of its keys, and the users who have one."""
     found = await teams.get(session, team_id)
     keys = [held.key.name for held in await teams.keys_of_team(session, team_id, MOST)]
     users = [views.member(each, found.tenant) for each in await teams.members(session, MOST, team_id)]
-    return {**views.team(found, keys=keys), "users": users}
+    return JSONResponse({**views.team(found, keys=keys), "users": users})
 
 
 @router.patch("/{team_id}")
-async def update_team(team_id: TeamId, body: TeamPatch, session: Asked) -> dict[str, Any]:
+async def update_team(team_id: TeamId, body: TeamPatch, session: Asked) -> JSONResponse:
     """Changes the fields given; a limit binds from the next call on."""
     changed = (await teams.update(session, team_id, body.of_tenant(), body.of_limit())).value
-    return {**views.team(await teams.get(session, team_id)), **views.token_limit(changed.limit)}
+    return JSONResponse({**views.team(await teams.get(session, team_id)), **views.token_limit(changed.limit)})
 
 
 @router.delete("/{team_id}")
-async def delete_team(team_id: TeamId, session: Asked) -> dict[str, Any]:
+async def delete_team(team_id: TeamId, session: Asked) -> JSONResponse:
     """Deletes a team with its users, keys and limits; its usage stays."""
     gone = (await TENANTS.delete(session, team_id)).value
-    return {"message": "Team deleted", "team_id": team_id, "keys_deleted": gone["api_keys"]}
+    return JSONResponse({"message": "Team deleted", "team_id": team_id, "keys_deleted": gone["api_keys"]})

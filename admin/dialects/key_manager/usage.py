@@ -3,9 +3,9 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from fastapi import APIRouter
+from fastapi.responses import JSONResponse
 
 from admin.commands import reports, teams
 from admin.commands.buckets import EARLIEST, LATEST
@@ -26,35 +26,39 @@ NS = 10**9
 
 
 @router.get("/teams/{team_id}/usage")
-async def get_team_usage(team_id: TeamId, session: Asked) -> dict[str, Any]:
+async def get_team_usage(team_id: TeamId, session: Asked) -> JSONResponse:
     """What a team used, user by user, also users without a key by now, and the team if it was deleted."""
     lines = await _usage(session, Selection(tenant_id=team_id), "user_id")
     users = [line.group[0] for line in lines]
     emails = {each.user_id: each.email for each in await teams.members(session, MOST, team_id, users)}
-    return {
-        **await _team(session, team_id),
-        **_totals(lines),
-        "user_breakdown": [
-            {"user_id": user, "user_email": emails.get(user, ""), **_figures(line.figures)}
-            for user, line in zip(users, lines, strict=True)
-        ],
-        "last_updated": _now(),
-    }
+    return JSONResponse(
+        {
+            **await _team(session, team_id),
+            **_totals(lines),
+            "user_breakdown": [
+                {"user_id": user, "user_email": emails.get(user, ""), **_figures(line.figures)}
+                for user, line in zip(users, lines, strict=True)
+            ],
+            "last_updated": _now(),
+        }
+    )
 
 
 @router.get("/users/{user_id}/usage")
-async def get_user_usage(user_id: KnownUserId, session: Asked) -> dict[str, Any]:
+async def get_user_usage(user_id: KnownUserId, session: Asked) -> JSONResponse:
     """What a user used, team by team, also in deleted ones."""
     lines = await _usage(session, Selection(user_id=user_id), "tenant_id")
     if not lines:
         await teams.require_user(session, user_id)
     found = await teams.by_ids(session, [line.group[0] for line in lines])
-    return {
-        "user_id": user_id,
-        **_totals(lines),
-        "team_breakdown": [{**_called(line.group[0], found), **_figures(line.figures)} for line in lines],
-        "last_updated": _now(),
-    }
+    return JSONResponse(
+        {
+            "user_id": user_id,
+            **_totals(lines),
+            "team_breakdown": [{**_called(line.group[0], found), **_figures(line.figures)} for line in lines],
+            "last_updated": _now(),
+        }
+    )
 
 
 async def _usage(session: Session, selection: Selection, part: str) -> Sequence[Line]:

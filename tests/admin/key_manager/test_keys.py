@@ -116,8 +116,11 @@ def test_a_secret_that_a_rotation_replaced_deletes_its_key_as_long_as_it_works(
     (key,) = admin.http.get("/tenants/rotated/keys").json()["keys"]
     new = admin.http.post(f"/keys/{key['id']}/rotate", json={}).json()["secret"]
     refused(delete(manager, old), 404)
+    newer = admin.http.post(f"/keys/{key['id']}/rotate", json={"overlap_seconds": 60}).json()["secret"]
+    admin.query("UPDATE retired_secrets SET expires_at = now()")
+    refused(delete(manager, new), 404)
     admin.http.post(f"/keys/{key['id']}/rotate", json={"overlap_seconds": 60})
-    assert delete(manager, new).status_code == 200
+    assert delete(manager, newer).status_code == 200
     assert manager.get("/teams/rotated").json()["key_count"] == 0
 
 
