@@ -67,7 +67,9 @@ def test_a_key_in_the_url_is_refused_and_not_logged(chain: Chain, sent: Sent, pa
     assert OF_PORTAL not in chain.log.read_text()
 
 
-@pytest.mark.parametrize(("key", "removed"), [(KEY, "sk_removed"), (OF_PORTAL, "xag_removed")])
+@pytest.mark.parametrize(
+    ("key", "removed"), [(KEY, "sk_removed"), (OF_PORTAL, "xag_removed")], ids=["ours", "the portal's"]
+)
 def test_a_key_in_the_request_id_or_as_the_model_is_not_logged(chain: Chain, key: str, removed: str) -> None:
     entry_id = f"id-{key}-{key}"
     chain.post(BODY.replace("mock-model", key), x_request_id=entry_id)
