@@ -131,10 +131,11 @@ class Accounts(Protocol):
         """At most `limit` accounts, of one organization or all, by address, after the given one."""
 
     async def update(self, account_id: str, change: AccountChange, by: ChangeRequest) -> Account:
-        """NoSuchAccount, LastOwner, StateChanged.  A change that changes nothing leaves no trace."""
+        """NoSuchAccount, StateChanged; by its own organization also LastOwner.  A change that changes nothing leaves no
+        trace."""
 
     async def delete(self, account_id: str, by: ChangeRequest) -> Deleted:
-        """NoSuchAccount, LastOwner, StateChanged."""
+        """NoSuchAccount, StateChanged; by its own organization also LastOwner."""
 
 
 class Invitations(Protocol):

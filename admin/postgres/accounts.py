@@ -15,7 +15,7 @@ from admin.access.accounts import (
     NewAccount,
     NoSuchAccount,
 )
-from store.postgres import Connection, PostgresPool, Row
+from store.postgres import PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.organizations import UnknownOrganization
 from tenancy.postgres.rows import Rows, Transaction, refusing
@@ -70,7 +70,7 @@ class PostgresAccounts:
             if (role, disabled, password_hash) == (before.role, before.disabled, None):
                 return before
             if disabled or role is not AccountRole.OWNER:
-                await _require_another_owner(transaction.connection, before)
+                await _require_another_owner(transaction, before)
             after = await transaction.write(UPDATE, account_id, role, disabled, password_hash)
             if disabled or password_hash is not None:
                 await transaction.execute(END_SESSIONS, account_id)
@@ -81,7 +81,7 @@ class PostgresAccounts:
         async with self._rows.transaction(by) as transaction:
             await transaction.execute(LOCK_ORGANIZATION, account_id)
             account = await transaction.existing(LOCK, account_id)
-            await _require_another_owner(transaction.connection, account)
+            await _require_another_owner(transaction, account)
             await transaction.execute(DELETE, account_id)
             return await transaction.deleted("delete_account", "accounts", account)
 
@@ -107,9 +107,9 @@ def account_of(row: Row) -> Account:
     return Account(**{**fields, "role": AccountRole(row["role"])})
 
 
-async def _require_another_owner(connection: Connection, account: Account) -> None:
-    """If this one is an owner who can sign in."""
-    if account.role is not AccountRole.OWNER or account.disabled:
+async def _require_another_owner(transaction: "Transaction[Account]", account: Account) -> None:
+    """If this one is an owner who can sign in.  Operators need none: they can make another."""
+    if account.role is not AccountRole.OWNER or account.disabled or transaction.by.organization is None:
         return
-    if not await connection.fetchval(OTHER_OWNERS, account.organization, account.id):
+    if not await transaction.connection.fetchval(OTHER_OWNERS, account.organization, account.id):
         raise LastOwner(account.email)

@@ -14,6 +14,7 @@ from tollkeeper.cli.nouns import (
     limits,
     models,
     policies,
+    portal,
     registries,
     runtime,
     tenants,
@@ -36,6 +37,8 @@ NOUNS = {
     "usage": usage.app,
     "audit": audit.app,
     "runtime": runtime.app,
+    "organization": portal.organizations,
+    "portal": portal.portal,
     "admin-token": registries.admin_tokens,
 }
 

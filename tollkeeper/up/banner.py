@@ -1,7 +1,9 @@
 """What `tollkeeper up` prints once everything runs: addresses, the admin token, the first three requests."""
 
 from tollkeeper.config import Settings
-from tollkeeper.up.stack import UpOptions
+from tollkeeper.up.stack import DEV_ADMIN_TOKEN, UpOptions
+from tollkeeper.up.stack import PORTAL as PORTAL_SURFACE
+from tollkeeper.up.training import EMAIL, PASSWORD
 
 TEMPLATE = """
 Tollkeeper is up.
@@ -9,7 +11,7 @@ Tollkeeper is up.
   Envoy            http://{envoy}        (OpenAI-style endpoint; every request needs a key)
   management API   http://{admin}         admin token: {token}
   console          http://{admin}/console
-  metrics          http://{metrics}/metrics
+{portal}  metrics          http://{metrics}/metrics
   gRPC             {grpc}
   state and logs   {data_dir}
 
@@ -32,14 +34,21 @@ Try it, in another terminal:
 Ctrl-C stops everything; the state stays."""
 
 
+PORTAL = """  portal           http://{admin}/auth/login  account: {email}, password: {password}
+"""
+
+
 def banner(settings: Settings, options: UpOptions) -> str:
-    token = settings.admin_token
+    token = settings.admin_token.get_secret_value() if settings.admin_token else ""
+    training = token == DEV_ADMIN_TOKEN and PORTAL_SURFACE in settings.other_surfaces
+    account = {"admin": settings.admin_listen, "email": EMAIL, "password": PASSWORD}
     return TEMPLATE.format(
+        portal=PORTAL.format(**account) if training else "",
         envoy=options.listen,
         admin=settings.admin_listen,
         metrics=settings.metrics_listen,
         grpc=settings.grpc_listen or settings.authz_socket.parent,
-        token=token.get_secret_value() if token else "",
+        token=token,
         data_dir=options.data_dir.absolute(),
         model="<your model>" if options.upstream else "mock-model",
     )

@@ -20,9 +20,11 @@ from tollkeeper.envoy.settings import EnvoySettings, of_each_process, parse_sock
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import Process, StartFailed, free_port, write_private
+from tollkeeper.up.training import prepare
 from tollkeeper.up.valkey import PrivateValkey
 
 DEV_ADMIN_TOKEN = "dev-admin-token"
+PORTAL = "portal"  # of the surfaces
 # A Unix socket's path holds 107 bytes; the longest name that goes below the directory is `ratelimit-16.metrics.sock`.
 SOCKET_DIRECTORY_BYTES = 80
 ENVOY_ARGUMENTS = ("--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "200")
@@ -84,6 +86,9 @@ class Stack:
         self.sidecar(settings)
         admin = f"http://{settings.admin_listen}/api/v1/health"
         self._python("admin", settings, "the management API", lambda: answers(admin))
+        if PORTAL in settings.other_surfaces:
+            token = settings.admin_token.get_secret_value() if settings.admin_token else ""
+            prepare(f"http://{settings.admin_listen}", token, wanted=token == DEV_ADMIN_TOKEN)
         self._envoy(settings, upstream)
         self.settings, self.upstream = settings, upstream
 

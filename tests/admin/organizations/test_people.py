@@ -65,17 +65,20 @@ async def test_one_owner_always_stays(ports: Ports, operator: Session) -> None:
     acme = await organization(operator, "acme")
     second = await account(operator, acme, "second@acme", AccountRole.OWNER)
     first = (await ACCOUNTS.page(operator, 1))[0].id
+    owner = await session_of(ports, "owner@acme")
     await accounts.update(operator, second, {"disabled": True})
     for asked in (
-        accounts.update(operator, first, {"role": AccountRole.MEMBER}),
-        accounts.update(operator, first, {"disabled": True}),
-        ACCOUNTS.delete(operator, first),
+        accounts.update(owner, first, {"role": AccountRole.MEMBER}),
+        accounts.update(owner, first, {"disabled": True}),
+        ACCOUNTS.delete(owner, first),
     ):
         assert (await reason_of(asked))[0] is Reason.IN_USE
     await accounts.update(operator, second, {"disabled": False})
-    both = [ACCOUNTS.delete(operator, each) for each in (first, second)]
+    both = [ACCOUNTS.delete(owner, each) for each in (first, second)]
     answers = await asyncio.gather(*both, return_exceptions=True)
     assert sum(isinstance(answer, Exception) for answer in answers) == 1
+    (last,) = await ACCOUNTS.page(operator, 10)
+    await ACCOUNTS.delete(operator, last.id)  # who can make another
 
 
 async def test_what_is_not_theirs_is_refused(ports: Ports, operator: Session) -> None:
