@@ -10,6 +10,14 @@ from typing import Protocol
 DIMENSIONS = ("tenant_id", "key_id", "user_id", "model")
 SERVER_ERROR = 500  # statuses from here on are errors; 0 is a client that left before the answer
 
+# What groups can be compared by: sums of these figures.
+MEASURES = {
+    "tokens": ("input_tokens", "output_tokens"),
+    "cost": ("input_cost", "cached_cost", "output_cost"),
+    "requests": ("requests",),
+    "refused": ("refused",),
+}
+
 Group = tuple[str, ...]
 Interval = tuple[datetime, datetime]  # from, and before
 
@@ -91,3 +99,9 @@ class Sums(Protocol):
     ) -> Sequence[Line]:
         """At most `limit` lines, in order of slot and group, from the one behind `after`.  A group without rows has no
         line.  `group_by`: of DIMENSIONS."""
+
+    async def largest(
+        self, selection: Selection, interval: Interval, group_by: Sequence[str], by: str, limit: int
+    ) -> Sequence[Line]:
+        """The `limit` groups with most of what MEASURES has `by`, the largest first; of equal ones in their order.  Of
+        very many groups this takes longer than a page of sums does, and more seconds are allowed for it."""

@@ -24,7 +24,6 @@ WEEK, DAY = timedelta(days=7), timedelta(days=1)
 MAX_REFUSALS = 200
 MAX_LOOKED_AT = 12  # tenants whose budgets are looked at, beside those that run something
 MAX_NAMED = 1000  # tenants of an organization
-MAX_BUSY = 2000  # tenants of the last hour among which the busiest are looked for
 NEARLY = 0.2  # of a budget left
 MAX_SPENT = 8  # budgets that are shown
 SILENT_SECONDS = 3.0  # a sidecar reports every second
@@ -117,8 +116,8 @@ async def nearly_spent(session: Session, running: Live, refused: Sequence[Refusa
     """The fullest first.  Of the tenants that run something, that were refused lately, and that used most in the last
     hour: who does nothing has its budgets."""
     budgets = {each.tenant_id: each.budgets for each in running.tenants if each.budgets is not None}
-    busy = await reports.usage(session, Selection(), [(now - BUSY, now)], ("tenant_id",), MAX_BUSY)
-    busiest = sorted(busy, key=lambda line: -line.figures.requests)
+    many = MAX_LOOKED_AT + len(budgets)
+    busiest = await reports.largest(session, Selection(), (now - BUSY, now), ("tenant_id",), "requests", many)
     candidates = dict.fromkeys([*(each.tenant_id for each in refused), *(line.group[0] for line in busiest)])
     others = [tenant_id for tenant_id in candidates if tenant_id not in budgets][:MAX_LOOKED_AT]
     found = await asyncio.gather(*(_budgets(session, tenant_id) for tenant_id in others))

@@ -1,5 +1,6 @@
 """Who runs how much now, beside what their weights entitle them to."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,8 @@ async def live(session: Session) -> Live:
     shown = [*tenant_loads(reports)]
     standings = await session.ports.standings.of_tenants(shown)
     groups = _groups(reports, await session.ports.standings.of_groups(MAX_GROUPS))
-    budgets = {tenant_id: await _budgets(session, tenant_id) for tenant_id in shown[:MAX_LOOKED_UP]}
+    first = shown[:MAX_LOOKED_UP]
+    budgets = dict(zip(first, await asyncio.gather(*(_budgets(session, each) for each in first)), strict=True))
     tenants = _tenants(reports, standings, {group.name: group.entitled_share for group in groups}, budgets)
     return Live(together(reports, "in_flight"), together(reports, "queued"), groups, tenants, reports)
 

@@ -26,6 +26,14 @@ async def usage(
     return found
 
 
+@query(ResourceKind.USAGE)
+async def largest(
+    session: Session, selection: Selection, interval: Interval, group_by: Sequence[str], by: str, limit: int
+) -> Sequence[Line]:
+    """As ledger.sums.Sums has it."""
+    return await session.ports.sums.largest(selection, interval, group_by, by, limit)
+
+
 async def _check_tenant(session: Session, tenant_id: str) -> None:
     if await session.ports.tenants.get(tenant_id) is not None:
         return

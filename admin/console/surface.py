@@ -16,6 +16,7 @@ from admin.console.forms import Forms
 from admin.console.pages import audit, budgets, groups, keys, limits, models, overview, requests, tenants, usage
 from admin.console.render import BY_PATH, refused
 from admin.console.sign_in import SIGN_IN, SIGN_OUT, SignedIn
+from admin.console.soon import Soon
 from admin.console.visit import Visit
 from admin.gate.answers import request_id_of
 from admin.gate.surface import Surface
@@ -43,7 +44,7 @@ def _app(ports: Ports) -> ASGIApp:
         exception_handlers={Refused: _refused, Replayed: _again, HTTPException: _http},
     )
     app.router.redirect_slashes = False
-    app.state.ports = ports
+    app.state.ports, app.state.usage = ports, Soon()
     pages = Forms(app, refused)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:

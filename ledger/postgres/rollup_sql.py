@@ -2,10 +2,10 @@
 
 # ruff: noqa: S608 - statements are put together from this file's own constants only
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ledger.row import SUMS_OF_PARTS
-from ledger.sums import DIMENSIONS, SERVER_ERROR
+from ledger.sums import DIMENSIONS, FIGURES, SERVER_ERROR
 from tenancy.values.admission import Admission
 
 # Columns of usage_rollups.
@@ -40,14 +40,20 @@ def _sum_of(parts: Iterable[str]) -> str:
 
 
 _SUMS = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
-_PARTS_OF_ROWS = ", ".join(
-    f"coalesce(sum({_sum_of(parts)}) FILTER (WHERE parts IS NOT NULL), 0) AS {name}"
+_PARTS_OF_ROWS = {
+    name: f"coalesce(sum({_sum_of(parts)}) FILTER (WHERE parts IS NOT NULL), 0)"
     for name, parts in SUMS_OF_PARTS.items()
-)
+}
 # Null: not known yet, see store/migrations/0008_quantities.sql.
-_PARTS_OF_ROLLUPS = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in SUMS_OF_PARTS)
-_ROWS_AS_ROLLUPS = f"{', '.join(f'{count} AS {name}' for name, count in COUNTED.items())}, {_SUMS}, {_PARTS_OF_ROWS}"
-_SUMS_OF_ROLLUPS = f"{', '.join(f'sum({name}) AS {name}' for name in COUNTED)}, {_SUMS}, {_PARTS_OF_ROLLUPS}"
+_PARTS_OF_ROLLUPS = {name: f"coalesce(sum({name}), 0)" for name in SUMS_OF_PARTS}
+
+
+def _named(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{column} AS {name}" for name, column in columns.items())
+
+
+_ROWS_AS_ROLLUPS = f"{_named(COUNTED)}, {_SUMS}, {_named(_PARTS_OF_ROWS)}"
+_SUMS_OF_ROLLUPS = f"{_named({name: f'sum({name})' for name in COUNTED})}, {_SUMS}, {_named(_PARTS_OF_ROLLUPS)}"
 TABLES = {60: "usage_rollups_minute", 3600: "usage_rollups_hour", 86400: "usage_rollups_day"}
 
 
@@ -79,15 +85,17 @@ def clear(width: int) -> str:
     return f"DELETE FROM {TABLES[width]} WHERE bucket = ANY ($1::timestamptz[])"
 
 
-def figures(of_rows: bool) -> str:
-    """The columns of sums.FIGURES, in that order, as sums of rows or of rollups."""
-    if of_rows:
-        count, others = "count(*)", [f"{COUNTED[name]} AS {name}" for name in ("errors", "cache_hits")]
-    else:
-        count, others = "sum(rows)", [f"sum({name}) AS {name}" for name in ("errors", "cache_hits")]
-    requests = f"coalesce({count} FILTER (WHERE admission <> '{Admission.REFUSED}'), 0) AS requests"
-    refused = f"coalesce({count} FILTER (WHERE admission = '{Admission.REFUSED}'), 0) AS refused"
-    return ", ".join((requests, refused, *others, _SUMS, _PARTS_OF_ROWS if of_rows else _PARTS_OF_ROLLUPS))
+def figures(of_rows: bool, wanted: Iterable[str] = FIGURES) -> list[str]:
+    """The columns of sums.FIGURES that are wanted, as sums of rows or of rollups."""
+    counts = "count(*)" if of_rows else "sum(rows)"
+    columns = {
+        "requests": f"coalesce({counts} FILTER (WHERE admission <> '{Admission.REFUSED}'), 0)",
+        "refused": f"coalesce({counts} FILTER (WHERE admission = '{Admission.REFUSED}'), 0)",
+        **{name: COUNTED[name] if of_rows else f"sum({name})" for name in ("errors", "cache_hits")},
+        **{name: f"sum({name})" for name in SUMMED},
+        **(_PARTS_OF_ROWS if of_rows else _PARTS_OF_ROLLUPS),
+    }
+    return [f"{columns[name]} AS {name}" for name in wanted]
 
 
 def grain_for(width: int, dimensions: Iterable[str]) -> int:

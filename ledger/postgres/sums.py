@@ -8,6 +8,7 @@ it takes.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -16,7 +17,7 @@ from ledger.ledger import LedgerUnavailable
 from ledger.postgres.cover import DAY, HOUR, ROWS, Cover, Mark, Stretch, floor
 from ledger.postgres.roller import MINUTES_KEPT
 from ledger.postgres.rollup_sql import TABLES, figures, grain_for
-from ledger.sums import DIMENSIONS, FIGURES, Figures, Group, Interval, Line, NotSummedYet, Selection
+from ledger.sums import DIMENSIONS, FIGURES, MEASURES, Figures, Group, Interval, Line, NotSummedYet, Selection
 from store.postgres import READ_SECONDS, UNAVAILABLE, Connection, PostgresPool, reading
 
 MARKS = "SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2"
@@ -27,6 +28,7 @@ NO_JIT = "SET LOCAL jit = off"
 # Rows of the last hours are always read: the roller is a few seconds behind.
 SOON_READ = timedelta(hours=2)
 
+LARGEST_SECONDS = 8.0
 MONEY = frozenset({"input_cost", "cached_cost", "output_cost"})
 
 Slots = dict[timedelta, list[tuple[int, Stretch]]]
@@ -71,6 +73,32 @@ class PostgresSums:
             raise _why(error, slots) from error
         return [_line(row, len(group_by)) for row in rows]
 
+    async def largest(
+        self, selection: Selection, interval: Interval, group_by: Sequence[str], by: str, limit: int
+    ) -> Sequence[Line]:
+        """First of all groups the one figure, then of the largest all of them: most of the work is adding up."""
+        if not group_by or not set(group_by) <= set(DIMENSIONS):
+            raise ValueError(f"cannot group by {group_by}")
+        slots: Slots = {}
+        try:
+            async with (
+                reading(self._pool, LARGEST_SECONDS) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(NO_JIT)
+                slots = slots_of(await self._cover(connection, [interval]), [interval], 0)
+                if not slots:
+                    return ()
+                statement, values = largest_of(slots, selection, group_by, MEASURES[by], limit)
+                rows = await connection.fetch(statement, *values, timeout=LARGEST_SECONDS)
+                groups = [tuple(row) for row in rows]
+                statement, values = statement_of(slots, selection, group_by, limit, None, groups)
+                found = await connection.fetch(statement, *values, timeout=LARGEST_SECONDS) if groups else []
+        except UNAVAILABLE as error:
+            raise _why(error, slots) from error
+        lines = {line.group: line for line in (_line(row, len(group_by)) for row in found)}
+        return [lines[group] for group in groups]
+
     async def _cover(self, connection: Connection, intervals: Sequence[Interval]) -> Cover:
         start, stop = min(start for start, _ in intervals), max(stop for _, stop in intervals)
         marks = await connection.fetch(MARKS, floor(start, DAY), stop)
@@ -88,20 +116,67 @@ def slots_of(cover: Cover, intervals: Sequence[Interval], first: int) -> Slots:
 
 
 def statement_of(
-    slots: Slots, selection: Selection, group_by: Sequence[str], limit: int, after: tuple[int, Group] | None
+    slots: Slots,
+    selection: Selection,
+    group_by: Sequence[str],
+    limit: int,
+    after: tuple[int, Group] | None,
+    groups: Sequence[Group] | None = None,
 ) -> tuple[str, list[Any]]:
-    """The query and its values; "" if there is nothing to ask."""
+    """The query and its values; "" if there is nothing to ask.  `groups`: only these."""
     values: list[Any] = []
+    parts = _parts(slots, selection, group_by, FIGURES, values, groups)
+    if not parts:
+        return "", []
+    keys = ", ".join(("slot", *group_by))
+    bound = partial(_bound, values)
+    position = f"WHERE ({keys}) > ({', '.join(bound(value) for value in (after[0], *after[1]))})" if after else ""
+    sums = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
+    return (
+        f"SELECT {keys}, {sums} FROM ({' UNION ALL '.join(parts)}) AS parts {position}"
+        f" GROUP BY {keys} ORDER BY {keys} LIMIT {bound(limit)}",
+        values,
+    )
 
-    def bound(value: Any) -> str:
-        values.append(value)
-        return f"${len(values)}"
 
+def largest_of(
+    slots: Slots, selection: Selection, group_by: Sequence[str], measure: Sequence[str], limit: int
+) -> tuple[str, list[Any]]:
+    """The query for the groups with most of a measure, and its values."""
+    values: list[Any] = []
+    parts = _parts(slots, selection, group_by, measure, values)
+    keys, most = ", ".join(group_by), " + ".join(f"sum({name})" for name in measure)
+    return (
+        f"SELECT {keys} FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY {keys}"
+        f" ORDER BY {most} DESC, {keys} LIMIT {_bound(values, limit)}",
+        values,
+    )
+
+
+def _bound(values: list[Any], value: Any) -> str:
+    """The place of a value among those of a statement."""
+    values.append(value)
+    return f"${len(values)}"
+
+
+def _parts(
+    slots: Slots,
+    selection: Selection,
+    group_by: Sequence[str],
+    wanted: Sequence[str],
+    values: list[Any],
+    groups: Sequence[Group] | None = None,
+) -> list[str]:
+    """A query for each width, of the figures that are wanted."""
+    bound = partial(_bound, values)
     filters = "".join(f" AND {name} = {bound(value)}" for name, value in selection.items())
     dimensions = [*group_by, *(name for name, _ in selection.items())]
     if selection.tenants is not None:
         filters += f" AND tenant_id = ANY ({bound([*selection.tenants])}::text[])"
         dimensions.append("tenant_id")
+    if groups is not None:
+        arrays = ", ".join(f"{bound([group[at] for group in groups])}::text[]" for at in range(len(group_by)))
+        filters += f" AND ({', '.join(group_by)}) IN (SELECT * FROM unnest({arrays}))"
     parts = []
     for width, stretches in slots.items():
         numbers = bound([slot for slot, _ in stretches])
@@ -112,7 +187,7 @@ def statement_of(
             seconds = int(width.total_seconds())
             table, time = TABLES[seconds], "bucket"
             where = f" AND grain = {grain_for(seconds, dimensions)}{filters}"
-        columns = ", ".join((*group_by, figures(width == ROWS)))
+        columns = ", ".join((*group_by, *figures(width == ROWS, wanted)))
         grouping = f"GROUP BY {', '.join(group_by)}" if group_by else "HAVING count(*) > 0"
         # LATERAL: one short index scan a stretch, each summed before it is joined to the others.
         parts.append(f"""
@@ -120,16 +195,7 @@ SELECT slot, found.* FROM unnest({numbers}::int[], {starts}::timestamptz[], {sto
     AS stretch (slot, start, stop) CROSS JOIN LATERAL (
     SELECT {columns} FROM {table} WHERE {time} >= start AND {time} < stop{where} {grouping}
 ) AS found""")
-    if not parts:
-        return "", []
-    keys = ", ".join(("slot", *group_by))
-    position = f"WHERE ({keys}) > ({', '.join(bound(value) for value in (after[0], *after[1]))})" if after else ""
-    sums = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
-    return (
-        f"SELECT {keys}, {sums} FROM ({' UNION ALL '.join(parts)}) AS parts {position}"
-        f" GROUP BY {keys} ORDER BY {keys} LIMIT {bound(limit)}",
-        values,
-    )
+    return parts
 
 
 def _why(error: Exception, slots: Slots) -> Exception:

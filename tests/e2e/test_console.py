@@ -143,6 +143,7 @@ def test_figures_change_while_somebody_looks(browser: Browser, stack: Deployment
         page.wait_for_url("**/console/sign-in?next=%2Fconsole")
 
 
+@pytest.mark.timeout(300)
 def test_pages_are_small_and_have_no_serious_accessibility_fault(
     browser: Browser, stack: Deployment, priced: str
 ) -> None:

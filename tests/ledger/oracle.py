@@ -7,7 +7,7 @@ from typing import Any
 
 from ledger.cost import UNIT_DECIMALS, PricedRow
 from ledger.row import SUMS_OF_PARTS, load_parts, replaces
-from ledger.sums import FIGURES, SERVER_ERROR, Figures, Group, Interval, Line, Selection
+from ledger.sums import FIGURES, MEASURES, SERVER_ERROR, Figures, Group, Interval, Line, Selection
 from tenancy.values.admission import Admission
 
 
@@ -45,6 +45,12 @@ class MemoryLedger:
                         found[slot, group] = _plus(known, figures_of(row))
         lines = [Line(*position, figures) for position, figures in sorted(found.items(), key=lambda item: item[0])]
         return [line for line in lines if after is None or (line.slot, line.group) > after][:limit]
+
+    async def largest(
+        self, selection: Selection, interval: Interval, group_by: Sequence[str], by: str, limit: int
+    ) -> Sequence[Line]:
+        lines = await self.sums(selection, [interval], group_by, len(self.rows))
+        return sorted(lines, key=lambda line: -sum(getattr(line.figures, name) for name in MEASURES[by]))[:limit]
 
 
 def figures_of(row: PricedRow) -> Figures:

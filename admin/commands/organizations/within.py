@@ -196,6 +196,12 @@ class SumsWithin:
         tenants = await self._organizations.tenant_ids(self._own)
         return await self._inner.sums(replace(selection, tenants=tenants), intervals, group_by, limit, after)
 
+    async def largest(
+        self, selection: Selection, interval: Interval, group_by: Sequence[str], by: str, limit: int
+    ) -> Sequence[Line]:
+        tenants = await self._organizations.tenant_ids(self._own)
+        return await self._inner.largest(replace(selection, tenants=tenants), interval, group_by, by, limit)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestsWithin:

@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from admin.access.permission import Action, Resource, ResourceKind
 from admin.commands import reports
 from admin.commands.buckets import Buckets
 from admin.commands.glance import named
 from admin.commands.session import Session
 from admin.console.chart import Chart, stacked
 from admin.console.cookies import PREFIX
+from admin.console.soon import SECONDS, Soon
 from admin.console.visit import Routes, Visit
 from admin.console.words import compact, money
 from admin.gate.sheet import sheet
@@ -61,7 +63,8 @@ GROUPS = {
 }
 OF = {"tenant": "tenant_id", "key": "key_id", "user": "user_id", "model": "model"}  # parameters that narrow it down
 NEXT = {"tenant": "key", "key": "model", "user": "model", "model": "tenant"}  # what a row leads to
-MAX_LINES = 10_000  # groups that are added up
+MAX_LINES = 10_000  # of the CSV
+WAIT_SECONDS = 1.2  # that the part waits which may come later
 ROWS = 50  # of the table
 DRAWN = 5  # series; the others are one more
 
@@ -98,27 +101,63 @@ def asked(visit: Visit) -> Asked:
     return Asked(one("period", PERIODS, "7d"), by, one("measure", MEASURES, "tokens"), of)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the page shows of the groups: the largest, what people call them, and their chart."""
+
+    lines: Sequence[Line]
+    names: Mapping[Group, str]
+    chart: Chart | None
+
+
 @routes.get(f"{PREFIX}/usage")
 async def usage(visit: Visit) -> Response:
     want = asked(visit)
-    now = datetime.now(UTC)
-    interval = want.interval(now)
-    lines, totals = await asyncio.gather(
-        reports.usage(visit.session, want.selection, [interval], GROUPS[want.by], MAX_LINES),
-        reports.usage(visit.session, want.selection, [interval]),
-    )
-    measure = MEASURES[want.measure]
-    largest = sorted(lines, key=lambda line: -measure.of(line.figures))[:ROWS]
-    names = await _names(visit, want, largest)
-    chart = await _chart(visit.session, want, largest[:DRAWN], names, now)
-    most = max((measure.of(line.figures) for line in largest), default=0)
-    rows = [(line, names[line.group], measure.of(line.figures) / most if most else 0) for line in largest]
-    shown: dict[str, Any] = {"want": want, "rows": rows, "count": len(lines), "chart": chart, "says": measure.says}
-    shown |= {"periods": PERIODS, "links": {line.group: _link(want, line.group) for line in largest}}
+    whole, found = await asyncio.gather(_whole(visit, want), _found(visit, want))
+    shown: dict[str, Any] = {"whole": whole, "periods": PERIODS, **_shown(want, found)}
     shown |= {f"{name}_said": [(key, each.says) for key, each in kind.items()] for name, kind in SAID.items()}
     shown["groups_said"] = [(by, f"by {by}") for by in GROUPS]
-    whole = totals[0].figures if totals else Figures()
-    return visit.page("usage.html", title="Usage", section="usage", whole=whole, **shown)
+    return visit.page("usage.html", title="Usage", section="usage", **shown)
+
+
+@routes.get(f"{PREFIX}/usage/groups")
+async def usage_of_groups(visit: Visit) -> Response:
+    """The part of it that may come later."""
+    want = asked(visit)
+    found = await _found(visit, want, WAIT_SECONDS)
+    return visit.page("parts/usage.html", periods=PERIODS, **_shown(want, found))
+
+
+def _shown(want: Asked, found: Found | None) -> dict[str, Any]:
+    if found is None:
+        return {"want": want, "found": None}
+    of, says = MEASURES[want.measure].of, MEASURES[want.measure].says
+    most = max((of(line.figures) for line in found.lines), default=0)
+    rows = [(line, found.names[line.group], of(line.figures) / most if most else 0) for line in found.lines]
+    links = {line.group: _link(want, line.group) for line in found.lines}
+    return {"want": want, "found": found, "rows": rows, "links": links, "says": says, "all": ROWS}
+
+
+async def _whole(visit: Visit, want: Asked) -> Figures:
+    lines = await reports.usage(visit.session, want.selection, [want.interval(datetime.now(UTC))])
+    return lines[0].figures if lines else Figures()
+
+
+async def _found(visit: Visit, want: Asked, seconds: float = SECONDS) -> Found | None:
+    """None if adding it up takes longer than that."""
+    with visit.session.permitted(Action.READ, Resource(ResourceKind.USAGE, visit.session.principal.organization)):
+        soon: Soon[Found] = visit.request.app.state.usage
+        key = (visit.session.principal.organization, want.address())
+        return await soon.get(key, lambda: _find(visit, want), seconds)
+
+
+async def _find(visit: Visit, want: Asked) -> Found:
+    now = datetime.now(UTC)
+    lines = await reports.largest(
+        visit.session, want.selection, want.interval(now), GROUPS[want.by], want.measure, ROWS
+    )
+    names = await _names(visit, want, lines)
+    return Found(lines, names, await _chart(visit.session, want, lines[:DRAWN], names, now))
 
 
 @routes.get(f"{PREFIX}/usage.csv")

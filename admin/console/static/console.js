@@ -17,9 +17,14 @@ for (const part of document.querySelectorAll("[data-live]")) {
         part.classList.add("stale");
       }
     }
-    setTimeout(refresh, Number(part.dataset.every) * 1000);
+    again();
   };
-  setTimeout(refresh, Number(part.dataset.every) * 1000);
+  // "0": only until it is whole.
+  const again = () => {
+    const seconds = Number(part.dataset.every) || (part.querySelector("[data-pending]") ? 0.2 : null);
+    if (seconds !== null) setTimeout(refresh, seconds * 1000);
+  };
+  again();
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {
