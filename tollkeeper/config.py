@@ -22,6 +22,7 @@ from tollkeeper.setting_types import (
     LogLevel,
     Origins,
     PortalHosts,
+    PortalSecrets,
     RateHeaders,
     RedisUrl,
     Surfaces,
@@ -56,9 +57,8 @@ class Settings(BaseSettings):
         min_length=8,
         description="token of the management API; also `MASTER_API_KEY`; no default, `up` sets `dev-admin-token`",
     )
-    portal_secret: SecretStr | None = Field(
+    portal_secret: PortalSecrets | None = Field(
         None,
-        min_length=32,
         description="what the keys that sign people in are derived from: 32 characters or more; behind a comma the one "
         "before it, until its tokens are gone; without it nobody signs in, `up` makes one",
     )

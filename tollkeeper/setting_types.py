@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
 ALL, NONE = "all", "none"
+MIN_SECRET = 32  # characters
 PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
 
 EngineKind = Literal["auto", "completion_queue", "threads"]
@@ -62,6 +63,12 @@ def log_file(text: object) -> object:
     return None if text in ("", "none") else text
 
 
+def portal_secrets(secret: SecretStr) -> SecretStr:
+    if any(len(each.strip()) < MIN_SECRET for each in secret.get_secret_value().split(",")):
+        raise ValueError(f"must be {MIN_SECRET} characters or more, and so must another one behind a comma")
+    return secret
+
+
 def portal_hosts(text: str) -> str:
     pairs = [each.partition("=") for each in text.split(",")]
     if any(name.strip() not in PORTAL_HOSTS or not value.strip() for name, _, value in pairs):
@@ -69,6 +76,7 @@ def portal_hosts(text: str) -> str:
     return text
 
 
+PortalSecrets = Annotated[SecretStr, AfterValidator(portal_secrets)]
 PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
 LogFile = Annotated[Path | None, BeforeValidator(log_file)]
 Origins = Annotated[str, AfterValidator(origins)]

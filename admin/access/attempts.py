@@ -6,6 +6,7 @@ it, from wherever, do not keep its owner out.  No wait is longer than CAP_SECOND
 process counts for itself.
 """
 
+import ipaddress
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -66,3 +67,14 @@ class Attempts:
         count = self._counts.get(key) or Count()
         self._counts[key] = count  # remembered from its last attempt on
         return count
+
+
+def network_of(address: str) -> str:
+    """What one guesser has at hand: an IPv4 address, the /64 of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))

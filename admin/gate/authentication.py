@@ -4,7 +4,6 @@ Other schemes than bearer tokens are with the surfaces that take them.
 """
 
 import asyncio
-import ipaddress
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from admin.access.attempts import network_of
 from admin.access.permission import Principal
 from admin.access.principals import Principals
 from admin.commands.refusals import UNAVAILABLE, Reason, Refusal
@@ -83,17 +83,6 @@ class FailedAttempts:
             await asyncio.sleep(SLOW_SECONDS)
         finally:
             self._slowed -= 1
-
-
-def network_of(address: str) -> str:
-    """What one guesser has at hand: an IPv4 address, the /64 of an IPv6 address."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 class Throttled:

@@ -6,6 +6,7 @@ import pytest
 
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.keys import NewKey
+from tenancy.directory.organizations import Plan, PlanIsFull, UnknownOrganization
 from tenancy.directory.tenants import (
     NewTenant,
     NoSuchTenant,
@@ -15,6 +16,7 @@ from tenancy.directory.tenants import (
     UnknownGroup,
 )
 from tests.tenancy.directories import KINDS, Directory, open_directory
+from tests.tenancy.memory.tenants import MemoryTenants
 
 if TYPE_CHECKING:
     import asyncpg
@@ -44,6 +46,38 @@ async def test_names_are_unique(directory: Directory) -> None:
     with pytest.raises(TenantNameTaken, match="acme"):
         await directory.tenants.update(other.id, {"name": "acme"}, BY)
     assert await directory.actions() == ["create_tenant", "create_tenant"]
+
+
+async def test_names_are_unique_within_an_organization(
+    directory: Directory, pool: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    for name in ("acme", "other"):
+        await pool.execute("INSERT INTO organizations (id, name, plan) VALUES ($1, $1, 'free')", name)
+        if isinstance(directory.tenants, MemoryTenants):
+            directory.tenants.plans[name] = Plan.FREE
+    made = [await directory.tenants.create(NewTenant("x", organization=each), BY) for each in ("acme", "other", None)]
+    assert [tenant.organization for tenant in made] == ["acme", "other", None]
+    for organization in ("acme", "other", None):
+        with pytest.raises(TenantNameTaken):
+            await directory.tenants.create(NewTenant("x", organization=organization), BY)
+    assert await directory.tenants.page(10, organization="other") == (made[1],)
+    with pytest.raises(UnknownOrganization):
+        await directory.tenants.create(NewTenant("y", organization="nobody"), BY)
+    for name in ("y", "z"):
+        await directory.tenants.create(NewTenant(name, organization="acme"), BY)
+    with pytest.raises(PlanIsFull, match="the plan free includes 3 tenants, and there are 3"):
+        await directory.tenants.create(NewTenant("full", organization="acme"), BY)
+
+
+async def test_a_tenant_follows_the_default_rate_until_it_has_another(directory: Directory) -> None:
+    tenant = await directory.tenants.create(NewTenant("x", requests_per_minute=5, follows_default_rate=True), BY)
+    renamed = await directory.tenants.update(tenant.id, {"name": "y", "requests_per_minute": 5}, BY)
+    assert renamed.follows_default_rate
+    both: TenantChange = {"requests_per_minute": 6, "follows_default_rate": True}
+    followed = await directory.tenants.update(tenant.id, both, BY)
+    assert (followed.requests_per_minute, followed.follows_default_rate) == (6, True)
+    own = await directory.tenants.update(tenant.id, {"requests_per_minute": 7}, BY)
+    assert (own.requests_per_minute, own.follows_default_rate) == (7, False)
 
 
 async def test_the_group_must_exist(directory: Directory) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from admin.access.accounts import Account
+from admin.access.attempts import network_of
 from admin.access.desk import Desk
 from admin.access.passwords import MAX_CHARACTERS
 from admin.access.sessions import Opened
@@ -22,6 +23,7 @@ from tenancy.directory.change_request import ChangeRequest
 
 WRONG = Refusal(Reason.WRONG_CREDENTIAL, "wrong e-mail address or password")
 ENDED = Refusal(Reason.WRONG_CREDENTIAL, "the session has ended: sign in again")
+INVITATION = "invitation"  # in place of an e-mail address, which it cannot be, where failures are counted
 SLOWER = "too many failed attempts; try again in {} s"
 NOT_SET_UP = Refusal(Reason.UNAVAILABLE, "nobody can sign in here: TOLLKEEPER_PORTAL_SECRET is not set")
 
@@ -43,7 +45,7 @@ class Admitted:
 async def sign_in(ports: Ports, email: str, password: str, by: ChangeRequest) -> Admitted:
     """Refused: WRONG_CREDENTIAL, THROTTLED with the seconds to wait, UNAVAILABLE.  Of `by` only where the request comes
     from is looked at."""
-    desk, address = _open(ports), by.source
+    desk, address = _open(ports), network_of(by.source)
     with _in_words():
         email = email_of(email)
         stored = await desk.sessions.stored(email, address)
@@ -85,7 +87,7 @@ async def sign_out(ports: Ports, token: str) -> None:
 
 async def change_password(ports: Ports, token: str, old: str, new: str, by: ChangeRequest) -> Admitted:
     """Of whoever holds the token.  Ends all sessions of the account, and opens another."""
-    desk, address = _open(ports), by.source
+    desk, address = _open(ports), network_of(by.source)
     with _in_words():
         found = await desk.signed_in.account_of(token)
         if found is None:
@@ -106,14 +108,14 @@ async def change_password(ports: Ports, token: str, old: str, new: str, by: Chan
 
 async def accept(ports: Ports, invitation: str, password: str, by: ChangeRequest) -> Admitted:
     """Makes the account that somebody was invited to, and signs it in."""
-    desk = _open(ports)
+    desk, address = _open(ports), network_of(by.source)
     with _in_words():
-        if (wait := desk.attempts.begin("", by.source, known=True)) > 0:
+        if (wait := desk.attempts.begin(INVITATION, address, known=True)) > 0:
             raise _slower(wait)
         require_good(password)
         account = await ports.invitations.accept(invitation, await desk.passwords.hash(password), by)
-        desk.attempts.succeeded("", by.source, known=True)
-        return _admitted(desk, await desk.sessions.open(account, by.source))
+        desk.attempts.succeeded(INVITATION, address, known=True)
+        return _admitted(desk, await desk.sessions.open(account, address))
 
 
 def _open(ports: Ports) -> Desk:

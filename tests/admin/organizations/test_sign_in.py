@@ -73,6 +73,15 @@ async def test_who_guesses_is_slowed_and_the_owner_at_home_is_not(ports: Ports, 
     assert (await sign_in.sign_in(ports, "owner@acme", PASSWORD, HERE)).account.email == "owner@acme"
 
 
+async def test_the_addresses_of_one_network_are_one_guesser(ports: Ports, operator: Session) -> None:
+    await organization(operator, "acme")
+    for n in range(FREE_OF_PAIR):
+        guess = sign_in.sign_in(ports, "owner@acme", "a wrong password", replace(HERE, source=f"2001:db8::{n:x}"))
+        assert (await reason_of(guess))[0] is Reason.WRONG_CREDENTIAL
+    next_ = sign_in.sign_in(ports, "owner@acme", "a wrong password", replace(HERE, source="2001:db8::ffff"))
+    assert (await reason_of(next_))[0] is Reason.THROTTLED
+
+
 async def test_nobody_is_told_of_an_account_by_being_slowed(ports: Ports, operator: Session) -> None:
     await organization(operator, "acme")
     for email in ("owner@acme", "nobody@acme"):

@@ -149,6 +149,19 @@ def test_what_is_open_to_anybody_takes_its_body_only(portal: Portal, path: str) 
     assert portal.http.get(path).status_code == 405
 
 
+def test_an_idempotency_key_of_one_organization_brings_nothing_of_anothers(portal: Portal) -> None:
+    made: dict[str, set[tuple[str, str]]] = {}
+    for name in ("acme", "other"):
+        portal.organization(name)
+        headers = {**portal.as_(f"owner@{name}.test"), "idempotency-key": "the-same"}
+        for _ in range(2):
+            answer = portal.admin.http.post("/tenants", json={"name": "the same"}, headers=headers)
+            assert answer.status_code == 201, answer.text
+            made.setdefault(name, set()).add((answer.json()["id"], answer.json()["organization"]))
+    assert [len(each) for each in made.values()] == [1, 1]
+    assert made["acme"] != made["other"]
+
+
 def test_the_environment_changes_beside_what_operators_noted(portal: Portal) -> None:
     portal.organization("acme")
     owner = portal.as_("owner@acme.test")
