@@ -247,7 +247,8 @@ def _capped(entry: LogEntry, tokens: int) -> int:
 
 
 def _reserved_output(entry: LogEntry) -> int:
-    return max(0, entry.decision.reserved_tokens - entry.decision.input_estimate)
+    reserved, cap = max(0, entry.decision.reserved_tokens - entry.decision.input_estimate), entry.decision.output_cap
+    return min(reserved, cap) if cap > 0 else reserved
 
 
 def _unseen_output(entry: LogEntry, speed: Speed, *, refunds: bool) -> int:
