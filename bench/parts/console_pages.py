@@ -55,6 +55,7 @@ POPULATE = (
     """,
 )
 PAGES = {
+    "signing in, to compare with": "/console/sign-in",
     "overview": "/console",
     "overview, its live part": "/console/live",
     "tenants": "/console/tenants",

@@ -5,13 +5,13 @@ from tollkeeper.up.stack import DEV_ADMIN_TOKEN, UpOptions
 from tollkeeper.up.stack import PORTAL as PORTAL_SURFACE
 from tollkeeper.up.training import EMAIL, PASSWORD
 
+CONSOLE = "  console          http://{}/console\n"
 TEMPLATE = """
 Tollkeeper is up.
 
   Envoy            http://{envoy}        (OpenAI-style endpoint; every request needs a key)
   management API   http://{admin}         admin token: {token}
-  console          http://{admin}/console
-{portal}  metrics          http://{metrics}/metrics
+{console}{portal}  metrics          http://{metrics}/metrics
   gRPC             {grpc}
   state and logs   {data_dir}
 
@@ -46,6 +46,7 @@ def banner(settings: Settings, options: UpOptions) -> str:
         portal=PORTAL.format(**account) if training else "",
         envoy=options.listen,
         admin=settings.admin_listen,
+        console=CONSOLE.format(settings.admin_listen) if "console" in settings.other_surfaces else "",
         metrics=settings.metrics_listen,
         grpc=settings.grpc_listen or settings.authz_socket.parent,
         token=token,
