@@ -90,6 +90,9 @@ class Organizations(Protocol):
     async def delete(self, organization_id: str, by: ChangeRequest) -> Deleted:
         """With its accounts and invitations.  NoSuchOrganization, OrganizationInUse, StateChanged."""
 
+    async def count_tenants(self, organization_id: str) -> int:
+        """How many it has."""
+
     async def tenant_ids(self, organization_id: str) -> tuple[str, ...]:
         """All that are or were its tenants."""
 

@@ -67,6 +67,11 @@ class PostgresOrganizations:
                 await transaction.execute(DELETE, organization_id)
             return await transaction.deleted("delete_organization", "organizations", organization, accounts=accounts)
 
+    async def count_tenants(self, organization_id: str) -> int:
+        async with reading(self._pool) as connection:
+            count: int = await connection.fetchval(COUNT_TENANTS, organization_id)
+        return count
+
     async def tenant_ids(self, organization_id: str) -> tuple[str, ...]:
         async with reading(self._pool) as connection:
             return tuple(row["tenant_id"] for row in await connection.fetch(TENANT_IDS, organization_id))

@@ -100,6 +100,14 @@ def test_the_blocks_of_the_document_reach_any_upstream(chat: Deployment) -> None
     assert [row["end_user_id"] for row in rows] == ["testuser", "alice"]
     (limit,) = chat.rows("SELECT requests_per_minute FROM tenants WHERE id = $1", made["tenant_id"])
     assert limit["requests_per_minute"] == 1000
+    # A limit that the management API sets binds what ChatAPI made.
+    url, master = f"http://{chat.admin_address}/api/v1/tenants/{made['tenant_id']}", f"Bearer {MASTER_KEY}"
+    changed = chat.admin.patch(url, json={"requests_per_minute": 1}, headers={"authorization": master})
+    assert changed.status_code == 200, changed.text
+    refused = wait_for(
+        lambda: answer if "error" in (answer := run(chat, ROOMS, made["api_key"])) else None, "the refusal by the limit"
+    )
+    assert refused["error"]["type"] in ("requests", "rate_limit_exceeded", "tokens")
 
 
 def test_a_master_key_is_no_tenant_key_and_the_other_way_round(chat: Deployment) -> None:

@@ -58,6 +58,21 @@ def _exercise(fresh: Deployment) -> None:
         lambda: fresh.envoy.post("/v1/chat/completions", json=CHAT, headers=headers).status_code == 401 or None,
         "the refusal of the revoked key",
     )
+    # A limit that the key manager sets binds what the portal made.
+    admin = {"authorization": "ADMIN dev-admin-token"}
+    limit = {"token_limit": 20, "time_window": "1m"}
+    with httpx.Client(verify=NO_TLS, base_url=url, timeout=30) as manager:
+        assert manager.patch(f"/teams/{tenant}", json=limit, headers=admin).status_code == 200
+    headers = {"x-api-key": backup}
+    refused = wait_for(
+        lambda: (
+            answer
+            if (answer := fresh.envoy.post("/v1/chat/completions", json=CHAT, headers=headers)).status_code != 200
+            else None
+        ),
+        "the refusal by the limit",
+    )
+    assert (refused.status_code, "token_limit" in refused.text) == (429, True)
     # A token of one's own, on the state of before: the account that everybody knows is locked out.
     training.prepare(url, "dev-admin-token", wanted=False)
     assert httpx.post(f"{url}/auth/login", json=body, verify=NO_TLS, timeout=30).status_code == 401

@@ -13,7 +13,6 @@ from tenancy.directory.organizations import NoSuchOrganization, Organization
 from tenancy.directory.tenants import NoSuchTenant, Tenant
 from tenancy.values.limit import Scope
 
-MAX_TENANTS = 1000  # whose number is told
 MAX_LOOKED_AT = 20  # tenants whose budgets are looked at: each costs a round trip to either store
 
 
@@ -55,13 +54,14 @@ async def summary(session: Session, organization_id: str) -> Summary:
     organization = await session.ports.organizations.get(organization_id)
     if organization is None:
         raise NoSuchOrganization(organization_id)
-    tenants = await session.ports.tenants.page(MAX_TENANTS, organization=organization_id)
+    count = await session.ports.organizations.count_tenants(organization_id)
+    tenants = await session.ports.tenants.page(MAX_LOOKED_AT, organization=organization_id)
     interval = this_month()
     ids = await session.ports.organizations.tenant_ids(organization_id)
     found = await session.ports.sums.sums(Selection(tenants=ids), [interval])
-    spent = [most for tenant in tenants[:MAX_LOOKED_AT] if (most := max_of(await _spent(session, tenant)))]
+    spent = [most for tenant in tenants if (most := max_of(await _spent(session, tenant)))]
     spent.sort(key=lambda each: -each.percent)
-    return Summary(organization, len(tenants), interval, found[0].figures if found else Figures(), spent)
+    return Summary(organization, count, interval, found[0].figures if found else Figures(), spent)
 
 
 @query(ResourceKind.USAGE)

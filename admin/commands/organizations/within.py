@@ -89,6 +89,9 @@ class OrganizationsWithin:
         own = await self._inner.get(self._own)
         return (own,)[:limit] if own is not None and own.name > after else ()
 
+    async def count_tenants(self, organization_id: str) -> int:
+        return await self._inner.count_tenants(self._own) if organization_id == self._own else 0
+
     async def tenant_ids(self, organization_id: str) -> tuple[str, ...]:
         return await self._inner.tenant_ids(self._own) if organization_id == self._own else ()
 

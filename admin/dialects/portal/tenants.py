@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
+from fastapi.responses import JSONResponse
 
 from admin.commands.directory import TENANTS
 from admin.commands.session import Session
@@ -53,10 +54,10 @@ async def create_tenant(body: TenantBody, session: Asked) -> dict[str, Any]:
     return shown(session, (await TENANTS.create(session, new)).value)
 
 
-@router.get("")
-async def list_tenants(session: Asked) -> list[dict[str, Any]]:
-    """Lists tenants, oldest first."""
-    return [shown(session, tenant) for tenant in await all_tenants(session)]
+@router.get("", response_model=None)
+async def list_tenants(session: Asked) -> JSONResponse:
+    """Lists tenants, oldest first: at most MOST, without FastAPI's encoder, which takes longer than reading them."""
+    return JSONResponse([shown(session, tenant) for tenant in await all_tenants(session)])
 
 
 @router.get("/{id}")
