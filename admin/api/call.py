@@ -14,12 +14,11 @@ from starlette.datastructures import MutableHeaders
 from admin.commands.refusals import invalid
 from admin.commands.session import Done, Session
 from admin.fields import View
-from admin.gate.answers import session_of
+from admin.gate.answers import PROPAGATION_HEADER, propagation_of, session_of
 from tenancy.directory.change_request import ANY, Deleted, tag_of
 from tenancy.directory.idempotency import Idempotency
 
 PREFIX = "/api/v1"
-PROPAGATION_HEADER = "tollkeeper-propagation"
 NOTICE_HEADER = "tollkeeper-notice"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 TAGS = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
@@ -61,7 +60,7 @@ class Call:
         return Response(status_code=204, headers={PROPAGATION_HEADER: self.headers[PROPAGATION_HEADER]})
 
     def told(self, done: Done[Any]) -> None:
-        self.headers[PROPAGATION_HEADER] = "done" if done.told else "pending"
+        self.headers.update(propagation_of(done))
         if done.notice:
             self.headers[NOTICE_HEADER] = done.notice
 

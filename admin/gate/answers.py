@@ -10,10 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.access.permission import Principal
 from admin.commands.ports import Ports
-from admin.commands.session import Session
+from admin.commands.session import Done, Session
 from admin.metrics import AdminMetrics
 from tenancy.directory.change_request import ChangeRequest
 
+PROPAGATION_HEADER = "tollkeeper-propagation"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 REQUEST_ID_KEY, PRINCIPAL_KEY = "tollkeeper.request_id", "tollkeeper.principal"
 
@@ -50,6 +51,11 @@ def session_of(scope: MutableMapping[str, Any], ports: Ports, **terms: Any) -> S
     principal: Principal = scope[PRINCIPAL_KEY]
     by = ChangeRequest(principal.name, source_of(scope), request_id_of(scope), **terms)
     return Session(ports, principal, by)
+
+
+def propagation_of(done: Done[Any]) -> dict[str, str]:
+    """The header that says whether every sidecar knows of a change, or will as soon as Redis is back."""
+    return {PROPAGATION_HEADER: "done" if done.told else "pending"}
 
 
 def source_of(scope: MutableMapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from admin.commands import keys, teams
 from admin.dialects.key_manager import views
-from admin.dialects.key_manager.call import MOST, Asked
+from admin.dialects.key_manager.call import MOST, Asked, changed
 from admin.dialects.key_manager.teams import TeamId
 from admin.fields import Body, Email, ModelName, UserId
 from tenancy.directory.keys import NewKey
@@ -43,9 +43,10 @@ async def create_key(team_id: TeamId, body: KeyBody, session: Asked) -> JSONResp
     name = f"apikey-{body.user_id}-{team_id}-{secrets.token_hex(4)}"
     models = tuple(body.models_allowed) or None
     new = NewKey(name, user_id=body.user_id, user_email=body.user_email, models_allowed=models)
-    made = (await keys.create(session, team_id, new)).value
-    held = HeldKey(made, body.user_email or "".join(known))
-    return JSONResponse({"api_key": new.secret, **views.called(team), **views.key_of_team(held, team)}, 201)
+    done = await keys.create(session, team_id, new)
+    held = HeldKey(done.value, body.user_email or "".join(known))
+    shown = {"api_key": new.secret, **views.called(team), **views.key_of_team(held, team)}
+    return changed(done, shown, 201)
 
 
 @router.get("/teams/{team_id}/keys")
@@ -79,5 +80,6 @@ async def list_user_keys(user_id: KnownUserId, session: Asked) -> JSONResponse:
 @router.delete("/delete_key")
 async def delete_key(body: Secret, session: Asked) -> JSONResponse:
     """Deletes the key with this secret; within a second no sidecar accepts it."""
-    gone = (await keys.delete_by_secret(session, body.key)).value
-    return JSONResponse({"message": "API key deleted", "secret_name": gone.name, "team_id": gone.tenant_id})
+    done = await keys.delete_by_secret(session, body.key)
+    gone = done.value
+    return changed(done, {"message": "API key deleted", "secret_name": gone.name, "team_id": gone.tenant_id})

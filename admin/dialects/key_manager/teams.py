@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from admin.commands import teams
 from admin.commands.directory import TENANTS
 from admin.dialects.key_manager import views
-from admin.dialects.key_manager.call import MOST, Asked
+from admin.dialects.key_manager.call import MOST, Asked, changed
 from admin.dialects.key_manager.windows import seconds_of
 from admin.fields import AnyId, Body, GroupName, Text, Tokens, printable
 from tenancy.directory.teams import Headcount, TokenLimitChange
@@ -61,8 +61,9 @@ async def create_team(body: NewTeam, session: Asked) -> JSONResponse:
     """Creates a team, and its policy if there is none of this name."""
     fields: dict[str, Any] = {"name": body.team_id, "id": body.team_id, **body.of_tenant()}
     new = NewTenant(**fields)
-    made = (await teams.create(session, new, body.of_limit())).value
-    return JSONResponse({**views.team(Headcount(made.tenant, 0, 0)), **views.token_limit(made.limit)}, 201)
+    done = await teams.create(session, new, body.of_limit())
+    shown = views.team(Headcount(done.value.tenant, 0, 0))
+    return changed(done, {**shown, **views.token_limit(done.value.limit)}, 201)
 
 
 @router.get("")
@@ -84,12 +85,13 @@ async def get_team(team_id: TeamId, session: Asked) -> JSONResponse:
 @router.patch("/{team_id}")
 async def update_team(team_id: TeamId, body: TeamPatch, session: Asked) -> JSONResponse:
     """Changes the fields given; a limit binds from the next call on."""
-    changed = (await teams.update(session, team_id, body.of_tenant(), body.of_limit())).value
-    return JSONResponse({**views.team(await teams.get(session, team_id)), **views.token_limit(changed.limit)})
+    done = await teams.update(session, team_id, body.of_tenant(), body.of_limit())
+    shown = views.team(await teams.get(session, team_id))
+    return changed(done, {**shown, **views.token_limit(done.value.limit)})
 
 
 @router.delete("/{team_id}")
 async def delete_team(team_id: TeamId, session: Asked) -> JSONResponse:
     """Deletes a team with its users, keys and limits; its usage stays."""
-    gone = (await TENANTS.delete(session, team_id)).value
-    return JSONResponse({"message": "Team deleted", "team_id": team_id, "keys_deleted": gone["api_keys"]})
+    done = await TENANTS.delete(session, team_id)
+    return changed(done, {"message": "Team deleted", "team_id": team_id, "keys_deleted": done.value["api_keys"]})

@@ -40,6 +40,17 @@ def test_a_team_is_a_tenant_with_a_window_limit(manager: httpx.Client, admin: Ad
     assert actions == [("create_limit", "admin"), ("create_tenant", "admin"), ("create_policy", "admin")]
 
 
+def test_a_change_says_whether_every_sidecar_knows_of_it(manager: httpx.Client) -> None:
+    made = manager.post("/teams", json={"team_id": "told"})
+    key = manager.post("/teams/told/keys", json={"user_id": "ann"})
+    answers = [
+        *(made, key, manager.patch("/teams/told", json={"token_limit": 5, "time_window": "1m"})),
+        manager.request("DELETE", "/delete_key", json={"key": key.json()["api_key"]}),
+        manager.delete("/teams/told"),
+    ]
+    assert [answer.headers["tollkeeper-propagation"] for answer in answers] == ["done"] * 5
+
+
 def test_teams_may_have_the_same_name_and_policy_but_not_the_same_id(manager: httpx.Client) -> None:
     make_team(manager, "same-1", policy="shared")
     make_team(manager, "same-2", policy="shared")
