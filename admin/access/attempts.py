@@ -15,7 +15,7 @@ from cachetools import TTLCache
 
 REMEMBERED_SECONDS = 900
 REMEMBERED = 20_000
-CAP_SECONDS = 60.0
+FIRST_SECONDS, CAP_SECONDS = 4.0, 60.0
 FREE_OF_PAIR, FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20, 50
 
 
@@ -44,9 +44,8 @@ class Attempts:
             return wait
         for count, free in counts:
             count.attempts += 1
-            beyond = count.attempts - free
-            if beyond >= 0:
-                count.not_before = now + min(CAP_SECONDS, 2.0 ** min(beyond, 10))
+            if (beyond := count.attempts - free) >= 0:
+                count.not_before = now + min(CAP_SECONDS, FIRST_SECONDS * 2.0 ** min(beyond, 10))
         return 0.0
 
     def succeeded(self, email: str, address: str, *, known: bool) -> None:

@@ -23,7 +23,7 @@ from tests.web import NO_TLS
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
-CONSOLE = "console"  # pages, through the same sessions as everything: see test_pages.py
+CONSOLE = "console"  # pages, not routes with answers to compare: see tests/console/test_accounts.py
 REPORTS = [route for route in ROWS if route.startswith(("GET /api/v1/usage", "GET /api/v1/costs"))]
 OWN_SESSION = ("POST /auth/logout", "POST /auth/password")  # about the session of the token, no id is in them
 
