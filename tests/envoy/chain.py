@@ -50,7 +50,11 @@ def existing_envoy(
         **CLOSES_SOON,
         "route_config": {
             "virtual_hosts": [
-                {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "mine"}}]}
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "mine", "timeout": "0s"}}],
+                }
             ]
         },
         **blocks["access_log"],
