@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from accesslog.report import read_counts
+from ratelimit.tenants.sealed import MOST_COUNT
 from tenancy.values.lease_id import is_lease_id
 
 AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
@@ -35,7 +36,7 @@ OLD_FIELDS = {
 UNSEEN = "unseen"  # how an answer ended that such filters read: they reported, and saw nothing
 UNREAD = "unread"  # one that the meter could not read, or not to its end
 # A million times the longest context of any model: what is beyond is an error of the server, not a count.
-PLAUSIBLE_MAX = 10**12
+PLAUSIBLE_MAX = MOST_COUNT
 MAX_TIER = 64  # characters
 # response_flags of a client that left: its connection ended, or it reset the stream.
 LEFT_FLAGS = frozenset({"DC", "DR"})
@@ -57,6 +58,7 @@ class Undecided(NamedTuple):
 
     lease_id: str
     tenant_id: str
+    seal: str = ""
 
 
 UNDECIDED_FIELDS = Undecided._fields
@@ -87,6 +89,7 @@ class Decision(NamedTuple):
     images: int = 0
     reason: str = ""
     uncorrected: int = 0
+    seal: str = ""
 
 
 DECISION_FIELDS = Decision._fields
@@ -138,7 +141,9 @@ def undecided_of(metadata: Mapping[str, object], decision: Decision | None) -> U
     lease_id, tenant_id = metadata.get("lease_id"), text(metadata.get("tenant_id"))
     if not isinstance(lease_id, str) or not is_lease_id(lease_id) or not tenant_id:
         return None
-    return None if decision is not None and decision.lease_id == lease_id else Undecided(lease_id, tenant_id)
+    if decision is not None and decision.lease_id == lease_id:
+        return None
+    return Undecided(lease_id, tenant_id, text(metadata.get("seal")))
 
 
 def decision_of(metadata: Mapping[str, object]) -> Decision | None:
@@ -167,6 +172,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         count(get("images")),
         text(get("reason")),
         count(get("uncorrected", get("input_estimate"))),
+        text(get("seal")),
     )
 
 

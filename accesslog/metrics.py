@@ -7,6 +7,8 @@ STREAM, FILE = "stream", "file"
 LOGS = (STREAM, FILE)
 ROWS, SETTLEMENTS, JOBS = "rows", "settlements", "jobs"
 QUEUES = (ROWS, SETTLEMENTS, JOBS)
+FORGED, UNSEALED, UNTIMELY = "forged", "unsealed", "untimely"
+DISTRUSTS = (FORGED, UNSEALED, UNTIMELY)
 JOB_EVENTS = ("held", "not_held", "more", "over")
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 
@@ -27,6 +29,7 @@ class AccessLogMetrics(MetricSet):
         self.entries = Counter(f"{name}entries", "Log entries that reached us, by log", "log", LOGS)
         self.no_decision = Counter(f"{name}entries_without_decision", "Log entries of requests never decided")
         self.undecided = Counter(f"{name}undecided_requests", "Requests that ended before their decision reached Envoy")
+        self.distrusted = Counter(f"{name}distrusted_entries", "Log entries not believed", "reason", DISTRUSTS)
         self.duplicates = Counter(f"{name}duplicate_entries", "Log entries that were known", "log", LOGS)
         self.dropped = Counter(f"{name}dropped", "Left to the file log, for want of room", "queue", QUEUES)
         self.backfilled = Counter(f"{name}backfilled_entries", "Entries that only the file log brought")

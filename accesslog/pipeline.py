@@ -58,6 +58,7 @@ class Pipeline:
         key_uses: KeyUses,
         loop: LoopThread,
         metrics: AccessLogMetrics,
+        sift: Callable[[LogEntry | Undecided], LogEntry | Undecided | None],
         spool_dir: Path,
         checkpoint_file: Path,
         log_file: Path | None,
@@ -74,7 +75,7 @@ class Pipeline:
         freed: Callable[[Sequence[str]], object] = no_matter,
         done: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
-        self._loop, self._metrics = loop, metrics
+        self._loop, self._metrics, self.sift = loop, metrics, sift
         self._ended, self._undecided, self._sweeps = ended, undecided, sweeps
         self._prices, self._refunds = prices, refunds
         self.speeds, self._corrections = Speeds(), corrections or Corrections()
@@ -89,7 +90,9 @@ class Pipeline:
             jobs, self._writer.offer, self._settler.offer, self._cost_of, self._deliveries, metrics
         )
         self._backfill = (
-            Backfill(log_file, checkpoint_file, self._deliveries, self.accept, metrics, grace_seconds, log_keep_bytes)
+            Backfill(
+                log_file, checkpoint_file, self._deliveries, sift, self.accept, metrics, grace_seconds, log_keep_bytes
+            )
             if log_file
             else None
         )

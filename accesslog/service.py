@@ -84,7 +84,7 @@ class _Stream:
     """One Envoy worker's stream, which lasts as long as both processes."""
 
     def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams) -> None:
-        self._accept, self._metrics, self._streams = pipeline.accept, metrics, streams
+        self._sift, self._accept, self._metrics, self._streams = pipeline.sift, pipeline.accept, metrics, streams
         self._number: int | None = None  # once it has brought something
         self._failed = False
 
@@ -111,8 +111,8 @@ class _Stream:
         entry = read_entry(log_entry)
         if entry is None:
             self._metrics.no_decision.add()
-        else:
-            self._accept(entry, STREAM)
+        elif (believed := self._sift(entry)) is not None:
+            self._accept(believed, STREAM)
 
     def _log_entries(self, message: bytes) -> Iterable[HTTPAccessLogEntry]:
         try:

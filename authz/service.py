@@ -36,6 +36,7 @@ from tenancy.resolving.resolution import Found, Resolution, Unknown
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
 from tenancy.values.lease_id import mint_lease_id
+from tenancy.values.seal import Seal
 from tenancy.values.secret import hash_secret
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,7 @@ class Models(Protocol):
 
 
 class AuthzService:
-    """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry."""
+    """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry.  `seal`: of lease ids."""
 
     def __init__(
         self,
@@ -79,12 +80,16 @@ class AuthzService:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        seal: Seal | None = None,
     ) -> None:
         self._resolver, self._models, self._loop, self._metrics = resolver, models, loop, metrics
         self._clock, self._wall = clock, wall
         self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in REFUSALS.items() for api in Api}
         self._no_end_user = _end_user_part("")
-        self._before_id, self._after_id = _lease_id_part()
+        self._seal = seal
+        self._before_id, self._after_id = _part_with("lease_id", mint_lease_id(0))
+        if seal is not None:
+            self._before_seal, self._after_seal = _part_with("seal", seal.of(""))
 
     def methods(self) -> list[Method]:
         return [Unary(CHECK, self.check)]
@@ -144,7 +149,11 @@ class AuthzService:
 
     def _begin(self) -> bytes:
         """The part of an answer that gives the request its lease id: whatever is begun for it is begun under this."""
-        return self._before_id + mint_lease_id(int(self._wall() * 1000)).encode() + self._after_id
+        lease_id = mint_lease_id(int(self._wall() * 1000))
+        part = self._before_id + lease_id.encode() + self._after_id
+        if self._seal is None:
+            return part
+        return part + self._before_seal + self._seal.of(lease_id).encode() + self._after_seal
 
     def _refuse(self, outcome: Outcome, path: str) -> bytes:
         self._metrics.decisions.counts[outcome] += 1
@@ -173,11 +182,10 @@ def _end_user_part(user_id: str) -> bytes:
     return CheckResponse(ok_response=part, dynamic_metadata={"end_user_id": end_user_id}).SerializeToString()
 
 
-def _lease_id_part() -> list[bytes]:
-    """What stands before and after the lease id; every id is as long as this one."""
-    placeholder = mint_lease_id(0)
-    part = CheckResponse(dynamic_metadata={"lease_id": placeholder})
-    return part.SerializeToString().split(placeholder.encode())
+def _part_with(name: str, example: str) -> list[bytes]:
+    """What stands before and after a value of dynamic metadata that is always as long as `example`."""
+    part = CheckResponse(dynamic_metadata={name: example})
+    return part.SerializeToString().split(example.encode())
 
 
 def _denied(fault: Fault, api: Api) -> bytes:

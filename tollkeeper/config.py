@@ -93,14 +93,16 @@ class Settings(BaseSettings):
     grpc_secret: GrpcSecret | None = Field(
         None,
         description="what Envoy says over TCP: 32 characters or more of `A-Za-z0-9._~+/=-`, the same in every sidecar "
-        "and for `envoy render`; behind a comma another one that is accepted, so that it can be replaced",
+        "and for `envoy render`; also needed by several sidecars behind one Envoy, which then believe each other; "
+        "behind a comma another one that is accepted, so that it can be replaced",
     )
     authz_socket: Path = Field(Path("/run/tollkeeper/authz.sock"), description="authz over a Unix socket")
     ratelimit_socket: Path = Field(
         Path("/run/tollkeeper/ratelimit.sock"), description="ratelimit and accesslog over a Unix socket"
     )
     data_dir: Path = Field(
-        Path("/var/lib/tollkeeper"), description="directory for the ledger spool and the checkpoint of the log file"
+        Path("/var/lib/tollkeeper"),
+        description="directory for the ledger spool, the checkpoint of the log file and the key that seals decisions",
     )
     access_log_file: LogFile = Field(
         Path("/var/log/tollkeeper/access.jsonl"),

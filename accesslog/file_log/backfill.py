@@ -41,22 +41,22 @@ class _Waiting:
 
 
 class Backfill:
-    """`accept` takes an entry, or returns False when it has no room.  `keep_bytes`: as in space.py.  Runs in a
-    thread of its own."""
+    """`sift` gives what of an entry is believed, None if nothing is; `accept` takes an entry, or returns False when it
+    has no room.  `keep_bytes`: as in space.py.  Runs in a thread of its own."""
 
     def __init__(
         self,
         log_file: Path,
         checkpoint_file: Path,
         deliveries: Deliveries,
+        sift: Callable[[LogEntry | Undecided], LogEntry | Undecided | None],
         accept: Callable[[LogEntry | Undecided, str], bool],
         metrics: AccessLogMetrics,
         grace_seconds: float = GRACE_SECONDS,
         keep_bytes: int = 0,
     ) -> None:
-        self._checkpoint_file, self._deliveries, self._accept, self._metrics = (
-            checkpoint_file, deliveries, accept, metrics
-        )  # fmt: skip
+        self._checkpoint_file, self._deliveries, self._metrics = checkpoint_file, deliveries, metrics
+        self._sift, self._accept = sift, accept
         self._grace_seconds = grace_seconds
         self._position = self._saved = checkpoint.load(checkpoint_file)
         self._tail = Tail(log_file, self._position, checkpoint.saved_at(checkpoint_file))
@@ -136,6 +136,7 @@ class Backfill:
         except Garbage:
             entry = None
             self._metrics.garbage.add()
+        entry = entry and self._sift(entry)
         if entry is None:
             waiting.lease_id = None
             return True

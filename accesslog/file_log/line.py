@@ -49,7 +49,8 @@ def read_line(line: bytes) -> LogEntry | Undecided | None:
     if text(fields.get("type")) not in _ENDS:
         return None
     decision = decision_of(_mapping(fields.get("ratelimit")))
-    undecided = undecided_of({"lease_id": fields.get("begun"), "tenant_id": fields.get("tenant_id")}, decision)
+    said = {"lease_id": fields.get("begun"), "tenant_id": fields.get("tenant_id"), "seal": fields.get("begun_seal")}
+    undecided = undecided_of(said, decision)
     if decision is None:
         return undecided
     usage = _mapping(fields.get("usage"))

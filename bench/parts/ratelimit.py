@@ -73,6 +73,6 @@ def said(answer: bytes) -> dict[str, object]:
     """Code, metadata and the names of the headers; without what differs from call to call."""
     response = RateLimitResponse.FromString(answer)
     metadata = MessageToDict(response.dynamic_metadata)
-    lease_id = metadata.pop("lease_id", "")
+    lease_id, _ = metadata.pop("lease_id", ""), metadata.pop("seal", "")
     headers = sorted(header.key for header in response.response_headers_to_add)
     return {"code": response.overall_code, "leased": len(lease_id), "headers": headers, **metadata}

@@ -4,13 +4,21 @@ What is in the braces is Redis Cluster's hash tag: the *owner*.  All that has on
 script may touch all of it.  Who owns what is decided by whoever makes the rules.
 """
 
+import re
+
 PREFIX = "tollkeeper"
 EPOCH_KEYS = 64
+_BUDGET = re.compile(rf"{PREFIX}:budget:\{{[^{{}}]+\}}:.+", re.DOTALL)
 
 
 def budget_key(owner: str, name: str) -> str:
     """Hash: one budget."""
     return f"{PREFIX}:budget:{{{owner}}}:{name}"
+
+
+def is_budget_key(key: str) -> bool:
+    """Whether `budget_key` could have made it."""
+    return _BUDGET.fullmatch(key) is not None
 
 
 def lease_key(owner: str, lease_id: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ratelimit.budgets.keys import lease_key, leases_key, owner_of
+from ratelimit.budgets.keys import is_budget_key, lease_key, leases_key, owner_of
 
 # How what is spent comes back: steadily, all at the window's end, or as it leaves the last window's length.
 BUCKET, FIXED, SLIDING = "b", "f", "s"
@@ -76,7 +76,10 @@ class Rule:
         """What `row` wrote; ValueError or TypeError for anything else."""
         key, shape, capacity, counts, *bounds = row
         if not (
-            isinstance(key, str) and isinstance(shape, str) and "{" in key and shape[:1] in (BUCKET, FIXED, SLIDING)
+            isinstance(key, str)
+            and isinstance(shape, str)
+            and is_budget_key(key)
+            and shape[:1] in (BUCKET, FIXED, SLIDING)
         ):
             raise ValueError("not a rule")
         if not isinstance(counts, int):

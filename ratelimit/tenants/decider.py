@@ -27,11 +27,13 @@ from ratelimit.tenants.corrections import Corrections
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, said, screen
+from ratelimit.tenants.sealed import text_to_seal
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
 from tenancy.values.lease_id import is_recent, mint_lease_id
 from tenancy.values.policy import MalformedPolicy, Policy
+from tenancy.values.seal import Seal
 from tenancy.values.secret import without_secrets
 
 log = structlog.get_logger(__name__)
@@ -76,7 +78,8 @@ class TenantDecider:
     """`catalog` answers from memory.  `manner`: how clients are told.  `groups`: whether a group's budget can be shared
     by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each
     request has its policy read again, which triples its cost.  `has_room`: whether what a request uses could still be
-    kept anywhere; else it does not run.  `corrections`: of estimates; None: there are none."""
+    kept anywhere; else it does not run.  `corrections`: of estimates; None: there are none.  `seal`: of what is
+    decided."""
 
     def __init__(
         self,
@@ -93,11 +96,13 @@ class TenantDecider:
         policies: int = POLICIES,
         has_room: Callable[[], bool] = lambda: True,
         corrections: Corrections | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
         self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
+        self._seal = seal
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
         """What is refused from memory can wait for the others.  Malformed unless there is one descriptor."""
@@ -111,25 +116,23 @@ class TenantDecider:
         except (MalformedPolicy, UnknownTimeZone):
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
             refusal = self._manner.refusal(UNAVAILABLE, asked.api)
-            return partial(self._refuse, b"", [("lease_id", lease_id)], "unavailable", refusal)
+            return partial(self._refuse, None, [("lease_id", lease_id)], "unavailable", refusal)
         screened = screen(asked, account, self._catalog, self._terms.default_output, self._corrections)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else without_secrets(label)
         fields = _fields(lease_id, end_user_id, screened)
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
-            return partial(self._refuse, account.head, fields, REJECTED[screened.code], refusal)
+            return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
         costs = account.costs(screened.estimate)
         if refused := self._recent_refusals.find(account, costs, now_ms):
             return partial(self._over_limit, account, fields, costs, asked.api, refused)
         if not self._has_room():
-            return partial(
-                self._refuse, account.head, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api)
-            )
+            return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api))
         life = self._in_flight.enter(lease_id, account.policy, now_ms)
         if life is None:
             refusal = self._manner.refusal(OVER_CAPACITY, asked.api, self._in_flight.bound.name)
-            return partial(self._refuse, account.head, fields, "over_capacity", refusal)
+            return partial(self._refuse, account, fields, "over_capacity", refusal)
         path = without_secrets(asked.path.split("?", 1)[0])[:MAX_PATH]  # a query may carry secrets
         keeps = kept_of_one(screened.estimate, end_user_id, screened.model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
@@ -174,7 +177,7 @@ class TenantDecider:
             self._in_flight.refuse(life)
             if decision is not None:
                 return self._over_limit(account, fields, reservation.costs, api, decision)
-            return self._refuse(account.head, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
+            return self._refuse(account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
         if not self._in_flight.admit(life) and outcome.admission is Admission.FAST:
             self._committer.abandon(reservation)
         self._metrics.decisions.add(outcome.admission)
@@ -186,25 +189,38 @@ class TenantDecider:
             fields.append(("shadow", decision.shadow))
         headers = self._manner.levels(account, decision, api, self._now_ms())
         self._in_flight.run(life)
-        return account.head + self._serialize(True, fields, headers, b"")
+        return self._say(True, account, fields, headers, b"")
 
     def _over_limit(
         self, account: Account, fields: list[Field], costs: Sequence[int], api: Api, refused: Refused
     ) -> bytes:
         refusal = self._manner.over_limit(account, refused, costs, api, self._now_ms())
-        return self._refuse(account.head, fields, "over_limit", refusal)
+        return self._refuse(account, fields, "over_limit", refusal)
 
-    def _refuse(self, head: bytes, fields: list[Field], outcome: str, refusal: Refusal) -> bytes:
+    def _refuse(self, account: Account | None, fields: list[Field], outcome: str, refusal: Refusal) -> bytes:
         self._metrics.decisions.add(outcome)
         fields += (("admission", Admission.REFUSED), ("denied", str(refusal.status)), ("limit", refusal.limit))
         if not refusal.limit:
             fields.append(("reason", outcome))
-        return head + self._serialize(False, fields, refusal.headers, refusal.body)
+        return self._say(False, account, fields, refusal.headers, refusal.body)
+
+    def _say(
+        self, ok: bool, account: Account | None, fields: list[Field], headers: Iterable[Header], body: bytes
+    ) -> bytes:
+        """The answer, sealed."""
+        if account is None:
+            return self._serialize(ok, fields, headers, body)
+        if self._seal is not None:
+            fields.append(("seal", self._seal.of(text_to_seal(_ids(account.policy), fields))))
+        return account.head + self._serialize(ok, fields, headers, body)
 
     def _head(self, policy: Policy) -> bytes:
         """The part of every answer that depends on the policy alone."""
-        fixed = (("tenant_id", policy.tenant_id), ("key_id", policy.key_id), ("user_id", policy.user_id))
-        return self._serialize(None, fixed, (), b"")
+        return self._serialize(None, _ids(policy), (), b"")
+
+
+def _ids(policy: Policy) -> tuple[tuple[str, str], ...]:
+    return ("tenant_id", policy.tenant_id), ("key_id", policy.key_id), ("user_id", policy.user_id)
 
 
 def _asked(entries: Mapping[str, str], terms: Terms) -> Asked:

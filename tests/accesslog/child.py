@@ -36,6 +36,7 @@ def main(directory: Path, database_url: str, redis_url: str) -> None:
         key_uses=PostgresKeyUses(pool),
         loop=loop,
         metrics=metrics,
+        sift=lambda entry: entry,
         spool_dir=directory / "spool",
         checkpoint_file=directory / "checkpoint.json",
         log_file=directory / "access.jsonl",

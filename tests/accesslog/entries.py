@@ -87,7 +87,7 @@ def proto(fields: Mapping[str, Any]) -> HTTPAccessLogEntry:
             struct.update(fields[name])
             common.metadata.filter_metadata[namespace].CopyFrom(struct)
     if fields.get("begun") is not None:
-        begun = {"lease_id": fields["begun"], "tenant_id": fields["tenant_id"]}
+        begun = {"lease_id": fields["begun"], "tenant_id": fields["tenant_id"], "seal": fields.get("begun_seal") or ""}
         common.metadata.filter_metadata["envoy.filters.http.ext_authz"].update(begun)
     flags = fields["response_flags"].split(",")
     common.response_flags.downstream_connection_termination = "DC" in flags

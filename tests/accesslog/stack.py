@@ -64,6 +64,7 @@ class Stack:
             "key_uses": PostgresKeyUses(self._pool, timeout=1.0),
             "loop": self.loop,
             "metrics": self.metrics,
+            "sift": lambda entry: entry,
             "spool_dir": self.directory / "spool",
             "checkpoint_file": self.directory / "checkpoint.json",
             "log_file": self.log_file,

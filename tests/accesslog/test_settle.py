@@ -85,6 +85,12 @@ def test_a_refused_request_holds_nothing() -> None:
 NO_RULES = ("", "-", "x", "{}", "3", "[[1]]", '[["moon","tokens",1,1,""]]', "null")
 
 
+@pytest.mark.parametrize("key", ["tollkeeper:model:{gpt}", "x{a}", "tollkeeper:budget:a", "tollkeeper:budget:{}:a"])
+def test_a_rule_of_another_key_than_a_budget_s_is_none(key: str) -> None:
+    assert read_rules(f'[["{key}","b60000",1,1]]') == ()
+    assert len(read_rules('[["tollkeeper:budget:{a}:b","b60000",1,1]]')) == 1
+
+
 @pytest.mark.parametrize("text", [*NO_RULES, '[["k{a}","x1",1,1]]', '[["k{a}","b1",1,[1]]]', '[["k","b1",1,1]]'])
 def test_limits_that_cannot_be_read_are_none(text: str) -> None:
     assert read_rules(text) == ()

@@ -139,6 +139,7 @@ def test_the_log_line_has_every_field(chain: Chain) -> None:
         "content_type": "application/json",
         "tenant_id": None,
         "begun": None,
+        "begun_seal": None,
         "ratelimit": None,
         "usage": 0,
     }

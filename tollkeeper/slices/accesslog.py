@@ -17,6 +17,7 @@ from accesslog.service import AccessLogService
 from accesslog.siblings import News, Siblings
 from accesslog.spool import SpoolInUse, adopt
 from accesslog.streams import Streams
+from accesslog.trust import Trust
 from accesslog.watch import LOOK_SECONDS, LogWatch
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.sums import PostgresSums
@@ -34,6 +35,7 @@ from store.postgres import PostgresPool, open_postgres
 from store.redis import UNAVAILABLE, open_redis_async
 from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.key_uses import PostgresKeyUses
+from tenancy.values.seal import DECISION, LEASE, Seal
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered
 from tollkeeper.slices.shared import Row, Shared
@@ -143,6 +145,9 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         for left in set(settings.data_dir.glob("spool-*")) - set(spools):
             with suppress(SpoolInUse):  # its process ends: the next start takes it
                 adopt(spools[0], left)
+    keys, since = shared.seals
+    trust = Trust(Seal(keys, DECISION), Seal(keys, LEASE), since, metrics)
+    shared.warned.append(lambda: trust.warnings)
     return Pipeline(
         budgets=shared.budgets(REDIS_SECONDS),
         jobs=shared.jobs(REDIS_SECONDS),
@@ -151,6 +156,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         key_uses=PostgresKeyUses(shared.pool),
         loop=shared.loop,
         metrics=metrics,
+        sift=trust.sift,
         spool_dir=spools[shared.number - 1],
         checkpoint_file=settings.data_dir / "access-log-checkpoint.json",
         log_file=settings.access_log_file if first else None,

@@ -9,13 +9,15 @@ from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import Lifetimes, ProcessCache
 from tenancy.resolving.refresh import keep_fresh
 from tenancy.resolving.resolver import Resolver
+from tenancy.values.seal import LEASE, Seal
 from tollkeeper.slices.shared import Shared
 
 
 def wire(shared: Shared) -> list[Method]:
     metrics = AuthzMetrics()
     shared.metrics.add(*metrics.members())
-    return AuthzService(_resolver(shared), shared.catalog, shared.loop, metrics).methods()
+    seal = Seal(shared.seals.keys, LEASE)
+    return AuthzService(_resolver(shared), shared.catalog, shared.loop, metrics, seal=seal).methods()
 
 
 def _resolver(shared: Shared) -> Resolver[bytes]:

@@ -21,6 +21,7 @@ from serving.call import Method
 from store.redis import is_cluster
 from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
+from tenancy.values.seal import DECISION, Seal
 from tollkeeper.routes import routes_of
 from tollkeeper.slices.shared import Shared
 
@@ -51,6 +52,7 @@ def wire(shared: Shared) -> list[Method]:
         groups=not is_cluster(settings.redis_url),
         policies=settings.cache_entries,
         has_room=lambda: shared.has_room(),
+        seal=Seal(shared.seals.keys, DECISION),
         corrections=shared.corrections,
     )
     return [*RatelimitService({DOMAIN: tenants.decide}).methods()]

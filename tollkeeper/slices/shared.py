@@ -24,6 +24,7 @@ from tenancy.redis.catalog import RedisModelCache
 from tenancy.redis.invalidation import Listener, listen
 from tenancy.resolving.catalog import ModelCatalog, ModelState
 from tollkeeper.config import Settings
+from tollkeeper.seal_key import seal_keys
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -45,6 +46,7 @@ class Shared:
 
     def __init__(self, settings: Settings, stops: ExitStack) -> None:
         self.settings, self.stops, self.number = settings, stops, 0
+        self.seals = seal_keys(settings.data_dir, settings.grpc_secrets)
         self.postgres_seconds = settings.postgres_timeout_ms / 1000
         self.metrics = Metrics()
         self.loop = LoopThread()

@@ -1,0 +1,51 @@
+"""What the seal of a decision covers, for who decides and for who hears of it from a log.  Pure.
+
+Fixed: a version seals what the next one reads, and the other way round.  A field that is added later is covered by a
+second seal, or by none.
+"""
+
+from collections.abc import Iterable, Mapping
+
+MOST_COUNT = 10**12  # of anything: more is not believed, and read as 0
+BETWEEN = "\x1f"
+# With what each is if it is not said.  Only the last may contain BETWEEN: it is what a client chose.
+SEALED: Mapping[str, str | int | bool] = {
+    "lease_id": "",
+    "tenant_id": "",
+    "key_id": "",
+    "user_id": "",
+    "model": "",
+    "admission": "",
+    "reserved_tokens": 0,
+    "input_estimate": 0,
+    "output_cap": 0,
+    "inference": False,
+    "denied": "",
+    "limit": "",
+    "limits": "",
+    "kind": "",
+    "images": 0,
+    "reason": "",
+    "end_user_id": "",
+}
+_FIELDS = len(SEALED)
+_COUNTS = [place for place, value in enumerate(SEALED.values()) if type(value) is int]
+
+
+def sealed_text(values: Iterable[str | int | bool]) -> str:
+    """Of the values in the order of SEALED, as a log brings them."""
+    return BETWEEN.join(map(str, values))
+
+
+def text_to_seal(*said: Iterable[tuple[str, str | int | bool]]) -> str:
+    """The same of the fields that are about to be said."""
+    fields = dict(SEALED)
+    for each in said:
+        fields.update(each)
+    values = [*fields.values()][:_FIELDS]
+    for place in _COUNTS:
+        if values[place] > MOST_COUNT:  # type: ignore[operator] # a count
+            values[place] = 0
+    if "-" in values:  # which a log says for what is absent
+        values = ["" if value == "-" else value for value in values]
+    return sealed_text(values)
