@@ -15,8 +15,7 @@ from admin.access.principals import Principals
 from admin.access.sessions import SignedIn
 from admin.access.signing import Signing
 from admin.commands import default_rate
-from admin.commands.configured import NOTHING, Configured
-from admin.commands.ports import Ports, Propagation
+from admin.commands.ports import NOTHING, Configured, Ports, Propagation
 from admin.commands.refusals import STORES_AWAY
 from admin.gate.stack import gated
 from admin.metrics import AdminMetrics

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from admin.access.principals import Principals
 from admin.app import create_app
-from admin.commands.configured import NOTHING, Configured
+from admin.commands.ports import NOTHING, Configured
 from admin.connections import KEEP_ALIVE_SECONDS, Connection
 from admin.metrics import AdminMetrics
 from store.postgres import open_postgres

@@ -86,7 +86,7 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
 
 def run_admin(settings: Settings, admin_token: str) -> None:
     """The management API until SIGTERM; admin.server.CannotListen."""
-    from admin.commands.configured import Configured
+    from admin.commands.ports import Configured
     from admin.server import serve
 
     host, _, port = settings.admin_listen.rpartition(":")

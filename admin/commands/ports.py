@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from admin.access.accounts import Accounts, Invitations
@@ -10,7 +10,6 @@ from admin.access.browser_sessions import BrowserSessions
 from admin.access.desk import Desk
 from admin.access.principals import Principals
 from admin.access.tokens import AdminTokens
-from admin.commands.configured import Configured
 from ledger.requests import Requests
 from ledger.sums import Sums
 from ratelimit.budgets.control_redis import RedisControl
@@ -76,6 +75,21 @@ class Standings(Protocol):
 
     async def of_groups(self, limit: int) -> Mapping[str, int]:
         """The weights of at most `limit` groups, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the configuration says that commands and surfaces have to know.
+
+    `default_rate_limit`: requests a minute of tenants that are made through ChatAPI; None: it was not said.
+    `portal_hosts`: where the portal says that things are, by the names of its fields.
+    """
+
+    default_rate_limit: int | None = None
+    portal_hosts: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Configured()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import redis
 import uvicorn
 
 from admin.app import create_app
-from admin.commands.configured import NOTHING, Configured
+from admin.commands.ports import NOTHING, Configured
 from admin.connections import Connection
 from admin.server import config, listen
 from store.postgres import open_postgres

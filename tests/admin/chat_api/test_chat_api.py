@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from admin.commands.configured import Configured
+from admin.commands.ports import Configured
 from tests.admin.conftest import TOKEN, Admin, run_admin, wait_until
 from tests.web import WEB
 
