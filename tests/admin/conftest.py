@@ -132,8 +132,10 @@ def run_admin(
         redis.Redis.from_url(redis_url) as client,
     ):
         wait_until(lambda: answers(http))
-        yield Admin(url, http, database_url, client)
-    server[0].should_exit = True
+        try:
+            yield Admin(url, http, database_url, client)
+        finally:  # also if the test fails: its process could not end otherwise
+            server[0].should_exit = True
     thread.join(20)
     assert not thread.is_alive()
     listener.close()
