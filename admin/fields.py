@@ -16,6 +16,7 @@ from tenancy.directory.users import USER_ID
 
 # By its name.  What is registered is shown to everybody who may read, and is in the audit log.
 CREDENTIAL = re.compile(r"auth|cookie|secret|token|passw|credential|api-?_?key", re.IGNORECASE)
+DIGITS = re.compile(r"[0-9]{1,18}")
 MAX_WEIGHT = MAX_IN_FLIGHT = 10**6
 PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
 
@@ -53,6 +54,12 @@ def moment(value: object) -> datetime:
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("must be a time with its zone, such as 2030-01-31T00:00:00Z") from None
+
+
+def whole(value: object) -> object:
+    if isinstance(value, str) and not DIGITS.fullmatch(value):
+        raise ValueError("must be a whole number")
+    return value
 
 
 def _expiry(value: object) -> datetime:
@@ -109,6 +116,8 @@ Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_WEIGHT)]
 Tokens = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKENS)]
 Requests = Annotated[int, Field(strict=True, ge=1, le=MAX_REQUESTS)]
 InFlight = Annotated[int, Field(strict=True, ge=1, le=MAX_IN_FLIGHT)]
+# Of a query string.  Python reads 1_0 and 5.0 too.
+Whole = Annotated[int, BeforeValidator(whole)]
 Flag = Annotated[bool, Field(strict=True)]
 TIME_EXAMPLES = ["2030-01-31T00:00:00Z"]
 Moment = Annotated[datetime, BeforeValidator(moment), Field(examples=TIME_EXAMPLES)]

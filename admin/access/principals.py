@@ -16,6 +16,7 @@ from admin.access.tokens import CONFIGURED, AdminTokens, Known, digest_of
 
 # How long a token that another process revoked may still be taken; this process forgets at once.
 KNOWN_SECONDS = 5.0
+SEAL_CHARACTERS = 32
 
 
 class NoAdminToken(ValueError):
@@ -66,6 +67,10 @@ class Principals:
         if found is None or (found.expires_at is not None and found.expires_at <= datetime.now(UTC)):
             return None
         return Principal(found.name, found.role)
+
+    def seal(self, text: str) -> str:
+        """An authenticator of a text, the same in every process with this configured token."""
+        return hmac.digest(self._configured, text.encode("utf-8", "surrogateescape"), "sha256").hex()[:SEAL_CHARACTERS]
 
     def forget(self) -> None:
         """The tokens, or who is signed in, have changed."""

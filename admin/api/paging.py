@@ -2,29 +2,36 @@
 
 import base64
 import binascii
+import hmac
 import json
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, TypeVar
 
+from fastapi import Request
 from pydantic import Field
 
 from admin.api.derived import shape
 from admin.commands.refusals import Refused, invalid
-from admin.fields import Body, Name, View, is_printable
+from admin.fields import Body, Name, View, Whole, is_printable
+from admin.gate.answers import PRINCIPAL_KEY
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 100
 MOST = 1000
+# What may differ from page to page.
+MAY_CHANGE = frozenset({"limit", "cursor", "format", "from", "to"})
+_list: ContextVar[tuple[Callable[[str], str], str]] = ContextVar("list")
 MAX_ID = 2**63  # bigint
 
 
 class Page(Body):
     """The query parameters of a list."""
 
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="How many items at most")
-    cursor: str | None = Field(None, max_length=1024, description="`next_cursor` of the page before")
+    limit: Whole = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="How many items at most")
+    cursor: str | None = Field(None, max_length=4096, description="`next_cursor` of the page before")
 
     def after_time(self) -> tuple[datetime, str] | None:
         """The cursor of a list by age: creation time and id."""
@@ -65,7 +72,10 @@ class Page(Body):
             parts = json.loads(base64.b64decode(self.cursor + "=" * (-len(self.cursor) % 4), b"-_", validate=True))
         except (ValueError, binascii.Error, RecursionError):
             raise not_a_cursor() from None
-        if not isinstance(parts, list) or tuple(type(part) for part in parts) != kinds:
+        if not isinstance(parts, list) or tuple(type(part) for part in parts) != (str, *kinds):
+            raise not_a_cursor()
+        seal, *parts = parts
+        if not hmac.compare_digest(seal.encode("utf-8", "replace"), _seal(parts).encode()):
             raise not_a_cursor()
         if any(isinstance(part, str) and not is_printable(part) for part in parts):
             raise not_a_cursor()
@@ -92,9 +102,24 @@ def cut(items: Sequence[T], limit: int, position: Callable[[T], Sequence[object]
 
 
 def encode(position: Sequence[object]) -> str:
-    """The cursor of a position."""
-    text = json.dumps([*position], default=str, separators=(",", ":"))
+    """The cursor of a position, sealed: it is good for this list alone, and for who was given it."""
+    parts = json.loads(json.dumps([*position], default=str))
+    text = json.dumps([_seal(parts), *parts], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+async def of_this_list(request: Request) -> None:
+    """A dependency of every route: what cursors that are read or made in answering the request belong to."""
+    ports, principal = request.app.state.ports, request.scope.get(PRINCIPAL_KEY)
+    if principal is None:
+        return
+    filters = sorted((name, value) for name, value in request.query_params.multi_items() if name not in MAY_CHANGE)
+    _list.set((ports.principals.seal, json.dumps([principal.name, request.url.path, filters])))
+
+
+def _seal(position: Sequence[object]) -> str:
+    seal, of = _list.get()
+    return seal(f"{of}{json.dumps(position)}")
 
 
 def not_a_cursor() -> Refused:

@@ -1,10 +1,11 @@
 """The management API as a surface.  A resource or a report is a module in one of two lists."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from admin.access.permission import Action, Resource, ResourceKind
 from admin.api import docs, health, problems, schema
 from admin.api.call import PREFIX
+from admin.api.paging import of_this_list
 from admin.api.reports import audit, costs, live, requests, stats, usage
 from admin.api.resources import (
     accounts,
@@ -70,6 +71,7 @@ def api(ports: Ports | None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(of_this_list)],
     )
     app.state.ports = ports
     for module in (*RESOURCES, *REPORTS, docs, health):

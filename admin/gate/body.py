@@ -1,17 +1,21 @@
 """The body of a request: of which type, how large, how fast.  It is read here as a whole, and handed on at once."""
 
 import asyncio
+import json
+import math
+from collections import Counter
 from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from admin.commands.refusals import Reason, Refusal
+from admin.commands.refusals import MAX_SHOWN, Reason, Refusal
 from admin.gate.answers import request_id_of
 from admin.gate.surface import Render
 
 MAX_BODY_BYTES = 1 << 20
+EXACT_DIGITS = 15  # and a decimal point: a double keeps so many
 BODY_SECONDS = 10.0  # a client that sends slower than this is let go
 # What a body may be called.  Curl names every body a form unless told otherwise, and the documented commands do not.
 JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded")
@@ -34,6 +38,7 @@ class JsonBody:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = _refusal(Headers(scope=scope)) or await _read(receive)
+            body = body if isinstance(body, Refusal) else _ambiguous(body) or body
         except ClientGone:
             return
         if isinstance(body, Refusal):
@@ -72,6 +77,36 @@ async def _read(receive: Receive) -> bytes | Refusal:
                     return b"".join(chunks)
     except TimeoutError:
         return TOO_SLOW
+
+
+class _Ambiguous(ValueError):
+    """What readers of JSON do not agree on; the text says what."""
+
+
+def _ambiguous(body: bytes) -> Refusal | None:
+    """A name that an object has twice, or a number that would be rounded.  What is no JSON the surface refuses."""
+    try:
+        json.loads(body, object_pairs_hook=_once, parse_float=_exact)
+    except _Ambiguous as error:
+        return Refusal(Reason.MALFORMED, str(error))
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise _Ambiguous(f"the body has {twice[:MAX_SHOWN]!r} twice in one object")
+    return found
+
+
+def _exact(text: str) -> float:
+    number = float(text)
+    if len(text) > EXACT_DIGITS + 1 and math.isfinite(number):
+        raise _Ambiguous(f"the number {text[:MAX_SHOWN]} has too many digits; write it as text")
+    return number
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypedDict
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import Position
-from tenancy.values.calendar import Calendar, UnknownTimeZone, zone
+from tenancy.values.calendar import Calendar, is_place
 from tenancy.values.limit import FULL_WEIGHT, UTC, Kind, Limit, Scope, Unit
 
 
@@ -187,8 +187,6 @@ def wrong_with(fields: Mapping[str, Any]) -> str:
         return "cached_weight: only tokens and input_tokens have cached tokens"
     if fields.get("reasoning_weight", FULL_WEIGHT) != FULL_WEIGHT and unit not in (Unit.TOKENS, Unit.OUTPUT_TOKENS):
         return "reasoning_weight: only tokens and output_tokens have reasoning tokens"
-    try:
-        zone(time_zone)
-    except UnknownTimeZone:
+    if not is_place(time_zone):
         return "time_zone: is not in the time zone database"
     return ""

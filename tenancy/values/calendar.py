@@ -14,6 +14,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 MS = 1000
+NO_PLACES = ("localtime", "posixrules", "Factory")
 HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
 
 
@@ -62,6 +63,18 @@ def zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError) as error:
         raise UnknownTimeZone(name) from error
+
+
+def is_place(name: str) -> bool:
+    """Whether it is a time zone that means the same everywhere: the database has other files too, such as this
+    machine's own zone and copies with leap seconds."""
+    if name in NO_PLACES or name.startswith(("posix/", "right/")):
+        return False
+    try:
+        zone(name)
+    except UnknownTimeZone:
+        return False
+    return True
 
 
 def bounds(calendar: Calendar, time_zone: str, now_ms: int) -> Bounds:

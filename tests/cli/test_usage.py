@@ -10,7 +10,7 @@ import typer
 from tests.admin.conftest import Admin
 from tests.admin.usage.ledger import use
 from tests.cli.conftest import Command
-from tollkeeper.cli.kinds import moment
+from tollkeeper.cli.kinds import amount, moment, quantity
 
 MARCH = ("--from", "2026-03-01T00:00:00Z", "--to", "2026-04-01T00:00:00Z")
 
@@ -75,3 +75,14 @@ def test_too_long_ago_is_a_bad_option() -> None:
     with pytest.raises(typer.BadParameter):
         moment("999999w")
     assert moment("2026-01-01T00:00:00Z") == "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("text", "number"), [("500000", 500_000), ("500_000", 500_000), ("2M", 2 * 10**6), ("0", 0)])
+def test_an_amount_is_what_it_says(text: str, number: int) -> None:
+    assert (amount(text), quantity(f"-{text}")) == (number, -number)
+
+
+@pytest.mark.parametrize("text", ["1e3", "1_0", "_5", "5_", "1__000", "1.5k", "+5", " 5", "٣", "１２", "0x10", ""])
+def test_an_amount_that_could_mean_something_else_is_a_bad_option(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        amount(text)

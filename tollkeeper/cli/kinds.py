@@ -9,6 +9,7 @@ import typer
 
 NONE = "none"
 SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
+AMOUNT_TEXT = re.compile(r"([0-9]{1,30}|[0-9]{1,3}(?:_[0-9]{3}){1,9})([kmgKMG]?)")
 AGO = re.compile(r"(\d{1,6})([mhdw])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -33,12 +34,10 @@ def amount(text: str) -> Any:
     """`500000`, `500_000`, `500k`, `2M`, or `none`."""
     if text.lower() == NONE:
         return NULL
-    number, factor = text.replace("_", ""), 1
-    if number[-1:].lower() in SUFFIXES:
-        number, factor = number[:-1], SUFFIXES[number[-1].lower()]
-    if not (number.isascii() and number.isdigit()):
+    found = AMOUNT_TEXT.fullmatch(text)
+    if found is None:
         raise typer.BadParameter(f"{text!r} is not a whole number such as 500000 or 500k, nor `none`")
-    return int(number) * factor
+    return int(found[1].replace("_", "")) * SUFFIXES.get(found[2].lower(), 1)
 
 
 def quantity(text: str) -> Any:

@@ -10,9 +10,9 @@ from admin.api.paging import Page, not_a_cursor
 from admin.commands.buckets import EARLIEST, LATEST, MINUTE
 from admin.commands.buckets import Buckets as Cut
 from admin.commands.refusals import invalid
-from admin.fields import ModelName, moment, printable
+from admin.fields import ModelName, Whole, moment, printable
 from ledger.sums import Interval, Selection
-from tenancy.values.calendar import Calendar, UnknownTimeZone, zone
+from tenancy.values.calendar import Calendar, is_place, zone
 
 SHORTEST_SECONDS, MAX_SECONDS = 60, 366 * 86400
 # "+" is a space in a query string, unless it is written %2B.
@@ -27,10 +27,8 @@ def _instant(value: object) -> datetime:
 
 
 def _zone(value: str) -> str:
-    try:
-        zone(value)
-    except UnknownTimeZone:
-        raise ValueError("must be the name of a time zone, such as Europe/Berlin") from None
+    if not is_place(value):
+        raise ValueError("must be the name of a time zone, such as Europe/Berlin")
     return value
 
 
@@ -65,7 +63,7 @@ class Span(Page):
     key_id: Label | None = Field(None, description="Only this key")
     user_id: Label | None = Field(None, description="Only this user")
     model: ModelName | None = Field(None, description="Only this model")
-    limit: int = Field(100, ge=1, le=10_000, description="How many items at most")
+    limit: Whole = Field(100, ge=1, le=10_000, description="How many items at most")
     format: Literal["json", "csv"] | None = Field(None, description="`csv`, as does `Accept: text/csv`")
 
     @model_validator(mode="after")
@@ -100,7 +98,7 @@ class Span(Page):
 class Buckets(Span):
     """From when to when, of whom, in which buckets."""
 
-    limit: int = Field(1000, ge=1, le=1500, description="How many points at most")
+    limit: Whole = Field(1000, ge=1, le=1500, description="How many points at most")
     bucket: Width = Field(
         "hour", description="minute, hour, day, week (from Monday), month, or a number of seconds", examples=["day"]
     )

@@ -1,5 +1,6 @@
 """The fields that limits and the limits of policies have in common, in requests and in answers."""
 
+import re
 from decimal import Decimal
 from typing import Annotated
 
@@ -10,13 +11,14 @@ from admin.fields import Body, Flag, View
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import UTC, Kind, Unit
 
+DECIMAL = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?")
 MAX_SECONDS = 366 * 86_400
 
 
 def _no_flag(value: object) -> object:
-    """For decimals: true is not 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
+    """For decimals: true is not 1, and text is written out in digits, without exponent or separators."""
+    if isinstance(value, bool) or (isinstance(value, str) and not DECIMAL.fullmatch(value)):
+        raise ValueError("must be a number such as 1000 or 12.50")
     return value
 
 

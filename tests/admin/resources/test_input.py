@@ -1,7 +1,10 @@
 """Whatever is sent: a clear answer in JSON that names the field, and nothing changed."""
 
+import base64
 import json
 from typing import Any
+
+import httpx
 
 from tests.admin.conftest import Admin
 from tests.admin.problems import refused
@@ -87,6 +90,9 @@ def test_a_bad_key_is_refused_by_field(admin: Admin) -> None:
 
 
 NO_OBJECTS = [
+    (b'{"name": "a", "name": "b"}', 400),
+    (b'{"name": "a", "metadata": {"k": "1", "\\u006b": "2"}}', 400),
+    (b'{"name": "a", "weight": 5.00000000000000001}', 400),
     (b"", 422),
     (b"{", 400),
     (b"weight=5", 400),
@@ -176,15 +182,48 @@ BAD_PAGES = [
     {"limit": "-1"},
     {"limit": "1001"},
     {"limit": "many"},
+    {"limit": "1_0"},
+    {"limit": "5.0"},
     {"limit": "9" * 5000},
     {"cursor": "x"},
     {"cursor": "\x00"},
     {"cursor": "W10"},
     {"cursor": "WyJhIiwiYiJd"},
-    {"cursor": "WzFd" * 300},
+    {"cursor": "WzFd" * 1200},
     {"cursor": "WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwXQ"},
     {"unknown": "1"},
 ]
+
+
+def test_a_cursor_is_good_for_its_own_list_and_its_own_caller(admin: Admin) -> None:
+    for name in ("a", "b", "c"):
+        admin.post("/fairshare/groups", name=name)
+        admin.post("/mcp-servers", name=name, url="https://mcp.test")
+        admin.key(admin.tenant(name)["id"], "prod")
+    viewer = admin.post("/admin-tokens", name="v", role="viewer").json()["token"]
+    cursor = admin.http.get("/mcp-servers", params={"limit": 1}).json()["next_cursor"]
+    for path in ("/fairshare/groups", "/mcp-servers?name=a"):
+        refused(admin.http.get(path, params={**httpx.QueryParams(path.partition("?")[2]), "cursor": cursor}), 422)
+    headers = {"authorization": f"Bearer {viewer}"}
+    refused(admin.http.get("/mcp-servers", params={"cursor": cursor}, headers=headers), 422)
+    seal = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[0]
+    moved = base64.urlsafe_b64encode(json.dumps([seal, "b"], separators=(",", ":")).encode()).decode().rstrip("=")
+    refused(admin.http.get("/mcp-servers", params={"cursor": moved}), 422)
+    rest = admin.http.get("/mcp-servers", params={"cursor": cursor, "limit": 5}).json()["mcp_servers"]
+    assert [each["name"] for each in rest] == ["b", "c"]
+
+
+AMOUNTS = ["1e3", "1_000", " 5", "+5", "5.", "٣", "１２", "9223372036854775808", "18446744073709551615"]
+
+
+def test_an_amount_is_what_it_says_or_refused(admin: Admin) -> None:
+    of = {"scope": "tenant", "tenant_id": admin.tenant()["id"], "unit": "tokens", "window_seconds": 60}
+    for amount in AMOUNTS:
+        refused(admin.post("/limits", **of, amount=amount), 422)
+    for name in ("localtime", "posixrules", "posix/Europe/Paris", "Factory", "+VERSION", "tzdata.zi"):
+        daily = {**of, "window_seconds": None, "calendar": "day", "time_zone": name, "amount": 5}
+        assert refused(admin.post("/limits", **daily), 422)["errors"][0]["field"] == "time_zone", name
+    assert admin.http.get("/limits").json()["limits"] == []
 
 
 def test_a_bad_page_is_refused(admin: Admin) -> None:

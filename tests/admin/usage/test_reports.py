@@ -90,7 +90,25 @@ def test_a_csv_page_says_where_it_goes_on(march: Admin) -> None:
     assert "tollkeeper-next-cursor" not in second.headers
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", '=HYPERLINK("http://x","y")'])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        " =1",
+        "＝1+1",
+        "＋1",
+        "－1",
+        "＠A1",
+        "\u2212 1",
+        "\u3000=1",
+        "\r=1",
+        '=HYPERLINK("http://x","y")',
+    ],
+)
 def test_a_cell_is_never_a_formula(admin: Admin, name: str) -> None:
     use(admin, "2026-03-01T00:00:00Z", model=name)
     (row,) = rows(admin.http.get("/usage/models", params={**MARCH, "format": "csv"}))
@@ -138,6 +156,9 @@ def test_what_cannot_be_asked_is_refused_by_name(admin: Admin, path: str, query:
         ({"tz": "Mars/Olympus"}, "tz"),
         ({"tz": "../etc/passwd"}, "tz"),
         ({"tz": ""}, "tz"),
+        *(({"tz": name}, "tz") for name in ("localtime", "posixrules", "right/Europe/Paris", "Factory", "zone.tab")),
+        ({"limit": "1_0"}, "limit"),
+        ({"limit": "5.0"}, "limit"),
         ({"limit": "1501"}, "limit"),
     ],
 )

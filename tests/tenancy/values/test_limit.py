@@ -48,7 +48,12 @@ def test_policies_and_records_carry_every_field() -> None:
     assert type(record).load(record.dump()) == record
 
 
-@pytest.mark.parametrize("limits", ['[["tenant"]]', '[["tenant","tokens",1,1,"","","","bag"]]', f"[[{'1,' * 14}1]]"])
+NEWER = ('[["tenant","furlongs",1,60,""]]', '[["planet","tokens",1,60,""]]')
+
+
+@pytest.mark.parametrize(
+    "limits", [*NEWER, '[["tenant"]]', '[["tenant","tokens",1,1,"","","","bag"]]', f"[[{'1,' * 14}1]]"]
+)
 def test_a_policy_with_an_unreadable_limit_is_malformed(limits: str) -> None:
     with pytest.raises(MalformedPolicy):
         Policy.load(f'["a","k","","default",1,null,null,{limits}]')
