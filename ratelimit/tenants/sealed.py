@@ -5,6 +5,7 @@ second seal, or by none.
 """
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 MOST_COUNT = 10**12  # of anything: more is not believed, and read as 0
 BETWEEN = "\x1f"
@@ -28,13 +29,15 @@ SEALED: Mapping[str, str | int | bool] = {
     "reason": "",
     "end_user_id": "",
 }
-_FIELDS = len(SEALED)
-_COUNTS = [place for place, value in enumerate(SEALED.values()) if type(value) is int]
+_TEXT = BETWEEN.join(["%s"] * len(SEALED))
+_values = itemgetter(*SEALED)
+_COUNTS = tuple(name for name, value in SEALED.items() if type(value) is int)
+_counts = itemgetter(*_COUNTS)
 
 
-def sealed_text(values: Iterable[str | int | bool]) -> str:
+def sealed_text(values: tuple[str | int | bool, ...]) -> str:
     """Of the values in the order of SEALED, as a log brings them."""
-    return BETWEEN.join(map(str, values))
+    return _TEXT % values
 
 
 def text_to_seal(*said: Iterable[tuple[str, str | int | bool]]) -> str:
@@ -42,10 +45,9 @@ def text_to_seal(*said: Iterable[tuple[str, str | int | bool]]) -> str:
     fields = dict(SEALED)
     for each in said:
         fields.update(each)
-    values = [*fields.values()][:_FIELDS]
-    for place in _COUNTS:
-        if values[place] > MOST_COUNT:  # type: ignore[operator] # a count
-            values[place] = 0
+    if max(_counts(fields)) > MOST_COUNT:
+        fields |= {name: 0 for name in _COUNTS if fields[name] > MOST_COUNT}  # type: ignore[operator] # a count
+    values = _values(fields)
     if "-" in values:  # which a log says for what is absent
-        values = ["" if value == "-" else value for value in values]
+        values = tuple("" if value == "-" else value for value in values)
     return sealed_text(values)
