@@ -46,12 +46,12 @@ from tenancy.postgres.limits import PostgresLimits
 from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.postgres.mcp_servers import PostgresMcpServers
 from tenancy.postgres.models import PostgresRegistry
-from tenancy.postgres.organizations import PostgresOrganizations
+from tenancy.postgres.people.organizations import PostgresOrganizations
+from tenancy.postgres.people.teams import PostgresTeams
+from tenancy.postgres.people.users import PostgresUsers
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.price_history import PostgresPriceHistory
-from tenancy.postgres.teams import PostgresTeams
 from tenancy.postgres.tenants import PostgresTenants
-from tenancy.postgres.users import PostgresUsers
 
 if TYPE_CHECKING:
     from redis import asyncio as aio

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from admin.commands.explain import REFUSALS
-from admin.commands.glance import Finding
+from admin.commands.queries.explain import REFUSALS
+from admin.commands.queries.glance import Finding
 from admin.commands.rules import amount_of, weight_of
 from tenancy.directory.tenants import Tenant
 from tenancy.values.limit import FULL_WEIGHT, Kind, Unit

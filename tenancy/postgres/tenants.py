@@ -24,7 +24,7 @@ from tenancy.directory.tenants import (
     UnknownPolicy,
     changed,
 )
-from tenancy.postgres.organizations import lock_for_tenant
+from tenancy.postgres.people.organizations import lock_for_tenant
 from tenancy.postgres.rows import Rows, Transaction, refusing
 
 COLUMNS = """

@@ -2,8 +2,8 @@
 
 import pytest
 
-from admin.commands.glance import RefusedBy, findings
-from admin.commands.live import Live
+from admin.commands.queries.glance import RefusedBy, findings
+from admin.commands.queries.live import Live
 from ratelimit.fleet.report import Aged, Report
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conftest import public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
-from tests.e2e.test_crash import workers
+from tests.e2e.outages.test_crash import workers
 from tests.proxy import TcpProxy
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey

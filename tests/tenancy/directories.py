@@ -18,9 +18,9 @@ from tenancy.postgres.groups import PostgresGroups
 from tenancy.postgres.keys import PostgresKeys
 from tenancy.postgres.mcp_servers import PostgresMcpServers
 from tenancy.postgres.models import PostgresRegistry
+from tenancy.postgres.people.users import PostgresUsers
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.tenants import PostgresTenants
-from tenancy.postgres.users import PostgresUsers
 from tests.tenancy.memory.audit import MemoryAuditLog
 from tests.tenancy.memory.capacity import MemoryCapacities
 from tests.tenancy.memory.groups import MemoryGroups

@@ -13,7 +13,7 @@ from tenancy.directory.stored_limits import NewLimit
 from tenancy.directory.teams import TokenLimitChange
 from tenancy.directory.tenants import NewTenant
 from tenancy.postgres.limits import PostgresLimits
-from tenancy.postgres.teams import PostgresTeams
+from tenancy.postgres.people.teams import PostgresTeams
 from tenancy.values.limit import Scope, Unit
 from tests.tenancy.directories import Directory, open_directory
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from admin.api.call import Reading
 from admin.api.derived import view_of
 from admin.api.paging import Page, page_of
-from admin.commands import reports
+from admin.commands.queries import reports
 from admin.fields import Moment, printable
 from tenancy.directory.audit import AuditEntry, AuditFilter
 

@@ -10,7 +10,7 @@ from admin.api.reports.figures import GROUPS, CostsView, GroupView, figures, sho
 from admin.api.reports.report import ANSWERS, BACK, answer, grouped
 from admin.api.reports.span import Span
 from admin.api.reports.usage import ReportPage, Word
-from admin.commands import reports
+from admin.commands.queries import reports
 from ledger.sums import Figures
 
 router = APIRouter(prefix="/costs", tags=["usage"])

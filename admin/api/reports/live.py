@@ -9,8 +9,8 @@ from admin.api.call import Reading
 from admin.api.derived import view_of
 from admin.api.reports.sidecars import ReportedView
 from admin.api.resources.rules import ShownAmount
-from admin.commands import live
 from admin.commands.budgets import Budget
+from admin.commands.queries import live
 from admin.fields import View
 from tenancy.values.limit import Unit
 

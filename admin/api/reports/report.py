@@ -10,8 +10,8 @@ from fastapi import Request, Response
 from admin.api.paging import cut, encode, not_a_cursor
 from admin.api.problems import MEDIA_TYPE
 from admin.api.reports.span import Buckets, Span
-from admin.commands import reports
 from admin.commands.buckets import EARLIEST, HOUR
+from admin.commands.queries import reports
 from admin.commands.session import Session
 from admin.gate.sheet import CSV, sheet
 from ledger.sums import Interval, Line

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from admin.api.call import Reading
 from admin.api.reports.figures import Money, money
-from admin.commands.explain import REFUSALS, SOURCES, Explained, decision_of, explain, tier_of
+from admin.commands.queries.explain import REFUSALS, SOURCES, Explained, decision_of, explain, tier_of
 from admin.fields import Text, Time, View
 from ledger.bill import Item
 from ledger.cost import UNIT_DECIMALS

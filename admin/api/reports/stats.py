@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from admin.api.call import Reading
 from admin.api.reports.sidecars import SidecarView
-from admin.commands import sidecars
+from admin.commands.queries import sidecars
 from admin.fields import View
 from tenancy.directory.capacity import Capacity
 

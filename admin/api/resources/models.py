@@ -12,7 +12,7 @@ from admin.api.derived import view_of
 from admin.api.paging import Page, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
-from admin.commands.explain import history
+from admin.commands.queries.explain import history
 from admin.fields import PRICE, AnyId, Body, Flag, HttpUrl, InFlight, ModelName, Price, Time, Tokens, View, Weight
 from tenancy.directory.models import DEFAULT_CACHE_SECONDS, MAX_TIERS, Model, NewModel, PriceTier, ResponseCache
 from tenancy.directory.price_history import PriceVersion

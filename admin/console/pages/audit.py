@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from admin.commands import reports
+from admin.commands.queries import reports
 from admin.console.cookies import PREFIX
 from admin.console.visit import Routes, Visit
 from tenancy.directory.audit import AuditEntry, AuditFilter, Snapshot

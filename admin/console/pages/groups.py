@@ -6,7 +6,7 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from admin.commands.directory import GROUPS
-from admin.commands.live import live
+from admin.commands.queries.live import live
 from admin.console.cookies import PREFIX
 from admin.console.forms import EMPTY, Form, submitted, whole_number
 from admin.console.visit import Routes, Visit

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from admin.commands.directory import MODELS
-from admin.commands.explain import history
+from admin.commands.queries.explain import history
 from admin.console.cookies import PREFIX
 from admin.console.forms import Form, TypedTokens, submitted, whole_number
 from admin.console.visit import Routes, Visit

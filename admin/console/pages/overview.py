@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
-from admin.commands import keys, reports
+from admin.commands import keys
 from admin.commands.buckets import Buckets
 from admin.commands.directory import ID, KEYS, TENANTS
-from admin.commands.glance import Glance, glance
+from admin.commands.queries import reports
+from admin.commands.queries.glance import Glance, glance
 from admin.commands.refusals import Reason, Refused
 from admin.console.chart import Chart, stacked
 from admin.console.cookies import PREFIX

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from admin.commands.explain import SOURCES, Explained, decision_of, explain, tier_of
+from admin.commands.queries.explain import SOURCES, Explained, decision_of, explain, tier_of
 from admin.commands.refusals import Reason, Refused
 from admin.console.cookies import PREFIX
 from admin.console.visit import Routes, Visit

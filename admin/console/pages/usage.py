@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from admin.access.permission import Action, Resource, ResourceKind
-from admin.commands import reports
 from admin.commands.buckets import Buckets
-from admin.commands.glance import named
+from admin.commands.queries import reports
+from admin.commands.queries.glance import named
 from admin.commands.session import Session
 from admin.console.chart import Chart, stacked
 from admin.console.cookies import PREFIX

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from admin.commands import reports, teams
+from admin.commands import teams
 from admin.commands.buckets import EARLIEST, LATEST
+from admin.commands.queries import reports
 from admin.commands.refusals import Reason, Refusal, Refused
 from admin.commands.session import Session
 from admin.dialects.key_manager import views

@@ -10,7 +10,7 @@ from tests.e2e.deployment import MODEL, Deployment
 
 pytestmark = pytest.mark.alone
 
-PAGE = Path(__file__).parents[2] / "docs/key-manager.md"
+PAGE = Path(__file__).parents[3] / "docs/key-manager.md"
 
 
 def test_a_key_with_a_list_is_answered_at_no_cost_and_without_the_model_server(stack: Deployment) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from admin.access.permission import ResourceKind
-from admin.commands import reports, sidecars
 from admin.commands.budgets import Budget, all_of
-from admin.commands.live import Live, live, part
+from admin.commands.queries import reports, sidecars
+from admin.commands.queries.live import Live, live, part
 from admin.commands.session import Session, query
 from ledger.requests import Refusals
 from ledger.sums import Figures, Selection

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from admin.access.permission import ResourceKind
 from admin.commands.budgets import Budget, all_of
 from admin.commands.ports import Standing
+from admin.commands.queries.sidecars import together
 from admin.commands.session import Session, query
-from admin.commands.sidecars import together
 from ratelimit.fleet.report import Aged, GroupLoad, TenantLoad
 from tenancy.directory.tenants import NoSuchTenant
 

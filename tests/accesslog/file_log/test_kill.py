@@ -19,7 +19,7 @@ from tests.conftest import create_database
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import Process
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 class Envoy:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
-from tests.e2e.test_crash import workers
+from tests.e2e.outages.test_crash import workers
 from tests.e2e.test_runtime import stats, streaming
 
 pytestmark = pytest.mark.alone

@@ -1,0 +1,1 @@
+"""What can be looked at; nothing here changes anything."""

@@ -1,0 +1,1 @@
+"""Adapters for the people behind tenants: organizations with their accounts, teams, users."""

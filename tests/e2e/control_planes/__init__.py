@@ -1,0 +1,1 @@
+"""The three other control planes and the console, on a running stack."""
