@@ -152,5 +152,6 @@ def test_who_is_not_signed_in_gets_nowhere(world: World) -> None:
 
 
 def test_operators_see_everybodys(world: World) -> None:
+    world.things("", MARKER)
     tenants = json.dumps(world.admin.http.get("/tenants?limit=1000").json())
     assert MARKER in tenants
