@@ -67,6 +67,14 @@ def test_a_form_that_is_sent_twice_makes_one(owner: Visitor, admin: Admin) -> No
     assert len(admin.http.get(f"{where.replace('/console', '')}/keys").json()["keys"]) == 1
 
 
+@pytest.mark.parametrize("begins", ["sk_", "xag_"])
+def test_a_secret_that_is_looked_for_is_in_no_address(begins: str, owner: Visitor) -> None:
+    secret = begins + "0123456789ab" * 4
+    for asked in (secret, f"Bearer {secret}"):
+        found = owner.get("/console/find", q=asked)
+        assert found.status_code == 303 and secret[18:] not in found.headers["location"]
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [

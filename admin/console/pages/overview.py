@@ -18,10 +18,9 @@ from admin.console.cookies import PREFIX
 from admin.console.visit import Routes, Visit
 from admin.console.words import compact
 from ledger.sums import Figures, Selection
+from tenancy.values.secret import PORTAL_PREFIX, SECRET_PREFIX, prefix_of, without_secrets
 
 HOURS = timedelta(hours=24)
-PREFIX_OF_KEYS = "sk_"
-PREFIX_SHOWN = 18
 
 routes = Routes()
 
@@ -49,14 +48,14 @@ async def _place_of(visit: Visit, asked: str) -> str:
     for kind, path in ((TENANTS, "tenants"), (KEYS, "keys")):
         if ID.fullmatch(asked) and await _is_there(visit, kind, asked):
             return f"{PREFIX}/{path}/{quote(asked)}"
-    if asked.startswith(PREFIX_OF_KEYS) and ID.fullmatch(asked):
+    if asked.startswith((SECRET_PREFIX, PORTAL_PREFIX)) and ID.fullmatch(asked):
         # Never more than the prefix: a whole secret has no place in an address.
-        found = await keys.page(visit.session, 2, prefix=asked[:PREFIX_SHOWN])
+        found = await keys.page(visit.session, 2, prefix=prefix_of(asked))
         return f"{PREFIX}/keys/{found[0].id}" if len(found) == 1 else f"{PREFIX}/tenants"
     named = await TENANTS.page(visit.session, 1, None, asked)
     if named:
         return f"{PREFIX}/tenants/{quote(named[0].id)}"
-    return f"{PREFIX}/requests?id={quote(asked, safe='')}"
+    return f"{PREFIX}/requests?id={quote(without_secrets(asked), safe='')}"
 
 
 async def _is_there(visit: Visit, kind: object, id: str) -> bool:
