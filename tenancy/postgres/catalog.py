@@ -13,7 +13,7 @@ SELECT = """
 SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(name ORDER BY name), '{}') AS names,
        coalesce(array_agg(enabled ORDER BY name), '{}') AS enabled,
-       coalesce(array_agg(extract(epoch FROM created_at)::bigint ORDER BY name), '{}') AS created,
+       coalesce(array_agg(floor(extract(epoch FROM created_at))::bigint ORDER BY name), '{}') AS created,
        coalesce(array_agg(price_version ORDER BY name), '{}') AS price_versions,
        coalesce(array_agg(prices::text ORDER BY name), '{}') AS prices,
        coalesce(bool_or(ever_enabled), false) AS closed

@@ -109,6 +109,7 @@ async def test_everything_is_read_anew_and_pushed_as_one(pool: "Pool", redis: ai
 
 async def test_a_model_change_is_written_and_pushed(pool: "Pool", redis: aio.Redis, people: People) -> None:
     await people.execute("INSERT INTO models (name, enabled) VALUES ('m1', true), ('m2', false)")
+    await people.execute("UPDATE models SET created_at = '2026-01-02T03:04:05Z'")
     await people.execute("INSERT INTO redis_outbox (key_hash, version) VALUES ('models', 1)")
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe("tollkeeper:invalidate")
@@ -116,7 +117,10 @@ async def test_a_model_change_is_written_and_pushed(pool: "Pool", redis: aio.Red
         assert await pushes(pubsub, 1) == ["models"]
     text = await redis.get("tollkeeper:models")
     assert text is not None
-    assert json.loads(text)["models"] == [{"name": "m1", "enabled": True}, {"name": "m2", "enabled": False}]
+    assert json.loads(text)["models"] == [
+        {"name": "m1", "enabled": True, "created": 1767323045},
+        {"name": "m2", "enabled": False, "created": 1767323045},
+    ]
     assert await redis.ttl("tollkeeper:models") == -1
 
 

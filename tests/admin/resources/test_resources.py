@@ -1,6 +1,7 @@
 """/models, /fairshare/groups, /usage, /audit and /health over HTTP."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.admin.conftest import Admin
@@ -20,10 +21,12 @@ def test_models_reach_redis(admin: Admin) -> None:
         "meta-llama/Llama-3-8B",
     ]
     assert admin.post("/models", name="a-model").status_code == 409
-    assert catalog(admin)["models"] == [
-        {"name": "a-model", "enabled": False},
-        {"name": "meta-llama/Llama-3-8B", "enabled": True},
+    models = catalog(admin)["models"]
+    assert models == [
+        {"name": "a-model", "enabled": False, "created": models[0]["created"]},
+        {"name": "meta-llama/Llama-3-8B", "enabled": True, "created": models[1]["created"]},
     ]
+    assert datetime.fromtimestamp(models[1]["created"], UTC) == datetime.fromisoformat(first["created_at"])
     path = f"/models/{first['id']}"
     assert admin.http.get(path).json() == first
     changed = admin.http.put(path, json={"name": "llama", "enabled": False}).json()
@@ -31,7 +34,7 @@ def test_models_reach_redis(admin: Admin) -> None:
     assert admin.http.put(path, json={"name": "a-model"}).status_code == 409
     assert admin.http.delete(path).status_code == 204
     assert admin.http.get(path).status_code == admin.http.delete(path).status_code == 404
-    assert catalog(admin)["models"] == [{"name": "a-model", "enabled": False}]
+    assert catalog(admin)["models"] == models[:1]
     assert [entry["action"] for entry in admin.audit()] == [
         "delete_model",
         "update_model",
