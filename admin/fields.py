@@ -133,3 +133,20 @@ Price = Annotated[
     BeforeValidator(_price),
     WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
 ]
+
+
+class Prices(Body):
+    """Of each kind; what is not given costs what the whole does (tenancy/values/prices.py)."""
+
+    input_price: Price | None = None
+    output_price: Price | None = None
+    cached_price: Price | None = None
+    cache_write_5m_price: Price | None = None
+    cache_write_1h_price: Price | None = None
+    reasoning_price: Price | None = None
+    audio_input_price: Price | None = None
+    audio_output_price: Price | None = None
+    image_input_price: Price | None = None
+    image_output_price: Price | None = None
+    image_price: Price | None = None
+    request_price: Price | None = None

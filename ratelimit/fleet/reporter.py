@@ -17,7 +17,8 @@ import structlog
 
 from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, TenantLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
-from ratelimit.life import ALL, OWN, UNBOUNDED, Bound, InFlight, Life, Running, by_group, most
+from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
+from ratelimit.life import Life
 from ratelimit.metrics import ADMITTED, RatelimitMetrics
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity

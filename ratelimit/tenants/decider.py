@@ -17,7 +17,8 @@ from ratelimit.budgets.port import Admitted, Refused, Reservation
 from ratelimit.commit.fallback import Outcome
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.slots import WAIT_SECONDS
-from ratelimit.life import InFlight, Life
+from ratelimit.in_flight import InFlight
+from ratelimit.life import Life
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts

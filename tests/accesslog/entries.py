@@ -120,3 +120,14 @@ def row(**changes: Any) -> UsageRow:
     found = read_line(line(entry(decision(**changes), CHAT_USAGE)))
     assert isinstance(found, LogEntry)
     return row_of(found, usage_of(found))._replace(**columns)
+
+
+def finished(usage: dict[str, Any] | None = None, decided: dict[str, Any] | None = None, **changes: Any) -> LogEntry:
+    found = read_line(line(entry(decision(**decided or {}), usage, **changes)))
+    assert isinstance(found, LogEntry)
+    return found
+
+
+def reports(text: str) -> dict[str, Any]:
+    """The metadata of a complete plain answer."""
+    return {"usage": text, "events": 1, "text_bytes": 40, "ended": "done"}

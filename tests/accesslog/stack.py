@@ -1,6 +1,7 @@
 """A pipeline on real stores, each behind a proxy that a test can cut, and what is really in them."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -167,3 +168,8 @@ async def _fetch(url: str, query: str) -> list[asyncpg.Record]:
         return list(await connection.fetch(query))
     finally:
         await connection.close()
+
+
+def checkpoint_offset(stack: Stack) -> int:
+    file = stack.directory / "checkpoint.json"
+    return int(json.loads(file.read_bytes())["offset"]) if file.exists() else 0

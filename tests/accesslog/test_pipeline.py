@@ -1,6 +1,5 @@
 """Every request is settled and in the ledger exactly once, whatever is away meanwhile and whichever log brings it."""
 
-import json
 import random
 import time
 from pathlib import Path
@@ -11,12 +10,7 @@ from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.metrics import FILE, STREAM, AccessLogMetrics
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
-from tests.accesslog.stack import ACCOUNT, RESERVED, USED, Stack, wait_until
-
-
-def checkpoint_offset(stack: Stack) -> int:
-    file = stack.directory / "checkpoint.json"
-    return int(json.loads(file.read_bytes())["offset"]) if file.exists() else 0
+from tests.accesslog.stack import ACCOUNT, RESERVED, USED, Stack, checkpoint_offset, wait_until
 
 
 def spool_is_empty(stack: Stack) -> bool:
@@ -180,67 +174,6 @@ def test_what_has_no_room_on_disk_waits_in_memory(tmp_path: Path, stack: Stack) 
     stack.postgres.restore()
     stack.assert_each_once()
     wait_until(lambda: pipeline.has_room)
-
-
-def test_what_has_no_room_anywhere_comes_back_from_the_file(tmp_path: Path, stack: Stack) -> None:
-    stack.pipeline.close()
-    pipeline = stack.start(spool_max_bytes=20_000, spool_dir=tmp_path / "small", max_rows=50)
-    stack.postgres.cut()
-    entries = stack.admit(200)
-    stack.log(entries)
-    stack.stream(entries)
-    wait_until(lambda: stack.metrics.dropped.counts["rows"] > 0)
-    assert pipeline.has_room  # on Envoy's disk
-    assert checkpoint_offset(stack) < stack.log_file.stat().st_size
-    stack.postgres.restore()
-    stack.assert_each_once()
-    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
-
-
-def test_the_checkpoint_waits_for_what_is_not_settled(stack: Stack) -> None:
-    stack.redis.cut()
-    entries = stack.admit(5)
-    stack.stream(entries)
-    stack.log(entries)
-    stack.wait_for_rows(5)
-    time.sleep(1.5)
-    assert checkpoint_offset(stack) == 0
-    stack.redis.restore()
-    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
-
-
-def test_a_start_reads_the_whole_file_of_an_envoy_that_ran_before(stack: Stack) -> None:
-    stack.pipeline.close()
-    stack.log(stack.admit(2500))
-    start = time.monotonic()
-    stack.start()
-    stack.assert_each_once()
-    assert time.monotonic() - start < 20.0
-    assert stack.metrics.backfilled.counts[""] == 2500
-
-
-def test_rotation_under_load_loses_nothing(stack: Stack) -> None:
-    stack.log(stack.admit(1))
-    stack.wait_for_rows(1)
-    for turn in range(3):
-        stack.log(stack.admit(50))
-        old = stack.log_file.rename(stack.log_file.with_name(f"access.jsonl.{turn}"))
-        late = stack.admit(10)  # Envoy has not been told yet
-        with old.open("ab") as file:
-            file.write(b"".join(line(fields) + b"\n" for fields in late))
-    stack.log(stack.admit(20))
-    stack.assert_each_once()
-
-
-def test_garbage_lines_are_counted_and_passed(stack: Stack) -> None:
-    with stack.log_file.open("ab") as file:
-        file.write(b"garbage\n\xff\xfe\n{not json}\n" + b"x" * 5000 + b"\n\n")
-    stack.log(stack.admit(2))
-    with stack.log_file.open("ab") as file:
-        file.write(b'{"ratelimit":{"lease_id":"01936b3f-6c00-7abc-8def-0123456789ab","ten\n{"half":')
-    stack.assert_each_once()
-    wait_until(lambda: stack.metrics.garbage.counts[""] >= 5)
-    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size - len(b'{"half":'))
 
 
 def test_a_hostile_request_does_not_hold_up_the_others(stack: Stack) -> None:

@@ -88,7 +88,7 @@ def test_half_of_a_request_is_waited_for_no_longer(hasty: Admin) -> None:
 
 
 def test_half_of_a_body_is_answered_in_words(few: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("admin.gate.body.BODY_SECONDS", HASTY)
+    monkeypatch.setattr("admin.gate.body.BODY_SECONDS", HASTY)  # the real deadline takes ten seconds; all else is real
     with connect(few) as client:
         client.sendall((POST + "{").encode())
         answer = rest(client)

@@ -1,13 +1,11 @@
-"""What every ledger does, whatever store it is on.  A new adapter is one more entry in ADAPTERS, and no more here.
+"""What every ledger does, whatever store it is on.  A new adapter is one more entry in ADAPTERS (adapters.py).
 
 Two halves: rows appended (idempotent, final over reserved, all or none) and reports of their sums.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,83 +16,16 @@ from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
-from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
-from ledger.ledger import Ledger, RowRejected
-from ledger.postgres.ledger import COLUMNS, PostgresLedger
-from ledger.postgres.roller import Roller
-from ledger.postgres.sums import PostgresSums
-from ledger.row import UsageRow, UsageSource, dump_parts
-from ledger.sums import DIMENSIONS, Interval, Line, Selection, Sums
-from store.postgres import open_postgres
+from ledger.cost import Cost, PricedRow
+from ledger.ledger import RowRejected
+from ledger.row import UsageSource, dump_parts
+from ledger.sums import DIMENSIONS, Interval, Selection
 from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, row
 from tests.conftest import create_database, drop_database
+from tests.ledger.adapters import ADAPTERS, BEGIN, Subject, by_id
 from tests.ledger.oracle import MemoryLedger
 from tollkeeper.up.postgres import Postgres
-
-Rows = Mapping[str, PricedRow]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A ledger, its reports, and a way to see what is in it."""
-
-    ledger: Ledger
-    sums: Sums
-    rows: Callable[[], Awaitable[Rows]]
-
-
-@asynccontextmanager
-async def oracle(_: str) -> AsyncIterator[Subject]:
-    memory = MemoryLedger()
-
-    async def rows() -> Rows:
-        return memory.rows
-
-    yield Subject(memory, memory, rows)
-
-
-@asynccontextmanager
-async def postgres_unrolled(url: str) -> AsyncIterator[Subject]:
-    async with open_postgres(url, timeout=20.0) as pool:
-        await pool.execute("TRUNCATE usage, usage_rollups, usage_marks")
-
-        async def rows() -> Rows:
-            found = await pool.fetch(f"SELECT {', '.join(COLUMNS)} FROM usage")  # noqa: S608
-            return by_id(*(as_written(*each) for each in found))
-
-        yield Subject(PostgresLedger(pool, timeout=20.0), PostgresSums(pool), rows)
-
-
-def as_written(id_: object, *columns: Any) -> PricedRow:
-    costs = len(Cost._fields)
-    *usage, version = columns[:-costs]
-    units = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
-    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), version)
-
-
-@asynccontextmanager
-async def postgres_rolled_up(url: str) -> AsyncIterator[Subject]:
-    """Reports of rollups only."""
-
-    class Rolled(PostgresSums):
-        async def sums(self, *arguments: Any, **more: Any) -> Sequence[Line]:
-            await Roller(self._pool).roll(LATER)
-            return await super().sums(*arguments, **more)
-
-        async def largest(self, *arguments: Any) -> Sequence[Line]:
-            await Roller(self._pool).roll(LATER)
-            return await super().largest(*arguments)
-
-    async with postgres_unrolled(url) as subject, open_postgres(url, timeout=20.0) as pool:
-        yield Subject(subject.ledger, Rolled(pool), subject.rows)
-
-
-ADAPTERS: Mapping[str, Callable[[str], AbstractAsyncContextManager[Subject]]] = {
-    "oracle": oracle,
-    "postgres": postgres_unrolled,
-    "postgres, rolled up": postgres_rolled_up,
-}
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +47,6 @@ async def subject(request: pytest.FixtureRequest, ledger_url: str) -> AsyncItera
 
 def cost_row(cost: Cost = Cost(3, 0, 7), **changes: Any) -> PricedRow:  # noqa: B008 - immutable
     return PricedRow(row(**changes), cost)
-
-
-def by_id(*rows: PricedRow) -> Rows:
-    return {each.usage.id: each for each in rows}
 
 
 async def test_a_row_is_read_back_as_it_was_written(subject: Subject) -> None:
@@ -193,9 +120,7 @@ async def test_a_batch_is_written_whole_or_rejected_whole(subject: Subject, odd:
 
 # Reports.
 
-BEGIN = datetime(2026, 3, 10, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-LATER = BEGIN + timedelta(days=2)
 EVERYTHING: Interval = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 

@@ -11,7 +11,7 @@ from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.in_doubt import InDoubt
-from ratelimit.life import InFlight
+from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, serialize
 from ratelimit.tenants.account import Account

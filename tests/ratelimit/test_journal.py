@@ -2,8 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ratelimit.in_flight import InFlight
 from ratelimit.journal import NOWHERE, Entry, Journal, predecessors_in
-from ratelimit.life import InFlight
 from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
 

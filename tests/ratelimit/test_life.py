@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ratelimit.in_flight import MAX_EARLY, Bound, InFlight
 from ratelimit.life import (
     ABANDONED,
     ADMITTED,
@@ -12,7 +13,6 @@ from ratelimit.life import (
     EXPIRE,
     LEAVE,
     LOSE,
-    MAX_EARLY,
     ORPHANED,
     OVER,
     QUEUE,
@@ -21,9 +21,7 @@ from ratelimit.life import (
     RUNNING,
     SETTLE,
     SETTLED,
-    Bound,
     Impossible,
-    InFlight,
     Life,
     Moves,
     State,

@@ -6,7 +6,8 @@ import pytest
 
 from ratelimit.budgets.port import Settlement
 from ratelimit.budgets.rule import Used
-from ratelimit.life import QUEUED, InFlight
+from ratelimit.in_flight import InFlight
+from ratelimit.life import QUEUED
 from ratelimit.service import PATH
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import Slice

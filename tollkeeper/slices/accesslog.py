@@ -23,7 +23,7 @@ from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import expire_leases
-from ratelimit.life import InFlight
+from ratelimit.in_flight import InFlight
 from ratelimit.tenants.corrections import SCALE, Corrections
 from ratelimit.tenants.routes.kind import Kind
 from reconcile.books import Books

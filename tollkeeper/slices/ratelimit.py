@@ -10,8 +10,8 @@ from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
+from ratelimit.in_flight import MAX_KNOWN
 from ratelimit.journal import Journal, Predecessor, predecessors_in
-from ratelimit.life import MAX_KNOWN
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.service import RatelimitService, serialize
 from ratelimit.tenants.answer import Manner

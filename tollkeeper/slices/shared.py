@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.keys import epoch_keys
 from ratelimit.budgets.redis import RedisBudgets
-from ratelimit.life import InFlight
+from ratelimit.in_flight import InFlight
 from ratelimit.tenants.corrections import Corrections
 from serving.loop import LoopThread
 from serving.metrics import Metrics

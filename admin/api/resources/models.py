@@ -13,7 +13,21 @@ from admin.api.paging import Page, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
 from admin.commands.queries.explain import history
-from admin.fields import PRICE, AnyId, Body, Flag, HttpUrl, InFlight, ModelName, Price, Time, Tokens, View, Weight
+from admin.fields import (
+    PRICE,
+    AnyId,
+    Body,
+    Flag,
+    HttpUrl,
+    InFlight,
+    ModelName,
+    Price,
+    Prices,
+    Time,
+    Tokens,
+    View,
+    Weight,
+)
 from tenancy.directory.models import DEFAULT_CACHE_SECONDS, MAX_TIERS, Model, NewModel, PriceTier, ResponseCache
 from tenancy.directory.price_history import PriceVersion
 from tenancy.directory.tenants import DEFAULT_WEIGHT
@@ -38,25 +52,17 @@ Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 A_MILLION = "For a million tokens"
 
 
-class TierBody(Body):
-    """Prices in the place of the model's own, for requests in a service tier, with long input, or both."""
+class TierCondition(Body):
+    """Which requests a tier is for."""
 
     service_tier: ServiceTier | None = Field(
         None, description="As the model server's answer names it", examples=["batch"]
     )
     above_input_tokens: Tokens | None = Field(None, description="More input tokens than this", examples=[200_000])
-    input_price: Price | None = None
-    output_price: Price | None = None
-    cached_price: Price | None = None
-    cache_write_5m_price: Price | None = None
-    cache_write_1h_price: Price | None = None
-    reasoning_price: Price | None = None
-    audio_input_price: Price | None = None
-    audio_output_price: Price | None = None
-    image_input_price: Price | None = None
-    image_output_price: Price | None = None
-    image_price: Price | None = None
-    request_price: Price | None = None
+
+
+class TierBody(Prices, TierCondition):
+    """Prices in the place of the model's own, for requests in a service tier, with long input, or both."""
 
 
 def _apart(tiers: list[TierBody]) -> list[TierBody]:

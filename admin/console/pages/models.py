@@ -13,7 +13,7 @@ from admin.commands.queries.explain import history
 from admin.console.cookies import PREFIX
 from admin.console.forms import Form, TypedTokens, submitted, whole_number
 from admin.console.visit import Routes, Visit
-from admin.fields import Body, HttpUrl, InFlight, ModelName, Price, Weight
+from admin.fields import HttpUrl, InFlight, ModelName, Prices, Weight
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.models import Model, NewModel, fields_of
 from tenancy.directory.price_history import PriceVersion
@@ -27,7 +27,7 @@ OF_MODEL_ALONE = ("id", "cache", "created_at", "updated_at")
 routes = Routes()
 
 
-class ModelForm(Body):
+class ModelForm(Prices):
     """A model's fields but for its price tiers, which the API sets.  Empty: see the hints beside the fields."""
 
     name: ModelName
@@ -37,18 +37,6 @@ class ModelForm(Body):
     context_window: TypedTokens | None = None
     weight: Annotated[Weight, BeforeValidator(whole_number)] = DEFAULT_WEIGHT
     max_in_flight: Annotated[InFlight, BeforeValidator(whole_number)] | None = None
-    input_price: Price | None = None
-    output_price: Price | None = None
-    cached_price: Price | None = None
-    cache_write_5m_price: Price | None = None
-    cache_write_1h_price: Price | None = None
-    reasoning_price: Price | None = None
-    audio_input_price: Price | None = None
-    audio_output_price: Price | None = None
-    image_input_price: Price | None = None
-    image_output_price: Price | None = None
-    image_price: Price | None = None
-    request_price: Price | None = None
 
 
 NEW = Form({"enabled": "true", "weight": str(DEFAULT_WEIGHT)})

@@ -181,7 +181,7 @@ def real(redis_url: str) -> Store:
 
 
 def test_an_owner_has_so_many_jobs(real: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_redis, "JOBS_MAX", 2)
+    monkeypatch.setattr(jobs_redis, "JOBS_MAX", 2)  # the real bound takes thousands of jobs to reach
     begun(real, 10, "a", "r1")
     begun(real, 10, "b", "r2")
     reserve(real, OF, 10, "c")
@@ -190,7 +190,7 @@ def test_an_owner_has_so_many_jobs(real: Store, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_early_reports_are_bounded(real: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_redis, "EARLY_MAX", 2)
+    monkeypatch.setattr(jobs_redis, "EARLY_MAX", 2)  # as above
     for name in ("r1", "r2", "r3"):
         real.jobs.report(report(5, name=name))
     found = []

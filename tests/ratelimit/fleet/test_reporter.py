@@ -12,7 +12,7 @@ from redis import asyncio as aio
 from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.reporter import DOUBT_MS, Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.life import Bound, InFlight
+from ratelimit.in_flight import Bound, InFlight
 from ratelimit.metrics import RatelimitMetrics
 from store.redis import UNAVAILABLE, open_redis_async
 from tenancy.directory.capacity import Capacity

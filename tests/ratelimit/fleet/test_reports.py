@@ -11,7 +11,8 @@ from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.report import Told
 from ratelimit.fleet.reporter import bound_of
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.life import Bound, InFlight, Life, Running, by_group, most
+from ratelimit.in_flight import Bound, InFlight, Running, by_group, most
+from ratelimit.life import Life
 from store.redis import open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
