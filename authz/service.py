@@ -127,9 +127,7 @@ class AuthzService:
         if isinstance(resolution, Found):
             outcome = decide(resolution.record, self._wall())
             if outcome is Outcome.ALLOWED:
-                asked = (
-                    None if method == "POST" else asked_model(method, path)
-                )  # of most requests nothing more is asked
+                asked = asked_model(method, path)
                 if asked is not None and (said := self._say_models(asked, resolution.record)):
                     return said
                 self._metrics.decisions.counts[outcome] += 1

@@ -1,14 +1,12 @@
 """Forms: whether our own page sent one, reading it, and showing it again with what is wrong."""
 
 import hmac
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +15,7 @@ from admin.access.browser_sessions import form_token_of
 from admin.commands.refusals import Reason, Refusal, Refused
 from admin.console.cookies import token_of
 from admin.console.visit import FORM_KEY, FORM_TOKEN, FORM_TOKEN_KEY, Visit
-from admin.fields import Body, Requests, Tokens
+from admin.fields import Body
 from admin.gate.answers import PRINCIPAL_KEY, request_id_of
 from admin.gate.errors import refusal_of
 from admin.gate.surface import STATUSES, Render
@@ -113,34 +111,4 @@ def read(visit: Visit, model: type[Model]) -> Model:
         raise Refused(refusal_of([{**each, "loc": ("form", *each["loc"])} for each in error.errors()])) from None
 
 
-NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kKmMbBgG]?)")
-FACTORS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
-
-
-def whole_number(value: object) -> object:
-    """`500k`, `1.5m` and `500,000` are numbers to people."""
-    found = NUMBER.fullmatch(value.replace(",", "").replace("_", "").strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a number, such as 250000 or 250k")
-    number = float(found[1]) * FACTORS[found[2].lower()]
-    if number != int(number):
-        raise ValueError("must be a whole number")
-    return int(number)
-
-
-def decimal_number(value: object) -> Decimal:
-    """`-500k`, `12.50`; not 0."""
-    text = str(value).replace(",", "").replace("_", "").strip().lower()
-    factor = FACTORS.get(text[-1:], 1)
-    try:
-        number = Decimal(text.rstrip("kmbg")) * factor
-    except InvalidOperation:
-        raise ValueError("must be a number, such as 5000, 250k or 12.50") from None
-    if not number.is_finite() or not number:
-        raise ValueError("must be a number other than 0")
-    return number
-
-
-TypedTokens = Annotated[Tokens, BeforeValidator(whole_number)]
-TypedRequests = Annotated[Requests, BeforeValidator(whole_number)]
 EMPTY = Form()

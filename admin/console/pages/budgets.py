@@ -13,7 +13,8 @@ from admin.commands.directory import TENANTS
 from admin.commands.refusals import MAX_SHOWN, Reason, Refusal, Refused
 from admin.commands.rules import MAX_TOKENS
 from admin.console.cookies import PREFIX
-from admin.console.forms import EMPTY, Form, decimal_number, submitted
+from admin.console.forms import EMPTY, Form, submitted
+from admin.console.numbers import decimal_number
 from admin.console.visit import Routes, Visit
 from admin.fields import Body
 

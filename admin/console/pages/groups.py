@@ -8,7 +8,8 @@ from starlette.responses import Response
 from admin.commands.directory import GROUPS
 from admin.commands.queries.live import live
 from admin.console.cookies import PREFIX
-from admin.console.forms import EMPTY, Form, submitted, whole_number
+from admin.console.forms import EMPTY, Form, submitted
+from admin.console.numbers import whole_number
 from admin.console.visit import Routes, Visit
 from admin.fields import Body, GroupName, Weight
 from tenancy.directory.change_request import tag_of

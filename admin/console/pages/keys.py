@@ -10,7 +10,8 @@ from starlette.responses import Response
 from admin.commands import keys
 from admin.commands.directory import KEYS, TENANTS
 from admin.console.cookies import PREFIX
-from admin.console.forms import EMPTY, Form, TypedRequests, TypedTokens, submitted, whole_number
+from admin.console.forms import EMPTY, Form, submitted
+from admin.console.numbers import TypedRequests, TypedTokens, whole_number
 from admin.console.pages.budgets import live_budgets
 from admin.console.visit import Routes, Visit
 from admin.fields import Body, Email, ModelName, Name, UserId

@@ -12,7 +12,8 @@ from admin.commands.directory import LIMITS, TENANTS
 from admin.commands.limits import LimitRequest
 from admin.commands.rules import MAX_TOKENS, amount_of
 from admin.console.cookies import PREFIX
-from admin.console.forms import Form, decimal_number, submitted
+from admin.console.forms import Form, submitted
+from admin.console.numbers import decimal_number
 from admin.console.visit import Routes, Visit
 from admin.fields import Body, ModelName, Name, UserId
 from tenancy.directory.change_request import tag_of

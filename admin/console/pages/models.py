@@ -11,7 +11,8 @@ from starlette.responses import Response
 from admin.commands.directory import MODELS
 from admin.commands.queries.explain import history
 from admin.console.cookies import PREFIX
-from admin.console.forms import Form, TypedTokens, submitted, whole_number
+from admin.console.forms import Form, submitted
+from admin.console.numbers import TypedTokens, whole_number
 from admin.console.visit import Routes, Visit
 from admin.fields import HttpUrl, InFlight, ModelName, Prices, Weight
 from tenancy.directory.change_request import tag_of

@@ -11,7 +11,8 @@ from admin.commands import keys, limits
 from admin.commands.directory import GROUPS, POLICIES, TENANTS
 from admin.commands.session import Session
 from admin.console.cookies import PREFIX
-from admin.console.forms import Form, TypedRequests, TypedTokens, submitted, whole_number
+from admin.console.forms import Form, submitted
+from admin.console.numbers import TypedRequests, TypedTokens, whole_number
 from admin.console.pages.budgets import live_budgets
 from admin.console.pages.lists import after_of, next_page
 from admin.console.visit import Routes, Visit

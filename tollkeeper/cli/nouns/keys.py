@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tenancy.values.secret import PORTAL_PREFIX, SECRET_PREFIX, prefix_of
 from tollkeeper.cli.command import ColumnsOption, LimitOption, YesOption, command
 from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.field import NEW_NAME, Field, Given
@@ -13,14 +14,12 @@ from tollkeeper.cli.resource import Resource, ambiguous, fill, searched
 from tollkeeper.cli.session import Session, confirm
 from tollkeeper.cli.verbs import Noun, list_items
 
-PREFIX_LENGTH = 18  # characters of a secret that are no secret
-
 
 def _id_of_prefix(session: Session, reference: str) -> str:
     """The id for a prefix.  Of a whole secret only its prefix is sent."""
-    if not reference.startswith(("sk_", "xag_")):
+    if not reference.startswith((SECRET_PREFIX, PORTAL_PREFIX)):
         return reference
-    prefix = reference[:PREFIX_LENGTH]
+    prefix = prefix_of(reference)
     found = list(session.client.items("/keys", {"prefix": prefix}))
     if not found:
         raise CommandFailed(Exit.NOT_FOUND, f"there is no key {prefix!r}")
