@@ -46,6 +46,6 @@ def _ask(address: str) -> dict[str, list[dict[str, Any]]]:
 def _lines(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
-    cells = [[*rows[0]], *([str(value) for value in row.values()] for row in rows)]
+    cells = [[*rows[0]], *(["-" if value is None else str(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]

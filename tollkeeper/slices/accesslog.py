@@ -18,6 +18,7 @@ from accesslog.siblings import News, Siblings
 from accesslog.spool import SpoolInUse, adopt
 from accesslog.streams import Streams
 from accesslog.trust import Trust
+from accesslog.usage import UNKNOWN_SPEED
 from accesslog.watch import LOOK_SECONDS, LogWatch
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.sums import PostgresSums
@@ -99,11 +100,12 @@ def _corrections(corrections: Corrections) -> list[Row]:
 
 
 def _speeds(speeds: Speeds) -> list[Row]:
+    """Without figures until there are enough answers."""
     return [
         {
             "model": model,
-            "tokens_per_second": round(speed.tokens_per_second, 1),
-            "shown": round(speed.shown, 3),
+            "tokens_per_second": None if speed == UNKNOWN_SPEED else round(speed.tokens_per_second, 1),
+            "shown": None if speed == UNKNOWN_SPEED else round(speed.shown, 3),
             "answers": answers,
         }
         for model, (speed, answers) in speeds.all().items()

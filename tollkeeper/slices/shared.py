@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 WARM_SECONDS = 5.0
 REDIS_SECONDS = 0.1  # for what is asked on the background loop
 
-Row = Mapping[str, str | float]
+Row = Mapping[str, str | float | None]
 
 
 class Shared:
