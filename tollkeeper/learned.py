@@ -28,7 +28,7 @@ def learned_command(
         return
     for name, rows in tables.items():
         typer.echo(f"{name}:")
-        for line in _lines(rows) or [NOTHING]:
+        for line in table_of(rows) or [NOTHING]:
             typer.echo(f"  {line}")
 
 
@@ -43,7 +43,7 @@ def _ask(address: str) -> dict[str, list[dict[str, Any]]]:
         connection.close()
 
 
-def _lines(rows: list[dict[str, Any]]) -> list[str]:
+def table_of(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     cells = [[*rows[0]], *(["-" if value is None else str(value) for value in row.values()] for row in rows)]

@@ -66,7 +66,7 @@ def wire(shared: Shared) -> list[Method]:
     shared.has_room = lambda: pipeline.has_room
     shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
     shared.learned["corrections"] = lambda: _corrections(shared.corrections)
-    shared.learned["speeds"] = lambda: _speeds(pipeline.speeds)
+    shared.learned["speeds"] = lambda: speed_rows(pipeline.speeds)
     watch = LogWatch(
         shared.settings.access_log_file,
         metrics,
@@ -99,7 +99,7 @@ def _corrections(corrections: Corrections) -> list[Row]:
     ]
 
 
-def _speeds(speeds: Speeds) -> list[Row]:
+def speed_rows(speeds: Speeds) -> list[Row]:
     """Without figures until there are enough answers."""
     return [
         {

@@ -153,13 +153,9 @@ def test_estimates_follow_what_a_model_server_reports(place: Place, monkeypatch:
     assert found["factor"] == pytest.approx(1.5, abs=0.01)
     assert place.ask(who, shape) == 200
     assert reserved(NEEDED + 2) == pytest.approx(1.5 * estimate, abs=2)
-    longer = shape._replace(body={**shape.body, "max_tokens": 64}, input_tokens=100, output_tokens=50)
-    assert [place.ask(who, longer) for _ in range(3)] == [200] * 3
-    place.deployment.usage_when(who, NEEDED + 5)
     monkeypatch.setenv("TOLLKEEPER_METRICS_LISTEN", place.deployment.settings.metrics_listen)
     shown = [line.split() for line in CliRunner().invoke(app, ["learned"]).output.splitlines()]
     assert ["ratelimit", "learned", "generates", str(found["factor"]), str(NEEDED)] in shown
-    assert ["ratelimit", "learned", "-", "-"] in [row[:4] for row in shown]  # a few answers tell no speed
 
 
 def learned(deployment: Deployment, reports: int) -> dict[str, Any] | None:
