@@ -108,6 +108,7 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 ModelName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(printable)
 ]
+ServiceTier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 AnyId = Annotated[str, StringConstraints(pattern=f"^{ID.pattern}$")]
 GroupName = AnyId
 UserId = Annotated[str, StringConstraints(pattern=f"^{USER_ID.pattern}$")]

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from admin.access.permission import ResourceKind
-from admin.commands.directory import TENANTS
+from admin.commands.directory import ID, TENANTS
 from admin.commands.refusals import MAX_SHOWN, invalid
 from admin.commands.rules import amount_of, units
 from admin.commands.session import Session, command, query
@@ -21,11 +21,13 @@ from ratelimit.budgets.control_redis import Held
 from ratelimit.budgets.rule import Rule
 from ratelimit.tenants.account import rule_of
 from tenancy.directory.change_request import name_of
+from tenancy.directory.stored_limits import InForce
 from tenancy.values.limit import Limit, Scope
 
 Counted = tuple[Limit, Rule]  # a limit, and where its live state is
 Place = tuple[int, str]
 SCOPES = [*Scope]
+MOST_OF_EACH = 64  # budgets of a tenant, where several tenants are looked at
 OF_LIMIT = ("scope", "subject", "unit", "kind", "window_seconds", "calendar", "time_zone", "shadow")
 
 
@@ -78,8 +80,8 @@ def place_of(limit: Limit) -> Place:
 @query(ResourceKind.BUDGET)
 async def page(session: Session, whose: Whose, limit: int, after: Place | None = None) -> list[Budget]:
     """At most `limit` budgets after the place.  Changes nothing."""
-    counted = sorted(await _counted(session, whose), key=lambda each: place_of(each[0]))
-    return await _look(session, [each for each in counted if after is None or place_of(each[0]) > after][:limit])
+    counted = sorted(await _counted(session, whose), key=_place)
+    return await _look(session, [each for each in counted if after is None or _place(each) > after][:limit])
 
 
 @command(ResourceKind.BUDGET)
@@ -116,15 +118,32 @@ async def all_of(session: Session, tenant_id: str) -> list[Budget]:
     return await _look(session, await _counted(session, Whose(tenant_id)))
 
 
+async def of_tenants(session: Session, tenant_ids: Sequence[str]) -> dict[str, list[Budget]]:
+    """The first MOST_OF_EACH of each tenant, by its id, for a query: all but those of each key or user.  Tenants that
+    were deleted are missing."""
+    ids = [each for each in tenant_ids if ID.fullmatch(each)]
+    force = await session.ports.limits_in_force.of_tenants(ids)
+    counted = {id: sorted(_rules(session, each), key=_place)[:MOST_OF_EACH] for id, each in force.items()}
+    held = iter(await session.ports.control.peek_all([rule for each in counted.values() for _, rule in each]))
+    return {id: [Budget(limit, next(held)) for limit, _ in each] for id, each in counted.items()}
+
+
 async def _counted(session: Session, whose: Whose) -> list[Counted]:
-    tenant_id, now_ms = TENANTS.id(whose.tenant_id), time.time_ns() // 1_000_000
-    force = await session.ports.limits_in_force.of_tenant(tenant_id, whose.key_id, whose.user_id)
-    groups = session.ports.control.spans_owners
-    return [(limit, rule_of(tenant_id, limit, now_ms, groups=groups)) for limit in force.limits]
+    tenant_id = TENANTS.id(whose.tenant_id)
+    return _rules(session, await session.ports.limits_in_force.of_tenant(tenant_id, whose.key_id, whose.user_id))
+
+
+def _rules(session: Session, force: InForce) -> list[Counted]:
+    now_ms, groups = time.time_ns() // 1_000_000, session.ports.control.spans_owners
+    return [(limit, rule_of(force.tenant_id, limit, now_ms, groups=groups)) for limit in force.limits]
+
+
+def _place(of: Counted) -> Place:
+    return place_of(of[0])
 
 
 async def _look(session: Session, counted: Sequence[Counted]) -> list[Budget]:
-    held = await session.ports.control.peek([rule for _, rule in counted])
+    held = await session.ports.control.peek_all([rule for _, rule in counted])
     return [Budget(limit, each) for (limit, _), each in zip(counted, held, strict=True)]
 
 

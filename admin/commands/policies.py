@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from admin.access.permission import ResourceKind
 from admin.commands.directory import POLICIES
 from admin.commands.limits import notice_on_money
 from admin.commands.refusals import Refused, invalid, named
-from admin.commands.rules import Rule
+from admin.commands.rules import Rule, amount_of, weight_of
 from admin.commands.session import Done, Session, command
 from tenancy.directory.named_policies import LimitFields, NamedPolicy
 from tenancy.directory.stored_limits import wrong_with
-from tenancy.values.limit import Scope
+from tenancy.values.limit import Limit, Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +71,25 @@ def _of_policy(limits: Iterable[PolicyLimitRequest]) -> tuple[LimitFields, ...]:
     if wrong:
         raise invalid(*wrong)
     return tuple(stored)
+
+
+def limits_of(policy: NamedPolicy) -> list[PolicyLimitRequest]:
+    """The limits as they may be asked for again."""
+    return [_asked(Limit.of_fields(each)) for each in policy.limits]
+
+
+def _asked(limit: Limit) -> PolicyLimitRequest:
+    window = {"calendar": limit.calendar} if limit.calendar else {"window_seconds": limit.window_seconds}
+    return PolicyLimitRequest(
+        name=limit.name,
+        scope=limit.scope,
+        model=limit.subject or None,
+        unit=limit.unit,
+        amount=Decimal(amount_of(limit.unit, limit.amount)),
+        kind=limit.kind,
+        time_zone=limit.time_zone,
+        cached_weight=weight_of(limit.cached_weight),
+        reasoning_weight=weight_of(limit.reasoning_weight),
+        shadow=limit.shadow,
+        **window,
+    )

@@ -59,6 +59,8 @@ SECTIONS = (
     ("requests", "/requests", "Requests", "usage"),
     ("models", "/models", "Models", "model"),
     ("groups", "/groups", "Groups", "group"),
+    ("policies", "/policies", "Policies", "policy"),
+    ("organizations", "/organizations", "Organizations", "organization"),
     ("audit", "/audit", "Audit", "audit"),
 )
 

@@ -13,19 +13,23 @@ from admin.access.permission import Principal
 from admin.access.signing import is_signed
 from admin.access.tokens import digest_of
 from admin.commands.organizations import sign_in as accounts
+from admin.commands.organizations.sign_in import Admitted
 from admin.commands.ports import Ports
 from admin.commands.refusals import Reason, Refusal, Refused
 from admin.console.cookies import PREFIX, set_token, token_of
+from admin.console.forms import EMPTY as EMPTY_FORM
+from admin.console.forms import Form
 from admin.console.visit import Routes, Visit
 from admin.gate.answers import request_id_of, source_of
 from admin.gate.surface import STATUSES
 from tenancy.directory.change_request import ChangeRequest
 
-SIGN_IN, SIGN_OUT = f"{PREFIX}/sign-in", f"{PREFIX}/sign-out"
+SIGN_IN, SIGN_OUT, ACCEPT = f"{PREFIX}/sign-in", f"{PREFIX}/sign-out", f"{PREFIX}/accept"
 SIGNED_OUT = Refusal(Reason.NO_CREDENTIAL, "you are not signed in, or not any more")
 MAX_TOKEN = 512
 EMPTY: Mapping[str, str] = {}
 OF_THE_FORM = (Reason.WRONG_CREDENTIAL, Reason.THROTTLED, Reason.INVALID)
+OF_INVITATIONS = (Reason.NOT_FOUND, Reason.THROTTLED, Reason.INVALID)
 
 log = structlog.get_logger(__name__)
 routes = Routes()
@@ -50,7 +54,7 @@ def way_back(next_: str) -> str:
     """Where to go after signing in: a page of the console, whatever the link said."""
     parts = urlsplit(next_ if next_.isprintable() and "\\" not in next_ else "")
     inside = parts.path == PREFIX or parts.path.startswith(f"{PREFIX}/")
-    if parts.scheme or parts.netloc or not inside or "//" in parts.path or parts.path in (SIGN_IN, SIGN_OUT):
+    if parts.scheme or parts.netloc or not inside or "//" in parts.path or parts.path in (SIGN_IN, SIGN_OUT, ACCEPT):
         return PREFIX
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
@@ -76,6 +80,27 @@ async def sign_in(visit: Visit) -> Response:
     return await _begin(visit, NewBrowserSession(principal.name, digest_of(token)), next_)
 
 
+@routes.get(ACCEPT)
+async def show_accept(visit: Visit) -> Response:
+    return _accept(visit, EMPTY_FORM, 200)
+
+
+@routes.post(ACCEPT)
+async def accept(visit: Visit) -> Response:
+    """Makes the account that somebody was invited to, and signs it in."""
+    try:
+        invitation, password = visit.field("invitation").strip(), visit.field("password")
+        admitted = await accounts.accept(visit.ports, invitation, password, _by(visit))
+    except Refused as refused:
+        refusal = refused.refusal
+        if refusal.reason not in OF_INVITATIONS:
+            raise
+        wrong = dict(refusal.fields)
+        form = Form({"invitation": visit.field("invitation")}, wrong, "" if wrong else refusal.detail)
+        return _accept(visit, form, STATUSES[refusal.reason])
+    return await _admit(visit, admitted, PREFIX)
+
+
 @routes.post(SIGN_OUT)
 async def sign_out(visit: Visit) -> Response:
     await _end(visit)
@@ -85,18 +110,25 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def _with_password(visit: Visit, next_: str) -> Response:
-    scope = visit.request.scope
-    by = ChangeRequest("", source_of(scope), request_id_of(scope))
     try:
-        admitted = await accounts.sign_in(visit.ports, visit.field("email"), visit.field("password"), by)
+        admitted = await accounts.sign_in(visit.ports, visit.field("email"), visit.field("password"), _by(visit))
     except Refused as refused:
         refusal = refused.refusal
         if refusal.reason not in OF_THE_FORM:
             raise
         text = f"{refusal.detail[:1].upper()}{refusal.detail[1:]}."
         return _page(visit, STATUSES[refusal.reason], next_, {"email": text})
+    return await _admit(visit, admitted, next_)
+
+
+async def _admit(visit: Visit, admitted: Admitted, next_: str) -> Response:
     account, session = admitted.account.id, admitted.session_id
     return await _begin(visit, NewBrowserSession(account, account_session=session), next_)
+
+
+def _by(visit: Visit) -> ChangeRequest:
+    scope = visit.request.scope
+    return ChangeRequest("", source_of(scope), request_id_of(scope))
 
 
 async def _begin(visit: Visit, new: NewBrowserSession, next_: str) -> Response:
@@ -117,6 +149,10 @@ async def _end(visit: Visit) -> None:
         if found is not None and found.account_session:
             await visit.ports.desk.sessions.end(found.account_session)
             visit.ports.principals.forget()
+
+
+def _accept(visit: Visit, form: Form, status: int) -> Response:
+    return visit.page("people/accept.html", status, title="An invitation", form=form)
 
 
 def _page(visit: Visit, status: int, next_: str, wrong: Mapping[str, str] = EMPTY) -> Response:

@@ -13,19 +13,37 @@ from admin.commands.repeats import Replayed
 from admin.console import sign_in
 from admin.console.cookies import PREFIX
 from admin.console.forms import Forms
-from admin.console.pages import audit, budgets, groups, keys, limits, models, overview, requests, tenants, usage
+from admin.console.pages import (
+    audit,
+    budgets,
+    capacity,
+    groups,
+    keys,
+    limits,
+    models,
+    overview,
+    people,
+    policies,
+    requests,
+    tenants,
+    tiers,
+    usage,
+)
 from admin.console.render import BY_PATH, refused
-from admin.console.sign_in import SIGN_IN, SIGN_OUT, SignedIn
+from admin.console.sign_in import ACCEPT, SIGN_IN, SIGN_OUT, SignedIn
 from admin.console.soon import Soon
 from admin.console.visit import Visit
 from admin.gate.answers import request_id_of
 from admin.gate.surface import Surface
 
-PAGES = (overview, tenants, keys, budgets, limits, usage, requests, models, groups, audit)
-OPEN_PATHS = frozenset({SIGN_IN, *BY_PATH})
+PAGES = (
+    *(overview, tenants, keys, budgets, limits, usage, requests),
+    *(models, tiers, groups, capacity, policies, people, audit),
+)
+OPEN_PATHS = frozenset({SIGN_IN, ACCEPT, *BY_PATH})
 REASONS = {404: Reason.NOT_FOUND, 405: Reason.NO_OPERATION}
 # Where what was made when a form was sent for the first time is shown, by target type.
-MADE = {"tenant": "tenants", "api_key": "keys", "model": "models"}
+MADE = {"tenant": "tenants", "api_key": "keys", "model": "models", "organization": "organizations"}
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:

@@ -8,6 +8,7 @@ from typing import Any
 from admin.commands.queries.explain import REFUSALS
 from admin.commands.queries.glance import Finding
 from admin.commands.rules import amount_of, weight_of
+from tenancy.directory.models import PriceTier
 from tenancy.directory.tenants import Tenant
 from tenancy.values.limit import FULL_WEIGHT, Kind, Unit
 
@@ -48,6 +49,15 @@ DONE: Mapping[str, str] = {
     "limit-deleted": "The limit is gone.",
     "model-saved": "The model is saved.",
     "model-deleted": "The model is taken out of the registry.",
+    "capacity-saved": "The bounds are set: sidecars keep to them within a second.",
+    "policy-created": "The policy is there. Next: its limits.",
+    "policy-saved": "The policy is saved: it holds within a second for every tenant that refers to it.",
+    "policy-deleted": "The policy is deleted.",
+    "organization-saved": "The organization is saved.",
+    "organization-deleted": "The organization is deleted, with its accounts.",
+    "account-saved": "Saved: it holds at once here, and within 5 seconds elsewhere.",
+    "account-deleted": "The account is deleted, and its sessions have ended.",
+    "invitation-withdrawn": "The invitation is withdrawn.",
     "group-saved": "The group is saved.",
     "group-deleted": "The group is deleted.",
 }
@@ -152,6 +162,20 @@ def reason(denied_by: str) -> str:
     return REASONS.get(denied_by) or (f"Limit {denied_by}" if denied_by else "Not said")
 
 
+def text_of(value: object) -> str:
+    """As a form's field has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
+
+
+def tier(of: PriceTier) -> str:
+    """Which requests it is for: `of the service tier batch, above 200,000 input tokens`."""
+    service = f"of the service tier {of.service_tier}" if of.service_tier else ""
+    long = f"above {of.above_input_tokens:,} input tokens" if of.above_input_tokens is not None else ""
+    return ", ".join(filter(None, (service, long)))
+
+
 def called(tenant: Tenant) -> str:
     """What people call it."""
     return tenant.display_name or tenant.name
@@ -169,7 +193,7 @@ def done(name: str) -> str:
 
 OF_FIGURES = (number, compact, money, percent, amount)
 OF_TIMES = (when, ago, duration)
-OF_NAMES = (rule, reason, called, finding, done)
+OF_NAMES = (rule, reason, tier, called, finding, done)
 FILTERS: dict[str, Callable[..., Any]] = {
     "against": change,
     **{each.__name__: each for each in (*OF_FIGURES, *OF_TIMES, *OF_NAMES)},

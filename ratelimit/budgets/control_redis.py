@@ -3,7 +3,9 @@
 Requests have a port of their own (port.py), for threads; this is for an event loop.
 """
 
+import asyncio
 from collections.abc import Sequence
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.asyncio import RedisCluster
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     Client = aio.Redis | aio.RedisCluster
 
 
+AT_ONCE = 64  # budgets that one call looks at
 # A little less than the day for which the management API keeps what it answered: never longer.
 MARKER_MS = 86_400_000 - 60_000
 
@@ -55,6 +58,12 @@ class RedisControl:
         """What the budget of each holds now.  Changes nothing."""
         return await self._call(self._peek, peek_step(rules)) if rules else []
 
+    async def peek_all(self, rules: Sequence[Rule]) -> list[Held]:
+        """The same of many rules, of any owners, in calls that each take little of Redis's time."""
+        grouped = groupby(rules, lambda rule: "" if self.spans_owners else rule.owner)
+        calls = [batch for _, group in grouped for batch in _batches([*group])]
+        return [*chain.from_iterable(await asyncio.gather(*map(self.peek, calls)))]
+
     async def reset(self, rules: Sequence[Rule], once: str = "") -> list[Held]:
         """They are full; what they hold then.  All are of one owner.  Requests in flight are settled as before: what
         they use beyond their reserve is charged."""
@@ -73,6 +82,10 @@ class RedisControl:
             return peeked(await self._client.eval(script.source, len(step.keys), *arguments))
         except UNAVAILABLE as error:
             raise BudgetsUnavailable(repr(error)) from error
+
+
+def _batches(rules: Sequence[Rule]) -> list[Sequence[Rule]]:
+    return [rules[at : at + AT_ONCE] for at in range(0, len(rules), AT_ONCE)]
 
 
 def peek_step(rules: Sequence[Rule]) -> Step:

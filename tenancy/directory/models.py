@@ -4,6 +4,7 @@ While it is empty every model is admitted; from the first entry on, only those i
 it as the catalog (resolving/catalog.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -51,6 +52,16 @@ class PriceTier:
     image_output_price: Decimal | None = None
     image_price: Decimal | None = None
     request_price: Decimal | None = None
+
+
+def wrong_with(tiers: Sequence[PriceTier]) -> str:
+    """What is wrong with tiers beside each other; "" if nothing is."""
+    requests = [(tier.service_tier, tier.above_input_tokens) for tier in tiers]
+    if (None, None) in requests:
+        return "a tier needs service_tier, above_input_tokens, or both"
+    if len({*requests}) < len(requests):
+        return "two tiers are for the same requests"
+    return "" if len(tiers) <= MAX_TIERS else f"a model has at most {MAX_TIERS}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ keys (tokens_per_minute, ...) are limits too, but are changed with their owner.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypedDict
@@ -135,6 +135,10 @@ class LimitsInForce(Protocol):
     async def of_tenant(self, tenant_id: str, key_id: str | None = None, user_id: str | None = None) -> "InForce":
         """All that name their subject; those that hold for each key or each user only for the given key or user.
         tenancy.directory.tenants.NoSuchTenant."""
+
+    async def of_tenants(self, tenant_ids: Sequence[str]) -> Mapping[str, "InForce"]:
+        """The same of several, by id, without those that hold for each key or user.  Those that were deleted are
+        missing."""
 
 
 @dataclass(frozen=True, slots=True)

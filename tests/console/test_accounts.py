@@ -39,9 +39,26 @@ def two(admin: Admin, visitor: Visitor) -> Two:
     key = admin.key(made["b"])["key"]
     limit = {"scope": "tenant", "tenant_id": made["b"], "unit": "tokens", "amount": 1000, "calendar": "month"}
     theirs = {"tenant": made["b"], "key": key["id"], "limit": admin.post("/limits", **limit).json()["id"]}
+    theirs |= people_of(admin, f"{name}b")
     (theirs["request"],) = used(admin, {"tenant_id": made["b"], "request_id": f"of-{name}", "model": "m"})
     signed_in(visitor, f"owner@{name}a.test")
     return Two(made["a"], theirs | {"name": f"{name}b"})
+
+
+def people_of(admin: Admin, name: str) -> dict[str, str]:
+    """The ids of an organization, its owner, and somebody who is invited."""
+    (found,) = admin.query(
+        "SELECT a.organization, a.id AS account FROM accounts a JOIN organizations o ON o.id = a.organization"
+        " WHERE o.name = $1",
+        name,
+    )
+    invited = ("inv_" + token_hex(8), token_hex(32), found["organization"], f"invited@{name}.test")
+    admin.query(
+        "INSERT INTO invitations (id, token_hash, organization, email, role, expires_at)"
+        " VALUES ($1, $2, $3, $4, 'owner', now() + interval '1 day')",
+        *invited,
+    )
+    return {**found, "invitation": invited[0]}
 
 
 def signed_in(who: Visitor, email: str, password: str = PASSWORD) -> httpx.Response:
@@ -131,6 +148,7 @@ def test_nothing_of_another_organization_is_seen_or_changed(two: Two, visitor: V
     before = admin.audit()[0]["id"]
     ids = {**two.theirs, "id": two.theirs["tenant"], "name": "tenant:tokens:60s"}
     of = {"tenants": "tenant", "keys": "key", "limits": "limit", "models": "tenant", "groups": "name"}
+    of |= {"policies": "name", "organizations": "organization"}
     form = visitor.hidden("/console")["_form"]
     tried = 0
     for module in PAGES:
@@ -139,6 +157,8 @@ def test_nothing_of_another_organization_is_seen_or_changed(two: Two, visitor: V
                 continue
             kind = route.path.split("/")[2]
             path = route.path.replace("{id}", two.theirs[of[kind]]).replace("{name}", ids["name"])
+            path = path.replace("{account}", two.theirs["account"]).replace("{invitation}", two.theirs["invitation"])
+            path = path.replace("{number}", "0")
             reads = "GET" in (route.methods or ())
             answer = visitor.get(path) if reads else visitor.http.post(path, data={"_form": form})
             assert answer.status_code in (403, 404, 422), (path, answer.status_code)

@@ -26,6 +26,25 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("/groups", {"name": "by-a-viewer", "weight": "5"}),
     ("/groups/{group}", {"weight": "5"}),
     ("/groups/{group}/delete", {}),
+    ("/groups/{group}/limits", {"unit": "tokens", "amount": "5", "every": "day"}),
+    ("/keys/{key}/edit", {"name": "by a viewer"}),
+    ("/models/{model}/tiers", {"service_tier": "batch"}),
+    ("/models/{model}/tiers/{number}", {"service_tier": "flex"}),
+    ("/models/{model}/tiers/{number}/delete", {}),
+    ("/capacity", {"max_in_flight": "1"}),
+    ("/policies", {"name": "by-a-viewer"}),
+    ("/policies/{policy}", {"description": "by a viewer"}),
+    ("/policies/{policy}/delete", {}),
+    ("/policies/{policy}/limits", {"name": "x", "unit": "tokens", "amount": "5", "every": "day"}),
+    ("/policies/{policy}/limits/{number}", {"amount": "1"}),
+    ("/policies/{policy}/limits/{number}/delete", {}),
+    ("/organizations", {"name": "by a viewer"}),
+    ("/organizations/{organization}", {"name": "by a viewer"}),
+    ("/organizations/{organization}/delete", {}),
+    ("/organizations/{organization}/invitations", {"email": "x@y.test"}),
+    ("/organizations/{organization}/invitations/{invitation}/withdraw", {}),
+    ("/organizations/{organization}/accounts/{account}", {"role": "owner"}),
+    ("/organizations/{organization}/accounts/{account}/delete", {}),
 ]
 SHOWN = (
     *(
@@ -37,6 +56,8 @@ SHOWN = (
         "/limits/{limit}",
     ),
     *("/usage", "/requests", "/models", "/models/{model}", "/groups", "/groups/{group}", "/audit"),
+    *("/models/{model}/tiers/{number}", "/capacity", "/policies", "/policies/{policy}", "/policies/{policy}/limits/{number}"),
+    *("/organizations", "/organizations/{organization}"),
 )
 
 
@@ -47,7 +68,12 @@ def test_a_viewer_sees_everything_and_changes_nothing(visitor: Visitor, admin: A
     assert visitor.sign_in(token).status_code == 303
     limit = {"scope": "tenant", "tenant_id": tenant["id"], "unit": "tokens", "amount": 1000, "calendar": "month"}
     ids = {"tenant": tenant["id"], "key": key, "limit": admin.post("/limits", **limit).json()["id"]}
-    ids["model"] = admin.post("/models", name="m").json()["id"]
+    ids["model"] = admin.post("/models", name="m", price_tiers=[{"service_tier": "flex"}]).json()["id"]
+    rule = {"name": "r", "unit": "tokens", "amount": 5, "calendar": "day"}
+    ids["policy"] = admin.post("/policies", name="p", limits=[rule]).json()["name"]
+    organization = ids["organization"] = admin.post("/organizations", name="seen by all").json()["id"]
+    body = {"email": "seen@by.test", "password": "a first password", "organization": organization}
+    ids |= {"account": admin.post("/accounts", **body).json()["id"], "invitation": "inv_0123456789abcdef", "number": "0"}
     ids["group"] = admin.post("/fairshare/groups", name="g", weight=5).json()["name"]
     before = admin.audit()[0]["id"]
     for path in SHOWN:
@@ -56,7 +82,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(visitor: Visitor, admin: A
         assert answer.status_code == 200
         forms = re.findall(r'<form[^>]*method="post"[^>]*>', answer.text)
         assert forms == ['<form class="who" method="post" action="/console/sign-out">'], page
-        assert not re.search(r">(New|Change|Delete|Revoke|Adjust|Rotate)\b", answer.text), page
+        assert not re.search(r">(New|Change|Delete|Revoke|Adjust|Rotate|Invite|Save)\b", answer.text), page
     token_of_forms = visitor.hidden("/console")["_form"]
     for path, fields in CHANGES:
         to = "/console" + path.format(**ids)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 
 from admin.api.call import Reading
 from admin.api.derived import view_of
@@ -23,12 +23,21 @@ from admin.fields import (
     ModelName,
     Price,
     Prices,
+    ServiceTier,
     Time,
     Tokens,
     View,
     Weight,
 )
-from tenancy.directory.models import DEFAULT_CACHE_SECONDS, MAX_TIERS, Model, NewModel, PriceTier, ResponseCache
+from tenancy.directory.models import (
+    DEFAULT_CACHE_SECONDS,
+    MAX_TIERS,
+    Model,
+    NewModel,
+    PriceTier,
+    ResponseCache,
+    wrong_with,
+)
 from tenancy.directory.price_history import PriceVersion
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 from tenancy.values.prices import PRICE_FIELDS, TIERS
@@ -45,7 +54,6 @@ ShownPrice = Annotated[
     PlainSerializer(_decimal, return_type=str),
     WithJsonSchema({"type": "string", "pattern": PRICE.pattern, "examples": ["0.15"]}),
 ]
-ServiceTier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 
 
@@ -66,11 +74,8 @@ class TierBody(Prices, TierCondition):
 
 
 def _apart(tiers: list[TierBody]) -> list[TierBody]:
-    seen = [(tier.service_tier, tier.above_input_tokens) for tier in tiers]
-    if (None, None) in seen:
-        raise ValueError("a tier needs service_tier, above_input_tokens, or both")
-    if len({*seen}) < len(seen):
-        raise ValueError("two tiers are for the same requests")
+    if wrong := wrong_with([PriceTier(**tier.model_dump()) for tier in tiers]):
+        raise ValueError(wrong)
     return tiers
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from admin.access.permission import ResourceKind
-from admin.commands.budgets import Budget, all_of
+from admin.commands.budgets import Budget, all_of, of_tenants
 from admin.commands.directory import TENANTS
 from admin.commands.session import Session, query
 from ledger.sums import Figures, Interval, Selection
@@ -13,7 +13,7 @@ from tenancy.directory.organizations import NoSuchOrganization, Organization
 from tenancy.directory.tenants import NoSuchTenant, Tenant
 from tenancy.values.limit import Scope
 
-MAX_LOOKED_AT = 20  # tenants whose budgets are looked at: each costs a round trip to either store
+MAX_LOOKED_AT = 20  # tenants whose budgets are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ async def summary(session: Session, organization_id: str) -> Summary:
     interval = this_month()
     ids = await session.ports.organizations.tenant_ids(organization_id)
     found = await session.ports.sums.sums(Selection(tenants=ids), [interval])
-    spent = [most for tenant in tenants if (most := max_of(await _spent(session, tenant)))]
+    budgets = await of_tenants(session, [tenant.id for tenant in tenants])
+    spent = [most for tenant in tenants if (most := max_of(_spent(tenant, budgets.get(tenant.id, ()))))]
     spent.sort(key=lambda each: -each.percent)
     return Summary(organization, count, interval, found[0].figures if found else Figures(), spent)
 
@@ -71,7 +72,8 @@ async def of_tenant(session: Session, tenant_id: str) -> TenantUsage:
         raise NoSuchTenant(tenant_id)
     interval = this_month()
     found = await session.ports.sums.sums(Selection(tenant_id), [interval])
-    return TenantUsage(tenant, interval, found[0].figures if found else Figures(), await _spent(session, tenant))
+    budgets = await all_of(session, tenant.id)
+    return TenantUsage(tenant, interval, found[0].figures if found else Figures(), _spent(tenant, budgets))
 
 
 def max_of(spent: Sequence[Spent]) -> Spent | None:
@@ -85,5 +87,5 @@ def this_month() -> Interval:
     return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0), now
 
 
-async def _spent(session: Session, tenant: Tenant) -> list[Spent]:
-    return [Spent(tenant, each) for each in await all_of(session, tenant.id) if each.limit.scope is not Scope.GROUP]
+def _spent(tenant: Tenant, budgets: Sequence[Budget]) -> list[Spent]:
+    return [Spent(tenant, each) for each in budgets if each.limit.scope is not Scope.GROUP]

@@ -1,7 +1,8 @@
 """Tenants, keys, users and limits as one organization sees them.  See within.py."""
 
+import asyncio
 import re
-from collections.abc import Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields, replace
 
 from admin.commands.refusals import Reason, Refusal, Refused
@@ -192,8 +193,15 @@ class LimitsInForceWithin:
 
     async def of_tenant(self, tenant_id: str, key_id: str | None = None, user_id: str | None = None) -> InForce:
         await self._mine.require(tenant_id)
-        found = await self._inner.of_tenant(tenant_id, key_id, user_id)
-        return replace(found, limits=tuple(limit for limit in found.limits if limit.scope is not Scope.GROUP))
+        return _without_group(await self._inner.of_tenant(tenant_id, key_id, user_id))
+
+    async def of_tenants(self, tenant_ids: Sequence[str]) -> Mapping[str, InForce]:
+        mine = [each.id for each in await asyncio.gather(*map(self._mine.get, tenant_ids)) if each is not None]
+        return {id: _without_group(found) for id, found in (await self._inner.of_tenants(mine)).items()}
+
+
+def _without_group(found: InForce) -> InForce:
+    return replace(found, limits=tuple(limit for limit in found.limits if limit.scope is not Scope.GROUP))
 
 
 OPERATORS_LIMITS = "limits are set by the operators of the service"

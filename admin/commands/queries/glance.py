@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from admin.access.permission import ResourceKind
-from admin.commands.budgets import Budget, all_of
+from admin.commands.budgets import Budget, of_tenants
 from admin.commands.queries import reports, sidecars
-from admin.commands.queries.live import Live, live, part
+from admin.commands.queries.live import MAX_LOOKED_UP, Live, live, part
 from admin.commands.session import Session, query
 from ledger.requests import Refusals
 from ledger.sums import Figures, Selection
 from ratelimit.fleet.report import Aged
-from tenancy.directory.tenants import NoSuchTenant
 from tenancy.values.limit import Scope
 
 RECENT = timedelta(minutes=15)
@@ -86,10 +85,13 @@ class Glance:
 async def glance(session: Session) -> Glance:
     """Refused is all that it raises."""
     now, whole = datetime.now(UTC), session.principal.organization is None
-    (running, bound), refused, (today, last_week) = await asyncio.gather(
-        _running(session) if whole else _nothing(), refusals(session, now - RECENT), _spending(session, now)
+    (running, bound), refused, (today, last_week), busiest = await asyncio.gather(
+        _running(session) if whole else _nothing(),
+        refusals(session, now - RECENT),
+        _spending(session, now),
+        _busiest(session, now),
     )
-    spent = await nearly_spent(session, running, refused, now)
+    spent = await nearly_spent(session, running, refused, busiest)
     by_reason = _by_reason(refused)
     found = findings(running, bound, by_reason, spent, whole=whole)
     return Glance(now, running, bound, by_reason, spent, today, last_week, found, whole)
@@ -112,17 +114,16 @@ async def refusals(session: Session, since: datetime) -> Sequence[Refusals]:
 
 
 @query(ResourceKind.BUDGET)
-async def nearly_spent(session: Session, running: Live, refused: Sequence[Refusals], now: datetime) -> Sequence[Spent]:
+async def nearly_spent(
+    session: Session, running: Live, refused: Sequence[Refusals], busiest: Sequence[str]
+) -> Sequence[Spent]:
     """The fullest first.  Of the tenants that run something, that were refused lately, and that used most in the last
     hour: who does nothing has its budgets."""
     budgets = {each.tenant_id: each.budgets for each in running.tenants if each.budgets is not None}
-    many = MAX_LOOKED_AT + len(budgets)
-    busiest = await reports.largest(session, Selection(), (now - BUSY, now), ("tenant_id",), "requests", many)
-    candidates = dict.fromkeys([*(each.tenant_id for each in refused), *(line.group[0] for line in busiest)])
+    candidates = dict.fromkeys([*(each.tenant_id for each in refused), *busiest])
     others = [tenant_id for tenant_id in candidates if tenant_id not in budgets][:MAX_LOOKED_AT]
-    found = await asyncio.gather(*(_budgets(session, tenant_id) for tenant_id in others))
-    budgets |= dict(zip(others, found, strict=True))
-    names = await named(session, [*budgets])
+    found, names = await asyncio.gather(of_tenants(session, others), named(session, [*budgets, *others]))
+    budgets |= found
     spent = [
         Spent(tenant_id, names[tenant_id], budget)
         for tenant_id, each in budgets.items()
@@ -190,11 +191,11 @@ async def _spending(session: Session, now: datetime) -> tuple[Figures, Figures]:
     return by_slot.get(1, Figures()), by_slot.get(0, Figures())
 
 
-async def _budgets(session: Session, tenant_id: str) -> list[Budget]:
-    try:
-        return await all_of(session, tenant_id)
-    except NoSuchTenant:
-        return []
+async def _busiest(session: Session, now: datetime) -> list[str]:
+    """The tenants that asked most within BUSY."""
+    many = MAX_LOOKED_AT + MAX_LOOKED_UP
+    lines = await reports.largest(session, Selection(), (now - BUSY, now), ("tenant_id",), "requests", many)
+    return [line.group[0] for line in lines]
 
 
 def _counts(budget: Budget) -> bool:

@@ -5,15 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from admin.access.permission import ResourceKind
-from admin.commands.budgets import Budget, all_of
+from admin.commands.budgets import Budget, of_tenants
 from admin.commands.ports import Standing
 from admin.commands.queries.sidecars import together
 from admin.commands.session import Session, query
 from ratelimit.fleet.report import Aged, GroupLoad, TenantLoad
-from tenancy.directory.tenants import NoSuchTenant
 
 MAX_TENANTS = 100  # shown, those with most in flight
-MAX_LOOKED_UP = 20  # each costs a round trip to either store
+MAX_LOOKED_UP = 20  # tenants, with their budgets
 MAX_GROUPS = 1000
 DIGITS = 4
 
@@ -60,15 +59,17 @@ class Live:
 
 
 @query(ResourceKind.SIDECAR)
-async def live(session: Session) -> Live:
-    """What each group and tenant has in flight, as of the sidecars' last reports."""
+async def live(session: Session, *, budgets: bool = True) -> Live:
+    """What each group and tenant has in flight, as of the sidecars' last reports; with tenants' budgets if wanted."""
     reports = (await session.ports.reports.overview()).reports
     shown = [*tenant_loads(reports)]
-    standings = await session.ports.standings.of_tenants(shown)
-    groups = _groups(reports, await session.ports.standings.of_groups(MAX_GROUPS))
-    first = shown[:MAX_LOOKED_UP]
-    budgets = dict(zip(first, await asyncio.gather(*(_budgets(session, each) for each in first)), strict=True))
-    tenants = _tenants(reports, standings, {group.name: group.entitled_share for group in groups}, budgets)
+    standings, weights, found = await asyncio.gather(
+        session.ports.standings.of_tenants(shown),
+        session.ports.standings.of_groups(MAX_GROUPS),
+        of_tenants(session, shown[:MAX_LOOKED_UP] if budgets else ()),
+    )
+    groups = _groups(reports, weights)
+    tenants = _tenants(reports, standings, {group.name: group.entitled_share for group in groups}, found)
     return Live(together(reports, "in_flight"), together(reports, "queued"), groups, tenants, reports)
 
 
@@ -87,7 +88,7 @@ def _tenants(
     reports: Sequence[Aged],
     standings: Mapping[str, Standing],
     groups: Mapping[str, float],
-    budgets: Mapping[str, list[Budget] | None],
+    budgets: Mapping[str, list[Budget]],
 ) -> list[LiveTenant]:
     loads, total = tenant_loads(reports), together(reports, "in_flight")
     known = {each.tenant_id: standings.get(each.tenant_id) or _deleted(each) for each in last_known(reports).values()}
@@ -110,14 +111,6 @@ def _tenants(
         )
         for tenant_id, load in list(loads.items())[:MAX_TENANTS]
     ]
-
-
-async def _budgets(session: Session, tenant_id: str) -> list[Budget] | None:
-    """None for a tenant that was deleted."""
-    try:
-        return await all_of(session, tenant_id)
-    except NoSuchTenant:
-        return None
 
 
 def _deleted(load: TenantLoad) -> Standing:

@@ -20,7 +20,15 @@ TYPES = ("tenant", "api_key", "user", "limit", "policy", "model", "group", "mcp_
 OTHERS = ("disable_api_key", "enable_api_key", "rotate_api_key", "reset_budget", "adjust_budget", "mend_budgets")
 ACTIONS = (*(f"{verb}_{what}" for what in TYPES for verb in ("create", "update", "delete")), *OTHERS)
 # Pages that show what a change was about, by its type.
-PLACES = {"tenant": "tenants", "api_key": "keys", "model": "models"}
+PLACES = {
+    "tenant": "tenants",
+    "api_key": "keys",
+    "model": "models",
+    "limit": "limits",
+    "policy": "policies",
+    "group": "groups",
+    "organization": "organizations",
+}
 
 routes = Routes()
 

@@ -1,11 +1,11 @@
-"""/console/groups: fairshare groups, their weights, and what they get of it now."""
+"""/console/groups: fairshare groups, their weights, and what they get of it now, and their limits."""
 
 from typing import Annotated
 
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from admin.commands.directory import GROUPS
+from admin.commands.directory import GROUPS, LIMITS
 from admin.commands.queries.live import live
 from admin.console.cookies import PREFIX
 from admin.console.forms import EMPTY, Form, submitted
@@ -14,6 +14,8 @@ from admin.console.visit import Routes, Visit
 from admin.fields import Body, GroupName, Weight
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.groups import NewGroup
+
+MOST_LIMITS = 100
 
 routes = Routes()
 TypedWeight = Annotated[Weight, BeforeValidator(whole_number)]
@@ -39,7 +41,7 @@ async def groups(visit: Visit) -> Response:
 
 @routes.get(f"{PREFIX}/groups/live")
 async def groups_now(visit: Visit) -> Response:
-    return visit.page("parts/groups.html", live=await live(visit.session))
+    return visit.page("parts/groups.html", live=await live(visit.session, budgets=False))
 
 
 @routes.post(f"{PREFIX}/groups")
@@ -72,12 +74,13 @@ async def delete_group(visit: Visit) -> Response:
 
 
 async def _page(visit: Visit, form: Form, status: int) -> Response:
-    found = await live(visit.session)
+    found = await live(visit.session, budgets=False)
     return visit.page("groups.html", status, title="Groups", section="groups", live=found, form=form)
 
 
 async def _group(visit: Visit, form: Form, status: int) -> Response:
     found = await GROUPS.get(visit.session, visit.path("name"))
     filled = form if form is not EMPTY else Form({"weight": str(found.weight)})
-    shown = {"group": found, "form": filled, "seen": tag_of(found)}
+    limits = await LIMITS.page(visit.session, MOST_LIMITS, None, None, found.name)
+    shown = {"group": found, "form": filled, "seen": tag_of(found), "limits": limits}
     return visit.page("group.html", status, title=found.name, section="groups", **shown)

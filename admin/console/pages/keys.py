@@ -1,7 +1,7 @@
 """/console/keys: making a key, whose secret is shown once; looking at it, disabling, rotating and revoking it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
@@ -16,12 +16,14 @@ from admin.console.pages.budgets import live_budgets
 from admin.console.visit import Routes, Visit
 from admin.fields import Body, Email, ModelName, Name, UserId
 from tenancy.directory.change_request import tag_of
-from tenancy.directory.keys import Key, NewKey
+from tenancy.directory.keys import Key, KeyChange, NewKey
 from tenancy.directory.tenants import Tenant
 
 MAX_MODELS = 1000
 DAYS = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=3650)]
 OVERLAPS = {"0": "at once", "3600": "after an hour", "86400": "after a day", "604800": "after a week"}
+
+EDITED = ("name", "tokens_per_minute", "requests_per_minute")
 
 routes = Routes()
 
@@ -31,16 +33,21 @@ def _names(value: object) -> object:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
-class KeyForm(Body):
-    """A key to be made.  What is left empty: no user, every model, not limited, never expires."""
+class KeyChangeForm(Body):
+    """A key as it shall be.  What is left empty: every model, not limited, expires when it did."""
 
     name: Name
-    user_id: UserId | None = None
-    user_email: Email | None = None
     models_allowed: Annotated[list[ModelName], BeforeValidator(_names), Field(max_length=MAX_MODELS)] | None = None
     tokens_per_minute: TypedTokens | None = None
     requests_per_minute: TypedRequests | None = None
     days: DAYS | None = None
+
+
+class KeyForm(KeyChangeForm):
+    """A key to be made.  What is left empty: no user, every model, not limited, never expires."""
+
+    user_id: UserId | None = None
+    user_email: Email | None = None
 
 
 class RotateForm(Body):
@@ -78,6 +85,27 @@ async def key(visit: Visit) -> Response:
     budgets = await live_budgets(visit, tenant.id, found.id)
     shown: dict[str, Any] = {"key": found, "tenant": tenant, "seen": tag_of(found), "overlaps": OVERLAPS, "form": EMPTY}
     return visit.page("tenants/key.html", title=found.name, section="tenants", **shown, **budgets)
+
+
+@routes.get(f"{PREFIX}/keys/{{id}}/edit")
+async def edit_key(visit: Visit) -> Response:
+    found = await KEYS.get(visit.session, visit.path("id"))
+    values = {name: str(each) for name in EDITED if (each := getattr(found, name)) is not None}
+    return await _edit(visit, Form({**values, "models_allowed": ", ".join(found.models_allowed or ())}), 200, found)
+
+
+@routes.post(f"{PREFIX}/keys/{{id}}/edit")
+async def save_key(visit: Visit) -> Response:
+    found = await KEYS.get(visit.session, visit.path("id"))
+
+    async def make(form: KeyChangeForm) -> Response:
+        change = form.model_dump(exclude={"days"})
+        if form.days:
+            change["expires_at"] = datetime.now(UTC) + timedelta(days=form.days)
+        done = await keys.update(visit.on_terms(), found.id, cast(KeyChange, change))
+        return visit.to(at(found.id), "key-saved", done)
+
+    return await submitted(visit, KeyChangeForm, lambda form, status: _edit(visit, form, status, found), make)
 
 
 @routes.post(f"{PREFIX}/keys/{{id}}/disabled")
@@ -123,5 +151,12 @@ def _secret(visit: Visit, of: Key, secret: str, *, told: bool) -> Response:
     return visit.page("tenants/secret.html", title="The key", section="tenants", key=of, secret=secret, told=told)
 
 
-def _form(visit: Visit, form: Form, status: int, tenant: Tenant) -> Response:
-    return visit.page("tenants/key_form.html", status, title="New key", section="tenants", form=form, tenant=tenant)
+async def _edit(visit: Visit, form: Form, status: int, of: Key) -> Response:
+    tenant = await TENANTS.get(visit.session, of.tenant_id)
+    return _form(visit, form, status, tenant, of)
+
+
+def _form(visit: Visit, form: Form, status: int, tenant: Tenant, of: Key | None = None) -> Response:
+    title = f"Change {of.name}" if of else "New key"
+    shown = {"form": form, "tenant": tenant, "key": of, "seen": visit.field("_seen") or (tag_of(of) if of else "")}
+    return visit.page("tenants/key_form.html", status, title=title, section="tenants", **shown)

@@ -1,4 +1,4 @@
-"""/console/limits: a tenant's limits: making, changing and deleting one."""
+"""/console/limits: the limits of a tenant or a group: making, changing and deleting one."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -8,13 +8,14 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from starlette.responses import Response
 
 from admin.commands import limits
-from admin.commands.directory import LIMITS, TENANTS
+from admin.commands.directory import GROUPS, LIMITS, TENANTS
 from admin.commands.limits import LimitRequest
 from admin.commands.rules import MAX_TOKENS, amount_of
 from admin.console.cookies import PREFIX
 from admin.console.forms import Form, submitted
 from admin.console.numbers import decimal_number
 from admin.console.visit import Routes, Visit
+from admin.console.words import called
 from admin.fields import Body, ModelName, Name, UserId
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.stored_limits import StoredLimit
@@ -37,26 +38,31 @@ SCOPES = [
 ]
 
 
-class LimitForm(Body):
-    """A limit to be made."""
+class RuleForm(Body):
+    """How much of what, over which window."""
 
-    scope: Scope = Scope.TENANT
     unit: Unit
     amount: Amount
     every: Calendar
     kind: Kind = Kind.BUCKET
     time_zone: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] = UTC
     name: Name | None = None
-    model: ModelName | None = None
-    user_id: UserId | None = None
     shadow: bool = False
 
-    def request(self, tenant_id: str) -> LimitRequest:
-        """A window of the calendar where there can be one, else as long as one usually is."""
+    def rule(self) -> dict[str, Any]:
+        """As commands have it: a window of the calendar where there can be one, else as long as one usually is."""
         fields = self.model_dump(exclude={"every"})
         if self.kind is Kind.FIXED:
-            return LimitRequest(**fields, tenant_id=tenant_id, calendar=self.every)
-        return LimitRequest(**fields, tenant_id=tenant_id, window_seconds=self.every.seconds)
+            return {**fields, "calendar": self.every}
+        return {**fields, "window_seconds": self.every.seconds}
+
+
+class LimitForm(RuleForm):
+    """A limit of a tenant, to be made."""
+
+    scope: Scope = Scope.TENANT
+    model: ModelName | None = None
+    user_id: UserId | None = None
 
 
 class AmountForm(Body):
@@ -77,11 +83,23 @@ async def new_limit(visit: Visit) -> Response:
 @routes.post(f"{PREFIX}/tenants/{{id}}/limits/new")
 async def create_limit(visit: Visit) -> Response:
     async def make(form: LimitForm) -> Response:
-        tenant_id = visit.path("id")
-        done = await limits.create(visit.on_terms(), form.request(tenant_id))
-        return visit.to(f"{PREFIX}/tenants/{quote(tenant_id)}", "limit-free" if done.notice else "limit-created", done)
+        return await _made(visit, LimitRequest(**form.rule(), tenant_id=visit.path("id")))
 
     return await submitted(visit, LimitForm, lambda form, status: _form(visit, form, status), make)
+
+
+@routes.get(f"{PREFIX}/groups/{{name}}/limits")
+async def new_limit_of_group(visit: Visit) -> Response:
+    return await _form_of_group(visit, NEW, 200)
+
+
+@routes.post(f"{PREFIX}/groups/{{name}}/limits")
+async def create_limit_of_group(visit: Visit) -> Response:
+    async def make(form: RuleForm) -> Response:
+        of_group = {**form.rule(), "scope": Scope.GROUP, "fairshare_group": visit.path("name")}
+        return await _made(visit, LimitRequest(**of_group))
+
+    return await submitted(visit, RuleForm, lambda form, status: _form_of_group(visit, form, status), make)
 
 
 @routes.get(f"{PREFIX}/limits/{{id}}")
@@ -112,19 +130,39 @@ async def delete_limit(visit: Visit) -> Response:
     return visit.to(_back(found), "limit-deleted", done)
 
 
+async def _made(visit: Visit, asked: LimitRequest) -> Response:
+    done = await limits.create(visit.on_terms(), asked)
+    return visit.to(_back(done.value), "limit-free" if done.notice else "limit-created", done)
+
+
 def _back(of: StoredLimit) -> str:
-    return f"{PREFIX}/tenants/{quote(of.tenant_id)}" if of.tenant_id else f"{PREFIX}/groups"
+    if of.tenant_id:
+        return f"{PREFIX}/tenants/{quote(of.tenant_id)}"
+    return f"{PREFIX}/groups/{quote(of.fairshare_group or '')}"
+
+
+def choices() -> dict[str, Any]:
+    """What can be chosen in the form of a limit."""
+    windows = [(each, each.capitalize()) for each in Calendar]
+    return {"units": UNITS, "kinds": KINDS, "scopes": SCOPES, "windows": windows}
 
 
 async def _form(visit: Visit, form: Form, status: int) -> Response:
     tenant = await TENANTS.get(visit.session, visit.path("id"))
-    choices: dict[str, Any] = {"units": UNITS, "kinds": KINDS, "scopes": SCOPES}
-    choices["windows"] = [(each, each.capitalize()) for each in Calendar]
-    return visit.page(
-        "tenants/limit_form.html", status, title="New limit", section="tenants", tenant=tenant, form=form, **choices
-    )
+    trail = [(f"{PREFIX}/tenants", "Tenants"), (f"{PREFIX}/tenants/{quote(tenant.id)}", called(tenant))]
+    shown: dict[str, Any] = {"trail": trail, "form": form, **choices()}
+    return visit.page("limits/form.html", status, title="New limit", section="tenants", **shown)
+
+
+async def _form_of_group(visit: Visit, form: Form, status: int) -> Response:
+    group = await GROUPS.get(visit.session, visit.path("name"))
+    trail = [(f"{PREFIX}/groups", "Groups"), (f"{PREFIX}/groups/{quote(group.name)}", group.name)]
+    shown: dict[str, Any] = {"trail": trail, "form": form, **choices(), "scopes": ()}
+    return visit.page("limits/form.html", status, title="New limit", section="groups", **shown)
 
 
 def _limit(visit: Visit, form: Form, status: int, of: StoredLimit) -> Response:
     shown = {"limit": of, "form": form, "seen": visit.field("_seen") or tag_of(of), "back": _back(of)}
-    return visit.page("tenants/limit.html", status, title=of.name, section="tenants", **shown)
+    shown |= {"here": f"{PREFIX}/limits/{quote(of.id)}", "may": visit.may("change", "limit")}
+    section = "tenants" if of.tenant_id else "groups"
+    return visit.page("limits/limit.html", status, title=of.name, section=section, **shown)

@@ -14,6 +14,7 @@ from admin.console.cookies import PREFIX
 from admin.console.forms import Form, submitted
 from admin.console.numbers import TypedTokens, whole_number
 from admin.console.visit import Routes, Visit
+from admin.console.words import text_of
 from admin.fields import HttpUrl, InFlight, ModelName, Prices, Weight
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.models import Model, NewModel, fields_of
@@ -98,16 +99,10 @@ async def _form(visit: Visit, form: Form, status: int, of: Model | None) -> Resp
 
 def _as_form(of: Model) -> Form:
     fields = {name: getattr(of, name) for name in ModelForm.model_fields}
-    return Form({name: _text(each) for name, each in fields.items() if each is not None})
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
+    return Form({name: text_of(each) for name, each in fields.items() if each is not None})
 
 
 def _named(of: PriceVersion) -> dict[str, Any]:
     """The prices that were named, without the tiers."""
     named: dict[str, Any] = json.loads(of.named, parse_float=Decimal)
-    return {name: _text(Decimal(each)) for name, each in named.items() if name != TIERS and each is not None}
+    return {name: text_of(Decimal(each)) for name, each in named.items() if name != TIERS and each is not None}

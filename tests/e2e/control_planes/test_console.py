@@ -29,6 +29,7 @@ SIZE = """
 VIOLATIONS = {"resultTypes": ["violations"], "preload": False}
 CHANGED = {"runOnly": ["color-contrast", "target-size", "scrollable-region-focusable"]}
 PRICES = {"input_price": "3", "output_price": "15"}
+TIER = {"service_tier": "batch", "input_price": "1.5"}
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -173,7 +174,7 @@ def test_pages_are_small_and_have_no_serious_accessibility_fault(
     pages += [
         tenant + page for page in ("", "/edit", "/delete", "/keys/new", "/limits/new", "/budgets/tenant:tokens:60s")
     ]
-    pages += [key, f"{key}/revoke"]
+    pages += [key, f"{key}/revoke", f"{key}/edit", *settings(stack, priced)]
     with visiting(browser, stack, color_scheme="light", viewport={"width": 1280, "height": 900}) as page:
         for path in pages:
             page.goto(path, wait_until="load")
@@ -183,6 +184,22 @@ def test_pages_are_small_and_have_no_serious_accessibility_fault(
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/console/sign-in")
         check(page, "signing in")
+        page.goto("/console/accept")
+        check(page, "accepting an invitation")
+
+
+def settings(stack: Deployment, model: str) -> list[str]:
+    """Pages of what bounds requests, and of people, each with something in it."""
+    rule = {"name": "daily", "unit": "cost", "amount": "12.5", "calendar": "day"}
+    stack.admin.post("/policies", json={"name": "gold", "limits": [rule]}).raise_for_status()
+    stack.admin.put(f"/models/{model}", json={"name": MODEL, **PRICES, "price_tiers": [TIER]}).raise_for_status()
+    made = stack.admin.post("/organizations", json={"name": "Looked at"}).raise_for_status().json()["id"]
+    body = {"email": "ann@looked-at.test", "password": "a good password", "organization": made, "role": "owner"}
+    account = stack.admin.post("/accounts", json=body).raise_for_status().json()["id"]
+    people, policy, models = f"organizations/{made}", "policies/gold", f"models/{model}/tiers"
+    pages = ["capacity", "policies", policy, f"{policy}/limits", f"{policy}/limits/0", models, f"{models}/0"]
+    pages += ["groups/default/limits", "organizations", people, f"{people}/accounts/{account}"]
+    return [f"/console/{each}" for each in pages]
 
 
 def check(page: Page, path: str) -> None:
