@@ -48,6 +48,15 @@ class Chart:
     height: int = HEIGHT
     left: int = LEFT
     foot: int = HEIGHT - BOTTOM
+    top: int = TOP
+
+    def paths(self) -> Sequence[str]:
+        """What is drawn of each series, as one SVG path: of hundreds of bars a fraction of as many rectangles."""
+        drawn: list[list[str]] = [[] for _ in self.names]
+        for bar in self.bars:
+            for part in bar.parts:
+                drawn[part.series].append(f"M{bar.x:g} {part.y:g}h{bar.width:g}v{part.height:g}h-{bar.width:g}z")
+        return ["".join(each) for each in drawn]
 
 
 def stacked(starts: Sequence[datetime], series: Sequence[Series], shown: Callable[[float], str]) -> Chart | None:

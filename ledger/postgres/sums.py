@@ -7,7 +7,7 @@ it takes.
 # ruff: noqa: S608 - statements are put together from the slice's own constants only
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,10 +20,12 @@ from ledger.postgres.rollup_sql import TABLES, figures, grain_for
 from ledger.sums import DIMENSIONS, FIGURES, MEASURES, Figures, Group, Interval, Line, NotSummedYet, Selection
 from store.postgres import READ_SECONDS, UNAVAILABLE, Connection, PostgresPool, reading
 
-MARKS = "SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2"
-HORIZON = "SELECT minutes_from FROM usage_horizon"
-# Compiling a statement of so many sums takes longer than running it.
-NO_JIT = "SET LOCAL jit = off"
+# What can be read of the rollups; without a mark width and bucket are null.  JIT is off for what follows: compiling a
+# statement of so many sums takes longer than running it.  In one round trip, since every question begins with it.
+COVER = """
+SELECT set_config('jit', 'off', true), minutes_from, width, bucket FROM usage_horizon LEFT JOIN
+    (SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2) AS marks ON true
+"""
 
 # Rows of the last hours are always read: the roller is a few seconds behind.
 SOON_READ = timedelta(hours=2)
@@ -62,7 +64,6 @@ class PostgresSums:
                 reading(self._pool, self._seconds) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                await connection.execute(NO_JIT)
                 cover = await self._cover(connection, intervals)
                 slots = slots_of(cover, intervals, 0 if after is None else after[0])
                 statement, values = statement_of(slots, selection, group_by, limit, after)
@@ -85,7 +86,6 @@ class PostgresSums:
                 reading(self._pool, LARGEST_SECONDS) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                await connection.execute(NO_JIT)
                 slots = slots_of(await self._cover(connection, [interval]), [interval], 0)
                 if not slots:
                     return ()
@@ -101,9 +101,9 @@ class PostgresSums:
 
     async def _cover(self, connection: Connection, intervals: Sequence[Interval]) -> Cover:
         start, stop = min(start for start, _ in intervals), max(stop for _, stop in intervals)
-        marks = await connection.fetch(MARKS, floor(start, DAY), stop)
-        minutes_from: datetime = await connection.fetchval(HORIZON)
-        return Cover((Mark(timedelta(seconds=width), bucket) for width, bucket in marks), minutes_from)
+        rows = await connection.fetch(COVER, floor(start, DAY), stop)
+        marks = (Mark(timedelta(seconds=row["width"]), row["bucket"]) for row in rows if row["width"] is not None)
+        return Cover(marks, rows[0]["minutes_from"])
 
 
 def slots_of(cover: Cover, intervals: Sequence[Interval], first: int) -> Slots:

@@ -250,6 +250,8 @@ def test_charts_are_stacked_to_scale() -> None:
     low, high = first.parts
     assert (low.y + low.height, high.y + high.height) == (chart.foot, low.y)
     assert (high.height, last.parts[0].height) == (3 * low.height, 3 * low.height)
+    assert chart.paths()[1] == f"M{first.x:g} {high.y:g}h{first.width:g}v{high.height:g}h-{first.width:g}z"
+    assert [path.count("M") for path in chart.paths()] == [2, 1]
     assert first.says == "01 Jan, 00:00\na: 10\nb: 30"
     assert stacked(starts, [("a", [0, 0, 0])], compact) is None
 

@@ -196,9 +196,9 @@ def settings(stack: Deployment, model: str) -> list[str]:
     made = stack.admin.post("/organizations", json={"name": "Looked at"}).raise_for_status().json()["id"]
     body = {"email": "ann@looked-at.test", "password": "a good password", "organization": made, "role": "owner"}
     account = stack.admin.post("/accounts", json=body).raise_for_status().json()["id"]
-    people, policy, models = f"organizations/{made}", "policies/gold", f"models/{model}/tiers"
-    pages = ["capacity", "policies", policy, f"{policy}/limits", f"{policy}/limits/0", models, f"{models}/0"]
-    pages += ["groups/default/limits", "organizations", people, f"{people}/accounts/{account}"]
+    people, policy = f"organizations/{made}", "policies/gold"
+    pages = ["capacity", "policies", policy, f"{policy}/limits/0", f"models/{model}/tiers/0"]
+    pages += ["organizations", people, f"{people}/accounts/{account}"]
     return [f"/console/{each}" for each in pages]
 
 
