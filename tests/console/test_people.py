@@ -58,7 +58,9 @@ def test_from_an_organization_to_its_people(owner: Visitor, admin: Admin) -> Non
     assert (alone.status_code, "the last owner" in text_of(alone)) == (409, True)
     assert ann.send(person, f"{person}/delete").status_code == 303
     assert owner.send(where, name="Acme", plan="free").status_code == 303
-    assert owner.send(where, f"{where}/delete").headers["location"] == "/console/organizations?done=organization-deleted"
+    assert (
+        owner.send(where, f"{where}/delete").headers["location"] == "/console/organizations?done=organization-deleted"
+    )
     assert ann.get("/console").status_code == 303
     for each in (ann, bob):
         each.http.close()

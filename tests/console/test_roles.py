@@ -56,7 +56,13 @@ SHOWN = (
         "/limits/{limit}",
     ),
     *("/usage", "/requests", "/models", "/models/{model}", "/groups", "/groups/{group}", "/audit"),
-    *("/models/{model}/tiers/{number}", "/capacity", "/policies", "/policies/{policy}", "/policies/{policy}/limits/{number}"),
+    *(
+        "/models/{model}/tiers/{number}",
+        "/capacity",
+        "/policies",
+        "/policies/{policy}",
+        "/policies/{policy}/limits/{number}",
+    ),
     *("/organizations", "/organizations/{organization}"),
 )
 
@@ -73,7 +79,11 @@ def test_a_viewer_sees_everything_and_changes_nothing(visitor: Visitor, admin: A
     ids["policy"] = admin.post("/policies", name="p", limits=[rule]).json()["name"]
     organization = ids["organization"] = admin.post("/organizations", name="seen by all").json()["id"]
     body = {"email": "seen@by.test", "password": "a first password", "organization": organization}
-    ids |= {"account": admin.post("/accounts", **body).json()["id"], "invitation": "inv_0123456789abcdef", "number": "0"}
+    ids |= {
+        "account": admin.post("/accounts", **body).json()["id"],
+        "invitation": "inv_0123456789abcdef",
+        "number": "0",
+    }
     ids["group"] = admin.post("/fairshare/groups", name="g", weight=5).json()["name"]
     before = admin.audit()[0]["id"]
     for path in SHOWN:

@@ -126,7 +126,7 @@ def test_the_price_tiers_of_a_model_are_added_changed_and_deleted(owner: Visitor
 )
 def test_what_a_key_may_do_is_changed(owner: Visitor, admin: Admin, fields: dict[str, Any], changed: Any) -> None:
     tenant = admin.tenant(f"key of {fields}")
-    limits = {"tokens_per_minute": 70, "models_allowed": ["m"], "expires_at": "2035-01-01T00:00:00Z"}
+    limits: dict[str, Any] = {"tokens_per_minute": 70, "models_allowed": ["m"], "expires_at": "2035-01-01T00:00:00Z"}
     key = admin.key(tenant["id"], **limits)["key"]["id"]
     page = owner.get(f"/console/keys/{key}/edit").text
     assert 'value="70"' in page
