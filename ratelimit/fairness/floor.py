@@ -68,6 +68,7 @@ class Floor(Generic[T]):
         self.terms = terms
         self.most: float = UNBOUNDED
         self.running = self.waiting = 0
+        self._virtual = 0.0  # as in tree.py: the tag of the pool that was served last
         self._pools: dict[str, Pool[T]] = {SHARED: Pool()}
         self._of: dict[Ticket[T], Pool[T]] = {}
 
@@ -113,12 +114,11 @@ class Floor(Generic[T]):
         if not able:
             return None
         pool = min(able, key=lambda pool: pool.tag)
+        # Neither having been idle is a credit, nor being new.
+        self._virtual = max(self._virtual, pool.tag)
         weight = pool.queue.waiting_weight
         ticket = pool.queue.next()
-        floor = pool.tag
-        pool.tag += ticket.cost / weight
-        for other in self._pools.values():  # having been idle is no credit
-            other.tag = max(other.tag, floor)
+        pool.tag = self._virtual + ticket.cost / weight
         self._waits_no_more(ticket, pool)
         self._begins(ticket, pool)
         pool.pace.took(now, ticket.cost)

@@ -4,11 +4,16 @@ Hierarchical weighted fair queueing: groups by their weights, the tenants of a g
 users of a tenant; within a leaf, first come first served.  It is charged in tokens of service (service.py): by an
 estimate on admission, more as a long answer runs, and corrected by what it really was at its end.
 
-**What holds.**  Between two siblings that wait all the time, what they have had, divided by their weights, differs by
-no more than the largest request of each, divided by its weight (theorem 1 of Start-time Fair Queuing, Goyal, Vin and
-Cheng, SIGCOMM 1996), and by the corrections that have not come yet.  It holds at each level, whatever is served at the
-others.  So no one starves, and what a flood adds to the wait of others does not depend on the length of the flood.
-It is work-conserving: as long as anything waits, `next` gives something.
+**What holds** (tests/ratelimit/fairness/test_properties.py), for two siblings that wait all the time, at each level and
+whatever is served at the others.  W: what each has had in any stretch of time; r: its weight; l: its largest request.
+
+- If estimates are right, |W_f / r_f - W_m / r_m| <= l_f / r_f + l_m / r_m (theorem 1 of Start-time Fair Queuing; Goyal,
+  Vin and Cheng, SIGCOMM 1996).
+- If they are wrong, it is at most 2 (n + 1) l / min(r), where n is how many run at once.  The Virtual Token Counter
+  (Sheng and others, OSDI 2024), which charges as answers run, has the same bound: twice what fits into the server.
+- Who comes waits for at most one request of each sibling (the delay bound of Start-time Fair Queuing).  So no one
+  starves, and what a flood adds to the wait of others does not depend on its length.
+- As long as anything waits, `next` gives something: it is work-conserving.
 
 A step takes O(log n) at each level.  What nobody waits in or runs from is forgotten (tree.py says when).
 """
@@ -101,15 +106,16 @@ class FairQueue(Generic[T]):
 
     def run(self, item: T, cost: int, way: Way) -> Ticket[T]:
         """It runs without having waited, since there is room and none waits."""
-        leaf = self._leaf(way)
-        node = leaf
+        ticket = Ticket(item, cost, self._leaf(way))
+        node = ticket.leaf
         while (parent := node.parent) is not None:
             if not node.waiting:
                 parent.lift(node)
+            node.running += 1  # before time comes to its tag: then it is not forgotten as idle
             parent.serve(node)
             node = parent
-        ticket = Ticket(item, cost, leaf)
-        self._runs(ticket)
+        node.running += 1
+        self.charge(ticket, cost)
         return ticket
 
     def charge(self, ticket: Ticket[T], service: int) -> None:

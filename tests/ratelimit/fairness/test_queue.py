@@ -1,16 +1,13 @@
-"""The fair queue's promises, on any sequence of steps."""
+"""The fair queue, case by case.  What holds of any sequence of steps is in test_properties.py."""
 
 from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ratelimit.fairness.queue import FairQueue, Share, Ticket
+from ratelimit.fairness.queue import FairQueue, Share
 
 WEIGHTS = {"a": 500, "b": 50, "c": 100}
-COSTS = st.integers(1, 1000)
 
 
 def way(tenant: str, group: str = "g", weight: int = 100) -> tuple[Share, Share]:
@@ -25,97 +22,6 @@ def served(queue: FairQueue[str], steps: int) -> Counter[str]:
         totals[ticket.item] += ticket.cost
         queue.end(ticket)
     return totals
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), COSTS), min_size=1, max_size=60))
-def test_what_waits_runs_once_and_in_its_own_line_first_come_first_served(asked: list[tuple[str, int]]) -> None:
-    queue: FairQueue[int] = FairQueue()
-    for number, (tenant, cost) in enumerate(asked):
-        queue.push(number, cost, way(tenant))
-    order = []
-    while len(queue):
-        order.append(queue.next().item)
-    assert sorted(order) == list(range(len(asked)))
-    for tenant in "abc":
-        line = [number for number in order if asked[number][0] == tenant]
-        assert line == sorted(line)
-
-
-@given(st.lists(COSTS, min_size=40, max_size=40), st.lists(COSTS, min_size=40, max_size=40), st.integers(1, 500))
-def test_two_that_wait_all_the_time_differ_by_their_largest_requests(
-    of_a: list[int], of_b: list[int], weight: int
-) -> None:
-    """At each moment, and from each moment on."""
-    weights = {"a": weight, "b": 100}
-    queue: FairQueue[str] = FairQueue()
-    for a, b in zip(of_a, of_b, strict=True):
-        queue.push("a", a, (Share("g", 1), Share("a", weight)))
-        queue.push("b", b, (Share("g", 1), Share("b", 100)))
-    waiting, gaps = {"a": 40, "b": 40}, [0.0]
-    had = {"a": 0.0, "b": 0.0}
-    while all(waiting.values()):
-        ticket = queue.next()
-        waiting[ticket.item] -= 1
-        had[ticket.item] += ticket.cost / weights[ticket.item]
-        gaps.append(had["a"] - had["b"])
-    assert max(gaps) - min(gaps) <= max(of_a) / weight + max(of_b) / 100 + 1e-6
-
-
-@given(st.data())
-def test_any_sequence_keeps_account(data: st.DataObject) -> None:
-    """Conservation, work conservation, and nothing is remembered once all is over."""
-    queue: FairQueue[int] = FairQueue()
-    waiting: list[Ticket[int]] = []
-    running: list[Ticket[int]] = []
-    for number in range(data.draw(st.integers(1, 60))):
-        step = data.draw(st.sampled_from(["push", "next", "end", "remove", "charge", "shed", "elsewhere"]))
-        tenant, group = data.draw(st.sampled_from("abc")), data.draw(st.sampled_from("xy"))
-        if step == "push":
-            waiting.append(queue.push(number, data.draw(COSTS), way(tenant, group)))
-        elif step == "next" and waiting:
-            ticket = queue.next()
-            waiting.remove(ticket)
-            running.append(ticket)
-        elif step == "end" and running:
-            queue.end(running.pop(data.draw(st.integers(0, len(running) - 1))))
-        elif step == "remove" and waiting:
-            queue.remove(waiting.pop(data.draw(st.integers(0, len(waiting) - 1))))
-        elif step == "charge" and running:
-            queue.charge(data.draw(st.sampled_from(running)), data.draw(COSTS))
-        elif step == "shed" and waiting:
-            ticket = queue.last()
-            waiting.remove(ticket)
-            queue.remove(ticket)
-        elif step == "elsewhere":
-            queue.charge_elsewhere(way(tenant, group), data.draw(COSTS))
-        assert (len(queue), queue.running) == (len(waiting), len(running))
-        assert queue.backlog == sum(ticket.cost for ticket in waiting)
-    while len(queue):
-        running.append(queue.next())
-    for ticket in running:
-        queue.end(ticket)
-    assert queue.remembered() == 0
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), COSTS), min_size=1, max_size=40))
-def test_the_same_steps_give_the_same_order(asked: list[tuple[str, int]]) -> None:
-    def order() -> list[int]:
-        queue: FairQueue[int] = FairQueue()
-        for number, (tenant, cost) in enumerate(asked):
-            queue.push(number, cost, way(tenant))
-        return [queue.next().item for _ in asked]
-
-    assert order() == order()
-
-
-@given(st.lists(COSTS, min_size=1, max_size=200), COSTS)
-def test_a_flood_adds_to_the_wait_of_others_at_most_one_request(flood: list[int], cost: int) -> None:
-    """Nobody starves: of equal weights, the other one is next, or the one after."""
-    queue: FairQueue[str] = FairQueue()
-    for each in flood:
-        queue.push("flood", each, way("flood"))
-    queue.push("other", cost, way("other"))
-    assert "other" in [queue.next().item for _ in range(min(2, len(queue)))]
 
 
 def test_weights_of_tenants_and_groups_before_tenants() -> None:
@@ -144,12 +50,14 @@ def test_long_answers_get_no_more_tokens_than_short_ones() -> None:
     assert totals["c"] == pytest.approx(totals["d"], abs=1000)
 
 
-def test_having_been_idle_is_no_credit() -> None:
+@pytest.mark.parametrize("runs", [False, True], ids=["with nothing at all", "with a long one that runs"])
+def test_having_had_nothing_waiting_is_no_credit(runs: bool) -> None:
     queue: FairQueue[str] = FairQueue()
+    if runs:
+        queue.run("d", 1, way("d"))
     for _ in range(100):
         queue.push("c", 100, way("c"))
-    for _ in range(50):
-        queue.end(queue.next())
+    served(queue, 50)
     for _ in range(50):
         queue.push("d", 100, way("d"))
     totals = served(queue, 20)
