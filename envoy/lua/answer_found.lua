@@ -1,7 +1,8 @@
 -- What has been found in an answer so far, and what of it the access log knows.
 local sub, find = string.sub, string.find
 
-local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS = 48, 96, 128, 1024
+local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS, MAX_KNOWN = 48, 96, 128, 1024, 1000
+local MAX_PRINTED = 1e14 -- Lua writes greater ones with an exponent
 -- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
 local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
@@ -17,7 +18,7 @@ local function new(one_document)
     results = nil, added = nil, reports = 0, finished = 0,
     events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
     ended_how = "", marked = "", goes_on = false, strings = {},
-    set_events = 0, set_text = 0, set_ended = "", set_strings = {}, tier = nil, set_tier = nil,
+    set_events = 0, set_text = 0, set_ended = "", set_strings = nil, tier = nil, set_tier = nil,
     pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
     piece_in = nil, piece_from = 0, piece_end = 0,
   }, Found)
@@ -77,10 +78,22 @@ function Found:document(whole)
   if whole and self.one_document and self.marked == "" and not self.goes_on then self.ended_how = "done" end
 end
 
+-- Whether the log can have a path; most are always the same few.
+local writable, known = {}, 0
+local function is_writable(path)
+  local answer = writable[path]
+  if answer == nil then
+    answer = #path <= MAX_PATH and not find(path, "[^%w_.:-]")
+    if known >= MAX_KNOWN then writable, known = {}, 0 end
+    writable[path], known = answer, known + 1
+  end
+  return answer
+end
+
 -- Whether the count at `path` is kept.
 local function is_kept(self, path)
   if self.counts[path] then return true end
-  if #self.paths >= MAX_PAIRS or #path > MAX_PATH or find(path, "[^%w_.:-]") then return false end
+  if #self.paths >= MAX_PAIRS or not is_writable(path) then return false end
   self.paths[#self.paths + 1], self.counts[path], self.changed = path, 0, true
   return true
 end
@@ -137,7 +150,7 @@ end
 -- A mark of the end that says why; `result`: of one of several.
 function Found:finish(why, result)
   if result then self.finished = self.finished + 1 end
-  self:ended(why:lower() == "error" and "error" or "done")
+  self:ended(#why == 5 and why:lower() == "error" and "error" or "done")
 end
 
 -- A mark of the end that says: not yet.
@@ -151,11 +164,15 @@ end
 
 local function usage_of(self)
   local pairs_ = {}
-  for i, path in ipairs(self.paths) do pairs_[i] = string.format("%s=%.0f", path, self.counts[path]) end
+  for i, path in ipairs(self.paths) do
+    local count = self.counts[path]
+    pairs_[i] = path .. "=" .. (count < MAX_PRINTED and count or string.format("%.0f", count))
+  end
   return table.concat(pairs_, " ")
 end
 
 local function tell_strings(self, metadata)
+  self.set_strings = self.set_strings or {}
   for name, value in pairs(self.strings) do
     local told = name ~= "model" or self.totals or self.strings.file -- elsewhere it is the request's
     if told and self.set_strings[name] ~= value then

@@ -6,7 +6,7 @@
 local byte, sub, find = string.byte, string.sub, string.find
 local json, string_end, text_bytes = answer_json, answer_text.string_end, answer_text.text_bytes
 
-local NEWLINE, RETURN, SPACE = 0x0A, 0x0D, 0x20
+local NEWLINE, RETURN, SPACE, OPEN_OBJECT, OPEN_ARRAY = 0x0A, 0x0D, 0x20, 0x7B, 0x5B
 -- What is learned from an event, in bytes; and how often: events with a number in each are never alike.
 local MAX_SHAPE, MAX_SHAPES = 4096, 32
 -- Of AWS' event stream: longer frames are images, and passed over; beyond what it allows there is none.
@@ -176,8 +176,9 @@ end
 -- The first bytes tell, since servers label streams as JSON and JSON as streams.
 local function reading(kind, chunk)
   if find(kind, "vnd.amazon.eventstream", 1, true) then return read_frames end
-  local first = chunk:match("^[%s\239\187\191]*([^%s\239\187\191])")
-  if first == "{" or first == "[" then return read_json end
+  local first = byte(chunk, 1)
+  if first ~= OPEN_OBJECT and first ~= OPEN_ARRAY then first = byte(chunk, find(chunk, "[^%s\239\187\191]")) end
+  if first == OPEN_OBJECT or first == OPEN_ARRAY then return read_json end
   local events = find(kind, "event-stream", 1, true) or find(chunk, "^%s*data:") or find(chunk, "^%s*event:")
   return events and read_events or nil
 end
@@ -199,6 +200,7 @@ end
 -- At the answer's end: its last event may lack the empty line, its last line its end.
 local function finish(reader)
   if reader.read == read_events then read_events(reader, "\n\n") end
+  json.release(reader.scan)
 end
 
 return { new = new, finish = finish }

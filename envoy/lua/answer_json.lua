@@ -6,18 +6,29 @@
 local byte, sub = string.byte, string.sub
 local fields = answer_fields
 local string_end, ends_escaped = answer_text.string_end, answer_text.ends_escaped
-local text_bytes, next_mark = answer_text.text_bytes, answer_text.next_mark
+local text_bytes, next_mark, after_comma = answer_text.text_bytes, answer_text.next_mark, answer_text.after_comma
+local on_string, on_number, on_scalar = answer_values.on_string, answer_values.on_number, answer_values.on_scalar
 
 local QUOTE, OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x22, 0x7B, 0x7D, 0x5B, 0x5D
+local SPACE, COLON = 0x20, 0x3A
 local KEY, VALUE, STRING, SKIP, BROKEN = 1, 2, 3, 4, 5
 -- Longer keys, numbers and ids are none that are read.
 local MAX_TOKEN, MAX_DEPTH, MAX_LEVELS_OF_COUNTS = 128, 16, 3
 
-local BLANK = { [0x20] = true, [0x09] = true, [0x0A] = true, [0x0D] = true, [0x2C] = true, [0x3A] = true }
-local SCALAR = {}
-for c = 0x21, 0x7E do SCALAR[c] = not BLANK[c] and string.char(c):find("[%w.+-]") ~= nil end
+local BLANK, SCALAR = {}, {}
+for c = 0, 255 do
+  BLANK[c] = string.char(c):find("[ \t\n\r,:]") ~= nil
+  SCALAR[c] = c < 0x80 and string.char(c):find("[%w.+-]") ~= nil
+end
+
+local idle, MAX_IDLE = {}, 64
 
 local function new(found)
+  local scan = table.remove(idle)
+  if scan then
+    scan.found = found
+    return scan
+  end
   return { found = found, state = VALUE, depth = 0, nodes = {}, objects = {}, paths = {}, levels = {}, each = {},
            pending = {}, node = fields.root, skip = 0, escaped = false, carry = nil }
 end
@@ -25,6 +36,15 @@ end
 -- Forgets a document that did not end.
 local function reset(scan)
   scan.state, scan.depth, scan.node, scan.carry, scan.escaped = VALUE, 0, fields.root, nil, false
+end
+
+-- Of an answer that has been read to its end: the next one takes it.
+local function release(scan)
+  if #idle >= MAX_IDLE then return end
+  reset(scan)
+  scan.found, scan.skip, scan.measure = nil, 0, nil
+  if next(scan.pending) then scan.pending = {} end
+  idle[#idle + 1] = scan
 end
 
 -- A value inside of the current object or array, or at the root, has ended.
@@ -93,44 +113,6 @@ local function on_key(scan, name)
   scan.state = VALUE
 end
 
-local function on_string(scan, node, value)
-  if node.ends then
-    local how = fields.ends[value]
-    if how then scan.found:ended(how) end
-  elseif node.done then
-    if value ~= "" then scan.found:finish(value, node.finish) end
-  elseif node.error then
-    if value ~= "" then scan.found:ended("error") end
-  elseif node.take then
-    scan.found:string(node.take, value)
-  elseif node.any and fields.kinds[scan.key] and scan.objects[scan.depth] then
-    local pending = scan.pending[scan.depth] or {}
-    pending.kind = value
-    scan.pending[scan.depth] = pending
-  end
-end
-
-local function on_scalar(scan, node, value)
-  if value == "true" then
-    if node.done then scan.found:ended("done") end
-    if node.error then scan.found:ended("error") end
-  elseif value == "false" then
-    if node.done then scan.found:unfinished() end
-  elseif (node.number or node.index) and #value <= 15 and scan.objects[scan.depth] then
-    local digits = value:match("^(%d+)$") or value:match("^(%d+)%.0+$")
-    if digits == nil then return end
-    if node.index then
-      scan.found:of_result(tonumber(digits))
-    elseif node == fields.any then
-      local pending = scan.pending[scan.depth] or {}
-      pending[#pending + 1], pending[#pending + 2] = scan.key, tonumber(digits)
-      scan.pending[scan.depth] = pending
-    else
-      scan.found:count(node.path, tonumber(digits), node.each)
-    end
-  end
-end
-
 -- A string begins at the quote `at`. The next position, or nil where the span ends.
 local function begin_string(scan, text, at, last)
   local node = scan.node
@@ -161,7 +143,7 @@ local function begin_string(scan, text, at, last)
     end
   end
   after_value(scan)
-  return close + 1
+  return after_comma(text, close + 1)
 end
 
 -- The rest of a string whose begin was in an earlier span.
@@ -225,7 +207,12 @@ end
 
 -- A number, true, false or null begins at `at`.
 local function begin_scalar(scan, text, at, last)
-  local after = at
+  local after, number, c = at, 0, byte(text, at)
+  while c >= 0x30 and c <= 0x39 and after <= last do
+    number, after = number * 10 + c - 0x30, after + 1
+    c = byte(text, after) or 0
+  end
+  local digits = after > at and not SCALAR[c]
   while after <= last and SCALAR[byte(text, after)] do after = after + 1 end
   if after == at or after - at > MAX_TOKEN then
     scan.state = BROKEN
@@ -235,16 +222,22 @@ local function begin_scalar(scan, text, at, last)
     scan.carry = sub(text, at, last)
     return nil
   end
-  if scan.node then on_scalar(scan, scan.node, sub(text, at, after - 1)) end
+  local node = scan.node
+  if node and not digits then
+    on_scalar(scan, node, sub(text, at, after - 1))
+  elseif node and after - at <= answer_values.MAX_DIGITS then
+    on_number(scan, node, number)
+  end
   after_value(scan)
-  return after
+  return after_comma(text, after)
 end
 
 local function begin_key(scan, text, at, last)
   local close = string_end(text, at + 1, last)
   if close then
     on_key(scan, close - at <= MAX_TOKEN and sub(text, at + 1, close - 1) or "")
-    return close + 1
+    if byte(text, close + 1) ~= COLON then return close + 1 end
+    return byte(text, close + 2) == SPACE and close + 3 or close + 2
   end
   if last - at < MAX_TOKEN then scan.carry = sub(text, at, last) else scan.state = BROKEN end
   return nil
@@ -262,13 +255,13 @@ local function go(scan, text, at, last)
       return
     else
       local c = byte(text, at)
-      if BLANK[c] then
+      if c == QUOTE then
+        if state == KEY then at = begin_key(scan, text, at, last) else at = begin_string(scan, text, at, last) end
+      elseif BLANK[c] then
         at = at + 1
       elseif c == CLOSE_OBJECT or c == CLOSE_ARRAY then
         pop(scan)
-        at = at + 1
-      elseif c == QUOTE then
-        if state == KEY then at = begin_key(scan, text, at, last) else at = begin_string(scan, text, at, last) end
+        at = after_comma(text, at + 1)
       elseif state == KEY then
         scan.state = BROKEN
       elseif c == OPEN_OBJECT or c == OPEN_ARRAY then
@@ -297,4 +290,4 @@ local function is_idle(scan)
   return scan.depth == 0 and scan.state == VALUE and scan.carry == nil
 end
 
-return { new = new, reset = reset, feed = feed, is_idle = is_idle }
+return { new = new, release = release, reset = reset, feed = feed, is_idle = is_idle }

@@ -1,7 +1,7 @@
 -- Plain searches in the text of a JSON answer: strings, and what is passed over without being read.
 local byte, find = string.byte, string.find
 
-local BACKSLASH = 0x5C
+local BACKSLASH, COMMA, SPACE = 0x5C, 0x2C, 0x20
 
 -- The closing quote at or after `from`, or nil; `from` is inside of the string.
 local function string_end(text, from, last)
@@ -21,6 +21,12 @@ local function ends_escaped(text, from, last)
   local before = last
   while before >= from and byte(text, before) == BACKSLASH do before = before - 1 end
   return (last - before) % 2 == 1
+end
+
+-- Where to go on behind a value that ends before `at`: most have a comma there, and a space.
+local function after_comma(text, at)
+  if byte(text, at) ~= COMMA then return at end
+  return byte(text, at + 1) == SPACE and at + 2 or at + 1
 end
 
 -- Bytes of the text that a JSON string's inside stands for; \uXXXX is about three.
@@ -56,4 +62,7 @@ local function next_mark(text, from)
   return nearest
 end
 
-return { string_end = string_end, ends_escaped = ends_escaped, text_bytes = text_bytes, next_mark = next_mark }
+return {
+  string_end = string_end, ends_escaped = ends_escaped, text_bytes = text_bytes, next_mark = next_mark,
+  after_comma = after_comma,
+}

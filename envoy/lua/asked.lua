@@ -11,6 +11,9 @@ local MAX_SPELLED = 4096
 local MIN_MEDIA = 16 -- characters
 local MAX_MEDIA = 1000 -- further ones are taken for text
 
+-- Where in the body these are is kept too, for `usage_option`.
+local FOUND_AGAIN = { ["stream_options"] = true, ["stream_options.include_usage"] = true }
+
 local TOP, NESTED, PROMPTS, RAW, UNREAD = fields.TOP, fields.NESTED, fields.PROMPTS, fields.RAW, fields.UNREAD
 local sub, find = string.sub, string.find
 
@@ -69,7 +72,8 @@ local function take(self, depth, first, last)
   self.name = nil
   local raw, before = sub(self.body, first, last), self.scalars[name]
   if depth < 3 or not before or (tonumber(raw) or 0) > (tonumber(before) or 0) then
-    self.scalars[name], self.spots[name] = raw, { first, last }
+    self.scalars[name] = raw
+    if FOUND_AGAIN[name] then self.spots[name] = { first, last } end
   end
   return name
 end
@@ -144,7 +148,7 @@ end
 function Asked:opens(depth, at, is_array)
   counted(self, 1)
   if self.name and depth == 2 then
-    self.spots[self.name] = { at }
+    if FOUND_AGAIN[self.name] then self.spots[self.name] = { at } end
     if self.name == "stream" then self.no_switch = true end
   end
   self.name = nil

@@ -14,29 +14,21 @@ local NOT_SENT = {
 }
 local READ_BY_AUTHZ = { authorization = true, ["x-api-key"] = true, ["api-key"] = true }
 local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
-local find, gsub, sub = string.find, string.gsub, string.sub
+local COLON = 0x3A
+local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 local has_key = secrets.are_in
 
-local function is_removed(name, value)
-  if NOT_SENT[name] or sub(name, 1, 8) == "x-envoy-" then return true end
-  return has_key(value) and not READ_BY_AUTHZ[name] and name ~= "x-request-id" and sub(name, 1, 1) ~= ":"
+local function is_sent(name)
+  return not NOT_SENT[name] and find(name, "x-envoy-", 1, true) ~= 1
 end
 
-local function remove_headers(headers)
-  headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
-  local names, count = {}, 0
-  for name, value in pairs(headers) do
-    if is_removed(name, value) then
-      count = count + 1
-      names[count] = name
-    end
-  end
-  for i = 1, count do headers:remove(names[i]) end
+-- Whether a header may have a key in it for now: authz removes it, or `screen` looks at it.
+local function may_have_key(name)
+  return READ_BY_AUTHZ[name] or name == "x-request-id" or byte(name, 1) == COLON
 end
 
-local function clean_request_id(headers)
-  local id = headers:get("x-request-id")
-  if id and (#id > REQUEST_ID_MAX or find(id, "[^\32-\126]") or has_key(id)) then
+local function clean_request_id(headers, id)
+  if #id > REQUEST_ID_MAX or find(id, "[^\32-\126]") or has_key(id) then
     local printable = gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")
     headers:replace("x-request-id", secrets.without(printable))
   end
@@ -52,11 +44,26 @@ end
 
 local function screen(handle)
   local headers = handle:headers()
-  remove_headers(headers)
-  clean_request_id(headers)
-  local path = without_key(headers:get(":path") or "")
-  if path == nil and not has_key(headers:get(":authority") or "") then return end
-  if path then headers:replace(":path", path) end
+  headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
+  local removed, request_id, path, in_authority = nil, nil, "", false
+  for name, value in pairs(headers) do -- which may not be changed meanwhile
+    local keyed = find(value, "_", 1, true) and has_key(value)
+    if not is_sent(name) or keyed and not may_have_key(name) then
+      removed = removed or {}
+      removed[#removed + 1] = name
+    elseif name == ":path" then
+      path = value
+    elseif name == ":authority" then
+      in_authority = keyed
+    elseif name == "x-request-id" then
+      request_id = value
+    end
+  end
+  for i = 1, removed and #removed or 0 do headers:remove(removed[i]) end
+  if request_id then clean_request_id(headers, request_id) end
+  local clean = without_key(path)
+  if clean == nil and not in_authority then return end
+  if clean then headers:replace(":path", clean) end
   client_error.respond(handle, {
     status = 400, type = "invalid_request_error", code = "credential_in_url",
     message = "An API key must not be in a URL, where logs keep it. Send it in the header Authorization",

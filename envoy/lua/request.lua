@@ -30,10 +30,12 @@ end
 
 local function ask_for_usage(handle, body, text, open, asked)
   local stream = asked.scalars.stream
-  if asked.no_switch or stream and stream ~= "true" and stream ~= "false" and stream ~= "null" then
+  if not asked.no_switch and (stream == nil or stream == "false" or stream == "null") then return end
+  if not usage_option.is_completion(handle:headers()) then return end
+  if asked.no_switch or stream ~= "true" then
     return refuse(handle, "stream must be true or false", "stream", "invalid_type")
   end
-  if stream ~= "true" or not ADD_INCLUDE_USAGE then return end
+  if not ADD_INCLUDE_USAGE then return end
   local changed = usage_option.with_include_usage(text, open, asked)
   if changed == nil then
     return refuse(handle, "stream_options must be an object", "stream_options", "invalid_type")
@@ -67,7 +69,7 @@ local function guard(handle)
   for _, name in ipairs(TOLD) do
     if asked.scalars[name] == "true" then metadata:set("tollkeeper", name, "true") end
   end
-  if open > 0 and usage_option.is_completion(handle:headers()) then ask_for_usage(handle, body, text, open, asked) end
+  if open > 0 then ask_for_usage(handle, body, text, open, asked) end
 end
 
 function envoy_on_request(handle)

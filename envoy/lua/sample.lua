@@ -11,6 +11,7 @@ local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
 local LATIN, ALPHABET, INDIC, SYMBOL, CJK, HANGUL, OTHER = 6, 7, 8, 9, 10, 11, 12
 -- And what is counted of their order.
 local WORD, NUMBER, HUMP, MIXED, MARKS, ESCAPED = 13, 14, 15, 16, 17, 18
+local MIXED_WORD, MIXED_NUMBER = 19, 20 -- both; not reported
 local WIDTH = 16
 local CONTINUES = 0
 local BACKSLASH, N, R, T, U = 0x5C, 0x6E, 0x72, 0x74, 0x75
@@ -33,6 +34,21 @@ class(0xE3, 0xE9, CJK)
 class(0xEA, 0xED, HANGUL)
 class(0xEE, 0xFF, OTHER)
 
+-- Of each class that follows another (WIDTH times the first, plus the second) what else it counts as, or false.
+local ALSO = {}
+for pair = 0, WIDTH * WIDTH do ALSO[pair] = false end
+for before = 1, OTHER do
+  local behind = before * WIDTH
+  ALSO[behind + LOWER], ALSO[behind + UPPER] = WORD, WORD
+  if before ~= DIGIT then ALSO[behind + DIGIT] = NUMBER end
+  if before ~= MARK then ALSO[behind + MARK] = MARKS end
+end
+for _, letter in ipairs({ LOWER, UPPER }) do
+  ALSO[letter * WIDTH + LOWER], ALSO[letter * WIDTH + UPPER] = false, false
+  ALSO[letter * WIDTH + DIGIT], ALSO[DIGIT * WIDTH + letter] = MIXED_NUMBER, MIXED_WORD
+end
+ALSO[LOWER * WIDTH + UPPER] = HUMP
+
 -- The class of a character that is written as \uXXXX.
 local function class_of_code(code)
   if code == nil or code < 0 then return MARK end -- no digits, or a sign among them
@@ -54,10 +70,9 @@ local function whole_escape(text, first, at)
   return at
 end
 
--- Which class follows which in text[first..last], added to `pairs`: WIDTH times the first, plus the second.  How many
--- were escapes, and how far it has read.
-local function count(text, first, last, pairs)
-  local at, before, escaped = first, SPACE, 0
+-- Counts text[first..last].  How far it has read.
+local function count(text, first, last, counts)
+  local at, before = first, SPACE
   while at <= last do
     local c = byte(text, at)
     local value = CLASS[c]
@@ -66,48 +81,36 @@ local function count(text, first, last, pairs)
       at = at + 1
       if escape == U then
         value = class_of_code(tonumber(sub(text, at + 1, at + 4), 16))
-        escaped = escaped + 1
+        counts[ESCAPED] = counts[ESCAPED] + 1
         at = at + 4
       elseif escape == N or escape == R or escape == T then
         value = SPACE
       end
     end
     if value ~= CONTINUES then
-      local pair = before * WIDTH + value
-      pairs[pair] = pairs[pair] + 1
+      local also = ALSO[before * WIDTH + value]
+      if also then counts[also] = counts[also] + 1 end
+      counts[value] = counts[value] + 1
       before = value
     end
     at = at + 1
   end
-  return escaped, at - 1
-end
-
-local function pair_of(pairs, before, value)
-  return pairs[before * WIDTH + value]
-end
-
--- The counters, of what follows what.
-local function counters(pairs, escaped)
-  local counts = {}
-  for value = 1, OTHER do
-    local sum = 0
-    for before = 1, OTHER do sum = sum + pair_of(pairs, before, value) end
-    counts[value] = sum
-  end
-  local humps = pair_of(pairs, LOWER, UPPER)
-  local within = humps + pair_of(pairs, LOWER, LOWER) + pair_of(pairs, UPPER, LOWER) + pair_of(pairs, UPPER, UPPER)
-  counts[WORD] = counts[LOWER] + counts[UPPER] - within
-  counts[NUMBER] = counts[DIGIT] - pair_of(pairs, DIGIT, DIGIT)
-  counts[HUMP] = humps
-  counts[MIXED] = pair_of(pairs, LOWER, DIGIT) + pair_of(pairs, UPPER, DIGIT) + pair_of(pairs, DIGIT, LOWER)
-    + pair_of(pairs, DIGIT, UPPER)
-  counts[MARKS] = counts[MARK] - pair_of(pairs, MARK, MARK)
-  counts[ESCAPED] = escaped
-  return counts
+  return at - 1
 end
 
 -- Made once, and emptied for each summary.
 local tally = {}
+
+local function emptied()
+  for i = 1, MIXED_NUMBER do tally[i] = 0 end
+  return tally
+end
+
+local function counters(counts)
+  counts[WORD], counts[NUMBER] = counts[WORD] + counts[MIXED_WORD], counts[NUMBER] + counts[MIXED_NUMBER]
+  counts[MIXED] = counts[MIXED_WORD] + counts[MIXED_NUMBER]
+  return table.concat(counts, ",", 1, ESCAPED)
+end
 
 -- What a model reads, as stretches of the body.
 local function new()
@@ -125,8 +128,7 @@ end
 -- `[bytes,bytes looked at,counters…]`; nil if there is nothing.
 local function summary(self, text)
   if self.bytes == 0 then return nil end
-  local pairs, first, last, kept, escaped = tally, self.first, self.last, 0, 0
-  for i = 0, WIDTH * WIDTH do pairs[i] = 0 end
+  local counts, first, last, kept = emptied(), self.first, self.last, 0
   for i = 1, #first do kept = kept + last[i] - first[i] + 1 end
   -- A window at each step; short texts are looked at whole.
   local step = kept <= SAMPLE and 0 or floor(kept / (SAMPLE / WINDOW))
@@ -135,19 +137,18 @@ local function summary(self, text)
     local from, to = first[i], last[i]
     local size = to - from + 1
     if step == 0 then
-      escaped = escaped + (count(text, from, to, pairs))
+      count(text, from, to, counts)
       seen = seen + size
     else
       while due < passed + size do
         local begin = whole_escape(text, from, from + due - passed)
-        local escapes, stop = count(text, begin, min(begin + WINDOW - 1, to), pairs)
-        escaped, seen = escaped + escapes, seen + stop - begin + 1
+        seen = seen + count(text, begin, min(begin + WINDOW - 1, to), counts) - begin + 1
         due = due + step
       end
       passed = passed + size
     end
   end
-  return "[" .. self.bytes .. "," .. seen .. "," .. table.concat(counters(pairs, escaped), ",") .. "]"
+  return "[" .. self.bytes .. "," .. seen .. "," .. counters(counts) .. "]"
 end
 
 return { new = new, add = add, summary = summary }

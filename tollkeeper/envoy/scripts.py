@@ -13,7 +13,8 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         GUARD: ("secrets", "client_error", "guard"),
         METER: (
             "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form", "usage_option", "client_error",
-            "request", "answer_fields", "answer_text", "answer_json", "answer_found", "answer_frames", "answer",
+            "request", "answer_fields", "answer_text", "answer_values", "answer_json", "answer_found", "answer_frames",
+            "answer",
         ),
     }
 )  # fmt: skip

@@ -1,0 +1,49 @@
+-- What a string, a number, true or false means at the place in an answer's JSON where it stands (answer_fields.lua).
+-- `scan` is of answer_json.lua.
+local fields = answer_fields
+local MAX_DIGITS = 15 -- beyond, a number is no count
+
+local function on_string(scan, node, value)
+  if node.ends then
+    local how = fields.ends[value]
+    if how then scan.found:ended(how) end
+  elseif node.done then
+    if value ~= "" then scan.found:finish(value, node.finish) end
+  elseif node.error then
+    if value ~= "" then scan.found:ended("error") end
+  elseif node.take then
+    scan.found:string(node.take, value)
+  elseif node.any and fields.kinds[scan.key] and scan.objects[scan.depth] then
+    local pending = scan.pending[scan.depth] or {}
+    pending.kind = value
+    scan.pending[scan.depth] = pending
+  end
+end
+
+local function on_number(scan, node, number)
+  if not (node.number or node.index) or not scan.objects[scan.depth] then return end
+  if node.index then
+    scan.found:of_result(number)
+  elseif node == fields.any then
+    local pending = scan.pending[scan.depth] or {}
+    pending[#pending + 1], pending[#pending + 2] = scan.key, number
+    scan.pending[scan.depth] = pending
+  else
+    scan.found:count(node.path, number, node.each)
+  end
+end
+
+-- What is not all digits.
+local function on_scalar(scan, node, value)
+  if value == "true" then
+    if node.done then scan.found:ended("done") end
+    if node.error then scan.found:ended("error") end
+  elseif value == "false" then
+    if node.done then scan.found:unfinished() end
+  elseif #value <= MAX_DIGITS then
+    local digits = value:match("^(%d+)%.0+$")
+    if digits then on_number(scan, node, tonumber(digits)) end
+  end
+end
+
+return { on_string = on_string, on_number = on_number, on_scalar = on_scalar, MAX_DIGITS = MAX_DIGITS }
