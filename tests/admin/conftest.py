@@ -23,10 +23,35 @@ from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
 from tenancy.values.secret import hash_secret
+from tests.conftest import create_database, drop_database
 from tests.web import NO_TLS
+from tollkeeper.up.postgres import Postgres
+from tollkeeper.up.valkey import Valkey
 
 TOKEN = "dev-admin-token"
 PORTAL_SECRET = "of the tests, and of 32 characters"
+
+# What the migrations put into a database stays; all else is taken out, past triggers and references.
+KEEP = """
+CREATE SCHEMA kept;
+DO $$ DECLARE name text; filled boolean; BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', name) INTO filled;
+        IF filled THEN EXECUTE format('CREATE TABLE kept.%1$I AS TABLE public.%1$I', name); END IF;
+    END LOOP;
+END $$
+"""
+EMPTY = """
+DO $$ DECLARE name text; BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('DELETE FROM public.%I', name);
+    END LOOP;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'kept' LOOP
+        EXECUTE format('INSERT INTO public.%1$I OVERRIDING SYSTEM VALUE TABLE kept.%1$I', name);
+    END LOOP;
+END $$
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +179,36 @@ def wait_until(true: Any, seconds: float = 15.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture(scope="module")
+def running_admin(postgres: Postgres, valkey: Valkey) -> Iterator[Admin]:
+    url = asyncio.run(create_database(postgres))
+    asyncio.run(on(url, KEEP))
+    with run_admin(url, valkey.url) as running:
+        yield running
+    asyncio.run(drop_database(postgres, url))
+
+
 @pytest.fixture
-def admin(database_url_sync: str, redis_url: str) -> Iterator[Admin]:
+def admin(running_admin: Admin) -> Admin:
+    """One API for all tests of a module; each finds its stores as a new API does."""
+    asyncio.run(on(running_admin.database_url, EMPTY))
+    running_admin.redis.flushall()
+    return running_admin
+
+
+@pytest.fixture
+def new_admin(database_url_sync: str, redis_url: str) -> Iterator[Admin]:
+    """One for each test: of what an API remembers, or of stores that break."""
     with run_admin(database_url_sync, redis_url) as running:
         yield running
+
+
+async def on(database_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from tests.admin.conftest import TOKEN, Admin, admin
+from tests.admin.conftest import TOKEN, Admin, admin, running_admin
 from tollkeeper.__main__ import app
 
-__all__ = ["admin"]
+__all__ = ["admin", "running_admin"]
 
 
 @pytest.fixture(autouse=True)

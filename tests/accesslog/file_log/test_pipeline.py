@@ -37,10 +37,8 @@ def test_the_checkpoint_waits_for_what_is_not_settled(stack: Stack) -> None:
 def test_a_start_reads_the_whole_file_of_an_envoy_that_ran_before(stack: Stack) -> None:
     stack.pipeline.close()
     stack.log(stack.admit(2500))
-    start = time.monotonic()
     stack.start()
     stack.assert_each_once()
-    assert time.monotonic() - start < 20.0
     assert stack.metrics.backfilled.counts[""] == 2500
 
 

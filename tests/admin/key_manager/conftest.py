@@ -1,27 +1,20 @@
 """One API for all tests of a module, and a client of its key manager."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.admin.conftest import TOKEN, Admin, run_admin
-from tests.conftest import create_database, drop_database
+from tests.admin.conftest import TOKEN, Admin
 from tests.web import NO_TLS
-from tollkeeper.up.postgres import Postgres
-from tollkeeper.up.valkey import Valkey
 
 ADMIN = {"authorization": f"ADMIN {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
-def admin(postgres: Postgres, valkey: Valkey) -> Iterator[Admin]:
-    url = asyncio.run(create_database(postgres))
-    with run_admin(url, valkey.url) as running:
-        yield running
-    asyncio.run(drop_database(postgres, url))
+def admin(running_admin: Admin) -> Admin:
+    return running_admin
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,15 @@
 """One API for all tests of a module, on a ledger that each of them finds empty."""
 
-import asyncio
-from collections.abc import Iterator
-
 import asyncpg
 import pytest
 
-from tests.admin.conftest import Admin, run_admin
+from tests.admin.conftest import Admin
 from tests.admin.usage.ledger import use
-from tests.conftest import create_database, drop_database
-from tollkeeper.up.postgres import Postgres
-from tollkeeper.up.valkey import Valkey
 
 
 @pytest.fixture(scope="module")
-def admin(postgres: Postgres, valkey: Valkey) -> Iterator[Admin]:
-    """One API for all: each test empties the ledger."""
-    url = asyncio.run(create_database(postgres))
-    with run_admin(url, valkey.url) as running:
-        yield running
-    asyncio.run(drop_database(postgres, url))
+def admin(running_admin: Admin) -> Admin:
+    return running_admin
 
 
 @pytest.fixture(autouse=True)
