@@ -43,6 +43,9 @@ WRAPPERS = frozenset({"message", "response", "delta", "choices", "x_groq"})
 # Where an answer has the images that it made, one at each.
 IMAGES = ("data.b64_json", "data.url", "predictions.bytesBase64Encoded")
 
+# Tokens of the images that a response has a tool make: no bound of its own text holds for them.
+DRAWN = "tool_usage.image_gen.output_tokens"
+
 # The first format that is meant is taken: some servers report the same in two formats.
 FORMATS = (
     Format(
@@ -88,19 +91,25 @@ FORMATS = (
     ),
     Format(
         "OpenAI Responses, images, transcriptions, batches; Anthropic without cache",
-        "OpenAI, Azure OpenAI, vLLM, Anthropic",
+        "OpenAI, Azure OpenAI, vLLM, Anthropic; what a response draws is beside its input and output",
         input=("usage.input_tokens",),
         output=("usage.output_tokens",),
         total="usage.total_tokens",
         cached=("usage.input_tokens_details.cached_tokens",),
+        beside_input=("tool_usage.image_gen.input_tokens",),
+        beside_output=(DRAWN,),
         cache_write=("usage.input_tokens_details.cache_write_tokens",),
         reasoning=(
             "usage.output_tokens_details.reasoning_tokens",
             "usage.output_tokens_details.thinking_tokens",  # Anthropic
         ),
         audio_input=("usage.input_token_details.audio_tokens",),
-        image_input=("usage.input_tokens_details.image_tokens",),
-        image_output=("usage.output_tokens_details.image_tokens",),
+        image_input=(
+            "usage.input_tokens_details.image_tokens",
+            "tool_usage.image_gen.input_tokens_details.image_tokens",
+        ),
+        image_output=("usage.output_tokens_details.image_tokens", DRAWN),
+        marks=("usage.input_tokens", "usage.output_tokens", "usage.total_tokens"),
     ),
     Format(
         "Gemini generateContent",

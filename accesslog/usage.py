@@ -31,7 +31,7 @@ from math import ceil
 from typing import NamedTuple
 
 from accesslog.entry import UNREAD, UNSEEN, LogEntry
-from accesslog.formats import IMAGES
+from accesslog.formats import DRAWN, IMAGES
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from ratelimit.budgets.rule import Used
@@ -174,7 +174,7 @@ def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
     input_tokens, output_tokens = report.input_tokens, report.output_tokens
     if input_tokens is None or input_tokens > BELIEVED_MAX:
         input_tokens, source = entry.decision.input_estimate, UsageSource.ESTIMATED
-    if output_tokens is None or not _is_believed(entry, output_tokens):
+    if output_tokens is None or not _is_believed(entry, output_tokens - entry.answer.counts.get(DRAWN, 0)):
         output_tokens = _seen_output(entry)
         if output_tokens:
             source = UsageSource.ESTIMATED

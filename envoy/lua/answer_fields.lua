@@ -7,6 +7,7 @@
 -- Objects of which each whole number is a count, down to three levels.
 local COUNTS = [[
   usage message.usage response.usage delta.usage x_groq.usage svg_usage
+  tool_usage.image_gen response.tool_usage.image_gen
   usageMetadata response.usageMetadata
   meta.tokens meta.billed_units response.meta.tokens response.meta.billed_units
   amazon-bedrock-invocationMetrics

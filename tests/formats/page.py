@@ -18,6 +18,7 @@ from ratelimit.tenants.routes.table import SERVERS, parse_routes
 from tests.formats import providers, servers
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+BOOKED = Path(__file__).parent / "litellm" / "booked.json"
 
 INTRODUCTION = f"""# Formats of answers
 
@@ -43,8 +44,9 @@ echoed object of the client's or in the arguments of a tool call are not read.
   added up. One that is never read as finished stays as it was reserved, which for a batch is nothing; `TOLLKEEPER_JOB_HOURS`
   bounds the wait.
   Of results that are left half read, what was seen is charged; the longest reading counts. One that failed costs nothing;
-  a response that was cancelled without a word of its use stays as reserved. A batch whose file is found by listing files,
-  its object never read, is not charged, nor is one whose file comes from a signed URL. Gemini's batches and Cohere's jobs of
+  a response that was cancelled without a word of its use stays as reserved. Lists of files, batches and stored answers are
+  refused: they are of the whole account, and a file that is found in one, without its batch, would not be charged; so is what
+  gives out a signed URL of a file. Gemini's batches and Cohere's jobs of
   embeddings, which speak of themselves in another way, are refused unless `TOLLKEEPER_ROUTES` opens them, and then are free.
 - An answer that the client left, that the server or Envoy cut, that an error ended or that ends without its end is
   charged the greater of what it reported and what was seen of it.
@@ -90,7 +92,7 @@ REFUSED = """## What is refused
 Realtime sessions: websockets and CONNECT are answered with 403, whatever the route, since nothing could count what passes
 through them, and so is whatever else begins or extends such a session. The other routes here control the model server, tell of
 others, or begin work whose use nobody reports. `tollkeeper routes` shows them beside those that are open; what is in no table is
-answered with 404.
+answered with 404. Behind each server's name is the version whose routes were compared with its table.
 
 | server | refused with 403 |
 |---|---|"""
@@ -134,7 +136,7 @@ def _media() -> str:
 
 def _cases() -> str:
     rows = ["| | as reported | estimated |", "|---|---|---|"]
-    for module in (*_modules(providers), *_modules(servers)):
+    for module in case_modules():
         names: dict[UsageSource, list[str]] = {UsageSource.REPORTED: [], UsageSource.ESTIMATED: []}
         for name, (_, charged) in module.CASES.items():
             names[charged.source].append(name)
@@ -147,11 +149,16 @@ def _cases() -> str:
 
 def _refused() -> str:
     rows: list[str] = []
-    for server, (_, lines) in SERVERS.items():
+    for server, (version, lines) in SERVERS.items():
         routes = [each for each in parse_routes(lines, server) if each.kind is Kind.REFUSED]
         if routes:
-            rows.append(f"| {server} | {', '.join(f'`{each.method} {each.path}`' for each in routes)} |")
+            rows.append(f"| {server} {version} | {', '.join(f'`{each.method} {each.path}`' for each in routes)} |")
     return "\n".join(rows)
+
+
+def case_modules() -> list[ModuleType]:
+    """Each has CASES: by name an answer, and what it is charged."""
+    return [*_modules(providers), *_modules(servers)]
 
 
 def _modules(package: ModuleType) -> list[ModuleType]:

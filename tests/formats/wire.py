@@ -126,13 +126,17 @@ class Upstream:
         self.answers[number] = answer
         return number
 
+    def chosen(self, fields: dict[str, str]) -> Answer:
+        """For a request with these headers."""
+        return self.answers[int(fields["x-answer"])]
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
                 fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
                 await reader.readexactly(int(fields.get("content-length", "0")))
-                if not await self._send(self.answers[int(fields["x-answer"])], reader, writer):
+                if not await self._send(self.chosen(fields), reader, writer):
                     break
         writer.close()
 

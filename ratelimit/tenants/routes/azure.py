@@ -17,11 +17,11 @@ DELETE /openai/responses/{id}                              stored
 POST   /openai/responses/{id}/cancel                       stored
 GET    /openai/responses/{id}/input_items                  stored
 POST   /openai/batches                                     batches
-GET    /openai/batches                                     stored
+GET    /openai/batches                                     refused
 GET    /openai/batches/{id}                                stored
 POST   /openai/batches/{id}/cancel                         stored
 POST   /openai/files                                       reads
-GET    /openai/files                                       reads
+GET    /openai/files                                       refused
 GET    /openai/files/{id}                                  reads
 GET    /openai/files/{id}/content                          reads
 DELETE /openai/files/{id}                                  reads

@@ -15,7 +15,7 @@ POST   /v1/tokenize          counts
 POST   /v1/detokenize        counts
 POST   /v1/check-api-key     reads
 POST   /v1/embed-jobs        refused
-GET    /v1/embed-jobs        stored
+GET    /v1/embed-jobs        refused
 GET    /v1/embed-jobs/{id}   stored
 POST   /v1/embed-jobs/{id}/cancel    stored
 GET    /v1/models            reads

@@ -19,7 +19,7 @@ GET    /{version}/models/{{id}}                             reads
 GET    /{version}/batches/{{id}}                            stored
 POST   /{version}/batches/{{id}}:cancel                     stored
 POST   /{version}/files                                     reads
-GET    /{version}/files                                     reads
+GET    /{version}/files                                     refused
 GET    /{version}/files/{{id}}                              reads
 DELETE /{version}/files/{{id}}                              reads
 POST   /{version}/cachedContents                            refused

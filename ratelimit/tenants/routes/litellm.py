@@ -1,6 +1,7 @@
-"""The LiteLLM proxy: OpenAI's routes, also without `/v1`, and those of its own.  Its management routes are refused."""
+"""The LiteLLM proxy, read at 1.106.12: OpenAI's routes, also without `/v1`, and those of its own.  Refused are its
+management routes, and what runs a model or buys a search without saying what it used."""
 
-VERSION = "1.80"
+VERSION = "1.106"
 ROUTES = """
 POST   /chat/completions                     generates
 POST   /completions                          generates
@@ -30,10 +31,53 @@ GET    /models/{id}                          reads
 GET    /health/liveliness                    reads
 GET    /health/liveness                      reads
 GET    /health/readiness                     reads
+POST   /responses/compact                    generates
+POST   /responses/input_tokens               counts
+POST   /responses/{id}/cancel                stored
+GET    /responses/{id}/input_items           stored
+POST   /cursor/chat/completions              generates
+POST   /queue/chat/completions               generates
+POST   /models/{model}:generateContent       generates
+POST   /models/{model}:streamGenerateContent    generates
+POST   /models/{model}:countTokens           counts
+POST   /openai/deployments/{model}/images/generations    draws
+POST   /openai/deployments/{model}/images/edits    draws
+POST   /ocr                                  generates
+POST   /decisions                            embeds
+POST   /systemone                            embeds
+POST   /batches                              batches
+GET    /batches                              refused
+GET    /batches/{id}                         stored
+POST   /batches/{id}/cancel                  stored
+POST   /files                                reads
+GET    /files                                refused
+GET    /files/{id}                           reads
+GET    /files/{id}/content                   reads
+DELETE /files/{id}                           reads
+GET    /utils/supported_openai_params        reads
 GET    /health                               refused
 GET    /metrics                              refused
 GET    /model/info                           refused
 GET    /v1/model/info                        refused
 POST   /model/new                            refused
 POST   /key/generate                         refused
+POST   /utils/transform_request              refused
+POST   /search                               refused
+POST   /v1/search                            refused
+POST   /rag/query                            refused
+POST   /v1/rag/query                         refused
+POST   /rag/ingest                           refused
+POST   /v1/rag/ingest                        refused
+POST   /threads/{id}/runs                    refused
+POST   /v1/threads/{id}/runs                 refused
+POST   /interactions                         refused
+POST   /v1beta/interactions                  refused
+POST   /a2a/{id}                             refused
+POST   /realtime/calls                       refused
+POST   /realtime/client_secrets              refused
+POST   /realtime/transcription_sessions      refused
+POST   /videos                               refused
+GET    /v2/model/info                        refused
+POST   /key/delete                           refused
+GET    /spend/logs                           refused
 """

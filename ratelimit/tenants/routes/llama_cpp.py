@@ -1,6 +1,6 @@
-"""llama.cpp's server, b7000 and on."""
+"""llama.cpp's server, b7000 and on; its routes were read at the commit 00dd081 of 2026."""
 
-VERSION = "b7000"
+VERSION = "00dd081"
 ROUTES = """
 POST   /v1/chat/completions         generates
 POST   /chat/completions            generates
@@ -29,6 +29,12 @@ GET    /api/tags                    reads
 POST   /api/show                    reads
 GET    /health                      reads
 GET    /v1/health                   reads
+POST   /responses                   generates
+POST   /audio/transcriptions        transcribes
+POST   /v1/chat/completions/input_tokens    counts
+POST   /chat/completions/input_tokens    counts
+POST   /v1/responses/input_tokens   counts
+POST   /responses/input_tokens      counts
 GET    /metrics                     refused
 GET    /props                       refused
 POST   /props                       refused
@@ -38,4 +44,15 @@ GET    /lora-adapters               refused
 POST   /lora-adapters               refused
 POST   /models/load                 refused
 POST   /models/unload               refused
+POST   /v1/chat/completions/control    refused
+GET    /v1/streams                  refused
+GET    /v1/stream/{id}              refused
+DELETE /v1/stream/{id}              refused
+POST   /models                      refused
+DELETE /models                      refused
+GET    /models/sse                  refused
+GET    /tools                       refused
+POST   /tools                       refused
+GET    /cors-proxy                  refused
+POST   /cors-proxy                  refused
 """

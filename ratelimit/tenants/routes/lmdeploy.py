@@ -1,6 +1,6 @@
-"""LMDeploy's server."""
+"""LMDeploy's server, 0.10 and on, and its proxy; their routes were read at 0.16.0."""
 
-VERSION = "0.10"
+VERSION = "0.16"
 ROUTES = """
 POST   /v1/chat/completions         generates
 POST   /v1/completions              generates
@@ -11,6 +11,11 @@ POST   /pooling                     embeds
 POST   /v1/encode                   counts
 GET    /v1/models                   reads
 GET    /health                      reads
+POST   /v1/responses                generates
+POST   /v1/messages                 generates
+POST   /v1/messages/count_tokens    counts
+POST   /get_ppl                     embeds
+GET    /anthropic/v1/models         reads
 GET    /metrics                     refused
 GET    /terminate                   refused
 POST   /sleep                       refused
@@ -22,4 +27,14 @@ POST   /distserve/p2p_initialize    refused
 POST   /distserve/p2p_connect       refused
 POST   /distserve/free_cache        refused
 GET    /distserve/engine_info       refused
+POST   /distserve/p2p_drop_connect  refused
+POST   /distserve/connection_warmup    refused
+POST   /distserve/gc                refused
+POST   /init_weights_update_group   refused
+POST   /destroy_weights_update_group    refused
+GET    /nodes/status                refused
+POST   /nodes/add                   refused
+POST   /nodes/remove                refused
+POST   /nodes/terminate             refused
+GET    /nodes/terminate_all         refused
 """

@@ -1,4 +1,4 @@
-"""Mistral's API."""
+"""Mistral's API.  Lists of files and batches are everybody's; a file that a URL gives out is read past the chain."""
 
 VERSION = "v1"
 ROUTES = """
@@ -7,7 +7,7 @@ POST   /v1/fim/completions         generates
 POST   /v1/agents/completions      generates
 POST   /v1/conversations           generates
 POST   /v1/conversations/{id}      generates
-GET    /v1/conversations           stored
+GET    /v1/conversations           refused
 GET    /v1/conversations/{id}      stored
 DELETE /v1/conversations/{id}      stored
 GET    /v1/conversations/{id}/messages    stored
@@ -21,15 +21,15 @@ POST   /v1/ocr                     generates
 POST   /v1/audio/transcriptions    transcribes
 POST   /v1/audio/speech            speaks
 POST   /v1/batch/jobs              batches
-GET    /v1/batch/jobs              stored
+GET    /v1/batch/jobs              refused
 GET    /v1/batch/jobs/{id}         stored
 POST   /v1/batch/jobs/{id}/cancel  stored
 POST   /v1/files                   reads
-GET    /v1/files                   reads
+GET    /v1/files                   refused
 GET    /v1/files/{id}              reads
 DELETE /v1/files/{id}              reads
 GET    /v1/files/{id}/content      reads
-GET    /v1/files/{id}/url          reads
+GET    /v1/files/{id}/url          refused
 GET    /v1/models                  reads
 GET    /v1/models/{id}             reads
 DELETE /v1/models/{id}             refused

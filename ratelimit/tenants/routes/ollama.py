@@ -1,6 +1,6 @@
-"""Ollama, 0.12."""
+"""Ollama, 0.12 and on; its routes were read at 0.33."""
 
-VERSION = "0.12"
+VERSION = "0.33"
 ROUTES = """
 POST   /api/chat                    generates
 POST   /api/generate                generates
@@ -19,6 +19,9 @@ GET    /api/ps                      reads
 GET    /api/version                 reads
 POST   /api/show                    reads
 GET    /                            reads
+POST   /v1/audio/transcriptions     transcribes
+GET    /api/status                  reads
+GET    /api/experimental/model-recommendations    reads
 POST   /api/create                  refused
 POST   /api/pull                    refused
 POST   /api/push                    refused
@@ -28,4 +31,9 @@ POST   /api/blobs/{digest}          refused
 HEAD   /api/blobs/{digest}          refused
 POST   /api/web_search              refused
 POST   /api/web_fetch               refused
+POST   /api/experimental/web_search    refused
+POST   /api/experimental/web_fetch  refused
+POST   /api/me                      refused
+POST   /api/signout                 refused
+DELETE /api/user/keys/{key}         refused
 """

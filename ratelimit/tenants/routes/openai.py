@@ -1,9 +1,10 @@
-"""OpenAI's API, of October 2026; what most model servers speak, each under its own file as well."""
+"""OpenAI's API, of October 2026; what most model servers speak, each under its own file as well.  Lists of files and
+batches are of the whole account: with one a tenant finds what others left there, and results that nothing then charges."""
 
 VERSION = "2026-10"
 ROUTES = """
 POST   /v1/chat/completions                   generates
-GET    /v1/chat/completions                   stored
+GET    /v1/chat/completions                   refused
 GET    /v1/chat/completions/{id}              stored
 POST   /v1/chat/completions/{id}              stored
 DELETE /v1/chat/completions/{id}              stored
@@ -33,11 +34,11 @@ POST   /v1/audio/speech                       speaks
 POST   /v1/audio/transcriptions               transcribes
 POST   /v1/audio/translations                 transcribes
 POST   /v1/batches                            batches
-GET    /v1/batches                            stored
+GET    /v1/batches                            refused
 GET    /v1/batches/{id}                       stored
 POST   /v1/batches/{id}/cancel                stored
 POST   /v1/files                              reads
-GET    /v1/files                              reads
+GET    /v1/files                              refused
 GET    /v1/files/{id}                         reads
 DELETE /v1/files/{id}                         reads
 GET    /v1/files/{id}/content                 reads

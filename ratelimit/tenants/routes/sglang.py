@@ -1,6 +1,6 @@
-"""SGLang's server, 0.5."""
+"""SGLang's server, 0.5; its routes were read at 0.5.23."""
 
-VERSION = "0.5"
+VERSION = "0.5.23"
 ROUTES = """
 POST   /v1/chat/completions         generates
 POST   /v1/completions              generates
@@ -20,6 +20,13 @@ POST   /tokenize                    counts
 POST   /detokenize                  counts
 POST   /generate                    generates
 PUT    /generate                    generates
+POST   /v1/messages                 generates
+POST   /v1/messages/count_tokens    counts
+POST   /v1/decisions                embeds
+POST   /v1/systemone                embeds
+PUT    /v1/rerank                   reranks
+GET    /                            reads
+GET    /ready                       reads
 POST   /generate_from_file          refused
 POST   /encode                      embeds
 PUT    /encode                      embeds
@@ -76,4 +83,42 @@ POST   /load_lora_adapter           refused
 POST   /unload_lora_adapter         refused
 POST   /parse_function_call         reads
 POST   /separate_reasoning          reads
+GET    /remote_instance_transfer_engine_info    refused
+GET    /get_remote_instance_transfer_engine_info    refused
+GET    /get_transfer_engine_info    refused
+PUT    /register_transfer_engine_info    refused
+POST   /init_weights_send_group_for_remote_instance    refused
+POST   /send_weights_to_remote_instance    refused
+POST   /begin_weight_update         refused
+POST   /end_weight_update           refused
+GET    /weights_checker             refused
+POST   /weights_checker             refused
+POST   /load_lora_adapter_from_tensors    refused
+PUT    /set_internal_state          refused
+GET    /open_session                refused
+GET    /close_session               refused
+GET    /configure_logging           refused
+GET    /set_trace_level             refused
+GET    /freeze_gc                   refused
+GET    /slow_down                   refused
+GET    /release_memory_occupation   refused
+GET    /resume_memory_occupation    refused
+GET    /hicache/storage-backend     refused
+PUT    /hicache/storage-backend     refused
+DELETE /hicache/storage-backend     refused
+POST   /hicache/storage-backend/clear    refused
+GET    /get_hicache_l3_cache_layout    refused
+POST   /pd_role_switch              refused
+POST   /dumper/{method}             refused
+GET    /start_expert_distribution_record    refused
+POST   /start_expert_distribution_record    refused
+GET    /stop_expert_distribution_record    refused
+POST   /stop_expert_distribution_record    refused
+GET    /dump_expert_distribution_record    refused
+POST   /dump_expert_distribution_record    refused
+GET    /list_external_corpora       refused
+POST   /add_external_corpus         refused
+POST   /remove_external_corpus      refused
+POST   /scale_elastic_ep            refused
+GET    /is_scaling_elastic_ep       refused
 """

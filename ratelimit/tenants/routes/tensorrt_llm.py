@@ -1,12 +1,17 @@
-"""TensorRT-LLM: trtllm-serve, and Triton's generate extension with the tensorrtllm backend."""
+"""TensorRT-LLM: trtllm-serve, 1.1 and on, read at the commit 0005772 of 2026; Triton's generate extension with the
+tensorrtllm backend."""
 
-VERSION = "1.1"
+VERSION = "0005772"
 ROUTES = """
 POST   /v1/chat/completions                  generates
 POST   /v1/completions                       generates
 POST   /v1/responses                         generates
 GET    /v1/models                            reads
 GET    /health                               reads
+GET    /v1/responses/{id}                    stored
+DELETE /v1/responses/{id}                    stored
+POST   /v1/images/generations                draws
+POST   /v1/images/edits                      draws
 GET    /health_generate                      refused
 GET    /version                              reads
 GET    /metrics                              refused
@@ -30,4 +35,14 @@ GET    /v2/models/{id}/stats                 refused
 POST   /v2/repository/index                  refused
 POST   /v2/repository/models/{id}/load       refused
 POST   /v2/repository/models/{id}/unload     refused
+GET    /steady_clock_offset                  refused
+POST   /steady_clock_offset                  refused
+POST   /v1/kv_cache_hints                    refused
+GET    /prometheus/metrics                   refused
+POST   /v1/videos                            refused
+POST   /v1/videos/generations                refused
+GET    /v1/videos                            refused
+GET    /v1/videos/{id}                       refused
+GET    /v1/videos/{id}/content               refused
+DELETE /v1/videos/{id}                       refused
 """

@@ -1,6 +1,6 @@
-"""Text Generation Inference and Text Embeddings Inference."""
+"""Text Generation Inference, read at 3.3.6, and Text Embeddings Inference."""
 
-VERSION = "3.3"
+VERSION = "3.3.6"
 ROUTES = """
 POST   /                            generates
 POST   /generate                    generates
@@ -23,5 +23,9 @@ GET    /v1/models                   reads
 GET    /health                      reads
 GET    /ping                        reads
 GET    /info                        reads
+GET    /                            reads
+GET    /v2                          reads
+GET    /v2/health/live              reads
+GET    /v2/health/ready             reads
 GET    /metrics                     refused
 """

@@ -1,6 +1,6 @@
-"""vLLM's server, 0.11 to 0.13."""
+"""vLLM's server, 0.11 and on; its routers were read at 0.33.0."""
 
-VERSION = "0.13"
+VERSION = "0.33"
 ROUTES = """
 POST   /v1/chat/completions         generates
 POST   /v1/chat/completions/render  counts
@@ -32,6 +32,19 @@ GET    /health                      reads
 GET    /ping                        reads
 POST   /ping                        reads
 GET    /version                     reads
+POST   /v1/chat/completions/batch   generates
+POST   /v1/chat/completions/derender    counts
+POST   /v1/completions/derender     counts
+POST   /v1/responses/render         counts
+POST   /v1/messages/render          counts
+POST   /cohere/v2/chat              generates
+POST   /cohere/v2/chat/render       counts
+POST   /v2/embed                    embeds
+POST   /v1/decisions                embeds
+POST   /v1/systemone                embeds
+POST   /generative_scoring          reranks
+GET    /ready                       reads
+GET    /readyz                      reads
 GET    /metrics                     refused
 GET    /load                        refused
 GET    /server_info                 refused
@@ -57,4 +70,16 @@ POST   /v1/load_lora_adapter        refused
 POST   /v1/unload_lora_adapter      refused
 GET    /docs                        refused
 GET    /openapi.json                refused
+POST   /inference/v1/abort_requests    refused
+POST   /fault_tolerance/apply       refused
+GET    /fault_tolerance/status      refused
+GET    /kv_event_sources            refused
+POST   /release_kv_cache_memory     refused
+POST   /start_weight_update         refused
+POST   /start_draft_weight_update   refused
+POST   /finish_weight_update        refused
+POST   /shutdown_weight_transfer_engine    refused
+POST   /update_weight_version       refused
+POST   /weight_checker              refused
+GET    /weight_info                 refused
 """

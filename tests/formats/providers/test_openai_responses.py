@@ -29,6 +29,11 @@ data: {"type":"response.output_text.done","sequence_number":4,"item_id":"msg_67c
 event: response.completed
 data: {"type":"response.completed","sequence_number":5,"response":{"id":"resp_67c9","object":"response","created_at":1741290958,"status":"completed","error":null,"model":"gpt-5.4","output":[{"id":"msg_67c9","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hi there","annotations":[]}]}],"usage":{"input_tokens":37,"output_tokens":11,"output_tokens_details":{"reasoning_tokens":6},"input_tokens_details":{"cached_tokens":0},"total_tokens":48}}}
 """)
+# Images that its tool made, whose tokens its own usage leaves out.
+DRAWN = (
+    b'"tool_usage":{"image_gen":{"input_tokens":30,"input_tokens_details":{"image_tokens":10,"text_tokens":20},'
+    b'"output_tokens":4160,"total_tokens":4190},"web_search":{"num_requests":0}},"usage":{'
+)
 ERROR = stream("""
 event: error
 data: {"type":"error","sequence_number":4,"code":"server_error","message":"The model produced invalid content","param":null}
@@ -41,6 +46,14 @@ data: {"type":"response.failed","sequence_number":4,"response":{"id":"resp_67c9"
 CASES = {
     "plain": (PLAIN, reported(36, 87, 16, 40, cache_write_5m=4)),
     "stream": (STREAM, reported(37, 11, 0, 6)),
+    "plain, with an image": (
+        PLAIN.changed(lambda piece: piece.replace(b'"usage":{', DRAWN)),
+        reported(66, 4247, 16, 40, cache_write_5m=4, image_input=10, image_output=4160),
+    ),
+    "stream, with an image": (
+        STREAM.changed(lambda piece: piece.replace(b'"usage":{', DRAWN)),
+        reported(67, 4171, 0, 6, image_input=10, image_output=4160),
+    ),
     "stream, left by the client": (STREAM.left(4), estimated(20, 2)),
     "stream, cut by the server": (STREAM.cut(4), estimated(20, 2)),
     "stream, an error in the middle": (STREAM.then(4, ERROR), estimated(20, 2)),
