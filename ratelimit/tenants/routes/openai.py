@@ -1,5 +1,8 @@
-"""OpenAI's API, of October 2026; what most model servers speak, each under its own file as well.  Lists of files and
-batches are of the whole account: with one a tenant finds what others left there, and results that nothing then charges."""
+"""OpenAI's API, of October 2026; what most model servers speak, each under its own file as well.
+
+Lists of files and batches are of the whole account: in one a tenant finds what others left there, and results that are
+then charged to nobody.
+"""
 
 VERSION = "2026-10"
 ROUTES = """
