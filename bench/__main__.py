@@ -16,7 +16,18 @@ from bench import against, h2load, machine
 from bench.figures import Report
 from bench.rounds import Plan
 
-NAMES = ("check", "ratelimit", "ledger", "chain", "open_loop", "workers", "scale", "envoy_reader", "profile")
+NAMES = (
+    "check",
+    "ratelimit",
+    "ledger",
+    "chain",
+    "open_loop",
+    "workers",
+    "scale",
+    "envoy_reader",
+    "fairness",
+    "profile",
+)
 RESULTS = Path(__file__).parent / "results"
 FULL, QUICK = Plan(rounds=5, seconds=3.0), Plan(rounds=2, seconds=0.5)
 

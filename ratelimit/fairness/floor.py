@@ -110,10 +110,12 @@ class Floor(Generic[T]):
         """The next that runs, if there is room for one."""
         if self.running >= self.most or not self.waiting:
             return None
-        able = [pool for pool in self._pools.values() if len(pool.queue) and pool.has_room]
-        if not able:
+        pool = None
+        for each in self._pools.values():
+            if each.arrivals and each.has_room and (pool is None or each.tag < pool.tag):
+                pool = each
+        if pool is None:
             return None
-        pool = min(able, key=lambda pool: pool.tag)
         # Neither having been idle is a credit, nor being new.
         self._virtual = max(self._virtual, pool.tag)
         weight = pool.queue.waiting_weight

@@ -18,10 +18,11 @@ whatever is served at the others.  W: what each has had in any stretch of time; 
 A step takes O(log n) at each level.  What nobody waits in or runs from is forgotten (tree.py says when).
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from ratelimit.fairness.tree import Node
+from ratelimit.fairness.tree import NO_LINE, Node
 
 T = TypeVar("T")
 
@@ -79,6 +80,8 @@ class FairQueue(Generic[T]):
         """It waits.  `cost`: tokens of service, as estimated."""
         leaf = self._leaf(way)
         ticket = Ticket(item, cost, leaf)
+        if leaf.line is NO_LINE:
+            leaf.line = OrderedDict()
         leaf.line[ticket] = None
         node = leaf
         while (parent := node.parent) is not None:
@@ -100,8 +103,18 @@ class FairQueue(Generic[T]):
         while not node.is_leaf:
             node = node.next()
         ticket: Ticket[T] = node.line.popitem(last=False)[0]
-        self._waits_no_more(ticket)
-        self._runs(ticket)
+        ticket.charged = cost = ticket.cost
+        while (parent := node.parent) is not None:
+            node.waiting -= 1
+            node.backlog -= cost
+            node.running += 1
+            node.tag += cost / node.weight
+            if not node.waiting:
+                parent.waiting_weight -= node.weight
+            node = parent
+        node.waiting -= 1
+        node.backlog -= cost
+        node.running += 1
         return ticket
 
     def run(self, item: T, cost: int, way: Way) -> Ticket[T]:
@@ -198,7 +211,7 @@ class FairQueue(Generic[T]):
 
     def entries(self) -> int:
         """Of all heaps, stale ones too."""
-        nodes = (self._root, *_below(self._root))
+        nodes = (node for node in (self._root, *_below(self._root)) if not node.is_leaf)
         return sum(len(node.ready) + len(node.longest) + len(node.lingering) for node in nodes)
 
     def _leaf(self, way: Way) -> Node:
@@ -223,18 +236,11 @@ class FairQueue(Generic[T]):
                 node.parent.waiting_weight -= node.weight
             node = node.parent
 
-    def _runs(self, ticket: Ticket[T]) -> None:
-        node: Node | None = ticket.leaf
-        while node is not None:
-            node.running += 1
-            node = node.parent
-        self.charge(ticket, ticket.cost)
-
     def _count(self, node: Node, service: int) -> None:
         parent = node.parent
         if parent is not None:
             node.tag += service / node.weight
-            if node.waiting:
+            if service < 0 and node.waiting:
                 parent.offer(node)
 
     def _forget(self, leaf: Node) -> None:
@@ -258,4 +264,5 @@ def _names(leaf: Node) -> list[str]:
 def _below(node: Node) -> Iterator[Node]:
     for child in node.children.values():
         yield child
-        yield from _below(child)
+        if not child.is_leaf:
+            yield from _below(child)

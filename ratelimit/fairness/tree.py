@@ -5,8 +5,9 @@ tag: the service that it has had, divided by its weight.  Who has the lowest tag
 latest one that was served, and a child that comes back is lifted to it: having been idle is no credit.  A child whose
 tag is beyond `virtual` when it goes is remembered until the others have caught up, or until nobody is left.
 
-Each step takes O(log n) of the siblings that wait.  Heaps are lazy: an entry whose child has moved on is dropped when
-it comes up, and all of them are made anew when they are too many.
+Each step takes O(log n) of the siblings that wait.  Heaps are lazy: an entry says how far its child was, at least, when
+it was made.  When it comes up, it is put where the child is now, or dropped if the child waits no more; when there are
+too many of them, all are made anew.  So most steps do not touch a heap.
 """
 
 from collections import OrderedDict
@@ -16,15 +17,17 @@ from typing import Any
 SLACK = 64  # stale entries that are always tolerated
 
 Entry = tuple[float, int, "Node"]
+NO_LINE: OrderedDict[Any, None] = OrderedDict()  # of a leaf in which nothing has waited yet: most of them
 
 
 class Node:
-    """A group, a tenant or a user, or the root.  `line` is that of a leaf: tickets, first come first; `waiting`,
+    """A group, a tenant or a user, or the root.  `line`, of a leaf: tickets, first come first; the other
+    lists and `children`, of all but leaves; `waiting`,
     `running` and `backlog` (tokens that wait) count all that is below.  Changed by its parent and by queue.py alone."""
 
     __slots__ = (
-        "backlog", "children", "is_leaf", "line", "lingering", "lingers", "longest", "name", "number", "parent",
-        "ready", "running", "tag", "turn", "turns", "virtual", "waiting", "waiting_weight", "weight",
+        "backlog", "children", "is_leaf", "line", "lingering", "lingers", "listed", "longest", "name", "number",
+        "parent", "ready", "running", "tag", "turn", "turns", "virtual", "waiting", "waiting_weight", "weight",
     )  # fmt: skip
 
     def __init__(self, name: str, weight: int, parent: "Node | None", *, leaf: bool) -> None:
@@ -33,14 +36,16 @@ class Node:
         self.tag: float = parent.virtual if parent is not None else 0.0
         self.number = parent.count() if parent is not None else 0
         self.is_leaf = leaf
-        self.line: OrderedDict[Any, None] = OrderedDict()
-        self.children: dict[str, Node] = {}
+        self.line = NO_LINE
         self.waiting = self.running = self.backlog = self.waiting_weight = 0
-        self.ready: list[Entry] = []  # children that wait, by tag
-        self.longest: list[Entry] = []  # the same, most waiting for its weight first
-        self.lingering: list[Entry] = []  # idle children whose tag is beyond `virtual`
+        if not leaf:
+            self.children: dict[str, Node] = {}
+            self.ready: list[Entry] = []  # children that wait, by tag
+            self.longest: list[Entry] = []  # the same, most waiting for its weight first
+            self.lingering: list[Entry] = []  # idle children whose tag is beyond `virtual`
         self.lingers = False
-        self.turn = self.turns = 0  # the number of its latest entry; how many its children have had
+        self.turn = self.turns = 0  # the number of its latest entry in `ready`; how many its children have had
+        self.listed = 0  # how many waited at its highest entry in `longest`
 
     def count(self) -> int:
         """Numbers entries and children, so that of two equals the older is first."""
@@ -56,13 +61,15 @@ class Node:
         if self.waiting and self.parent is not None:
             self.parent.waiting_weight += weight - self.weight
         self.weight = weight
+        self.listed = 0
 
     def lift(self, child: "Node") -> None:
         """A child that had nothing waiting is as far as the others."""
         child.tag = max(child.tag, self.virtual)
 
     def offer(self, child: "Node") -> None:
-        """The child waits, with the tag that it has now; its earlier entry is void."""
+        """The child waits, with the tag that it has now; its earlier entry is void.  Needed when it begins to wait, and
+        when its tag has become less."""
         child.turn = self.count()
         heappush(self.ready, (child.tag, child.turn, child))
         if len(self.ready) > 2 * len(self.children) + SLACK:
@@ -71,11 +78,15 @@ class Node:
 
     def next(self) -> "Node":
         """The child whose turn it is; IndexError if none waits."""
-        while not _is_current(self.ready[0]):
-            heappop(self.ready)
-        child = heappop(self.ready)[2]
-        self.serve(child)
-        return child
+        while True:
+            tag, turn, child = self.ready[0]
+            if turn != child.turn or not child.waiting:
+                heappop(self.ready)
+            elif tag != child.tag:
+                heapreplace(self.ready, (child.tag, turn, child))
+            else:
+                self.serve(child)
+                return child
 
     def serve(self, child: "Node") -> None:
         """Time has come to the child's tag."""
@@ -86,9 +97,11 @@ class Node:
 
     def grown(self, child: "Node") -> None:
         """More of the child's waits."""
-        heappush(self.longest, (-child.waiting / child.weight, child.number, child))
+        if child.waiting <= child.listed:
+            return
+        heappush(self.longest, _length(child))
         if len(self.longest) > 4 * len(self.children) + SLACK:
-            self.longest = [(-each.waiting / each.weight, each.number, each) for each in self.children.values()]
+            self.longest = [_length(each) for each in self.children.values() if each.waiting]
             heapify(self.longest)
 
     def most_waiting(self) -> "Node":
@@ -99,9 +112,10 @@ class Node:
             if now == length and now:
                 return child
             if now:
-                heapreplace(self.longest, (now, child.number, child))
+                heapreplace(self.longest, _length(child))
             else:
                 heappop(self.longest)
+                child.listed = 0
 
     def ended(self, child: "Node") -> None:
         """The child is idle: forgets it, unless it has had more than the others."""
@@ -128,3 +142,9 @@ class Node:
 def _is_current(entry: Entry) -> bool:
     _, turn, child = entry
     return turn == child.turn and child.waiting > 0
+
+
+def _length(child: Node) -> Entry:
+    """Its entry in `longest`."""
+    child.listed = child.waiting
+    return -child.waiting / child.weight, child.number, child

@@ -18,7 +18,8 @@ MODELS = "xyz"  # x has a bound of its own
 
 
 class Step(NamedTuple):
-    """`who`: one of three tenants in one of two groups.  `cost`: tokens, or which one of those that there are."""
+    """`who`: one of three tenants in one of two groups, whose weights may be others each time.  `cost`: tokens, or
+    which one of those that there are."""
 
     kind: str
     who: int
@@ -27,7 +28,11 @@ class Step(NamedTuple):
     @property
     def way(self) -> tuple[Share, Share]:
         group, tenant = divmod(self.who, 3)
-        return Share("gh"[group], 100 + group), Share("abc"[tenant], 50 + 150 * tenant)
+        return Share("gh"[group], 100 + self.cost % 7), Share("abc"[tenant], 50 + self.cost % 300)
+
+    @property
+    def names(self) -> str:
+        return "".join(share.name for share in self.way)
 
     def one_of(self, tickets: Sequence[Ticket[int]]) -> Ticket[int]:
         return tickets[self.cost % len(tickets)]
@@ -41,22 +46,31 @@ def steps(*kinds: str, most: int = 50) -> st.SearchStrategy[list[Step]]:
 @given(steps("push", "push", "run", "next", "end", "end", "remove", "charge", "shed", "elsewhere"))
 def test_any_sequence_keeps_account(taken: list[Step]) -> None:
     """Conservation: what waits runs once, first come first served within its line; as long as anything waits there is
-    a next one; and nothing is remembered once all is over."""
+    a next one; who has to go is the newest of those with most waiting for their weight; and nothing is remembered once
+    all is over."""
     queue: FairQueue[int] = FairQueue()
-    ways: dict[Ticket[int], tuple[Share, Share]] = {}
+    lines: dict[Ticket[int], str] = {}
+    weights: dict[str, int] = {}
     waiting, running = list[Ticket[int]](), list[Ticket[int]]()
 
     def take_next() -> None:
         ticket = queue.next()
-        assert ticket is next(each for each in waiting if ways[each] == ways[ticket])
+        assert ticket is next(each for each in waiting if lines[each] == lines[ticket])
         waiting.remove(ticket)
         running.append(ticket)
 
+    def longest(among: str, depth: int) -> float:
+        """Most that waits for its weight in one of the groups, or tenants of a group."""
+        lengths = Counter(lines[ticket][:depth] for ticket in waiting if lines[ticket].startswith(among))
+        return max(length / weights[name] for name, length in lengths.items() if name != among)
+
     for number, step in enumerate(taken):
+        if step.kind == "push" or (step.kind == "run" and not waiting):
+            weights |= {step.names[:depth]: share.weight for depth, share in enumerate(step.way, 1)}
         match step.kind:
             case "push":
                 waiting.append(queue.push(number, step.cost, step.way))
-                ways[waiting[-1]] = step.way
+                lines[waiting[-1]] = step.names
             case "run" if not waiting:
                 running.append(queue.run(number, step.cost, step.way))
             case "next" if waiting:
@@ -70,13 +84,18 @@ def test_any_sequence_keeps_account(taken: list[Step]) -> None:
             case "charge" if running:
                 queue.charge(step.one_of(running), step.cost)
             case "shed" if waiting:
-                waiting.remove(ticket := queue.last())
+                line = lines[ticket := queue.last()]
+                assert ticket is [each for each in waiting if lines[each] == line][-1]
+                for among, depth in (("", 1), (line[:1], 2)):
+                    length = sum(lines[each].startswith(line[:depth]) for each in waiting)
+                    assert length / weights[line[:depth]] == longest(among, depth)
+                waiting.remove(ticket)
                 queue.remove(ticket)
             case "elsewhere":
                 queue.charge_elsewhere(step.way, step.cost)
         assert (len(queue), queue.running) == (len(waiting), len(running))
         assert queue.backlog == sum(ticket.cost for ticket in waiting)
-        assert queue.waiting_of(step.way) == sum(ways[ticket] == step.way for ticket in waiting)
+        assert queue.waiting_of(step.way) == sum(lines[ticket] == step.names for ticket in waiting)
     while waiting:
         take_next()
     for ticket in running:

@@ -117,6 +117,16 @@ def test_who_has_to_go_is_the_newest_of_those_with_most_waiting_for_their_weight
     assert queue.last().item == ("a", 99)
 
 
+def test_who_has_to_go_when_a_weight_has_become_less() -> None:
+    queue: FairQueue[str] = FairQueue()
+    tickets = [queue.push("c", 1, (Share("g", 100), Share("c", 1000))) for _ in range(3)]
+    queue.push("d", 1, way("d"))
+    queue.remove(tickets.pop())
+    assert queue.last().item == "d"
+    queue.push("c", 1, (Share("g", 100), Share("c", 10)))
+    assert queue.last().item == "c"
+
+
 def test_a_new_weight_counts_from_the_next_request_on() -> None:
     queue: FairQueue[str] = FairQueue()
     for _ in range(1000):
