@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -34,6 +35,15 @@ class Server(BaseHTTPRequestHandler):
     """A model server that tells of its limits; `/flows` sends a byte every so often, `/sleeps` says nothing."""
 
     protocol_version = "HTTP/1.1"
+    connections: ClassVar[set[object]] = set()
+
+    def setup(self) -> None:
+        self.connections.add(self)
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        self.connections.discard(self)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -88,6 +98,15 @@ def test_the_model_servers_own_limits_do_not_reach_the_client(open_envoy: str) -
     answer = WEB.post(f"{open_envoy}/v1/x", json={})
     assert answer.status_code == 200
     assert not LIMITS.keys() & answer.headers.keys()
+
+
+def test_a_connection_that_nobody_uses_is_given_up_before_the_model_server_does(open_envoy: str) -> None:
+    """This one never would, and Envoy by itself after an hour; uvicorn and llama.cpp do after 5 s."""
+    assert WEB.post(f"{open_envoy}/v1/x", json={}).status_code == 200
+    deadline = time.monotonic() + 60
+    while Server.connections:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_an_answer_that_flows_is_never_cut(open_envoy: str) -> None:

@@ -16,9 +16,9 @@ from ratelimit.tenants.corrections import INPUT_MIN, LEAST, MANY, MOST, SCALE
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.routes.table import SERVERS, parse_routes
 from tests.formats import providers, servers
+from tests.formats.litellm import table
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
-BOOKED = Path(__file__).parent / "litellm" / "booked.json"
 
 INTRODUCTION = f"""# Formats of answers
 
@@ -99,7 +99,7 @@ answered with 404. Behind each server's name is the version whose routes were co
 
 
 def page() -> str:
-    tried = ["## What was tried", "", _cases(), ""]
+    tried = ["## What was tried", "", _cases(), "", table.section(case_modules()), ""]
     return "\n".join([INTRODUCTION, "## Places", "", _places(), "", *tried, BEFORE, REFUSED, _refused(), ""])
 
 
