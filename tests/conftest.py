@@ -1,11 +1,14 @@
 """Real servers for every test: one Valkey and one Postgres a session, a clean state a test."""
 
 import asyncio
+import atexit
+import functools
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -14,10 +17,13 @@ import pytest
 import redis
 
 from store.migrate import migrate
+from tollkeeper.migrations import run_migrations
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
 TEMPLATE = "migrated"
+# Nothing of a test outlives the machine.
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 # So that tests can say of their tenants that they are all; tests/tenancy/test_default_team.py has what is taken out.
 WITHOUT_DEFAULT_TEAM = "DELETE FROM tenants; DELETE FROM policies"
 IN_MEMORY = Path("/dev/shm")
@@ -42,7 +48,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def postgres() -> Iterator[Postgres]:
     """A running Postgres.  Tests that cut or kill it start their own instead."""
     with public_directory() as directory:
-        server = Postgres(directory, None, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+        server = Postgres(directory, None, *QUICK)
         yield server
         server.stop()
 
@@ -94,6 +100,30 @@ async def drop_database(postgres: Postgres, url: str) -> None:
     admin = await asyncpg.connect(postgres.url)
     await admin.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
     await admin.close()
+
+
+@functools.cache
+def postgres_of_a_stack() -> Path:
+    """State of an embedded Postgres with the schema of this version, made once: to be copied where a stack starts."""
+    directory = Path(stops.enter_context(public_directory()))
+    server = Postgres(directory, None, *QUICK)
+    run_migrations(server.url)
+    server.stop()
+    (directory / "postgres.log").unlink()
+    with (directory / "home/data/postgresql.conf").open("a") as settings:
+        settings.writelines(f"{setting}\n" for setting in QUICK)
+    return directory
+
+
+stops = ExitStack()
+atexit.register(stops.close)
+
+
+def place_postgres(directory: Path) -> Path:
+    """What `postgres_of_a_stack` has, in `directory`: without it each stack takes a second to make its own."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", postgres_of_a_stack(), directory], check=True)
+    return directory
 
 
 @contextmanager

@@ -105,10 +105,10 @@ def admin(
 def migrate() -> None:
     """Bring the database schema up to this version."""
     settings = settings_or_exit("migrate")
-    from tollkeeper.server import run_migrations
+    from tollkeeper.migrations import run_migrations
 
     try:
-        applied = run_migrations(settings)
+        applied = run_migrations(settings.database_url)
     except Exception as error:  # noqa: BLE001 - the top of a command: one line for whatever Postgres says
         fail(f"cannot migrate the database: {error}")
     typer.echo(f"applied: {', '.join(applied)}" if applied else "nothing to do: the schema is current")

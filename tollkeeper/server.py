@@ -1,10 +1,8 @@
 """Wiring: makes the objects of a process from its settings, and runs it.  No decision belongs here."""
 
-import asyncio
 import signal
 from contextlib import ExitStack
 
-import asyncpg
 import structlog
 from prometheus_client import CollectorRegistry
 
@@ -13,7 +11,6 @@ from serving.engine_metrics import EngineMetrics
 from serving.guard import Guard
 from serving.health import Health
 from serving.pauses import ShortPauses
-from store.migrate import migrate
 from tollkeeper.config import Settings
 from tollkeeper.handover import News, Place
 from tollkeeper.logs import configure_logs
@@ -25,7 +22,6 @@ from tollkeeper.slices.table import Service, load_services, socket_of, wire
 
 log = structlog.get_logger(__name__)
 
-MIGRATION_SECONDS = 60.0
 # What of the drain is left for the ledger once the engine has answered what it held.
 FLUSH_SHARE = 0.5
 
@@ -111,16 +107,3 @@ def portal_secrets(settings: Settings) -> list[str]:
 def portal_hosts(settings: Settings) -> dict[str, str]:
     pairs = (each.partition("=") for each in (settings.portal_hosts or "").split(",") if each)
     return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def run_migrations(settings: Settings) -> list[str]:
-    """The names of the migrations that were missing; store.migrate.NewerSchema, or what asyncpg raises."""
-
-    async def run() -> list[str]:
-        connection = await asyncpg.connect(settings.database_url, timeout=MIGRATION_SECONDS)
-        try:
-            return await migrate(connection)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())

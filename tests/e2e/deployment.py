@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import redis
 
+from tests.conftest import place_postgres
 from tests.web import NO_TLS
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN, Stack, UpOptions
@@ -48,6 +49,8 @@ class Deployment:
             "spares": False,  # a process more of each kind, which most tests do not need
             **(settings or {}),
         }
+        if "database_url" not in options:
+            place_postgres(directory / "postgres")
         up = UpOptions(listen=self.envoy_address, data_dir=directory, **{"concurrency": 1, **options})
         self.stack = Stack(up, given, lambda _part: None)
         self.stack.start()
@@ -64,6 +67,13 @@ class Deployment:
         self.envoy.close()
         self.admin.close()
         self.stack.stop()
+
+    def engine(self, name: str) -> None:
+        """Starts the sidecar again, if it runs with another engine."""
+        if self.settings.engine != name:
+            self.processes["sidecar"].stop()
+            self.settings = self.settings.model_copy(update={"engine": name})
+            self.stack.sidecar(self.settings)
 
     @property
     def processes(self) -> dict[str, Process]:

@@ -10,15 +10,17 @@ from tests.e2e.deployment import Deployment
 pytestmark = pytest.mark.alone
 
 
-@pytest.fixture(scope="module", params=["completion_queue", "threads"])
-def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
     with public_directory() as directory:
-        started = Deployment(directory / "stack", settings={"engine": request.param})
+        started = Deployment(directory / "stack")
         yield started
         started.close()
 
 
-def test_one_after_the_other_on_one_slot(deployment: Deployment) -> None:
+@pytest.mark.parametrize("engine", ["completion_queue", "threads"])
+def test_one_after_the_other_on_one_slot(deployment: Deployment, engine: str) -> None:
+    deployment.engine(engine)
     who = deployment.tenant(max_in_flight=1)
     statuses = [deployment.chat(who, max_tokens=4).status_code for _ in range(60)]
     assert statuses == [200] * 60

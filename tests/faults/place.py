@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.conftest import public_directory
+from tests.conftest import place_postgres, public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.outages.test_crash import workers
 from tests.proxy import TcpProxy
@@ -84,7 +84,7 @@ class Place(Deployment):
 @contextmanager
 def open_place(processes: int) -> Iterator[Place]:
     with public_directory() as directory, ExitStack() as stops:
-        valkey, postgres = Valkey(directory / "valkey"), Postgres(directory / "postgres", None, "fsync=off")
+        valkey, postgres = Valkey(directory / "valkey"), Postgres(place_postgres(directory / "postgres"))
         stops.callback(postgres.stop)
         place = Place(directory / "stack", valkey, postgres, processes)
         stops.callback(lambda: place.valkey.stop())

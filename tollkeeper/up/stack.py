@@ -17,6 +17,7 @@ from pathlib import Path
 from tollkeeper.config import Settings, as_environment, read_settings
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings, of_each_process, parse_socket, parse_upstream
+from tollkeeper.migrations import run_migrations
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import Process, StartFailed, free_port, write_private
@@ -50,6 +51,7 @@ class Stack:
         self._options, self._tell, self._stops = options, tell, ExitStack()
         self._data = options.data_dir.absolute()
         self.processes: dict[str, Process] = {}
+        self._ready: dict[str, Callable[[], bool]] = {}
         self._given = given
 
     def start(self) -> None:
@@ -61,7 +63,7 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """In reverse order: Envoy first, the databases last."""
+        """In reverse order: Envoy first, then what stands behind it."""
         self._stops.close()
 
     def failed(self) -> str | None:
@@ -80,21 +82,31 @@ class Stack:
         preliminary = self._read_settings("postgresql://-", "redis://-")
         for address, option in self._addresses(preliminary):
             require_free(address, option)
-        settings = self._read_settings(self._database_url(), self._redis_url())
+        # What takes long to start does so while the next is prepared.
         upstream = self._options.upstream or self._stub_model()
-        self._python("migrate", settings, "the database schema", lambda: True, once=True)
-        self.sidecar(settings)
-        admin = f"http://{settings.admin_listen}/api/v1/health"
-        self._python("admin", settings, "the management API", lambda: answers(admin))
+        redis_url = self._redis_url()
+        settings = self._read_settings(self._database_url(), redis_url)
+        self._wait("valkey")
+        self._migrate(settings)
+        self._sidecar(settings)
+        self._admin(settings)
+        self._wait("sidecar")
+        self._envoy(settings, upstream)
+        self._wait(*self.processes)
         if PORTAL in settings.other_surfaces:
             token = settings.admin_token.get_secret_value() if settings.admin_token else ""
             prepare(f"http://{settings.admin_listen}", token, wanted=token == DEV_ADMIN_TOKEN)
-        self._envoy(settings, upstream)
         self.settings, self.upstream = settings, upstream
 
     def sidecar(self, settings: Settings) -> None:
         """Starts one, and waits until it is ready."""
-        self._python("sidecar", settings, "the sidecar", lambda: answers(f"http://{settings.metrics_listen}/readyz"))
+        self._sidecar(settings)
+        self._wait("sidecar")
+
+    def envoy(self, settings: Settings, upstream: str) -> None:
+        """The same of an Envoy."""
+        self._envoy(settings, upstream)
+        self._wait("envoy")
 
     def given_settings(self, database_url: str, redis_url: str) -> dict[str, object]:
         """What the stack sets for its processes; docker-compose.yml sets the same, held by a test."""
@@ -127,7 +139,7 @@ class Stack:
             return self._options.database_url
         self._tell("Postgres")
         server = Postgres(self._data / "postgres")
-        self._keep("postgres", server.process)
+        self._keep("postgres", server.process, lambda: True)  # it has waited
         return server.url
 
     def _redis_url(self) -> str:
@@ -135,7 +147,7 @@ class Stack:
             return self._options.redis_url
         self._tell("Valkey")
         server = PrivateValkey(self._data / "valkey")
-        self._keep("valkey", server.process)
+        self._keep("valkey", server.process, server.answers)
         return server.url
 
     def _stub_model(self) -> str:
@@ -143,22 +155,29 @@ class Stack:
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "tollkeeper", "stub-model", "--listen", f"127.0.0.1:{port}"]
         self._tell("a stub model server (mock-model)")
-        self._keep("stub-model", Process("stub-model", command, self._log("stub-model")))
-        self.processes["stub-model"].wait_until(lambda: answers(f"{url}/v1/models"))
+        process = Process("stub-model", command, self._log("stub-model"))
+        self._keep("stub-model", process, lambda: answers(f"{url}/v1/models"))
         return url
 
-    def _python(
-        self, command: str, settings: Settings, title: str, ready: Callable[[], bool], *, once: bool = False
-    ) -> None:
-        self._tell(title)
+    def _migrate(self, settings: Settings) -> None:
+        self._tell("the database schema")
+        try:
+            run_migrations(settings.database_url)
+        except Exception as error:
+            raise StartFailed(f"cannot migrate the database: {error}") from error
+
+    def _sidecar(self, settings: Settings) -> None:
+        self._tell("the sidecar")
+        self._python("sidecar", settings, f"http://{settings.metrics_listen}/readyz")
+
+    def _admin(self, settings: Settings) -> None:
+        self._tell("the management API")
+        self._python("admin", settings, f"http://{settings.admin_listen}/api/v1/health")
+
+    def _python(self, command: str, settings: Settings, ready: str) -> None:
         arguments = [sys.executable, "-m", "tollkeeper", command]
         process = Process(command, arguments, self._log(command), environment=as_environment(settings))
-        if once:
-            if process.wait(60.0) != 0:
-                raise StartFailed(f"{command} failed: {process.last_lines()}")
-            return
-        self._keep(command, process)
-        process.wait_until(ready)
+        self._keep(command, process, lambda: answers(ready))
 
     def _envoy(self, settings: Settings, upstream: str) -> None:
         self._tell("Envoy")
@@ -176,12 +195,18 @@ class Stack:
         command: list[str | Path] = [envoy_binary(), "-c", directory / "envoy.yaml", *ENVOY_ARGUMENTS]
         if self._options.concurrency is not None:
             command += ["--concurrency", str(self._options.concurrency)]
-        self._keep("envoy", Process("envoy", command, self._log("envoy")))
-        self.processes["envoy"].wait_until(lambda: accepts(self._options.listen))
+        process = Process("envoy", command, self._log("envoy"))
+        self._keep("envoy", process, lambda: accepts(self._options.listen))
 
-    def _keep(self, name: str, process: Process) -> None:
-        self.processes[name] = process
+    def _keep(self, name: str, process: Process, ready: Callable[[], bool]) -> None:
+        self.processes[name], self._ready[name] = process, ready
         self._stops.callback(process.stop)
+
+    def _wait(self, *names: str) -> None:
+        """Until they are ready; those that are not ours are taken to be."""
+        for name in names:
+            if name in self.processes:
+                self.processes[name].wait_until(self._ready[name])
 
     def _log(self, name: str) -> Path:
         return self._data / "logs" / f"{name}.log"

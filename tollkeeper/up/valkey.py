@@ -22,15 +22,16 @@ class Valkey:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.socket = directory / "valkey.sock"
         listen = ("--bind", "127.0.0.1", "--port", str(self.port))
-        self.process = _started(directory, self.url, (*listen, *_socket(self.socket), *arguments))
+        self.process = _started(directory, (*listen, *_socket(self.socket), *arguments))
+        self.process.wait_until(lambda: _answers(self.url))
 
     def stop(self) -> None:
         self.process.stop()
 
 
 class PrivateValkey:
-    """A running valkey-server that no other user reaches: no TCP port, and a password, which is in `url`.  The
-    password is in a file that its owner alone can read, so that no list of processes shows it."""
+    """A valkey-server that no other user reaches: no TCP port, and a password, which is in `url`.  The password is in
+    a file that its owner alone can read, so that no list of processes shows it.  It may take a moment to answer."""
 
     def __init__(self, directory: Path) -> None:
         directory = _made(directory)
@@ -39,7 +40,10 @@ class PrivateValkey:
             write_private(config, f"requirepass {secrets.token_urlsafe(PASSWORD_BYTES)}\n")
         password = config.read_text().split()[1]
         self.url = f"unix://:{password}@{socket}?db=0"
-        self.process = _started(directory, self.url, ("--port", "0", *_socket(socket)), [config])
+        self.process = _started(directory, ("--port", "0", *_socket(socket)), [config])
+
+    def answers(self) -> bool:
+        return _answers(self.url)
 
 
 def _made(directory: Path) -> Path:
@@ -52,12 +56,10 @@ def _socket(path: Path) -> tuple[str, ...]:
     return "--unixsocket", str(path), "--unixsocketperm", "700"
 
 
-def _started(directory: Path, url: str, arguments: Sequence[str], config: Sequence[Path] = ()) -> Process:
+def _started(directory: Path, arguments: Sequence[str], config: Sequence[Path] = ()) -> Process:
     state = ("--dir", str(directory), "--appendonly", "yes", "--save", "")
     command: list[str | Path] = [valkey_binary(), *config, *state, *arguments]
-    process = Process("valkey", command, directory / "valkey.log", stop_signal=signal.SIGTERM)
-    process.wait_until(lambda: _answers(url))
-    return process
+    return Process("valkey", command, directory / "valkey.log", stop_signal=signal.SIGTERM)
 
 
 def _answers(url: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import public_directory
 from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.load import Load
 from tollkeeper.plan import SERVICES, metrics_socket, plan
@@ -20,12 +21,20 @@ from tollkeeper.plan import SERVICES, metrics_socket, plan
 pytestmark = pytest.mark.alone
 
 
-@pytest.fixture
-def own_stack(public_path: Path, request: pytest.FixtureRequest) -> Iterator[Deployment]:
+@pytest.fixture(scope="module")
+def own_stack(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """With as many processes of each kind as the test's parameter says."""
-    deployment = Deployment(public_path / "stack", settings={"workers": getattr(request, "param", 1), "spares": True})
-    yield deployment
-    deployment.close()
+    with public_directory() as directory:
+        deployment = Deployment(directory / "stack", settings={"workers": request.param, "spares": True})
+        yield deployment
+        deployment.close()
+
+
+def of_each_kind(*counts: int) -> pytest.MarkDecorator:
+    names = {1: "one process of each kind", 2: "two"}
+    return pytest.mark.parametrize(
+        "own_stack", counts, indirect=True, ids=[names[count] for count in counts], scope="module"
+    )
 
 
 def workers(stack: Deployment) -> dict[str, int]:
@@ -53,7 +62,7 @@ def logged(stack: Deployment) -> list[str]:
     return [decision["lease_id"] for decision in decisions if decision]
 
 
-@pytest.mark.parametrize("own_stack", [1, 2], indirect=True, ids=["one process of each kind", "two"])
+@of_each_kind(1, 2)
 def test_kill_9_loses_no_usage(own_stack: Deployment) -> None:
     who = own_stack.tenant()
     with Load(own_stack, who) as load:
@@ -86,6 +95,7 @@ def test_kill_9_loses_no_usage(own_stack: Deployment) -> None:
         assert len(held()) <= 2 * load.clients
 
 
+@of_each_kind(1)  # and the last: it has no sidecar any more
 def test_sigterm_drains_within_ten_seconds(own_stack: Deployment) -> None:
     who = own_stack.tenant()
     with Load(own_stack, who) as load:
@@ -94,7 +104,6 @@ def test_sigterm_drains_within_ten_seconds(own_stack: Deployment) -> None:
         own_stack.processes["sidecar"].stop(20)
         assert time.monotonic() - began < 12
     assert own_stack.processes["sidecar"].exit_code == 0
-    wait_for(lambda: True if logged(own_stack) else None, "Envoy's flush")
     ran = {name for name, status in load.answers.items() if status == 200}
     flushed = {row["request_id"] for row in own_stack.usage(who)}
     # What ended after the sidecar had gone waits in Envoy's file for its return: at most one request a client.

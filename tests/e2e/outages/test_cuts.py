@@ -29,9 +29,7 @@ def deployment() -> Iterator[Deployment]:
 
 @pytest.mark.parametrize("engine", ["completion_queue", "threads"])
 def test_whenever_clients_leave_nothing_stays_taken(deployment: Deployment, engine: str) -> None:
-    if deployment.settings.engine != engine:
-        deployment.processes["sidecar"].stop()
-        deployment.stack.sidecar(deployment.settings.model_copy(update={"engine": engine}))
+    deployment.engine(engine)
     who = deployment.tenant(tokens_per_minute=None)
     limit = {"scope": "tenant", "tenant_id": who.tenant_id, "unit": "tokens", "amount": BUDGET, "kind": "fixed_window"}
     made = deployment.admin.post("/limits", json={**limit, "window_seconds": 86_400 * 30})

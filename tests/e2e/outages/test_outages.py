@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import public_directory
+from tests.conftest import place_postgres, public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.load import Load
 from tests.proxy import TcpProxy
@@ -31,7 +31,7 @@ class Breakable:
 @pytest.fixture(scope="module")
 def breakable() -> Iterator[Breakable]:
     with public_directory() as directory, ExitStack() as stops:
-        valkey, postgres = Valkey(directory / "valkey"), Postgres(directory / "postgres", None, "fsync=off")
+        valkey, postgres = Valkey(directory / "valkey"), Postgres(place_postgres(directory / "postgres"))
         stops.callback(valkey.stop)
         stops.callback(postgres.stop)
         redis_proxy, postgres_proxy = TcpProxy(valkey.port), TcpProxy(postgres.port)

@@ -108,7 +108,7 @@ def test_what_ran_through_an_envoy_that_was_killed_holds_no_slot(own_stack: Depl
     assert own_stack.chat(who).status_code == 200  # its log stream is open from here on
     with suppress(httpx.TransportError), streaming(own_stack, who, 2):
         own_stack.processes["envoy"].kill()
-    own_stack.stack._envoy(own_stack.settings, own_stack.stub_url)
+    own_stack.stack.envoy(own_stack.settings, own_stack.stub_url)
     assert own_stack.chat(who).status_code == 429
     wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "a free slot", 30)
     rows = wait_for(lambda: found if len(found := reserved(own_stack, who)) == 2 else None, "their rows", 30)
