@@ -30,6 +30,7 @@ class News(Enum):
 
     OVER = b"o"  # its log entry is here
     UNDECIDED = b"u"  # the same, and no decision reached Envoy
+    ARRIVED = b"a"  # its body, which is held no more than what is in flight
     DONE = b"d"  # settled, and its row is safe
 
 
@@ -38,12 +39,15 @@ Heard = Callable[[Iterable[str]], None]
 
 class Siblings:
     """`sockets` of all processes, of which ours is the `number`th, from 1.  The first reads the file log, so it alone
-    is told what is done.  `over`, `undecided` and `done` are for any thread."""
+    is told what is done.  `over`, `undecided`, `arrived` and `done` are for any thread."""
 
     def __init__(self, sockets: Sequence[Path], number: int, metrics: AccessLogMetrics) -> None:
         self._own, self._metrics = sockets[number - 1], metrics
         self._waiting = {
-            (news, each): _queue() for news in (News.OVER, News.UNDECIDED) for each in sockets if each != self._own
+            (news, each): _queue()
+            for news in (News.OVER, News.UNDECIDED, News.ARRIVED)
+            for each in sockets
+            if each != self._own
         }
         if number > 1:
             self._waiting[News.DONE, sockets[0]] = _queue()
@@ -53,6 +57,9 @@ class Siblings:
 
     def undecided(self, lease_ids: Sequence[str]) -> None:
         self._tell(News.UNDECIDED, lease_ids)
+
+    def arrived(self, lease_ids: Sequence[str]) -> None:
+        self._tell(News.ARRIVED, lease_ids)
 
     def done(self, lease_ids: Sequence[str]) -> None:
         self._tell(News.DONE, lease_ids)

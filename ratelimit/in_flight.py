@@ -171,6 +171,11 @@ class InFlight:
         """Whether it is in flight."""
         return lease_id in self._lives
 
+    def count_of(self, tenant_id: str) -> int:
+        """How many of the tenant's are in flight."""
+        running = self._tenants.get(tenant_id)
+        return 0 if running is None else running.count
+
     def end_all(self, lease_ids: Iterable[str]) -> None:
         for lease_id in lease_ids:
             self.end(lease_id)

@@ -14,6 +14,7 @@ OUTCOMES = (
     "route_refused",
     "unavailable",
 )
+UPLOAD_OUTCOMES = ("read", "over_limit", "too_many", "too_slow", "too_long", "unavailable")
 
 
 class RatelimitMetrics(MetricSet):
@@ -28,6 +29,9 @@ class RatelimitMetrics(MetricSet):
         self.redis_errors = Counter(f"{name}redis_errors", "Round trips to Redis that failed")
         self.shadow_refusals = Counter(
             f"{name}shadow_refusals", "Admitted requests that a shadow limit would have refused"
+        )
+        self.uploads = Counter(
+            f"{name}uploads", "Large bodies by whether they were read, and why not", "outcome", UPLOAD_OUTCOMES
         )
         self.failures = Counter(f"{name}failures", "Unexpected exceptions, each logged")
         self.in_doubt_dropped = Counter(

@@ -35,6 +35,16 @@ class RatelimitService:
         return decide([{entry.key: entry.value for entry in each.entries} for each in request.descriptors], call)
 
 
+def refused_by(message: bytes) -> str:
+    """The limit that an answer refuses by, "" if it refuses by none."""
+    answer = RateLimitResponse.FromString(message)
+    return (
+        str(answer.dynamic_metadata["limit"])
+        if answer.overall_code == RateLimitResponse.OVER_LIMIT and "limit" in answer.dynamic_metadata
+        else ""
+    )
+
+
 def serialize(
     ok: bool | None,
     fields: Iterable[tuple[str, str | int | bool]],

@@ -187,6 +187,13 @@ class Settings(BaseSettings):
     spool_max_mb: int = Field(
         256, ge=1, description="maximum size of the ledger rows kept on disk while Postgres is unreachable, in MiB"
     )
+    uploads_max_mb: int = Field(
+        256,
+        ge=32,
+        le=1_048_576,
+        description="how much of request bodies over 64 KiB Envoy may hold until they are decided, in MiB; one tenant "
+        "may have a quarter",
+    )
     drain_seconds: float = Field(
         10, ge=0, le=300, description="after SIGTERM, time to answer the requests that are held"
     )
@@ -205,6 +212,10 @@ class Settings(BaseSettings):
     @property
     def spool_max_bytes(self) -> int:
         return self.spool_max_mb * MEBIBYTE
+
+    @property
+    def uploads_max_bytes(self) -> int:
+        return self.uploads_max_mb * MEBIBYTE
 
 
 def read_settings(**overrides: Any) -> Settings:

@@ -8,6 +8,7 @@ local MAX_MODEL = 1536 -- 256 characters, each as \uXXXX
 local NO_MODEL = '"' .. string.rep("?", 257) .. '"' -- longer than any name that can be registered
 local MAX_SIZES = 16 -- images whose sizes are told; the rest are taken for as large as these
 local MAX_SPELLED = 4096
+local LARGE, MANY = 65536, 10000 -- bytes, and values, beyond which they are told
 local MIN_MEDIA = 16 -- characters
 local MAX_MEDIA = 1000 -- further ones are taken for text
 
@@ -186,6 +187,19 @@ end
 
 local NOTHING = { count = 0, bytes = 0, ms = 0, unknown = 0 }
 
+-- What it took to read it, if that is much.
+local function put_work(self, out)
+  if #self.body > LARGE then put_count(out, "length", #self.body) end
+  if self.values > MANY then put_count(out, "values", self.values) end
+end
+
+-- The same for a body that is not what it should be.
+function Asked:invalid()
+  local out = { '"body":"invalid"' }
+  put_work(self, out)
+  return "{" .. table.concat(out, ",") .. "}"
+end
+
 -- The string for ratelimit; nil if it would be too long.
 function Asked:compose()
   local out, kinds = {}, self.media
@@ -201,6 +215,7 @@ function Asked:compose()
   put_count(out, "video_bytes", (kinds.video or NOTHING).bytes)
   put_count(out, "file_bytes", (kinds.file or NOTHING).bytes)
   put(out, "form", self.form and "true")
+  put_work(self, out)
   local composed = secrets.without("{" .. table.concat(out, ",") .. "}") -- a model may be called like a key, in logs
   return #composed <= MAX_SPELLED and composed or nil
 end

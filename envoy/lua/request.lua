@@ -64,7 +64,7 @@ local function guard(handle)
   if asked.stop then return refuse_body(handle, asked) end
   local composed = open and asked:compose()
   local metadata = handle:streamInfo():dynamicMetadata()
-  if not composed then return metadata:set("tollkeeper", "asked", '{"body":"invalid"}') end
+  if not composed then return metadata:set("tollkeeper", "asked", asked:invalid()) end
   metadata:set("tollkeeper", "asked", composed)
   for _, name in ipairs(TOLD) do
     if asked.scalars[name] == "true" then metadata:set("tollkeeper", name, "true") end

@@ -118,6 +118,13 @@ def full_in_ms(rule: Rule, *, held: int, now_ms: int, carry: int = 0) -> int:
     return ends - now_ms + (ends - starts if rule.shape[0] == SLIDING else 0)
 
 
+def fits_in_ms(rule: Rule, *, held: int, now_ms: int) -> int:
+    """Milliseconds until it holds a unit again, rounded up; of a sliding window at most."""
+    if rule.shape[0] == BUCKET:
+        return _refill_ms(1 - held, carry=0, capacity=rule.capacity, window_ms=rule.window_ms)
+    return full_in_ms(rule, held=held, now_ms=now_ms)
+
+
 def actual(counts: Counts, used: Used, *, reserved: int) -> int:
     """What a request costs after all, in the units of a rule that counts so."""
     if counts == PLAIN:

@@ -92,6 +92,24 @@ def parse_body(asked: str) -> Body:
     )
 
 
+class Read(NamedTuple):
+    """What it took to read a body: its bytes, 0 for few, and its values, 0 for few."""
+
+    size: int = 0
+    values: int = 0
+
+
+def read_of(asked: str) -> Read:
+    """What the meter says of that, also of a body that is not valid."""
+    try:
+        read = json.loads(asked, parse_float=str)
+    except ValueError:
+        return Read()
+    counts = [read.get(name) if isinstance(read, dict) else None for name in ("length", "values")]
+    size, values = (count if type(count) is int else 0 for count in counts)
+    return Read(size, values)
+
+
 def body_before(entries: Mapping[str, str]) -> Body:
     """The body as the Envoy configuration of the version before describes it, an entry for each value: at an upgrade
     it is still in use for a while.  Without `text` the input is estimated by its length."""

@@ -28,7 +28,7 @@ from ratelimit.tenants.corrections import Corrections
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, said, screen
-from ratelimit.tenants.sealed import text_to_seal
+from ratelimit.tenants.sealed import ids_of, text_to_seal
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
@@ -212,16 +212,12 @@ class TenantDecider:
         if account is None:
             return self._serialize(ok, fields, headers, body)
         if self._seal is not None:
-            fields.append(("seal", self._seal.of(text_to_seal(_ids(account.policy), fields))))
+            fields.append(("seal", self._seal.of(text_to_seal(ids_of(account.policy), fields))))
         return account.head + self._serialize(ok, fields, headers, body)
 
     def _head(self, policy: Policy) -> bytes:
         """The part of every answer that depends on the policy alone."""
-        return self._serialize(None, _ids(policy), (), b"")
-
-
-def _ids(policy: Policy) -> tuple[tuple[str, str], ...]:
-    return ("tenant_id", policy.tenant_id), ("key_id", policy.key_id), ("user_id", policy.user_id)
+        return self._serialize(None, ids_of(policy), (), b"")
 
 
 def _asked(entries: Mapping[str, str], terms: Terms) -> Asked:

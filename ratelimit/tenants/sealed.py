@@ -7,6 +7,8 @@ second seal, or by none.
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
+from tenancy.values.policy import Policy
+
 MOST_COUNT = 10**12  # of anything: more is not believed, and read as 0
 BETWEEN = "\x1f"
 # With what each is if it is not said.  Only the last may contain BETWEEN: it is what a client chose.
@@ -33,6 +35,11 @@ _TEXT = BETWEEN.join(["%s"] * len(SEALED))
 _values = itemgetter(*SEALED)
 _COUNTS = tuple(name for name, value in SEALED.items() if type(value) is int)
 _counts = itemgetter(*_COUNTS)
+
+
+def ids_of(policy: Policy) -> tuple[tuple[str, str], ...]:
+    """What every answer to a policy's requests says."""
+    return ("tenant_id", policy.tenant_id), ("key_id", policy.key_id), ("user_id", policy.user_id)
 
 
 def sealed_text(values: tuple[str | int | bool, ...]) -> str:

@@ -55,9 +55,10 @@ async def test_all_hear_what_is_over_and_only_the_first_what_is_done(sockets: li
     first.siblings.done([B])  # nobody has to know
     await until(lambda: first.heard[News.DONE] and second.heard[News.OVER] and len(third.heard[News.OVER]) == 2)
     second.siblings.undecided([B])
-    await until(lambda: first.heard[News.UNDECIDED] and third.heard[News.UNDECIDED])
-    assert first.heard == {News.OVER: [A], News.UNDECIDED: [B], News.DONE: [A, B]}
-    assert second.heard == {News.OVER: [B], News.UNDECIDED: [], News.DONE: []}
+    second.siblings.arrived([A])
+    await until(lambda: third.heard[News.UNDECIDED] and first.heard[News.ARRIVED] and third.heard[News.ARRIVED])
+    assert first.heard == {News.OVER: [A], News.UNDECIDED: [B], News.ARRIVED: [A], News.DONE: [A, B]}
+    assert second.heard == {News.OVER: [B], News.UNDECIDED: [], News.ARRIVED: [], News.DONE: []}
     assert (sorted(third.heard[News.OVER]), third.heard[News.DONE]) == ([A, B], [])
     await ended(*tasks)
 

@@ -15,7 +15,7 @@ from tollkeeper.envoy.settings import EnvoySettings
 
 CHAT = "/v1/chat/completions"
 MESSAGES = '"messages":[{"role":"user","content":"hi there"}]'
-WITHOUT_SERVICES = ("tollkeeper.authz", "tollkeeper.ratelimit")
+WITHOUT_SERVICES = ("tollkeeper.authz", "tollkeeper.uploads", "tollkeeper.ratelimit")
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 

@@ -22,7 +22,7 @@ from tests.formats.wire import Answer, Upstream, running
 pytestmark = pytest.mark.alone
 
 AT_ONCE, MEBIBYTES = 50, 25
-BUFFER = 4  # MiB: the limit of a connection's buffer, of which a stream has two
+BUFFER = 1  # MiB: the limit of a connection's buffer, of which a stream has two; half as much again is ours to spare
 VECTOR = json.dumps({"object": "embedding", "embedding": [-0.0123456789] * 1536}).encode() + b",\n"
 END = b'{}],"usage":{"prompt_tokens":8,"total_tokens":8}}'
 LARGE = Answer((b'{"data":[\n', *[VECTOR] * (MEBIBYTES * 2**20 // len(VECTOR)), END), "application/json")
@@ -78,7 +78,7 @@ def test_fifty_large_answers_at_once(tmp_path: Path) -> None:
             everybody.wait()
             assert min(each.result() for each in sizes) > MEBIBYTES * 2**20 * 0.99
         lines = (tmp_path / "access.jsonl").read_bytes().splitlines()
-        assert memory(pid, "VmHWM") - before < 2 * BUFFER * AT_ONCE
+        assert memory(pid, "VmHWM") - before < 3 * BUFFER * AT_ONCE
     assert len(lines) == AT_ONCE
     for line in lines:
         found = read_line(json.dumps({**json.loads(line), "ratelimit": decision(kind="embeds", output_cap=0)}).encode())

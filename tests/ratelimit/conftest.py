@@ -13,10 +13,13 @@ from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.in_doubt import InDoubt
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.service import RatelimitService, serialize
+from ratelimit.service import RatelimitService, refused_by, serialize
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from ratelimit.tenants.screening import Terms
+from ratelimit.tenants.uploads import DOMAIN as UPLOADS
+from ratelimit.tenants.uploads import UploadDecider
+from ratelimit.uploads import Uploads
 from store.redis import open_redis
 from tests.ratelimit.rls import Told, WaitingCall
 from tests.ratelimit.stores import peek_at
@@ -40,6 +43,7 @@ class Slice:
     patience: float = 0.3
     metrics: RatelimitMetrics = field(default_factory=RatelimitMetrics)
     in_flight: InFlight = field(default_factory=InFlight)
+    uploads: Uploads = field(default_factory=Uploads)
 
     def __post_init__(self) -> None:
         client = partial(open_redis, self.url, timeout=self.timeout)
@@ -61,7 +65,10 @@ class Slice:
             serialize,
             terms=Terms(default_output=DEFAULT_OUTPUT),
         )
-        self.service = RatelimitService({DOMAIN: tenants.decide})
+        uploads = UploadDecider(
+            self.committer, self.in_flight, self.uploads, self.metrics, serialize, refused_by, prices=catalog.prices
+        )
+        self.service = RatelimitService({DOMAIN: uploads.gate(tenants.decide), UPLOADS: uploads.decide})
         self.committer.start()
 
     def start(self, message: bytes, *, left: bool = False) -> WaitingCall:

@@ -37,7 +37,7 @@ def descriptor(policy: Policy | str | None, **entries: str) -> RateLimitDescript
     chat = {"method": "POST", "path": "/v1/chat/completions", "model": "m", "max_tokens": "0"}
     texts = {"end_user_id": "-", **chat, "content_length": str(BODY_BYTES), **entries}
     body = {name: value for name in BODY_FIELDS if (value := texts.pop(name, "-")) != "-"}
-    texts.setdefault("asked", json.dumps({**body, "text": sample(int(texts["content_length"]))}))
+    texts.setdefault("asked", json.dumps({**body, "text": sample(int(texts["content_length"] or 0))}))
     if policy is not None:
         texts["policy"] = policy.dump() if isinstance(policy, Policy) else policy
     return RateLimitDescriptor(

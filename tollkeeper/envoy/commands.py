@@ -48,6 +48,9 @@ def render_command(
     ] = None,
     authz_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.authz_timeout_seconds,
     ratelimit_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.ratelimit_timeout_seconds,
+    max_heap_mb: Annotated[
+        int, typer.Option(help="Of memory, in MiB; from 80% of it on Envoy sheds load.")
+    ] = DEFAULTS.max_heap_mb,
     upstream_ca: Annotated[str, typer.Option(help="CA file for an https upstream.")] = DEFAULTS.upstream_ca,
 ) -> None:
     """Write Envoy's configuration for a given upstream, and let Envoy validate it if it is installed."""
@@ -70,6 +73,7 @@ def render_command(
             cors_origins=tuple(cors_origin or ()),
             authz_timeout_seconds=authz_timeout,
             ratelimit_timeout_seconds=_longer_than_redis(ratelimit_timeout),
+            max_heap_mb=max_heap_mb,
             upstream_ca=upstream_ca,
         )
         written = render(settings, out, binary)

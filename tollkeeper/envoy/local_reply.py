@@ -30,7 +30,22 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
     ),
     (
         'response.code_details == "request_payload_too_large"',
-        Fault(413, "The request body is larger than 32 MiB", "invalid_request_error", "request_too_large"),
+        Fault(
+            413,
+            "The request body is larger than 32 MiB, or than 4 MiB without a content-length",
+            "invalid_request_error",
+            "request_too_large",
+        ),
+    ),
+    (
+        'response.code_details == "overload"',
+        Fault(
+            503,
+            "The service has too little memory left at the moment",
+            "server_error",
+            "overloaded",
+            wait_ms=SOON_MS,
+        ),
     ),
     (
         'response.code_details == "upgrade_failed"',

@@ -85,6 +85,8 @@ class EnvoySettings:
     authz_timeout_seconds: float = 2.0
     ratelimit_timeout_seconds: float = 2.0
     """Longer than ratelimit may hold a request in its queue."""
+    max_heap_mb: int = 1024
+    """Of memory, beyond which Envoy sheds load: at 80% it begins to end the streams that hold most."""
     upstream_ca: str = "/etc/ssl/certs/ca-certificates.crt"
     """Certificates that an https upstream is checked against."""
 
@@ -191,6 +193,13 @@ def parse_seconds(setting: str, seconds: float) -> str:
     if not 0.001 <= seconds <= 86_400:
         raise InvalidSetting(f"{setting}: {seconds} must be between 0.001 and 86400 seconds")
     return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def parse_mebibytes(setting: str, number: int) -> str:
+    """Bytes."""
+    if not 64 <= number <= 1_048_576:
+        raise InvalidSetting(f"{setting}: {number} must be between 64 and 1048576 MiB")
+    return str(number * 1_048_576)
 
 
 def _host(setting: str, host: str) -> str:

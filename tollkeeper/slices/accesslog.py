@@ -3,7 +3,7 @@ in flight; several processes of a sidecar tell each other what they saw.  The fi
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from accesslog.learned.speeds import Speeds
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
-from accesslog.siblings import News, Siblings
+from accesslog.siblings import Heard, News, Siblings
 from accesslog.spool import SpoolInUse, adopt
 from accesslog.streams import Streams
 from accesslog.trust import Trust
@@ -24,7 +24,6 @@ from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import expire_leases
-from ratelimit.in_flight import InFlight
 from ratelimit.tenants.corrections import SCALE, Corrections
 from ratelimit.tenants.routes.kind import Kind
 from reconcile.books import Books
@@ -58,10 +57,12 @@ def wire(shared: Shared) -> list[Method]:
     pipeline = _pipeline(shared, metrics, siblings)
     if siblings:
         heard = {
-            News.OVER: shared.in_flight.end_all,
-            News.UNDECIDED: shared.in_flight.end_undecided,
+            News.OVER: _each(shared.in_flight.end_all, shared.uploads.end_all),
+            News.UNDECIDED: _each(shared.in_flight.end_undecided, shared.uploads.end_all),
+            News.ARRIVED: shared.uploads.end_all,
             News.DONE: pipeline.done_elsewhere,
         }
+        shared.arrived = lambda lease_id: siblings.arrived((lease_id,))
         shared.loop.spawn(siblings.run(heard), "siblings")
     shared.has_room = lambda: pipeline.has_room
     shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
@@ -164,9 +165,9 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         log_file=settings.access_log_file if first else None,
         log_keep_bytes=settings.access_log_keep_mb * MEBIBYTE,
         spool_max_bytes=settings.spool_max_bytes,
-        ended=_over(shared.in_flight, siblings),
+        ended=_over(shared, siblings),
         freed=lambda owners: [tell(owners) for tell in shared.freed],
-        undecided=_undecided(shared.in_flight, siblings),
+        undecided=_undecided(shared, siblings),
         done=siblings.done if siblings and settings.access_log_file and not first else None,
         sweeps=first,
         refunds=settings.undelivered == "refund",
@@ -205,23 +206,33 @@ def _siblings(shared: Shared, metrics: AccessLogMetrics) -> Siblings | None:
     return Siblings(sockets, shared.number, metrics)
 
 
-def _over(in_flight: InFlight, siblings: Siblings | None) -> Callable[[str], None]:
+def _each(*told: Heard) -> Heard:
+    def tell(lease_ids: Iterable[str]) -> None:
+        ids = list(lease_ids)
+        for each in told:
+            each(ids)
+
+    return tell
+
+
+def _over(shared: Shared, siblings: Siblings | None) -> Callable[[str], None]:
     """What is told of each request that is over."""
-    if siblings is None:
-        return in_flight.end
 
     def over(lease_id: str) -> None:
-        in_flight.end(lease_id)
-        siblings.over((lease_id,))
+        shared.in_flight.end(lease_id)
+        shared.uploads.end(lease_id)
+        if siblings is not None:
+            siblings.over((lease_id,))
 
     return over
 
 
-def _undecided(in_flight: InFlight, siblings: Siblings | None) -> Callable[[str], None]:
+def _undecided(shared: Shared, siblings: Siblings | None) -> Callable[[str], None]:
     """What is told of each request that ended before its decision reached Envoy."""
 
     def undecided(lease_id: str) -> None:
-        in_flight.end_undecided((lease_id,))
+        shared.in_flight.end_undecided((lease_id,))
+        shared.uploads.leave(lease_id, time.time_ns() // 1_000_000)
         if siblings is not None:
             siblings.undecided((lease_id,))
 

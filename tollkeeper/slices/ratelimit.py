@@ -13,10 +13,12 @@ from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import MAX_KNOWN
 from ratelimit.journal import Journal, Predecessor, predecessors_in
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.service import RatelimitService, serialize
+from ratelimit.service import RatelimitService, refused_by, serialize
 from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from ratelimit.tenants.screening import Terms
+from ratelimit.tenants.uploads import DOMAIN as UPLOADS
+from ratelimit.tenants.uploads import UploadDecider
 from serving.call import Method
 from store.redis import is_cluster
 from tenancy.postgres.capacity import load_capacity
@@ -48,14 +50,37 @@ def wire(shared: Shared) -> list[Method]:
         metrics,
         serialize,
         terms=Terms(routes_of(settings), settings.default_max_tokens, settings.default_model or ""),
-        manner=Manner(RateHeaders(settings.rate_headers), settings.max_retry_after_seconds),
+        manner=_manner(shared),
         groups=not is_cluster(settings.redis_url),
         policies=settings.cache_entries,
         has_room=lambda: shared.has_room(),
         seal=Seal(shared.seals.keys, DECISION),
         corrections=shared.corrections,
     )
-    return [*RatelimitService({DOMAIN: tenants.decide}).methods()]
+    uploads = _uploads(shared, committer, metrics)
+    return [*RatelimitService({DOMAIN: uploads.gate(tenants.decide), UPLOADS: uploads.decide}).methods()]
+
+
+def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> UploadDecider:
+    settings = shared.settings
+    metrics.watch("upload_bytes", "Of large bodies that Envoy may hold now", lambda: float(shared.uploads.size))
+    return UploadDecider(
+        committer,
+        shared.in_flight,
+        shared.uploads,
+        metrics,
+        serialize,
+        refused_by,
+        prices=shared.catalog.prices,
+        manner=_manner(shared),
+        groups=not is_cluster(settings.redis_url),
+        seal=Seal(shared.seals.keys, DECISION),
+        arrived_here=lambda lease_id: shared.arrived(lease_id),
+    )
+
+
+def _manner(shared: Shared) -> Manner:
+    return Manner(RateHeaders(shared.settings.rate_headers), shared.settings.max_retry_after_seconds)
 
 
 def _predecessors(shared: Shared) -> list[Predecessor]:

@@ -13,6 +13,7 @@ from ratelimit.budgets.keys import epoch_keys
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.in_flight import InFlight
 from ratelimit.tenants.corrections import Corrections
+from ratelimit.uploads import Uploads
 from serving.loop import LoopThread
 from serving.metrics import Metrics
 from store.postgres import PostgresPool, open_postgres
@@ -39,10 +40,10 @@ class Shared:
     """Of one process, the `number`th of its group once it has begun.  Whatever is made ends with `stops`, in reverse
     order.
 
-    `in_flight` is counted in by ratelimit and counted out by accesslog; `corrections` are learned by accesslog and used
-    by ratelimit.  `listeners` hear of changes of tenants, keys and models; `freed`, from any thread, of the owners
-    whose leases have just been settled.  `parts` are what must be ready, `warned` what should be seen to, `learned`
-    what this process has learned: the rows of tables, by the table's name."""
+    `in_flight` and `uploads` are counted in by ratelimit and counted out by accesslog; `corrections` are learned by
+    accesslog and used by ratelimit.  `listeners` hear of changes of tenants, keys and models; `freed`, from any thread,
+    of the owners whose leases have just been settled.  `parts` are what must be ready, `warned` what should be seen to,
+    `learned` what this process has learned: the rows of tables, by the table's name."""
 
     def __init__(self, settings: Settings, stops: ExitStack) -> None:
         self.settings, self.stops, self.number = settings, stops, 0
@@ -59,8 +60,10 @@ class Shared:
         self.in_flight = InFlight()
         self.leaving = False  # it drains
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
+        self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)
         self.corrections = Corrections()
         self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
+        self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]
         self.freed: list[Callable[[Sequence[str]], None]] = []
         self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
