@@ -7,9 +7,11 @@ UP ?=
 BENCH ?=
 FAULTS ?=
 PYTEST ?=
-# Of the tests: each has a Valkey, a Postgres and often an Envoy of its own.  As many as a small machine has cores: with more,
-# one test's servers hold up another's beyond the deadlines that the product keeps.
-WORKERS ?= 2
+# Of the tests: each has a Valkey, a Postgres and often an Envoy of its own.  One more than a small machine has cores, since
+# many wait; with yet more, one test's servers hold up another's beyond the deadlines that the product keeps.
+WORKERS ?= 3
+# The tests start hundreds of processes: what is compiled is kept, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help up test check bench faults format clean
 .DEFAULT_GOAL := help
@@ -25,14 +27,15 @@ help:
 up: $(VENV)/.installed
 	@exec $(BIN)/tollkeeper up $(UP)
 
-# All of them: in parallel, file by file, but for those that need the machine to themselves.  Some of them: one at a time.
+# All of them: in parallel, file by file (tests/distribution.py), but for those that need the machine to themselves.  Some of
+# them: one at a time.
 # What failed runs once more by itself: a deadline of the product that was missed because another test had the machine is
 # met then, and a fault is seen again.
 AGAIN := || { test $$? -eq 1 && echo 'Once more, by themselves:' && $(BIN)/pytest --last-failed --last-failed-no-failures none; }
 test: $(VENV)/.installed-test
 ifeq ($(strip $(PYTEST)),)
 	$(BIN)/pytest -m 'not alone' -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(AGAIN)
-	$(BIN)/pytest -m alone $(AGAIN)
+	$(BIN)/pytest -m alone $$(grep -lr 'mark\.alone' tests --include='*.py') $(AGAIN)
 else
 	$(BIN)/pytest $(PYTEST)
 endif

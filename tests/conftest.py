@@ -21,6 +21,8 @@ from tollkeeper.migrations import run_migrations
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
+pytest_plugins = ["tests.distribution"]
+
 TEMPLATE = "migrated"
 # Nothing of a test outlives the machine.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")

@@ -13,8 +13,6 @@ from tests.e2e.deployment import MODEL, Credential, Deployment
 from tests.e2e.envoys import VERSIONS, another_envoy, envoy_of
 from tests.web import NO_TLS
 
-pytestmark = pytest.mark.alone
-
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
 

@@ -18,8 +18,6 @@ from tollkeeper.config import as_environment
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import answers
 
-pytestmark = pytest.mark.alone
-
 IN_FORCE_SECONDS = 1.0
 MESSAGES = [{"role": "user", "content": "Hello"}]
 

@@ -7,8 +7,6 @@ import pytest
 from tests.conftest import public_directory
 from tests.e2e.deployment import Deployment
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import public_directory
 from tollkeeper.up.process import free_port
-
-pytestmark = pytest.mark.alone
 
 READY_SECONDS = 60.0
 
@@ -23,7 +22,7 @@ class Up:
 
     def __init__(self, directory: Path) -> None:
         self.listen, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-        self._output = directory.with_suffix(".out")
+        self._output = directory.with_suffix(f".{time.monotonic_ns()}")
         options = ["--listen", self.listen, "--admin", self.admin, "--data-dir", str(directory)]
         options += ["--metrics", f"127.0.0.1:{free_port()}"]
         with self._output.open("w") as output:
@@ -56,12 +55,38 @@ class Up:
         return self.process.wait(30)
 
 
-@pytest.fixture
-def up(public_path: Path) -> Iterator[Up]:
-    running = Up(public_path / "state")
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    with public_directory() as directory:
+        yield directory / "state"
+
+
+@pytest.fixture(scope="module")
+def up(state: Path) -> Iterator[Up]:
+    """The first start."""
+    running = Up(state)
     yield running
     if running.process.poll() is None:
         running.end(signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def done(up: Up) -> str:
+    """What the banner's commands print."""
+    assert "Tollkeeper is up" in up.output(), up.output()
+    commands = up.output().split("in another terminal:")[1].split("Ctrl-C")[0]
+    return subprocess.run(["bash", "-c", commands], capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def again(up: Up, done: str, state: Path) -> Iterator[Up]:
+    """A second start, on the state of the first."""
+    if up.process.poll() is None:
+        up.end(signal.SIGINT)
+    running = Up(state)
+    yield running
+    if running.process.poll() is None:
+        running.end(signal.SIGTERM)
 
 
 def gone(pids: set[int], seconds: float = 20.0) -> bool:
@@ -80,37 +105,36 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_the_banner_s_commands_work_and_a_second_start_finds_the_state(up: Up, public_path: Path) -> None:
-    assert "Tollkeeper is up" in up.output(), up.output()
-    commands = up.output().split("in another terminal:")[1].split("Ctrl-C")[0]
-    done = subprocess.run(["bash", "-c", commands], capture_output=True, text=True, timeout=60, check=True)
-    assert '"chat.completion"' in done.stdout
+def test_the_banner_s_commands_work(done: str) -> None:
+    assert '"chat.completion"' in done
+
+
+def test_a_second_stack_on_the_same_state_is_refused(up: Up, state: Path) -> None:
+    second = Up(state)
+    assert second.process.wait(60) == 1
+    assert re.search(r"^tollkeeper: .*state is in use by another .tollkeeper up.*--data-dir", second.output(), re.M)
+
+
+def test_ctrl_c_ends_it_whole(up: Up, done: str) -> None:
     family = up.family()
     assert len(family) >= 8
     assert up.end(signal.SIGINT) == 0
     assert gone(family)
-    second = Up(public_path / "state")
-    try:
-        answer = subprocess.run(
-            ["curl", "-sS", "-H", "Authorization: Bearer dev-admin-token", f"http://{second.admin}/api/v1/tenants"],
-            capture_output=True, text=True, timeout=30, check=True,
-        )  # fmt: skip
-        assert "my-team" in answer.stdout
-    finally:
-        second.end(signal.SIGTERM)
 
 
-def test_kill_9_leaves_nothing_behind(up: Up) -> None:
-    family = up.family()
+def test_a_second_start_finds_the_state(again: Up) -> None:
+    answer = subprocess.run(
+        ["curl", "-sS", "-H", "Authorization: Bearer dev-admin-token", f"http://{again.admin}/api/v1/tenants"],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert "my-team" in answer.stdout
+
+
+def test_kill_9_leaves_nothing_behind(again: Up) -> None:
+    family = again.family()
     assert len(family) >= 8
-    up.end(signal.SIGKILL)
+    again.end(signal.SIGKILL)
     assert gone(family, 30)
-
-
-def test_a_second_stack_on_the_same_state_is_refused(up: Up, public_path: Path) -> None:
-    second = Up(public_path / "state")
-    assert second.process.wait(10) == 1
-    assert re.search(r"^tollkeeper: .*state is in use by another .tollkeeper up.*--data-dir", second.output(), re.M)
 
 
 def run_up(*options: str) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ import pytest
 from tests.faults.campaign import run
 from tests.faults.place import open_place
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
 
 def test_the_books_are_in_order_after_some_faults() -> None:

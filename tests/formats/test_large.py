@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Barrier
 
 import httpx
-import pytest
 
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
@@ -18,8 +17,6 @@ from tests.envoy.chain import WITHOUT_SERVICES, existing_envoy
 from tests.envoy.conftest import envoy_with
 from tests.formats.charge import reported
 from tests.formats.wire import Answer, Upstream, running
-
-pytestmark = pytest.mark.alone
 
 AT_ONCE, MEBIBYTES = 50, 25
 BUFFER = 1  # MiB: the limit of a connection's buffer, of which a stream has two; half as much again is ours to spare

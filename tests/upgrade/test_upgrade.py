@@ -21,8 +21,6 @@ from tests.upgrade.running import MODEL, Running, wait_for
 from tests.upgrade.stores import load_file, load_postgres, load_redis
 from tollkeeper.up.postgres import Postgres
 
-pytestmark = pytest.mark.alone
-
 LEFT = sorted(path.parent for path in Path(__file__).parent.glob("*/expected.json"))
 # Of each request that ended, and reserved by each that is in flight: by the limit's name.
 LIMITS = ("tokens", "output", "count", "spend", "calendar")

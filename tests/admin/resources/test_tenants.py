@@ -58,7 +58,6 @@ def test_a_group_must_exist(admin: Admin) -> None:
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "fairshare_group")
 
 
-@pytest.mark.alone
 def test_of_two_creations_with_one_name_one_wins(admin: Admin) -> None:
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: admin.post("/tenants", name="acme").status_code, range(8)))

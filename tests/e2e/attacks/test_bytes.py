@@ -2,12 +2,8 @@
 
 import subprocess
 
-import pytest
-
 from tests.e2e.deployment import Deployment
 from tests.e2e.wire import CHAT, body_of, request, send
-
-pytestmark = pytest.mark.alone
 
 ODD = b"ab\xffcd\xc3"
 

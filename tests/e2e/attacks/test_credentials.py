@@ -9,8 +9,6 @@ import redis
 
 from tests.e2e.deployment import MODEL, Deployment, wait_for
 
-pytestmark = pytest.mark.alone
-
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
 
 

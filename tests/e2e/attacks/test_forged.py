@@ -22,8 +22,6 @@ from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.test_runtime import streaming
 from tollkeeper.seal_key import FILE
 
-pytestmark = pytest.mark.alone
-
 NOW_MS = time.time_ns() // 1_000_000
 FOREIGN = "tollkeeper:model:{gpt}"  # a key that is no budget
 

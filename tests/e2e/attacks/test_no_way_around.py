@@ -9,8 +9,6 @@ import pytest
 from tests.e2e.deployment import Deployment
 from tests.e2e.wire import CHAT, JSON, body_of, chunked, request, send
 
-pytestmark = pytest.mark.alone
-
 # counted: both calls were made, the model server saw it, the ledger has it.
 # refused: the model server never saw it.
 # denied: refused by ratelimit, so the ledger has the refusal too.

@@ -9,8 +9,6 @@ import pytest
 
 from tests.e2e.deployment import MODEL, Credential, Deployment
 
-pytestmark = pytest.mark.alone
-
 DAY = {"unit": "tokens", "amount": 3000, "calendar": "day", "kind": "fixed_window"}
 
 

@@ -20,8 +20,6 @@ from tests.ratelimit.rls import ask
 from tests.web import NO_TLS
 from tollkeeper.up.process import free_port
 
-pytestmark = pytest.mark.alone
-
 SECRET, ANOTHER = "s" * 32, "a" * 32
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}

@@ -14,8 +14,6 @@ import pytest
 from tests.conftest import public_directory
 from tests.e2e.deployment import Deployment, wait_for
 
-pytestmark = pytest.mark.alone
-
 MASTER_KEY = "s08XLS75G2SHN3owC2WkYtcdddHpUPBJXCG/3cKc66M="
 ROOMS = """
 curl -s -X POST http://localhost:8080/rooms \\

@@ -17,7 +17,7 @@ from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
 T = TypeVar("T")
-pytestmark = [pytest.mark.alone, pytest.mark.skipif(chromium() is None, reason=NONE)]
+pytestmark = pytest.mark.skipif(chromium() is None, reason=NONE)
 
 PATIENCE_MS = 20_000
 MAX_BYTES = 200_000

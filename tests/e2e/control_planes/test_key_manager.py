@@ -20,8 +20,6 @@ from tests.e2e.envoys import another_envoy
 from tests.web import NO_TLS
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
-pytestmark = pytest.mark.alone
-
 MODELS = ("qwen3-0-6b-instruct", "vllm-simulator")
 DOCUMENT = (Path(__file__).parent / "key_manager_quickstart.md").read_text()
 STEPS = {int(number): text for number, text in re.findall(r"^### (\d+)\. (.*?)(?=^### |\Z)", DOCUMENT, re.M | re.S)}

@@ -4,11 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.deployment import MODEL, Deployment
-
-pytestmark = pytest.mark.alone
 
 PAGE = Path(__file__).parents[3] / "docs/key-manager.md"
 

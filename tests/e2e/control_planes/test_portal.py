@@ -1,4 +1,4 @@
-"""The portal's document against a fresh `tollkeeper up`: the exercise, and its keys through Envoy until one is gone."""
+"""The portal's document against a running stack: the exercise, and its keys through Envoy until one is gone."""
 
 import os
 import re
@@ -9,29 +9,16 @@ import httpx
 import pytest
 
 from tests.admin.portal import document
-from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Deployment, wait_for
 from tests.web import NO_TLS
 from tollkeeper.up import training
 
-pytestmark = [
-    pytest.mark.alone,
-    pytest.mark.skipif(shutil.which("jq") is None, reason="the document's commands need jq"),
-]
+pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="the document's commands need jq")
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
 
 
-def test_the_exercise_on_a_fresh_stack() -> None:
-    with public_directory() as directory:
-        fresh = Deployment(directory / "stack")
-        try:
-            _exercise(fresh)
-        finally:
-            fresh.close()
-
-
-def _exercise(fresh: Deployment) -> None:
-    url = f"http://{fresh.admin_address}"
+def test_the_exercise(stack: Deployment) -> None:
+    url = f"http://{stack.admin_address}"
     script = (document.LOG_IN + document.EXERCISE).replace(document.HOST, url)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], env=dict(os.environ), capture_output=True, text=True, timeout=60
@@ -40,7 +27,7 @@ def _exercise(fresh: Deployment) -> None:
     active, backup = re.findall(r"(?:Active|Backup): (xag_[0-9a-f]{48})", done.stdout)
     tenant = done.stdout.splitlines()[0].strip('"')
     for key in (active, backup):
-        answer = fresh.envoy.post("/v1/chat/completions", json=CHAT, headers={"x-api-key": key})
+        answer = stack.envoy.post("/v1/chat/completions", json=CHAT, headers={"x-api-key": key})
         assert answer.status_code == 200, answer.text
     body = {"email": training.EMAIL, "password": training.PASSWORD}
     with httpx.Client(verify=NO_TLS, base_url=url, timeout=30) as portal:
@@ -55,7 +42,7 @@ def _exercise(fresh: Deployment) -> None:
         assert portal.delete(f"/tenants/{tenant}/keys/{first['id']}").status_code == 204
     headers = {"x-api-key": active}
     wait_for(
-        lambda: fresh.envoy.post("/v1/chat/completions", json=CHAT, headers=headers).status_code == 401 or None,
+        lambda: stack.envoy.post("/v1/chat/completions", json=CHAT, headers=headers).status_code == 401 or None,
         "the refusal of the revoked key",
     )
     # A limit that the key manager sets binds what the portal made.
@@ -67,7 +54,7 @@ def _exercise(fresh: Deployment) -> None:
     refused = wait_for(
         lambda: (
             answer
-            if (answer := fresh.envoy.post("/v1/chat/completions", json=CHAT, headers=headers)).status_code != 200
+            if (answer := stack.envoy.post("/v1/chat/completions", json=CHAT, headers=headers)).status_code != 200
             else None
         ),
         "the refusal by the limit",

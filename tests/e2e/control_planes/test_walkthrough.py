@@ -10,8 +10,6 @@ import pytest
 from tests.e2e.deployment import Deployment, wait_for
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
-pytestmark = pytest.mark.alone
-
 
 def curl(*arguments: str) -> Any:
     """What a user's curl prints, as JSON."""

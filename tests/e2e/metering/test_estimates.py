@@ -22,8 +22,6 @@ from tests.envoy.test_asked import png
 from tests.formats.wire import Answer, Upstream, plain, running
 from tollkeeper.__main__ import app
 
-pytestmark = pytest.mark.alone
-
 BUDGET = 3_000
 REQUESTS = 100
 UNBOUNDED = 1_500  # tokens that the model writes if nobody bounds it; 1,024 are expected

@@ -2,11 +2,7 @@
 
 from typing import Any
 
-import pytest
-
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
-
-pytestmark = pytest.mark.alone
 
 
 def explained(stack: Deployment, request_id: str) -> dict[str, Any]:

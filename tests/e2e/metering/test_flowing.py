@@ -12,8 +12,6 @@ from tests.e2e.deployment import MODEL, Credential, Deployment
 from tests.e2e.envoys import another_envoy
 from tests.formats.wire import Answer, End, Upstream, running
 
-pytestmark = pytest.mark.alone
-
 IDLE_SECONDS, GAP_SECONDS, EVENTS = 1.5, 0.25, 14
 CHUNK = {"id": "c1", "object": "chat.completion.chunk"}
 EVENT = f"data: {json.dumps({**CHUNK, 'choices': [{'index': 0, 'delta': {'content': ' and'}}]})}\n\n".encode()

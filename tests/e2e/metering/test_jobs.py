@@ -13,8 +13,6 @@ from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import another_envoy
 from tests.formats.wire import Answer, End, Upstream, lines, plain, running
 
-pytestmark = pytest.mark.alone
-
 USED = {"input_tokens": 900, "output_tokens": 4100}
 CHAT_USED = {"prompt_tokens": 900, "completion_tokens": 4100, "total_tokens": 5000}
 ALL = 5000

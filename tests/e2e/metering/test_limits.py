@@ -7,8 +7,6 @@ import pytest
 
 from tests.e2e.deployment import MODEL, Deployment, wait_for
 
-pytestmark = pytest.mark.alone
-
 
 def test_a_limit_binds_within_a_second_and_names_itself(stack: Deployment) -> None:
     who = stack.tenant()

@@ -13,8 +13,6 @@ from tests import llama
 from tests.e2e.deployment import Credential, Deployment
 from tests.e2e.envoys import another_envoy
 
-pytestmark = pytest.mark.alone
-
 MESSAGES: list[Any] = [{"role": "user", "content": "Hello there, the sun and the sea"}]
 PROMPT = "Hello there, the sun and the sea"
 

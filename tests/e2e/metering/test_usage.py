@@ -15,8 +15,6 @@ from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.wire import body_of, request
 from tests.web import NO_TLS, WEB
 
-pytestmark = pytest.mark.alone
-
 MESSAGES: list[Any] = [{"role": "user", "content": "Count the tokens of this, please"}]
 
 

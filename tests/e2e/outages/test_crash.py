@@ -18,8 +18,6 @@ from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.load import Load
 from tollkeeper.plan import SERVICES, metrics_socket, plan
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module")
 def own_stack(request: pytest.FixtureRequest) -> Iterator[Deployment]:

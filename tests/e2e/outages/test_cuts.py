@@ -10,8 +10,6 @@ from tests.conftest import public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.wire import body_of, request
 
-pytestmark = pytest.mark.alone
-
 CONNECTIONS = 1000
 AT_ONCE = 25
 LONGEST_SECONDS = 0.06

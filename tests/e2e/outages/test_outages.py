@@ -1,4 +1,5 @@
-"""Redis cut, Postgres cut, both cut, each back again, under load: right answers, a whole ledger, budgets in order."""
+"""Redis cut, Postgres cut, both cut, each back again, and Redis emptied, under load: right answers, a whole ledger,
+budgets in order."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,9 +15,8 @@ from tests.proxy import TcpProxy
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
-pytestmark = pytest.mark.alone
-
 OUTAGE_SECONDS = 3.0
+MONTH = {"scope": "tenant", "unit": "tokens", "kind": "fixed_window", "calendar": "month"}
 
 
 @dataclass
@@ -128,3 +128,40 @@ def test_a_key_revoked_while_redis_is_away_is_refused_when_it_is_back(breakable:
     assert answer.status_code == 204
     breakable.redis.restore()
     wait_for(lambda: True if stack.chat(who).status_code == 401 else None, "refusal", 15)
+
+
+def test_a_used_up_month_is_not_full_again(breakable: Breakable) -> None:
+    stack = breakable.stack
+    who, idle, before = stack.tenant(), stack.tenant(), restorations(stack)
+    for tenant, amount in ((who, 2_000), (idle, 1_000_000)):
+        answer = stack.admin.post("/limits", json={**MONTH, "tenant_id": tenant.tenant_id, "amount": amount})
+        assert answer.status_code == 201, answer.text
+    with Load(stack, who, clients=2) as load:
+        refused(load)
+    assert stack.chat(idle).status_code == 200
+    counted = {tenant.tenant_id: len(stack.usage(tenant)) for tenant in (who, idle)}
+    with stack.redis() as redis, Load(stack, who, clients=2) as load:
+        refused(load)
+        redis.flushall()
+        load.during(3.0)
+        wait_for(lambda: True if redis.exists("tollkeeper:epoch:{0}") else None, "the budgets are restored")
+        refused(load)
+        assert redis.keys(f"tollkeeper:budget:{{{who.tenant_id}}}:lim_*")
+        # The records of keys were lost too: Postgres answered, and they are in Redis again.
+        assert stack.chat(idle).status_code == 200
+        wait_for(lambda: True if redis.keys("tollkeeper:key:*") else None, "key records are written again")
+    assert set(load.answers.values()) <= {429, 503}  # nothing ran on a budget that only looked full
+    assert counted[who.tenant_id] > 0
+    audit = stack.admin.get("/budgets/audit").json()
+    assert [budget for budget in audit["budgets"] if budget["missing"]] == []
+    assert restorations(stack) == before + 1
+
+
+def refused(load: Load) -> None:
+    """Waits until every request is, by the month."""
+    wait_for(lambda: True if set(load.during(1.0).values()) == {429} else None, "the month is used up", 60)
+
+
+def restorations(stack: Deployment) -> float:
+    name = 'tollkeeper_budgets_restorations_total{process="ratelimit"}'
+    return next(float(line.split()[-1]) for line in stack.metrics().splitlines() if line.startswith(name))

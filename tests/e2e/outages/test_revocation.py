@@ -15,8 +15,6 @@ from tollkeeper.config import Settings, as_environment
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import answers
 
-pytestmark = pytest.mark.alone
-
 PUSHED_SECONDS = 1.0
 BOUND_SECONDS = 15.0
 CHECK = "/envoy.service.auth.v3.Authorization/Check"

@@ -19,7 +19,8 @@ from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.outages.test_crash import workers
 from tests.e2e.test_runtime import stats, streaming
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone  # a busy machine cannot answer at that rate
+
 RATE, SECONDS = 100, 4
 # None, but on a busy machine the last try of a request may be due only when its time is up.
 MOST_FAILED = 0.03

@@ -1,30 +1,15 @@
 """Both logs of a real Envoy tell the same of every request: what the file would bring is what the stream brought."""
 
 import socket
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.row import row_of
 from accesslog.usage import usage_of
 from ledger.row import UsageRow
-from tests.conftest import public_directory
-from tests.e2e.deployment import Deployment, wait_for
+from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.wire import JSON, body_of, request, send
-
-pytestmark = pytest.mark.alone
-
-
-@pytest.fixture
-def deployment() -> Iterator[Deployment]:
-    with public_directory() as directory:
-        made = Deployment(directory / "stack")
-        yield made
-        made.close()
-
 
 # Lasts 100 s, so that the client can leave it.
 SLOW = request(body=body_of(stream=True, max_tokens=2000), headers=(*JSON, ("x-stub-tokens-per-second", "20")))
@@ -48,17 +33,17 @@ REQUESTS = {
 }
 
 
-def test_both_logs_tell_the_same(deployment: Deployment) -> None:
-    who = deployment.tenant(tokens_per_minute=100_000)
+def test_both_logs_tell_the_same(stack: Deployment) -> None:
+    who = stack.tenant(tokens_per_minute=100_000)
     credential = f"Authorization: Bearer {who.secret}".encode()
     for name, raw in REQUESTS.items():
-        assert send(deployment.envoy_host_port, raw.replace(b"{credential}", credential)).status, name
-    with socket.create_connection(deployment.envoy_host_port) as leaving:
+        assert send(stack.envoy_host_port, raw.replace(b"{credential}", credential)).status, name
+    with socket.create_connection(stack.envoy_host_port) as leaving:
         leaving.sendall(SLOW.replace(b"{credential}", credential))
         assert leaving.recv(500)
-    wait_for(lambda: any(row.aborted for row in rows_of_file(deployment)) or None, "the last line of the file")
-    logged = rows_of_file(deployment)
-    brought = {str(row["id"]): row for row in deployment.usage_when(who, len(logged))}
+    wait_for(lambda: any(row.aborted for row in rows_of_file(stack, who)) or None, "the last line of the file")
+    logged = rows_of_file(stack, who)
+    brought = {str(row["id"]): row for row in stack.usage_when(who, len(logged))}
     for row in logged:
         assert row._asdict() == {name: text(brought[row.id][name]) for name in UsageRow._fields}
     assert len(logged) == len(brought) > 10
@@ -66,11 +51,11 @@ def test_both_logs_tell_the_same(deployment: Deployment) -> None:
     assert {row.admission for row in logged} == {"fast", "refused"}
 
 
-def rows_of_file(deployment: Deployment) -> list[UsageRow]:
-    file = deployment.settings.access_log_file
+def rows_of_file(stack: Deployment, who: Credential) -> list[UsageRow]:
+    file = stack.settings.access_log_file
     assert file is not None
     entries = [entry for line in file.read_bytes().splitlines() if isinstance(entry := read_line(line), LogEntry)]
-    return [row_of(entry, usage_of(entry)) for entry in entries]
+    return [row_of(entry, usage_of(entry)) for entry in entries if entry.decision.tenant_id == who.tenant_id]
 
 
 def text(value: Any) -> Any:
