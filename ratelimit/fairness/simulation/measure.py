@@ -16,19 +16,19 @@ from ratelimit.fairness.simulation.run import Done
 
 @dataclass
 class Account:
-    """Of one tenant.  Waits in seconds, of what ran; in each second, what was `served`, what was newly `wanted`, and
-    what was wanted no more since it was refused (`gone`)."""
+    """Of one tenant.  Waits in seconds, of what ran; in each second, what was `served`, what would have been `ideal`,
+    what was newly `wanted`, and what was wanted no more since it was refused (`gone`)."""
 
     asked: int = 0
     refused: int = 0
-    tokens: int = 0
     waits: list[float] = field(default_factory=list)
     served: list[float] = field(default_factory=list)
+    ideal: list[float] = field(default_factory=list)
     wanted: list[float] = field(default_factory=list)
     gone: list[float] = field(default_factory=list)
 
     def wait(self, part: float) -> float:
-        """`part` 0.5: the median."""
+        """`part` 0.5: the median; 1: the longest."""
         waits = sorted(self.waits)
         return waits[min(len(waits) - 1, int(part * len(waits)))] if waits else 0.0
 
@@ -71,6 +71,7 @@ def _against_ideal(accounts: Mapping[str, Account], tenants: Mapping[str, Tenant
             left[name] = max(0.0, left[name] - ideal[name] - account.gone[second])
             behind[name] = max(0.0, behind[name] + ideal[name] - account.served[second])
             gaps[name] = max(gaps[name], behind[name])
+            account.ideal.append(ideal[name])
             if contended:
                 had[name] += account.served[second]
                 due[name] += ideal[name]
@@ -94,7 +95,6 @@ def _count(account: Account, each: Done, seconds: int) -> None:
     for second in range(int(each.started), min(int(each.ended) + 1, seconds)):
         part = (min(each.ended, second + 1) - max(each.started, second)) / length
         account.served[second] += service * part
-        account.tokens += round((request.input_tokens + request.output_tokens) * part)
 
 
 def pour(total: float, wanted: Mapping[str, float], tenants: Mapping[str, Tenant]) -> dict[str, float]:

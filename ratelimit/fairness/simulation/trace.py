@@ -1,14 +1,15 @@
 """Traces: who asked when, for how much.  From CSV files, the public ones of LLM services too, or synthetic.
 
 Columns are found by their names: `at` (seconds, or dates), `tenant`, `input_tokens`, `output_tokens`; or as in the
-traces that Azure (TIMESTAMP, ContextTokens, GeneratedTokens) and BurstGPT (Timestamp, Request tokens, Response tokens)
-publish.
+traces that Azure (TIMESTAMP, ContextTokens, GeneratedTokens, of 2023 and 2024) and BurstGPT (Timestamp, Request tokens,
+Response tokens) publish.  Dates without a zone are UTC.
 """
 
 import csv
+import math
 import random
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ COLUMNS = {
     "output_tokens": ("output_tokens", "generatedtokens", "response tokens", "completion_tokens", "num_decode_tokens"),
 }
 
-MAX_REQUESTS = 1_000_000
+MAX_REQUESTS, MAX_TOKENS = 1_000_000, 10_000_000
 
 
 class UnreadableTrace(ValueError):
@@ -35,49 +36,74 @@ class Request(NamedTuple):
     output_tokens: int
 
 
-def read(path: Path, tenants: int) -> list[Request]:
-    """In order of time, at most MAX_REQUESTS.  Those without a tenant are dealt out to `tenants` of them: `tenant-1`,
-    and so on."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        names = _columns(rows.fieldnames or ())
-        found: list[Request] = []
-        for number, row in enumerate(rows, 2):
-            if len(found) >= MAX_REQUESTS:
-                break
-            found.append(_request(row, names, number, f"tenant-{len(found) % tenants + 1}"))
-    if not found:
+def read(path: Path, tenants: int, begin: float = 0.0, seconds: float = math.inf) -> list[Request]:
+    """In order of time: those of so many seconds, which begin so long after the first, at most MAX_REQUESTS.  Those
+    without a tenant are dealt out to `tenants` of them: `tenant-1`, and so on."""
+    first = min((request.at for request in _requests(path, tenants)), default=None)
+    if first is None:
         raise UnreadableTrace("there are no requests in it")
-    begin = min(request.at for request in found)
-    return sorted(request._replace(at=request.at - begin) for request in found)
+    begin += first
+    found: list[Request] = []
+    for request in _requests(path, tenants):  # again, since a trace may be larger than memory, and in any order
+        if begin <= request.at < begin + seconds:
+            if len(found) == MAX_REQUESTS:
+                raise UnreadableTrace(f"more than {MAX_REQUESTS:,} requests; look at fewer seconds of it")
+            found.append(request._replace(at=request.at - begin))
+    if not found:
+        raise UnreadableTrace("there are no requests in these seconds of it")
+    return sorted(found)
 
 
-def _columns(header: Iterable[str]) -> dict[str, str]:
-    by_name = {name.strip().lower(): name for name in header}
-    found = {field: next((by_name[name] for name in names if name in by_name), "") for field, names in COLUMNS.items()}
-    for field in ("at", "input_tokens", "output_tokens"):
-        if not found[field]:
-            raise UnreadableTrace(f"no column for {field}; it may be named {', '.join(COLUMNS[field])}")
+def _requests(path: Path, tenants: int) -> Iterator[Request]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file)
+        try:
+            places = _places(next(rows, []))
+            for number, row in enumerate(row for row in rows if row):
+                yield _request(row, places, f"tenant-{number % tenants + 1}")
+        except (csv.Error, ValueError, IndexError, OverflowError) as error:
+            if isinstance(error, UnreadableTrace | UnicodeDecodeError):
+                raise
+            reason = "too few columns" if isinstance(error, IndexError) else error
+            raise UnreadableTrace(f"line {rows.line_num}: {reason}") from error
+
+
+def _places(header: Iterable[str]) -> dict[str, int]:
+    """Which column each field of a request is in."""
+    by_name = {name.strip().lower(): place for place, name in enumerate(header)}
+    found = {}
+    for field, names in COLUMNS.items():
+        if (name := next((name for name in names if name in by_name), None)) is not None:
+            found[field] = by_name[name]
+        elif field != "tenant":
+            raise UnreadableTrace(f"line 1: no column for {field}; it may be named {', '.join(names)}")
     return found
 
 
-def _request(row: Mapping[str, str], names: Mapping[str, str], line: int, tenant: str) -> Request:
-    try:
-        counts = [int(float(row[names[field]])) for field in ("input_tokens", "output_tokens")]
-        if min(counts) < 0:
-            raise ValueError("a negative count")
-        named = row[names["tenant"]] if names["tenant"] else ""
-        return Request(_seconds(row[names["at"]]), named or tenant, *counts)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UnreadableTrace(f"line {line}: {error}") from error
+def _request(row: Sequence[str], places: Mapping[str, int], tenant: str) -> Request:
+    named = row[places["tenant"]].strip() if "tenant" in places else ""
+    counts = [_count(row[places[field]]) for field in ("input_tokens", "output_tokens")]
+    return Request(_seconds(row[places["at"]].strip()), named or tenant, *counts)
+
+
+def _count(text: str) -> int:
+    count = int(float(text))
+    if count < 0:
+        raise ValueError("a negative count of tokens")
+    if count > MAX_TOKENS:
+        raise ValueError(f"more than {MAX_TOKENS:,} tokens")
+    return count
 
 
 def _seconds(text: str) -> float:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        # Azure's have seven digits after the point.
-        return datetime.fromisoformat(text.strip()[:26]).timestamp()
+        date = datetime.fromisoformat(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    if not math.isfinite(seconds):
+        raise ValueError(f"{text} is no time")
+    return seconds
 
 
 def steady(seconds: float, seed: int) -> list[Request]:
@@ -86,8 +112,11 @@ def steady(seconds: float, seed: int) -> list[Request]:
 
 
 def flood(seconds: float, seed: int) -> list[Request]:
-    """`flood` asks for fifty times what its share is; `quiet` and `small` for less than theirs."""
-    return _merged(seed, seconds, flood=(100.0, 300, 300), quiet=(1.0, 300, 300), small=(0.5, 100, 100))
+    """`flood` asks for fifty times what its share is, from a quarter of the time until three quarters; `quiet` and
+    `small` ask for less than theirs, all the time."""
+    wave = _merged(seed, seconds / 2, flood=(100.0, 300, 300))
+    others = _merged(seed + 1, seconds, quiet=(1.0, 300, 300), small=(0.5, 100, 100))
+    return sorted([*others, *(each._replace(at=each.at + seconds / 4) for each in wave)])
 
 
 def bursts(seconds: float, seed: int) -> list[Request]:
