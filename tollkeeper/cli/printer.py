@@ -59,12 +59,17 @@ class Printer:
             self._table(rows, _columns(rows, ()))
 
     def _table(self, rows: Sequence[Row], columns: Sequence[str]) -> None:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in columns:
-            table.add_column(Text(name), justify="right" if _is_number(name, rows) else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(shown(row.get(name))) for name in columns))
-        _print(table)
+        _print(table_of(rows, columns))
+
+
+def table_of(rows: Sequence[Row], columns: Sequence[str]) -> Table:
+    """With these columns, for people."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(Text(name), justify="right" if _is_number(name, rows) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(row.get(name))) for name in columns))
+    return table
 
 
 def shown(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from tollkeeper.cli.command import noun
 from tollkeeper.cli.nouns.fairshare_simulate import add_simulate
+from tollkeeper.cli.nouns.fairshare_top import add_top
 
 app = noun("How capacity is shared among tenants.")
 add_simulate(app)
+add_top(app)
