@@ -26,6 +26,7 @@ class Deliveries:
     def __init__(self, size: int = 200_000, done: Callable[[Sequence[str]], None] | None = None) -> None:
         self._size, self._done = size, done
         self._steps: OrderedDict[str, int] = OrderedDict()
+        self._joined: dict[str, Sequence[str]] = {}
         self._lock = threading.Lock()
 
     def begin(self, lease_id: str) -> bool:
@@ -43,6 +44,8 @@ class Deliveries:
         add, tell, done = int(step), self._done, list[str]()
         with self._lock:
             steps = self._steps
+            if self._joined and step is Step.WRITTEN:
+                lease_ids = self._with_joined(lease_ids)
             for lease_id in lease_ids:
                 if lease_id in steps:
                     steps[lease_id] |= add
@@ -62,8 +65,16 @@ class Deliveries:
     def forget(self, lease_ids: Iterable[str]) -> None:
         """These are not on their way any more; the next log that brings them begins again."""
         with self._lock:
-            for lease_id in lease_ids:
+            for lease_id in self._with_joined(lease_ids):
                 self._steps.pop(lease_id, None)
+
+    def join(self, lease_id: str, others: Sequence[str]) -> None:
+        """These share the row of the first: it is written, or forgotten, for all."""
+        with self._lock:
+            self._joined[lease_id] = others
+
+    def _with_joined(self, lease_ids: Iterable[str]) -> list[str]:
+        return [each for lease_id in lease_ids for each in (lease_id, *self._joined.pop(lease_id, ()))]
 
     def is_known(self, lease_id: str) -> bool:
         return lease_id in self._steps

@@ -20,6 +20,7 @@ from accesslog.jobs.keeper import Item, JobKeeper
 from accesslog.jobs.seen import Begun, Read, seen_of
 from accesslog.learned.speeds import Speeds
 from accesslog.metrics import JOBS, ROWS, SETTLEMENTS, AccessLogMetrics
+from accesslog.refusals import RefusalSums
 from accesslog.row import row_of
 from accesslog.settle import WITHOUT_LEASE, Settler, no_matter, read_rules, settlement_of
 from accesslog.spool import SPOOL_MAX_BYTES, Spool
@@ -35,6 +36,7 @@ from ratelimit.budgets.rule import UNKNOWN
 from ratelimit.tenants.corrections import Corrections
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
+from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +86,7 @@ class Pipeline:
         self._spool = Spool(spool_dir, spool_max_bytes)
         appender = Appender(ledger, prices, key_uses, metrics)
         self._writer = LedgerWriter(appender, self._spool, self._deliveries, metrics, max_rows)
+        self._refusals = RefusalSums(self._writer.offer, self._deliveries)
         self._settler = Settler(budgets, self._deliveries, metrics, freed=freed)
         self._log_file = log_file
         self._keeper = JobKeeper(
@@ -104,6 +107,7 @@ class Pipeline:
         self._writing = self._loop.submit(self._writer.run())
         self._keeping = self._loop.submit(self._keeper.run())
         self._sweeping = self._loop.submit(self._sweep.run())
+        self._summing = self._loop.submit(self._refusals.run())
         if self._backfill is not None:
             self._backfill.start()
 
@@ -129,6 +133,10 @@ class Pipeline:
         if seen := seen_of(entry):
             return self._accept_job(entry, seen, row, settlement)
         refused = settlement is None
+        if refused and row.admission == Admission.REFUSED and self._refusals.add(row):
+            self._deliveries.mark((lease_id,), Step.SETTLED)
+            self._metrics.settlements.add(usage.source)
+            return True
         if (refused and self._writer.crowded) or not self._writer.offer(row):
             return self._drop(lease_id, ROWS)
         if settlement is None:
@@ -187,6 +195,8 @@ class Pipeline:
         self._end(self._sweep.finish, self._sweeping, timeout / 4)
         self._end(self._keeper.finish, self._keeping, timeout / 4)
         self._settler.close(timeout / 4)
+        self._summing.cancel()
+        self._refusals.flush()
         self._end(self._writer.finish, self._writing, max(0.5, deadline - time.monotonic()))
         if self._backfill is not None:
             self._backfill.close()

@@ -26,7 +26,9 @@ class UsageSource(StrEnum):
 class UsageRow(NamedTuple):
     """The columns of the ledger but for the costs.  `ts` is the time within `id`, so that the same request has the same
     primary key whichever log brought it.  `denied_by` names the limit that refused it, or what else did.  `parts`: what
-    `dump_parts` makes of PARTS; `service_tier`: as the model server names it, "" if it does not."""
+    `dump_parts` makes of PARTS; `service_tier`: as the model server names it, "" if it does not.
+    `requests`: how many it stands for, of which it has the first id, and sums of times and bytes; more than one only of
+    requests that were refused alike."""
 
     id: str
     ts: datetime
@@ -56,6 +58,7 @@ class UsageRow(NamedTuple):
     bytes_out: int = 0
     parts: str | None = None
     service_tier: str = ""
+    requests: int = 1
 
 
 # What few requests use: parts of the input, parts of the output, and images made.

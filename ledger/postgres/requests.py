@@ -25,8 +25,8 @@ SELECT {", ".join(COLUMNS)} FROM usage WHERE request_id = $1 AND request_id <> '
 MAX_REFUSED = 100_000  # rows that are counted, so that a flood of refusals does not make the question slow
 # An id begins with its time, so that the primary key leads to the rows of a stretch of time.
 REFUSALS = f"""
-SELECT tenant_id, denied_by, status, count(*) AS requests FROM (
-    SELECT tenant_id, denied_by, status FROM usage WHERE id >= $1 AND ts >= $2 AND admission = 'refused'
+SELECT tenant_id, denied_by, status, sum(requests) AS requests FROM (
+    SELECT tenant_id, denied_by, status, requests FROM usage WHERE id >= $1 AND ts >= $2 AND admission = 'refused'
           AND ($4::text[] IS NULL OR tenant_id = ANY ($4))
     LIMIT {MAX_REFUSED}) AS refused
 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT $3

@@ -22,7 +22,7 @@ SUMMED = (
     "output_cost",
 )
 COUNTED = {
-    "rows": "count(*)",
+    "rows": "sum(requests)",
     "errors": f"count(*) FILTER (WHERE status >= {SERVER_ERROR} AND admission <> '{Admission.REFUSED}')",
     "cache_hits": "count(*) FILTER (WHERE cached_tokens > 0)",
 }
@@ -87,7 +87,7 @@ def clear(width: int) -> str:
 
 def figures(of_rows: bool, wanted: Iterable[str] = FIGURES) -> list[str]:
     """The columns of sums.FIGURES that are wanted, as sums of rows or of rollups."""
-    counts = "count(*)" if of_rows else "sum(rows)"
+    counts = "sum(requests)" if of_rows else "sum(rows)"
     columns = {
         "requests": f"coalesce({counts} FILTER (WHERE admission <> '{Admission.REFUSED}'), 0)",
         "refused": f"coalesce({counts} FILTER (WHERE admission = '{Admission.REFUSED}'), 0)",

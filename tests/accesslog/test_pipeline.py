@@ -3,12 +3,14 @@
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.metrics import FILE, STREAM, AccessLogMetrics
+from accesslog.refusals import FEW
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.accesslog.stack import ACCOUNT, RESERVED, USED, Stack, checkpoint_offset, wait_until
 
@@ -88,6 +90,27 @@ def test_a_refusal_is_a_row_and_settles_nothing(stack: Stack, status: int, why: 
     )
     assert stack.used() == 0
     wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+
+
+def test_a_flood_of_refusals_is_a_few_rows(stack: Stack) -> None:
+    """600 of one key and 3 of another: by both logs, and once more by a process that has seen none of it."""
+    flood = [refusal() for _ in range(600)] + [refusal(key_id="key_2") for _ in range(3)]
+    stack.stream(flood[:400])
+    stack.log(flood)
+    stack.stream(flood[300:])
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+    (stack.directory / "checkpoint.json").unlink()
+    stack.restart()
+    wait_until(lambda: checkpoint_offset(stack) == stack.log_file.stat().st_size)
+    rows = stack.rows()
+    assert sum(row["requests"] for row in rows if row["key_id"] == "key_2") == 3
+    assert FEW < len(rows) < 3 * FEW + 3
+    assert sum(row["requests"] for row in rows if row["key_id"] == "key_1") >= 600
+
+
+def refusal(**changes: object) -> dict[str, Any]:
+    said = decision(admission="refused", denied="429", reserved_tokens=0, limit="tenant:tokens:60s", **changes)
+    return entry(said, None, status=429)
 
 
 @pytest.mark.parametrize("admission", ["local", "unmetered"])

@@ -54,12 +54,12 @@ class MemoryLedger:
 
 
 def figures_of(row: PricedRow) -> Figures:
-    """Those of one request."""
+    """Those of one row."""
     usage, admitted = row.usage, row.usage.admission != Admission.REFUSED
     costs: list[Any] = [Decimal(units).scaleb(-UNIT_DECIMALS) for units in row.cost]
     return Figures(
-        int(admitted),
-        int(not admitted),
+        admitted * usage.requests,
+        (not admitted) * usage.requests,
         int(admitted and usage.status >= SERVER_ERROR),
         int(usage.cached_tokens > 0),
         usage.input_tokens,

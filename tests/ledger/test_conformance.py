@@ -229,7 +229,8 @@ async def test_any_report_is_that_of_the_oracle(subject: Subject, seed: int) -> 
                 key_id=chance.choice("kl"),
                 user_id=chance.choice(["", "ann"]),
                 model=chance.choice("xyz"),
-                admission=chance.choice(["fast", "refused"]),
+                admission=(admission := chance.choice(["fast", "refused"])),
+                requests=chance.choice([1, 40]) if admission == "refused" else 1,
                 status=chance.choice([200, 404, 503]),
                 input_tokens=chance.randrange(5000),
             )

@@ -57,6 +57,7 @@ class RequestView(View):
     reasoning_tokens: int
     parts: dict[str, int] = Field(description="Further parts of these, by kind", examples=[{"cache_write_5m": 1200}])
     service_tier: str = Field(description="As the model server named it")
+    requests: int = Field(description="How many it stands for: refusals beyond a rate are summed up", examples=[1])
     price_version: int | None = Field(
         description="Null: the model had no prices, or the row is older than their history"
     )

@@ -82,9 +82,10 @@ async def _explained(session: Session, row: PricedRow) -> Explained:
 def decision_of(row: UsageRow) -> str:
     """What ratelimit decided, in words."""
     if row.admission == Admission.REFUSED:
+        said = f"{row.requests} requests refused" if row.requests > 1 else "refused"
         if row.denied_by in REFUSALS:
-            return f"refused with {row.status}: {REFUSALS[row.denied_by]}"
-        return f"refused with {row.status}" + (f" by the limit {row.denied_by}" if row.denied_by else "")
+            return f"{said} with {row.status}: {REFUSALS[row.denied_by]}"
+        return f"{said} with {row.status}" + (f" by the limit {row.denied_by}" if row.denied_by else "")
     return f"{ADMISSIONS.get(row.admission, row.admission)}, {row.reserved_tokens} tokens reserved"
 
 
