@@ -44,6 +44,7 @@ local function read_body(handle, kind, found)
   local reader
   for chunk in handle:bodyChunks() do
     local size = chunk:length()
+    collector.expect(size)
     local text = size > 0 and chunk:getBytes(0, size) or ""
     -- Some servers send white space while they think.
     if reader or text:find("%S") then
@@ -52,6 +53,7 @@ local function read_body(handle, kind, found)
       reader:read(text)
       found:tell(handle)
     end
+    text = nil -- nothing that waits for more holds a chunk
   end
   if reader then answer_frames.finish(reader) end
   found:tell(handle, true)

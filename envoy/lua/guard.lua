@@ -43,6 +43,7 @@ local function without_key(path)
 end
 
 local function screen(handle)
+  collector.expect(0)
   local headers = handle:headers()
   headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
   local removed, request_id, path, in_authority = nil, nil, "", false

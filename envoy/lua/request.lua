@@ -58,6 +58,7 @@ end
 local function guard(handle)
   local body = handle:body()
   if body == nil or body:length() == 0 then return end
+  collector.expect(body:length())
   local text = body:getBytes(0, body:length())
   local asked = asked.new(text)
   local open = read(handle, text, asked)

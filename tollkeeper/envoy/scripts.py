@@ -10,11 +10,11 @@ from types import MappingProxyType
 GUARD, METER = "guard.lua", "meter.lua"
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        GUARD: ("secrets", "client_error", "guard"),
+        GUARD: ("collector", "secrets", "client_error", "guard"),
         METER: (
-            "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form", "usage_option", "client_error",
-            "request", "answer_fields", "answer_text", "answer_values", "answer_json", "answer_found", "answer_frames",
-            "answer",
+            "collector", "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form", "usage_option",
+            "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json", "answer_found",
+            "answer_frames", "answer",
         ),
     }
 )  # fmt: skip
