@@ -1,5 +1,6 @@
 """`tollkeeper up` as a new user meets it: the banner and its commands, the second start, the end, what can go wrong."""
 
+import os
 import re
 import signal
 import socket
@@ -18,17 +19,18 @@ READY_SECONDS = 60.0
 
 
 class Up:
-    """A `tollkeeper up` on free ports."""
+    """A `tollkeeper up` on free ports, with its state in `directory`, further options and variables."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *more: str, **variables: str) -> None:
         self.listen, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         self._output = directory.with_suffix(f".{time.monotonic_ns()}")
         options = ["--listen", self.listen, "--admin", self.admin, "--data-dir", str(directory)]
         options += ["--metrics", f"127.0.0.1:{free_port()}"]
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tollkeeper", "up", *options], stdout=output, stderr=subprocess.STDOUT
-            )
+                [sys.executable, "-m", "tollkeeper", "up", *options, *more],
+                env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         deadline = time.monotonic() + READY_SECONDS
         while "Ctrl-C" not in self.output() and self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -50,6 +52,10 @@ class Up:
             found |= generation
         return found
 
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.end(signal.SIGINT)
+
     def end(self, with_signal: signal.Signals) -> int:
         self.process.send_signal(with_signal)
         return self.process.wait(30)
@@ -66,8 +72,7 @@ def up(state: Path) -> Iterator[Up]:
     """The first start."""
     running = Up(state)
     yield running
-    if running.process.poll() is None:
-        running.end(signal.SIGINT)
+    running.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,134 +1,92 @@
-"""ChatAPI's document against a whole stack, with an upstream that is no model server: data plane, errors, log lines."""
+"""ChatAPI's document against a fresh `tollkeeper up` in front of an upstream that is no model server: its blocks,
+answers, error texts and log lines."""
 
 import json
-import os
 import re
-import subprocess
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.conftest import public_directory
-from tests.e2e.deployment import Deployment, wait_for
-
-MASTER_KEY = "s08XLS75G2SHN3owC2WkYtcdddHpUPBJXCG/3cKc66M="
-ROOMS = """
-curl -s -X POST http://localhost:8080/rooms \\
--H "X-API-Key: $CHATAPI_KEY" \\
--H "X-User-Id: testuser" \\
--H "Content-Type: application/json" \\
--d '{"type": "dm", "members": ["alice", "bob"]}'
-"""
-MESSAGES = """
-curl -s -X POST http://localhost:8080/rooms/room_abc123/messages \\
--H "X-API-Key: $CHATAPI_KEY" \\
--H "X-User-Id: alice" \\
--H "Content-Type: application/json" \\
--d '{"content": "Hello from my tenant!"}'
-"""
+from tests.e2e.control_planes import chatapi_document as document
+from tests.e2e.control_planes.conftest import RATE, Fresh, values_of
+from tests.e2e.deployment import wait_for
+from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
 
-class Rooms(BaseHTTPRequestHandler):
-    """Answers with what it was sent."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"])).decode()
-        seen = {"path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}, "body": body}
-        answer = json.dumps(seen).encode()
-        self.send_response(201)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def run(fresh: Fresh, block: str, key: str = "", master_key: str = DEV_ADMIN_TOKEN) -> list[Any]:
+    """The answers of a block.  Its one address is two here."""
+    for placeholder in document.MASTER_KEYS:
+        block = block.replace(f'X-Master-Key: {placeholder}"', f'X-Master-Key: {master_key}"')
+    block = block.replace(f"{document.HOST}/admin", f"{fresh.admin_url}/admin").replace(document.HOST, fresh.models_url)
+    return values_of(fresh.run(block, CHATAPI_KEY=key))
 
 
 @pytest.fixture(scope="module")
-def chat() -> Iterator[Deployment]:
-    upstream = ThreadingHTTPServer(("127.0.0.1", 0), Rooms)
-    threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    names = {"MASTER_API_KEY": MASTER_KEY, "DEFAULT_RATE_LIMIT": "1000", "LOG_LEVEL": "debug"}
-    routes = {"routes": "POST /rooms reads\nPOST /rooms/{id}/messages reads"}
-    with pytest.MonkeyPatch.context() as environment, public_directory() as directory:
-        for name, value in names.items():
-            environment.setenv(name, value)
-        url = f"http://127.0.0.1:{upstream.server_port}"
-        deployment = Deployment(directory / "stack", settings=routes, upstream=url)
-        yield deployment
-        deployment.close()
-    upstream.shutdown()
-    upstream.server_close()
+def made(fresh: Fresh) -> dict[str, str]:
+    """What the document's first command answers."""
+    (answer,) = run(fresh, document.CREATE)
+    assert isinstance(answer, dict)
+    return answer
 
 
-def create(chat: Deployment, name: str) -> dict[str, Any]:
-    url, headers = f"http://{chat.admin_address}/admin/tenants", {"x-master-key": MASTER_KEY}
-    found: dict[str, Any] = chat.envoy.post(url, json={"name": name}, headers=headers).raise_for_status().json()
-    return found
+def test_a_tenant_and_its_first_key_are_answered(made: dict[str, str], fresh: Fresh) -> None:
+    further = run(fresh, document.FURTHER)
+    assert [each["name"] for each in (made, *further)] == ["MyCompany", "AnotherCompany", "StagingEnvironment"]
+    for answer in (made, *further):
+        assert [*answer] == [*document.ANSWER]
+        assert re.fullmatch(r"tenant_[0-9a-f]{12}", answer["tenant_id"])
+        assert re.fullmatch(r"sk_[0-9a-f]{48}", answer["api_key"])
+        assert len(answer["api_key"]) >= len(document.ANSWER["api_key"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["created_at"])
+        assert datetime.fromisoformat(answer["created_at"]).tzinfo is not None
 
 
-def run(chat: Deployment, block: str, key: str) -> Any:
-    script = block.replace("http://localhost:8080", f"http://{chat.envoy_address}")
-    environment = {**os.environ, "CHATAPI_KEY": key}
-    done = subprocess.run(["bash", "-euc", script], env=environment, capture_output=True, timeout=60, check=True)
-    return json.loads(done.stdout)
-
-
-def test_the_blocks_of_the_document_reach_any_upstream(chat: Deployment) -> None:
-    made = create(chat, "MyCompany")
-    for block, path, user in ((ROOMS, "/rooms", "testuser"), (MESSAGES, "/rooms/room_abc123/messages", "alice")):
-        seen = run(chat, block, made["api_key"])
+def test_the_upstream_is_told_the_tenant_and_never_a_key(made: dict[str, str], fresh: Fresh) -> None:
+    for block, path, user in (
+        (document.ROOMS, "/rooms", "testuser"),
+        (document.MESSAGES, "/rooms/room_abc123/messages", "alice"),
+    ):
+        (seen,) = run(fresh, block, made["api_key"])
         headers = seen["headers"]
         assert (seen["path"], headers["x-tenant-id"], headers["x-end-user-id"]) == (path, made["tenant_id"], user)
         assert not {"x-api-key", "x-user-id", "authorization"} & headers.keys()
         assert made["api_key"] not in json.dumps(seen)
-    assert '"Hello from my tenant!"' in seen["body"]
-    rows = wait_for(
-        lambda: (
-            found
-            if len(found := chat.rows("SELECT * FROM usage WHERE tenant_id = $1 ORDER BY ts", made["tenant_id"])) == 2
-            else None
-        ),
-        "two ledger rows",
-    )
-    assert [row["end_user_id"] for row in rows] == ["testuser", "alice"]
-    (limit,) = chat.rows("SELECT requests_per_minute FROM tenants WHERE id = $1", made["tenant_id"])
-    assert limit["requests_per_minute"] == 1000
-    # A limit that the management API sets binds what ChatAPI made.
-    url, master = f"http://{chat.admin_address}/api/v1/tenants/{made['tenant_id']}", f"Bearer {MASTER_KEY}"
-    changed = chat.admin.patch(url, json={"requests_per_minute": 1}, headers={"authorization": master})
-    assert changed.status_code == 200, changed.text
+    assert seen["body"] == {"content": "Hello from my tenant!"}
+    wait_for(lambda: True if fresh.used(made["tenant_id"])["requests"] == 2 else None, "both in the ledger")
+
+
+def test_the_default_rate_is_a_limit_like_any_other(made: dict[str, str], fresh: Fresh) -> None:
+    """The management API changes what ChatAPI set."""
+    tenant = f"/tenants/{made['tenant_id']}"
+    assert fresh.admin.get(tenant).json()["requests_per_minute"] == RATE
+    fresh.admin.patch(tenant, json={"requests_per_minute": 1}).raise_for_status()
     refused = wait_for(
-        lambda: answer if "error" in (answer := run(chat, ROOMS, made["api_key"])) else None, "the refusal by the limit"
+        lambda: next((each for each in run(fresh, document.ROOMS, made["api_key"]) if "error" in each), None),
+        "the refusal by the limit",
     )
     assert refused["error"]["type"] in ("requests", "rate_limit_exceeded", "tokens")
 
 
-def test_a_master_key_is_no_tenant_key_and_the_other_way_round(chat: Deployment) -> None:
-    made = create(chat, "AnotherCompany")
-    refused = run(chat, ROOMS, MASTER_KEY)
+def test_a_master_key_is_no_tenant_key_and_the_other_way_round(made: dict[str, str], fresh: Fresh) -> None:
+    (refused,) = run(fresh, document.ROOMS, DEV_ADMIN_TOKEN)
     assert refused["error"]["message"] == "Invalid API key"
-    url = f"http://{chat.admin_address}/admin/tenants"
-    answer = chat.envoy.post(url, json={"name": "x"}, headers={"x-master-key": made["api_key"]})
-    assert (answer.status_code, answer.json()["error"]) == (401, "Unauthorized")
+    for wrong in (made["api_key"], "your-master-key-here"):
+        (refused,) = run(fresh, document.CREATE, master_key=wrong)
+        assert refused["error"] == "Unauthorized"
 
 
-def test_the_log_lines_are_there_under_debug(chat: Deployment) -> None:
-    made = create(chat, "StagingEnvironment")
-    run(chat, ROOMS, made["api_key"])
-    run(chat, ROOMS, "sk_" + "0" * 48)
+def test_the_log_lines_are_there_under_debug(made: dict[str, str], fresh: Fresh) -> None:
+    run(fresh, document.ROOMS, made["api_key"])
+    run(fresh, document.ROOMS, "sk_" + "0" * 48)
 
     def found() -> list[dict[str, Any]] | None:
-        text = (chat.directory / "logs" / "sidecar.log").read_text()
+        text = (fresh.directory / "logs" / "sidecar.log").read_text()
         lines = [json.loads(line) for line in re.findall(r"^\{.*\}$", text, re.MULTILINE)]
         validated = [each for each in lines if each.get("tenant_id") == made["tenant_id"]]
         invalid = [each for each in lines if each["msg"] == "Invalid API key"]
         return [validated[0], invalid[0]] if validated and invalid else None
 
-    validated, invalid = wait_for(found, "both lines")
-    assert (validated["level"], validated["msg"]) == ("info", "Tenant validated")
-    assert (invalid["level"], invalid["error"]) == ("error", "tenant not found")
+    for line, documented in zip(wait_for(found, "both lines"), document.LOGGED, strict=True):
+        expected = {**documented, "tenant_id": made["tenant_id"]} if "tenant_id" in documented else documented
+        assert {name: line[name] for name in documented} == expected

@@ -1,12 +1,9 @@
 """The key manager's quickstart: its blocks run as they stand, host names and tokens apart, its answers field by field.
 
-Then which models a key may ask for, on a real Envoy."""
+Then which models a key may ask for."""
 
 import json
-import os
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +11,17 @@ import httpx
 import openai
 import pytest
 
-from stub_model import StubOptions, running
-from tests.e2e.deployment import Credential, Deployment, wait_for
-from tests.e2e.envoys import another_envoy
+from tests.e2e.control_planes.conftest import MODELS, Fresh
+from tests.e2e.deployment import wait_for
 from tests.web import NO_TLS
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
-MODELS = ("qwen3-0-6b-instruct", "vllm-simulator")
 DOCUMENT = (Path(__file__).parent / "key_manager_quickstart.md").read_text()
 STEPS = {int(number): text for number, text in re.findall(r"^### (\d+)\. (.*?)(?=^### |\Z)", DOCUMENT, re.M | re.S)}
 BLOCK = re.compile(r"^```(bash|json|)\n(.*?)^```$", re.M | re.S)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{9})?Z")
 NAME = re.compile(r"apikey-[a-z0-9-]+-[0-9a-f]{8}")
 MARK = "== next block =="
-PRELUDE = """
-command -v jq >/dev/null || jq() { cat; }  # it only shows answers in the document
-"""
 
 
 def commands(step: int) -> list[str]:
@@ -60,30 +52,24 @@ def alike(example: Any, found: Any, where: str = "") -> None:
 
 
 class Walk:
-    """The answers of each step's blocks; `envoy` is the URL at which models are."""
+    """The answers of each step's blocks."""
 
-    def __init__(self, stack: Deployment, envoy: str) -> None:
-        self.stack, self.envoy = stack, envoy
+    def __init__(self, fresh: Fresh) -> None:
+        self.fresh = fresh
         self.said: dict[int, list[str]] = {}
-        route = envoy.removeprefix("http://")
-        self.environment = {
-            **os.environ,
+        self.variables = {
             "ADMIN_KEY": DEV_ADMIN_TOKEN,
             "TEAM_ID": "walk-team",
             "USER_ID": "walk-user",
-            "KEY_MANAGER_ROUTE": stack.admin_address,
-            "QWEN3_ROUTE": route,
-            "SIMULATOR_ROUTE": route,
+            "KEY_MANAGER_ROUTE": fresh.up.admin,
+            "QWEN3_ROUTE": fresh.up.listen,
+            "SIMULATOR_ROUTE": fresh.up.listen,
         }
 
     def run(self, *steps: int) -> None:
         """In one shell, as somebody who pastes block after block."""
         blocks = [block for step in steps for block in commands(step)]
-        script = PRELUDE + f"\necho '{MARK}'\n".join(blocks)
-        shell = ["bash", "-c", script]
-        done = subprocess.run(shell, env=self.environment, capture_output=True, text=True, timeout=60, check=True)
-        assert done.stderr == ""
-        said = done.stdout.split(f"{MARK}\n")
+        said = self.fresh.run(f"\necho '{MARK}'\n".join(blocks), **self.variables).split(f"{MARK}\n")
         for step in steps:
             self.said[step], said = said[: len(commands(step))], said[len(commands(step)) :]
 
@@ -91,32 +77,21 @@ class Walk:
         (text,) = self.said[step]
         return json.loads(text)
 
-    def rows(self) -> list[dict[str, Any]]:
-        return self.stack.rows("SELECT * FROM usage WHERE tenant_id = 'walk-team' ORDER BY ts")
+    def used(self) -> dict[str, Any]:
+        return self.fresh.used("walk-team")
+
+    def calls(self) -> tuple[int, int]:
+        """Admitted and refused, as the ledger has them."""
+        used = self.used()
+        return used["requests"], used["refused"]
 
 
 @pytest.fixture(scope="module")
-def envoy(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """In front of a server with the document's models, which are registered."""
-    made = [
-        stack.admin.post("/models", json={"name": name, "endpoint": f"http://{name}-llm.test"}).json()["id"]
-        for name in MODELS
-    ]
-    with (
-        running(StubOptions(models=MODELS)) as upstream,
-        another_envoy(stack, tmp_path_factory.mktemp("envoy"), upstream) as url,
-    ):
-        yield url
-    for model_id in made:
-        stack.admin.delete(f"/models/{model_id}").raise_for_status()
-
-
-@pytest.fixture(scope="module")
-def walk(stack: Deployment, envoy: str) -> Walk:
-    walk = Walk(stack, envoy)
+def walk(fresh: Fresh) -> Walk:
+    walk = Walk(fresh)
     walk.run(*range(1, 11))
-    walk.environment["API_KEY"] = walk.said[2][0].removeprefix("API Key: ").strip()
-    wait_for(lambda: walk.rows() if len(walk.rows()) == 2 else None, "both calls in the ledger")
+    walk.variables["API_KEY"] = walk.said[2][0].removeprefix("API Key: ").strip()
+    wait_for(lambda: True if walk.calls() == (1, 1) else None, "both calls in the ledger")
     walk.run(11, 12, 13)
     return walk
 
@@ -125,7 +100,7 @@ def test_a_team_is_made_and_a_key_for_one_of_its_users(walk: Walk) -> None:
     team = walk.answer(1)
     shown = ("team_id", "team_name", "policy", "token_limit", "time_window")
     assert [team[name] for name in shown] == ["walk-team", "Test Team", "test-tokens", 100_000, "1h"]
-    assert re.fullmatch(r"sk_[0-9a-f]{48}", walk.environment["API_KEY"])
+    assert re.fullmatch(r"sk_[0-9a-f]{48}", walk.variables["API_KEY"])
 
 
 def test_a_new_limit_binds_on_the_next_call(walk: Walk) -> None:
@@ -134,7 +109,7 @@ def test_a_new_limit_binds_on_the_next_call(walk: Walk) -> None:
     assert (changed["token_limit"], changed["time_window"], changed["policy"]) == (20, "1m", "test-tokens")
     error = walk.answer(5)["error"]
     assert (error["code"], "token_limit" in error["message"]) == ("request_too_large", True)
-    assert [(row["status"], row["denied_by"]) for row in walk.rows()][1] == (429, "token_limit")
+    assert walk.calls() == (1, 1)
 
 
 def test_models_are_listed_in_both_shapes(walk: Walk) -> None:
@@ -174,57 +149,46 @@ def test_usage_is_the_sum_of_its_parts_and_the_ledgers(walk: Walk, step: int, pa
     spent = walk.answer(3)["usage"]["total_tokens"]
     for total, value in (("token_usage", spent), ("authorized_calls", 1), ("limited_calls", 1)):
         assert found[f"total_{total}"] == sum(part[total] for part in found[parts]) == value
-    assert sum(row["input_tokens"] + row["output_tokens"] for row in walk.rows()) == spent
+    assert walk.used()["input_tokens"] + walk.used()["output_tokens"] == spent
 
 
 def test_after_the_cleanup_neither_key_nor_team_is_there(walk: Walk) -> None:
     key, team = re.findall(r"\{.*?\}", walk.said[13][0])
     assert json.loads(key)["message"] == "API key deleted"
     assert json.loads(team) == {"message": "Team deleted", "team_id": "walk-team", "keys_deleted": 0}
-    headers = {"authorization": f"APIKEY {walk.environment['API_KEY']}"}
-    url = f"{walk.envoy}/v1/models"
-    wait_for(lambda: True if httpx.get(url, headers=headers, verify=NO_TLS).status_code == 401 else None, "a 401")
-    assert len(walk.rows()) == 2
+    headers = {"authorization": f"APIKEY {walk.variables['API_KEY']}"}
+    models = walk.fresh.models
+    wait_for(lambda: True if models.get("/v1/models", headers=headers).status_code == 401 else None, "a 401")
+    assert walk.calls() == (1, 1)
 
 
-def test_a_limit_of_one_surface_binds_what_another_made(stack: Deployment, envoy: str) -> None:
+def test_a_limit_of_one_surface_binds_what_another_made(fresh: Fresh) -> None:
     """Under the limit a call that may use 50 tokens never fits."""
-    who = stack.tenant()
-    body = {"model": MODELS[0], "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50}
-
-    def status() -> int:
-        return httpx.post(f"{envoy}/v1/chat/completions", json=body, headers=who.headers, verify=NO_TLS).status_code
-
-    assert status() == 200
-    team = f"http://{stack.admin_address}/teams/{who.tenant_id}"
+    who = fresh.tenant()
+    assert fresh.chat(who.headers).status_code == 200
+    team = f"{fresh.admin_url}/teams/{who.tenant_id}"
     admin = {"authorization": f"ADMIN {DEV_ADMIN_TOKEN}"}
     limit = {"token_limit": 20, "time_window": "1m"}
-    httpx.patch(team, json=limit, headers=admin, verify=NO_TLS).raise_for_status()
-    wait_for(lambda: True if status() == 429 else None, "the limit")
-    (stored,) = stack.admin.get(f"/tenants/{who.tenant_id}/limits").json()["limits"]
-    stack.admin.patch(f"/limits/{stored['id']}", json={"amount": 10_000}).raise_for_status()
-    wait_for(lambda: True if status() == 200 else None, "the other limit")
-    shown = httpx.patch(team, json={}, headers=admin, verify=NO_TLS).json()
+    fresh.models.patch(team, json=limit, headers=admin).raise_for_status()
+    wait_for(lambda: True if fresh.chat(who.headers).status_code == 429 else None, "the limit")
+    (stored,) = fresh.admin.get(f"/tenants/{who.tenant_id}/limits").json()["limits"]
+    fresh.admin.patch(f"/limits/{stored['id']}", json={"amount": 10_000}).raise_for_status()
+    wait_for(lambda: True if fresh.chat(who.headers).status_code == 200 else None, "the other limit")
+    shown = fresh.models.patch(team, json={}, headers=admin).json()
     assert (shown["token_limit"], shown["time_window"]) == (10_000, "1m")
 
 
-@pytest.fixture
-def restricted(stack: Deployment) -> Credential:
-    return stack.tenant(key={"models_allowed": ["vllm-simulator", "unregistered"]})
-
-
-def test_a_client_sees_the_models_that_its_key_may_ask_for(
-    stack: Deployment, envoy: str, restricted: Credential
-) -> None:
-    for who, names in ((stack.tenant(), [*MODELS]), (restricted, ["vllm-simulator"])):
-        with openai.OpenAI(base_url=f"{envoy}/v1", api_key=who.secret, max_retries=0) as client:
+def test_a_client_sees_the_models_that_its_key_may_ask_for(fresh: Fresh) -> None:
+    restricted = fresh.tenant(models_allowed=["vllm-simulator", "unregistered"])
+    for who, names in ((fresh.tenant(), [*MODELS]), (restricted, ["vllm-simulator"])):
+        with openai.OpenAI(base_url=f"{fresh.models_url}/v1", api_key=who.secret, max_retries=0) as client:
             assert [model.id for model in client.models.list()] == names
             assert client.models.retrieve("vllm-simulator").id == "vllm-simulator"
             with pytest.raises(openai.NotFoundError, match="may not use it"):
                 client.models.retrieve("unregistered")
         for path in ("//v1/models", "/v1/./models", "/V1/MODELS/", "/x/../v1/models"):  # nor does another spelling
-            answer = httpx.get(f"{envoy}{path}", headers=who.headers, verify=NO_TLS)
+            answer = httpx.get(f"{fresh.models_url}{path}", headers=who.headers, verify=NO_TLS)
             assert [model["id"] for model in answer.json()["data"]] == names, path
-        head = httpx.head(f"{envoy}/v1/models", headers=who.headers, verify=NO_TLS)
+        head = fresh.models.head("/v1/models", headers=who.headers)
         assert (head.status_code, head.headers["content-type"], head.content) == (200, "application/json", b"")
-        assert stack.usage(who) == []
+        assert fresh.used(who.tenant_id)["requests"] == 0
