@@ -5,13 +5,12 @@ than the comma: anything else is refused here, before it can cost a hash or a lo
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 # As Envoy names them: lower case.
 AUTHORIZATION = "authorization"
-SECRET_HEADERS = ("x-api-key", "api-key")
-CREDENTIAL_HEADERS = (AUTHORIZATION, *SECRET_HEADERS)
+CREDENTIAL_HEADERS = (AUTHORIZATION, "x-api-key", "api-key")  # unless a deployment chooses
 
 # ASCII: without it, IGNORECASE would take the Kelvin sign for a K.
 _AUTHORIZATION = re.compile(r"(?:bearer|apikey) +([!-+\--~]{1,512})", re.IGNORECASE | re.ASCII)
@@ -28,16 +27,17 @@ class NoCredential(Enum):
     SEVERAL = "several"
 
 
-def find_secret(headers: Mapping[str, str]) -> str | NoCredential:
-    """The one secret that the headers carry.  The same secret given twice is one; a header left empty is none."""
+def find_secret(headers: Mapping[str, str], names: Sequence[str] = CREDENTIAL_HEADERS) -> str | NoCredential:
+    """The one secret that the headers called `names` carry.  The same secret given twice is one; a header left empty is
+    none."""
     secrets: set[str] = set()
-    for header in CREDENTIAL_HEADERS:
+    for header in names:
         value = headers.get(header, "").strip(" \t")
         if not value:
             continue
         if len(value) > _HEADER_MAX_CHARACTERS:
             return NoCredential.MALFORMED
-        pattern = _AUTHORIZATION if header is AUTHORIZATION else _SECRET
+        pattern = _AUTHORIZATION if header == AUTHORIZATION else _SECRET
         for part in value.split(","):
             match = pattern.fullmatch(part.strip(" \t"))
             if match is None:

@@ -3,8 +3,10 @@
 No text here repeats what the client sent.
 """
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from authz.credential import AUTHORIZATION
 from clients.api import Api
 from clients.errors import MS_PER_SECOND, Fault, Header, headers_of, retry_headers
 from tenancy.values.key_record import KeyRecord
@@ -26,12 +28,9 @@ class Outcome(StrEnum):
 
 
 _REQUEST, _INVALID = "invalid_request_error", "invalid_api_key"
-_HOW = "Send it as 'Authorization: Bearer <key>', 'X-API-Key: <key>' or 'api-key: <key>'."
 ASK_AGAIN_SECONDS = 1  # after which the stores are asked again
 
-REFUSALS = {
-    Outcome.MISSING: Fault(401, f"No API key was sent. {_HOW}", _REQUEST, _INVALID),
-    Outcome.MALFORMED: Fault(401, f"Invalid API key: the credential is malformed. {_HOW}", _REQUEST, _INVALID),
+_REFUSALS = {
     Outcome.SEVERAL: Fault(
         401, "Several credentials were sent, and they differ. Send one API key.", _REQUEST, _INVALID
     ),
@@ -47,6 +46,24 @@ REFUSALS = {
         wait_ms=ASK_AGAIN_SECONDS * MS_PER_SECOND,
     ),
 }
+
+
+def refusals(key_headers: Sequence[str]) -> Mapping[Outcome, Fault]:
+    """What a client is told, by outcome; `key_headers`: where its key belongs."""
+    *others, last = (f"'{_said(name)}'" for name in key_headers)
+    how = f"Send it as {', '.join(others)} or {last}." if others else f"Send it as {last}."
+    malformed = f"Invalid API key: the credential is malformed. {how}"
+    return {
+        Outcome.MISSING: Fault(401, f"No API key was sent. {how}", _REQUEST, _INVALID),
+        Outcome.MALFORMED: Fault(401, malformed, _REQUEST, _INVALID),
+        **_REFUSALS,
+    }
+
+
+def _said(name: str) -> str:
+    if name == AUTHORIZATION:
+        return "Authorization: Bearer <key>"
+    return "X-API-Key: <key>" if name == "x-api-key" else f"{name}: <key>"
 
 
 def headers_for(fault: Fault, api: Api) -> list[Header]:

@@ -4,6 +4,7 @@ Whatever the client sent under one of our names is overwritten or removed.  Envo
 is in exactly one of the two lists.
 """
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from authz.credential import CREDENTIAL_HEADERS
@@ -28,9 +29,10 @@ def headers_to_set(record: KeyRecord) -> dict[str, str]:
     return headers
 
 
-def headers_to_remove(record: KeyRecord) -> tuple[str, ...]:
-    """The credential, and a client's x-user-id: a label, which must not look like the user that the key belongs to."""
-    return CREDENTIAL_HEADERS if record.user_id else (*CREDENTIAL_HEADERS, USER_ID)
+def headers_to_remove(record: KeyRecord, credential: Sequence[str] = CREDENTIAL_HEADERS) -> tuple[str, ...]:
+    """The headers of the credential, and a client's x-user-id: a label, which must not look like the user that the key
+    belongs to."""
+    return tuple(credential) if record.user_id else (*credential, USER_ID)
 
 
 def metadata(record: KeyRecord) -> dict[str, str]:

@@ -5,15 +5,15 @@ else is looked up on the background loop and answered from there: the engine's t
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from logging import DEBUG
 from typing import Protocol
 
 import structlog
 
-from authz.credential import NoCredential, find_secret
-from authz.decision import REFUSALS, Outcome, decide, headers_for
+from authz.credential import CREDENTIAL_HEADERS, NoCredential, find_secret
+from authz.decision import Outcome, decide, headers_for, refusals
 from authz.identity import END_USER_ID, USER_ID, end_user_of, headers_to_remove, headers_to_set, metadata
 from authz.metrics import AuthzMetrics
 from authz.models import answer as answer_models
@@ -46,7 +46,7 @@ _GRPC_OK, _GRPC_PERMISSION_DENIED = 0, 7  # google.rpc.Code; Envoy tells only OK
 _NO_CREDENTIAL = {problem: Outcome(problem.value) for problem in NoCredential}
 
 
-def prepare(record: KeyRecord) -> bytes:
+def prepare(record: KeyRecord, key_headers: Sequence[str] = CREDENTIAL_HEADERS) -> bytes:
     """The resolver's `prepare`: the answer for an admitted request of this key, without its end user.
 
     Serialized protobuf messages merge when they are concatenated, so what differs from request to request, its lease id
@@ -55,7 +55,7 @@ def prepare(record: KeyRecord) -> bytes:
     return CheckResponse(
         status=Status(code=_GRPC_OK),
         ok_response=OkHttpResponse(
-            headers=_options(headers_to_set(record)), headers_to_remove=headers_to_remove(record)
+            headers=_options(headers_to_set(record)), headers_to_remove=headers_to_remove(record, key_headers)
         ),
         dynamic_metadata=metadata(record),
     ).SerializeToString()
@@ -69,7 +69,8 @@ class Models(Protocol):
 
 
 class AuthzService:
-    """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry.  `seal`: of lease ids."""
+    """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry.  `seal`: of lease ids.
+    `key_headers`: which of them carry a key, in small letters."""
 
     def __init__(
         self,
@@ -81,10 +82,13 @@ class AuthzService:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         seal: Seal | None = None,
+        key_headers: Sequence[str] = CREDENTIAL_HEADERS,
     ) -> None:
         self._resolver, self._models, self._loop, self._metrics = resolver, models, loop, metrics
         self._clock, self._wall = clock, wall
-        self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in REFUSALS.items() for api in Api}
+        self._key_headers = key_headers
+        faults = refusals(key_headers)
+        self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in faults.items() for api in Api}
         self._no_end_user = _end_user_part("")
         self._seal = seal
         self._before_id, self._after_id = _part_with("lease_id", mint_lease_id(0))
@@ -98,7 +102,7 @@ class AuthzService:
         """The handler; DecodeError for what is not a CheckRequest."""
         request = read(CheckRequest, message).attributes.request.http
         headers, method, path = request.headers, request.method, request.path
-        secret = find_secret(headers)
+        secret = find_secret(headers, self._key_headers)
         if isinstance(secret, NoCredential):
             return partial(self._refuse, _NO_CREDENTIAL[secret], path)
         key_hash, user_id = hash_secret(secret), headers.get(USER_ID, "")

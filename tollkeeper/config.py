@@ -17,6 +17,7 @@ from tollkeeper.setting_types import (
     EngineKind,
     FailureMode,
     GrpcSecret,
+    KeyHeaders,
     ListenAddress,
     LogFile,
     LogLevel,
@@ -95,6 +96,11 @@ class Settings(BaseSettings):
         description="what Envoy says over TCP: 32 characters or more of `A-Za-z0-9._~+/=-`, the same in every sidecar "
         "and for `envoy render`; also needed by several sidecars behind one Envoy, which then believe each other; "
         "behind a comma another one that is accepted, so that it can be replaced",
+    )
+    key_headers: KeyHeaders = Field(
+        "authorization,x-api-key,api-key",
+        description="headers that carry a key, with commas between them; what else is in the others is left alone; the"
+        " same for `envoy render`",
     )
     authz_socket: Path = Field(Path("/run/tollkeeper/authz.sock"), description="authz over a Unix socket")
     ratelimit_socket: Path = Field(
@@ -208,6 +214,10 @@ class Settings(BaseSettings):
     def grpc_secrets(self) -> tuple[str, ...]:
         """The first is the one to say; all are accepted."""
         return split(self.grpc_secret.get_secret_value()) if self.grpc_secret else ()
+
+    @property
+    def key_header_names(self) -> tuple[str, ...]:
+        return split(self.key_headers)
 
     @property
     def spool_max_bytes(self) -> int:

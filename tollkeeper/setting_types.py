@@ -11,6 +11,15 @@ ALL, NONE = "all", "none"
 MIN_SECRET = 32  # characters
 PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
 
+MAX_KEY_HEADERS = 8
+# None that Envoy, the guard or authz sets or removes by itself, or that has other text in it.
+KEY_HEADER = re.compile(
+    r"(?!x-envoy-|x-forwarded-|proxy-|content-|accept|sec-|access-control-)"
+    r"(?!(x-(tenant|key|user|end-user|request)-id|x-fairshare-group|x-http-method(-override)?|x-method-override"
+    r"|x-original-url|x-rewrite-url|host|cookie|connection|upgrade|te|transfer-encoding|expect|origin|referer|via)\Z)"
+    r"[a-z0-9][a-z0-9-]{0,63}"
+)
+
 EngineKind = Literal["auto", "completion_queue", "threads"]
 Undelivered = Literal["charge", "refund"]
 FailureMode = Literal["deny", "allow", "local"]
@@ -48,6 +57,16 @@ def grpc_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def key_headers(text: str) -> str:
+    names = split(text.lower())
+    if len(names) > MAX_KEY_HEADERS or not all(KEY_HEADER.fullmatch(name) for name in names):
+        raise ValueError(
+            f"must be at most {MAX_KEY_HEADERS} names of headers, separated by commas, and none that something else is"
+            " said in (x-tenant-id, host, cookie, x-envoy-…)"
+        )
+    return ",".join(names)
+
+
 def surfaces(text: str) -> str:
     unknown = [] if text in (ALL, NONE) else [each for each in split(text) if each not in SURFACES]
     if unknown or not text.strip():
@@ -81,6 +100,7 @@ PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
 LogFile = Annotated[Path | None, BeforeValidator(log_file)]
 Origins = Annotated[str, AfterValidator(origins)]
 GrpcSecret = Annotated[SecretStr, AfterValidator(grpc_secret)]
+KeyHeaders = Annotated[str, AfterValidator(key_headers)]
 Surfaces = Annotated[str, AfterValidator(surfaces)]
 ListenAddress = Annotated[str, AfterValidator(listen_address)]
 RedisUrl = Annotated[str, url_with("redis", "rediss", "unix", "redis+cluster")]

@@ -48,6 +48,7 @@ local SHAPES = {
 SHAPES.bedrock = SHAPES.cohere
 
 local function respond(handle, fault)
+  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "refused", true) -- blocks/local_reply.yaml asks
   local api = api_of(handle:headers():get(":path"))
   local headers = {
     [":status"] = tostring(fault.status), ["content-type"] = "application/json", ["x-should-retry"] = "false",

@@ -12,7 +12,7 @@ local NOT_SENT = {
   ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
   ["x-original-url"] = true, ["x-rewrite-url"] = true, ["proxy-authorization"] = true,
 }
-local READ_BY_AUTHZ = { authorization = true, ["x-api-key"] = true, ["api-key"] = true }
+local READ_BY_AUTHZ = { ["authorization"] = true, ["x-api-key"] = true, ["api-key"] = true } -- render: key_headers
 local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
 local COLON = 0x3A
 local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
@@ -45,6 +45,7 @@ end
 local function screen(handle)
   collector.expect(0)
   local headers = handle:headers()
+  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "seen", true) -- the request is Tollkeeper's
   headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
   local removed, request_id, path, in_authority = nil, nil, "", false
   for name, value in pairs(headers) do -- which may not be changed meanwhile

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from authz.decision import REFUSALS, Outcome, decide, headers_for
+from authz.credential import CREDENTIAL_HEADERS
+from authz.decision import Outcome, decide, headers_for, refusals
 from clients.api import Api
 from clients.errors import body_of
 from tests.tenancy.people import a_record
@@ -50,7 +51,7 @@ def test_a_key_of_a_suspended_tenant_is_refused_unless_it_is_no_key_any_more() -
     ],
 )
 def test_a_refusal_is_shaped_as_openai_does(outcome: Outcome, status: int, code: str) -> None:
-    refusal = REFUSALS[outcome]
+    refusal = refusals(CREDENTIAL_HEADERS)[outcome]
     error = json.loads(body_of(refusal, Api.OPENAI))["error"]
     headers = dict(headers_for(refusal, Api.OPENAI))
     assert (refusal.status, error["code"]) == (status, code)
@@ -61,4 +62,4 @@ def test_a_refusal_is_shaped_as_openai_does(outcome: Outcome, status: int, code:
 
 
 def test_every_other_outcome_has_a_refusal() -> None:
-    assert set(REFUSALS) == set(Outcome) - {Outcome.ALLOWED, Outcome.ANSWERED}
+    assert set(refusals(CREDENTIAL_HEADERS)) == set(Outcome) - {Outcome.ALLOWED, Outcome.ANSWERED}

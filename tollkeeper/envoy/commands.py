@@ -22,7 +22,14 @@ def envoy() -> None:
 
 @envoy_app.command("render")
 def render_command(
-    upstream: Annotated[str, typer.Option(help="URL of the model server that Envoy forwards to.")],
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of the model server that Envoy forwards to; without it no envoy.yaml is written, only what an"
+            " Envoy that is already there includes.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory to write to.")] = Path("envoy-rendered"),
     listen: Annotated[str, typer.Option(help="Where Envoy listens, IP:PORT.")] = DEFAULTS.listen,
     authz: Annotated[list[str] | None, typer.Option(help="unix:/path or HOST:PORT; may be repeated.")] = None,
@@ -59,13 +66,15 @@ def render_command(
     except MissingWheel:
         binary = None
     try:
+        ours = read_settings()
         settings = EnvoySettings(
-            upstream=upstream,
+            upstream=upstream or DEFAULTS.upstream,
             listen=listen,
             admin=admin,
             authz=of_each_process("authz", authz or DEFAULTS.authz, workers),
             ratelimit=of_each_process("ratelimit", ratelimit or DEFAULTS.ratelimit, workers),
-            grpc_secret=next(iter(read_settings().grpc_secrets), ""),
+            grpc_secret=next(iter(ours.grpc_secrets), ""),
+            key_headers=ours.key_header_names,
             access_log=access_log,
             config_dir=config_dir or str(out.absolute()),
             include_usage=include_usage,
@@ -76,7 +85,7 @@ def render_command(
             max_heap_mb=max_heap_mb,
             upstream_ca=upstream_ca,
         )
-        written = render(settings, out, binary)
+        written = render(settings, out, binary, whole=upstream is not None)
     except (InvalidSetting, InvalidEnvoyConfig, BadSettings, OSError) as error:
         typer.echo(f"tollkeeper: {error}", err=True)
         sys.exit(1)

@@ -5,7 +5,7 @@ One mapper for each error and API, since Envoy applies the first that matches an
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from clients.api import PATTERNS, Api
 from clients.errors import Fault, Header, headers_of, retry_headers, shape_of
@@ -16,10 +16,41 @@ EXPRESSION = "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3
 SOON_MS = 1000
 DETAILS = "%RESPONSE_CODE_DETAILS%"
 
+GUARDED = "'tollkeeper.guard' in metadata.filter_metadata"
+_AUTHZ, _RATELIMIT = "envoy.filters.http.ext_authz", "envoy.filters.http.ratelimit"
+KNOWN = f"'{_AUTHZ}' in metadata.filter_metadata && 'lease_id' in metadata.filter_metadata['{_AUTHZ}']"
+DECIDED = f"'{_RATELIMIT}' in metadata.filter_metadata && 'admission' in metadata.filter_metadata['{_RATELIMIT}']"
+DENIED = DECIDED.replace("admission", "denied")
+REFUSED = f"{GUARDED} && 'refused' in metadata.filter_metadata['tollkeeper.guard']"
+# As Envoy's router says that the model server gave no answer.
+NO_ANSWER = (
+    "(response.code_details.startsWith('upstream_') || response.code_details in "
+    '["no_healthy_upstream", "cluster_not_found", "stream_idle_timeout"])'
+)
+# Replies of our filters that bring their own bodies: in a listener that is ours alone, and in one that is shared.
+OWN_BODIES = 'response.code_details in ["request_rate_limited", "ext_authz_denied", "lua_response"]'
+OWN_BODIES_SHARED = (
+    f'response.code_details == "ext_authz_denied" && {GUARDED} && !({KNOWN})'
+    f' || response.code_details == "request_rate_limited" && {DENIED}'
+    f' || response.code_details == "lua_response" && {REFUSED}'
+)
+
+
+class Reply(NamedTuple):
+    """What a client is told under a condition.  `shared`: the condition in a listener that serves others too, where
+    only what Tollkeeper decided, and the model servers behind it, is ours to word; None: nothing is."""
+
+    condition: str
+    shared: str | None
+    fault: Fault
+
+
 # The first whose condition holds.
-FAULTS: tuple[tuple[str, Fault], ...] = (
-    (
+REPLIES = (
+    Reply(
         'response.code_details in ["ext_authz_error", "rate_limiter_error"]',
+        f'response.code_details == "ext_authz_error" && {GUARDED} && !({KNOWN})'
+        f' || response.code_details == "rate_limiter_error" && {KNOWN} && !({DECIDED})',
         Fault(
             503,
             "The request could not be checked because Tollkeeper does not answer",
@@ -28,8 +59,9 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
             wait_ms=SOON_MS,
         ),
     ),
-    (
+    Reply(
         'response.code_details == "request_payload_too_large"',
+        f'response.code_details == "request_payload_too_large" && {KNOWN}',
         Fault(
             413,
             "The request body is larger than 32 MiB, or than 4 MiB without a content-length",
@@ -37,8 +69,9 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
             "request_too_large",
         ),
     ),
-    (
+    Reply(
         'response.code_details == "overload"',
+        None,
         Fault(
             503,
             "The service has too little memory left at the moment",
@@ -47,8 +80,9 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
             wait_ms=SOON_MS,
         ),
     ),
-    (
+    Reply(
         'response.code_details == "upgrade_failed"',
+        None,
         Fault(
             403,
             "Websockets (realtime sessions) and CONNECT are not served: what passes through them could not be counted",
@@ -56,26 +90,35 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
             "upgrade_refused",
         ),
     ),
-    ("response.code == 404", Fault(404, "No route leads there", "invalid_request_error", "unknown_url")),
-    (
+    Reply("response.code == 404", None, Fault(404, "No route leads there", "invalid_request_error", "unknown_url")),
+    Reply(
         "response.code == 504",
+        f"response.code == 504 && {DECIDED} && {NO_ANSWER}",
         Fault(504, "The model server did not answer in time", "server_error", "upstream_timeout"),
     ),
-    (
+    Reply(
         "response.code in [502, 503]",
+        f"response.code in [502, 503] && {DECIDED} && {NO_ANSWER}",
         Fault(503, "The model server cannot be reached", "server_error", "upstream_unavailable", wait_ms=SOON_MS),
     ),
-    ("response.code >= 500", Fault(500, f"The request failed: {DETAILS}", "server_error", "proxy_error")),
-    ("response.code >= 400", Fault(400, f"The request was refused: {DETAILS}", "invalid_request_error", "bad_request")),
+    Reply("response.code >= 500", None, Fault(500, f"The request failed: {DETAILS}", "server_error", "proxy_error")),
+    Reply(
+        "response.code >= 400",
+        None,
+        Fault(400, f"The request was refused: {DETAILS}", "invalid_request_error", "bad_request"),
+    ),
 )
 
 
-def mappers() -> Iterator[str]:
-    """The lines of YAML; an API's mapper stands ahead of the one for all others."""
-    for condition, fault in FAULTS:
+def mappers(shared: bool = False) -> Iterator[str]:
+    """The lines of YAML; an API's mapper stands ahead of the one for all others.  `shared`: see Reply."""
+    for reply in REPLIES:
+        condition = reply.shared if shared else reply.condition
+        if condition is None:
+            continue
         for api, pattern in PATTERNS.items():
-            yield from _mapper(f"{condition} && request.url_path.matches('(?i){pattern}')", fault, api)
-        yield from _mapper(condition, fault, Api.OPENAI)
+            yield from _mapper(f"({condition}) && request.url_path.matches('(?i){pattern}')", reply.fault, api)
+        yield from _mapper(condition, reply.fault, Api.OPENAI)
 
 
 def _mapper(expression: str, fault: Fault, api: Api) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from serving.guard import SECRET_KEY
 from tollkeeper.envoy import template
-from tollkeeper.envoy.local_reply import mappers
+from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
 from tollkeeper.envoy.scripts import GUARD, METER, join
 from tollkeeper.envoy.settings import (
     Address,
@@ -22,6 +22,7 @@ from tollkeeper.envoy.settings import (
     Upstream,
     is_ip,
     parse_endpoints,
+    parse_key_headers,
     parse_mebibytes,
     parse_origins,
     parse_path,
@@ -38,6 +39,9 @@ VALIDATE_SECONDS = 60.0
 MODE, SECRET_MODE = 0o666, 0o640
 ECDS = "envoy.config.core.v3.TypedExtensionConfig"
 CDS = "envoy.config.cluster.v3.Cluster"
+ROUTE_SWITCH = "envoy.config.route.v3.FilterConfig"
+EXEMPT = "On a route or a virtual host: whoever gets there needs no key and is not counted."
+APPLY = "On a route or a virtual host, if all of http_filters.yaml is `disabled: true`: Tollkeeper decides there alone."
 HEADER = "# Cut out of envoy.yaml by `tollkeeper envoy render`; see README.md.\n"
 
 
@@ -45,13 +49,13 @@ class InvalidEnvoyConfig(Exception):
     """Envoy refused what was rendered. The message is Envoy's."""
 
 
-def render(settings: EnvoySettings, out_dir: Path, binary: Path | None = None) -> list[Path]:
-    """Writes the set below `out_dir` and gives its paths, envoy.yaml first.
+def render(settings: EnvoySettings, out_dir: Path, binary: Path | None = None, *, whole: bool = True) -> list[Path]:
+    """Writes the set below `out_dir` and gives its paths, envoy.yaml first, which is left out if not `whole`.
 
     With `binary` Envoy validates first; a set that it refuses replaces nothing.  InvalidSetting, InvalidEnvoyConfig,
     OSError.
     """
-    files = rendered(settings)
+    files = {name: text for name, text in rendered(settings).items() if whole or name != CONFIG}
     if binary is not None:
         _validate_aside(settings, binary)
     for name, text in files.items():
@@ -66,6 +70,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     authz = parse_endpoints("authz", settings.authz)
     ratelimit = parse_endpoints("ratelimit", settings.ratelimit)
     listen = parse_socket("listen", settings.listen)
+    key_headers = parse_key_headers("key_headers", settings.key_headers)
     config_dir = parse_path("config_dir", settings.config_dir).rstrip("/")
     values = {
         "listen.host": listen.host,
@@ -75,6 +80,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "authz_timeout": parse_seconds("authz_timeout", settings.authz_timeout_seconds),
         "max_heap": parse_mebibytes("max_heap_mb", settings.max_heap_mb),
         "ratelimit_timeout": parse_seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
+        "own_bodies": OWN_BODIES,
         "guard": f"{config_dir}/{GUARD}",
         "meter": f"{config_dir}/{METER}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
@@ -88,16 +94,23 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "route": _route(upstream),
         **_cors(parse_origins("cors_origins", settings.cors_origins)),
         "local_replies": [*mappers()],
+        "key_headers": [f"- {{exact: {name}}}" for name in key_headers],
         "upstream.tls": _tls(upstream, parse_path("upstream_ca", settings.upstream_ca)),
         "authz.secret": _secret(parse_secret("authz", authz, settings.grpc_secret)),
         "ratelimit.secret": _secret(parse_secret("ratelimit", ratelimit, settings.grpc_secret)),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
-    config = template.fill((source / CONFIG).read_text(), values, blocks)
+    text = (source / CONFIG).read_text()
+    config = template.fill(text, values, blocks)
+    shared = {**values, "own_bodies": OWN_BODIES_SHARED}, {**blocks, "local_replies": [*mappers(shared=True)]}
     switches = {"include_usage": str(settings.include_usage).lower()}
-    scripts = {GUARD: join(GUARD, source / "lua"), METER: template.fill(join(METER, source / "lua"), switches, {})}
-    return {CONFIG: config, **scripts, **_parts(config, config_dir)}
+    read = {"key_headers": "{ " + ", ".join(f'["{name}"] = true' for name in key_headers) + " }"}
+    scripts = {
+        GUARD: template.fill(join(GUARD, source / "lua"), read, {}),
+        METER: template.fill(join(METER, source / "lua"), switches, {}),
+    }
+    return {CONFIG: config, **scripts, **_parts(template.fill(text, *shared), config_dir)}
 
 
 def validate(config: Path, binary: Path) -> None:
@@ -150,7 +163,16 @@ def _parts(config: str, config_dir: str) -> dict[str, str]:
         else:
             files[part.name] = HEADER + template.resources(part, CDS)
     files["blocks/http_filters.yaml"] = HEADER + _http_filters(filters, config_dir)
+    files["blocks/exempt.yaml"] = HEADER + _switches(filters, EXEMPT, "disabled: true")
+    files["blocks/apply.yaml"] = HEADER + _switches(filters, APPLY, "config: {}")
     return files
+
+
+def _switches(filters: list[Part], comment: str, switch: str) -> str:
+    """For a route or a virtual host: all filters at once, since a chain with a part of them decides wrongly."""
+    kind = f'"@type": type.googleapis.com/{ROUTE_SWITCH}'
+    lines = [f"  {template.filter_name(part)}: {{{kind}, {switch}}}" for part in filters]
+    return "\n".join([f"# {comment}", "typed_per_filter_config:", *lines]) + "\n"
 
 
 def _http_filters(filters: list[Part], config_dir: str) -> str:

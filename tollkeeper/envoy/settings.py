@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tollkeeper.plan import all_numbered
+from tollkeeper.setting_types import KEY_HEADER
 
 CONFIG_DIR = Path("/etc/tollkeeper/envoy")
 LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -73,6 +74,8 @@ class EnvoySettings:
     """Also takes the access log."""
     grpc_secret: str = ""
     """What is said to sidecars on TCP; needed if there is one."""
+    key_headers: tuple[str, ...] = ("authorization", "x-api-key", "api-key")
+    """Those that carry a key, in small letters; TOLLKEEPER_KEY_HEADERS of the sidecar."""
     access_log: str = "/var/log/tollkeeper/access.jsonl"
     config_dir: str = str(CONFIG_DIR)
     """Where Envoy finds the files, which need not be where they are written."""
@@ -186,6 +189,13 @@ def parse_origins(setting: str, origins: tuple[str, ...]) -> tuple[str, ...]:
         if not ORIGIN.fullmatch(origin):
             raise InvalidSetting(f"{setting}: {origin!r} must be an origin such as https://chat.example.com, or *")
     return origins
+
+
+def parse_key_headers(setting: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in names if not KEY_HEADER.fullmatch(name)]
+    if wrong or not names:
+        raise InvalidSetting(f"{setting}: {wrong} cannot carry a key")
+    return names
 
 
 def parse_seconds(setting: str, seconds: float) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-VALUE = re.compile(r"^(?P<before>.*(?:: |= ))(?P<value>.*) (?P<comment>#|--) render: (?P<name>[a-z_.]+)$")
+VALUE = re.compile(r"^(?P<before>.*?(?:: |= ))(?P<value>.*) (?P<comment>#|--) render: (?P<name>[a-z_.]+)$")
 YAML_COMMENT = "#"
 BEGIN = re.compile(r"^(?P<indent> *)# render: begin (?P<name>[a-z_.]+)$")
 END = re.compile(r"^ *# render: end$")

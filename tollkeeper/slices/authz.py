@@ -1,6 +1,8 @@
 """authz: who is calling.  Needs the records of keys, in its own cache, in Redis and in Postgres; and the catalog of
 models, to answer which of them a key may use."""
 
+from functools import partial
+
 from authz.metrics import AuthzMetrics
 from authz.service import AuthzService, prepare
 from serving.call import Method
@@ -17,7 +19,10 @@ def wire(shared: Shared) -> list[Method]:
     metrics = AuthzMetrics()
     shared.metrics.add(*metrics.members())
     seal = Seal(shared.seals.keys, LEASE)
-    return AuthzService(_resolver(shared), shared.catalog, shared.loop, metrics, seal=seal).methods()
+    headers = shared.settings.key_header_names
+    return AuthzService(
+        _resolver(shared), shared.catalog, shared.loop, metrics, seal=seal, key_headers=headers
+    ).methods()
 
 
 def _resolver(shared: Shared) -> Resolver[bytes]:
@@ -26,7 +31,8 @@ def _resolver(shared: Shared) -> Resolver[bytes]:
     cache: ProcessCache[bytes] = ProcessCache(settings.cache_entries, lifetimes=lifetimes)
     records = PostgresRecordSource(shared.pool, shared.postgres_seconds)
     in_redis = RedisRecordCache(shared.redis)
-    resolver = Resolver(records, in_redis, prepare, shared.tenancy_metrics, cache=cache)
+    prepared = partial(prepare, key_headers=settings.key_header_names)
+    resolver = Resolver(records, in_redis, prepared, shared.tenancy_metrics, cache=cache)
     shared.stops.callback(lambda: shared.loop.run(resolver.close(), 5.0))
     shared.listeners.append(resolver)
     shared.loop.spawn(keep_fresh(cache, in_redis), "key refresh")

@@ -187,6 +187,7 @@ class Stack:
             listen=self._options.listen,
             authz=of_each_process("authz", [f"unix:{settings.authz_socket}"], settings.workers),
             ratelimit=of_each_process("ratelimit", [f"unix:{settings.ratelimit_socket}"], settings.workers),
+            key_headers=settings.key_header_names,
             access_log=str(self._data / "access.jsonl"),
             config_dir=str(directory),
             idle_timeout_seconds=settings.idle_timeout_seconds,
