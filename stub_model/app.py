@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from stub_model import anthropic_messages, openai_chat, openai_responses
@@ -21,29 +23,28 @@ T = TypeVar("T", openai_chat.Completion, openai_responses.Response, anthropic_me
 
 def create_app(options: StubOptions | None = None) -> ASGIApp:
     """The whole server as an ASGI application."""
-    app = FastAPI(title="Stub model", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    gate = Gate(app, options or StubOptions())
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(HTTPException, _http_problem)
-    app.post("/v1/chat/completions")(chat_completions)
-    app.post("/v1/completions")(completions)
-    app.post("/v1/embeddings")(embeddings)
-    app.post("/v1/responses")(responses)
-    app.post("/v1/messages")(messages)
-    app.get("/v1/models")(models)
-    _add_recorder(app, gate)
+    routes = [
+        Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+        Route("/v1/completions", completions, methods=["POST"]),
+        Route("/v1/embeddings", embeddings, methods=["POST"]),
+        Route("/v1/responses", responses, methods=["POST"]),
+        Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/models", models),
+        Route("/stub/requests", recorded, methods=["GET", "DELETE"]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={Problem: _problem, HTTPException: _http_problem})
+    app.router.redirect_slashes = False
+    gate = app.state.gate = Gate(app, options or StubOptions())
     return gate
 
 
-def _add_recorder(app: FastAPI, gate: Gate) -> None:
-    @app.get("/stub/requests")
-    async def recorded() -> JSONResponse:
-        return JSONResponse(list(gate.requests))
-
-    @app.delete("/stub/requests")
-    async def forget() -> Response:
+async def recorded(request: Request) -> Response:
+    """What was asked, or with DELETE: it is forgotten."""
+    gate: Gate = request.app.state.gate
+    if request.method == "DELETE":
         gate.requests.clear()
         return Response(status_code=204)
+    return JSONResponse(list(gate.requests))
 
 
 async def chat_completions(request: Request) -> Response:
