@@ -45,6 +45,8 @@ IMAGES = ("data.b64_json", "data.url", "predictions.bytesBase64Encoded")
 
 # Tokens of the images that a response has a tool make: no bound of its own text holds for them.
 DRAWN = "tool_usage.image_gen.output_tokens"
+# Where its stream shows that there is one, before it is reported.
+SHOWN = ("partial_image_b64", "item.result")
 
 # The first format that is meant is taken: some servers report the same in two formats.
 FORMATS = (

@@ -14,6 +14,7 @@ The rules, first match wins; an estimate errs towards charging, because a client
 | failed (status from 400) and the client stayed     | none      | 0                                               |
 | the client left, or no status                      | estimated | input estimate + what was produced              |
 | 2xx                                                | estimated | input estimate + what was seen of the output    |
+| the last two, and it drew an image                 | estimated | DRAWN_TOKENS more                               |
 | anything else                                      | none      | 0                                               |
 
 A report of which a part is missing or not believed is completed by the estimate of that part, and then is one.
@@ -31,7 +32,7 @@ from math import ceil
 from typing import NamedTuple
 
 from accesslog.entry import UNREAD, UNSEEN, LogEntry
-from accesslog.formats import DRAWN, IMAGES
+from accesslog.formats import DRAWN, IMAGES, SHOWN
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from ratelimit.budgets.rule import Used
@@ -59,6 +60,8 @@ BELIEVED_TIMES_CAP, BELIEVED_TIMES_SEEN = 4, 16
 UNREPORTED = "results.unreported"
 # Tokens a second, of a model that nothing is known of: hardly one is faster.
 FASTEST = 1000.0
+# Of an image that a response had made when its client left: OpenAI's largest square.
+DRAWN_TOKENS = 4160
 # A model that shows less of its output than this thinks in secret; the rest is what events with several tokens hide.
 SHOWN_ALL = 0.5
 
@@ -142,8 +145,13 @@ def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
         return Usage(decision.input_estimate, unseen, 0, 0, UsageSource.ESTIMATED)
     if entry.aborted or entry.status == 0 or 200 <= entry.status < 300:
         output_tokens = max(_estimated_output(entry), unseen)
-        return Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)
+        usage = Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)
+        return _with_drawn(usage) if any(path in counts for path in SHOWN) else usage
     return NO_USAGE
+
+
+def _with_drawn(usage: Usage) -> Usage:
+    return usage._replace(output_tokens=usage.output_tokens + DRAWN_TOKENS, image_output=DRAWN_TOKENS)
 
 
 def usage_of_report(counts: Mapping[str, int]) -> Usage | None:

@@ -28,8 +28,8 @@ local COUNTS_EACH = "choices.usage"
 -- (Mistral's).
 local COUNTS_ALL = "result.message.usage response.body.usage outputs.response.body.usage"
 
--- Things of which each counts as one: images that were made.
-local EACH_ONE = "data.b64_json data.url predictions.bytesBase64Encoded"
+-- Things of which each counts as one: images that were made, also by a tool of a response.
+local EACH_ONE = "data.b64_json data.url predictions.bytesBase64Encoded partial_image_b64 item.result"
 
 -- Of which of several results the counts are that a document has for each.
 local INDEX = "index choices.index"

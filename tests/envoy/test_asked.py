@@ -51,6 +51,7 @@ OUTPUTS = {
     '{"prompt":["a","b"],"n":3}': 6,
     '{"prompt":[[1,2,3],[4,5]]}': 2,
     '{"prompt":[1,2,3]}': 1,
+    '{"messages":[[{"role":"user","content":"a"}],[{"role":"user","content":"b"}]]}': 2,  # vLLM
     '{"prompt":"a"}': 1,
     '{"generationConfig":{"candidateCount":4}}': 4,
     '{"text":["a","b","c"],"sampling_params":{"n":2}}': 6,

@@ -50,6 +50,7 @@ echoed object of the client's or in the arguments of a tool call are not read.
   embeddings, which speak of themselves in another way, are refused unless `TOLLKEEPER_ROUTES` opens them, and then are free.
 - An answer that the client left, that the server or Envoy cut, that an error ended or that ends without its end is
   charged the greater of what it reported and what was seen of it.
+- A response that a client leaves after an image of its tool came is charged {usage.DRAWN_TOKENS:,} tokens for that.
 - A reported output that is more than {usage.BELIEVED_TIMES_CAP} times what the request allowed, and more than {usage.BELIEVED_TIMES_SEEN} times what was
   seen, is not believed; nor is any count beyond {usage.BELIEVED_MAX:,}.
 

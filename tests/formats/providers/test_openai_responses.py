@@ -2,10 +2,10 @@
 
 import pytest
 
-from accesslog.usage import Usage
+from accesslog.usage import DRAWN_TOKENS, Usage
 from tests.formats.charge import estimated, reported
 from tests.formats.conftest import Meter
-from tests.formats.wire import Answer, plain, stream
+from tests.formats.wire import Answer, End, plain, stream
 
 PLAIN = plain("""
 {"id":"resp_67cc","object":"response","created_at":1741476542,"status":"completed","error":null,"incomplete_details":null,"instructions":null,"model":"gpt-5.4","output":[{"type":"message","id":"msg_67cc","status":"completed","role":"assistant","content":[{"type":"output_text","text":"In a peaceful grove","annotations":[]}]}],"parallel_tool_calls":true,"metadata":{"usage":"{\\"input_tokens\\":9}"},"tools":[{"type":"function","name":"f","parameters":{"properties":{"usage":{"input_tokens":99999,"total_tokens":9999999}}}}],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":16,"cache_write_tokens":4,"cache_write_tokens_details":null},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":40},"total_tokens":123},"user":null}
@@ -34,6 +34,10 @@ DRAWN = (
     b'"tool_usage":{"image_gen":{"input_tokens":30,"input_tokens_details":{"image_tokens":10,"text_tokens":20},'
     b'"output_tokens":4160,"total_tokens":4190},"web_search":{"num_requests":0}},"usage":{'
 )
+DREW = stream("""
+event: response.image_generation_call.partial_image
+data: {"type":"response.image_generation_call.partial_image","sequence_number":4,"item_id":"ig_1","output_index":0,"partial_image_index":0,"partial_image_b64":"iVBORw0KGgo="}
+""")
 ERROR = stream("""
 event: error
 data: {"type":"error","sequence_number":4,"code":"server_error","message":"The model produced invalid content","param":null}
@@ -53,6 +57,10 @@ CASES = {
     "stream, with an image": (
         STREAM.changed(lambda piece: piece.replace(b'"usage":{', DRAWN)),
         reported(67, 4171, 0, 6, image_input=10, image_output=4160),
+    ),
+    "stream with an image, left by the client": (
+        STREAM.then(4, DREW)._replace(end=End.STALLED),
+        estimated(20, 2 + DRAWN_TOKENS, image_output=DRAWN_TOKENS),
     ),
     "stream, left by the client": (STREAM.left(4), estimated(20, 2)),
     "stream, cut by the server": (STREAM.cut(4), estimated(20, 2)),
