@@ -11,7 +11,9 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 COLUMNS = {
     "at": ("at", "arrived_at", "arrival_time", "timestamp", "time"),
@@ -39,12 +41,13 @@ class Request(NamedTuple):
 def read(path: Path, tenants: int, begin: float = 0.0, seconds: float = math.inf) -> list[Request]:
     """In order of time: those of so many seconds, which begin so long after the first, at most MAX_REQUESTS.  Those
     without a tenant are dealt out to `tenants` of them: `tenant-1`, and so on."""
-    first = min((request.at for request in _requests(path, tenants)), default=None)
+    first = min(_read(path, lambda row, places, _: _seconds(row[places["at"]])), default=None)
     if first is None:
         raise UnreadableTrace("there are no requests in it")
     begin += first
     found: list[Request] = []
-    for request in _requests(path, tenants):  # again, since a trace may be larger than memory, and in any order
+    # Read again, since a trace may be larger than memory, and in any order.
+    for request in _read(path, lambda row, places, number: _request(row, places, f"tenant-{number % tenants + 1}")):
         if begin <= request.at < begin + seconds:
             if len(found) == MAX_REQUESTS:
                 raise UnreadableTrace(f"more than {MAX_REQUESTS:,} requests; look at fewer seconds of it")
@@ -54,13 +57,14 @@ def read(path: Path, tenants: int, begin: float = 0.0, seconds: float = math.inf
     return sorted(found)
 
 
-def _requests(path: Path, tenants: int) -> Iterator[Request]:
+def _read(path: Path, what: Callable[[Sequence[str], Mapping[str, int], int], T]) -> Iterator[T]:
+    """`what` of each row that is not empty, from the columns of the fields and the row's number."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         try:
             places = _places(next(rows, []))
             for number, row in enumerate(row for row in rows if row):
-                yield _request(row, places, f"tenant-{number % tenants + 1}")
+                yield what(row, places, number)
         except (csv.Error, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, UnreadableTrace | UnicodeDecodeError):
                 raise
@@ -83,7 +87,7 @@ def _places(header: Iterable[str]) -> dict[str, int]:
 def _request(row: Sequence[str], places: Mapping[str, int], tenant: str) -> Request:
     named = row[places["tenant"]].strip() if "tenant" in places else ""
     counts = [_count(row[places[field]]) for field in ("input_tokens", "output_tokens")]
-    return Request(_seconds(row[places["at"]].strip()), named or tenant, *counts)
+    return Request(_seconds(row[places["at"]]), named or tenant, *counts)
 
 
 def _count(text: str) -> int:
@@ -99,7 +103,7 @@ def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        date = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(text.strip())
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     if not math.isfinite(seconds):
         raise ValueError(f"{text} is no time")
