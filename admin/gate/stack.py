@@ -9,6 +9,7 @@ from admin.gate.answers import Answers
 from admin.gate.authentication import Authenticated, FailedAttempts, SigningIn, Throttled
 from admin.gate.body import JsonBody
 from admin.gate.deadline import Deadline
+from admin.gate.query import Query
 from admin.gate.surface import Surface
 from admin.metrics import AdminMetrics
 
@@ -33,7 +34,7 @@ def gated(surfaces: Sequence[Surface], metrics: AdminMetrics) -> ASGIApp:
 
 
 def _behind(surface: Surface, failed: FailedAttempts, metrics: AdminMetrics) -> ASGIApp:
-    everybody = JsonBody(Deadline(surface.app, surface.render, metrics), surface.render)
+    everybody = Query(JsonBody(Deadline(surface.app, surface.render, metrics), surface.render), surface.render)
     anybody = SigningIn(everybody, surface, failed, metrics)
     known = Authenticated(everybody, surface, Throttled(surface.authentication, failed, metrics))
 

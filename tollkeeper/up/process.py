@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 PRIVATE_UMASK = 0o077  # what it writes (logs, the spool, sockets) is for its user alone
+LOG_BYTES = 16 * 1024 * 1024
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NOBODY = 65534  # the unprivileged user of every Linux system; needs no entry in /etc/passwd
 
@@ -82,6 +83,16 @@ class Process:
             return "its output is above"
         lines = self.log.read_text(errors="replace").strip().splitlines()[-count:]
         return f"{' | '.join(lines)} (log: {self.log})"
+
+    def trim_log(self, most: int = LOG_BYTES) -> None:
+        """Moves the end of a log that has grown beyond `most` bytes to a file beside it, in place of what is there, and
+        empties it.  In place, since the process goes on writing: what it writes meanwhile may be lost."""
+        if self.log is None or self.log.stat().st_size <= most:
+            return
+        with open(self.log, "r+b") as log:
+            log.seek(-most, os.SEEK_END)
+            write_private(self.log.with_name(f"{self.log.name}.1"), log.read(most).decode(errors="replace"))
+            log.truncate(0)
 
     @property
     def exit_code(self) -> int | None:

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,12 @@ class Stack:
     def stop(self) -> None:
         """In reverse order: Envoy first, then what stands behind it."""
         self._stops.close()
+
+    def trim_logs(self) -> None:
+        """So that they do not fill the disk."""
+        for process in self.processes.values():
+            with suppress(OSError):  # a full disk ends nothing
+                process.trim_log()
 
     def failed(self) -> str | None:
         """The name and last words of a process that ended by itself, if any did."""
@@ -274,6 +280,7 @@ def answers(url: str) -> bool:
 def wait_while_healthy(stack: Stack, stopped: Callable[[], bool]) -> str | None:
     """Blocks until `stopped()` or until a process ends by itself; then says which."""
     while not stopped():
+        stack.trim_logs()
         if (failure := stack.failed()) is not None:
             return failure
         time.sleep(0.2)

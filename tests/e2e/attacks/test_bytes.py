@@ -2,7 +2,7 @@
 
 import subprocess
 
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, wait_for
 from tests.e2e.wire import CHAT, body_of, request, send
 
 ODD = b"ab\xffcd\xc3"
@@ -55,3 +55,21 @@ def test_an_odd_query_over_http2_is_counted(stack: Deployment) -> None:
 def backfilled(stack: Deployment) -> float:
     name = "tollkeeper_accesslog_backfilled_entries_total"
     return sum(float(line.split()[-1]) for line in stack.metrics().splitlines() if line.startswith(name))
+
+
+def test_a_long_request_id_is_cut_wherever_it_is_written(stack: Deployment) -> None:
+    who, length = stack.tenant(), 90_000
+    raw = request(body=body_of()).replace(b"\r\n\r\n", b"\r\nx-request-id: " + b"i" * length + b"\r\n\r\n", 1)
+    known = raw.replace(b"{credential}", f"Authorization: Bearer {who.secret}".encode())
+    before = written(stack)
+    assert send(stack.envoy_host_port, raw.replace(b"{credential}", b"Authorization: Bearer sk_unknown")).status == 401
+    assert send(stack.envoy_host_port, known).status == 200
+    assert [len(row["request_id"]) for row in stack.usage_when(who, 1)] == [512]
+    wait_for(lambda: True if written(stack) > before + 2 * 512 else None, "both lines of the log")
+    assert written(stack) < before + length
+
+
+def written(stack: Deployment) -> int:
+    """Bytes of all logs."""
+    logs = [stack.directory / "access.jsonl", *(stack.directory / "logs").iterdir()]
+    return sum(each.stat().st_size for each in logs)
