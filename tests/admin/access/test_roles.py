@@ -1,14 +1,17 @@
 """Who may do what: the matrix of roles and routes, and the life of an admin token."""
 
+import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from admin.access import principals as principals_module
 from admin.access.permission import Action, Principal, Resource, ResourceKind, Role
 from admin.access.principals import KNOWN_SECONDS, Principals
-from admin.access.tokens import NewAdminToken
+from admin.access.tokens import AdminTokens, Known, NewAdminToken, digest_of
 from admin.api.surface import asks
 from admin.postgres.tokens import PostgresAdminTokens
 from store import postgres
@@ -137,3 +140,34 @@ def test_who_belongs_to_an_organization_may_do_nothing_outside_of_it(
 ) -> None:
     for action in Action:
         assert Principal("x", Role.OWNER, organization).may(action, Resource(ResourceKind.TENANT, of)) is may
+
+
+class Given:
+    """Admin tokens that are there from the start."""
+
+    def __init__(self, *known: Known) -> None:
+        self._known = known
+
+    async def known(self) -> tuple[Known, ...]:
+        return self._known
+
+
+async def test_no_token_is_found_out_by_how_long_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is presented, its digest is compared with every known one, each time in constant time."""
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    known = [Known(digest_of(name), name, Role.VIEWER, None) for name in ("first", "second", "last")]
+    known.append(Known(digest_of("expired"), "expired", Role.VIEWER, past))
+    compared: list[tuple[bytes, bytes]] = []
+
+    def noted(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr(principals_module, "hmac", SimpleNamespace(compare_digest=noted, digest=hmac.digest))
+    finder = Principals("configured", cast(AdminTokens, Given(*known)))
+    everything = [digest_of("configured"), *(each.digest for each in known)]
+    for token, name in (("first", "first"), ("last", "last"), ("expired", None), ("fir", None), ("", None)):
+        compared.clear()
+        found = await finder.find(token)
+        assert (found and found.name) == name
+        assert compared == [(each, digest_of(token)) for each in everything], token
