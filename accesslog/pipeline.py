@@ -33,6 +33,7 @@ from ledger.row import UsageRow, UsageSource
 from ratelimit.budgets.jobs import Jobs
 from ratelimit.budgets.port import Budgets, LeaseName, Settlement
 from ratelimit.budgets.rule import UNKNOWN
+from ratelimit.fairness.service import service_of
 from ratelimit.tenants.corrections import Corrections
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
@@ -41,14 +42,18 @@ from tenancy.values.admission import Admission
 log = structlog.get_logger(__name__)
 
 
+def no_matter_how(lease_id: str, service: int | None) -> None:
+    """For whom no end of a request matters."""
+
+
 class Pipeline:
     """`log_file` None: there is no file log to fall back on.  The spool and the checkpoint are this process's own.
 
-    `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over,
-    `undecided` with that of each whose decision did not reach Envoy, and never will; `freed` with the owners of leases
-    that were settled; `done` with the lease ids of requests that are settled and whose row is safe.  `sweeps`: whether
-    this process looks for orphaned leases.  `refunds`: see usage.py.  `corrections`: what finished
-    requests are to teach ratelimit."""
+    `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over, and
+    the tokens of service that it had (None: not known, or told before), `undecided` with that of each whose decision
+    did not reach Envoy, and never will; `freed` with the owners of leases that were settled; `done` with the lease ids
+    of requests that are settled and whose row is safe.  `sweeps`: whether this process looks for orphaned leases.
+    `refunds`: see usage.py.  `corrections`: what finished requests are to teach ratelimit."""
 
     def __init__(
         self,
@@ -72,7 +77,7 @@ class Pipeline:
         sweeps: bool = True,
         refunds: bool = False,
         corrections: Corrections | None = None,
-        ended: Callable[[str], None] | None = None,
+        ended: Callable[[str, int | None], object] = no_matter_how,
         undecided: Callable[[str], None] | None = None,
         freed: Callable[[Sequence[str]], object] = no_matter,
         done: Callable[[Sequence[str]], None] | None = None,
@@ -121,12 +126,12 @@ class Pipeline:
         if entry.undecided is not None:
             self._give_back(entry.undecided, source)
         lease_id = entry.decision.lease_id
-        if self._ended is not None:
-            self._ended(lease_id)
         if not self._deliveries.begin(lease_id):
+            self._ended(lease_id, None)
             self._metrics.duplicates.add(source)
             return True
         usage = usage_of(entry, self.speeds.of(entry.decision.model), refunds=self._refunds)
+        self._ended(lease_id, service_of(usage.input_tokens, usage.output_tokens))
         self._learn(entry, usage)
         row = row_of(entry, usage)
         settlement = settlement_of(entry, usage, self._cost_of(row))

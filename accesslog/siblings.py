@@ -19,22 +19,30 @@ from accesslog.metrics import AccessLogMetrics
 
 SECONDS = 0.02  # between two rounds of telling
 ID_BYTES = 36  # a lease id
+SERVICE_DIGITS = 12
+NOT_KNOWN = "-" * SERVICE_DIGITS
+MOST_SERVICE = 10**SERVICE_DIGITS - 1
 IDS_A_MESSAGE = 1000
 MAX_WAITING = 100_000  # ids for one sibling that does not read; about 10 MB
-MAX_MESSAGE = 1 + ID_BYTES * IDS_A_MESSAGE
+MAX_MESSAGE = 1 + (ID_BYTES + SERVICE_DIGITS) * IDS_A_MESSAGE
 SOCKET_MODE = 0o600
 
 
 class News(Enum):
-    """The first byte of a message; lease ids follow."""
+    """The first byte of a message; items of the same length follow: lease ids, or what `over_of` reads."""
 
-    OVER = b"o"  # its log entry is here
+    OVER = b"e"  # its log entry is here
     UNDECIDED = b"u"  # the same, and no decision reached Envoy
     ARRIVED = b"a"  # its body, which is held no more than what is in flight
     DONE = b"d"  # settled, and its row is safe
 
+    @property
+    def item_bytes(self) -> int:
+        return ID_BYTES + SERVICE_DIGITS if self is News.OVER else ID_BYTES
+
 
 Heard = Callable[[Iterable[str]], None]
+"""Told of the items of a message."""
 
 
 class Siblings:
@@ -52,8 +60,10 @@ class Siblings:
         if number > 1:
             self._waiting[News.DONE, sockets[0]] = _queue()
 
-    def over(self, lease_ids: Sequence[str]) -> None:
-        self._tell(News.OVER, lease_ids)
+    def over(self, lease_id: str, service: int | None) -> None:
+        """`service`: the tokens of service that it had, None if that is not known."""
+        text = NOT_KNOWN if service is None else str(min(service, MOST_SERVICE)).zfill(SERVICE_DIGITS)
+        self._tell(News.OVER, (lease_id + text,))
 
     def undecided(self, lease_ids: Sequence[str]) -> None:
         self._tell(News.UNDECIDED, lease_ids)
@@ -113,11 +123,17 @@ class Siblings:
 
 def read(message: bytes) -> tuple[News | None, list[str]]:
     """None: not a message of ours."""
-    kinds = {news.value: news for news in News}
-    if len(message) > MAX_MESSAGE or len(message) % ID_BYTES != 1 or not message.isascii():
+    news = {news.value: news for news in News}.get(message[:1])
+    if news is None or len(message) > MAX_MESSAGE or len(message) % news.item_bytes != 1 or not message.isascii():
         return None, []
-    text = message[1:].decode()
-    return kinds.get(message[:1]), [text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES)]
+    text, size = message[1:].decode(), news.item_bytes
+    return news, [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def over_of(item: str) -> tuple[str, int | None]:
+    """The lease id of an item of News.OVER, and what its request had."""
+    service = item[ID_BYTES:]
+    return item[:ID_BYTES], int(service) if service.isdigit() else None
 
 
 def _queue() -> "deque[str]":

@@ -18,6 +18,7 @@ from tenancy.directory.users import USER_ID
 CREDENTIAL = re.compile(r"auth|cookie|secret|token|passw|credential|api-?_?key", re.IGNORECASE)
 DIGITS = re.compile(r"[0-9]{1,18}")
 MAX_WEIGHT = MAX_IN_FLIGHT = 10**6
+MAX_QUEUE_SECONDS = 600
 PRICE = re.compile(r"^[0-9]{1,12}(\.[0-9]{1,8})?$")
 
 
@@ -117,6 +118,7 @@ Weight = Annotated[int, Field(strict=True, ge=1, le=MAX_WEIGHT)]
 Tokens = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKENS)]
 Requests = Annotated[int, Field(strict=True, ge=1, le=MAX_REQUESTS)]
 InFlight = Annotated[int, Field(strict=True, ge=1, le=MAX_IN_FLIGHT)]
+QueueSeconds = Annotated[int, Field(strict=True, ge=0, le=MAX_QUEUE_SECONDS)]
 # Of a query string.  Python reads 1_0 and 5.0 too.
 Whole = Annotated[int, BeforeValidator(whole)]
 Flag = Annotated[bool, Field(strict=True)]

@@ -13,6 +13,7 @@ from tenancy.values.secret import without_secrets
 
 USER_ID = "x-user-id"
 END_USER_ID = "x-end-user-id"
+ADMISSION = ("x-admission", "x-queue-ms")
 END_USER_MAX_CHARACTERS = 128
 _VISIBLE = "".join(map(chr, range(0x20, 0x7F)))
 
@@ -30,9 +31,10 @@ def headers_to_set(record: KeyRecord) -> dict[str, str]:
 
 
 def headers_to_remove(record: KeyRecord, credential: Sequence[str] = CREDENTIAL_HEADERS) -> tuple[str, ...]:
-    """The headers of the credential, and a client's x-user-id: a label, which must not look like the user that the key
-    belongs to."""
-    return tuple(credential) if record.user_id else (*credential, USER_ID)
+    """The headers of the credential; what ratelimit tells the model server; a client's x-user-id: a label, which must
+    not look like the user that the key belongs to."""
+    removed = (*credential, *ADMISSION)
+    return removed if record.user_id else (*removed, USER_ID)
 
 
 def metadata(record: KeyRecord) -> dict[str, str]:

@@ -1,14 +1,16 @@
-"""The register of what is in flight through this process.  What sidecars share is in fleet/."""
+"""The register of what is in flight through this process, and of what waits for room.  What sidecars share is in
+fleet/; who runs next is decided in fairness/."""
 
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from heapq import nlargest
-from itertools import takewhile
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
-from ratelimit.journal import NOWHERE, Entry
+import structlog
+
+from ratelimit.early_ends import EarlyEnds
+from ratelimit.fairness.floor import Full, Room, Terms
+from ratelimit.journal import Entry, Journal
 from ratelimit.life import (
     ADMIT,
     ADMITTED,
@@ -16,79 +18,63 @@ from ratelimit.life import (
     EXPIRE,
     LEAVE,
     LOSE,
+    NO_LOAD,
     OVER,
     QUEUE,
+    QUEUED,
     REFUSE,
     RUN,
     RUNNING,
+    TURN,
+    Caller,
     Life,
+    Load,
     Moves,
-)  # fmt: skip
+)
+from ratelimit.roll import Roll, Running
+from ratelimit.scheduler import MODEL, UNBOUNDED, Bound, Scheduler, Served
 from tenancy.values.lease_id import lease_ms
 from tenancy.values.policy import Policy
 
-UNBOUNDED = float("inf")
+log = structlog.get_logger(__name__)
+
 MAX_KNOWN = 200_000  # about 50 MB; beyond, the oldest are no longer counted
-MAX_EARLY = 10_000  # ends that came before their requests; about 2 MB
-OWN, ALL = "sidecar:in_flight", "all:in_flight"  # the names under which the bounds refuse
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """At most `most` at once; `name` says whose bound that is."""
-
-    most: float = UNBOUNDED
-    name: str = OWN
-
-
-class Journal(Protocol):
-    """Where what is in flight is written down: ratelimit/journal.py."""
-
-    def enter(self, lease_id: str, tenant_id: str, group: str) -> int: ...
-
-    def answer(self, place: int) -> None: ...
-
-    def leave(self, place: int) -> None: ...
-
-
-@dataclass(slots=True)
-class Running:
-    """What one tenant has in flight; `policy` is that of its latest request."""
-
-    policy: Policy
-    count: int
+NO_QUEUE = Terms(queue_seconds=0.0)
 
 
 class InFlight:
-    """The register: what is in flight through this process, and how much may be.  In memory.
+    """What is in flight through this process, how much may be, and what waits until there is room.  In memory.
 
-    For any thread: each step holds a lock, and takes the same time however much is in flight.  What a report needs is
-    counted as requests come and go: nothing then has to look at all of them.  A bound over all sidecars arrives as
-    this one's share of it (`fleet/lua/report.lua`).
+    For any thread: each step holds a lock, and takes about the same time however much is in flight.  A bound over all
+    sidecars arrives as this one's share of it (`fleet/lua/report.lua`).  Without a `scheduler` nothing waits.
     """
 
-    def __init__(self, most_known: int = MAX_KNOWN) -> None:
-        self.refused = 0  # by the bound, ever
+    def __init__(self, most_known: int = MAX_KNOWN, scheduler: Scheduler | None = None) -> None:
+        self.refused = 0  # for want of room, ever
         self.entered = self.heard = 0  # requests that went to the budgets, and ends that were told of, ever
-        self._most_known = most_known
         self._lock = threading.Lock()
-        self._lives: OrderedDict[str, Life] = OrderedDict()  # by lease id, oldest first
-        self._tenants: dict[str, Running] = {}
-        self._journal: Journal | None = None
-        self._early: OrderedDict[str, None] = OrderedDict()  # lease ids
-        self.bound = Bound()
+        self._roll = Roll(most_known)
+        self._scheduler = Scheduler(NO_QUEUE) if scheduler is None else scheduler
+        self._early = EarlyEnds()
+        self._letting_in = False
+        self._bound = Bound()
 
     def keep(self, journal: Journal) -> None:
         """Writes down in `journal` what is in flight from now on.  Before the first request."""
-        self._journal = journal
+        self._roll.keep(journal)
 
     def inherit(self, left: Iterable[Entry]) -> None:
         """Counts in what another process had answered, the oldest first; before the first request, as far as may be."""
         for entry in left:
-            life = self.enter(entry.lease_id, Policy(entry.tenant_id, "", fairshare_group=entry.group))
-            if life is not None:
-                self.admit(life)
-                self.run(life)
+            policy = Policy(entry.tenant_id, "", fairshare_group=entry.group)
+            life = Life(entry.lease_id, policy, lease_ms(entry.lease_id))
+            with self._lock:
+                if self._early.take(life.lease_id):
+                    continue
+                self._scheduler.run(life)
+                self._begin(life)
+                life.state = RUN[ADMIT[life.state]]
+                self._roll.answered(life)
 
     @property
     def bound(self) -> Bound:
@@ -96,38 +82,63 @@ class InFlight:
 
     @bound.setter
     def bound(self, bound: Bound) -> None:
-        self._bound = bound
-        self._edge = min(bound.most, self._most_known)  # so that a request costs one comparison
+        with self._lock:
+            self._bound = bound
+            self._scheduler.bound(bound.most)
+        self._let_in()
 
-    def enter(self, lease_id: str, policy: Policy, now_ms: int | None = None) -> Life | None:
-        """Its life begins, and it is counted in; None if the bound is reached.  `now_ms` since 1970: not before what
-        entered earlier; None: as its id says.
+    def share(self, rooms: Mapping[str, Room], weights: Mapping[str, int]) -> None:
+        """The models that have room of their own, and the weights of groups."""
+        with self._lock:
+            self._scheduler.share(rooms, weights)
+        self._let_in()
+
+    def enter(self, lease_id: str, policy: Policy, now_ms: int | None = None, load: Load = NO_LOAD) -> Life | None:
+        """Its life begins, and it is counted in; None if there is no room, or others wait for it.  `now_ms` since 1970:
+        not before what entered earlier; None: as its id says.
 
         A request whose end came ahead of it is over from the start, and is not counted."""
-        since_ms = lease_ms(lease_id) if now_ms is None else now_ms
+        life = Life(lease_id, policy, lease_ms(lease_id) if now_ms is None else now_ms, load)
         with self._lock:
-            if self._early and lease_id in self._early:
-                del self._early[lease_id]
-                return Life(lease_id, policy, since_ms, OVER)
-            if len(self._lives) >= self._edge:
-                if len(self._lives) >= self._bound.most:
-                    self.refused += 1
-                    return None
-                self._count_out(self._lives.popitem(last=False)[1])
-            self.entered += 1
-            life = self._lives[lease_id] = Life(lease_id, policy, since_ms)
-            if self._journal is not None:
-                life.place = self._journal.enter(lease_id, policy.tenant_id, policy.fairshare_group)
-            tenant = self._tenants.get(policy.tenant_id)
-            if tenant is None:
-                self._tenants[policy.tenant_id] = Running(policy, 1)
+            if self._early.take(lease_id):
+                life.state = OVER
+            elif self._scheduler.begin(life):
+                self._begin(life)
             else:
-                tenant.policy, tenant.count = policy, tenant.count + 1
+                return None
             return life
 
-    def queue(self, life: Life) -> None:
+    def queue(self, life: Life, caller: Caller, patience: float = UNBOUNDED) -> Full | None:
+        """For one that found no room: it waits, until its caller is told.  `patience`: the seconds after which that is
+        gone.  Why it may not wait, if it may not."""
         with self._lock:
-            life.state = QUEUE[life.state]
+            asked = self._scheduler.ask(life, patience)
+            if isinstance(asked, Full):
+                self.refused += 1
+                return asked
+            waits, displaced = asked
+            life.state, life.caller = QUEUE[life.state], caller
+            self._roll.queue(life)
+            if not waits:  # room has come free meanwhile
+                self._take_turn(life)
+            told = _nothing if displaced is None else self._turn_away(*displaced)
+        if not waits:
+            _call(caller.turn)
+        _call(told)
+        return None
+
+    def withdraw(self, life: Life) -> bool:
+        """One that waits is refused; False if it waits no more."""
+        with self._lock:
+            if life.state is not QUEUED:
+                return False
+            life.state = REFUSE[life.state]
+            self._leave_queue(life)
+            return True
+
+    def bound_now(self) -> str:
+        """The name of the bound that a request which finds no room has come upon."""
+        return self._bound.name if len(self._roll) >= self._bound.most else MODEL
 
     def admit(self, life: Life) -> bool:
         """Whether it may run; if not, it has ended meanwhile, and a lease that it has must be given back."""
@@ -138,42 +149,42 @@ class InFlight:
     def run(self, life: Life) -> None:
         with self._lock:
             life.state = RUN[life.state]
-            if self._journal is not None and life.state is RUNNING:
-                self._journal.answer(life.place)
+            if life.state is RUNNING:
+                self._roll.answered(life)
 
     def refuse(self, life: Life) -> None:
         self._move(life, REFUSE)
 
     def leave(self, life: Life) -> bool:
-        """Whether that abandoned it: then a lease that it may have must be given back."""
+        """Whether that abandoned it, and a lease that it may have must be given back."""
         return self._move(life, LEAVE)
 
     def lose(self, life: Life) -> bool:
         """As `leave`."""
         return self._move(life, LOSE)
 
-    def end(self, lease_id: str) -> None:
+    def end(self, lease_id: str, service: int | None = None) -> None:
+        """It is over.  `service`: the tokens of service that it had, None if that is not known."""
         with self._lock:
-            self._end(lease_id)
+            self._end(lease_id, service)
+        self._let_in()
 
     def end_undecided(self, lease_ids: Iterable[str]) -> None:
         """These are over, and nothing that ratelimit may have answered has reached Envoy, nor will: one that is not
         here yet comes for nothing."""
         with self._lock:
             for lease_id in lease_ids:
-                if self._end(lease_id):
-                    continue
-                self._early[lease_id] = None
-                if len(self._early) > MAX_EARLY:
-                    self._early.popitem(last=False)
+                if not self._end(lease_id, None):
+                    self._early.add(lease_id)
+        self._let_in()
 
     def knows(self, lease_id: str) -> bool:
-        """Whether it is in flight."""
-        return lease_id in self._lives
+        """Whether it is in flight, or waits."""
+        return lease_id in self._roll or self._scheduler.waiting_as(lease_id) is not None
 
     def count_of(self, tenant_id: str) -> int:
         """How many of the tenant's are in flight."""
-        running = self._tenants.get(tenant_id)
+        running = self._roll.tenant(tenant_id)
         return 0 if running is None else running.count
 
     def end_all(self, lease_ids: Iterable[str]) -> None:
@@ -185,58 +196,132 @@ class InFlight:
         for life in self.older_than(before_ms):
             self._move(life, EXPIRE)
 
+    def give_up_late(self) -> None:
+        """Refuses what has waited for as long as it may."""
+        with self._lock:
+            told = [self._turn_away(*late) for late in self._scheduler.expired()]
+        for tell in told:
+            _call(tell)
+
+    def charge(self, lives: Iterable[tuple[Life, int]]) -> None:
+        """What requests that run have had so far, in tokens of service, if that is more than they were taken for."""
+        for life, service in lives:
+            with self._lock:
+                if life.ticket is not None and life.lease_id in self._roll and service > life.ticket.charged:
+                    self._scheduler.charge(life, service)
+
+    def take_served(self) -> Served:
+        """What tenants have had since this was last asked."""
+        with self._lock:
+            return self._scheduler.take_served()
+
+    def served_elsewhere(self, served: Served) -> None:
+        """What tenants have had in other sidecars meanwhile."""
+        with self._lock:
+            for (group, tenant_id), service in served.items():
+                if (tenant := self._roll.tenant(tenant_id)) is not None:
+                    self._scheduler.served_elsewhere(group, tenant_id, tenant.policy.weight, service)
+
     def __len__(self) -> int:
-        return len(self._lives)
+        """How many are in flight."""
+        return len(self._roll)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for room."""
+        return self._scheduler.waiting
 
     def older_than(self, before_ms: int) -> list[Life]:
         """What entered before that time and is in flight, oldest first.  Takes as long as it is many."""
         with self._lock:
-            return list(takewhile(lambda life: life.since_ms < before_ms, self._lives.values()))
+            return self._roll.older_than(before_ms)
 
     def tenants(self) -> list[Running]:
-        """Of each tenant that has anything in flight now."""
+        """Of each tenant that has anything in flight or waiting now."""
         with self._lock:
-            return list(self._tenants.values())
+            return self._roll.tenants()
 
-    def _end(self, lease_id: str) -> bool:
-        """Whether it was in flight."""
+    # What follows is called with the lock held, but for _move and _let_in.
+
+    def _begin(self, life: Life) -> None:
+        """It has a place in flight."""
+        self.entered += 1
+        forgotten = self._roll.add(life)
+        if forgotten is not None:
+            self._scheduler.over(forgotten)
+
+    def _take_turn(self, life: Life) -> None:
+        life.queued_ms = max(1, time.time_ns() // 1_000_000 - life.since_ms)
+        life.since_ms += life.queued_ms
+        life.state = TURN[life.state]
+        self._waits_no_more(life)
+        self._begin(life)
+
+    def _let_in(self) -> None:
+        """Those whose turn it is.  One thread at a time, which goes on while there is room."""
+        while self._scheduler.waiting:
+            with self._lock:
+                life = None if self._letting_in else self._scheduler.admit()
+                if life is None:
+                    return
+                caller, self._letting_in = life.caller, True
+                self._take_turn(life)
+            if caller is not None:
+                _call(caller.turn)
+            self._letting_in = False
+
+    def _turn_away(self, life: Life, full: Full) -> Callable[[], None]:
+        """One that the scheduler has let go of; what is to be called once the lock is free."""
+        caller, life.state = life.caller, REFUSE[life.state]
+        self.refused += 1
+        self._waits_no_more(life)
+        return _nothing if caller is None else partial(caller.give_up, full)
+
+    def _end(self, lease_id: str, service: int | None) -> bool:
+        """Whether it was in flight, or waited."""
         self.heard += 1
-        life = self._lives.pop(lease_id, None)
-        if life is None:
+        life = self._roll.take(lease_id)
+        if life is not None:
+            if service is not None:
+                self._scheduler.settle(life, service)
+            self._scheduler.over(life)
+        elif (life := self._scheduler.waiting_as(lease_id)) is not None:
+            self._leave_queue(life)
+        else:
             return False
         life.state = END[life.state]
-        self._count_out(life)
         return True
 
     def _move(self, life: Life, moves: Moves) -> bool:
         """Whether it moved, which took it out of flight."""
         with self._lock:
-            after = moves[life.state]
-            if after is life.state:
+            before, after = life.state, moves[life.state]
+            if after is before:
                 return False
             life.state = after
-            if self._lives.pop(life.lease_id, None) is not None:  # else it was one too many to know of
-                self._count_out(life)
-            return True
+            if before is QUEUED:
+                self._leave_queue(life)
+            elif self._roll.take(life.lease_id) is not None:  # else it was one too many to know of
+                self._scheduler.over(life)
+        self._let_in()
+        return before is not QUEUED
 
-    def _count_out(self, life: Life) -> None:
-        if self._journal is not None:
-            self._journal.leave(life.place)
-            life.place = NOWHERE
-        tenant = self._tenants[life.policy.tenant_id]
-        tenant.count -= 1
-        if not tenant.count:
-            del self._tenants[life.policy.tenant_id]
+    def _leave_queue(self, life: Life) -> None:
+        self._scheduler.leave(life)
+        self._waits_no_more(life)
 
-
-def most(tenants: Iterable[Running], number: int) -> list[Running]:
-    """Those with most in flight, in this order."""
-    return nlargest(number, tenants, key=lambda tenant: tenant.count)
+    def _waits_no_more(self, life: Life) -> None:
+        life.caller = None
+        self._roll.unqueue(life)
 
 
-def by_group(tenants: Sequence[Running]) -> list[tuple[str, int]]:
-    """Fairshare groups, most in flight first."""
-    totals: Counter[str] = Counter()
-    for tenant in tenants:
-        totals[tenant.policy.fairshare_group] += tenant.count
-    return totals.most_common()
+def _nothing() -> None:
+    """There is nobody to tell."""
+
+
+def _call(step: Callable[[], None]) -> None:
+    """One caller's trouble is not the next one's."""
+    try:
+        step()
+    except Exception:
+        log.exception("one who waited cannot be told")

@@ -6,7 +6,10 @@ is told, does not belong here.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
+from ratelimit.fairness.floor import Full
+from ratelimit.fairness.queue import Ticket
 from ratelimit.journal import NOWHERE
 from tenancy.values.policy import Policy
 
@@ -16,8 +19,8 @@ from tenancy.values.policy import Policy
 # processes.
 #
 #   state      the request ...                                  and holds
-#   ASKED      is with the budgets                              a place in flight, perhaps a lease already
-#   QUEUED     waits until there is room                        a place in flight
+#   ASKED      is with the budgets, or waits for a slot         a place in flight, perhaps a lease already
+#   QUEUED     waits for room, and for its turn                 a place in the queue
 #   ADMITTED   may run; its answer is being written             a place in flight, a lease (unless by a failure mode)
 #   RUNNING    has been answered                                the same
 #   OVER       is in the access log                             a lease
@@ -27,9 +30,10 @@ from tenancy.values.policy import Policy
 #   ORPHANED   held a lease that expired without a log entry    nothing; it stays charged for what it reserved
 #
 #   event      who tells of it
-#   QUEUE      the decider, once the committer found no slot free (commit/slots.py); the place for a fair queue
+#   QUEUE      the decider, once the register has found no room for it (fairness/)
+#   TURN       the register: there is room, and by the shares of all that wait it is this one's turn
 #   ADMIT      the committer, or the failure mode in its place
-#   REFUSE     the same, with the other answer
+#   REFUSE     the same, with the other answer; of what is queued the register, when it has waited for too long
 #   RUN        the decider, which hands the answer to the engine
 #   LEAVE      the engine: the caller went.  Once answered it means nothing: some engines report the end of every call
 #   LOSE       the engine: the answer did not reach the caller
@@ -77,7 +81,8 @@ class Moves(dict[State, State]):
 # fmt: off
 #               ASKED      QUEUED     ADMITTED   RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
 QUEUE  = Moves( QUEUED,    BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-ADMIT  = Moves( ADMITTED,  ADMITTED,  BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+TURN   = Moves( BUG,       ASKED,     BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+ADMIT  = Moves( ADMITTED,  BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
 RUN    = Moves( BUG,       BUG,       RUNNING,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
 REFUSE = Moves( REFUSED,   REFUSED,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
 LEAVE  = Moves( ABANDONED, ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME)
@@ -88,12 +93,41 @@ EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SA
 # fmt: on
 
 
+class Load(NamedTuple):
+    """What a request brings: its model, the tokens of service of its input and, at most, of its answer, and who of the
+    tenant it is for."""
+
+    model: str = ""
+    service: int = 1
+    most: int = 0
+    user: str = ""
+
+
+NO_LOAD = Load()
+
+
+class Caller(Protocol):
+    """Who asked for a request that waits.  One of these is called, once, from any thread, unless the caller goes or the
+    request ends before."""
+
+    def turn(self) -> None:
+        """It is its turn: it has a place in flight."""
+
+    def give_up(self, full: Full) -> None:
+        """It may not wait any longer, and has been refused."""
+
+
 @dataclass(slots=True, eq=False)
 class Life:
-    """Of one request, in the process that was asked; `since_ms` since 1970.  Changed by the register alone."""
+    """Of one request, in the process that was asked; `since_ms` since 1970: when it went to the budgets, or into the
+    queue.  Changed by the register alone."""
 
     lease_id: str
     policy: Policy
     since_ms: int
+    load: Load = NO_LOAD
     state: State = ASKED
     place: int = NOWHERE  # in the journal
+    ticket: "Ticket[Life] | None" = None  # of the scheduler
+    caller: Caller | None = None  # while it waits
+    queued_ms: int = 0  # how long it waited

@@ -3,7 +3,7 @@
 from serving.metrics import SIZE_BUCKETS, Counter, Histogram, MetricSet
 from tenancy.values.admission import Admission
 
-ADMITTED = (Admission.FAST, Admission.LOCAL, Admission.UNMETERED)
+ADMITTED = (Admission.FAST, Admission.QUEUED, Admission.LOCAL, Admission.UNMETERED)
 OUTCOMES = (
     *ADMITTED,
     "over_limit",

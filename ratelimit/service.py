@@ -50,12 +50,16 @@ def serialize(
     fields: Iterable[tuple[str, str | int | bool]],
     headers: Iterable[tuple[str, str]],
     body: bytes,
+    both_ways: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """An answer, or a part of one: protobuf messages that are concatenated are merged by whoever reads them."""
     response = RateLimitResponse(overall_code=CODES[ok], raw_body=body)
     add_header = response.response_headers_to_add.add
     for key, text in headers:
         add_header(key=key, value=text)
+    for key, text in both_ways:
+        add_header(key=key, value=text)
+        response.request_headers_to_add.add(key=key, value=text)
     metadata = response.dynamic_metadata.fields
     for name, value in fields:
         if not value:  # what is empty, zero or false is left out: each field is read, copied and logged by Envoy

@@ -80,7 +80,7 @@ def _options(max_message_bytes: int, share_ports: bool) -> list[tuple[str, int]]
         ),  # else a second process shares a taken port and gets some of the connections
         ("grpc.max_receive_message_length", max_message_bytes),
         # Envoy's connection_keepalive pings an idle connection; by default gRPC core ends it for that (too_many_pings).
-        ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 500),
         ("grpc.keepalive_permit_without_calls", 1),
         # gRPC core's defaults refuse calls at random when 1000 wait to be accepted, which is what gathers in a pause of
         # 50 ms.

@@ -170,6 +170,18 @@ class Settings(BaseSettings):
         le=86_400,
         description="longest `Retry-After`, in s; who has to wait longer is told `x-should-retry: false` with it",
     )
+    queue_seconds: float = Field(
+        30,
+        ge=0,
+        le=600,
+        description="how long a request may wait when all capacity is in use; 0: it is refused at once; a model may "
+        "have its own",
+    )
+    max_queued: int = Field(10_000, ge=1, le=100_000, description="requests that may wait in one ratelimit process")
+    max_queued_per_tenant: int = Field(
+        1_000, ge=1, le=100_000, description="requests of one tenant that may wait there"
+    )
+    fair_users: bool = Field(False, description="share a tenant's part among its users too, evenly")
     lease_seconds: int = Field(
         900, ge=10, le=86_400, description="a request that is still unsettled after this time is an orphan"
     )

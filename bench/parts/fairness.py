@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench import rounds
 from bench.figures import Figure, Measure, Report
-from ratelimit.fairness.floor import Asked, Floor, Terms
+from ratelimit.fairness.floor import Asked, Floor, Room, Terms
 from ratelimit.fairness.queue import Share, Ticket, Way
 
 TITLE = "Fair admission"
@@ -37,7 +37,7 @@ class _Loaded:
 
     def __init__(self, queued: int, models: int) -> None:
         self.floor: Floor[int] = Floor(Terms(queue_seconds=1e9, most_queued=10**9))
-        self.floor.bound({f"model-{n}": 10**9 for n in range(models)})
+        self.floor.bound({f"model-{n}": Room(10**9) for n in range(models)})
         self.floor.most = RUNNING
         self.queued, self.models, self.number = queued, models, 0
         self.running: list[Ticket[int]] = []

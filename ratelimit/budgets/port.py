@@ -103,6 +103,9 @@ class Budgets(Protocol):
         part of the store that holds its budgets did not answer.  What has its lease already is admitted and takes
         nothing more, so a batch may be repeated."""
 
+    def look(self, batch: Sequence[Reservation]) -> Sequence[Decision | None]:
+        """What `reserve` would decide of each; takes nothing."""
+
     def settle(self, batch: Sequence[Settlement]) -> list[Settled]:
         """Charges what was used beyond the reserve (a budget may go below zero) or refunds the rest (never beyond the
         capacity), and ends the lease.  Once per lease id, so a batch may be repeated.  Requests stay counted; what was

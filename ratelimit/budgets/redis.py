@@ -67,11 +67,16 @@ class RedisBudgets:
         self._unreadable: set[str] = set()
 
     def reserve(self, batch: Sequence[Reservation]) -> list[Decision | None]:
+        return self._decide(batch, self._lease_ms)
+
+    def look(self, batch: Sequence[Reservation]) -> list[Decision | None]:
+        return self._decide(batch, None)
+
+    def _decide(self, batch: Sequence[Reservation], lease_ms: int | None) -> list[Decision | None]:
         decisions: list[Decision | None] = [None] * len(batch)
-        groups = self._groups([reservation.rules.owner for reservation in batch])
-        late = groups
+        late = self._groups([reservation.rules.owner for reservation in batch])
         for _ in range(2):  # twice: if Redis's clock was set, the first try finds out
-            late = self._reserve_groups(batch, late, decisions)
+            late = self._reserve_groups(batch, late, decisions, lease_ms)
             if not late:
                 break
         return decisions
@@ -123,11 +128,15 @@ class RedisBudgets:
         return list(groups.values())
 
     def _reserve_groups(
-        self, batch: Sequence[Reservation], groups: list[list[int]], decisions: list[Decision | None]
+        self,
+        batch: Sequence[Reservation],
+        groups: list[list[int]],
+        decisions: list[Decision | None],
+        lease_ms: int | None,
     ) -> list[list[int]]:
         """Fills in what is decided; returns the groups that Redis found too late."""
         valid_until_ms = self._valid_until_ms()
-        steps = [self._reserve_step([batch[i] for i in group], valid_until_ms) for group in groups]
+        steps = [self._reserve_step([batch[i] for i in group], valid_until_ms, lease_ms) for group in groups]
         late: list[list[int]] = []
         for group, reply in zip(groups, self._runner.run(self._reserve, steps), strict=True):
             if reply is None:
@@ -157,9 +166,15 @@ class RedisBudgets:
             return 0
         return _monotonic_ms() + self._ahead_ms + self._timeout_ms
 
-    def _reserve_step(self, batch: Sequence[Reservation], valid_until_ms: int) -> Step:
+    def _reserve_step(self, batch: Sequence[Reservation], valid_until_ms: int, lease_ms: int | None) -> Step:
         keys: list[str] = []
-        arguments: list[str | int] = [valid_until_ms, self._lease_ms, KEEP_LEASE_MS, 0, self._epoch]
+        arguments: list[str | int] = [
+            valid_until_ms,
+            "" if lease_ms is None else lease_ms,
+            KEEP_LEASE_MS,
+            0,
+            self._epoch,
+        ]
         numbers: dict[int, int] = {}  # a rule set's number in this call, by identity: hashing one costs more
         requests: list[str | int] = []
         lease_keys: list[str] = []

@@ -24,6 +24,10 @@ class Outcome(NamedTuple):
     decision: Decision | None
     admission: Admission = Admission.FAST
 
+    @property
+    def has_lease(self) -> bool:
+        return self.admission is Admission.FAST
+
 
 UNDECIDED = Outcome(None)
 UNMETERED = Outcome(Admitted(()), Admission.UNMETERED)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 import structlog
 
@@ -28,6 +29,10 @@ PROBE_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0
 SECOND_LOOK_SECONDS = 0.02  # between two looks at it meanwhile
 FAILURE_PAUSE_SECONDS = 0.01  # so that a failure which repeats does not eat a core
+
+
+T = TypeVar("T")
+Looked = Callable[[Decision], None]
 
 
 def _never() -> bool:
@@ -56,6 +61,7 @@ class GroupCommit:
         self._queue: SimpleQueue[Asking | None] = SimpleQueue()  # None: something else to look at
         self._abandoned: SimpleQueue[Reservation] = SimpleQueue()
         self._freed: SimpleQueue[str] = SimpleQueue()
+        self._looks: SimpleQueue[tuple[Reservation, Looked]] = SimpleQueue()
         self._slots = Slots(time.monotonic)
         self._in_doubt = in_doubt.InDoubt(time.monotonic) if doubts is None else doubts
         self._away = self._closing = False
@@ -95,6 +101,11 @@ class GroupCommit:
             return self._fallback.decide(reservation)
         self._queue.put(Asking(reservation, answer, waits))
         return None
+
+    def look(self, reservation: Reservation, told: Looked) -> None:
+        """Tells, from the Redis thread, what the budgets would decide; takes nothing.  Not while Redis is away."""
+        self._looks.put((reservation, told))
+        self._queue.put(None)
 
     def freed(self, owners: Iterable[str]) -> None:
         """A lease of each has just ended.  Any thread."""
@@ -139,6 +150,8 @@ class GroupCommit:
             self._commit(batch)
         elif self._away:
             self._probe_redis()
+        if self._looks.qsize():
+            self._look()
         if not self._away and self._in_doubt.seconds_until_due() == 0.0:
             self._release_due()
 
@@ -205,6 +218,21 @@ class GroupCommit:
             if decision is not None and not self._waits(asking, decision):
                 self._answer(asking.answer, Outcome(decision))
 
+    def _look(self) -> None:
+        looks = [self._looks.get() for _ in range(min(self._max_batch, self._looks.qsize()))]
+        if self._looks.qsize():
+            self._queue.put(None)
+        if self._away:
+            return
+        try:
+            decisions = self._budgets.look([reservation for reservation, _ in looks])
+        except BudgetsUnavailable as error:
+            self._miss(str(error))
+            return
+        for (_, told), decision in zip(looks, decisions, strict=True):
+            if decision is not None:
+                self._answer(told, decision)
+
     def _keep_or_fall_back(self, undecided: Sequence[Asking]) -> None:
         """What takes a lease may be asked for again, while there is patience."""
         now, given_up = time.monotonic(), list[Asking]()
@@ -236,7 +264,7 @@ class GroupCommit:
         for asking in batch:
             self._answer(asking.answer, self._fallback.decide(asking.reservation))
 
-    def _answer(self, answer: Answer, outcome: Outcome) -> None:
+    def _answer(self, answer: Callable[[T], None], outcome: T) -> None:
         try:
             answer(outcome)
         except Exception:  # one caller's trouble is not the next one's

@@ -7,8 +7,10 @@ gets its part by the weights of those who wait in it.
 A request that waits takes nothing but its place: what it holds of budgets is taken when it is admitted.
 """
 
-from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
 from ratelimit.fairness.pace import Pace
@@ -19,6 +21,7 @@ T = TypeVar("T")
 UNBOUNDED = float("inf")
 SHARED = ""  # the pool of the models without a bound of their own
 MOST_RETRY_SECONDS = 60.0
+SLACK = 64  # deadlines of what waits no more that are always tolerated
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +49,26 @@ class Asked(NamedTuple, Generic[T]):
     displaced: tuple[Ticket[T], Full] | None = None
 
 
+class Room(NamedTuple):
+    """What a model has of its own: at most `most` requests at once, each waiting for `queue_seconds` at most; None: as
+    everywhere."""
+
+    most: float = UNBOUNDED
+    queue_seconds: float | None = None
+
+
 class Pool(Generic[T]):
-    """`most` at once; `tag` as in tree.py, among pools."""
+    """The room of one model, or of all that have none; `tag` as in tree.py, among pools."""
 
     def __init__(self) -> None:
-        self.most: float = UNBOUNDED
+        self.room = Room()
         self.queue: FairQueue[T] = FairQueue()
         self.pace = Pace()
-        self.arrivals: OrderedDict[Ticket[T], float] = OrderedDict()  # what waits, and since when
         self.tag = 0.0
 
     @property
     def has_room(self) -> bool:
-        return self.queue.running < self.most
+        return self.queue.running < self.room.most
 
 
 class Floor(Generic[T]):
@@ -66,53 +76,86 @@ class Floor(Generic[T]):
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
-        self.most: float = UNBOUNDED
+        self._most: float = UNBOUNDED
         self.running = self.waiting = 0
         self._virtual = 0.0  # as in tree.py: the tag of the pool that was served last
         self._pools: dict[str, Pool[T]] = {SHARED: Pool()}
         self._of: dict[Ticket[T], Pool[T]] = {}
+        self._deadlines: list[tuple[float, int, Ticket[T]]] = []  # a heap; some wait no more
+        self._numbers = count()
 
-    def bound(self, most_by_model: dict[str, int]) -> None:
-        """The models that have a bound of their own.  One that has it no longer keeps its pool until that is empty."""
+    @property
+    def most(self) -> float:
+        return self._most
+
+    @most.setter
+    def most(self, most: float) -> None:
+        if most != self._most:
+            for pool in self._pools.values():  # what was measured with other room tells nothing
+                pool.pace = pool.pace.anew()
+        self._most = most
+
+    def bound(self, rooms: Mapping[str, Room]) -> None:
+        """The models that have room of their own.  One that has none any more keeps its pool until that is empty."""
         for model, pool in list(self._pools.items()):
-            pool.most = most_by_model.get(model, UNBOUNDED) if model else UNBOUNDED
-            if model and model not in most_by_model and not pool.queue.running and not len(pool.queue):
+            pool.room = rooms.get(model, Room()) if model else Room()
+            if model and model not in rooms and not pool.queue.running and not len(pool.queue):
                 del self._pools[model]
-        for model, most in most_by_model.items():
-            self._pools.setdefault(model, Pool()).most = most
+        for model, room in rooms.items():
+            self._pools.setdefault(model, Pool()).room = room
 
     def pool_of(self, model: str) -> Pool[T]:
         return self._pools.get(model) or self._pools[SHARED]
 
-    def ask(self, item: T, cost: int, way: Way, model: str, now: float) -> "Asked[T] | Full":
-        """It runs if there is room and nobody waits for it; else it waits, if that makes sense."""
+    def pools(self) -> Mapping[str, Pool[T]]:
+        """By model."""
+        return self._pools
+
+    def begin(self, item: T, cost: int, way: Way, model: str) -> Ticket[T] | None:
+        """It runs, if there is room and nobody waits for it; else None."""
         pool = self.pool_of(model)
-        if not len(pool.queue) and pool.has_room and self.running < self.most:
-            ticket = pool.queue.run(item, cost, way)
-            self._begins(ticket, pool)
+        if len(pool.queue) or not pool.has_room or self.running >= self._most:
+            return None
+        return self.run(item, cost, way, model)
+
+    def run(self, item: T, cost: int, way: Way, model: str) -> Ticket[T]:
+        """It runs already, whether there is room or not."""
+        pool = self.pool_of(model)
+        ticket = pool.queue.run(item, cost, way)
+        self._begins(ticket, pool)
+        return ticket
+
+    def ask(
+        self, item: T, cost: int, way: Way, model: str, now: float, patience: float = UNBOUNDED
+    ) -> "Asked[T] | Full":
+        """It runs if there is room and nobody waits for it; else it waits, if that makes sense.  `patience`: the
+        seconds after which its caller is gone."""
+        ticket = self.begin(item, cost, way, model)
+        if ticket is not None:
             return Asked(ticket, waits=False)
-        wait = pool.pace.seconds_for(pool.queue.ahead_of(way), now)
-        full = self._full(pool, way, wait)
+        pool = self.pool_of(model)
+        queue_seconds = min(self._queue_seconds(pool), patience)
+        full = self._full(pool, way, queue_seconds, pool.pace.seconds_for(pool.queue.ahead_of(way), now))
         displaced = None
         if full is not None and full.why == "queue_full":
-            displaced = self._displace(pool, way, full)
+            displaced = self._displace(pool, way, full, now)
         if full is not None and displaced is None:
             return full
         if not len(pool.queue):
             pool.pace.begins(now)
         ticket = pool.queue.push(item, cost, way)
-        pool.arrivals[ticket] = now
         self._of[ticket] = pool
         self.waiting += 1
+        self._remind(ticket, now + queue_seconds)
         return Asked(ticket, True, displaced)
 
     def admit(self, now: float) -> Ticket[T] | None:
         """The next that runs, if there is room for one."""
-        if self.running >= self.most or not self.waiting:
+        if self.running >= self._most or not self.waiting:
             return None
         pool = None
         for each in self._pools.values():
-            if each.arrivals and each.has_room and (pool is None or each.tag < pool.tag):
+            if each.queue.backlog and each.has_room and (pool is None or each.tag < pool.tag):
                 pool = each
         if pool is None:
             return None
@@ -121,66 +164,69 @@ class Floor(Generic[T]):
         weight = pool.queue.waiting_weight
         ticket = pool.queue.next()
         pool.tag = self._virtual + ticket.cost / weight
-        self._waits_no_more(ticket, pool)
+        self.waiting -= 1
         self._begins(ticket, pool)
         pool.pace.took(now, ticket.cost)
         if not len(pool.queue):
-            pool.pace.ends()
+            pool.pace.ends(now)
         return ticket
 
     def charge(self, ticket: Ticket[T], service: int) -> None:
         """What a running request has had so far, all in all, in tokens of service."""
         self._of[ticket].queue.charge(ticket, service)
 
+    def charge_elsewhere(self, way: Way, service: int) -> None:
+        """So much was had in another sidecar, whatever the model."""
+        for pool in self._pools.values():
+            pool.queue.charge_elsewhere(way, service)
+
     def over(self, ticket: Ticket[T]) -> None:
         """A running request is over."""
         self._of.pop(ticket).queue.end(ticket)
         self.running -= 1
 
-    def leave(self, ticket: Ticket[T]) -> None:
+    def leave(self, ticket: Ticket[T], now: float) -> None:
         """A waiting request goes."""
         pool = self._of.pop(ticket)
         pool.queue.remove(ticket)
-        self._waits_no_more(ticket, pool)
+        self.waiting -= 1
         if not len(pool.queue):
-            pool.pace.ends()
+            pool.pace.ends(now)
 
     def expired(self, now: float) -> list[tuple[Ticket[T], Full]]:
         """Takes out what has waited for as long as it may."""
         found = []
-        for pool in self._pools.values():
-            while pool.arrivals:
-                ticket, since = next(iter(pool.arrivals.items()))
-                if now - since < self.terms.queue_seconds:
-                    break
-                self.leave(ticket)
-                found.append((ticket, Full("too_long", _retry(pool.pace.seconds_for(ticket.cost, now)))))
+        while self._deadlines and self._deadlines[0][0] <= now:
+            ticket = heappop(self._deadlines)[2]
+            if ticket.waits:
+                wait = self._of[ticket].pace.seconds_for(ticket.cost, now)
+                self.leave(ticket, now)
+                found.append((ticket, Full("too_long", _retry(wait))))
         return found
 
-    def next_expiry(self) -> float | None:
-        """When the first has waited for as long as it may."""
-        begun = [next(iter(pool.arrivals.values())) for pool in self._pools.values() if pool.arrivals]
-        return min(begun) + self.terms.queue_seconds if begun else None
+    def _queue_seconds(self, pool: Pool[T]) -> float:
+        own = pool.room.queue_seconds
+        return self.terms.queue_seconds if own is None else own
 
-    def _full(self, pool: Pool[T], way: Way, wait: float | None) -> Full | None:
+    def _full(self, pool: Pool[T], way: Way, queue_seconds: float, wait: float | None) -> Full | None:
         terms = self.terms
-        if not terms.queue_seconds:
+        if queue_seconds <= 0:
             return Full("no_queue", _retry(wait))
         if pool.queue.waiting_of(way[:2]) >= terms.most_queued_of_tenant:
             return Full("tenant_queue_full", _retry(wait))
-        if wait is not None and wait > terms.queue_seconds:
-            return Full("too_long", _retry(wait - terms.queue_seconds))
+        if wait is not None and wait > queue_seconds:
+            return Full("too_long", _retry(wait - queue_seconds))
         if self.waiting >= terms.most_queued:
             return Full("queue_full", _retry(wait))
         return None
 
-    def _displace(self, pool: Pool[T], way: Way, full: Full) -> tuple[Ticket[T], Full] | None:
+    def _displace(self, pool: Pool[T], way: Way, full: Full, now: float) -> tuple[Ticket[T], Full] | None:
         """Makes place for one whose line is shorter than another's, if there is such a line."""
         if not len(pool.queue):
             pool = max(self._pools.values(), key=lambda each: len(each.queue))
         ticket = pool.queue.last()
         if pool.queue.outweighs(ticket, way):
-            self.leave(ticket)
+            self.leave(ticket, now)
             return ticket, full
         return None
 
@@ -188,9 +234,11 @@ class Floor(Generic[T]):
         self._of[ticket] = pool
         self.running += 1
 
-    def _waits_no_more(self, ticket: Ticket[T], pool: Pool[T]) -> None:
-        pool.arrivals.pop(ticket)
-        self.waiting -= 1
+    def _remind(self, ticket: Ticket[T], deadline: float) -> None:
+        heappush(self._deadlines, (deadline, next(self._numbers), ticket))
+        if len(self._deadlines) > 2 * self.waiting + SLACK:
+            self._deadlines = [each for each in self._deadlines if each[2].waits]
+            heapify(self._deadlines)
 
 
 def _retry(wait: float | None) -> float:

@@ -1,7 +1,7 @@
 """How fast a queue is served, and so how long a wait will be.  Pure.
 
 Measured only while something waits: what is admitted at once says nothing about how fast room comes free.  Older
-measurements fade: after MEMORY_SECONDS of waiting, they count for a third.
+measurements fade: after MEMORY_SECONDS they count for a third.
 """
 
 import math
@@ -16,23 +16,32 @@ class Pace:
     def __init__(self) -> None:
         self._taken = self._tokens = self._seconds = 0.0
         self._since: float | None = None  # the last admission, or when the queue began
+        self._ended: float | None = None
+
+    def anew(self) -> "Pace":
+        """One that has measured nothing yet, at the same moment."""
+        pace = Pace()
+        pace._since = self._since
+        return pace
 
     def begins(self, now: float) -> None:
         """Something waits now; before, nothing did."""
+        if self._ended is not None:
+            self._fade(now - self._ended)
         self._since = now
 
-    def ends(self) -> None:
+    def ends(self, now: float) -> None:
         """Nothing waits any more."""
-        self._since = None
+        self._since, self._ended = None, now
 
     def took(self, now: float, service: int) -> None:
         """One that waited was admitted, for so many tokens of service."""
         since = now if self._since is None else self._since
         passed = max(0.0, now - since)
-        kept = math.exp(-passed / MEMORY_SECONDS)
-        self._taken = self._taken * kept + 1
-        self._tokens = self._tokens * kept + service
-        self._seconds = self._seconds * kept + passed
+        self._fade(passed)
+        self._taken += 1
+        self._tokens += service
+        self._seconds += passed
         self._since = now
 
     def seconds_for(self, ahead: float, now: float) -> float | None:
@@ -41,3 +50,7 @@ class Pace:
             return None
         waited = self._seconds + (max(0.0, now - self._since) if self._since is not None else 0.0)
         return waited * (ahead / self._tokens + 1 / self._taken)
+
+    def _fade(self, passed: float) -> None:
+        kept = math.exp(-max(0.0, passed) / MEMORY_SECONDS)
+        self._taken, self._tokens, self._seconds = self._taken * kept, self._tokens * kept, self._seconds * kept

@@ -17,9 +17,11 @@ import structlog
 
 from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, TenantLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
-from ratelimit.in_flight import ALL, OWN, UNBOUNDED, Bound, InFlight, Running, by_group, most
+from ratelimit.in_flight import InFlight
 from ratelimit.life import Life
 from ratelimit.metrics import ADMITTED, RatelimitMetrics
+from ratelimit.roll import Running, by_group, most
+from ratelimit.scheduler import ALL, OWN, UNBOUNDED, Bound
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity
 from tenancy.resolving.records import StoreUnavailable
@@ -138,7 +140,7 @@ class Reporter:
         """One round: seconds until the next."""
         await self._forget_ended()
         refused = self._in_flight.refused
-        short = refused > self._refused
+        short = refused > self._refused or self._in_flight.waiting > 0
         self._refused = refused
         told = await self._reports.leave(self._report(), short=short)
         if self._apply(told):
@@ -175,7 +177,7 @@ class Reporter:
             redis_available=self._available(),
             tenants_in_flight=len(tenants),
             tenants=tuple(_load(tenant) for tenant in most(tenants, MAX_TENANTS)),
-            groups=tuple(GroupLoad(name, count) for name, count in by_group(tenants)[:MAX_GROUPS]),
+            groups=tuple(GroupLoad(*group) for group in by_group(tenants)[:MAX_GROUPS]),
         )
 
     async def _forget_ended(self) -> None:
@@ -207,4 +209,4 @@ class Reporter:
 
 def _load(tenant: Running) -> TenantLoad:
     policy = tenant.policy
-    return TenantLoad(policy.tenant_id, policy.fairshare_group, policy.weight, tenant.count)
+    return TenantLoad(policy.tenant_id, policy.fairshare_group, policy.weight, tenant.count, tenant.queued)

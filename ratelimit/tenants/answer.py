@@ -5,13 +5,15 @@ Owns the words.  How they look in the client's own API is in clients/.  Pure; no
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from clients.api import Api
 from clients.errors import Fault, Header, body_of, headers_of, retry_headers
 from clients.rates import Level, RateHeaders, duration, rate_headers
 from ratelimit.budgets.budget import full_in_ms
 from ratelimit.budgets.port import Decision, Refused
-from ratelimit.tenants.account import IN_FLIGHT, Account, shown
+from ratelimit.fairness.floor import Full
+from ratelimit.tenants.account import IN_FLIGHT, MS_PER_SECOND, Account, shown
 from ratelimit.tenants.screening import Rejected
 from tenancy.values.limit import Scope, Unit
 
@@ -28,14 +30,15 @@ SOON_MS = 1000  # when to try again if only a moment is missing
 UNAVAILABLE = Fault(
     503, "The rate limit service is not available at the moment.", "server_error", "unavailable", wait_ms=SOON_MS
 )
-# Not the tenant's doing, and slots come free all the time.
-OVER_CAPACITY = Fault(
-    429,
-    "The service is at capacity: too many requests are in flight. Please try again in 1s.",
-    "capacity",
-    "capacity_exceeded",
-    wait_ms=SOON_MS,
-)
+# Not the tenant's doing.
+AT_CAPACITY = "The service is at capacity: "
+# Code and words by why there is no room.
+FULL = {
+    "no_queue": ("capacity_exceeded", "too many requests are in flight."),
+    "queue_full": ("queue_full", "too many requests wait already."),
+    "tenant_queue_full": ("queue_full", "too many requests of this tenant wait already."),
+    "too_long": ("queue_timeout", "the request would have to wait for too long."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,14 @@ class Manner:
 def fault_of(rejected: Rejected) -> Fault:
     wait_ms = SOON_MS if rejected.status == UNAVAILABLE.status else None
     return Fault(rejected.status, rejected.message, TYPES[rejected.status], rejected.code, rejected.param, wait_ms)
+
+
+def fault_of_full(full: Full) -> Fault:
+    """429 if nothing waits here, and whoever comes next may find room; else 503 after the queue's own pace."""
+    wait_ms = ceil(full.retry_seconds) * MS_PER_SECOND
+    code, words = FULL[full.why]
+    status = 429 if full.why == "no_queue" else 503
+    return Fault(status, f"{AT_CAPACITY}{words}{_wait_text(wait_ms)}", "capacity", code, wait_ms=wait_ms)
 
 
 def over_limit(account: Account, refused: Refused, costs: Sequence[int]) -> Fault:

@@ -7,27 +7,30 @@ answer.py.  What cannot be understood is refused, never passed.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Protocol
 
 import structlog
 
 from clients.api import Api
 from clients.errors import Header
-from ratelimit.budgets.port import Admitted, Refused, Reservation
+from ratelimit.budgets.port import Admitted, Decision, Refused, Reservation
 from ratelimit.commit.fallback import Outcome
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.slots import WAIT_SECONDS
+from ratelimit.fairness.floor import Full
+from ratelimit.fairness.service import services_of
 from ratelimit.in_flight import InFlight
-from ratelimit.life import Life
+from ratelimit.life import Life, Load
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.tenants.account import Account
+from ratelimit.scheduler import UNBOUNDED
+from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
-from ratelimit.tenants.answer import OVER_CAPACITY, UNAVAILABLE, Manner, Refusal, fault_of
-from ratelimit.tenants.body import body_before, parse_body
+from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
 from ratelimit.tenants.corrections import Corrections
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
-from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, said, screen
+from ratelimit.tenants.request import Field, Queued, Request, asked_of, fields_of
+from ratelimit.tenants.screening import ABSENT, Catalog, Rejected, Terms, screen
 from ratelimit.tenants.sealed import ids_of, text_to_seal
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
@@ -40,8 +43,10 @@ from tenancy.values.secret import without_secrets
 log = structlog.get_logger(__name__)
 
 DOMAIN = "tollkeeper"
+ADMISSION, QUEUE_MS = "x-admission", "x-queue-ms"  # headers; authz removes what a client sends under these names
 MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
 MAX_PATH = 1024
+ANSWER_SECONDS = 1.0  # of a caller's patience, for what comes after its turn
 DEFAULT_MANNER = Manner()
 # What a refusal is counted as, by its code.
 REJECTED = {
@@ -54,21 +59,20 @@ REJECTED = {
     "models_unavailable": "unavailable",
 }
 
-Field = tuple[str, str | int | bool]
-Serialize = Callable[[bool | None, Iterable[Field], Iterable[Header], bytes], bytes]
-"""Makes an answer: whether the request may run (None: a part of an answer, which leaves that open), dynamic metadata,
-headers and body.  Parts are put together by concatenation."""
 
+class Serialize(Protocol):
+    """Makes an answer.  Parts of one are put together by concatenation."""
 
-class Request(NamedTuple):
-    """One that goes to the budgets.  `fields`: what its answer says, whatever it is."""
-
-    call: Call
-    life: Life
-    account: Account
-    fields: list[Field]
-    reservation: Reservation
-    api: Api
+    def __call__(
+        self,
+        ok: bool | None,
+        fields: Iterable[Field],
+        headers: Iterable[Header],
+        body: bytes,
+        both_ways: Iterable[Header] = (),
+    ) -> bytes:
+        """`ok`: whether the request may run; None: a part of an answer, which leaves that open.  `fields`: dynamic
+        metadata.  `headers` are for the client; those that go `both_ways`, for the model server too."""
 
 
 def wall_clock_ms() -> int:
@@ -104,6 +108,7 @@ class TenantDecider:
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
         self._seal = seal
+        self._told_of_fast = self._told_of(Admission.FAST, 0)
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
         """What is refused from memory can wait for the others.  Malformed unless there is one descriptor."""
@@ -111,7 +116,7 @@ class TenantDecider:
             raise Malformed(f"want one descriptor in the domain {DOMAIN}")
         entries, now_ms = descriptors[0], self._now_ms()
         lease_id = self._lease_id(entries, now_ms)
-        asked = _asked(entries, self._terms)
+        asked = asked_of(entries, self._terms)
         try:
             account = self._accounts.find(entries.get("policy", ABSENT), asked.model or ABSENT, now_ms)
         except (MalformedPolicy, UnknownTimeZone):
@@ -121,7 +126,7 @@ class TenantDecider:
         screened = screen(asked, account, self._catalog, self._terms.default_output, self._corrections)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else without_secrets(label)
-        fields = _fields(lease_id, end_user_id, screened)
+        fields = fields_of(lease_id, end_user_id, screened)
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
@@ -130,17 +135,57 @@ class TenantDecider:
             return partial(self._over_limit, account, fields, costs, asked.api, refused)
         if not self._has_room():
             return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api))
-        life = self._in_flight.enter(lease_id, account.policy, now_ms)
-        if life is None:
-            refusal = self._manner.refusal(OVER_CAPACITY, asked.api, self._in_flight.bound.name)
-            return partial(self._refuse, account, fields, "over_capacity", refusal)
         path = without_secrets(asked.path.split("?", 1)[0])[:MAX_PATH]  # a query may carry secrets
-        keeps = kept_of_one(screened.estimate, end_user_id, screened.model, path)
+        estimate = screened.estimate
+        keeps = kept_of_one(estimate, end_user_id, screened.model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
+        load = Load(screened.model, *services_of(estimate.input_tokens, estimate.output_tokens), end_user_id)
+        life = self._in_flight.enter(lease_id, account.policy, now_ms, load)
+        if life is None:
+            life = Life(lease_id, account.policy, now_ms, load)
+            return self._queue(Request(call, life, account, fields, reservation, asked.api))
         request = Request(call, life, account, fields, reservation, asked.api)
-        waits = partial(self._waits, request)
-        outcome = self._committer.reserve(reservation, partial(self._answer, request), waits)
+        outcome = self._reserve(request)
         return None if outcome is None else self._response(request, outcome)
+
+    def _reserve(self, request: Request) -> Outcome | None:
+        """None: it will be answered."""
+        return self._committer.reserve(
+            request.reservation, partial(self._answer, request), partial(self._waits, request)
+        )
+
+    def _queue(self, request: Request) -> Answer:
+        """There is no room for it: it waits, unless it cannot run anyway."""
+        remaining = request.call.time_remaining()
+        patience = UNBOUNDED if remaining is None else remaining - ANSWER_SECONDS
+        full = self._in_flight.queue(request.life, Queued(request, self._turn, self._give_up), patience)
+        if full is not None:
+            return partial(self._full, request, full)
+        request.call.on_cancel(partial(self._abandoned, self._in_flight.leave, request))
+        self._committer.look(request.reservation, partial(self._looked, request))
+        return None
+
+    def _looked(self, request: Request, decision: Decision) -> None:
+        """Its budgets have been looked at while it waits: what they have no room for need not wait any longer.  A slot
+        may come free meanwhile."""
+        if not isinstance(decision, Refused) or decision.limit == IN_FLIGHT:
+            return
+        if self._in_flight.withdraw(request.life):
+            costs = request.reservation.costs
+            self._recent_refusals.refused(request.account, costs, decision, self._now_ms())
+            request.call.reply(self._over_limit(request.account, request.fields, costs, request.api, decision))
+
+    def _turn(self, request: Request) -> None:
+        outcome = self._reserve(request)
+        if outcome is not None:
+            self._answer(request, outcome)
+
+    def _give_up(self, request: Request, full: Full) -> None:
+        request.call.reply(self._full(request, full))
+
+    def _full(self, request: Request, full: Full) -> bytes:
+        refusal = self._manner.refusal(fault_of_full(full), request.api, self._in_flight.bound_now())
+        return self._refuse(request.account, request.fields, "over_capacity", refusal)
 
     def _lease_id(self, entries: Mapping[str, str], now_ms: int) -> str:
         """The one that authz gave the request.  One of our own if there is none, as with an Envoy configuration of the
@@ -153,7 +198,6 @@ class TenantDecider:
         remaining = request.call.time_remaining()
         if remaining is not None and remaining < 2 * WAIT_SECONDS:
             return False
-        self._in_flight.queue(request.life)
         request.call.on_cancel(partial(self._abandoned, self._in_flight.leave, request))
         return True
 
@@ -161,7 +205,7 @@ class TenantDecider:
         if_lost, account, reservation = None, request.account, request.reservation
         if isinstance(outcome.decision, Refused):
             self._recent_refusals.refused(account, reservation.costs, outcome.decision, self._now_ms())
-        elif outcome.decision is not None and outcome.admission is Admission.FAST:
+        elif outcome.decision is not None and outcome.has_lease:
             if_lost = partial(self._abandoned, self._in_flight.lose, request)
             self._recent_refusals.admitted(account, reservation.costs)
         request.call.reply(self._response(request, outcome), if_lost)
@@ -179,18 +223,26 @@ class TenantDecider:
             if decision is not None:
                 return self._over_limit(account, fields, reservation.costs, api, decision)
             return self._refuse(account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
-        if not self._in_flight.admit(life) and outcome.admission is Admission.FAST:
+        if not self._in_flight.admit(life) and outcome.has_lease:
             self._committer.abandon(reservation)
-        self._metrics.decisions.add(outcome.admission)
-        fields += (("admission", outcome.admission), ("reserved_tokens", reservation.keeps["tokens"]))
-        if outcome.admission is not Admission.FAST:
+        admission = Admission.QUEUED if life.queued_ms and outcome.has_lease else outcome.admission
+        self._metrics.decisions.add(admission)
+        fields += (("admission", admission), ("reserved_tokens", reservation.keeps["tokens"]))
+        if life.queued_ms:
+            fields.append(("queue_ms", life.queued_ms))
+        if not outcome.has_lease:
             fields.append(("limits", account.rule_set.charges))
         if decision.shadow:
             self._metrics.shadow_refusals.add()
             fields.append(("shadow", decision.shadow))
         headers = self._manner.levels(account, decision, api, self._now_ms())
         self._in_flight.run(life)
-        return self._say(True, account, fields, headers, b"")
+        told = self._told_of_fast if admission is Admission.FAST else self._told_of(admission, life.queued_ms)
+        return self._say(True, account, fields, headers, b"") + told
+
+    def _told_of(self, admission: Admission, queued_ms: int) -> bytes:
+        """The part of an answer that tells client and model server how the request was admitted."""
+        return self._serialize(None, (), (), b"", ((ADMISSION, admission), (QUEUE_MS, str(queued_ms))))
 
     def _over_limit(
         self, account: Account, fields: list[Field], costs: Sequence[int], api: Api, refused: Refused
@@ -218,28 +270,3 @@ class TenantDecider:
     def _head(self, policy: Policy) -> bytes:
         """The part of every answer that depends on the policy alone."""
         return self._serialize(None, ids_of(policy), (), b"")
-
-
-def _asked(entries: Mapping[str, str], terms: Terms) -> Asked:
-    get = entries.get
-    asked = get("asked")
-    body = body_before(entries) if asked is None else parse_body(asked)
-    return Asked.of(terms, get("method", ""), get("path", ""), body, get("content_length", ""))
-
-
-def _fields(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
-    """What every answer says, whatever it is."""
-    fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
-    if isinstance(screened, Priced):
-        estimate = screened.estimate
-        fields += (
-            ("input_estimate", estimate.input_tokens),
-            ("output_cap", estimate.output_cap),
-            ("inference", screened.inference),
-            ("kind", said(screened.kind)),
-        )
-        if estimate.uncorrected is not None:
-            fields.append(("uncorrected", estimate.uncorrected))
-        if estimate.images:
-            fields.append(("images", estimate.images))
-    return fields

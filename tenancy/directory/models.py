@@ -66,8 +66,8 @@ def wrong_with(tiers: Sequence[PriceTier]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """The fields of a model that operators set.  None: the same name upstream, no endpoint, not limited; of a price,
-    that of the whole that it is a part of, else free (tenancy/values/prices.py).
+    """The fields of a model that operators set.  None: the same name upstream, no endpoint, not limited, waiting for as
+    long as elsewhere; of a price, that of the whole that it is a part of, else free (tenancy/values/prices.py).
 
     Prices are in the operators' currency, per million tokens, but per image made and per request.
     """
@@ -91,6 +91,7 @@ class NewModel:
     image_output_price: Decimal | None = None
     image_price: Decimal | None = None
     request_price: Decimal | None = None
+    queue_timeout_seconds: int | None = None
     price_tiers: tuple[PriceTier, ...] = ()
 
 
@@ -121,6 +122,7 @@ class Model:
     image_output_price: Decimal | None = None
     image_price: Decimal | None = None
     request_price: Decimal | None = None
+    queue_timeout_seconds: int | None = None
     price_tiers: tuple[PriceTier, ...] = ()
 
 

@@ -1,10 +1,11 @@
 """The model registry from Postgres, as the catalog reads it."""
 
+import json
 from collections.abc import Sequence
 
 from store.postgres import PostgresPool, Row
 from tenancy.postgres.records import fetch_in_time
-from tenancy.resolving.catalog import UNREADABLE, KnownModels, without_prices
+from tenancy.resolving.catalog import UNREADABLE, KnownModels, Room, without_prices
 from tenancy.values.prices import Prices
 
 # One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
@@ -16,6 +17,9 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(floor(extract(epoch FROM created_at))::bigint ORDER BY name), '{}') AS created,
        coalesce(array_agg(price_version ORDER BY name), '{}') AS price_versions,
        coalesce(array_agg(prices::text ORDER BY name), '{}') AS prices,
+       coalesce(array_agg(max_in_flight ORDER BY name), '{}') AS most,
+       coalesce(array_agg(queue_timeout_seconds ORDER BY name), '{}') AS queue_seconds,
+       (SELECT coalesce(json_object_agg(name, weight), '{}')::text FROM fairshare_groups) AS weights,
        coalesce(bool_or(ever_enabled), false) AS closed
 FROM models LEFT JOIN model_prices ON model_prices.version = price_version
 """
@@ -42,4 +46,6 @@ def models_of(rows: Sequence[Row]) -> KnownModels:
         except UNREADABLE as error:
             enabled[name] = without_prices(name, error)
     created = dict(zip(row["names"], row["created"], strict=True))
-    return KnownModels(row["version"], enabled, prices, row["closed"], created)
+    all_rooms = zip(row["names"], map(Room, row["most"], row["queue_seconds"]), strict=True)
+    rooms = {name: room for name, room in all_rooms if room != Room()}
+    return KnownModels(row["version"], enabled, prices, row["closed"], created, rooms, json.loads(row["weights"]))

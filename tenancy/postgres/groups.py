@@ -7,6 +7,7 @@ from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
 from tenancy.directory.tenants import DEFAULT_GROUP
 from tenancy.postgres.rows import Rows, refusing
+from tenancy.values.invalidation import INVALIDATE_MODELS
 
 COLUMNS = "name, weight, created_at, updated_at"
 INSERT = f"INSERT INTO fairshare_groups (name, weight) VALUES ($1, $2) RETURNING {COLUMNS}"
@@ -15,6 +16,7 @@ LOCK = f"{GET} FOR UPDATE"
 PAGE = f"""SELECT {COLUMNS} FROM fairshare_groups WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
 UPDATE = f"UPDATE fairshare_groups SET weight = $2, updated_at = now() WHERE name = $1 RETURNING {COLUMNS}"
 DELETE = "DELETE FROM fairshare_groups WHERE name = $1"
+ANNOUNCE = "INSERT INTO redis_outbox (key_hash, version) VALUES ($1, 0)"  # sidecars read weights with the models
 LIMITS = "SELECT id FROM limits WHERE fairshare_group = $1 ORDER BY id"
 
 
@@ -30,6 +32,7 @@ class PostgresGroups:
         async with self._rows.transaction(by) as transaction:
             with refusing(asyncpg.UniqueViolationError, GroupNameTaken(new.name)):
                 group = await transaction.write(INSERT, new.name, new.weight)
+            await transaction.execute(ANNOUNCE, INVALIDATE_MODELS)
             return await transaction.created("create_group", group)
 
     async def get(self, name: str) -> Group | None:
@@ -43,6 +46,7 @@ class PostgresGroups:
             before = await transaction.existing(LOCK, name)
             if before.weight == weight:
                 return before
+            await transaction.execute(ANNOUNCE, INVALIDATE_MODELS)
             return await transaction.updated("update_group", before, await transaction.write(UPDATE, name, weight))
 
     async def delete(self, name: str, by: ChangeRequest) -> Deleted:

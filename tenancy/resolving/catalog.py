@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -37,18 +37,28 @@ class ModelState(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class Room(NamedTuple):
+    """What a model has of its own: how many requests run at once, and how long others wait.  None: as everywhere."""
+
+    max_in_flight: int | None = None
+    queue_seconds: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class KnownModels:
     """The registry at one moment: by name, whether a model is enabled, and its prices if it has any.  A higher version
     was read later.  `closed`: only what is registered may be asked for, since some of it was enabled once; None: if
     there is any.  A registry of models that were never enabled bars those, and no others.  `created`: when a model was
-    registered, in seconds since the epoch; missing if a version before wrote it."""
+    registered, in seconds since the epoch; missing if a version before wrote it.  `rooms`: of models that have any.
+    `weights`: of fairshare groups, by name."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
     prices: Mapping[str, Prices] = field(default_factory=dict)
     closed: bool | None = None
     created: Mapping[str, int] = field(default_factory=dict)
+    rooms: Mapping[str, Room] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=dict)
 
     def state(self, name: str) -> ModelState:
         enabled = self.enabled.get(name)
@@ -61,20 +71,23 @@ class KnownModels:
         return bool(self.enabled) if self.closed is None else self.closed
 
     def dump(self) -> str:
-        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set","created"}],"closed":b}.
+        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set","created","room"}],
+        "closed":b,"weights":{name:n}}.
 
         The three about prices only if there are any.  `price_set` is all of them.  The others are for sidecars of
         versions that know input, output and cached alone: in millionths, and in hundred-millionths if those are
         rounded."""
         models = [
-            {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name)), **self._dump_created(name)}
+            {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name)), **self._dump_rest(name)}
             for name, enabled in self.enabled.items()
         ]
         closed = {} if self.closed is None else {"closed": self.closed}
-        return json.dumps({"version": self.version, "models": models, **closed}, separators=(",", ":"))
+        stored = {"version": self.version, "models": models, **closed, "weights": dict(self.weights)}
+        return json.dumps(stored, separators=(",", ":"))
 
-    def _dump_created(self, name: str) -> dict[str, int]:
-        return {"created": self.created[name]} if name in self.created else {}
+    def _dump_rest(self, name: str) -> dict[str, object]:
+        created: dict[str, object] = {"created": self.created[name]} if name in self.created else {}
+        return {**created, "room": self.rooms[name]} if name in self.rooms else created
 
     @staticmethod
     def load(text: str | bytes) -> "KnownModels":
@@ -90,7 +103,9 @@ class KnownModels:
             except UNREADABLE as error:
                 is_enabled = without_prices(name, error)
             enabled[name] = is_enabled
-        return KnownModels(int(fields["version"]), enabled, prices, fields.get("closed"), created)
+        rooms = {each["name"]: Room(*each["room"][: len(Room._fields)]) for each in fields["models"] if "room" in each}
+        weights = {name: int(weight) for name, weight in fields.get("weights", {}).items()}
+        return KnownModels(int(fields["version"]), enabled, prices, fields.get("closed"), created, rooms, weights)
 
 
 def without_prices(model: str, error: Exception) -> bool:

@@ -4,10 +4,11 @@ from enum import StrEnum
 
 
 class Admission(StrEnum):
-    """`fast`: reserved from every budget, with a lease.  `local` and `unmetered`: let through by a failure mode while
-    Redis was away, charged afterwards.  `refused`: it never ran."""
+    """`fast`: reserved from every budget, with a lease; `queued`: the same, after it had waited for room.  `local` and
+    `unmetered`: let through by a failure mode while Redis was away, charged afterwards.  `refused`: it never ran."""
 
     FAST = "fast"
+    QUEUED = "queued"
     LOCAL = "local"
     UNMETERED = "unmetered"
     REFUSED = "refused"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from accesslog.metrics import AccessLogMetrics
-from accesslog.siblings import IDS_A_MESSAGE, MAX_MESSAGE, News, Siblings, read
+from accesslog.siblings import IDS_A_MESSAGE, MAX_MESSAGE, MOST_SERVICE, NOT_KNOWN, News, Siblings, over_of, read
 
 A, B = "0190c000-0000-7000-8000-00000000000a", "0190c000-0000-7000-8000-00000000000b"
 
@@ -23,7 +23,7 @@ class Process:
 
     def start(self) -> "asyncio.Task[None]":
         def hear(news: News) -> Callable[[Iterable[str]], None]:
-            return lambda lease_ids: self.heard[news].extend(lease_ids)
+            return lambda items: self.heard[news].extend(items)
 
         return asyncio.create_task(self.siblings.run({news: hear(news) for news in News}))
 
@@ -49,17 +49,19 @@ async def test_all_hear_what_is_over_and_only_the_first_what_is_done(sockets: li
     first, second, third = (Process(sockets, number) for number in (1, 2, 3))
     tasks = [process.start() for process in (first, second, third)]
     await until(lambda: all(path.exists() for path in sockets))
-    second.siblings.over([A])
+    second.siblings.over(A, 7)
     second.siblings.done([A, B])
-    first.siblings.over([B])
+    first.siblings.over(B, None)
     first.siblings.done([B])  # nobody has to know
     await until(lambda: first.heard[News.DONE] and second.heard[News.OVER] and len(third.heard[News.OVER]) == 2)
     second.siblings.undecided([B])
     second.siblings.arrived([A])
     await until(lambda: third.heard[News.UNDECIDED] and first.heard[News.ARRIVED] and third.heard[News.ARRIVED])
-    assert first.heard == {News.OVER: [A], News.UNDECIDED: [B], News.ARRIVED: [A], News.DONE: [A, B]}
-    assert second.heard == {News.OVER: [B], News.UNDECIDED: [], News.ARRIVED: [], News.DONE: []}
-    assert (sorted(third.heard[News.OVER]), third.heard[News.DONE]) == ([A, B], [])
+    assert (first.heard[News.ARRIVED], second.heard[News.ARRIVED]) == ([A], [])
+    assert (first.heard[News.UNDECIDED], first.heard[News.DONE]) == ([B], [A, B])
+    assert (second.heard[News.UNDECIDED], second.heard[News.DONE], third.heard[News.DONE]) == ([], [], [])
+    over = [[over_of(item) for item in each.heard[News.OVER]] for each in (first, second, third)]
+    assert (over[0], over[1], sorted(over[2])) == ([(A, 7)], [(B, None)], [(A, 7), (B, None)])
     await ended(*tasks)
 
 
@@ -77,12 +79,12 @@ async def test_a_process_that_is_away_misses_what_is_said_and_hears_what_comes_l
     first, second = Process(sockets[:2], 1), Process(sockets[:2], 2)
     sockets[0].touch()  # what a killed process left
     task = second.start()
-    second.siblings.over([A])
+    second.siblings.over(A, 7)
     await until(lambda: second.metrics.untold.counts[""] == 1)
     other = first.start()
     await until(sockets[0].is_socket)
-    second.siblings.over([B])
-    await until(lambda: first.heard[News.OVER] == [B])
+    second.siblings.over(B, 10 * MOST_SERVICE)
+    await until(lambda: [over_of(item) for item in first.heard[News.OVER]] == [(B, MOST_SERVICE)])
     await ended(task, other)
 
 
@@ -108,14 +110,16 @@ async def test_a_process_that_reads_slowly_gets_it_all_in_order(sockets: list[Pa
 @pytest.mark.parametrize(
     ("message", "news", "lease_ids"),
     [
-        (b"o" + A.encode(), News.OVER, [A]),
+        (b"u" + A.encode(), News.UNDECIDED, [A]),
         (b"d" + (A + B).encode(), News.DONE, [A, B]),
-        (b"o", News.OVER, []),
+        (b"e" + f"{A}000000000007{B}{NOT_KNOWN}".encode(), News.OVER, [A + "000000000007", B + NOT_KNOWN]),
+        (b"u", News.UNDECIDED, []),
         (b"", None, []),
-        (b"x" + A.encode(), None, [A]),
-        (b"o" + A.encode()[:-1], None, []),
-        (b"o" + b"\xff" * 36, None, []),
-        (b"o" + A.encode() * (IDS_A_MESSAGE + 1), None, []),
+        (b"x" + A.encode(), None, []),
+        (b"e" + A.encode(), None, []),
+        (b"u" + A.encode()[:-1], None, []),
+        (b"u" + b"\xff" * 36, None, []),
+        (b"d" + A.encode() * (2 * IDS_A_MESSAGE), None, []),
     ],
 )
 def test_a_message_is_read(message: bytes, news: News | None, lease_ids: list[str]) -> None:

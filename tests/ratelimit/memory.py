@@ -57,6 +57,11 @@ class MemoryBudgets:
             now_ms = self._now_ms()
             return [self._reserve(reservation, now_ms) for reservation in batch]
 
+    def look(self, batch: Sequence[Reservation]) -> list[Decision | None]:
+        with self._lock:
+            now_ms = self._now_ms()
+            return [self._reserve(reservation, now_ms, take=False) for reservation in batch]
+
     def settle(self, batch: Sequence[Settlement]) -> list[Settled]:
         with self._lock:
             return [self._settle(settlement) for settlement in batch]
@@ -88,7 +93,7 @@ class MemoryBudgets:
         with self._lock:
             return [self._budgets.open(rule, self._now_ms()).held for rule in rules]
 
-    def _reserve(self, reservation: Reservation, now_ms: int) -> Decision:
+    def _reserve(self, reservation: Reservation, now_ms: int, *, take: bool = True) -> Decision:
         rules, leases = reservation.rules.rules, reservation.rules.leases
         owner = self._owners.setdefault(reservation.rules.owner, _Owner())
         budgets = [self._budgets.open(rule, now_ms) for rule in rules]
@@ -101,6 +106,9 @@ class MemoryBudgets:
         if verdict.bound is not None:
             return Refused(rules[verdict.bound].name, verdict.wait_ms, self._budgets.keep(rules, budgets))
         missed = verdict.missed
+        shadow = rules[max(missed, key=missed.__getitem__)].name if missed else ""
+        if not take:
+            return Admitted(self._budgets.keep(rules, budgets), shadow)
         for n, (budget, cost) in enumerate(zip(budgets, reservation.costs, strict=True)):
             if n in missed:
                 budget.changed = True
@@ -111,7 +119,6 @@ class MemoryBudgets:
             lease = Lease(reservation, at_ms, now_ms + self._lease_ms, set(missed))
             owner.leases[reservation.lease_id] = lease
             owner.swept.discard(reservation.lease_id)
-        shadow = rules[max(missed, key=missed.__getitem__)].name if missed else ""
         return Admitted(self._budgets.keep(rules, budgets), shadow)
 
     def _settle(self, settlement: Settlement) -> Settled:

@@ -50,7 +50,7 @@ def test_an_admitted_request_is_told_who_it_is_and_what_is_left(ratelimit: Slice
     assert told.headers["x-ratelimit-remaining-tokens"] == "368"
     assert told.headers["x-ratelimit-limit-requests"] == "50"
     assert told.headers["x-ratelimit-remaining-requests"] == "49"
-    assert set(told.headers) == {
+    assert set(told.headers) == {"x-admission", "x-queue-ms"} | {
         f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset") for unit in ("tokens", "requests")
     }
     assert told.body == ""

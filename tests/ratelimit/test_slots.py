@@ -6,8 +6,7 @@ import pytest
 
 from ratelimit.budgets.port import Settlement
 from ratelimit.budgets.rule import Used
-from ratelimit.in_flight import InFlight
-from ratelimit.life import QUEUED
+from ratelimit.life import ASKED
 from ratelimit.service import PATH
 from tenancy.values.policy import Policy
 from tests.ratelimit.conftest import Slice
@@ -39,7 +38,7 @@ def test_a_slot_that_comes_free_is_taken(ratelimit: Slice, served: Served, here:
     first = Told.read(served.call(PATH, ask(ONE)))
     second = served.start(PATH, ask(ONE))
     eventually(lambda: waits(ratelimit))
-    assert [life.state for life in ratelimit.in_flight.older_than(2**47)].count(QUEUED) == 1
+    assert [life.state for life in ratelimit.in_flight.older_than(2**47)].count(ASKED) == 1
     settle(ratelimit, first, here=here)
     told = Told.read(second.result())
     assert (told.ok, told.metadata["admission"]) == (True, "fast")
@@ -93,13 +92,3 @@ def test_those_who_wait_are_answered_at_the_end(open_slice: Callable[..., Slice]
     eventually(lambda: waits(sidecar))
     sidecar.committer.close()
     assert waiting.told().metadata["denied"] == "429"
-
-
-def test_the_register_lets_a_queued_request_go() -> None:
-    register = InFlight()
-    life = register.enter("a", ONE)
-    assert life is not None
-    register.queue(life)
-    assert register.leave(life)
-    register.admit(life)
-    assert len(register) == 0

@@ -8,7 +8,7 @@ import typer
 
 from tollkeeper.config import BadSettings, read_settings
 from tollkeeper.envoy.render import InvalidEnvoyConfig, render
-from tollkeeper.envoy.settings import EnvoySettings, InvalidSetting, of_each_process
+from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, InvalidSetting, of_each_process
 from tollkeeper.up.binaries import MissingWheel, envoy_binary
 
 envoy_app = typer.Typer(help="Envoy's side: the configuration that asks Tollkeeper.", no_args_is_help=True)
@@ -54,7 +54,9 @@ def render_command(
         list[str] | None, typer.Option(help="Web pages that may call the models; may be repeated.")
     ] = None,
     authz_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.authz_timeout_seconds,
-    ratelimit_timeout: Annotated[float, typer.Option(help="Seconds.")] = DEFAULTS.ratelimit_timeout_seconds,
+    ratelimit_timeout: Annotated[
+        float | None, typer.Option(help="Seconds; by default 5 more than TOLLKEEPER_QUEUE_SECONDS.")
+    ] = None,
     max_heap_mb: Annotated[
         int, typer.Option(help="Of memory, in MiB; from 80% of it on Envoy sheds load.")
     ] = DEFAULTS.max_heap_mb,
@@ -81,7 +83,7 @@ def render_command(
             idle_timeout_seconds=_idle_timeout(idle_timeout),
             cors_origins=tuple(cors_origin or ()),
             authz_timeout_seconds=authz_timeout,
-            ratelimit_timeout_seconds=_longer_than_redis(ratelimit_timeout),
+            ratelimit_timeout_seconds=_longer_than_queue(ratelimit_timeout),
             max_heap_mb=max_heap_mb,
             upstream_ca=upstream_ca,
         )
@@ -104,12 +106,18 @@ def _idle_timeout(given: float | None) -> float:
         raise InvalidSetting(f"idle_timeout: {given:g} does not fit the sidecar: {error}") from None
 
 
-def _longer_than_redis(ratelimit_timeout: float) -> float:
-    """Envoy must wait for ratelimit longer than ratelimit for Redis."""
-    redis_seconds = read_settings().redis_timeout_ms / 1000
-    if ratelimit_timeout <= redis_seconds:
-        raise InvalidSetting(
-            f"ratelimit_timeout: {ratelimit_timeout:g} must be more than the {redis_seconds:g} s of"
-            " TOLLKEEPER_REDIS_TIMEOUT_MS, or Envoy gives up while ratelimit waits for Redis"
-        )
+def _longer_than_queue(ratelimit_timeout: float | None) -> float:
+    """Envoy must wait for ratelimit longer than ratelimit holds a request in its queue, and than it waits for Redis."""
+    settings = read_settings()
+    if ratelimit_timeout is None:
+        return settings.queue_seconds + BEYOND_QUEUE_SECONDS
+    for seconds, name, waits in (
+        (settings.redis_timeout_ms / 1000, "REDIS_TIMEOUT_MS", "waits for Redis"),
+        (settings.queue_seconds, "QUEUE_SECONDS", "still holds requests in its queue"),
+    ):
+        if ratelimit_timeout <= seconds:
+            raise InvalidSetting(
+                f"ratelimit_timeout: {ratelimit_timeout:g} must be more than the {seconds:g} s of TOLLKEEPER_{name},"
+                f" or Envoy gives up while ratelimit {waits}"
+            )
     return ratelimit_timeout

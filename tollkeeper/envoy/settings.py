@@ -22,6 +22,7 @@ HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*(\A|\.)[0-9]+\.?\Z){LABEL}(\.{LABE
 PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 FILE_PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
+BEYOND_QUEUE_SECONDS = 5.0  # for all that ratelimit does beside holding a request in its queue
 UNIX_PATH_BYTES = 107  # sun_path of Linux, less its final zero
 
 
@@ -86,8 +87,8 @@ class EnvoySettings:
     cors_origins: tuple[str, ...] = ()
     """Web pages that may call the models: origins such as https://chat.example.com, or `*`."""
     authz_timeout_seconds: float = 2.0
-    ratelimit_timeout_seconds: float = 2.0
-    """Longer than ratelimit may hold a request in its queue."""
+    ratelimit_timeout_seconds: float = 35.0
+    """Longer than ratelimit may hold a request in its queue, by BEYOND_QUEUE_SECONDS."""
     max_heap_mb: int = 1024
     """Of memory, beyond which Envoy sheds load: at 80% it begins to end the streams that hold most."""
     upstream_ca: str = "/etc/ssl/certs/ca-certificates.crt"

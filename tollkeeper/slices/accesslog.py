@@ -14,7 +14,7 @@ from accesslog.learned.speeds import Speeds
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
-from accesslog.siblings import Heard, News, Siblings
+from accesslog.siblings import Heard, News, Siblings, over_of
 from accesslog.spool import SpoolInUse, adopt
 from accesslog.streams import Streams
 from accesslog.trust import Trust
@@ -56,8 +56,8 @@ def wire(shared: Shared) -> list[Method]:
     siblings = _siblings(shared, metrics)
     pipeline = _pipeline(shared, metrics, siblings)
     if siblings:
-        heard = {
-            News.OVER: _each(shared.in_flight.end_all, shared.uploads.end_all),
+        heard: dict[News, Heard] = {
+            News.OVER: partial(_end_each, shared),
             News.UNDECIDED: _each(shared.in_flight.end_undecided, shared.uploads.end_all),
             News.ARRIVED: shared.uploads.end_all,
             News.DONE: pipeline.done_elsewhere,
@@ -65,6 +65,7 @@ def wire(shared: Shared) -> list[Method]:
         shared.arrived = lambda lease_id: siblings.arrived((lease_id,))
         shared.loop.spawn(siblings.run(heard), "siblings")
     shared.has_room = lambda: pipeline.has_room
+    shared.speed_of = lambda model: pipeline.speeds.of(model).tokens_per_second
     shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
     shared.learned["corrections"] = lambda: _corrections(shared.corrections)
     shared.learned["speeds"] = lambda: speed_rows(pipeline.speeds)
@@ -215,14 +216,23 @@ def _each(*told: Heard) -> Heard:
     return tell
 
 
-def _over(shared: Shared, siblings: Siblings | None) -> Callable[[str], None]:
+def _end_each(shared: Shared, items: Iterable[str]) -> None:
+    for item in items:
+        _end(shared, *over_of(item))
+
+
+def _end(shared: Shared, lease_id: str, service: int | None) -> None:
+    shared.in_flight.end(lease_id, service)
+    shared.uploads.end(lease_id)
+
+
+def _over(shared: Shared, siblings: Siblings | None) -> Callable[[str, int | None], None]:
     """What is told of each request that is over."""
 
-    def over(lease_id: str) -> None:
-        shared.in_flight.end(lease_id)
-        shared.uploads.end(lease_id)
+    def over(lease_id: str, service: int | None) -> None:
+        _end(shared, lease_id, service)
         if siblings is not None:
-            siblings.over((lease_id,))
+            siblings.over(lease_id, service)
 
     return over
 

@@ -2,17 +2,23 @@
 flight, which accesslog counts out; reports to the fleet what this process has in flight."""
 
 import asyncio
+import random
+import time
 from functools import partial
 from importlib.metadata import version
 
 from clients.rates import RateHeaders
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
+from ratelimit.fairness.floor import Room
+from ratelimit.fairness.service import service_of
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import MAX_KNOWN
 from ratelimit.journal import Journal, Predecessor, predecessors_in
+from ratelimit.life import Life
 from ratelimit.metrics import RatelimitMetrics
+from ratelimit.scheduler import UNBOUNDED
 from ratelimit.service import RatelimitService, refused_by, serialize
 from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
@@ -23,18 +29,25 @@ from serving.call import Method
 from store.redis import is_cluster
 from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
+from tenancy.resolving.catalog import Room as CatalogRoom
 from tenancy.values.seal import DECISION, Seal
 from tollkeeper.routes import routes_of
 from tollkeeper.slices.shared import Shared
 
 BEGIN_SECONDS = 5.0
 SUCCEED_SECONDS = 0.2
+QUEUE_TICK_SECONDS = 0.05
+CHARGE_SECONDS = 1.0
+LONG_MS = 2_000
+LONG_AT_ONCE = 2_000  # charged in one round, by chance; takes some milliseconds
+LEAST_SPEED = 10.0  # tokens a second, of a model whose speed is not known yet
 SETTLED_SECONDS = 2.5  # by then what ended here while nobody knew it has no lease any more
 
 
 def wire(shared: Shared) -> list[Method]:
     settings, metrics, in_flight = shared.settings, RatelimitMetrics(), shared.in_flight
     predecessors, committer = _predecessors(shared), _committer(shared, metrics)
+    metrics.watch("waiting_for_room", "Requests that wait for room", lambda: float(in_flight.waiting))
     metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(in_flight)))
     shared.metrics.add(*metrics.members())
     shared.freed.append(committer.freed)
@@ -43,6 +56,7 @@ def wire(shared: Shared) -> list[Method]:
     shared.loop.run(reporter.begin(), BEGIN_SECONDS)
     shared.loop.spawn(_succeed(shared, predecessors, reporter), "predecessors")
     shared.loop.spawn(reporter.run(), "reports")
+    shared.loop.spawn(_keep_fair(shared), "fair queue")
     tenants = TenantDecider(
         committer,
         in_flight,
@@ -81,6 +95,36 @@ def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) 
 
 def _manner(shared: Shared) -> Manner:
     return Manner(RateHeaders(shared.settings.rate_headers), shared.settings.max_retry_after_seconds)
+
+
+async def _keep_fair(shared: Shared) -> None:
+    """Follows what operators set, lets go of what has waited for too long, and charges long requests as they run."""
+    in_flight, known, charge_at = shared.in_flight, None, 0.0
+    while True:
+        await asyncio.sleep(QUEUE_TICK_SECONDS)
+        latest = shared.catalog.known()
+        if latest is not None and latest is not known:
+            known = latest
+            in_flight.share({name: room_of(room) for name, room in known.rooms.items()}, known.weights)
+        in_flight.give_up_late()
+        if time.monotonic() >= charge_at:
+            charge_at = time.monotonic() + CHARGE_SECONDS
+            in_flight.charge(_running_long(shared))
+
+
+def room_of(room: CatalogRoom) -> Room:
+    return Room(UNBOUNDED if room.max_in_flight is None else room.max_in_flight, room.queue_seconds)
+
+
+def _running_long(shared: Shared) -> list[tuple[Life, int]]:
+    """What such requests will have had by now, by how fast their models write."""
+    now_ms = wall_clock_ms()
+    lives = shared.in_flight.older_than(now_ms - LONG_MS)
+    speeds = {model: max(LEAST_SPEED, shared.speed_of(model)) for model in {life.load.model for life in lives}}
+    return [
+        (life, service_of(0, int(speeds[life.load.model] * (now_ms - life.since_ms) / 1000)))
+        for life in random.sample(lives, min(LONG_AT_ONCE, len(lives)))
+    ]
 
 
 def _predecessors(shared: Shared) -> list[Predecessor]:
@@ -134,7 +178,7 @@ def _reporter(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics)
         shared.in_flight,
         metrics,
         available=lambda: committer.available,
-        queued=lambda: committer.waiting,
+        queued=lambda: committer.waiting + shared.in_flight.waiting,
         gone=partial(ended_leases, shared.redis),
         restore=restore,
         lease_seconds=shared.settings.lease_seconds,

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.keys import epoch_keys
 from ratelimit.budgets.redis import RedisBudgets
+from ratelimit.fairness.floor import Terms
 from ratelimit.in_flight import InFlight
+from ratelimit.scheduler import Scheduler
 from ratelimit.tenants.corrections import Corrections
 from ratelimit.uploads import Uploads
 from serving.loop import LoopThread
@@ -57,7 +59,9 @@ class Shared:
         stops.callback(self.loop.cancel_tasks)
         self.tenancy_metrics = TenancyMetrics()
         self.metrics.add(*self.tenancy_metrics.members())
-        self.in_flight = InFlight()
+        terms = Terms(settings.queue_seconds, settings.max_queued, settings.max_queued_per_tenant)
+        self.in_flight = InFlight(scheduler=Scheduler(terms, by_user=settings.fair_users))
+        self.speed_of: Callable[[str], float] = lambda model: 0.0  # tokens a second; set by accesslog
         self.leaving = False  # it drains
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
         self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)

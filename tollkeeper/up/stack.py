@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tollkeeper.config import Settings, as_environment, read_settings
 from tollkeeper.envoy.render import render
-from tollkeeper.envoy.settings import EnvoySettings, of_each_process, parse_socket, parse_upstream
+from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, of_each_process, parse_socket, parse_upstream
 from tollkeeper.migrations import run_migrations
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
@@ -197,6 +197,7 @@ class Stack:
             access_log=str(self._data / "access.jsonl"),
             config_dir=str(directory),
             idle_timeout_seconds=settings.idle_timeout_seconds,
+            ratelimit_timeout_seconds=settings.queue_seconds + BEYOND_QUEUE_SECONDS,
         )
         render(envoy_settings, directory)
         command: list[str | Path] = [envoy_binary(), "-c", directory / "envoy.yaml", *ENVOY_ARGUMENTS]

@@ -23,6 +23,7 @@ from admin.fields import (
     ModelName,
     Price,
     Prices,
+    QueueSeconds,
     ServiceTier,
     Time,
     Tokens,
@@ -91,7 +92,7 @@ class ModelBody(Body):
     cached_price: Price | None = Field(None, description="For a million cached input tokens; null: as input")
     context_window: Tokens | None = Field(None, examples=[128_000])
     weight: Weight = DEFAULT_WEIGHT
-    max_in_flight: InFlight | None = None
+    max_in_flight: InFlight | None = Field(None, description="Requests at once in each sidecar; the others wait")
     cache_write_5m_price: Price | None = Field(None, description=f"{A_MILLION} written into a cache; null: as input")
     cache_write_1h_price: Price | None = Field(None, description=f"{A_MILLION} written for an hour; null: as for 5 min")
     reasoning_price: Price | None = Field(None, description=f"{A_MILLION} of reasoning; null: as output")
@@ -101,6 +102,9 @@ class ModelBody(Body):
     image_output_price: Price | None = Field(None, description=f"{A_MILLION} of images put out; null: as output")
     image_price: Price | None = Field(None, description="For each image made; null: free")
     request_price: Price | None = Field(None, description="For each request that ran; null: free")
+    queue_timeout_seconds: QueueSeconds | None = Field(
+        None, description="How long a request may wait for room; 0: not at all; null: TOLLKEEPER_QUEUE_SECONDS"
+    )
     price_tiers: Annotated[list[TierBody], Field(max_length=MAX_TIERS), AfterValidator(_apart)] = Field(
         [],
         description="Prices of service tiers and of long input",

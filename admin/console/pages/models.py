@@ -15,7 +15,7 @@ from admin.console.forms import Form, submitted
 from admin.console.numbers import TypedTokens, whole_number
 from admin.console.visit import Routes, Visit
 from admin.console.words import text_of
-from admin.fields import HttpUrl, InFlight, ModelName, Prices, Weight
+from admin.fields import HttpUrl, InFlight, ModelName, Prices, QueueSeconds, Weight
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.models import Model, NewModel, fields_of
 from tenancy.directory.price_history import PriceVersion
@@ -39,6 +39,7 @@ class ModelForm(Prices):
     context_window: TypedTokens | None = None
     weight: Annotated[Weight, BeforeValidator(whole_number)] = DEFAULT_WEIGHT
     max_in_flight: Annotated[InFlight, BeforeValidator(whole_number)] | None = None
+    queue_timeout_seconds: Annotated[QueueSeconds, BeforeValidator(whole_number)] | None = None
 
 
 NEW = Form({"enabled": "true", "weight": str(DEFAULT_WEIGHT)})

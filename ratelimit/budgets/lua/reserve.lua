@@ -3,6 +3,8 @@
 -- round trip for a whole batch is what makes it cheap.  Requests of a batch are decided in order; a later one sees what an
 -- earlier one took.
 --
+-- Without a lease_ms it only looks: it says what it would decide, and takes nothing.
+--
 -- A shadow rule refuses nothing: where it would have refused, nothing is taken from its budget, as if it had.
 --
 -- KEYS  per rule set: its leases zset (if it takes leases), its budgets; then per request that takes a lease: its lease
@@ -113,7 +115,7 @@ while arg <= #ARGV do
   local verdict, wait_ms, missed, shadow = decide(set, costs)
   if set.leases and redis.call('EXISTS', KEYS[key]) == 1 then
     verdict, wait_ms = 0, 0 -- asked again, since the answer was lost: it has what it needs
-  elseif verdict == 0 then
+  elseif verdict == 0 and lease_ms then
     for n, rule in ipairs(set) do
       if not (missed and missed[n]) then add(rule.budget, -tonumber(ARGV[costs + n])) end
     end

@@ -29,7 +29,7 @@ MOST_FAILED = 0.03
 @pytest.fixture(scope="module")
 def own_stack() -> Iterator[Deployment]:
     with public_directory() as directory:
-        deployment = Deployment(directory / "stack", settings={"spares": True})
+        deployment = Deployment(directory / "stack", settings={"queue_seconds": 0, "spares": True})
         yield deployment
         deployment.close()
 

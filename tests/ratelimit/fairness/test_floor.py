@@ -2,7 +2,7 @@
 
 import pytest
 
-from ratelimit.fairness.floor import Asked, Floor, Full, Terms
+from ratelimit.fairness.floor import Asked, Floor, Full, Room, Terms
 from ratelimit.fairness.queue import Share, Ticket
 
 Way = tuple[Share, Share]
@@ -48,7 +48,7 @@ def test_nobody_passes_those_who_wait() -> None:
 
 def test_a_slow_model_does_not_hold_up_a_fast_one() -> None:
     floor = floor_of(100)
-    floor.bound({"slow": 1})
+    floor.bound({"slow": Room(1)})
     ask(floor, "a", model="slow")
     for _ in range(50):
         ask(floor, "a", model="slow")
@@ -59,7 +59,7 @@ def test_a_slow_model_does_not_hold_up_a_fast_one() -> None:
 
 def test_pools_part_the_room_by_the_weights_of_those_who_wait() -> None:
     floor: Floor[str] = Floor(Terms())
-    floor.bound({"x": 1000})
+    floor.bound({"x": Room(1000)})
     running = [ask(floor, "a", model="x")]
     floor.most = 1
     for _ in range(100):
@@ -79,12 +79,10 @@ def test_what_has_waited_too_long_is_taken_out() -> None:
     floor = floor_of(1, queue_seconds=5)
     ask(floor, "a")
     old, young = ask(floor, "b", now=1.0), ask(floor, "b", now=3.0)
-    assert floor.next_expiry() == 6.0
     assert floor.expired(5.9) == []
     assert [ticket for ticket, _ in floor.expired(6.0)] == [old]
-    assert floor.next_expiry() == 8.0
-    floor.leave(young)
-    assert floor.next_expiry() is None
+    floor.leave(young, 6.0)
+    assert floor.expired(8.0) == []
 
 
 def test_what_cannot_be_served_in_time_is_refused_at_once() -> None:
@@ -145,7 +143,7 @@ def test_a_pool_that_is_new_owes_nothing_and_is_owed_nothing() -> None:
     for _ in range(20):
         floor.over(running)
         running = next_of(floor)
-    floor.bound({"x": 10})
+    floor.bound({"x": Room(10)})
     for _ in range(20):
         ask(floor, "b", model="x")
     served = []
@@ -164,7 +162,7 @@ def next_of(floor: Floor[str]) -> Ticket[str]:
 
 def test_a_model_that_loses_its_bound_shares_again_once_its_pool_is_empty() -> None:
     floor = floor_of(10)
-    floor.bound({"x": 1})
+    floor.bound({"x": Room(1)})
     ticket = ask(floor, "a", model="x")
     waits = ask(floor, "a", model="x")
     floor.bound({})

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratelimit.fairness.floor import Asked, Floor, Terms
+from ratelimit.fairness.floor import Asked, Floor, Room, Terms
 from ratelimit.fairness.queue import FairQueue, Share, Ticket
 
 MOST = 1000  # tokens of service of one request
@@ -108,7 +108,7 @@ def test_any_sequence_keeps_account(taken: list[Step]) -> None:
 def test_room_is_never_passed_and_never_left_empty_while_somebody_waits(taken: list[Step]) -> None:
     """Work conservation, with a bound on all, on a model, on the queue and on each tenant's part of it."""
     floor: Floor[int] = Floor(Terms(queue_seconds=20, most_queued=8, most_queued_of_tenant=5))
-    floor.bound({"x": 1})
+    floor.bound({"x": Room(1)})
     floor.most = 3
     waiting, running = list[Ticket[int]](), list[Ticket[int]]()
     for number, step in enumerate(taken):
@@ -126,7 +126,7 @@ def test_room_is_never_passed_and_never_left_empty_while_somebody_waits(taken: l
                 floor.over(ticket)
             case "leave" if waiting:
                 waiting.remove(ticket := step.one_of(waiting))
-                floor.leave(ticket)
+                floor.leave(ticket, now)
             case "expire":
                 for ticket, _ in floor.expired(now):
                     waiting.remove(ticket)

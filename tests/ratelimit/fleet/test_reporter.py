@@ -12,8 +12,9 @@ from redis import asyncio as aio
 from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.reporter import DOUBT_MS, Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.in_flight import Bound, InFlight
+from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
+from ratelimit.scheduler import Bound
 from store.redis import UNAVAILABLE, open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity

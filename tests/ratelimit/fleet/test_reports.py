@@ -11,8 +11,10 @@ from ratelimit.budgets.keys import lease_key
 from ratelimit.fleet.report import Told
 from ratelimit.fleet.reporter import bound_of
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
-from ratelimit.in_flight import Bound, InFlight, Running, by_group, most
+from ratelimit.in_flight import InFlight
 from ratelimit.life import Life
+from ratelimit.roll import Running, by_group, most
+from ratelimit.scheduler import Bound
 from store.redis import open_redis_async
 from tenancy.directory.capacity import Capacity
 from tenancy.redis.capacity import put_capacity
@@ -150,7 +152,7 @@ def test_the_bound_counts_what_has_not_ended() -> None:
     in_flight.bound = Bound(2)
     ids = [mint_lease_id(at) for at in (1, 2, 3)]
     assert [in_flight.enter(each, Policy("t", "k")) is not None for each in ids] == [True, True, False]
-    assert (len(in_flight), in_flight.refused) == (2, 1)
+    assert len(in_flight) == 2
     in_flight.end(ids[0])
     in_flight.end(ids[0])
     in_flight.end("of another process")
@@ -170,7 +172,7 @@ def test_what_runs_is_told_by_age_tenant_and_group() -> None:
     assert ids_of(in_flight.older_than(12)) == list(running)[:2]
     assert most(in_flight.tenants(), 5) == [Running(policies[2], 2), Running(policies[0], 1)]
     assert most(in_flight.tenants(), 1) == [Running(policies[2], 2)]
-    assert by_group(in_flight.tenants()) == [("default", 2), ("x", 1)]
+    assert by_group(in_flight.tenants()) == [("default", 2, 0), ("x", 1, 0)]
     in_flight.end_all(running)
     assert (len(in_flight), in_flight.tenants(), in_flight.older_than(100)) == (0, [], [])
 

@@ -1,0 +1,114 @@
+"""The roll: which requests are in flight, how much of it is each tenant's, and the same in a file for our successor.
+
+Counted as requests come and go, so that a report need not look at all of them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from itertools import takewhile
+
+from ratelimit.journal import NOWHERE, Journal
+from ratelimit.life import Life
+from tenancy.values.policy import Policy
+
+
+@dataclass(slots=True)
+class Running:
+    """What one tenant has in flight, and in the queue; `policy` is that of its latest request."""
+
+    policy: Policy
+    count: int = 0
+    queued: int = 0
+
+
+class Roll:
+    """Not for several threads at once.  Of more than `most_known` requests, the oldest are forgotten."""
+
+    def __init__(self, most_known: int) -> None:
+        self._most_known = most_known
+        self._lives: OrderedDict[str, Life] = OrderedDict()  # by lease id, oldest first
+        self._tenants: dict[str, Running] = {}
+        self._journal: Journal | None = None
+
+    def __len__(self) -> int:
+        return len(self._lives)
+
+    def __contains__(self, lease_id: str) -> bool:
+        return lease_id in self._lives
+
+    def keep(self, journal: Journal) -> None:
+        """Writes down in `journal` what comes from now on."""
+        self._journal = journal
+
+    def add(self, life: Life) -> Life | None:
+        """The one that had to be forgotten for it, if any."""
+        forgotten = None
+        if len(self._lives) >= self._most_known:
+            forgotten = self.take(next(iter(self._lives)))
+        policy = life.policy
+        self._lives[life.lease_id] = life
+        if self._journal is not None:
+            life.place = self._journal.enter(life.lease_id, policy.tenant_id, policy.fairshare_group)
+        self._count(policy, in_flight=1)
+        return forgotten
+
+    def answered(self, life: Life) -> None:
+        if self._journal is not None:
+            self._journal.answer(life.place)
+
+    def take(self, lease_id: str) -> Life | None:
+        """Out of it; None if it is not there."""
+        life = self._lives.pop(lease_id, None)
+        if life is None:
+            return None
+        if self._journal is not None:
+            self._journal.leave(life.place)
+            life.place = NOWHERE
+        self._count(life.policy, in_flight=-1)
+        return life
+
+    def queue(self, life: Life) -> None:
+        """It waits."""
+        self._count(life.policy, queued=1)
+
+    def unqueue(self, life: Life) -> None:
+        """It waits no more."""
+        self._count(life.policy, queued=-1)
+
+    def older_than(self, before_ms: int) -> list[Life]:
+        return list(takewhile(lambda life: life.since_ms < before_ms, self._lives.values()))
+
+    def tenants(self) -> list[Running]:
+        """Of each that has anything in flight or waiting."""
+        return list(self._tenants.values())
+
+    def tenant(self, tenant_id: str) -> Running | None:
+        return self._tenants.get(tenant_id)
+
+    def _count(self, policy: Policy, *, in_flight: int = 0, queued: int = 0) -> None:
+        tenant = self._tenants.get(policy.tenant_id)
+        if tenant is None:
+            tenant = self._tenants[policy.tenant_id] = Running(policy)
+        if in_flight > 0 or queued > 0:
+            tenant.policy = policy
+        tenant.count += in_flight
+        tenant.queued += queued
+        if not tenant.count and not tenant.queued:
+            del self._tenants[policy.tenant_id]
+
+
+def most(tenants: Iterable[Running], number: int) -> list[Running]:
+    """Those with most in flight, then with most waiting, in this order."""
+    return nlargest(number, tenants, key=lambda tenant: (tenant.count, tenant.queued))
+
+
+def by_group(tenants: Sequence[Running]) -> list[tuple[str, int, int]]:
+    """Fairshare groups with what is in flight and what waits, most in flight first."""
+    totals: dict[str, list[int]] = {}
+    for tenant in tenants:
+        total = totals.setdefault(tenant.policy.fairshare_group, [0, 0])
+        total[0] += tenant.count
+        total[1] += tenant.queued
+    return [(name, count, queued) for name, (count, queued) in sorted(totals.items(), key=lambda item: -item[1][0])]

@@ -1,0 +1,152 @@
+"""The scheduler as the register uses it: lives by their group, tenant and perhaps user, and what tenants have had.
+
+Who is next is decided in fairness/."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ratelimit.fairness.expected import Expected
+from ratelimit.fairness.floor import Floor, Full, Room, Terms
+from ratelimit.fairness.queue import Share
+from ratelimit.life import Life
+
+DEFAULT_WEIGHT = 100  # of a group that is not known, and of each user of a tenant
+
+UNBOUNDED = float("inf")
+OWN, ALL, MODEL = "sidecar:in_flight", "all:in_flight", "model:in_flight"  # the names under which the bounds refuse
+
+Served = Mapping[tuple[str, str], int]
+"""Tokens of service by group and tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """At most `most` at once; `name` says whose bound that is."""
+
+    most: float = UNBOUNDED
+    name: str = OWN
+
+
+class Scheduler:
+    """Not for several threads at once.  `by_user`: the users of a tenant have shares too.  `clock` in seconds."""
+
+    def __init__(self, terms: Terms, *, by_user: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._floor: Floor[Life] = Floor(terms)
+        self._by_user, self._clock = by_user, clock
+        self._expected = Expected()
+        self._waiting: dict[str, Life] = {}  # by lease id
+        self._weights: Mapping[str, int] = {}
+        self._served: dict[tuple[str, str], int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def waiting_as(self, lease_id: str) -> Life | None:
+        return self._waiting.get(lease_id)
+
+    def bound(self, most: float) -> None:
+        self._floor.most = most
+
+    def share(self, rooms: Mapping[str, Room], weights: Mapping[str, int]) -> None:
+        """The models that have room of their own, and the weights of groups.  Counts for what comes from now on."""
+        self._floor.bound(rooms)
+        self._weights = weights
+
+    def begin(self, life: Life) -> bool:
+        """Whether there is room, and nobody waits for it."""
+        life.ticket = self._floor.begin(life, self._cost(life), self._way(life), life.load.model)
+        if life.ticket is None:
+            return False
+        self._count(life, life.ticket.cost)
+        return True
+
+    def run(self, life: Life) -> None:
+        """It runs already, whether there is room or not."""
+        life.ticket = self._floor.run(life, life.load.service, self._way(life), life.load.model)
+
+    def ask(self, life: Life, patience: float) -> tuple[bool, tuple[Life, Full] | None] | Full:
+        """Whether it waits; and one that has to go for it."""
+        model, now = life.load.model, self._clock()
+        asked = self._floor.ask(life, self._cost(life), self._way(life), model, now, patience)
+        if isinstance(asked, Full):
+            return asked
+        life.ticket = asked.ticket
+        if asked.waits:
+            self._waiting[life.lease_id] = life
+        else:
+            self._count(life, asked.ticket.cost)
+        if asked.displaced is None:
+            return asked.waits, None
+        ticket, full = asked.displaced
+        return asked.waits, (self._out(ticket.item), full)
+
+    def admit(self) -> Life | None:
+        """The next that runs, if there is room for one."""
+        ticket = self._floor.admit(self._clock())
+        if ticket is None:
+            return None
+        self._floor.charge(ticket, self._cost(ticket.item))  # more may be known by now
+        self._count(ticket.item, ticket.charged)
+        del self._waiting[ticket.item.lease_id]
+        return ticket.item
+
+    def leave(self, life: Life) -> None:
+        """It waits no more."""
+        if life.ticket is not None:
+            self._floor.leave(life.ticket, self._clock())
+            self._out(life)
+
+    def over(self, life: Life) -> None:
+        """It runs no more."""
+        if life.ticket is not None:
+            self._floor.over(life.ticket)
+            life.ticket = None
+
+    def settle(self, life: Life, service: int) -> None:
+        """What one that runs has had, now that it is over."""
+        self._expected.learn(life.policy.tenant_id, life.load.model, max(0, service - life.load.service))
+        self.charge(life, service)
+
+    def charge(self, life: Life, service: int) -> None:
+        """What one that runs has had so far."""
+        if life.ticket is not None:
+            self._count(life, service - life.ticket.charged)
+            self._floor.charge(life.ticket, service)
+
+    def expired(self) -> list[tuple[Life, Full]]:
+        """Takes out what has waited for as long as it may."""
+        return [(self._out(ticket.item), full) for ticket, full in self._floor.expired(self._clock())]
+
+    def take_served(self) -> Served:
+        """Since it was last asked.  What a wrong estimate was taken back of is less than 0."""
+        served, self._served = self._served, {}
+        return served
+
+    def served_elsewhere(self, group: str, tenant_id: str, weight: int, service: int) -> None:
+        """What a tenant has had in other sidecars."""
+        self._floor.charge_elsewhere(self._shares(group, tenant_id, weight), service)
+
+    def _cost(self, life: Life) -> int:
+        load = life.load
+        return load.service + self._expected.of(life.policy.tenant_id, load.model, load.most)
+
+    def _out(self, life: Life) -> Life:
+        """It is not in the queue any more."""
+        life.ticket = None
+        del self._waiting[life.lease_id]
+        return life
+
+    def _way(self, life: Life) -> tuple[Share, ...]:
+        policy = life.policy
+        shares = self._shares(policy.fairshare_group, policy.tenant_id, policy.weight)
+        return (*shares, Share(life.load.user, DEFAULT_WEIGHT)) if self._by_user else shares
+
+    def _shares(self, group: str, tenant_id: str, weight: int) -> tuple[Share, Share]:
+        return Share(group, self._weights.get(group, DEFAULT_WEIGHT)), Share(tenant_id, weight)
+
+    def _count(self, life: Life, service: int) -> None:
+        tenant = life.policy.fairshare_group, life.policy.tenant_id
+        self._served[tenant] = self._served.get(tenant, 0) + service

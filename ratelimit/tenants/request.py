@@ -1,0 +1,65 @@
+"""One request on its way through the decider, and what every answer to it says.  Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from clients.api import Api
+from ratelimit.budgets.port import Reservation
+from ratelimit.fairness.floor import Full
+from ratelimit.life import Life
+from ratelimit.tenants.account import Account
+from ratelimit.tenants.body import body_before, parse_body
+from ratelimit.tenants.screening import Asked, Priced, Rejected, Terms, said
+from serving.call import Call
+
+Field = tuple[str, str | int | bool]
+
+
+class Request(NamedTuple):
+    """One that goes to the budgets.  `fields`: what its answer says, whatever it is."""
+
+    call: Call
+    life: Life
+    account: Account
+    fields: list[Field]
+    reservation: Reservation
+    api: Api
+
+
+class Queued(NamedTuple):
+    """A request that waits: implements life.Caller."""
+
+    request: Request
+    on_turn: Callable[[Request], None]
+    on_full: Callable[[Request, Full], None]
+
+    def turn(self) -> None:
+        self.on_turn(self.request)
+
+    def give_up(self, full: Full) -> None:
+        self.on_full(self.request, full)
+
+
+def asked_of(entries: Mapping[str, str], terms: Terms) -> Asked:
+    get = entries.get
+    asked = get("asked")
+    body = body_before(entries) if asked is None else parse_body(asked)
+    return Asked.of(terms, get("method", ""), get("path", ""), body, get("content_length", ""))
+
+
+def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
+    """What every answer says, whatever it is."""
+    fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
+    if isinstance(screened, Priced):
+        estimate = screened.estimate
+        fields += (
+            ("input_estimate", estimate.input_tokens),
+            ("output_cap", estimate.output_cap),
+            ("inference", screened.inference),
+            ("kind", said(screened.kind)),
+        )
+        if estimate.uncorrected is not None:
+            fields.append(("uncorrected", estimate.uncorrected))
+        if estimate.images:
+            fields.append(("images", estimate.images))
+    return fields

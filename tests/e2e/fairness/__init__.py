@@ -1,0 +1,1 @@
+"""Fair admission on the whole chain."""
