@@ -33,7 +33,15 @@ def test_a_valid_key_is_admitted_with_its_identity(sidecar: Sidecar) -> None:
     answer = sidecar.check(bearer(key))
     assert answer.status == 200
     assert answer.headers == {"x-tenant-id": "acme", "x-key-id": key.id, "x-fairshare-group": "default"}
-    assert sorted(answer.removed) == ["api-key", "authorization", "x-admission", "x-api-key", "x-end-user-id", "x-queue-ms", "x-user-id"]
+    assert sorted(answer.removed) == [
+        "api-key",
+        "authorization",
+        "x-admission",
+        "x-api-key",
+        "x-end-user-id",
+        "x-queue-ms",
+        "x-user-id",
+    ]
     policy = Policy.load(answer.metadata.pop("policy"))
     lease_id = answer.metadata.pop("lease_id")
     assert is_recent(lease_id, int(sidecar.now.timestamp() * 1000))
