@@ -96,19 +96,20 @@ def test_a_spent_budget_is_told_without_waiting(deployment: Deployment) -> None:
 
 
 def test_a_model_has_its_own_room_and_its_own_patience(deployment: Deployment) -> None:
-    def ask_beside_another(queue_timeout_seconds: int) -> httpx.Response:
+    def refused_beside_another(queue_timeout_seconds: int, code: str) -> httpx.Response:
         body = {"name": MODEL, "max_in_flight": 1, "queue_timeout_seconds": queue_timeout_seconds}
         deployment.admin.put(f"/models/{model_id}", json=body).raise_for_status()
-        wait_for(lambda: True if deployment.chat(who).status_code == 200 else None, "the model")
         with running(deployment, who):
-            return deployment.chat(who)
+            return wait_for(
+                lambda: answer if code in (answer := deployment.chat(who, max_tokens=1)).text else None, code
+            )
 
     model_id = deployment.admin.post("/models", json={"name": MODEL}).raise_for_status().json()["id"]
     who = deployment.tenant()
-    late, refused = ask_beside_another(1), ask_beside_another(0)
-    assert (late.status_code, late.json()["error"]["code"]) == (503, "queue_timeout")
+    late, refused = refused_beside_another(1, "queue_timeout"), refused_beside_another(0, "capacity_exceeded")
+    assert (late.status_code, refused.status_code) == (503, 429)
     assert int(late.headers["retry-after"]) >= 1
-    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "capacity_exceeded")
-    rows = deployment.usage_when(who, 6)
+    idle(deployment)
+    rows = deployment.usage_when(who, 4)
     assert {row["denied_by"] for row in rows if row["admission"] == "refused"} == {"model:in_flight"}
     deployment.admin.delete(f"/models/{model_id}").raise_for_status()
