@@ -99,10 +99,11 @@ def test_a_model_has_its_own_room_and_its_own_patience(deployment: Deployment) -
     def refused_beside_another(queue_timeout_seconds: int, code: str) -> httpx.Response:
         body = {"name": MODEL, "max_in_flight": 1, "queue_timeout_seconds": queue_timeout_seconds}
         deployment.admin.put(f"/models/{model_id}", json=body).raise_for_status()
+        return wait_for(lambda: answer if code in (answer := beside_another()).text else None, code)
+
+    def beside_another() -> httpx.Response:
         with running(deployment, who):
-            return wait_for(
-                lambda: answer if code in (answer := deployment.chat(who, max_tokens=1)).text else None, code
-            )
+            return deployment.chat(who, max_tokens=1)
 
     model_id = deployment.admin.post("/models", json={"name": MODEL}).raise_for_status().json()["id"]
     who = deployment.tenant()
