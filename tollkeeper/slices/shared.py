@@ -3,6 +3,7 @@
 What only one slice uses belongs to its own file.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,9 +18,11 @@ from ratelimit.scheduler import Scheduler
 from ratelimit.tenants.corrections import Corrections
 from ratelimit.uploads import Uploads
 from serving.loop import LoopThread
-from serving.metrics import Metrics
+from serving.metrics import Gauge, Metrics
+from serving.process_metrics import process_gauges
 from store.postgres import PostgresPool, open_postgres
 from store.redis import is_cluster, open_redis, open_redis_async
+from store.watch import LOOK_SECONDS, StoreWatch, probes
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import keep_applying
 from tenancy.postgres.catalog import PostgresModelSource
@@ -71,10 +74,21 @@ class Shared:
         self.listeners: list[Listener] = [self.catalog]
         self.freed: list[Callable[[Sequence[str]], None]] = []
         self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
-        self.warned: list[Callable[[], Sequence[str]]] = []
+        self.stores = StoreWatch(probes(self.redis, self.pool))
+        self.parts["credentials"] = lambda: not self.stores.refused  # else no store will ever take them
+        self.warned: list[Callable[[], Sequence[str]]] = [lambda: self.stores.warnings]
+        self.metrics.add(
+            Gauge(
+                "tollkeeper_store_up", "Whether a store answers, asked without traffic", lambda: self.stores.up, "store"
+            ),
+            Gauge("tollkeeper_store_errors", "Questions without an answer so far", lambda: self.stores.errors, "store"),
+        )
+        self.metrics.add(*process_gauges())
         self.learned: dict[str, Callable[[], list[Row]]] = {}
         self.loop.spawn(listen(settings.redis_url, self.listeners, self.tenancy_metrics), "invalidations")
         self.loop.spawn(self.catalog.run(), "model catalog")
+        self.loop.run(self.stores.look())
+        self.loop.spawn(self._watch_stores(), "store watch")
 
     def warm(self) -> None:
         """Waits until models and prices are known, unless the stores are away."""
@@ -86,6 +100,11 @@ class Shared:
         """It works from now on; until then it only knew."""
         self.number = number
         self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")
+
+    async def _watch_stores(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.stores.look()
 
     def readiness(self) -> Mapping[str, bool]:
         return {"serving": True, **{name: ready() for name, ready in self.parts.items()}}

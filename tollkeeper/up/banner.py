@@ -1,5 +1,7 @@
 """What `tollkeeper up` prints once everything runs: addresses, the admin token, the first three requests."""
 
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
 from tollkeeper.config import Settings
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN, UpOptions
 from tollkeeper.up.stack import PORTAL as PORTAL_SURFACE
@@ -13,6 +15,8 @@ Tollkeeper is up.
   management API   http://{admin}         admin token: {token}
 {console}{portal}  metrics          http://{metrics}/metrics
   gRPC             {grpc}
+  Postgres         {database}
+  Redis            {redis}
   state and logs   {data_dir}
 
 Try it, in another terminal:
@@ -38,6 +42,15 @@ PORTAL = """  portal           http://{admin}/auth/login  account: {email}, pass
 """
 
 
+def shown(url: str) -> str:
+    """The address of a store without its password."""
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    query = urlencode([(each, value) for each, value in parse_qsl(parts.query) if "pass" not in each], safe="/")
+    return f"{parts.scheme}://{f'{name}@' if name else ''}{place}{parts.path}{f'?{query}' if query else ''}"
+
+
 def banner(settings: Settings, options: UpOptions) -> str:
     token = settings.admin_token.get_secret_value() if settings.admin_token else ""
     training = token == DEV_ADMIN_TOKEN and PORTAL_SURFACE in settings.other_surfaces
@@ -50,6 +63,8 @@ def banner(settings: Settings, options: UpOptions) -> str:
         metrics=settings.metrics_listen,
         grpc=settings.grpc_listen or settings.authz_socket.parent,
         token=token,
+        database=shown(settings.database_url),
+        redis=shown(settings.redis_url),
         data_dir=options.data_dir.absolute(),
         model="<your model>" if options.upstream else "mock-model",
     )

@@ -1,0 +1,96 @@
+"""Whether the stores answer, asked every few seconds though no request does: what cannot work is known at the start.
+
+Owns the questions and what the answers mean.  A store that is away may come back, and is told of; one that refuses what
+the settings say (credentials, rights, a database that is not there) will not, so nobody should be sent to this process.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+import asyncpg
+import structlog
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
+
+from store.postgres import UNAVAILABLE as POSTGRES_AWAY
+from store.postgres import PostgresPool, reading
+from store.redis import UNAVAILABLE as REDIS_AWAY
+
+if TYPE_CHECKING:
+    from redis import asyncio as aio
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 2.0
+MISSES = 2  # in a row, before it is said of a store that may just have been busy
+MAX_REASON = 200  # characters
+REDIS, POSTGRES = "redis", "postgres"
+Probe = Callable[[], Awaitable[object]]
+
+_REDIS_REFUSES = (AuthenticationError, AuthorizationError, NoPermissionError)
+_POSTGRES_REFUSES = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # and wrong passwords
+    asyncpg.InvalidCatalogNameError,  # no such database
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,  # tollkeeper migrate has not run
+)
+_REFUSES = (*_REDIS_REFUSES, *_POSTGRES_REFUSES)
+_FAILURES: tuple[type[Exception], ...] = (*_REFUSES, *REDIS_AWAY, *POSTGRES_AWAY)
+
+
+def probes(redis: "aio.Redis | aio.RedisCluster", pool: PostgresPool) -> Mapping[str, Probe]:
+    """Each does a little of what requests do: a script, a read of a table of ours."""
+
+    async def ask_postgres() -> None:
+        async with reading(pool) as connection:
+            await connection.fetchval("SELECT 1 FROM tenants LIMIT 1")
+
+    return {REDIS: lambda: redis.eval("return 1", 0), POSTGRES: ask_postgres}
+
+
+class StoreWatch:
+    """`up` and `errors` by store, for metrics; `refused`: those that will not take what the settings say."""
+
+    def __init__(self, asked: Mapping[str, Probe]) -> None:
+        self._asked = asked
+        self.up: dict[str, float] = dict.fromkeys(asked, 0.0)
+        self.errors: dict[str, int] = dict.fromkeys(asked, 0)
+        self._missed: dict[str, int] = dict.fromkeys(asked, 0)
+        self._told: dict[str, str] = {}
+        self.refused: frozenset[str] = frozenset()
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self._told.values())
+
+    async def look(self) -> None:
+        """Once, at every store."""
+        refused = set()
+        for store, ask in self._asked.items():
+            try:
+                await ask()
+            except _FAILURES as error:
+                self.errors[store] += 1
+                self._missed[store] += 1
+                self.up[store] = 0.0
+                if isinstance(error, _REFUSES):
+                    refused.add(store)
+                if isinstance(error, _REFUSES) or self._missed[store] >= MISSES:
+                    self._tell(store, error)
+                continue
+            self.up[store], self._missed[store] = 1.0, 0
+            if self._told.pop(store, None):
+                log.info("the store answers again", store=store)
+        self.refused = frozenset(refused)
+
+    def _tell(self, store: str, error: Exception) -> None:
+        """In the log once for each state; what the driver says of it has no secret."""
+        said = f"{type(error).__name__}: {error}"[:MAX_REASON].rstrip(": ")
+        if isinstance(error, _REFUSES):
+            setting = {REDIS: "TOLLKEEPER_REDIS_URL", POSTGRES: "TOLLKEEPER_DATABASE_URL"}.get(store, store)
+            hint = ": run `tollkeeper migrate`" if isinstance(error, asyncpg.UndefinedTableError) else ""
+            text = f"{store} refuses what {setting} says ({said}){hint}"
+        else:
+            text = f"{store} does not answer ({said})"
+        if text.partition(" (")[0] != self._told.get(store, "").partition(" (")[0]:
+            log.warning(text)
+        self._told[store] = text

@@ -1,0 +1,76 @@
+"""What is said of stores that do not answer, and of those that never will."""
+
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from store.postgres import open_postgres
+from store.redis import open_redis_async
+from store.watch import MISSES, POSTGRES, REDIS, StoreWatch, probes
+
+NOWHERE = "redis://127.0.0.1:1/0"
+SECRET = "wrong-and-never-shown"
+
+
+async def looked(redis_url: str, database_url: str, times: int = 1) -> StoreWatch:
+    """After a look at both, or several."""
+    redis, pool = open_redis_async(redis_url, timeout=5.0), await open_postgres(database_url, timeout=5.0)
+    watch = StoreWatch(probes(redis, pool))
+    try:
+        for _ in range(times):
+            await watch.look()
+    finally:
+        await redis.aclose()
+        pool.terminate()
+    assert SECRET not in str(watch.warnings)
+    return watch
+
+
+async def test_stores_that_answer(redis_url: str, database_url: str) -> None:
+    watch = await looked(redis_url, database_url)
+    assert watch.up == {REDIS: 1.0, POSTGRES: 1.0}
+    assert (watch.warnings, watch.refused) == ([], frozenset())
+
+
+async def test_a_store_that_is_away_may_come_back(redis_url: str, database_url: str) -> None:
+    watch = await looked(NOWHERE, database_url, MISSES)
+    assert (watch.up, watch.errors) == ({REDIS: 0.0, POSTGRES: 1.0}, {REDIS: MISSES, POSTGRES: 0})
+    assert watch.warnings[0].startswith("redis does not answer (")
+    assert watch.refused == frozenset()
+
+
+async def test_a_store_that_refuses_what_the_settings_say(redis_url: str, database_url: str) -> None:
+    parts = urlsplit(redis_url)
+    wrong = parts._replace(netloc=f"nobody:{SECRET}@{parts.netloc}").geturl()
+    watch = await looked(wrong, database_url + "_of_nobody")
+    assert watch.refused == {REDIS, POSTGRES}
+    redis, postgres = watch.warnings
+    assert redis.startswith("redis refuses what TOLLKEEPER_REDIS_URL says (AuthenticationError: ")
+    assert postgres.startswith("postgres refuses what TOLLKEEPER_DATABASE_URL says (InvalidCatalogNameError: ")
+
+
+async def test_a_database_without_the_schema(redis_url: str, database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+    watch = await looked(redis_url, database_url)
+    assert watch.refused == {POSTGRES}
+    assert watch.warnings[0].endswith(": run `tollkeeper migrate`")
+
+
+@pytest.mark.parametrize("store", [REDIS, POSTGRES])
+async def test_it_is_over_when_the_store_answers_again(store: str) -> None:
+    answers = [*[OSError("gone")] * MISSES, None]
+
+    async def ask() -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    watch = StoreWatch({store: ask})
+    await watch.look()
+    assert watch.warnings == []  # it may just have been busy
+    await watch.look()
+    assert watch.warnings == [f"{store} does not answer (OSError: gone)"]
+    await watch.look()
+    assert (watch.warnings, watch.up, watch.errors) == ([], {store: 1.0}, {store: MISSES})
