@@ -10,7 +10,7 @@ import select
 import socket
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 
 from bench.figures import percentile
@@ -29,6 +29,7 @@ class Client:
         self._epoll = select.epoll()
         self.latencies: list[float] = []
         self.failed = 0
+        self.statuses: Counter[str] = Counter()  # `none`: no whole answer
 
     @property
     def busy(self) -> int:
@@ -66,6 +67,7 @@ class Client:
         elif is_whole(had + data):
             self.latencies.append(time.perf_counter() - scheduled)
             self.failed += not (had + data).startswith(b"HTTP/1.1 200")
+            self.statuses[(had + data)[9:12].decode()] += 1
             del self._busy[descriptor]
             self._idle.append(connection)
         else:
@@ -75,7 +77,12 @@ class Client:
         del self._busy[connection.fileno()]
         self._epoll.unregister(connection)
         connection.close()
-        self.failed += 1
+        self.give_up(1)
+
+    def give_up(self, count: int) -> None:
+        """Counts requests that got no answer."""
+        self.failed += count
+        self.statuses += Counter(none=count)  # unless it is 0
 
 
 def is_whole(answer: bytes) -> bool:
@@ -100,7 +107,7 @@ def run(address: tuple[str, int], request: bytes, rate: float, seconds: float) -
         while waiting and client.busy < MAX_CONNECTIONS:
             client.send(waiting.popleft())
         client.wait(min(due - now, 0.1) if due < end else 0.1)
-    client.failed += client.busy + len(waiting)
+    client.give_up(client.busy + len(waiting))
     return client
 
 
@@ -108,7 +115,7 @@ def main(host: str, port: str, rate: str, seconds: str, request: str) -> None:
     client = run((host, int(port)), Path(request).read_bytes(), float(rate), float(seconds))
     ordered = sorted(client.latencies)
     found = {f"p{share}": percentile(ordered, share / 100) * 1000 for share in (50, 90, 99)}
-    print(json.dumps({"answered": len(ordered), "failed": client.failed, **found}))
+    print(json.dumps({"answered": len(ordered), "failed": client.failed, **found, "statuses": client.statuses}))
 
 
 if __name__ == "__main__":

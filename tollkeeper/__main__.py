@@ -76,6 +76,7 @@ def up(
 def sidecar(
     services: Annotated[list[Service] | None, typer.Argument(help="Services to run; all if none is named.")] = None,
     workers: Annotated[int | None, typer.Option(help="Number of processes of each kind.", show_default="1")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of one that runs, without a gap.")] = False,
 ) -> None:
     """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
     settings = settings_or_exit("sidecar", workers=workers)
@@ -83,7 +84,7 @@ def sidecar(
     from tollkeeper.supervisor import SidecarRuns, Supervisor
 
     try:
-        Supervisor(settings, services or SERVICES).run()
+        Supervisor(settings, services or SERVICES, replace=replace).run()
     except SidecarRuns as error:
         fail(str(error))
 

@@ -1,17 +1,28 @@
 """How a process of the sidecar gets its place: it prepares, says so, and waits to be told which worker it is to be.
 
 The supervisor's end and the process's end of one Unix socket, which is the process's standard input.  The end of either
-side is seen by the other at once.
+side is seen by the other at once.  A process whose supervisor has gone serves on until that of the next has its place.
 """
 
 import json
+import os
+import signal
 import socket
+import threading
+import time
 from dataclasses import asdict
 from enum import Enum
+from pathlib import Path
+
+import structlog
 
 from tollkeeper.plan import Worker
 
+log = structlog.get_logger(__name__)
+
 STDIN = 0
+ORPHAN_SECONDS = 30.0  # for another supervisor to come
+LOOK_SECONDS = 0.1
 
 
 class News(Enum):
@@ -29,7 +40,7 @@ class Place:
         self._lines = self._socket.makefile("rb")
 
     def tell(self, news: News) -> None:
-        """Does nothing if the supervisor is gone: its death ends this process by itself."""
+        """Does nothing if the supervisor is gone."""
         try:
             self._socket.sendall(news.value + b"\n")
         except OSError:
@@ -42,6 +53,20 @@ class Place:
             return None
         found = json.loads(line)
         return Worker(**{**found, "services": tuple(found["services"])})
+
+    def leave_when_orphaned(self, path: Path) -> None:
+        """Once the supervisor has gone, asks this process to stop (SIGTERM) as soon as another has taken over
+        the socket at `path`, which is ours now, or none has come in ORPHAN_SECONDS."""
+        threading.Thread(target=self._watch, args=[path, _file(path)], name="orphan", daemon=True).start()
+
+    def _watch(self, path: Path, ours: tuple[int, int] | None) -> None:
+        while self._lines.readline():
+            continue
+        log.warning("the supervisor has gone: serving until another takes over", seconds=ORPHAN_SECONDS)
+        until = time.monotonic() + ORPHAN_SECONDS
+        while _file(path) == ours and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Candidate:
@@ -75,3 +100,12 @@ class Candidate:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file it is, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -77,6 +77,7 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     health.set_all(True)
     log.info("serving", services=worker.services, addresses=addresses)
     place.tell(News.SERVING)
+    place.leave_when_orphaned(socket)
     engine.serve()
 
 

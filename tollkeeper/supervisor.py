@@ -6,13 +6,15 @@ Owns processes only: which there are is plan.py's, who takes which place is grou
 import fcntl
 import functools
 import json
+import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -34,14 +36,19 @@ POLL_SECONDS = 0.1
 LEAVE_SECONDS = 5.0  # for the rest of a process once it has drained
 
 
+REPLACED_SECONDS = 5.0  # for the supervisor before to be gone, once it was killed
+
+
 class SidecarRuns(Exception):
     """Another sidecar has the same sockets."""
 
 
 class Supervisor:
-    """Runs the processes of `services` until told to stop."""
+    """Runs the processes of `services` until told to stop.  `replace`: in place of a supervisor that has the same
+    sockets, whose processes then serve until ours do."""
 
-    def __init__(self, settings: Settings, services: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, services: Sequence[str], *, replace: bool = False) -> None:
+        self._replace = replace
         self._settings, self._plan = settings, plan(services, settings.workers, tcp=settings.grpc_listen is not None)
         self._sockets = {worker.name: metrics_socket(settings, worker) for worker in self._plan}
         self._stopping = self._restart = False
@@ -56,7 +63,7 @@ class Supervisor:
         registry.register(ProcessMetrics(self._sockets))
         with ExitStack() as stops:
             for group in {worker.group for worker in self._plan}:
-                stops.enter_context(_held(socket_of(group, self._settings)))
+                stops.enter_context(_held(socket_of(group, self._settings), self._replace))
             told = self.readiness, self.warnings, self.learned
             endpoint = MetricsServer(self._settings.metrics_listen, registry, *told)
             stops.callback(endpoint.close)
@@ -113,16 +120,47 @@ class Supervisor:
     def _start(self, group: str, candidate: Candidate) -> Process:
         command = [sys.executable, "-m", "tollkeeper.worker", group]
         environment = {**as_environment(self._settings), "GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
-        return Process(group, command, environment=environment, stdin=candidate.child)
+        return Process(group, command, environment=environment, stdin=candidate.child, outlives=True)
 
 
 @contextmanager
-def _held(socket: Path) -> Iterator[None]:
+def _held(socket: Path, replace: bool) -> Iterator[None]:
     """Keeps another sidecar from taking the socket over, as our own processes do from one another."""
     socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with socket.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SidecarRuns(f"another sidecar serves {socket}") from None
+    with socket.with_suffix(".lock").open("a+") as lock:
+        if not _locks(lock):
+            if not replace or not _kill_holder(lock):
+                raise SidecarRuns(f"another sidecar serves {socket}")
+            log.info("replaced the supervisor before", socket=str(socket))
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield
+
+
+def _locks(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _kill_holder(lock: IO[str]) -> bool:
+    """Whether the lock is ours then.  Its holder has no say in it: its processes serve on without it."""
+    lock.seek(0)
+    pid, until = lock.read(), time.monotonic() + REPLACED_SECONDS
+    if pid and _has_open(int(pid), lock):
+        os.kill(int(pid), signal.SIGKILL)
+    while not (ours := _locks(lock)) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return ours
+
+
+def _has_open(pid: int, file: IO[str]) -> bool:
+    """False of a process that is not the one which wrote its id: the id was used again, or is another container's."""
+    try:
+        found = [os.stat(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return False
+    return any(os.path.samestat(each, os.fstat(file.fileno())) for each in found)

@@ -36,6 +36,7 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
             lambda: place.signal(victim, signal.SIGSTOP),
             lambda: place.signal(victim, signal.SIGCONT),
         ),
+        Fault("kill the supervisor", "sidecar", place.restart_supervisor, nothing),
         Fault("hang envoy", "envoy", place.processes["envoy"].pause, place.processes["envoy"].resume),
         Fault("cut redis off", "redis", redis.cut, redis.restore),
         Fault("hang redis", "redis", redis.freeze, redis.restore),

@@ -66,6 +66,11 @@ class Place(Deployment):
         if pid is not None:
             os.kill(pid, number)
 
+    def restart_supervisor(self) -> None:
+        """Kills it and starts another; its processes go on meanwhile."""
+        self.processes["sidecar"].kill()
+        self.stack.begin_sidecar(self.settings)
+
     def restart_valkey(self) -> None:
         """Kills it and starts it on what it wrote."""
         port, directory = self.valkey.port, self.valkey.socket.parent

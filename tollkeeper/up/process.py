@@ -1,4 +1,5 @@
-"""One child process that never outlives us: the kernel signals it when this process dies, even by kill -9.
+"""One child process that does not outlive us, unless it is meant to: the kernel signals it when this process dies, even
+by kill -9.
 
 Must be started from the main thread: the death signal follows the thread that forked, not the process.
 """
@@ -24,7 +25,8 @@ class StartFailed(Exception):
 
 
 class Process:
-    """A running child with its output in a log file; with no log, its output is ours."""
+    """A running child with its output in a log file; with no log, its output is ours.  `outlives`: if this process
+    dies, it sees to its own end."""
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Process:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         stdin: socket.socket | None = None,
+        outlives: bool = False,
     ) -> None:
         self.name, self.log, self._stop_signal = name, log, stop_signal
         parent = os.getpid()
@@ -57,7 +60,7 @@ class Process:
                 env=None if environment is None else {**os.environ, **environment},
                 umask=PRIVATE_UMASK,
                 start_new_session=True,  # Ctrl-C reaches only us: we stop the children in order
-                preexec_fn=lambda: _die_with(parent, stop_signal),
+                preexec_fn=None if outlives else lambda: _die_with(parent, stop_signal),
             )
 
     @property

@@ -94,7 +94,7 @@ class Stack:
         settings = self._read_settings(self._database_url(), redis_url)
         self._wait("valkey")
         self._migrate(settings)
-        self._sidecar(settings)
+        self.begin_sidecar(settings)
         self._admin(settings)
         self._wait("sidecar")
         self._envoy(settings, upstream)
@@ -104,9 +104,9 @@ class Stack:
             prepare(f"http://{settings.admin_listen}", token, wanted=token == DEV_ADMIN_TOKEN)
         self.settings, self.upstream = settings, upstream
 
-    def sidecar(self, settings: Settings) -> None:
+    def sidecar(self, settings: Settings, *options: str) -> None:
         """Starts one, and waits until it is ready."""
-        self._sidecar(settings)
+        self.begin_sidecar(settings, *options)
         self._wait("sidecar")
 
     def envoy(self, settings: Settings, upstream: str) -> None:
@@ -172,16 +172,17 @@ class Stack:
         except Exception as error:
             raise StartFailed(f"cannot migrate the database: {error}") from error
 
-    def _sidecar(self, settings: Settings) -> None:
+    def begin_sidecar(self, settings: Settings, *options: str) -> None:
+        """Starts one."""
         self._tell("the sidecar")
-        self._python("sidecar", settings, f"http://{settings.metrics_listen}/readyz")
+        self._python("sidecar", settings, f"http://{settings.metrics_listen}/readyz", *options)
 
     def _admin(self, settings: Settings) -> None:
         self._tell("the management API")
         self._python("admin", settings, f"http://{settings.admin_listen}/api/v1/health")
 
-    def _python(self, command: str, settings: Settings, ready: str) -> None:
-        arguments = [sys.executable, "-m", "tollkeeper", command]
+    def _python(self, command: str, settings: Settings, ready: str, *options: str) -> None:
+        arguments = [sys.executable, "-m", "tollkeeper", command, *options]
         process = Process(command, arguments, self._log(command), environment=as_environment(settings))
         self._keep(command, process, lambda: answers(ready))
 

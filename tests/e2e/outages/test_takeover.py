@@ -1,10 +1,7 @@
 """A process is killed, or all are replaced, at a steady rate of requests: nobody notices."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +12,8 @@ import httpx
 import pytest
 
 from tests.conftest import public_directory
-from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
+from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.e2e.open_loop import OpenLoop
 from tests.e2e.outages.test_crash import workers
 from tests.e2e.test_runtime import stats, streaming
 
@@ -34,24 +32,6 @@ def own_stack() -> Iterator[Deployment]:
         deployment.close()
 
 
-class OpenLoop:
-    """Requests at random times from a process of its own, until `result`."""
-
-    def __init__(self, stack: Deployment, who: Credential, directory: Path) -> None:
-        body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4})
-        head = ["POST /v1/chat/completions HTTP/1.1", "Host: x", f"Authorization: Bearer {who.secret}"]
-        head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-        request = directory / "request"
-        request.write_text("\r\n".join([*head, "", body]))
-        host, port = stack.envoy_host_port
-        command = [sys.executable, "-m", "bench.poisson", host, str(port), str(RATE), str(SECONDS), str(request)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    def result(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._process.communicate(timeout=60)[0])
-        return found
-
-
 @contextmanager
 def capacity(stack: Deployment, most: int) -> Iterator[None]:
     bounds: dict[str, int | None] = {"max_in_flight": most, "max_in_flight_total": None}
@@ -68,9 +48,9 @@ def others(stack: Deployment, before: dict[str, int], *names: str) -> None:
 
 
 @pytest.mark.parametrize("victim", ["authz", "ratelimit"])
-def test_a_kill_is_taken_over_at_once(own_stack: Deployment, tmp_path: Path, victim: str) -> None:
+def test_a_kill_is_taken_over_at_once(own_stack: Deployment, victim: str) -> None:
     before = workers(own_stack)
-    load = OpenLoop(own_stack, own_stack.tenant(tokens_per_minute=None), tmp_path)
+    load = OpenLoop(own_stack, own_stack.tenant(tokens_per_minute=None), RATE, SECONDS)
     time.sleep(1.0)
     os.kill(before[victim], signal.SIGKILL)
     found = load.result()
@@ -78,16 +58,32 @@ def test_a_kill_is_taken_over_at_once(own_stack: Deployment, tmp_path: Path, vic
     others(own_stack, before, victim)
 
 
-def test_a_restart_replaces_one_process_after_another(own_stack: Deployment, tmp_path: Path) -> None:
+def test_a_restart_replaces_one_process_after_another(own_stack: Deployment) -> None:
     before = workers(own_stack)
     who = own_stack.tenant(tokens_per_minute=None)
-    load = OpenLoop(own_stack, who, tmp_path)
+    load = OpenLoop(own_stack, who, RATE, SECONDS)
     time.sleep(0.5)
     os.kill(own_stack.processes["sidecar"].pid, signal.SIGHUP)
     found = load.result()
     assert found["failed"] == 0, found
     others(own_stack, before, *before)
     assert len(own_stack.usage_when(who, found["answered"])) == found["answered"]
+
+
+@pytest.mark.parametrize("how", ["killed and started", "replaced"])
+def test_the_processes_serve_until_those_of_the_next_supervisor_do(own_stack: Deployment, how: str) -> None:
+    before, who = workers(own_stack), own_stack.tenant(tokens_per_minute=None)
+    load = OpenLoop(own_stack, who, RATE / 2, 2 * SECONDS)
+    if how == "replaced":
+        own_stack.stack.sidecar(own_stack.settings, "--replace")
+    else:
+        own_stack.processes["sidecar"].kill()
+        own_stack.stack.sidecar(own_stack.settings)
+    found = load.result()
+    assert found["failed"] <= MOST_FAILED * found["answered"], found
+    others(own_stack, before, *before)
+    assert len(own_stack.usage_when(who, found["statuses"]["200"])) == found["statuses"]["200"]
+    wait_for(lambda: None if any(Path(f"/proc/{pid}").exists() for pid in before.values()) else True, "their end", 30)
 
 
 def test_what_is_in_flight_counts_for_the_process_that_takes_over(own_stack: Deployment) -> None:

@@ -1,0 +1,40 @@
+"""A process whose supervisor has gone."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import signal, sys
+from pathlib import Path
+from tollkeeper import handover
+handover.ORPHAN_SECONDS = float(sys.argv[2])
+handover.Place().leave_when_orphaned(Path(sys.argv[1]))
+print("serving", flush=True)
+signal.pause()
+"""
+LONG = 600.0
+
+
+@pytest.mark.parametrize(("seconds", "taken_over"), [(LONG, True), (0.0, False)], ids=["taken over", "left alone"])
+def test_it_leaves_when_another_has_its_socket_and_else_after_a_while(
+    tmp_path: Path, seconds: float, taken_over: bool
+) -> None:
+    path, ours, theirs = tmp_path / "it.sock", *socket.socketpair()
+    path.touch()
+    command = [sys.executable, "-c", PROGRAM, str(path), str(seconds)]
+    with subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.PIPE, text=True) as process:
+        theirs.close()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+        ours.close()
+        if taken_over:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            (tmp_path / "next").touch()
+            (tmp_path / "next").rename(path)
+        assert process.wait(30) == -signal.SIGTERM
