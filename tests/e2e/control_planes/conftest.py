@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
 MODELS = ("qwen3-0-6b-instruct", "vllm-simulator")  # that the key manager's document has
 RATE = 1000
+DOCS = Path(__file__).parents[3] / "docs"
 # As ChatAPI's document names them; the routes are those of its upstream.
 SETTINGS = {
     "MASTER_API_KEY": DEV_ADMIN_TOKEN,
@@ -61,6 +64,16 @@ class Fresh:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def quick_start(self, page: str, begin: str, **variables: str) -> str:
+        """What the commands of a page's quick start print, from the first line that begins so; `tollkeeper` is ours."""
+        found = re.search(r"## Quick start.*?^```\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S)
+        assert found is not None
+        block = begin + found[1].partition(begin)[2]
+        for host, ours in (("http://127.0.0.1:9090", self.admin_url), ("http://127.0.0.1:10000", self.models_url)):
+            block = block.replace(host, ours)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{self._path}"
+        return self.run(block, **{"PATH": path, **variables})
 
     def tenant(self, **key: Any) -> Credential:
         """A new tenant with a key that has these fields."""

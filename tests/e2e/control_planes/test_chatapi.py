@@ -90,3 +90,8 @@ def test_the_log_lines_are_there_under_debug(made: dict[str, str], fresh: Fresh)
     for line, documented in zip(wait_for(found, "both lines"), document.LOGGED, strict=True):
         expected = {**documented, "tenant_id": made["tenant_id"]} if "tenant_id" in documented else documented
         assert {name: line[name] for name in documented} == expected
+
+
+def test_the_quick_start_of_our_own_page_works(fresh: Fresh) -> None:
+    (seen,) = values_of(fresh.quick_start("chatapi.md", "export CHATAPI_KEY", MASTER_API_KEY=DEV_ADMIN_TOKEN))
+    assert (seen["path"], seen["headers"]["x-end-user-id"]) == ("/rooms", "alice")

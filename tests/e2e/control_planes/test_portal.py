@@ -121,3 +121,10 @@ def test_with_a_token_of_one_s_own_the_account_that_everybody_knows_is_locked_ou
         training.prepare(fresh.admin_url, DEV_ADMIN_TOKEN, wanted=wanted)
         answer = httpx.post(f"{fresh.admin_url}/auth/login", json=body, verify=NO_TLS, timeout=30)
         assert answer.status_code == status
+
+
+def test_the_quick_start_of_our_own_page_works(fresh: Fresh) -> None:
+    said = fresh.quick_start("portal.md", "export TOLLKEEPER_API_URL")
+    key, usage = values_of(said[said.index('{"id":"key_') :])
+    assert re.fullmatch(r"xag_[0-9a-f]{48}", key["key"])
+    assert (usage["display_name"], usage["requests_this_month"]) == ("Payment Service", 0)
