@@ -18,12 +18,12 @@ import uvicorn
 from admin.app import create_app
 from admin.commands.ports import NOTHING, Configured
 from admin.connections import Connection
-from admin.server import config, listen
+from admin.server import CONNECTIONS, POSTGRES_SECONDS, config, listen
 from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
 from tenancy.values.secret import hash_secret
-from tests.conftest import create_database, drop_database
+from tests.conftest import PATIENT, create_database, drop_database
 from tests.web import NO_TLS
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
@@ -141,7 +141,8 @@ def run_admin(
 
     async def run() -> None:
         client = open_redis_async(through.get("redis", redis_url), timeout=0.5)
-        async with open_postgres(through.get("database", database_url)) as pool:
+        timeout = POSTGRES_SECONDS if through else PATIENT
+        async with open_postgres(through.get("database", database_url), timeout=timeout, size=CONNECTIONS) as pool:
             terms = {"portal_secrets": [PORTAL_SECRET], "configured": configured}
             app = create_app(pool, client, admin_token=TOKEN, cors_origins=cors_origins, **terms)  # type: ignore[arg-type]
             server.append(uvicorn.Server(config(app, connection)))
@@ -153,7 +154,7 @@ def run_admin(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     headers = {"authorization": f"Bearer {TOKEN}"}
     with (
-        httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=10, verify=NO_TLS) as http,
+        httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30, verify=NO_TLS) as http,
         redis.Redis.from_url(redis_url) as client,
     ):
         wait_until(lambda: answers(http))

@@ -9,6 +9,7 @@ from store.postgres import open_postgres
 from tenancy.values.lease_id import lease_time, mint_lease_id
 from tests.accesslog.entries import row
 from tests.admin.conftest import Admin
+from tests.conftest import PATIENT
 from tests.reconcile.conftest import now_ms
 
 MONTH = {"scope": "tenant", "unit": "tokens", "amount": 1000, "kind": "fixed_window", "calendar": "month"}
@@ -20,7 +21,7 @@ def used(admin: Admin, tenant_id: str, tokens: int) -> None:
     written = row(id=lease_id, ts=lease_time(lease_id), tenant_id=tenant_id, input_tokens=tokens, output_tokens=0)
 
     async def append() -> None:
-        async with open_postgres(admin.database_url) as pool:
+        async with open_postgres(admin.database_url, timeout=PATIENT) as pool:
             await PostgresLedger(pool).append(priced([written], {}))
 
     asyncio.run(append())

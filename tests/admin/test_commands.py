@@ -33,6 +33,7 @@ from tenancy.directory.tenants import NewTenant
 from tenancy.directory.users import NewUser
 from tenancy.values.limit import Kind as LimitKind
 from tenancy.values.limit import Scope, Unit
+from tests.conftest import PATIENT
 
 BY = ChangeRequest("ann")
 
@@ -40,7 +41,7 @@ BY = ChangeRequest("ann")
 @pytest.fixture
 async def session(database_url: str, redis_url: str) -> AsyncIterator[Session]:
     redis = open_redis_async(redis_url, timeout=1)
-    async with open_postgres(database_url) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         ports = ports_on(pool, redis, PostgresPropagation(pool, redis, AdminMetrics()), "token")
         yield Session(ports, Principal("ann", Role.OWNER), BY)
     await redis.aclose()

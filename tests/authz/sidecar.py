@@ -19,6 +19,7 @@ from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.catalog import ModelCatalog
 from tenancy.resolving.resolver import Resolver
 from tests.authz.conversation import Answer, HeldCall, check_request
+from tests.conftest import PATIENT
 from tests.tenancy.people import Issued, People
 from tests.tenancy.resolving.chain import UNHURRIED
 
@@ -38,7 +39,7 @@ class Sidecar:
         )
 
     async def _open(self, database_url: str, redis_url: str) -> None:
-        self.pool: asyncpg.Pool[asyncpg.Record] = await open_postgres(database_url)
+        self.pool: asyncpg.Pool[asyncpg.Record] = await open_postgres(database_url, timeout=PATIENT)
         self.redis = open_redis_async(redis_url, timeout=UNHURRIED.redis)
         source, shared = PostgresRecordSource(self.pool, UNHURRIED.postgres), RedisRecordCache(self.redis)
         self.models = ModelCatalog(PostgresModelSource(self.pool, UNHURRIED.postgres), RedisModelCache(self.redis))

@@ -21,6 +21,7 @@ from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.limit import Limit
 from tests.accesslog import entries
 from tests.admin.conftest import Admin, wait_until
+from tests.conftest import PATIENT
 from tests.console.conftest import Visitor, text_of
 
 NASTY = "<svg onload=alert(1)>"
@@ -35,7 +36,7 @@ def used(admin: Admin, *rows: dict[str, object], hours_ago: float = 0.1, cost: i
         made.append(PricedRow(row, Cost(input=cost)))
 
     async def append() -> None:
-        async with open_postgres(admin.database_url) as pool:
+        async with open_postgres(admin.database_url, timeout=PATIENT) as pool:
             await PostgresLedger(pool).append(made)
 
     asyncio.run(append())

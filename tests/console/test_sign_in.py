@@ -16,6 +16,7 @@ from admin.gate.authentication import FAILURES_ALLOWED, SLOW_SECONDS
 from admin.postgres.browser_sessions import PostgresBrowserSessions
 from store.postgres import open_postgres
 from tests.admin.conftest import TOKEN, Admin, run_admin
+from tests.conftest import PATIENT
 from tests.console.conftest import Visitor, text_of
 from tests.web import NO_TLS, WEB
 
@@ -226,7 +227,7 @@ def test_a_wrong_token_is_told_and_not_shown(visitor: Visitor) -> None:
 
 
 async def test_sessions_end_in_time_and_are_bounded(database_url: str) -> None:
-    async with open_postgres(database_url) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         sessions = PostgresBrowserSessions(pool, max_sessions=3, max_of_account=2)
         credential = digest_of("x")
         over = NewBrowserSession("ann", credential, expires_at=datetime.now(UTC) - timedelta(seconds=1))

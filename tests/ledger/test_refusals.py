@@ -9,6 +9,7 @@ from ledger.requests import Refusals
 from store.postgres import open_postgres
 from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog import entries
+from tests.conftest import PATIENT
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)  # the recent rows are in two partitions
 
@@ -25,7 +26,7 @@ async def test_the_most_frequent_refusals_since_a_time(database_url: str) -> Non
     rows = [refused(n, "acme", "tenant:tokens:60s") for n in (1, 2, 899.5, 900.5, 5000)]
     rows += [refused(3, "acme", "unavailable", 503), refused(-1, "other", "tenant:tokens:60s", requests=2)]
     rows += [PricedRow(entries.row(lease_id=mint_lease_id(int(NOW.timestamp() * 1000))), NO_COST)]
-    async with open_postgres(database_url) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         await PostgresLedger(pool).append(rows)
         found = await PostgresRequests(pool).refusals(NOW - timedelta(minutes=15), 10)
         assert found == [

@@ -83,7 +83,7 @@ def test_no_call_outlives_its_answer(
     gone: list[Call] = []
     unary = [Unary(ECHO, echo), Unary(LATER, later), Unary(WATCHED, watched), Unary(BROKEN, broken)]
     served = serve(*unary, sinks.method, talks.method)
-    soak(served, sinks, rounds=100 if kind == "completion_queue" else 10)
+    soak(served, sinks, rounds=30 if kind == "completion_queue" else 10)
     eventually(lambda: all(len(sink.closed) == 1 for sink in talks.opened))
     gone.clear()
     talks.opened.clear()

@@ -8,6 +8,7 @@ from redis import asyncio as aio
 
 from store.postgres import open_postgres
 from store.redis import open_redis_async
+from tests.conftest import PATIENT
 from tests.tenancy.people import People
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def pool(database_url: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
-    async with open_postgres(database_url) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         yield pool
 
 

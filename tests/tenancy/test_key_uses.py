@@ -9,6 +9,7 @@ import pytest
 
 from store.postgres import open_postgres
 from tenancy.postgres.key_uses import LastUsed, PostgresKeyUses
+from tests.conftest import PATIENT
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 STATE = (
@@ -39,7 +40,7 @@ def test_a_use_is_news_once_a_minute(batches: list[list[tuple[str, int]]], expec
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    async with open_postgres(database_url) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         await pool.execute("INSERT INTO tenants (id, name) VALUES ('acme', 'acme')")
         for key in ("a", "b"):
             await pool.execute(

@@ -15,6 +15,7 @@ from tenancy.directory.tenants import NewTenant
 from tenancy.postgres.limits import PostgresLimits
 from tenancy.postgres.people.teams import PostgresTeams
 from tenancy.values.limit import Scope, Unit
+from tests.conftest import PATIENT
 from tests.tenancy.directories import Directory, open_directory
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ ROUNDS = 15
 
 @pytest.fixture
 async def wide(database_url: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
-    async with open_postgres(database_url, size=12) as pool:
+    async with open_postgres(database_url, size=12, timeout=PATIENT) as pool:
         yield pool
 
 

@@ -19,6 +19,7 @@ from store.postgres import open_postgres
 from tenancy.directory.change_request import ChangeRequest
 from tests.admin.conftest import Admin
 from tests.admin.problems import refused
+from tests.conftest import PATIENT
 from tests.web import WEB
 
 BY = ChangeRequest("admin")
@@ -100,7 +101,7 @@ def test_an_admin_token_is_kept_hashed_and_has_a_name_of_its_own(admin: Admin) -
 
 @pytest.fixture
 async def tokens(database_url: str) -> AsyncIterator[PostgresAdminTokens]:
-    async with open_postgres(database_url) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         yield PostgresAdminTokens(pool)
 
 

@@ -21,6 +21,7 @@ from store.redis import open_redis_async
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.organizations import NewOrganization, Plan
 from tests.admin.conftest import PORTAL_SECRET
+from tests.conftest import PATIENT
 
 PASSWORD = "correct horse battery"
 HERE = ChangeRequest("", "192.0.2.1", "r-1")
@@ -29,7 +30,7 @@ HERE = ChangeRequest("", "192.0.2.1", "r-1")
 @pytest.fixture
 async def ports(database_url: str, redis_url: str) -> AsyncIterator[Ports]:
     redis = open_redis_async(redis_url, timeout=1)
-    async with open_postgres(database_url) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         propagation = PostgresPropagation(pool, redis, AdminMetrics())
         made = ports_on(pool, redis, propagation, "a-token", [PORTAL_SECRET])
         # Nobody has waited: on a busy machine checking a password takes as long as the first wait.

@@ -15,6 +15,7 @@ from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.values.prices import PRICE_FIELDS
 from tests.accesslog.entries import row
 from tests.admin.conftest import Admin
+from tests.conftest import PATIENT
 
 PRICES = {
     "input_price": "2.5",
@@ -29,7 +30,7 @@ def write(admin: Admin, *rows: UsageRow) -> None:
     """As a sidecar does, at the prices that the registry has now."""
 
     async def append() -> None:
-        async with open_postgres(admin.database_url) as pool:
+        async with open_postgres(admin.database_url, timeout=PATIENT) as pool:
             known = await PostgresModelSource(pool, timeout=20).load()
             await PostgresLedger(pool, timeout=20).append(priced(rows, known.prices))
 

@@ -7,6 +7,7 @@ from ledger.postgres.roller import Roller
 from store.postgres import open_postgres
 from tests.admin.conftest import Admin
 from tests.admin.usage.ledger import MARCH, REPORTS, at
+from tests.conftest import PATIENT
 
 
 def test_usage_is_grouped_by_what_is_asked_for(march: Admin) -> None:
@@ -133,7 +134,7 @@ def test_a_series_by_tenant_has_a_point_where_something_was_used(march: Admin) -
 
 def test_a_rolled_up_past_shows_the_same(march: Admin) -> None:
     async def roll() -> None:
-        async with open_postgres(march.database_url) as pool:
+        async with open_postgres(march.database_url, timeout=PATIENT) as pool:
             await Roller(pool).roll(at("2026-05-01T00:00:00Z"))
             assert await pool.fetchval("SELECT count(*) FROM usage_marks") == 0
 

@@ -81,7 +81,7 @@ def test_redis_away(breakable: Breakable, how: str) -> None:
     with Load(stack, who) as load:
         assert set(load.during(1.0).values()) == {200}
         getattr(breakable.redis, how)()
-        load.during(0.5)
+        wait_for(lambda: True if set(load.during(0.5).values()) == {503} else None, "the end of what had begun", 15)
         assert set(load.during(OUTAGE_SECONDS).values()) == {503}
         breakable.redis.restore()
         wait_for(lambda: True if set(load.during(0.5).values()) == {200} else None, "recovery", 15)
@@ -109,7 +109,7 @@ def test_both_away(breakable: Breakable) -> None:
         load.during(1.0)
         breakable.redis.cut()
         breakable.postgres.cut()
-        load.during(0.5)
+        wait_for(lambda: True if set(load.during(0.5).values()) == {503} else None, "the end of what had begun", 15)
         assert set(load.during(OUTAGE_SECONDS).values()) == {503}
         stranger = {"authorization": "Bearer sk_" + "0" * 48}
         assert stack.envoy.get("/v1/models", headers=stranger).status_code == 503
