@@ -1,4 +1,4 @@
-"""Refusals beyond a rate, summed up: a key that floods costs the ledger a row each ten seconds, and not one a request.
+"""Refusals beyond a rate, summed up: a key that floods costs the ledger a row each second, and not one a request.
 
 The first few of a kind have rows of their own.  What is summed up has the id of its first request, whichever log
 brought which first, so that most of what a log brings again after a crash finds its row there.
@@ -16,7 +16,7 @@ from tenancy.values.lease_id import lease_time
 
 FEW = 10  # refusals of a kind within SECONDS that have rows of their own
 SECONDS = 10.0
-LOOK_SECONDS = 1.0
+SUM_SECONDS = 1.0  # less than the reader of the file log waits for a row, which else brings its requests again
 MAX_ROWS = 2000  # that one sum has; the next begins
 MAX_KINDS = 10_000
 
@@ -63,14 +63,16 @@ class RefusalSums:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(SUM_SECONDS)
             self.flush(self._clock() - SECONDS)
 
     def flush(self, before: float = float("inf")) -> None:
-        """Hands on what began by then."""
+        """Hands on all sums; the kinds that began by then may have rows of their own again."""
         with self._lock:
-            for kind in [kind for kind, known in self._kinds.items() if known.since <= before]:
-                self._write(self._kinds.pop(kind))
+            for kind, known in list(self._kinds.items()):
+                self._write(known)
+                if known.since <= before:
+                    del self._kinds[kind]
 
     def _write(self, known: _Refusals) -> None:
         if not known.rows:

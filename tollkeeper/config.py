@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tollkeeper.secret_files import IN_FILES, SUFFIX, from_files
 from tollkeeper.setting_types import (
     ALL,
     NONE,
@@ -243,12 +244,17 @@ class Settings(BaseSettings):
 def read_settings(**overrides: Any) -> Settings:
     """Settings from the environment, with `overrides` (None: not given) on top; BadSettings names each bad one."""
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known |= {f"{PREFIX}{name}{SUFFIX}".upper() for name in IN_FILES}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise BadSettings("\n".join(f"{name}: no such setting; see the table in README.md" for name in unknown))
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        settings = Settings(**{**by_other_names(), **given})
+        in_files = from_files(os.environ, PREFIX)
+    except ValueError as error:
+        raise BadSettings(str(error)) from None
+    try:
+        settings = Settings(**{**by_other_names(), **in_files, **given})
     except ValidationError as error:
         raise BadSettings("\n".join(_line(row["loc"], row["msg"]) for row in error.errors())) from None
     if wrong := list(contradictions(settings)):
