@@ -231,6 +231,11 @@ class InFlight:
         """How many wait for room."""
         return self._scheduler.waiting
 
+    def waiting_since(self) -> Mapping[str, int]:
+        """Of each tenant that waits, since when the first of its requests has, in ms since 1970."""
+        with self._lock:
+            return self._scheduler.waiting_since()
+
     def older_than(self, before_ms: int) -> list[Life]:
         """What entered before that time and is in flight, oldest first.  Takes as long as it is many."""
         with self._lock:

@@ -47,6 +47,13 @@ class Scheduler:
     def waiting_as(self, lease_id: str) -> Life | None:
         return self._waiting.get(lease_id)
 
+    def waiting_since(self) -> dict[str, int]:
+        """Of each tenant that waits, since when the first of its requests has."""
+        found: dict[str, int] = {}
+        for life in self._waiting.values():  # oldest first
+            found.setdefault(life.policy.tenant_id, life.since_ms)
+        return found
+
     def bound(self, most: float) -> None:
         self._floor.most = most
 

@@ -18,24 +18,29 @@ MAX_GROUPS = 50
 
 @dataclass(frozen=True, slots=True)
 class TenantLoad:
-    """A tenant's requests in one sidecar; weight and group as the sidecar knows them."""
+    """A tenant's requests in one sidecar; weight and group as the sidecar knows them.  `served`: tokens of service over
+    the last minute.  `oldest_wait_seconds`: of what is queued."""
 
     tenant_id: str
     fairshare_group: str
     weight: int
     in_flight: int
     queued: int = 0
+    served: int = 0
+    oldest_wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLoad:
-    """A fairshare group's requests in one sidecar.  `share` is its part of what runs here, 0 to 1, once a scheduler
-    assigns one."""
+    """A fairshare group's requests in one sidecar; `served` and `oldest_wait_seconds` as a tenant's.  `share` is of
+    versions before, and None."""
 
     name: str
     in_flight: int
     queued: int = 0
     share: float | None = None
+    served: int = 0
+    oldest_wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,11 @@ class Overview:
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a sidecar learns when it reports: the capacity (None: the store has no copy), and its share of the bound on
-    all sidecars (None: there is none).  `waiting`: more is due to it, and comes as others give it up."""
+    all sidecars (None: there is none).  `waiting`: more is due to it, and comes as others give it up.  `totals`: of
+    what it told about, in its order; `period`: in which they count."""
 
     capacity: Capacity | None
     share: int | None
     waiting: bool = False
+    totals: tuple[int, ...] = ()
+    period: int = 0

@@ -9,7 +9,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -17,11 +17,12 @@ import structlog
 
 from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, TenantLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
+from ratelimit.fleet.served import Exchange, LatelyServed
 from ratelimit.in_flight import InFlight
 from ratelimit.life import Life
 from ratelimit.metrics import ADMITTED, RatelimitMetrics
 from ratelimit.roll import Running, by_group, most
-from ratelimit.scheduler import ALL, OWN, UNBOUNDED, Bound
+from ratelimit.scheduler import ALL, OWN, UNBOUNDED, Bound, Served
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity
 from tenancy.resolving.records import StoreUnavailable
@@ -36,6 +37,7 @@ SHORT_SECONDS = 0.25  # while requests are refused for want of room
 RESTORE_SECONDS = 15.0  # between attempts to bring a lost copy of the capacity back
 YOUNG_MS = 1_000  # its lease may not be there yet
 DOUBT_MS = 30_000  # requests in flight for longer are looked up: their end may have been seen by another process
+MAX_EXCHANGED = 500  # tenants of whom one report tells what they were served
 DOUBTS = 500  # looked up in one round
 
 
@@ -90,6 +92,8 @@ class Reporter:
         self._refused = 0
         self._restore_at = 0.0
         self._wake = asyncio.Event()
+        self._lately, self._exchange = LatelyServed(), Exchange(MAX_EXCHANGED)
+        self._told: Served = {}
 
     def subscribed(self) -> None:
         """Changes may have been missed until now."""
@@ -142,7 +146,8 @@ class Reporter:
         refused = self._in_flight.refused
         short = refused > self._refused or self._in_flight.waiting > 0
         self._refused = refused
-        told = await self._reports.leave(self._report(), short=short)
+        told = await self._reports.leave(self._report(), short=short, served=self._take_served())
+        self._hear(told)
         if self._apply(told):
             await self._reports.leave(self._report(), short=short)  # so that it says what holds now
         if told.capacity is None and time.monotonic() >= self._restore_at:
@@ -151,6 +156,20 @@ class Reporter:
         if told.waiting:
             return WAITING_SECONDS
         return SHORT_SECONDS if short and told.share is not None else REPORT_SECONDS
+
+    def _take_served(self) -> Served:
+        served = self._in_flight.take_served()
+        self._lately.add(served, time.monotonic())
+        self._exchange.add(served)
+        self._told = self._exchange.to_tell(
+            {(each.policy.fairshare_group, each.policy.tenant_id): 0 for each in self._in_flight.tenants()}
+        )
+        return self._told
+
+    def _hear(self, told: Told) -> None:
+        elsewhere = self._exchange.heard(self._told, told.totals, told.period)
+        if elsewhere:
+            self._in_flight.served_elsewhere(elsewhere)
 
     def _apply(self, told: Told) -> bool:
         """Whether that changed the bound.  A copy that Redis lost changes nothing."""
@@ -163,6 +182,8 @@ class Reporter:
 
     def _report(self) -> Report:
         tenants, bound, counts = self._in_flight.tenants(), self._in_flight.bound, self._metrics.decisions.counts
+        now_ms, since = time.time_ns() // 1_000_000, self._in_flight.waiting_since()
+        waits = {tenant_id: (now_ms - since_ms) / 1000 for tenant_id, since_ms in since.items()}
         admitted = sum(counts[outcome] for outcome in ADMITTED)
         return Report(
             **asdict(self._identity),
@@ -176,8 +197,23 @@ class Reporter:
             refused_capacity=self._in_flight.refused,
             redis_available=self._available(),
             tenants_in_flight=len(tenants),
-            tenants=tuple(_load(tenant) for tenant in most(tenants, MAX_TENANTS)),
-            groups=tuple(GroupLoad(*group) for group in by_group(tenants)[:MAX_GROUPS]),
+            tenants=tuple(self._load(tenant, waits) for tenant in most(tenants, MAX_TENANTS)),
+            groups=self._groups(tenants, waits),
+        )
+
+    def _load(self, tenant: Running, waits: Mapping[str, float]) -> TenantLoad:
+        policy, served = tenant.policy, self._lately.of_tenant(tenant.policy.fairshare_group, tenant.policy.tenant_id)
+        about = policy.tenant_id, policy.fairshare_group, policy.weight
+        return TenantLoad(*about, tenant.count, tenant.queued, served, waits.get(policy.tenant_id, 0.0))
+
+    def _groups(self, tenants: Sequence[Running], waits: Mapping[str, float]) -> tuple[GroupLoad, ...]:
+        served, oldest = self._lately.of_groups(), dict[str, float]()
+        for tenant in tenants:
+            group = tenant.policy.fairshare_group
+            oldest[group] = max(oldest.get(group, 0.0), waits.get(tenant.policy.tenant_id, 0.0))
+        return tuple(
+            GroupLoad(name, count, queued, None, served.get(name, 0), oldest[name])
+            for name, count, queued in by_group(tenants)[:MAX_GROUPS]
         )
 
     async def _forget_ended(self) -> None:
@@ -205,8 +241,3 @@ class Reporter:
                 await self._reports.withdraw(self._identity.sidecar)
         except UNAVAILABLE:
             log.info("the last report could not be taken back; it expires")
-
-
-def _load(tenant: Running) -> TenantLoad:
-    policy = tenant.policy
-    return TenantLoad(policy.tenant_id, policy.fairshare_group, policy.weight, tenant.count, tenant.queued)

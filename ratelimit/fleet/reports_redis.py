@@ -8,8 +8,9 @@ import structlog
 
 from ratelimit.budgets.keys import lease_key, leases_key
 from ratelimit.fleet.report import TTL_SECONDS, Aged, Overview, Report, Told
+from ratelimit.scheduler import Served
 from tenancy.directory.capacity import Capacity
-from tenancy.redis.names import CAPACITY_KEY, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
+from tenancy.redis.names import CAPACITY_KEY, SERVED_KEYS, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -21,6 +22,7 @@ LUA = Path(__file__).parent / "lua"
 # EVAL, not EVALSHA: once a second is seldom, and a restart of Redis then needs no care.
 REPORT = (LUA / "report.lua").read_text(encoding="utf-8")
 REPORTS = (LUA / "reports.lua").read_text(encoding="utf-8")
+NOTHING: Served = {}
 MAX_SIDECARS = 1000  # in one reading, the latest
 
 
@@ -30,13 +32,16 @@ class RedisReports:
     def __init__(self, client: "Client", ttl_seconds: float = TTL_SECONDS) -> None:
         self._client, self._ttl_ms = client, int(ttl_seconds * 1000)
 
-    async def leave(self, report: Report, *, short: bool) -> Told:
+    async def leave(self, report: Report, *, short: bool, served: Served = NOTHING) -> Told:
         """Replaces this sidecar's report, and renews its share.  The shares of all sidecars that report never add up
-        to more than the bound, unless it was just lowered.  `short`: it had to refuse requests since its last one."""
-        keys = (SIDECARS_KEY, SHARES_KEY, CAPACITY_KEY, redis_key_sidecar(report.sidecar))
-        arguments = (report.sidecar, report.dump(), str(self._ttl_ms), str(report.in_flight), str(int(short)))
-        _, text, share, waiting = await self._client.eval(REPORT, len(keys), *keys, *arguments)
-        return Told(_capacity(text), None if share < 0 else int(share), bool(waiting))
+        to more than the bound, unless it was just lowered.  `short`: it had to refuse requests since its last one, or
+        some wait.  `served`: since the last one, to be added to what all have served."""
+        keys = (SIDECARS_KEY, SHARES_KEY, CAPACITY_KEY, redis_key_sidecar(report.sidecar), *SERVED_KEYS)
+        arguments = [report.sidecar, report.dump(), str(self._ttl_ms), str(report.in_flight), str(int(short))]
+        for (group, tenant_id), service in served.items():
+            arguments += (f"{group}/{tenant_id}", str(service))
+        _, text, share, waiting, period, *totals = await self._client.eval(REPORT, len(keys), *keys, *arguments)
+        return Told(_capacity(text), None if share < 0 else int(share), bool(waiting), tuple(totals), period)
 
     async def withdraw(self, sidecar: str) -> None:
         """This sidecar ends: its report and its share are gone at once."""

@@ -9,6 +9,8 @@ MODELS_KEY = f"{PREFIX}:models"
 _SIDECARS = "{sidecars}"
 CAPACITY_KEY = f"{PREFIX}:capacity:{_SIDECARS}"  # string: the Capacity as JSON
 SIDECARS_KEY = f"{PREFIX}:sidecars:{_SIDECARS}"  # sorted set: sidecar id by its last report, ms
+# Hashes: group/tenant to the tokens of service that it has had in all sidecars, in turn for a period each.
+SERVED_KEYS = (f"{PREFIX}:served-0:{_SIDECARS}", f"{PREFIX}:served-1:{_SIDECARS}")
 SHARES_KEY = f"{PREFIX}:shares:{_SIDECARS}"  # hash: sidecar id to its share of the capacity
 
 

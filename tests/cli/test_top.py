@@ -20,18 +20,19 @@ def test_one_frame_for_scripts(run: Command, admin: Admin, redis_url: str) -> No
     admin.post("/fairshare/groups", name="research", weight=300).raise_for_status()
     ann, bob = admin.tenant("ann")["id"], admin.tenant("[b]bob\u202e", weight=300)["id"]
     eve = admin.tenant("eve", fairshare_group="research")["id"]
-    loads = TenantLoad(ann, "default", 100, 6, 1), TenantLoad(bob, "default", 300, 1), TenantLoad(eve, "research", 1, 1)
-    leave(redis_url, report("a", *loads, TenantLoad("gone", "default", 7, 2)))
+    waits, runs = TenantLoad(ann, "default", 100, 6, 1, 500, 2.46), TenantLoad(bob, "default", 300, 1, 0, 100)
+    others = TenantLoad(eve, "research", 1, 1, 0, 150), TenantLoad("gone", "default", 7, 2, 0, 250)
+    leave(redis_url, report("a", waits, runs, *others))
     head, _, titles, *lines = run.ok("fairshare", "top", "--once").out.splitlines()
     assert head.startswith("10 in flight, 1 queued, 1 sidecar, reported ")
     assert titles.split("  ")[0] == "group / tenant"
     assert [line.split() for line in lines] == [
-        ["default", "100", "25.0%", "90.0%", "9", "1", "-"],
-        ["ann", "100", "6.1%", "60.0%", "6", "1", "-"],
-        ["gone", "7", "0.4%", "20.0%", "2", "0", "-"],
+        ["default", "100", "25.0%", "85.0%", "9", "1", "2.5", "s"],
+        ["ann", "100", "6.1%", "50.0%", "6", "1", "2.5", "s"],
+        ["gone", "7", "0.4%", "25.0%", "2", "0", "-"],
         ["[b]bob?", "300", "18.4%", "10.0%", "1", "0", "-"],
-        ["research", "300", "75.0%", "10.0%", "1", "0", "-"],
-        ["eve", "100", "75.0%", "10.0%", "1", "0", "-"],
+        ["research", "300", "75.0%", "15.0%", "1", "0", "-"],
+        ["eve", "100", "75.0%", "15.0%", "1", "0", "-"],
     ]
     assert [line.startswith("  ") for line in lines] == [False, True, True, True, False, True]
     assert run.json("fairshare", "top", "--once")["in_flight"] == 10

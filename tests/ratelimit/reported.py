@@ -32,4 +32,7 @@ def report(sidecar: str, *tenants: TenantLoad, **fields: Any) -> Report:
 
 def _group(name: str, tenants: tuple[TenantLoad, ...]) -> GroupLoad:
     mine = [tenant for tenant in tenants if tenant.fairshare_group == name]
-    return GroupLoad(name, sum(each.in_flight for each in mine), sum(each.queued for each in mine))
+    loads = sum(each.in_flight for each in mine), sum(each.queued for each in mine)
+    return GroupLoad(
+        name, *loads, None, sum(each.served for each in mine), max(each.oldest_wait_seconds for each in mine)
+    )

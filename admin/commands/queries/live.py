@@ -20,7 +20,8 @@ DIGITS = 4
 @dataclass(frozen=True, slots=True)
 class LiveGroup:
     """A fairshare group.  `share` is its part of what is in flight; `entitled_share` is its weight among those of the
-    groups that have something in flight or queued, 0 if it has not."""
+    groups that have something in flight or queued, 0 if it has not; `got_share` is its part of the tokens of service
+    that all have had over the last minute.  `oldest_wait_seconds`: of what is queued, 0 if nothing is."""
 
     name: str
     weight: int
@@ -28,6 +29,8 @@ class LiveGroup:
     queued: int
     share: float
     entitled_share: float
+    got_share: float
+    oldest_wait_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class LiveTenant:
     queued: int
     share: float
     entitled_share: float
+    got_share: float
+    oldest_wait_seconds: float
     budgets: list[Budget] | None
 
 
@@ -76,11 +81,11 @@ async def live(session: Session, *, budgets: bool = True) -> Live:
 def _groups(reports: Sequence[Aged], weights: Mapping[str, int]) -> list[LiveGroup]:
     loads, total = group_loads(reports), together(reports, "in_flight")
     due = entitled({name: weight for name, weight in weights.items() if loads.get(name, IDLE).active})
-    found = []
+    found, served = [], served_to_all(reports)
     for name, weight in weights.items():
         load = loads.get(name, IDLE)
-        shares = part(load.in_flight, total), due.get(name, 0.0)
-        found.append(LiveGroup(name, weight, load.in_flight, load.queued, *shares))
+        shares = part(load.in_flight, total), due.get(name, 0.0), part(load.served, served)
+        found.append(LiveGroup(name, weight, load.in_flight, load.queued, *shares, load.oldest_wait_seconds))
     return found
 
 
@@ -90,7 +95,7 @@ def _tenants(
     groups: Mapping[str, float],
     budgets: Mapping[str, list[Budget]],
 ) -> list[LiveTenant]:
-    loads, total = tenant_loads(reports), together(reports, "in_flight")
+    loads, total, served = tenant_loads(reports), together(reports, "in_flight"), served_to_all(reports)
     known = {each.tenant_id: standings.get(each.tenant_id) or _deleted(each) for each in last_known(reports).values()}
     weights: dict[str, dict[str, int]] = {}
     for tenant_id, standing in known.items():
@@ -107,6 +112,8 @@ def _tenants(
             queued=load.queued,
             share=part(load.in_flight, total),
             entitled_share=due[standing.fairshare_group][tenant_id],
+            got_share=part(load.served, served),
+            oldest_wait_seconds=load.oldest_wait_seconds,
             budgets=budgets.get(tenant_id),
         )
         for tenant_id, load in list(loads.items())[:MAX_TENANTS]
@@ -123,16 +130,27 @@ class Load:
 
     in_flight: int = 0
     queued: int = 0
+    served: int = 0
+    oldest_wait_seconds: float = 0.0
 
     @property
     def active(self) -> bool:
         return self.in_flight > 0 or self.queued > 0
 
     def plus(self, other: TenantLoad | GroupLoad) -> "Load":
-        return Load(self.in_flight + other.in_flight, self.queued + other.queued)
+        return Load(
+            self.in_flight + other.in_flight,
+            self.queued + other.queued,
+            self.served + other.served,
+            max(self.oldest_wait_seconds, round(other.oldest_wait_seconds, 3)),
+        )
 
 
 IDLE = Load()
+
+
+def served_to_all(reports: Sequence[Aged]) -> int:
+    return sum(group.served for aged in reports for group in aged.report.groups)
 
 
 def group_loads(reports: Sequence[Aged]) -> dict[str, Load]:

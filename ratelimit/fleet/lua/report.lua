@@ -6,10 +6,16 @@
 -- headroom; one that had to refuse requests wants everything.  If all can have what they want, what is over is spread
 -- evenly; if not, shares are max-min fair.
 --
--- KEYS  sidecars zset, shares hash, capacity, this sidecar's report
--- ARGV  sidecar id, report JSON, ttl_ms, in flight, 1 if requests were refused for want of room since the last report
--- reply {now_ms, capacity JSON or '', share or -1 (there is no such bound), 1 if the others hold what it should get}
+-- What tenants were served through it is added to what they were served through all, in a hash of this period: so each
+-- sidecar hears what its own tenants have had elsewhere.  Two hashes take turns, and each expires after its period.
+--
+-- KEYS  sidecars zset, shares hash, capacity, this sidecar's report, the hashes of even and of odd periods
+-- ARGV  sidecar id, report JSON, ttl_ms, in flight, 1 if requests were refused for want of room since the last report,
+--       or wait; then tenants, each with what is to be added
+-- reply {now_ms, capacity JSON or '', share or -1 (there is no such bound), 1 if the others hold what it should get,
+--       the period, the totals of these tenants...}
 
+local PERIOD_MS = 600000
 local HEADROOM = 4 -- the 4th part of an equal share, which an idle sidecar keeps while others are short
 local id, ttl_ms, in_flight, short = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 
@@ -57,6 +63,17 @@ local function share_of(total, most)
   return share, share < due
 end
 
+local function add_served(reply, now_ms)
+  local period = math.floor(now_ms / PERIOD_MS)
+  local served = KEYS[5 + period % 2]
+  reply[#reply + 1] = period
+  for i = 6, #ARGV, 2 do
+    reply[#reply + 1] = redis.call('HINCRBY', served, ARGV[i], ARGV[i + 1])
+  end
+  if #ARGV > 5 then redis.call('PEXPIREAT', served, whole((period + 1) * PERIOD_MS + ttl_ms)) end
+  return reply
+end
+
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 forget_the_silent(now_ms)
@@ -70,7 +87,7 @@ end
 local total, most = tonumber(capacity.max_in_flight_total), tonumber(capacity.max_in_flight)
 if not total then
   redis.call('HDEL', KEYS[2], id)
-  return {now_ms, text or '', -1, 0}
+  return add_served({now_ms, text or '', -1, 0}, now_ms)
 end
 local share, short_of_due = share_of(total, most or total)
-return {now_ms, text, share, short_of_due and 1 or 0}
+return add_served({now_ms, text, share, short_of_due and 1 or 0}, now_ms)

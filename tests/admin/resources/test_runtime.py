@@ -89,7 +89,8 @@ def test_a_bad_capacity_is_refused_by_name(admin: Admin) -> None:
 
 
 def test_a_sidecar_learns_the_capacity_with_its_report(admin: Admin, redis_url: str) -> None:
-    assert leave(redis_url, report("a")) == [Told(None, None)]
+    (told,) = leave(redis_url, report("a"))
+    assert (told.capacity, told.share) == (None, None)
     admin.http.put("/capacity", json={"max_in_flight": 7, "max_in_flight_total": 10}).raise_for_status()
     (told,) = leave(redis_url, report("a"))
     assert told.capacity is not None

@@ -59,7 +59,8 @@ async def bound(client: "Client", total: int | None, own: int | None = None, ver
 
 
 async def test_without_a_bound_there_are_no_shares(client: "Client") -> None:
-    assert await RedisReports(client).leave(report("a"), short=False) == Told(None, None)
+    told = await RedisReports(client).leave(report("a"), short=False)
+    assert (told.capacity, told.share, told.waiting) == (None, None, False)
     await bound(client, None, 5)
     told = await RedisReports(client).leave(report("a"), short=False)
     assert (told.share, told.capacity) == (None, Capacity(5, None, 2))

@@ -105,6 +105,6 @@ def _row(name: str, each: Mapping[str, Any]) -> Row:
         f"{each['share'] if got is None else got:.1%}",
         each["in_flight"],
         each["queued"],
-        "-" if oldest is None else f"{oldest:.1f} s",
+        f"{oldest:.1f} s" if each["queued"] and oldest is not None else "-",
     )
     return dict(zip(COLUMNS, values, strict=True))
