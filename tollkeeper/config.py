@@ -13,6 +13,7 @@ from tollkeeper.setting_types import (
     ALL,
     NONE,
     SURFACES,
+    AdminToken,
     ApiUrl,
     DatabaseUrl,
     EngineKind,
@@ -54,9 +55,8 @@ class Settings(BaseSettings):
         "redis://127.0.0.1:6379/0",
         description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster",
     )
-    admin_token: SecretStr | None = Field(
+    admin_token: AdminToken | None = Field(
         None,
-        min_length=8,
         description="token of the management API; also `MASTER_API_KEY`; no default, `up` sets `dev-admin-token`",
     )
     portal_secret: PortalSecrets | None = Field(

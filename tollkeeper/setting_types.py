@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
 ALL, NONE = "all", "none"
 MIN_SECRET = 32  # characters
+MIN_TOKEN = 8
 PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
 
 MAX_KEY_HEADERS = 8
@@ -82,6 +83,14 @@ def log_file(text: object) -> object:
     return None if text in ("", "none") else text
 
 
+def admin_token(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < MIN_TOKEN:
+        raise ValueError(
+            f"must have {MIN_TOKEN} characters or more; `openssl rand -hex 24` makes one that nobody can guess"
+        )
+    return secret
+
+
 def portal_secrets(secret: SecretStr) -> SecretStr:
     if any(len(each.strip()) < MIN_SECRET for each in secret.get_secret_value().split(",")):
         raise ValueError(f"must be {MIN_SECRET} characters or more, and so must another one behind a comma")
@@ -95,6 +104,7 @@ def portal_hosts(text: str) -> str:
     return text
 
 
+AdminToken = Annotated[SecretStr, AfterValidator(admin_token)]
 PortalSecrets = Annotated[SecretStr, AfterValidator(portal_secrets)]
 PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
 LogFile = Annotated[Path | None, BeforeValidator(log_file)]

@@ -19,7 +19,7 @@ BAD = [
     ("TOLLKEEPER_CACHE_SECONDS", "16", "less than or equal to 15"),
     ("TOLLKEEPER_REDIS_TIMEOUT_MS", "fast", "valid integer"),
     ("TOLLKEEPER_FAILURE_MODE", "open", "'deny', 'allow' or 'local'"),
-    ("TOLLKEEPER_ADMIN_TOKEN", "short", "at least 8"),
+    ("TOLLKEEPER_ADMIN_TOKEN", "short", "must have 8 characters or more"),
     ("TOLLKEEPER_PORTAL_SECRET", "x" * 31, "must be 32 characters"),
     ("TOLLKEEPER_PORTAL_SECRET", "x" * 32 + ",y", "must be 32 characters"),
     ("TOLLKEEPER_PORTAL_HOSTS", "region", "must be NAME=VALUE"),
@@ -99,6 +99,12 @@ def test_of_two_secrets_the_first_is_said_and_both_are_accepted() -> None:
 
 def test_the_admin_token_has_no_default() -> None:
     assert read_settings().admin_token is None
+
+
+def test_a_short_admin_token_is_told_how_long_it_must_be() -> None:
+    with pytest.raises(BadSettings, match=r"^TOLLKEEPER_ADMIN_TOKEN: must have 8 characters or more; `openssl") as told:
+        read_settings(admin_token="tooshrt")
+    assert "tooshrt" not in str(told.value)
 
 
 def test_the_surfaces_are_those_that_there_are() -> None:
