@@ -63,7 +63,7 @@ def _round(report: Report, number: int, plan: rounds.Plan, result: Result) -> No
         requests = int(load(warm) * plan.seconds)
         meter = CpuMeter(sidecar)
         result.rates.append(load(requests))
-        rows = "SELECT count(*) FROM usage"
+        rows = "SELECT coalesce(sum(requests), 0) FROM usage"
         wait_for(lambda: stage.query(rows) >= warm + requests, "every row in the ledger")
         result.cpu.append(sum(meter.spent().values()) / requests * 1e6)
         report.check(f"{number} of each: rows in the ledger", stage.query(rows), warm + requests)
