@@ -135,7 +135,7 @@ class Floor(Generic[T]):
             return Asked(ticket, waits=False)
         pool = self.pool_of(model)
         queue_seconds = min(self._queue_seconds(pool), patience)
-        full = self._full(pool, way, queue_seconds, pool.pace.seconds_for(pool.queue.ahead_of(way), now))
+        full = self._full(pool, way, queue_seconds, pool.pace.seconds_for(*pool.queue.ahead_of(way), now))
         displaced = None
         if full is not None and full.why == "queue_full":
             displaced = self._displace(pool, way, full, now)
@@ -199,7 +199,7 @@ class Floor(Generic[T]):
         while self._deadlines and self._deadlines[0][0] <= now:
             ticket = heappop(self._deadlines)[2]
             if ticket.waits:
-                wait = self._of[ticket].pace.seconds_for(ticket.cost, now)
+                wait = self._of[ticket].pace.seconds_for(ticket.cost, 1, now)
                 self.leave(ticket, now)
                 found.append((ticket, Full("too_long", _retry(wait))))
         return found

@@ -44,12 +44,13 @@ class Pace:
         self._seconds += passed
         self._since = now
 
-    def seconds_for(self, ahead: float, now: float) -> float | None:
-        """Until one is admitted that has so many tokens of service ahead of it; None while that is not known."""
+    def seconds_for(self, tokens: float, requests: float, now: float) -> float | None:
+        """Until one is admitted that has so much ahead of it; None while that is not known.  By tokens of service or by
+        requests, whichever is sooner: what waits may have been taken for more than is known by now."""
         if self._taken < LEAST_TAKEN:
             return None
         waited = self._seconds + (max(0.0, now - self._since) if self._since is not None else 0.0)
-        return waited * (ahead / self._tokens + 1 / self._taken)
+        return waited * (min(tokens / self._tokens, requests / self._taken) + 1 / self._taken)
 
     def _fade(self, passed: float) -> None:
         kept = math.exp(-max(0.0, passed) / MEMORY_SECONDS)

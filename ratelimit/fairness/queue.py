@@ -192,9 +192,9 @@ class FairQueue(Generic[T]):
             node = node.children.get(share.name) if node is not None else None
         return 0 if node is None else node.waiting
 
-    def ahead_of(self, way: Way) -> float:
-        """About how many tokens of service will be admitted before one that comes now: what waits in its own line,
-        divided by the line's part of the whole."""
+    def ahead_of(self, way: Way) -> tuple[float, float]:
+        """About how many tokens of service, and how many requests, will be admitted before one that comes now: what
+        waits in its own line, divided by the line's part of the whole."""
         node: Node | None = self._root
         part = 1.0
         for share in way:
@@ -203,7 +203,7 @@ class FairQueue(Generic[T]):
                 others = node.waiting_weight - (child.weight if child is not None and child.waiting else 0)
                 part *= share.weight / (share.weight + others)
             node = child
-        return 0.0 if node is None else node.backlog / part
+        return (0.0, 0.0) if node is None else (node.backlog / part, node.waiting / part)
 
     def remembered(self) -> int:
         """Groups, tenants and users that are known now."""

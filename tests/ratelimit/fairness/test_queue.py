@@ -140,12 +140,12 @@ def test_a_new_weight_counts_from_the_next_request_on() -> None:
 
 def test_how_much_is_ahead() -> None:
     queue: FairQueue[str] = FairQueue()
-    assert queue.ahead_of(way("c")) == 0
+    assert queue.ahead_of(way("c")) == (0, 0)
     for _ in range(10):
         queue.push("c", 100, way("c"))
         queue.push("d", 100, way("d"))
-    assert queue.ahead_of(way("c")) == 2000
-    assert queue.ahead_of(way("new")) == 0
+    assert queue.ahead_of(way("c")) == (2000, 20)
+    assert queue.ahead_of(way("new")) == (0, 0)
     assert queue.waiting_of(way("c")) == queue.waiting_of(way("d")) == 10
     assert queue.waiting_of(way("g")[:1]) == 20
 
