@@ -40,12 +40,13 @@ PROBLEM = {
     ],
 }
 # What any route may answer, and what those with a body, an id or terms may in addition.
-ALWAYS = {"401": "No valid admin token", "403": "The token's role does not allow it"}
+ALWAYS = {"400": "The query names something twice, or is not text; or the body is not JSON"}
+ALWAYS |= {"401": "No valid admin token", "403": "The token's role does not allow it"}
 ALWAYS |= {"429": "Too many wrong tokens from this address", "415": "The body is not called JSON"}
 ALWAYS |= {"408": "The body came too slowly", "413": "The body is too large"}
 ALWAYS |= {"422": "A field is wrong; `errors` names it", "500": "Unexpected error"}
 ALWAYS |= {"503": "A store is away, or usage is not summed up yet"}
-WITH_BODY = {"400": "The body is not JSON", "409": "The name is taken, or the request was made before"}
+WITH_BODY = {"409": "The name is taken, or the request was made before"}
 WITH_ID = {"404": "There is no such thing"}
 WITH_IF_MATCH = {"412": "It was changed since the caller read it", "409": "It is in use, or the name is taken"}
 ETAG = {

@@ -1,4 +1,5 @@
-"""The query of a request: text, and each name once.  Of two values readers would take one, and not all the same one."""
+"""The query of a request: text, and each name once, unless it is a list.  Of two values readers would take one, and not
+all the same one."""
 
 from collections import Counter
 from urllib.parse import parse_qsl
@@ -10,6 +11,7 @@ from admin.gate.answers import request_id_of
 from admin.gate.surface import Render
 
 MAX_PARAMETERS = 100
+REPEATED = frozenset({"group_by"})  # lists
 NOT_TEXT = Refusal(Reason.MALFORMED, "the query is not UTF-8, percent-encoded")
 TOO_MANY = Refusal(Reason.MALFORMED, f"the query has more than {MAX_PARAMETERS} parameters")
 
@@ -35,5 +37,6 @@ def refusal_of(query: bytes) -> Refusal | None:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
         return NOT_TEXT
-    twice = next((name for name, count in Counter(name for name, _ in pairs).items() if count > 1), None)
+    counts = Counter(name for name, _ in pairs if name not in REPEATED)
+    twice = next((name for name, count in counts.items() if count > 1), None)
     return twice if twice is None else Refusal(Reason.MALFORMED, f"the query has {twice[:MAX_SHOWN]!r} twice")

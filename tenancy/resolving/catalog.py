@@ -82,8 +82,8 @@ class KnownModels:
             for name, enabled in self.enabled.items()
         ]
         closed = {} if self.closed is None else {"closed": self.closed}
-        stored = {"version": self.version, "models": models, **closed, "weights": dict(self.weights)}
-        return json.dumps(stored, separators=(",", ":"))
+        weights = {"weights": dict(self.weights)} if self.weights else {}
+        return json.dumps({"version": self.version, "models": models, **closed, **weights}, separators=(",", ":"))
 
     def _dump_rest(self, name: str) -> dict[str, object]:
         created: dict[str, object] = {"created": self.created[name]} if name in self.created else {}

@@ -61,7 +61,7 @@ REPLIES = (
     ),
     Reply(
         'response.code_details == "request_payload_too_large"',
-        f'response.code_details == "request_payload_too_large" && {KNOWN}',
+        f'response.code_details == "request_payload_too_large" && {GUARDED}',
         Fault(
             413,
             "The request body is larger than 32 MiB, or than 4 MiB without a content-length",
