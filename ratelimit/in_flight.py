@@ -6,39 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-import structlog
-
 from ratelimit.early_ends import EarlyEnds
 from ratelimit.fairness.floor import Full, Room, Terms
 from ratelimit.journal import Entry, Journal
-from ratelimit.life import (
-    ADMIT,
-    ADMITTED,
-    END,
-    EXPIRE,
-    LEAVE,
-    LOSE,
-    NO_LOAD,
-    OVER,
-    QUEUE,
-    QUEUED,
-    REFUSE,
-    RUN,
-    RUNNING,
-    TURN,
-    Caller,
-    Life,
-    Load,
-    Moves,
-)
+from ratelimit.life import NO_LOAD, NOBODY, Caller, Event, Life, Load, Moves, State
 from ratelimit.roll import Roll, Running
 from ratelimit.scheduler import MODEL, UNBOUNDED, Bound, Scheduler, Served
+from serving.call import notify
 from tenancy.values.lease_id import lease_ms
 from tenancy.values.policy import Policy
 
-log = structlog.get_logger(__name__)
-
 MAX_KNOWN = 200_000  # about 50 MB; beyond, the oldest are no longer counted
+TOLD = "fair queue"  # what a caller who cannot be told is logged with
 NO_QUEUE = Terms(queue_seconds=0.0)
 
 
@@ -73,7 +52,7 @@ class InFlight:
                     continue
                 self._scheduler.run(life)
                 self._begin(life)
-                life.state = RUN[ADMIT[life.state]]
+                life.state = Event.RUN[Event.ADMIT[life.state]]
                 self._roll.answered(life)
 
     @property
@@ -101,7 +80,7 @@ class InFlight:
         life = Life(lease_id, policy, lease_ms(lease_id) if now_ms is None else now_ms, load)
         with self._lock:
             if self._early.take(lease_id):
-                life.state = OVER
+                life.state = State.OVER
             elif self._scheduler.begin(life):
                 self._begin(life)
             else:
@@ -117,22 +96,21 @@ class InFlight:
                 self.refused += 1
                 return asked
             waits, displaced = asked
-            life.state, life.caller = QUEUE[life.state], caller
+            life.state, life.caller = Event.QUEUE[life.state], caller
             self._roll.queue(life)
             if not waits:  # room has come free meanwhile
                 self._take_turn(life)
-            told = _nothing if displaced is None else self._turn_away(*displaced)
-        if not waits:
-            _call(caller.turn)
-        _call(told)
+            told = [] if displaced is None else [self._turn_away(*displaced)]
+        for tell in [*told, *([] if waits else [caller.turn])]:
+            notify(TOLD, tell)
         return None
 
     def withdraw(self, life: Life) -> bool:
         """One that waits is refused; False if it waits no more."""
         with self._lock:
-            if life.state is not QUEUED:
+            if life.state is not State.QUEUED:
                 return False
-            life.state = REFUSE[life.state]
+            life.state = Event.REFUSE[life.state]
             self._leave_queue(life)
             return True
 
@@ -143,25 +121,25 @@ class InFlight:
     def admit(self, life: Life) -> bool:
         """Whether it may run; if not, it has ended meanwhile, and a lease that it has must be given back."""
         with self._lock:
-            life.state = ADMIT[life.state]
-            return life.state is ADMITTED
+            life.state = Event.ADMIT[life.state]
+            return life.state is State.ADMITTED
 
     def run(self, life: Life) -> None:
         with self._lock:
-            life.state = RUN[life.state]
-            if life.state is RUNNING:
+            life.state = Event.RUN[life.state]
+            if life.state is State.RUNNING:
                 self._roll.answered(life)
 
     def refuse(self, life: Life) -> None:
-        self._move(life, REFUSE)
+        self._move(life, Event.REFUSE)
 
     def leave(self, life: Life) -> bool:
         """Whether that abandoned it, and a lease that it may have must be given back."""
-        return self._move(life, LEAVE)
+        return self._move(life, Event.LEAVE)
 
     def lose(self, life: Life) -> bool:
         """As `leave`."""
-        return self._move(life, LOSE)
+        return self._move(life, Event.LOSE)
 
     def end(self, lease_id: str, service: int | None = None) -> None:
         """It is over.  `service`: the tokens of service that it had, None if that is not known."""
@@ -194,14 +172,14 @@ class InFlight:
     def expire_before(self, before_ms: int) -> None:
         """What entered before that time since 1970 has no lease any more."""
         for life in self.older_than(before_ms):
-            self._move(life, EXPIRE)
+            self._move(life, Event.EXPIRE)
 
     def give_up_late(self) -> None:
         """Refuses what has waited for as long as it may."""
         with self._lock:
             told = [self._turn_away(*late) for late in self._scheduler.expired()]
         for tell in told:
-            _call(tell)
+            notify(TOLD, tell)
 
     def charge(self, lives: Iterable[tuple[Life, int]]) -> None:
         """What requests that run have had so far, in tokens of service, if that is more than they were taken for."""
@@ -258,7 +236,7 @@ class InFlight:
     def _take_turn(self, life: Life) -> None:
         life.queued_ms = max(1, time.time_ns() // 1_000_000 - life.since_ms)
         life.since_ms += life.queued_ms
-        life.state = TURN[life.state]
+        life.state = Event.TURN[life.state]
         self._waits_no_more(life)
         self._begin(life)
 
@@ -271,16 +249,15 @@ class InFlight:
                     return
                 caller, self._letting_in = life.caller, True
                 self._take_turn(life)
-            if caller is not None:
-                _call(caller.turn)
+            notify(TOLD, caller.turn)
             self._letting_in = False
 
     def _turn_away(self, life: Life, full: Full) -> Callable[[], None]:
         """One that the scheduler has let go of; what is to be called once the lock is free."""
-        caller, life.state = life.caller, REFUSE[life.state]
+        caller, life.state = life.caller, Event.REFUSE[life.state]
         self.refused += 1
         self._waits_no_more(life)
-        return _nothing if caller is None else partial(caller.give_up, full)
+        return partial(caller.give_up, full)
 
     def _end(self, lease_id: str, service: int | None) -> bool:
         """Whether it was in flight, or waited."""
@@ -294,7 +271,7 @@ class InFlight:
             self._leave_queue(life)
         else:
             return False
-        life.state = END[life.state]
+        life.state = Event.END[life.state]
         return True
 
     def _move(self, life: Life, moves: Moves) -> bool:
@@ -304,29 +281,17 @@ class InFlight:
             if after is before:
                 return False
             life.state = after
-            if before is QUEUED:
+            if before is State.QUEUED:
                 self._leave_queue(life)
             elif self._roll.take(life.lease_id) is not None:  # else it was one too many to know of
                 self._scheduler.over(life)
         self._let_in()
-        return before is not QUEUED
+        return before is not State.QUEUED
 
     def _leave_queue(self, life: Life) -> None:
         self._scheduler.leave(life)
         self._waits_no_more(life)
 
     def _waits_no_more(self, life: Life) -> None:
-        life.caller = None
+        life.caller = NOBODY
         self._roll.unqueue(life)
-
-
-def _nothing() -> None:
-    """There is nobody to tell."""
-
-
-def _call(step: Callable[[], None]) -> None:
-    """One caller's trouble is not the next one's."""
-    try:
-        step()
-    except Exception:
-        log.exception("one who waited cannot be told")

@@ -78,19 +78,22 @@ class Moves(dict[State, State]):
         raise Impossible(f"a request that is {state} cannot become one of {sorted({*self.values()})}")
 
 
-# fmt: off
-#               ASKED      QUEUED     ADMITTED   RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
-QUEUE  = Moves( QUEUED,    BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-TURN   = Moves( BUG,       ASKED,     BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-ADMIT  = Moves( ADMITTED,  BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-RUN    = Moves( BUG,       BUG,       RUNNING,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-REFUSE = Moves( REFUSED,   REFUSED,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-LEAVE  = Moves( ABANDONED, ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME)
-LOSE   = Moves( BUG,       BUG,       ABANDONED, ABANDONED, SAME,    SAME,    SAME,    SAME,      SAME)
-END    = Moves( OVER,      OVER,      OVER,      OVER,      SAME,    SAME,    SAME,    SAME,      SAME)
-SETTLE = Moves( BUG,       BUG,       BUG,       BUG,       SETTLED, SAME,    SAME,    SAME,      SAME)
-EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SAME,    SAME,      SAME)
-# fmt: on
+class Event:
+    """What happens to a request: from each state to the next."""
+
+    # fmt: off
+    #               ASKED      QUEUED     ADMITTED   RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
+    QUEUE  = Moves( QUEUED,    BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    TURN   = Moves( BUG,       ASKED,     BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    ADMIT  = Moves( ADMITTED,  BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    RUN    = Moves( BUG,       BUG,       RUNNING,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    REFUSE = Moves( REFUSED,   REFUSED,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    LEAVE  = Moves( ABANDONED, ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME)
+    LOSE   = Moves( BUG,       BUG,       ABANDONED, ABANDONED, SAME,    SAME,    SAME,    SAME,      SAME)
+    END    = Moves( OVER,      OVER,      OVER,      OVER,      SAME,    SAME,    SAME,    SAME,      SAME)
+    SETTLE = Moves( BUG,       BUG,       BUG,       BUG,       SETTLED, SAME,    SAME,    SAME,      SAME)
+    EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SAME,    SAME,      SAME)
+    # fmt: on
 
 
 class Load(NamedTuple):
@@ -117,6 +120,17 @@ class Caller(Protocol):
         """It may not wait any longer, and has been refused."""
 
 
+class Nobody:
+    """Implements Caller."""
+
+    def turn(self) -> None: ...
+
+    def give_up(self, full: Full) -> None: ...
+
+
+NOBODY = Nobody()
+
+
 @dataclass(slots=True, eq=False)
 class Life:
     """Of one request, in the process that was asked; `since_ms` since 1970: when it went to the budgets, or into the
@@ -129,5 +143,5 @@ class Life:
     state: State = ASKED
     place: int = NOWHERE  # in the journal
     ticket: "Ticket[Life] | None" = None  # of the scheduler
-    caller: Caller | None = None  # while it waits
+    caller: Caller = NOBODY  # while it waits
     queued_ms: int = 0  # how long it waited

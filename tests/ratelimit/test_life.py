@@ -10,19 +10,13 @@ from ratelimit.life import (
     ABANDONED,
     ADMITTED,
     ASKED,
-    END,
-    EXPIRE,
-    LEAVE,
-    LOSE,
     ORPHANED,
     OVER,
-    QUEUE,
     QUEUED,
     REFUSED,
     RUNNING,
-    SETTLE,
     SETTLED,
-    TURN,
+    Event,
     Impossible,
     Life,
     Moves,
@@ -134,17 +128,20 @@ def test_what_may_be_held_is_given_back_once(told: str, gone: list[bool]) -> Non
 
 
 def test_a_request_that_waits_for_room_goes_on_as_others_do() -> None:
-    assert (QUEUE[ASKED], TURN[QUEUED]) == (QUEUED, ASKED)
-    after = {LEAVE[QUEUED], END[QUEUED], EXPIRE[QUEUED]}
+    assert (Event.QUEUE[ASKED], Event.TURN[QUEUED]) == (QUEUED, ASKED)
+    after = {Event.LEAVE[QUEUED], Event.END[QUEUED], Event.EXPIRE[QUEUED]}
     assert after == {ABANDONED, OVER, ORPHANED}
 
 
 def test_only_what_is_over_is_settled() -> None:
-    assert SETTLE[OVER] is SETTLED
-    assert all(state in (OVER, SETTLED) or SETTLE.get(state, state) is state for state in State)
+    assert Event.SETTLE[OVER] is SETTLED
+    assert all(state in (OVER, SETTLED) or Event.SETTLE.get(state, state) is state for state in State)
 
 
-@pytest.mark.parametrize("moves", [LEAVE, LOSE, END, EXPIRE, SETTLE], ids=["leave", "lose", "end", "expire", "settle"])
+GOES = [Event.LEAVE, Event.LOSE, Event.END, Event.EXPIRE, Event.SETTLE]
+
+
+@pytest.mark.parametrize("moves", GOES, ids=["leave", "lose", "end", "expire", "settle"])
 def test_what_left_flight_does_not_come_back(moves: Moves) -> None:
     assert all(moves[state] not in IN_FLIGHT for state in State if state not in IN_FLIGHT)
 
