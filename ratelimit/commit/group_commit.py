@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
-from typing import TypeVar
 
 import structlog
 
 from ratelimit.budgets.port import Admitted, Budgets, BudgetsUnavailable, Decision, LeaseName, Reservation
 from ratelimit.commit import in_doubt
 from ratelimit.commit.fallback import Fallback, Outcome
+from ratelimit.commit.looks import Looked, Looks
 from ratelimit.commit.slots import Answer, Asking, Slots
 from ratelimit.metrics import RatelimitMetrics
 
@@ -29,14 +29,6 @@ PROBE_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0
 SECOND_LOOK_SECONDS = 0.02  # between two looks at it meanwhile
 FAILURE_PAUSE_SECONDS = 0.01  # so that a failure which repeats does not eat a core
-
-
-T = TypeVar("T")
-Looked = Callable[[Decision], None]
-
-
-def _never() -> bool:
-    return False
 
 
 class GroupCommit:
@@ -61,7 +53,7 @@ class GroupCommit:
         self._queue: SimpleQueue[Asking | None] = SimpleQueue()  # None: something else to look at
         self._abandoned: SimpleQueue[Reservation] = SimpleQueue()
         self._freed: SimpleQueue[str] = SimpleQueue()
-        self._looks: SimpleQueue[tuple[Reservation, Looked]] = SimpleQueue()
+        self._looks = Looks()
         self._slots = Slots(time.monotonic)
         self._in_doubt = in_doubt.InDoubt(time.monotonic) if doubts is None else doubts
         self._away = self._closing = False
@@ -93,7 +85,7 @@ class GroupCommit:
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
-    def reserve(self, reservation: Reservation, answer: Answer, waits: Callable[[], bool] = _never) -> Outcome | None:
+    def reserve(self, reservation: Reservation, answer: Answer, waits: Callable[[], bool] = bool) -> Outcome | None:
         """Queues it: then None, and `answer` is called from the Redis thread.  If it makes no sense to wait, the
         failure mode's outcome at once.  `waits`, from that thread too: there is no slot free, and whether the caller
         waits for one, for at most slots.WAIT_SECONDS."""
@@ -104,7 +96,7 @@ class GroupCommit:
 
     def look(self, reservation: Reservation, told: Looked) -> None:
         """Tells, from the Redis thread, what the budgets would decide; takes nothing.  Not while Redis is away."""
-        self._looks.put((reservation, told))
+        self._looks.add(reservation, told)
         self._queue.put(None)
 
     def freed(self, owners: Iterable[str]) -> None:
@@ -150,8 +142,9 @@ class GroupCommit:
             self._commit(batch)
         elif self._away:
             self._probe_redis()
-        if self._looks.qsize():
+        if self._looks:
             self._look()
+            self._queue.put(None)  # there may be more
         if not self._away and self._in_doubt.seconds_until_due() == 0.0:
             self._release_due()
 
@@ -219,19 +212,13 @@ class GroupCommit:
                 self._answer(asking.answer, Outcome(decision))
 
     def _look(self) -> None:
-        looks = [self._looks.get() for _ in range(min(self._max_batch, self._looks.qsize()))]
-        if self._looks.qsize():
-            self._queue.put(None)
         if self._away:
+            self._looks.take(self._max_batch)
             return
         try:
-            decisions = self._budgets.look([reservation for reservation, _ in looks])
+            self._looks.serve(self._budgets, self._max_batch)
         except BudgetsUnavailable as error:
             self._miss(str(error))
-            return
-        for (_, told), decision in zip(looks, decisions, strict=True):
-            if decision is not None:
-                self._answer(told, decision)
 
     def _keep_or_fall_back(self, undecided: Sequence[Asking]) -> None:
         """What takes a lease may be asked for again, while there is patience."""
@@ -264,7 +251,7 @@ class GroupCommit:
         for asking in batch:
             self._answer(asking.answer, self._fallback.decide(asking.reservation))
 
-    def _answer(self, answer: Callable[[T], None], outcome: T) -> None:
+    def _answer(self, answer: Answer, outcome: Outcome) -> None:
         try:
             answer(outcome)
         except Exception:  # one caller's trouble is not the next one's
