@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ratelimit.budgets.rule import BUCKET, FIXED, PLAIN, SCALE, SLIDING, Counts, Rule, Used, Weights
 
 NEVER = float("inf")
+MOST_WAIT_MS = 10**15  # a wait is said to be no longer: in Lua's doubles it would not be exact
 PLAIN_WEIGHTS = 4
 
 
@@ -162,7 +163,7 @@ def judged(rules: Sequence[Rule], budgets: Sequence[Budget], costs: Sequence[int
             missed[n] = wait
         elif wait > longest:
             bound, longest = n, wait
-    return Verdict(bound, None if longest == NEVER else int(longest), missed)
+    return Verdict(bound, None if longest == NEVER else min(int(longest), MOST_WAIT_MS), missed)
 
 
 def _refill_ms(units: int, *, carry: int, capacity: int, window_ms: int) -> int:
