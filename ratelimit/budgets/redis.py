@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from ratelimit.budgets.budget import MOST_WAIT_MS
 from ratelimit.budgets.keys import lease_key, leases_key, owner_of, settled_key
 from ratelimit.budgets.port import (
     LOST,
@@ -262,4 +261,4 @@ def _decision(rules: RuleSet, numbers: Iterator[int]) -> Decision | None:
     if verdict == UNREADABLE:
         return None
     name = rules.rules[verdict - 1].name if verdict > 0 else rules.leases.name if rules.leases else ""
-    return Refused(name, None if wait_ms < 0 else min(wait_ms, MOST_WAIT_MS), held)
+    return Refused(name, None if wait_ms < 0 else wait_ms, held)

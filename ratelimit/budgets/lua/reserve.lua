@@ -21,6 +21,7 @@
 --       verdict 0 admitted; -1 too many leases; -2 not decided, since what it needs cannot be read; n: the nth rule bound (of several, the one to wait for longest)
 --       wait_ms -1: it never fits.  Of an admitted request: n, the shadow rule that would have bound, or 0
 
+local MOST_WAIT_MS = 1e15 -- a wait is said to be no longer: it would not be exact, and Redis reads no more than 2^63
 local LEASE_WAIT_MS = 1000 -- when a lease ends is unknown: ask again in a second
 local valid_until_ms, lease_ms, keep_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if valid_until_ms > 0 and now_ms > valid_until_ms then return {now_ms} end
@@ -130,7 +131,7 @@ while arg <= #ARGV do
   end
   if set.leases then key = key + 1 end
   reply[size + 1] = verdict
-  reply[size + 2] = wait_ms == math.huge and -1 or wait_ms
+  reply[size + 2] = wait_ms == math.huge and -1 or math.min(wait_ms, MOST_WAIT_MS)
   size = size + 2
   for _, rule in ipairs(set) do
     size = size + 1
