@@ -1,17 +1,18 @@
 """Every setting, from `TOLLKEEPER_*` variables; the only reader of the environment."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tollkeeper.contradictions import contradictions
 from tollkeeper.secret_files import IN_FILES, SUFFIX, from_files
 from tollkeeper.setting_types import (
     ALL,
     NONE,
+    PREFIX,
     SURFACES,
     AdminToken,
     ApiUrl,
@@ -33,7 +34,6 @@ from tollkeeper.setting_types import (
     split,
 )
 
-PREFIX = "TOLLKEEPER_"
 MEBIBYTE = 1024 * 1024
 # ChatAPI's names of settings.
 OTHER_NAMES = {"MASTER_API_KEY": "admin_token", "DEFAULT_RATE_LIMIT": "default_rate_limit", "LOG_LEVEL": "log_level"}
@@ -276,26 +276,6 @@ def by_other_names() -> dict[str, str]:
                 f"{other}: differs from {PREFIX}ADMIN_TOKEN, of which it is another name: set one of them"
             )
     return found
-
-
-def contradictions(settings: Settings) -> Iterator[str]:
-    """Durations that cannot work together, and what is missing, a line for each."""
-    if settings.grpc_listen and not settings.grpc_secret:
-        yield (
-            f"{PREFIX}GRPC_SECRET: not set; without it whoever can reach {settings.grpc_listen}"
-            f" ({PREFIX}GRPC_LISTEN) could charge any tenant"
-        )
-    if settings.lease_seconds <= settings.idle_timeout_seconds:
-        yield (
-            f"{PREFIX}LEASE_SECONDS: {settings.lease_seconds} must be more than the"
-            f" {settings.idle_timeout_seconds:g} of {PREFIX}IDLE_TIMEOUT_SECONDS,"
-            " or a request that only waits is taken for an orphan"
-        )
-    if 0 < settings.stale_seconds < settings.cache_seconds:
-        yield (
-            f"{PREFIX}STALE_SECONDS: {settings.stale_seconds:g} must be 0 or at least the {settings.cache_seconds:g} of"
-            f" {PREFIX}CACHE_SECONDS, for which a key is accepted without asking anyway"
-        )
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
+PREFIX = "TOLLKEEPER_"  # of every variable
 ALL, NONE = "all", "none"
 MIN_SECRET = 32  # characters
 MIN_TOKEN = 8

@@ -11,7 +11,7 @@ from collections import OrderedDict
 LATELY = 0.1  # the weight of the latest answer
 FIRST = 500  # tokens of service, of the first answers by a model
 EVERYBODY = ""  # among tenants
-MOST_KNOWN = 20_000  # of tenants and models; those asked for longest ago are forgotten first
+MOST_KNOWN = 20_000  # of tenants and models; those that have not learned for longest are forgotten first
 
 
 class Expected:
@@ -21,7 +21,7 @@ class Expected:
         self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def of(self, tenant_id: str, model: str, most: int) -> int:
-        known = self._known.get((tenant_id, model)) or self._known.get((EVERYBODY, model))
+        known = self._known.get((tenant_id, model), self._known.get((EVERYBODY, model)))
         return min(most, FIRST if known is None else round(known))
 
     def learn(self, tenant_id: str, model: str, had: int) -> None:

@@ -107,10 +107,6 @@ class Floor(Generic[T]):
     def pool_of(self, model: str) -> Pool[T]:
         return self._pools.get(model) or self._pools[SHARED]
 
-    def pools(self) -> Mapping[str, Pool[T]]:
-        """By model."""
-        return self._pools
-
     def begin(self, item: T, cost: int, way: Way, model: str) -> Ticket[T] | None:
         """It runs, if there is room and nobody waits for it; else None."""
         pool = self.pool_of(model)

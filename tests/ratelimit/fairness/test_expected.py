@@ -22,6 +22,8 @@ def test_the_first_answers_of_a_tenant_are_taken_for_what_everybodys_are() -> No
     expected = Expected()
     expected.learn("t", "m", 80)
     assert (expected.of("u", "m", 4000), expected.of("u", "n", 4000)) == (80, FIRST)
+    expected.learn("none", "m", 0)
+    assert expected.of("none", "m", 4000) == 0
 
 
 def test_it_does_not_grow_for_ever() -> None:

@@ -1,0 +1,29 @@
+"""Settings that are each right, and cannot work together."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tollkeeper.setting_types import PREFIX
+
+if TYPE_CHECKING:
+    from tollkeeper.config import Settings
+
+
+def contradictions(settings: "Settings") -> Iterator[str]:
+    """Durations that cannot work together, and what is missing, a line for each."""
+    if settings.grpc_listen and not settings.grpc_secret:
+        yield (
+            f"{PREFIX}GRPC_SECRET: not set; without it whoever can reach {settings.grpc_listen}"
+            f" ({PREFIX}GRPC_LISTEN) could charge any tenant"
+        )
+    if settings.lease_seconds <= settings.idle_timeout_seconds:
+        yield (
+            f"{PREFIX}LEASE_SECONDS: {settings.lease_seconds} must be more than the"
+            f" {settings.idle_timeout_seconds:g} of {PREFIX}IDLE_TIMEOUT_SECONDS,"
+            " or a request that only waits is taken for an orphan"
+        )
+    if 0 < settings.stale_seconds < settings.cache_seconds:
+        yield (
+            f"{PREFIX}STALE_SECONDS: {settings.stale_seconds:g} must be 0 or at least the {settings.cache_seconds:g} of"
+            f" {PREFIX}CACHE_SECONDS, for which a key is accepted without asking anyway"
+        )
