@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Sequence
+from heapq import nlargest
 
 from ratelimit.scheduler import Served
 
 WINDOW_SECONDS = 60.0
+MOST_UNTOLD = 10_000  # tenants, while nobody can be told; those who had least are forgotten first
 Totals = dict[tuple[str, str], int]
 
 
@@ -56,10 +58,13 @@ class Exchange:
     def add(self, served: Served) -> None:
         for name, service in served.items():
             self._untold[name] = self._untold.get(name, 0) + service
+        if len(self._untold) > MOST_UNTOLD:
+            kept = nlargest(MOST_UNTOLD, self._untold.items(), key=lambda item: abs(item[1]))
+            self._untold = dict(kept)
 
     def to_tell(self, present: Served) -> Totals:
         """What to add to the totals, and of whom to hear: those that are `present` here, and those with most untold."""
-        untold = sorted(self._untold, key=lambda name: -abs(self._untold[name]))
+        untold = nlargest(self._most, self._untold, key=lambda name: abs(self._untold[name]))
         names = dict.fromkeys([*untold, *present][: self._most])
         return {name: self._untold.get(name, 0) for name in names}
 

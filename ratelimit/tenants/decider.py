@@ -139,7 +139,8 @@ class TenantDecider:
         estimate = screened.estimate
         keeps = kept_of_one(estimate, end_user_id, screened.model, path)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
-        load = Load(screened.model, *services_of(estimate.input_tokens, estimate.output_tokens), end_user_id)
+        user = account.policy.user_id or end_user_id
+        load = Load(screened.model, *services_of(estimate.input_tokens, estimate.output_tokens), user)
         life = self._in_flight.enter(lease_id, account.policy, now_ms, load)
         if life is None:
             life = Life(lease_id, account.policy, now_ms, load)

@@ -1,27 +1,18 @@
-"""A stack of its own: its capacity is set by each test."""
+"""The shared stack, whose capacity each test sets."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import public_directory
 from tests.e2e.deployment import Deployment, wait_for
 
 
-@pytest.fixture(scope="package")
-def own_stack() -> Iterator[Deployment]:
-    with public_directory() as directory:
-        deployment = Deployment(directory / "stack")
-        yield deployment
-        deployment.close()
-
-
 @pytest.fixture
-def deployment(own_stack: Deployment) -> Iterator[Deployment]:
+def deployment(stack: Deployment) -> Iterator[Deployment]:
     """With nothing in flight, and without bounds."""
-    yield own_stack
-    bound(own_stack, None)
-    idle(own_stack)
+    yield stack
+    bound(stack, None)
+    idle(stack)
 
 
 def bound(deployment: Deployment, most: int | None) -> None:

@@ -7,7 +7,7 @@ import pytest
 from redis import asyncio as aio
 
 from ratelimit.fleet.reports_redis import RedisReports
-from ratelimit.fleet.served import WINDOW_SECONDS, Exchange, LatelyServed
+from ratelimit.fleet.served import MOST_UNTOLD, WINDOW_SECONDS, Exchange, LatelyServed
 from ratelimit.scheduler import Served
 from store.redis import open_redis_async
 from tests.ratelimit.reported import report
@@ -69,6 +69,14 @@ async def test_what_finds_no_room_in_a_report_is_told_with_the_next(client: "Cli
     assert await second.round({}, A, B) == {A: 10}
     await first.round({})
     assert await second.round({}, A, B) == {B: 3}
+
+
+def test_what_nobody_can_be_told_is_bounded() -> None:
+    exchange = Exchange(MOST_UNTOLD + 5)
+    exchange.add({("default", f"{number}"): number + 1 for number in range(MOST_UNTOLD + 3)})
+    told = exchange.to_tell({})
+    assert len(told) == MOST_UNTOLD
+    assert min(told.values()) == 4
 
 
 async def test_totals_end_with_their_period(client: "Client") -> None:
