@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -151,7 +151,8 @@ def _kill_holder(lock: IO[str]) -> bool:
     lock.seek(0)
     pid, until = lock.read(), time.monotonic() + REPLACED_SECONDS
     if pid and _has_open(int(pid), lock):
-        os.kill(int(pid), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(int(pid), signal.SIGKILL)
     while not (ours := _locks(lock)) and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
     return ours
