@@ -213,9 +213,13 @@ class Settings(BaseSettings):
         description="how much of request bodies over 64 KiB Envoy may hold until they are decided, in MiB; one tenant "
         "may have a quarter",
     )
-    drain_seconds: float = Field(
-        10, ge=0, le=300, description="after SIGTERM, time to answer the requests that are held"
+    handover_seconds: float = Field(
+        8,
+        ge=0,
+        le=300,
+        description="after SIGTERM, how long the sidecar serves on for another one to take its place",
     )
+    drain_seconds: float = Field(10, ge=0, le=300, description="after that, time to answer the requests that are held")
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`; also `LOG_LEVEL`")
 
     @property

@@ -97,6 +97,16 @@ class Group:
             if time.monotonic() >= member.kill_at:
                 member.process.kill()
 
+    @property
+    def runs(self) -> bool:
+        """Whether any of its processes does."""
+        return any(member.process.running() for member in self.members)
+
+    def let_go(self) -> None:
+        """Each of its processes sees to its own end from now on, as without a supervisor."""
+        for member in self.members:
+            member.candidate.close()
+
     def ask_to_stop(self) -> None:
         for member in self.members:
             member.process.ask_to_stop()
@@ -104,7 +114,6 @@ class Group:
     def stop(self, timeout: float) -> None:
         for member in self.members:
             member.process.stop(timeout)
-            member.candidate.close()
 
     def _take_out(self, member: Member) -> None:
         for place in (self._spares, self._replaced, self._leaving):

@@ -54,16 +54,16 @@ class Place:
         found = json.loads(line)
         return Worker(**{**found, "services": tuple(found["services"])})
 
-    def leave_when_orphaned(self, path: Path) -> None:
+    def leave_when_orphaned(self, path: Path, seconds: float) -> None:
         """Once the supervisor has gone, asks this process to stop (SIGTERM) as soon as another has taken over
-        the socket at `path`, which is ours now, or none has come in ORPHAN_SECONDS."""
-        threading.Thread(target=self._watch, args=[path, _file(path)], name="orphan", daemon=True).start()
+        the socket at `path`, which is ours now, or none has come in so many `seconds`."""
+        threading.Thread(target=self._watch, args=[path, _file(path), seconds], name="orphan", daemon=True).start()
 
-    def _watch(self, path: Path, ours: tuple[int, int] | None) -> None:
+    def _watch(self, path: Path, ours: tuple[int, int] | None, seconds: float) -> None:
         while self._lines.readline():
             continue
-        log.warning("the supervisor has gone: serving until another takes over", seconds=ORPHAN_SECONDS)
-        until = time.monotonic() + ORPHAN_SECONDS
+        log.warning("the supervisor has gone: serving until another takes over", seconds=seconds)
+        until = time.monotonic() + seconds
         while _file(path) == ours and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)

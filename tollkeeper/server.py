@@ -12,7 +12,7 @@ from serving.guard import Guard
 from serving.health import Health
 from serving.pauses import ShortPauses
 from tollkeeper.config import Settings
-from tollkeeper.handover import News, Place
+from tollkeeper.handover import ORPHAN_SECONDS, News, Place
 from tollkeeper.logs import configure_logs
 from tollkeeper.metrics_http import MetricsServer
 from tollkeeper.plan import Worker, metrics_socket, numbered
@@ -77,7 +77,7 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     health.set_all(True)
     log.info("serving", services=worker.services, addresses=addresses)
     place.tell(News.SERVING)
-    place.leave_when_orphaned(socket)
+    place.leave_when_orphaned(socket, max(ORPHAN_SECONDS, settings.handover_seconds))
     engine.serve()
 
 

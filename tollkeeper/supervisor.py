@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from enum import IntEnum
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,6 +44,17 @@ class SidecarRuns(Exception):
     """Another sidecar has the same sockets."""
 
 
+class End(IntEnum):
+    """How a supervisor was told to end; what is more urgent is greater."""
+
+    HAND_OVER = 1  # its processes serve until those of the next have their sockets, or for `handover_seconds`
+    LEAVE = 2  # at once; its processes serve on without it, as if it had been killed
+    STOP = 3  # its processes drain at once
+
+
+SIGNALS = {signal.SIGTERM: End.HAND_OVER, signal.SIGUSR2: End.LEAVE, signal.SIGINT: End.STOP}
+
+
 class Supervisor:
     """Runs the processes of `services` until told to stop.  `replace`: in place of a supervisor that has the same
     sockets, whose processes then serve until ours do."""
@@ -51,23 +63,32 @@ class Supervisor:
         self._replace = replace
         self._settings, self._plan = settings, plan(services, settings.workers, tcp=settings.grpc_listen is not None)
         self._sockets = {worker.name: metrics_socket(settings, worker) for worker in self._plan}
-        self._stopping = self._restart = False
+        self._end: End | None = None
+        self._restart = False
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT; then every process has drained.  SIGHUP restarts one process after another.  To be
-        called from the main thread.  SidecarRuns."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: setattr(self, "_stopping", True))
+        """Until SIGTERM, SIGUSR2 or SIGINT (see End), of which SIGTERM twice is SIGINT.  SIGHUP restarts one process
+        after another.  To be called from the main thread.  SidecarRuns."""
+        for number in SIGNALS:
+            signal.signal(number, self._told)
         signal.signal(signal.SIGHUP, lambda *_: setattr(self, "_restart", True))
         registry = CollectorRegistry()
         registry.register(ProcessMetrics(self._sockets))
+        groups = [self._group(name) for name in dict.fromkeys(worker.group for worker in self._plan)]
         with ExitStack() as stops:
             for group in {worker.group for worker in self._plan}:
                 stops.enter_context(_held(socket_of(group, self._settings), self._replace))
             told = self.readiness, self.warnings, self.learned
             endpoint = MetricsServer(self._settings.metrics_listen, registry, *told)
             stops.callback(endpoint.close)
-            self._serve([self._group(name) for name in dict.fromkeys(worker.group for worker in self._plan)])
+            self._serve(groups)
+        # From here on another may have the sockets, and the address of the metrics.
+        if self._end is not End.LEAVE:
+            self._finish(groups)
+
+    def _told(self, number: int, _frame: object) -> None:
+        again = number == signal.SIGTERM and self._end is not None
+        self._end = max(self._end or End.HAND_OVER, End.STOP if again else SIGNALS[signal.Signals(number)])
 
     def readiness(self) -> Mapping[str, bool]:
         """`process.part` → whether it is ready; a process that does not answer is one part that is not."""
@@ -93,7 +114,7 @@ class Supervisor:
         return tables
 
     def _serve(self, groups: Sequence[Group]) -> None:
-        while not self._stopping:
+        while self._end is None:
             if self._restart:
                 self._restart = False
                 for group in groups:
@@ -103,6 +124,14 @@ class Supervisor:
             candidates = {member.candidate.socket: member.candidate for group in groups for member in group.members}
             for readable in select.select(list(candidates), [], [], POLL_SECONDS)[0]:
                 candidates[readable].read()
+
+    def _finish(self, groups: Sequence[Group]) -> None:
+        """Returns once all processes have ended: by themselves as soon as others have their places, or drained."""
+        until = time.monotonic() + self._settings.handover_seconds
+        for group in groups:
+            group.let_go()
+        while self._end is End.HAND_OVER and time.monotonic() < until and any(group.runs for group in groups):
+            time.sleep(POLL_SECONDS)
         for group in groups:
             group.ask_to_stop()  # all drain at the same time
         for group in groups:

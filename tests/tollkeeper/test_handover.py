@@ -12,8 +12,7 @@ PROGRAM = """
 import signal, sys
 from pathlib import Path
 from tollkeeper import handover
-handover.ORPHAN_SECONDS = float(sys.argv[2])
-handover.Place().leave_when_orphaned(Path(sys.argv[1]))
+handover.Place().leave_when_orphaned(Path(sys.argv[1]), float(sys.argv[2]))
 print("serving", flush=True)
 signal.pause()
 """

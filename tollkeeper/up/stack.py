@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -183,7 +184,10 @@ class Stack:
 
     def _python(self, command: str, settings: Settings, ready: str, *options: str) -> None:
         arguments = [sys.executable, "-m", "tollkeeper", command, *options]
-        process = Process(command, arguments, self._log(command), environment=as_environment(settings))
+        # SIGINT: nobody comes after this sidecar.
+        process = Process(
+            command, arguments, self._log(command), environment=as_environment(settings), stop_signal=signal.SIGINT
+        )
         self._keep(command, process, lambda: answers(ready))
 
     def _envoy(self, settings: Settings, upstream: str) -> None:

@@ -16,10 +16,12 @@ from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.open_loop import OpenLoop
 from tests.e2e.outages.test_crash import workers
 from tests.e2e.test_runtime import stats, streaming
+from tollkeeper.up.stack import answers
 
 pytestmark = pytest.mark.alone  # a busy machine cannot answer at that rate
 
 RATE, SECONDS = 100, 4
+SETTINGS = {"queue_seconds": 0, "spares": True, "handover_seconds": 60}
 # None, but on a busy machine the last try of a request may be due only when its time is up.
 MOST_FAILED = 0.03
 
@@ -27,7 +29,7 @@ MOST_FAILED = 0.03
 @pytest.fixture(scope="module")
 def own_stack() -> Iterator[Deployment]:
     with public_directory() as directory:
-        deployment = Deployment(directory / "stack", settings={"queue_seconds": 0, "spares": True})
+        deployment = Deployment(directory / "stack", settings=SETTINGS)
         yield deployment
         deployment.close()
 
@@ -70,14 +72,14 @@ def test_a_restart_replaces_one_process_after_another(own_stack: Deployment) -> 
     assert len(own_stack.usage_when(who, found["answered"])) == found["answered"]
 
 
-@pytest.mark.parametrize("how", ["killed and started", "replaced"])
+@pytest.mark.parametrize("how", ["replaced", "SIGTERM", "SIGUSR2"])
 def test_the_processes_serve_until_those_of_the_next_supervisor_do(own_stack: Deployment, how: str) -> None:
     before, who = workers(own_stack), own_stack.tenant(tokens_per_minute=None)
     load = OpenLoop(own_stack, who, RATE / 2, 2 * SECONDS)
     if how == "replaced":
         own_stack.stack.sidecar(own_stack.settings, "--replace")
     else:
-        own_stack.processes["sidecar"].kill()
+        os.kill(own_stack.processes["sidecar"].pid, signal.Signals[how])
         own_stack.stack.sidecar(own_stack.settings)
     found = load.result()
     assert found["failed"] <= MOST_FAILED * found["answered"], found
@@ -110,6 +112,17 @@ def test_what_ran_through_an_envoy_that_was_killed_holds_no_slot(own_stack: Depl
     wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "a free slot", 30)
     rows = wait_for(lambda: found if len(found := reserved(own_stack, who)) == 2 else None, "their rows", 30)
     assert all(row["output_tokens"] > 0 for row in rows)
+
+
+def test_a_sidecar_that_nobody_follows_serves_until_it_is_told_again(own_stack: Deployment) -> None:
+    who, sidecar = own_stack.tenant(), own_stack.processes["sidecar"]
+    os.kill(sidecar.pid, signal.SIGTERM)
+    wait_for(lambda: None if answers(f"http://{own_stack.settings.metrics_listen}/readyz") else True, "its leave")
+    assert own_stack.chat(who).status_code == 200
+    os.kill(sidecar.pid, signal.SIGTERM)
+    assert sidecar.wait(30) == 0
+    assert own_stack.chat(who).status_code == 503
+    own_stack.stack.sidecar(own_stack.settings)
 
 
 def reserved(stack: Deployment, who: Credential) -> list[dict[str, Any]]:
