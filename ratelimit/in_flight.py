@@ -31,6 +31,7 @@ class InFlight:
     def __init__(self, most_known: int = MAX_KNOWN, scheduler: Scheduler | None = None) -> None:
         self.refused = 0  # for want of room, ever
         self.entered = self.heard = 0  # requests that went to the budgets, and ends that were told of, ever
+        self.inherits = False  # it is still told what another process has in flight: some may have ended already
         self._lock = threading.Lock()
         self._roll = Roll(most_known)
         self._scheduler = Scheduler(NO_QUEUE) if scheduler is None else scheduler
@@ -144,7 +145,8 @@ class InFlight:
     def end(self, lease_id: str, service: int | None = None) -> None:
         """It is over.  `service`: the tokens of service that it had, None if that is not known."""
         with self._lock:
-            self._end(lease_id, service)
+            if not self._end(lease_id, service) and self.inherits:
+                self._early.add(lease_id)
         self._let_in()
 
     def end_undecided(self, lease_ids: Iterable[str]) -> None:

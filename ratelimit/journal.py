@@ -75,18 +75,21 @@ class Journal:
 
 
 class Predecessor:
-    """A process that was here before, by its file: `entries` are what it had in flight when this was made."""
+    """A process that was here before, by its file: `entries` are what it had in flight at the last look."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.entries = {entry.lease_id: entry for entry in _read(path)}
+        self.look()
+
+    def look(self) -> None:
+        self.entries = {entry.lease_id: entry for entry in _read(self._path)}
 
     def ended(self) -> bool:
         """Whether it is gone; then `entries` are what it left, and its file is removed."""
         try:
             with self._path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self.entries = {entry.lease_id: entry for entry in _read(self._path)}
+                self.look()
                 self._path.unlink()
         except BlockingIOError:
             return False

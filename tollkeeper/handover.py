@@ -57,14 +57,14 @@ class Place:
     def leave_when_orphaned(self, path: Path, seconds: float) -> None:
         """Once the supervisor has gone, asks this process to stop (SIGTERM) as soon as another has taken over
         the socket at `path`, which is ours now, or none has come in so many `seconds`."""
-        threading.Thread(target=self._watch, args=[path, _file(path), seconds], name="orphan", daemon=True).start()
+        threading.Thread(target=self._watch, args=[path, file_of(path), seconds], name="orphan", daemon=True).start()
 
     def _watch(self, path: Path, ours: tuple[int, int] | None, seconds: float) -> None:
         while self._lines.readline():
             continue
         log.warning("the supervisor has gone: serving until another takes over", seconds=seconds)
         until = time.monotonic() + seconds
-        while _file(path) == ours and time.monotonic() < until:
+        while file_of(path) == ours and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -102,7 +102,7 @@ class Candidate:
         self.socket.close()
 
 
-def _file(path: Path) -> tuple[int, int] | None:
+def file_of(path: Path) -> tuple[int, int] | None:
     """Which file it is, None if there is none."""
     try:
         found = path.stat()

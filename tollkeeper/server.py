@@ -12,7 +12,7 @@ from serving.guard import Guard
 from serving.health import Health
 from serving.pauses import ShortPauses
 from tollkeeper.config import Settings
-from tollkeeper.handover import ORPHAN_SECONDS, News, Place
+from tollkeeper.handover import ORPHAN_SECONDS, News, Place, file_of
 from tollkeeper.logs import configure_logs
 from tollkeeper.metrics_http import MetricsServer
 from tollkeeper.plan import Worker, metrics_socket, numbered
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 # What of the drain is left for the ledger once the engine has answered what it held.
 FLUSH_SHARE = 0.5
+REPLACED_SECONDS = 0.5  # for what is held, if another process has the place: Envoy asks that one for the rest
 
 
 def run_worker(settings: Settings, place: Place) -> None:
@@ -61,6 +62,7 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     engine = open_engine(
         settings.engine, [*methods, health.method], addresses, observer=observer, takes_over=True, guard=guard
     )
+    ours = file_of(socket)
     registry = CollectorRegistry()
     registry.register(shared.metrics)
     path, told = metrics_socket(settings, worker), (shared.readiness, shared.warnings, shared.all_learned)
@@ -68,9 +70,10 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     stops.callback(endpoint.close)
 
     def drain(*_: object) -> None:
-        shared.leaving = True
+        shared.leaving, shared.replaced = True, file_of(socket) not in (ours, None)
         health.set_all(False)
-        engine.stop(settings.drain_seconds * (1 - FLUSH_SHARE))
+        grace = settings.drain_seconds * (1 - FLUSH_SHARE)
+        engine.stop(min(grace, REPLACED_SECONDS) if shared.replaced else grace)
 
     signal.signal(signal.SIGTERM, drain)
     signal.signal(signal.SIGINT, drain)

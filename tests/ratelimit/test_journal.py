@@ -4,6 +4,8 @@ from pathlib import Path
 
 from ratelimit.in_flight import InFlight
 from ratelimit.journal import NOWHERE, Entry, Journal, predecessors_in
+from ratelimit.life import Life
+from ratelimit.succession import Succession
 from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
 
@@ -96,3 +98,29 @@ def test_the_register_counts_what_was_left_and_writes_down_what_comes(tmp_path: 
     register.end_all(IDS)
     register.lose(running)
     assert (len(register), left_in(tmp_path)) == (0, [])
+
+
+def test_a_successor_counts_what_one_that_lives_admits_and_ends(tmp_path: Path) -> None:
+    before, after, policy = InFlight(), InFlight(), Policy("acme", "key")
+    before.keep(Journal(tmp_path, 10))
+
+    def run(lease_id: str) -> Life:
+        life = before.enter(lease_id, policy)
+        assert life is not None
+        before.admit(life)
+        before.run(life)
+        return life
+
+    run(IDS[0])
+    succession = Succession(after, predecessors_in(tmp_path))
+    assert len(after) == 1
+    run(IDS[1])
+    run(IDS[3])
+    before.enter(IDS[2], policy)  # not answered yet
+    before.end(IDS[0])
+    after.end(IDS[3])  # its log entry came here before we knew of it
+    succession.follow()
+    assert [after.knows(each) for each in IDS] == [False, True, False, False]
+    after.end(IDS[1])  # its log entry came here: it does not come back
+    succession.follow()
+    assert (len(after), succession.over) == (0, False)

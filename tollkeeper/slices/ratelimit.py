@@ -15,11 +15,12 @@ from ratelimit.fairness.service import service_of
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import MAX_KNOWN
-from ratelimit.journal import Journal, Predecessor, predecessors_in
+from ratelimit.journal import Journal, predecessors_in
 from ratelimit.life import Life
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.scheduler import UNBOUNDED
+from ratelimit.scheduler import UNBOUNDED, Bound
 from ratelimit.service import RatelimitService, refused_by, serialize
+from ratelimit.succession import Succession
 from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from ratelimit.tenants.screening import Terms
@@ -35,7 +36,8 @@ from tollkeeper.routes import routes_of
 from tollkeeper.slices.shared import Shared
 
 BEGIN_SECONDS = 5.0
-SUCCEED_SECONDS = 0.2
+FOLLOW_SECONDS = 0.1
+REPLACED_SECONDS = 0.05
 QUEUE_TICK_SECONDS = 0.05
 CHARGE_SECONDS = 1.0
 LONG_MS = 2_000
@@ -46,7 +48,7 @@ SETTLED_SECONDS = 2.5  # by then what ended here while nobody knew it has no lea
 
 def wire(shared: Shared) -> list[Method]:
     settings, metrics, in_flight = shared.settings, RatelimitMetrics(), shared.in_flight
-    predecessors, committer = _predecessors(shared), _committer(shared, metrics)
+    succession, committer = _succession(shared), _committer(shared, metrics)
     metrics.watch("waiting_for_room", "Requests that wait for room", lambda: float(in_flight.waiting))
     metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(in_flight)))
     shared.metrics.add(*metrics.members())
@@ -54,8 +56,8 @@ def wire(shared: Shared) -> list[Method]:
     reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)
     shared.loop.run(reporter.begin(), BEGIN_SECONDS)
-    shared.loop.spawn(_succeed(shared, predecessors, reporter), "predecessors")
-    shared.loop.spawn(reporter.run(), "reports")
+    shared.loop.spawn(_succeed(succession, reporter), "predecessors")
+    shared.loop.spawn(_report(shared, reporter), "reports")
     shared.loop.spawn(_keep_fair(shared), "fair queue")
     tenants = TenantDecider(
         committer,
@@ -127,34 +129,37 @@ def _running_long(shared: Shared) -> list[tuple[Life, int]]:
     ]
 
 
-def _predecessors(shared: Shared) -> list[Predecessor]:
-    """Of this place.  What they have in flight counts from now on, and is written down.  The first process also takes
-    over from places that there are no more."""
+def _succession(shared: Shared) -> Succession:
+    """To those who had this place.  What they have in flight is written down.  The first process also takes over from
+    places that there are no more."""
     directory, workers = shared.settings.data_dir / "in-flight", shared.settings.workers
     own = directory / str(shared.number)
     unused = set(directory.glob("*")) - {directory / str(number) for number in range(1, workers + 1)}
     found = [each for place in (own, *(unused if shared.number == 1 else ())) for each in predecessors_in(place)]
     shared.in_flight.keep(Journal(own, MAX_KNOWN))
-    shared.in_flight.inherit(sorted(entry for each in found for entry in each.entries.values() if entry.answered))
-    return found
+    return Succession(shared.in_flight, found)
 
 
-async def _succeed(shared: Shared, predecessors: list[Predecessor], reporter: Reporter) -> None:
-    """Until each of them is gone: then what it ended meanwhile is over, and what it began is ours too, unless its log
-    entry came here, where nobody knew it.  What it had not answered, Envoy asks again under the same id, or logs."""
-    in_flight = shared.in_flight
-    while predecessors:
-        for each in list(predecessors):
-            before = each.entries
-            if not each.ended():
-                continue
-            predecessors.remove(each)
-            in_flight.end_all(before.keys() - each.entries.keys())
-            new = [entry for lease_id, entry in each.entries.items() if lease_id not in before and entry.answered]
-            in_flight.inherit(sorted(new))
-        await asyncio.sleep(SUCCEED_SECONDS)
+async def _succeed(succession: Succession, reporter: Reporter) -> None:
+    """Until all of them are gone."""
+    while not succession.over:
+        succession.follow()
+        await asyncio.sleep(FOLLOW_SECONDS)
     await asyncio.sleep(SETTLED_SECONDS)
     await reporter.forget_gone()
+
+
+async def _report(shared: Shared, reporter: Reporter) -> None:
+    """Until another process has this place: it counts what runs here, and has our part of the capacity, so that nothing
+    that waits here may run any more.  Envoy asks there for it."""
+    reports = asyncio.create_task(reporter.run())
+    try:
+        while not shared.replaced and not reports.done():
+            await asyncio.wait([reports], timeout=REPLACED_SECONDS)
+        shared.in_flight.bound = Bound(0)
+    finally:
+        reports.cancel()
+        await asyncio.wait([reports])
 
 
 def _committer(shared: Shared, metrics: RatelimitMetrics) -> GroupCommit:

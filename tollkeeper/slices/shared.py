@@ -65,7 +65,7 @@ class Shared:
         terms = Terms(settings.queue_seconds, settings.max_queued, settings.max_queued_per_tenant)
         self.in_flight = InFlight(scheduler=Scheduler(terms, by_user=settings.fair_users))
         self.speed_of: Callable[[str], float] = lambda model: 0.0  # tokens a second; set by accesslog
-        self.leaving = False  # it drains
+        self.leaving = self.replaced = False  # it drains; because another process has its place
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
         self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)
         self.corrections = Corrections()
