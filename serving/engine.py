@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
+import grpc
 import structlog
 
 from serving.addresses import prepare
@@ -46,11 +47,13 @@ def open_engine(
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     takes_over: bool = False,
     guard: Guard | None = None,
+    tls: grpc.ServerCredentials | None = None,
 ) -> Engine:
     """Binds `addresses` (`host:port`, `unix:/path`).  Raises CannotListenError.
 
     `takes_over`: from an engine that may still be there.  New connections on a Unix socket come here at once; a port is
-    shared with it until it stops.  `guard`: whom it asks about each call, None if everybody may call.
+    shared with it until it stops.  `guard`: whom it asks about each call, None if everybody may call.  `tls`: of all
+    that is not a Unix socket.
 
     `auto` takes the completion queue if the grpcio that runs has what it needs, else the threads, with a warning.
     """
@@ -58,7 +61,7 @@ def open_engine(
         prepare(address, takes_over=takes_over)
     engine = CompletionQueueEngine if choose(kind) == "completion_queue" else ThreadsEngine
     options = _options(max_message_bytes, takes_over)
-    return engine(methods, addresses, options, observer, takes_over=takes_over, guard=guard)
+    return engine(methods, addresses, options, observer, takes_over=takes_over, guard=guard, tls=tls)
 
 
 def choose(kind: EngineKind, problems: Sequence[str] | None = None) -> EngineKind:

@@ -80,11 +80,16 @@ def sidecar(
 ) -> None:
     """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
     settings = settings_or_exit("sidecar", workers=workers)
+    from serving.tls_files import BadCertificates, read_files
     from tollkeeper.plan import SERVICES
     from tollkeeper.supervisor import SidecarRuns, Supervisor
 
     try:
+        if settings.grpc_tls_dir and settings.grpc_listen:
+            read_files(settings.grpc_tls_dir)  # else each process says it, again and again
         Supervisor(settings, services or SERVICES, replace=replace).run()
+    except BadCertificates as error:
+        fail(f"TOLLKEEPER_GRPC_TLS_DIR: {error}", EXIT_BAD_SETTINGS)
     except SidecarRuns as error:
         fail(str(error))
 

@@ -98,6 +98,10 @@ class Settings(BaseSettings):
         "and for `envoy render`; also needed by several sidecars behind one Envoy, which then believe each other; "
         "behind a comma another one that is accepted, so that it can be replaced",
     )
+    grpc_tls_dir: Path | None = Field(
+        None,
+        description="directory of `tls.crt`, `tls.key`, `ca.crt`: the same over TLS, with certificates on both sides",
+    )
     key_headers: KeyHeaders = Field(
         "authorization,x-api-key,api-key",
         description="headers that carry a key, with commas between them; what else is in the others is left alone; the"
@@ -217,7 +221,7 @@ class Settings(BaseSettings):
         8,
         ge=0,
         le=300,
-        description="after SIGTERM, how long the sidecar serves on for another one to take its place",
+        description="after SIGTERM, how long it serves on for another to take its place",
     )
     drain_seconds: float = Field(10, ge=0, le=300, description="after that, time to answer the requests that are held")
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`; also `LOG_LEVEL`")

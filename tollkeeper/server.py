@@ -11,6 +11,7 @@ from serving.engine_metrics import EngineMetrics
 from serving.guard import Guard
 from serving.health import Health
 from serving.pauses import ShortPauses
+from serving.tls import server_credentials
 from tollkeeper.config import Settings
 from tollkeeper.handover import ORPHAN_SECONDS, News, Place, file_of
 from tollkeeper.logs import configure_logs
@@ -55,13 +56,13 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     observer = EngineMetrics([*methods, health.method])
     observer.register(shared.metrics)
     socket = numbered(socket_of(worker.group, settings), worker.number)
-    addresses, guard = [f"unix:{socket}"], None
+    addresses, guard, tls = [f"unix:{socket}"], None, None
     if worker.tcp and settings.grpc_listen is not None:
         addresses.append(settings.grpc_listen)
         guard = Guard(settings.grpc_secrets, {health.method.path})
-    engine = open_engine(
-        settings.engine, [*methods, health.method], addresses, observer=observer, takes_over=True, guard=guard
-    )
+        tls = server_credentials(settings.grpc_tls_dir) if settings.grpc_tls_dir else None
+    served = [*methods, health.method]
+    engine = open_engine(settings.engine, served, addresses, observer=observer, takes_over=True, guard=guard, tls=tls)
     ours = file_of(socket)
     registry = CollectorRegistry()
     registry.register(shared.metrics)

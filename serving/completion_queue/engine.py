@@ -13,12 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
-from serving.addresses import bind_all
+from serving.addresses import bind_all, unix_path
 from serving.call import BidiStream, ClientStream, Method, Observer, Unary
 from serving.completion_queue.calls import Event, PendingCall, UnaryCall
 from serving.completion_queue.streams import BidiCall, ClientStreamCall
@@ -51,6 +52,7 @@ class CompletionQueueEngine:
         *,
         takes_over: bool = False,
         guard: Guard | None = None,
+        tls: grpc.ServerCredentials | None = None,
         max_postponed: int = MAX_POSTPONED,
     ) -> None:
         self._guard = guard
@@ -66,7 +68,14 @@ class CompletionQueueEngine:
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server([(name.encode(), value) for name, value in options], False)
         self._server.register_completion_queue(self._queue)
-        self.ports = bind_all(addresses, lambda address: self._server.add_http2_port(address.encode()), takes_over)
+        encrypted: Any = getattr(tls, "_credentials", None)  # as grpc.server takes it
+        self.ports = bind_all(
+            addresses,
+            lambda address: self._server.add_http2_port(
+                address.encode(), None if unix_path(address) is not None else encrypted
+            ),
+            takes_over,
+        )
 
     def serve(self) -> None:
         poll = self._queue.poll

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
 
-from serving.addresses import bind_all
+from serving.addresses import bind_all, unix_path
 from serving.call import BidiStream, Method, Observer, Unary
 from serving.guard import REFUSAL, Guard
 from serving.threads.calls import Context, HeldCall, Stream, finish, unary
@@ -38,6 +39,7 @@ class ThreadsEngine:
         *,
         takes_over: bool = False,
         guard: Guard | None = None,
+        tls: grpc.ServerCredentials | None = None,
     ) -> None:
         self.observe: Callable[[str, float, str], None] | None = observer.handled if observer else None
         self.lock = threading.Lock()
@@ -48,7 +50,12 @@ class ThreadsEngine:
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="grpc")
         self._server = grpc.server(self._executor, options=list(options))
         self._server.add_generic_rpc_handlers((_Router(self, methods, guard),))
-        self.ports = bind_all(addresses, self._server.add_insecure_port, takes_over)
+        self.ports = bind_all(addresses, partial(self._bind, tls), takes_over)
+
+    def _bind(self, tls: grpc.ServerCredentials | None, address: str) -> int:
+        if tls is None or unix_path(address) is not None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, tls)
 
     def serve(self) -> None:
         self._server.start()

@@ -207,6 +207,13 @@ def test_a_bad_setting_is_named_and_nothing_is_written(setting: str, value: Any,
     assert not (tmp_path / "out").exists()
 
 
+def test_tls_is_not_spoken_over_unix_sockets() -> None:
+    mixed = replace(DEFAULTS, authz=("127.0.0.1:9001", "unix:/run/a.sock"), grpc_secret=SECRET, grpc_tls_dir="/tls")
+    with pytest.raises(InvalidSetting, match=r"^authz: with TLS"):
+        rendered(mixed)
+    assert "UpstreamTlsContext" not in rendered(replace(DEFAULTS, grpc_tls_dir="/tls"))["clusters.yaml"]
+
+
 def test_what_envoy_refuses_replaces_nothing(tmp_path: Path) -> None:
     render(DEFAULTS, tmp_path, envoy_binary())
     before = (tmp_path / "envoy.yaml").read_text()

@@ -76,6 +76,7 @@ def render_command(
             authz=of_each_process("authz", authz or DEFAULTS.authz, workers),
             ratelimit=of_each_process("ratelimit", ratelimit or DEFAULTS.ratelimit, workers),
             grpc_secret=next(iter(ours.grpc_secrets), ""),
+            grpc_tls_dir=str(ours.grpc_tls_dir.absolute()) if ours.grpc_tls_dir else "",
             key_headers=ours.key_header_names,
             access_log=access_log,
             config_dir=config_dir or str(out.absolute()),

@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving.guard import SECRET_KEY
-from tollkeeper.envoy import template
+from tollkeeper.envoy import template, tls
 from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
 from tollkeeper.envoy.scripts import GUARD, METER, join
 from tollkeeper.envoy.settings import (
     Address,
     EnvoySettings,
     Upstream,
-    is_ip,
     parse_endpoints,
     parse_key_headers,
     parse_mebibytes,
@@ -95,7 +94,9 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         **_cors(parse_origins("cors_origins", settings.cors_origins)),
         "local_replies": [*mappers()],
         "key_headers": [f"- {{exact: {name}}}" for name in key_headers],
-        "upstream.tls": _tls(upstream, parse_path("upstream_ca", settings.upstream_ca)),
+        "upstream.tls": tls.to_upstream(upstream, parse_path("upstream_ca", settings.upstream_ca)),
+        "authz.tls": tls.to_sidecars("authz", authz, settings.grpc_tls_dir),
+        "ratelimit.tls": tls.to_sidecars("ratelimit", ratelimit, settings.grpc_tls_dir),
         "authz.secret": _secret(parse_secret("authz", authz, settings.grpc_secret)),
         "ratelimit.secret": _secret(parse_secret("ratelimit", ratelimit, settings.grpc_secret)),
         "authz.endpoints": [_endpoint(address) for address in authz],
@@ -241,22 +242,3 @@ def _cors(origins: tuple[str, ...]) -> dict[str, list[str]]:
         "cors_policy": policy,
         "cors_filter": ["- name: envoy.filters.http.cors", f'  typed_config: {{"@type": {kind}.Cors}}'],
     }
-
-
-def _tls(upstream: Upstream, ca: str) -> list[str]:
-    if not upstream.tls:
-        return []
-    address = is_ip(upstream.host)
-    context = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
-    name = f"{{san_type: {'IP_ADDRESS' if address else 'DNS'}, matcher: {{exact: {quote(upstream.host)}}}}}"
-    return [
-        "transport_socket:",
-        "  name: envoy.transport_sockets.tls",
-        "  typed_config:",
-        f'    "@type": type.googleapis.com/{context}',
-        *([] if address else [f"    sni: {quote(upstream.host)}"]),
-        "    common_tls_context:",
-        "      validation_context:",
-        f"        trusted_ca: {{filename: {quote(ca)}}}",
-        f"        match_typed_subject_alt_names: [{name}]",
-    ]

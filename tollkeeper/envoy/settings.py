@@ -75,6 +75,8 @@ class EnvoySettings:
     """Also takes the access log."""
     grpc_secret: str = ""
     """What is said to sidecars on TCP; needed if there is one."""
+    grpc_tls_dir: str = ""
+    """Where Envoy finds `tls.crt`, `tls.key` and `ca.crt`, to speak TLS with sidecars on TCP."""
     key_headers: tuple[str, ...] = ("authorization", "x-api-key", "api-key")
     """Those that carry a key, in small letters; TOLLKEEPER_KEY_HEADERS of the sidecar."""
     access_log: str = "/var/log/tollkeeper/access.jsonl"

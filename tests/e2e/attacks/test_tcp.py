@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+import trustme
 
 from accesslog.service import PATH as STREAM
 from authz.service import CHECK
@@ -17,28 +18,52 @@ from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Deployment
 from tests.e2e.envoys import another_envoy
 from tests.ratelimit.rls import ask
+from tests.serving.certificates import issue
 from tests.web import NO_TLS
 from tollkeeper.up.process import free_port
 
 SECRET, ANOTHER = "s" * 32, "a" * 32
+AUTHORITY = trustme.CA()
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
 
 
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
+    """With TLS."""
     with public_directory() as directory:
-        settings = {"grpc_listen": f"127.0.0.1:{free_port()}", "grpc_secret": SECRET}
+        tls = issue(AUTHORITY, directory / "tls", "127.0.0.1")
+        settings = {"grpc_listen": f"127.0.0.1:{free_port()}", "grpc_secret": SECRET, "grpc_tls_dir": tls}
         made = Deployment(directory / "stack", settings=settings)
         yield made
         made.close()
 
 
+def test_an_envoy_is_served_over_tls_if_it_has_a_certificate_too(deployment: Deployment, tmp_path: Path) -> None:
+    address, who, stranger = str(deployment.settings.grpc_listen), deployment.tenant(), trustme.CA()
+    named = f"localhost:{address.rpartition(':')[2]}"  # for which the sidecar has no certificate
+    ours = issue(AUTHORITY, tmp_path / "ours", "envoy.test")
+    theirs = issue(stranger, tmp_path / "theirs", "envoy.test", trusts=AUTHORITY)
+    for number, (tls, sidecar, status) in enumerate(
+        [(ours, address, 200), (theirs, address, 503), ("", address, 503), (ours, named, 503)]
+    ):
+        changes: dict[str, Any] = {"authz": (sidecar,), "ratelimit": (sidecar,), "grpc_secret": SECRET}
+        (directory := tmp_path / str(number)).mkdir()
+        with (
+            another_envoy(deployment, directory, deployment.stub_url, grpc_tls_dir=str(tls), **changes) as url,
+            httpx.Client(verify=NO_TLS, base_url=url, timeout=30) as client,
+        ):
+            assert client.post(CHAT, json=BODY, headers=who.headers).status_code == status
+            if status == 200:
+                (row,) = deployment.usage_when(who, 1)  # the log came over TLS too
+                assert row["usage_source"] == "reported"
+
+
 @pytest.mark.parametrize("engine", ["completion_queue", "threads"])
 def test_an_envoy_is_served_over_tcp_if_it_has_the_secret(deployment: Deployment, engine: str, tmp_path: Path) -> None:
-    if deployment.settings.engine != engine:
-        deployment.processes["sidecar"].stop()
-        deployment.stack.sidecar(deployment.settings.model_copy(update={"engine": engine}))
+    changed = deployment.settings.model_copy(update={"engine": engine, "grpc_tls_dir": None})
+    deployment.processes["sidecar"].stop()
+    deployment.stack.sidecar(changed)
     address, who = str(deployment.settings.grpc_listen), deployment.tenant()
     for secret, status in ((SECRET, 200), (ANOTHER, 503)):
         changes: dict[str, Any] = {"authz": (address,), "ratelimit": (address,), "grpc_secret": secret}

@@ -1,0 +1,78 @@
+"""Over TLS only callers with a certificate are heard, and with the secret served; on both engines."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+import trustme
+
+from serving.call import Unary
+from serving.engine import EngineKind, open_engine
+from serving.guard import SECRET_KEY, Guard
+from serving.tls import server_credentials
+from serving.tls_files import BadCertificates, read_files
+from tests.serving.certificates import issue
+from tests.serving.conftest import Server
+from tests.serving.test_guard import ECHO, NEW, TCP, echo, unary
+
+SECRET = ((SECRET_KEY, NEW),)
+UNAVAILABLE, UNAUTHENTICATED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED
+Refused = Callable[[grpc.Channel], grpc.StatusCode]
+
+
+@contextmanager
+def channel_to(target: str, ca: trustme.CA, directory: Path | None) -> Iterator[grpc.Channel]:
+    """With the certificate in `directory`, if any."""
+    files = read_files(directory) if directory else None
+    credentials = grpc.ssl_channel_credentials(
+        ca.cert_pem.bytes(), *((files.key, files.chain) if files else (None, None))
+    )
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.secure_channel(target, credentials, options) as channel:
+        yield channel
+
+
+def code(channel: grpc.Channel, metadata: tuple[tuple[str, str], ...] = SECRET) -> grpc.StatusCode:
+    with pytest.raises(grpc.RpcError) as refused:
+        unary(channel, ECHO, metadata)
+    return refused.value.code()
+
+
+def test_only_a_certificate_and_the_secret_together_are_served(kind: EngineKind, serve: Server, tmp_path: Path) -> None:
+    ca, other = trustme.CA(), trustme.CA()
+    ours, theirs = issue(ca, tmp_path / "ours", "127.0.0.1"), issue(ca, tmp_path / "theirs", "envoy.test")
+    strangers = issue(other, tmp_path / "strangers", "envoy.test")
+    addresses = [TCP, f"unix:{tmp_path}/s.sock"]
+    engine = open_engine(kind, [Unary(ECHO, echo)], addresses, guard=Guard([NEW]), tls=server_credentials(ours))
+    served = serve.run(engine, TCP)
+    assert code(served.channel) is UNAVAILABLE  # in the clear
+    with channel_to(served.address, ca, None) as channel:
+        assert code(channel) is UNAVAILABLE
+    with channel_to(served.address, ca, strangers) as channel:
+        assert code(channel) is UNAVAILABLE
+    with channel_to(served.address, ca, theirs) as channel:
+        assert code(channel, ()) is UNAUTHENTICATED
+        assert unary(channel, ECHO, SECRET) == b"a"
+    with grpc.insecure_channel(f"unix:{tmp_path}/s.sock") as channel:
+        assert unary(channel, ECHO, ()) == b"a"
+
+    # Half of it is written: what was read before stays in use.  Then all of it.
+    (ours / "tls.key").write_text("")
+    with channel_to(served.address, ca, theirs) as channel:
+        assert unary(channel, ECHO, SECRET) == b"a"
+    issue(other, ours, "127.0.0.1")
+    with channel_to(served.address, other, strangers) as channel:
+        assert unary(channel, ECHO, SECRET) == b"a"
+    with channel_to(served.address, ca, theirs) as channel:
+        assert code(channel) is UNAVAILABLE
+
+
+def test_what_is_wrong_with_the_files_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadCertificates, match="No such file"):
+        server_credentials(tmp_path)
+    issue(trustme.CA(), tmp_path, "127.0.0.1")
+    (tmp_path / "tls.crt").write_bytes(issue(trustme.CA(), tmp_path / "other", "b").joinpath("tls.crt").read_bytes())
+    with pytest.raises(BadCertificates, match="KEY_VALUES_MISMATCH"):
+        server_credentials(tmp_path)
