@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from admin.commands.queries.explain import REFUSALS
+from admin.commands.queries.explain import BOUNDS, REFUSALS
 from admin.commands.queries.glance import Finding
 from admin.commands.rules import amount_of, weight_of
 from tenancy.directory.models import PriceTier
@@ -23,16 +23,16 @@ FINDINGS: Mapping[str, tuple[str, str]] = {
     "no_redis": ("{count} sidecar{s} cannot reach Redis", "{about} is the first; its failure mode decides meanwhile."),
     "versions": ("Sidecars of different versions", "{about}: fine during an upgrade, not for long."),
     "undecided": ("{count} request{s} answered with 503", "In the last 15 minutes Tollkeeper could not decide."),
-    "full": ("The service is at capacity", "All {count} requests that may be in flight are."),
+    "full": ("The service is at capacity", "All {count} requests that may be in flight are: others wait or are refused."),
     "crowded": ("{count} request{s} refused for want of room", "More at once than capacity or a tenant's slots allow."),
-    "queued": ("{count} request{s} queued", "They wait for a slot of their tenant, up to half a second."),
+    "queued": ("{count} request{s} queued", "The first has waited for {about}; weights decide whose turn is next."),
     "none_left": ("{count} budget{s} spent", "{about} is refused until time or an adjustment gives some back."),
 }
-# The bounds that refuse beside limits, by the names under which they do.
-REASONS: Mapping[str, str] = {
-    "sidecar:in_flight": "Sidecar at capacity",
-    "all:in_flight": "Service at capacity",
-    "tenant:in_flight": "Tenant's slots taken",
+# Whose bound it is that a sidecar keeps to, by the names under which it refuses.
+KEPT_BOUNDS: Mapping[str, str] = {
+    "": "none",
+    "sidecar:in_flight": "that of each sidecar",
+    "all:in_flight": "its part of that of all",
 }
 DONE: Mapping[str, str] = {
     "tenant-created": "The tenant is there. Next: a key for it.",
@@ -157,9 +157,18 @@ def rule(limit: Any) -> str:
 
 def reason(denied_by: str) -> str:
     """Why a request was refused; limits have their own names."""
-    if denied_by in REFUSALS:
-        return REFUSALS[denied_by][:1].upper() + REFUSALS[denied_by][1:]
-    return REASONS.get(denied_by) or (f"Limit {denied_by}" if denied_by else "Not said")
+    if words := REFUSALS.get(denied_by) or BOUNDS.get(denied_by):
+        return words[:1].upper() + words[1:]
+    return f"Limit {denied_by}" if denied_by else "Not said"
+
+
+def bound(name: str) -> str:
+    return KEPT_BOUNDS.get(name, name)
+
+
+def wait(seconds: float) -> str:
+    """`2.1 s`, `3 minutes`."""
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def text_of(value: object) -> str:
@@ -183,7 +192,8 @@ def called(tenant: Tenant) -> str:
 
 def finding(of: Finding) -> tuple[str, str]:
     title, text = FINDINGS[of.what]
-    filled = {"count": f"{of.count:,}", "s": "" if of.count == 1 else "s", "about": of.about}
+    about = wait(of.seconds) if of.what == "queued" else of.about
+    filled = {"count": f"{of.count:,}", "s": "" if of.count == 1 else "s", "about": about}
     return title.format(**filled), text.format(**filled)
 
 
@@ -192,8 +202,8 @@ def done(name: str) -> str:
 
 
 OF_FIGURES = (number, compact, money, percent, amount)
-OF_TIMES = (when, ago, duration)
-OF_NAMES = (rule, reason, tier, called, finding, done)
+OF_TIMES = (when, ago, duration, wait)
+OF_NAMES = (rule, reason, bound, tier, called, finding, done)
 FILTERS: dict[str, Callable[..., Any]] = {
     "against": change,
     **{each.__name__: each for each in (*OF_FIGURES, *OF_TIMES, *OF_NAMES)},

@@ -25,7 +25,8 @@ CASES: list[tuple[list[Aged], int, int, list[RefusedBy], list[tuple[str, bool, i
     ([sidecar(redis=False)] * 2, 0, 0, [], [("no_redis", True, 2)]),
     ([sidecar(), sidecar(version="2")], 0, 0, [], [("versions", False, 2)]),
     (WELL, 0, 0, [refused("unavailable", 503)], [("undecided", True, 7)]),
-    (WELL, 10, 0, [], [("full", True, 10)]),
+    (WELL, 10, 0, [refused("tenant:in_flight")], [("full", False, 10), ("crowded", False, 7)]),
+    (WELL, 10, 0, [refused("model:in_flight")], [("full", True, 10), ("crowded", False, 7)]),
     (WELL, 0, 2, [refused("tenant:in_flight")], [("crowded", False, 7), ("queued", False, 2)]),
     (
         [sidecar(4, version="2"), sidecar()],

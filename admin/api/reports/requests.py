@@ -49,6 +49,7 @@ class RequestView(View):
     aborted: bool = Field(description="The client left, or the answer was cut")
     total_ms: int
     ttft_ms: int | None
+    queue_ms: int = Field(description="How long it waited for room")
     usage_source: str = Field(examples=["reported"])
     usage: str = Field(description="The source in words")
     input_tokens: int

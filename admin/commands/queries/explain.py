@@ -29,8 +29,16 @@ REFUSALS: Mapping[str, str] = {
     "route_refused": "the route is in no table, or not open to keys",
     "unavailable": "Tollkeeper could not decide",
 }
+# Bounds that are no limits, by the names under which they refuse.
+BOUNDS: Mapping[str, str] = {
+    "sidecar:in_flight": "all that the sidecar may run was running",
+    "all:in_flight": "all that may run was running",
+    "model:in_flight": "all that the model may run was running",
+    "tenant:in_flight": "all that the tenant may run at once was running",
+}
 ADMISSIONS: Mapping[str, str] = {
     Admission.FAST: "admitted",
+    Admission.QUEUED: "admitted",
     Admission.LOCAL: "admitted by this sidecar's own rate, as Redis was away",
     Admission.UNMETERED: "admitted uncounted, as Redis was away",
 }
@@ -83,10 +91,19 @@ def decision_of(row: UsageRow) -> str:
     """What ratelimit decided, in words."""
     if row.admission == Admission.REFUSED:
         said = f"{row.requests} requests refused" if row.requests > 1 else "refused"
-        if row.denied_by in REFUSALS:
-            return f"{said} with {row.status}: {REFUSALS[row.denied_by]}"
-        return f"{said} with {row.status}" + (f" by the limit {row.denied_by}" if row.denied_by else "")
-    return f"{ADMISSIONS.get(row.admission, row.admission)}, {row.reserved_tokens} tokens reserved"
+        return f"{said} with {row.status}{_cause(row.denied_by)}{_wait(row)}"
+    return f"{ADMISSIONS.get(row.admission, row.admission)}{_wait(row)}, {row.reserved_tokens} tokens reserved"
+
+
+def _cause(denied_by: str) -> str:
+    if words := REFUSALS.get(denied_by) or BOUNDS.get(denied_by):
+        return f": {words}"
+    return f" by the limit {denied_by}" if denied_by else ""
+
+
+def _wait(row: UsageRow) -> str:
+    """Of one request alone."""
+    return f" after {row.queue_ms:,} ms in the queue" if row.queue_ms and row.requests == 1 else ""
 
 
 def tier_of(of: Explained) -> str | None:

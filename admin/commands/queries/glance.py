@@ -26,6 +26,7 @@ MAX_NAMED = 1000  # tenants of an organization
 NEARLY = 0.2  # of a budget left
 MAX_SPENT = 8  # budgets that are shown
 SILENT_SECONDS = 3.0  # a sidecar reports every second
+IN_FLIGHT, TENANT_IN_FLIGHT = ":in_flight", "tenant:in_flight"  # refusals for want of room, the second in one's own bound
 BEYOND_CONTROL = ("unavailable",)  # refusals that are nobody's limit: we could not decide
 
 
@@ -54,12 +55,14 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at: `what` is a name of it, `severe` whether requests fail by it, `count` of how many."""
+    """Something to look at: `what` is a name of it, `severe` whether requests fail by it, `count` of how many, `seconds`
+    since when."""
 
     what: str
     severe: bool
     count: int = 1
     about: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +150,16 @@ def findings(
     """What is to be looked at, the severe first."""
     found = _of_sidecars(running.sidecars) if whole else []
     undecided = sum(each.requests for each in refused if each.denied_by in BEYOND_CONTROL)
-    crowded = sum(each.requests for each in refused if each.denied_by.endswith(":in_flight"))
+    crowded = sum(each.requests for each in refused if each.denied_by.endswith(IN_FLIGHT))
+    of_tenants = sum(each.requests for each in refused if each.denied_by == TENANT_IN_FLIGHT)
     if undecided:
         found.append(Finding("undecided", True, undecided))
     if bound is not None and running.in_flight >= bound:
-        found.append(Finding("full", True, bound))
+        found.append(Finding("full", crowded > of_tenants, bound))
     if crowded:
         found.append(Finding("crowded", False, crowded))
     if running.queued:
-        found.append(Finding("queued", False, running.queued))
+        found.append(Finding("queued", False, running.queued, seconds=running.oldest_wait_seconds))
     if none_left := [each for each in spent if not each.budget.remaining]:
         found.append(Finding("none_left", False, len(none_left), none_left[0].name))
     return sorted(found, key=lambda each: not each.severe)

@@ -62,6 +62,11 @@ class Live:
     tenants: list[LiveTenant]
     sidecars: Sequence[Aged]
 
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """Of what is queued; 0 if nothing is."""
+        return max((each.oldest_wait_seconds for each in self.groups), default=0.0)
+
 
 @query(ResourceKind.SIDECAR)
 async def live(session: Session, *, budgets: bool = True) -> Live:

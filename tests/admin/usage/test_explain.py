@@ -129,6 +129,29 @@ def test_several_requests_may_have_one_label_and_each_its_own_id(admin: Admin) -
     assert (found["decision"], found["limit"]) == ("refused with 404: the model is not registered, or not enabled", "")
 
 
+@pytest.mark.parametrize(
+    ("fields", "limit", "says"),
+    [
+        ({"admission": "queued", "queue_ms": 1234}, "", "admitted after 1,234 ms in the queue, 100 tokens reserved"),
+        (
+            {"admission": "refused", "status": 503, "denied_by": "all:in_flight", "queue_ms": 30_000},
+            "all:in_flight",
+            "refused with 503: all that may run was running after 30,000 ms in the queue",
+        ),
+        (
+            {"admission": "refused", "status": 429, "denied_by": "model:in_flight", "queue_ms": 90, "requests": 3},
+            "model:in_flight",
+            "3 requests refused with 429: all that the model may run was running",
+        ),
+    ],
+)
+def test_who_waited_for_room_is_told_how_long(admin: Admin, fields: dict[str, Any], limit: str, says: str) -> None:
+    used = row(**fields)
+    write(admin, used)
+    (found,) = explained(admin, used.id)
+    assert (found["decision"], found["limit"], found["queue_ms"]) == (says, limit, fields["queue_ms"])
+
+
 @pytest.mark.parametrize("label", ["nobody", "x" * 512, "01900000-0000-7000-8000-000000000000", "%27%3B--", "é"])
 def test_a_request_that_is_not_there_is_not_found(admin: Admin, label: str) -> None:
     assert admin.http.get(f"/requests/{label}").status_code == 404
