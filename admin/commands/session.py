@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 GIVES_ACCESS = OF_OWNERS | {ResourceKind.ORGANIZATION}
-FORBIDDEN = Refusal(Reason.FORBIDDEN, "the role of this admin token does not allow it")
+FORBIDDEN = Refusal(Reason.FORBIDDEN, "your role does not allow this")
 
 log = structlog.get_logger(__name__)
 

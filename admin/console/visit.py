@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from admin.access.permission import Action, Principal, Resource, ResourceKind
 from admin.commands.ports import Ports
-from admin.commands.session import Done, Session
+from admin.commands.refusals import Refused
+from admin.commands.session import FORBIDDEN, Done, Session
 from admin.console.render import html
 from admin.gate.answers import PRINCIPAL_KEY, session_of
 from tenancy.directory.idempotency import Idempotency
@@ -99,21 +100,24 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 class Routes:
-    """The routes of a module."""
+    """The routes of a module.  `changes`: the page is but a form, for those who may change a resource of this kind."""
 
     def __init__(self) -> None:
         self.all: list[Route] = []
 
-    def get(self, path: str) -> Callable[[Handler], Handler]:
-        return self._at(path, "GET")
+    def get(self, path: str, changes: str = "") -> Callable[[Handler], Handler]:
+        return self._at(path, "GET", changes)
 
     def post(self, path: str) -> Callable[[Handler], Handler]:
-        return self._at(path, "POST")
+        return self._at(path, "POST", "")
 
-    def _at(self, path: str, method: str) -> Callable[[Handler], Handler]:
+    def _at(self, path: str, method: str, changes: str) -> Callable[[Handler], Handler]:
         def made(handler: Handler) -> Handler:
             async def endpoint(request: Request) -> Response:
-                return await handler(Visit(request))
+                visit = Visit(request)
+                if changes and not visit.may("change", changes):
+                    raise Refused(FORBIDDEN)
+                return await handler(visit)
 
             self.all.append(Route(path, endpoint, methods=[method], name=handler.__name__))
             return handler

@@ -56,7 +56,7 @@ class RotateForm(Body):
     overlap_seconds: Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=30 * 86_400)] = 0
 
 
-@routes.get(f"{PREFIX}/tenants/{{id}}/keys/new")
+@routes.get(f"{PREFIX}/tenants/{{id}}/keys/new", changes="key")
 async def new_key(visit: Visit) -> Response:
     return _form(visit, EMPTY, 200, await TENANTS.get(visit.session, visit.path("id")))
 
@@ -87,7 +87,7 @@ async def key(visit: Visit) -> Response:
     return visit.page("tenants/key.html", title=found.name, section="tenants", **shown, **budgets)
 
 
-@routes.get(f"{PREFIX}/keys/{{id}}/edit")
+@routes.get(f"{PREFIX}/keys/{{id}}/edit", changes="key")
 async def edit_key(visit: Visit) -> Response:
     found = await KEYS.get(visit.session, visit.path("id"))
     values = {name: str(each) for name in EDITED if (each := getattr(found, name)) is not None}
@@ -128,7 +128,7 @@ async def rotate_key(visit: Visit) -> Response:
     return await submitted(visit, RotateForm, again, make)
 
 
-@routes.get(f"{PREFIX}/keys/{{id}}/revoke")
+@routes.get(f"{PREFIX}/keys/{{id}}/revoke", changes="key")
 async def ask_to_revoke(visit: Visit) -> Response:
     found = await KEYS.get(visit.session, visit.path("id"))
     return visit.page("tenants/revoke_key.html", title="Revoke a key", section="tenants", key=found)

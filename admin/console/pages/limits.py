@@ -75,7 +75,7 @@ class AmountForm(Body):
 NEW = Form({"scope": Scope.TENANT, "unit": Unit.TOKENS, "kind": Kind.FIXED, "every": Calendar.DAY, "time_zone": UTC})
 
 
-@routes.get(f"{PREFIX}/tenants/{{id}}/limits/new")
+@routes.get(f"{PREFIX}/tenants/{{id}}/limits/new", changes="limit")
 async def new_limit(visit: Visit) -> Response:
     return await _form(visit, NEW, 200)
 
@@ -88,7 +88,7 @@ async def create_limit(visit: Visit) -> Response:
     return await submitted(visit, LimitForm, lambda form, status: _form(visit, form, status), make)
 
 
-@routes.get(f"{PREFIX}/groups/{{name}}/limits")
+@routes.get(f"{PREFIX}/groups/{{name}}/limits", changes="limit")
 async def new_limit_of_group(visit: Visit) -> Response:
     return await _form_of_group(visit, NEW, 200)
 

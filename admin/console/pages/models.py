@@ -53,7 +53,7 @@ async def models(visit: Visit) -> Response:
     return visit.page("models.html", title="Models", section="models", models=found[:MANY], more=more)
 
 
-@routes.get(f"{PREFIX}/models/new")
+@routes.get(f"{PREFIX}/models/new", changes="model")
 async def new_model(visit: Visit) -> Response:
     return await _form(visit, NEW, 200, None)
 

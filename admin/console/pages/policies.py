@@ -86,7 +86,7 @@ async def delete_policy(visit: Visit) -> Response:
     return visit.to(f"{PREFIX}/policies", "policy-deleted", done)
 
 
-@routes.get(f"{PREFIX}/policies/{{name}}/limits")
+@routes.get(f"{PREFIX}/policies/{{name}}/limits", changes="policy")
 async def new_policy_limit(visit: Visit) -> Response:
     return await _limit_form(visit, NEW, 200)
 

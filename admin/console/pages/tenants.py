@@ -60,7 +60,7 @@ async def tenants(visit: Visit) -> Response:
     )
 
 
-@routes.get(f"{PREFIX}/tenants/new")
+@routes.get(f"{PREFIX}/tenants/new", changes="tenant")
 async def new_tenant(visit: Visit) -> Response:
     return await _form(visit, NEW, 200, None)
 
@@ -88,7 +88,7 @@ async def tenant(visit: Visit) -> Response:
     return visit.page("tenants/tenant.html", title=called(found), section="tenants", more=more, **shown)
 
 
-@routes.get(f"{PREFIX}/tenants/{{id}}/edit")
+@routes.get(f"{PREFIX}/tenants/{{id}}/edit", changes="tenant")
 async def edit_tenant(visit: Visit) -> Response:
     found = await TENANTS.get(visit.session, visit.path("id"))
     return await _form(visit, _as_form(found), 200, found)
@@ -111,7 +111,7 @@ async def save_tenant(visit: Visit) -> Response:
     return await submitted(visit, TenantForm, lambda form, status: _form(visit, form, status, found), make)
 
 
-@routes.get(f"{PREFIX}/tenants/{{id}}/delete")
+@routes.get(f"{PREFIX}/tenants/{{id}}/delete", changes="tenant")
 async def ask_to_delete(visit: Visit) -> Response:
     found = await TENANTS.get(visit.session, visit.path("id"))
     would = await TENANTS.delete(visit.dry(), found.id)

@@ -29,7 +29,7 @@ class TierForm(Prices):
     above_input_tokens: TypedTokens | None = None
 
 
-@routes.get(f"{PREFIX}/models/{{id}}/tiers")
+@routes.get(f"{PREFIX}/models/{{id}}/tiers", changes="model")
 async def new_tier(visit: Visit) -> Response:
     return await _form(visit, EMPTY, 200)
 

@@ -1,6 +1,6 @@
-"""What the people of an organization may do by each route of every control plane: a row for each.
+"""What the people of an organization may do by each route of every control plane, and of the console: a row for each.
 
-A new route needs a row here, or test_isolation.py fails.
+A new route needs a row here, or test_isolation.py fails.  What is under /console is tried in test_isolation_of_pages.py.
 """
 
 from enum import StrEnum
@@ -30,6 +30,10 @@ TABLE = {
         POST /auth/login
         POST /auth/refresh
         POST /auth/accept
+        GET /console/sign-in
+        POST /console/sign-in
+        GET /console/accept
+        POST /console/accept
     """,
     For.ALL: """
         GET /api/v1/openapi.json
@@ -68,6 +72,22 @@ TABLE = {
         GET /teams/{team_id}/usage
         GET /users/{user_id}/keys
         GET /users/{user_id}/usage
+        POST /console/sign-out
+        GET /console
+        GET /console/live
+        GET /console/find
+        GET /console/tenants
+        GET /console/tenants/{id}
+        GET /console/tenants/{id}/budgets
+        GET /console/tenants/{id}/budgets/{name}
+        GET /console/keys/{id}
+        GET /console/limits/{id}
+        GET /console/usage
+        GET /console/usage/groups
+        GET /console/usage.csv
+        GET /console/requests
+        GET /console/organizations
+        GET /console/organizations/{id}
     """,
     For.WRITERS: """
         POST /api/v1/tenants
@@ -90,6 +110,20 @@ TABLE = {
         POST /admin/tenants
         PATCH /teams/{team_id}
         POST /teams/{team_id}/keys
+        GET /console/tenants/new
+        GET /console/tenants/{id}/edit
+        GET /console/tenants/{id}/keys/new
+        GET /console/keys/{id}/edit
+        GET /console/keys/{id}/revoke
+        POST /console/tenants/new
+        POST /console/tenants/{id}/edit
+        GET /console/tenants/{id}/delete
+        POST /console/tenants/{id}/delete
+        POST /console/tenants/{id}/keys/new
+        POST /console/keys/{id}/edit
+        POST /console/keys/{id}/disabled
+        POST /console/keys/{id}/rotate
+        POST /console/keys/{id}/revoke
     """,
     For.OWNERS: """
         GET /api/v1/audit
@@ -103,6 +137,12 @@ TABLE = {
         GET /organization/invitations
         POST /organization/invitations
         DELETE /organization/invitations/{id}
+        GET /console/audit
+        POST /console/organizations/{id}/invitations
+        POST /console/organizations/{id}/invitations/{invitation}/withdraw
+        GET /console/organizations/{id}/accounts/{account}
+        POST /console/organizations/{id}/accounts/{account}
+        POST /console/organizations/{id}/accounts/{account}/delete
     """,
     For.OPERATORS: """
         PATCH /api/v1/tenants/{id}/weight
@@ -153,6 +193,49 @@ TABLE = {
         POST /teams
         GET /models
         GET /v1/models
+        POST /console/tenants/{id}/budgets/{name}/reset
+        POST /console/tenants/{id}/budgets/{name}/adjust
+        GET /console/tenants/{id}/limits/new
+        POST /console/tenants/{id}/limits/new
+        GET /console/groups/{name}/limits
+        POST /console/groups/{name}/limits
+        POST /console/limits/{id}
+        POST /console/limits/{id}/delete
+        GET /console/models
+        GET /console/models/new
+        POST /console/models/new
+        GET /console/models/{id}
+        POST /console/models/{id}
+        POST /console/models/{id}/delete
+        GET /console/models/{id}/tiers
+        POST /console/models/{id}/tiers
+        GET /console/models/{id}/tiers/{number}
+        POST /console/models/{id}/tiers/{number}
+        POST /console/models/{id}/tiers/{number}/delete
+        GET /console/groups
+        GET /console/groups/live
+        POST /console/groups
+        GET /console/groups/{name}
+        POST /console/groups/{name}
+        POST /console/groups/{name}/delete
+        GET /console/capacity
+        GET /console/capacity/live
+        POST /console/capacity
+        GET /console/policies
+        POST /console/policies
+        GET /console/policies/{name}
+        POST /console/policies/{name}
+        POST /console/policies/{name}/delete
+        GET /console/policies/{name}/limits
+        POST /console/policies/{name}/limits
+        GET /console/policies/{name}/limits/{number}
+        POST /console/policies/{name}/limits/{number}
+        POST /console/policies/{name}/limits/{number}/delete
+        POST /console/organizations
+        POST /console/organizations/{id}
+        POST /console/organizations/{id}/delete
     """,
 }
 ROWS = {line.strip(): whom for whom, lines in TABLE.items() for line in lines.strip().splitlines()}
+PAGES = {route: whom for route, whom in ROWS.items() if " /console" in route}
+API = {route: whom for route, whom in ROWS.items() if route not in PAGES}

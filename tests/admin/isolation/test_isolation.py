@@ -14,17 +14,19 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from admin.console import sign_in
+from admin.console.surface import PAGES
 from admin.surfaces import OTHERS, surfaces
 from tests.admin.conftest import run_admin
-from tests.admin.isolation.table import MAY, ROWS, For
+from tests.admin.isolation.table import API, MAY, ROWS, For
 from tests.admin.isolation.world import MARKER, NOTHING, PASSWORD, ROLES, TOKENS, Things, World, credential, unique
 from tests.conftest import create_database, drop_database
 from tests.web import NO_TLS
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
-CONSOLE = "console"  # pages, not routes with answers to compare: see tests/console/test_accounts.py
-REPORTS = [route for route in ROWS if route.startswith(("GET /api/v1/usage", "GET /api/v1/costs"))]
+CONSOLE = "console"  # pages, which are not asked as the others are: see test_isolation_of_pages.py
+REPORTS = [route for route in API if route.startswith(("GET /api/v1/usage", "GET /api/v1/costs"))]
 OWN_SESSION = ("POST /auth/logout", "POST /auth/password")  # about the session of the token, no id is in them
 
 
@@ -47,8 +49,14 @@ def routes() -> dict[str, Any]:
     return found
 
 
+def pages() -> list[str]:
+    """Every route of the console, as `METHOD /path`."""
+    found = [route for module in (sign_in, *PAGES) for route in module.routes.all]
+    return [f"{method} {route.path}" for route in found for method in (route.methods or set()) - {"HEAD"}]
+
+
 def test_every_route_has_a_row() -> None:
-    assert sorted(routes()) == sorted(ROWS)
+    assert sorted([*routes(), *pages()]) == sorted(ROWS)
 
 
 def body_of(route: str, things: Things, example: Any) -> Any:
@@ -94,7 +102,7 @@ def test_nobody_sees_counts_or_changes_what_is_anothers(world: World) -> None:
         world.used(things, word, tokens)
     before, failures, examples = world.state(), list[str](), routes()
     assert before.count("\n") > 10
-    for route, whom in ROWS.items():
+    for route, whom in API.items():
         if whom is For.ANYBODY or route in OWN_SESSION:
             continue
         for role in ROLES if MAY[whom] else ROLES[:1]:  # what not even owners may, nobody may
@@ -140,7 +148,7 @@ def _of_ones_own(world: World, route: str, mine: Things, token: str, may: bool, 
 def test_who_is_not_signed_in_gets_nowhere(world: World) -> None:
     """With a forged token once for each control plane: more wrong ones would be answered late."""
     forged, tried = "eyJhbGciOiJub25lIn0.e30.", set[str]()
-    for route, whom in ROWS.items():
+    for route, whom in API.items():
         method, path = route.split()
         if whom is For.ANYBODY:
             continue
