@@ -5,7 +5,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from admin.app import create_app
 from admin.commands.ports import NOTHING, Configured
 from admin.connections import Connection
 from admin.server import CONNECTIONS, POSTGRES_SECONDS, config, listen
+from admin.surfaces import OTHERS
 from store.postgres import open_postgres
 from store.redis import open_redis_async
 from tenancy.redis.names import INVALIDATE_CHANNEL, redis_key_record
@@ -133,6 +134,7 @@ def run_admin(
     cors_origins: tuple[str, ...] = (),
     connection: type[Connection] = Connection,
     configured: Configured = NOTHING,
+    others: Iterable[str] = tuple(OTHERS),
     **through: str,
 ) -> Iterator[Admin]:
     """`through` may name other URLs (`database`, `redis`) for the API than for the test: those of a proxy."""
@@ -143,7 +145,7 @@ def run_admin(
         client = open_redis_async(through.get("redis", redis_url), timeout=0.5)
         timeout = POSTGRES_SECONDS if through else PATIENT
         async with open_postgres(through.get("database", database_url), timeout=timeout, size=CONNECTIONS) as pool:
-            terms = {"portal_secrets": [PORTAL_SECRET], "configured": configured}
+            terms = {"portal_secrets": [PORTAL_SECRET], "configured": configured, "others": others}
             app = create_app(pool, client, admin_token=TOKEN, cors_origins=cors_origins, **terms)  # type: ignore[arg-type]
             server.append(uvicorn.Server(config(app, connection)))
             await server[0].serve(sockets=[listener])

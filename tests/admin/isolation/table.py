@@ -1,6 +1,6 @@
 """What the people of an organization may do by each route of every control plane, and of the console: a row for each.
 
-A new route needs a row here, or test_isolation.py fails.  What is under /console is tried in test_isolation_of_pages.py.
+A new route needs a row here, or test_isolation.py fails.  What is under /console test_isolation_of_pages.py tries.
 """
 
 from enum import StrEnum

@@ -62,8 +62,8 @@ class Person:
 
 def asked(path: str, things: Things) -> dict[str, str]:
     """What is looked for where there is no id in the path."""
-    queries = {"/requests": {"id": things.request}, "/usage": {"tenant": things.tenant}, "/find": {"q": things.tenant}}
-    queries |= {"/usage.csv": queries["/usage"], "/usage/groups": queries["/usage"], "/audit": {"target": things.tenant}}
+    queries = {"/requests": {"id": things.request}, "/find": {"q": things.tenant}, "/audit": {"target": things.tenant}}
+    queries |= dict.fromkeys(("/usage", "/usage.csv", "/usage/groups"), {"tenant": things.tenant})
     return queries.get(path.removeprefix("/console"), {})
 
 

@@ -12,6 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from admin.console import sign_in
+from admin.console.surface import PAGES
 from tests.console.browser import NONE, chromium, running
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
@@ -30,6 +32,12 @@ VIOLATIONS = {"resultTypes": ["violations"], "preload": False}
 CHANGED = {"runOnly": ["color-contrast", "target-size", "scrollable-region-focusable"]}
 PRICES = {"input_price": "3", "output_price": "15"}
 TIER = {"service_tier": "batch", "input_price": "1.5"}
+ANN = {"email": "ann@looked-at.test", "password": "a good password"}
+ROUTES = [route for module in (sign_in, *PAGES) for route in module.routes.all]
+NO_PAGES = {  # but parts of one, a file, and a way to another page
+    *("/console/live", "/console/groups/live", "/console/capacity/live", "/console/usage/groups"),
+    *("/console/tenants/{id}/budgets", "/console/usage.csv", "/console/find"),
+}
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -151,59 +159,72 @@ def test_pages_are_small_and_have_no_serious_accessibility_fault(
 ) -> None:
     who = stack.tenant(name="<Accessible> & bold", metadata={"environment": "staging"})
     limit = {"name": "limit_of_one_long_word" * 2, "scope": "tenant", "tenant_id": who.tenant_id, "unit": "requests"}
-    stack.admin.post("/limits", json=limit | {"amount": 3, "window_seconds": 3600}).raise_for_status()
+    made = stack.admin.post("/limits", json=limit | {"amount": 3, "window_seconds": 3600}).raise_for_status().json()
     for status in (200, 200, 200, 429):  # so that the overview has a limit in both of its tables
         assert stack.chat(who).status_code == status
     row = next(each for each in aside(stack.usage_when, who, 4) if each["status"] == 200)
     tenant, key = f"/console/tenants/{who.tenant_id}", f"/console/keys/{who.key_id}"
-    pages = [
-        "/console",
-        "/console/tenants?name=Accessible",
-        "/console/models",
-        "/console/models/new",
-        f"/console/models/{priced}",
-    ]
-    pages += [
-        "/console/groups",
-        "/console/groups/default",
-        f"/console/audit?target={who.tenant_id}",
-        "/console/nothing",
-        "/console/usage",
-    ]
-    pages += [f"/console/usage?tenant={who.tenant_id}&by=model&period=1h", f"/console/requests?id={row['id']}"]
-    pages += [
-        tenant + page for page in ("", "/edit", "/delete", "/keys/new", "/limits/new", "/budgets/tenant:tokens:60s")
-    ]
-    pages += [key, f"{key}/revoke", f"{key}/edit", *settings(stack, priced)]
+    pages = ["/console", "/console/tenants?name=Accessible", "/console/tenants/new", "/console/nothing"]
+    pages += [f"{tenant}{page}" for page in ("", "/edit", "/delete", "/keys/new", "/limits/new")]
+    pages += [f"{tenant}/budgets/tenant:tokens:60s", key, f"{key}/revoke", f"{key}/edit"]
+    pages += [f"/console/limits/{made['id']}", "/console/usage", f"/console/requests?id={row['id']}"]
+    pages += [f"/console/usage?tenant={who.tenant_id}&by=model&period=1h", f"/console/audit?target={who.tenant_id}"]
+    settings, people = prepared(stack, priced)
+    pages += settings
     with visiting(browser, stack, color_scheme="light", viewport={"width": 1280, "height": 900}) as page:
         for path in pages:
             page.goto(path, wait_until="load")
-            size = page.evaluate(SIZE)
-            assert 1000 < size < MAX_BYTES, (path, size)
             check(page, path)
+        page.goto(f"{tenant}/keys/new")
+        page.get_by_label("Name", exact=True).fill("looked at")
+        page.get_by_role("button", name="Create key").click()
+        expect(page.locator("#secret")).to_be_visible()
+        check(page, "the secret of a key")
+        page.goto(people)
+        page.get_by_label("E-mail address").fill("bob@looked-at.test")
+        page.get_by_role("button", name="Invite").click()
+        expect(page.locator("#secret")).to_be_visible()
+        check(page, "an invitation")
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/console/sign-in")
         check(page, "signing in")
+        page.get_by_label("E-mail address").fill(ANN["email"])
+        page.get_by_label("Password").fill(ANN["password"])
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        page.wait_for_url("**/console")
+        check(page, "the overview of an organization")
         page.goto("/console/accept")
         check(page, "accepting an invitation")
+    looked_at = {route_of(path.partition("?")[0]) for path in (*pages, people, "/console/sign-in", "/console/accept")}
+    assert {route.path for route in ROUTES if "GET" in (route.methods or ())} - looked_at == NO_PAGES
 
 
-def settings(stack: Deployment, model: str) -> list[str]:
-    """Pages of what bounds requests, and of people, each with something in it."""
+def route_of(path: str) -> str:
+    """The route that answers a GET of a path; "" for none."""
+    found = (route for route in ROUTES if "GET" in (route.methods or ()) and route.path_regex.match(path))
+    return next((route.path for route in found), "")
+
+
+def prepared(stack: Deployment, model: str) -> tuple[list[str], str]:
+    """Pages of what bounds requests, and of people, each with something in it; and that of an organization."""
     rule = {"name": "daily", "unit": "cost", "amount": "12.5", "calendar": "day"}
     stack.admin.post("/policies", json={"name": "gold", "limits": [rule]}).raise_for_status()
     stack.admin.put(f"/models/{model}", json={"name": MODEL, **PRICES, "price_tiers": [TIER]}).raise_for_status()
     made = stack.admin.post("/organizations", json={"name": "Looked at"}).raise_for_status().json()["id"]
-    body = {"email": "ann@looked-at.test", "password": "a good password", "organization": made, "role": "owner"}
+    body = {**ANN, "organization": made, "role": "owner"}
     account = stack.admin.post("/accounts", json=body).raise_for_status().json()["id"]
     people, policy = f"organizations/{made}", "policies/gold"
-    pages = ["capacity", "policies", policy, f"{policy}/limits/0", f"models/{model}/tiers/0"]
+    pages = ["models", "models/new", f"models/{model}", f"models/{model}/tiers", f"models/{model}/tiers/0"]
+    pages += ["groups", "groups/default", "groups/default/limits", "capacity"]
+    pages += ["policies", policy, f"{policy}/limits", f"{policy}/limits/0"]
     pages += ["organizations", people, f"{people}/accounts/{account}"]
-    return [f"/console/{each}" for each in pages]
+    return [f"/console/{each}" for each in pages], f"/console/{people}"
 
 
 def check(page: Page, path: str) -> None:
-    """In light, and in dark on a small screen: there only what may be different."""
+    """Its size, and in light, and in dark on a small screen: there only what may be different."""
+    size = page.evaluate(SIZE)
+    assert 1000 < size < MAX_BYTES, (path, size)
     assert serious(Axe().run(page, options=VIOLATIONS).response) == [], (path, "light")
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
