@@ -25,6 +25,7 @@ from admin.metrics import AdminMetrics
 from store import postgres
 
 NEEDED = "an admin token is needed: Authorization: {} <token>"
+WRONG = "this admin token is not known, or not any more"
 FAILURES_ALLOWED = 100
 FAILURES_WINDOW_SECONDS = 60
 ADDRESSES_REMEMBERED = 10_000
@@ -37,18 +38,21 @@ log = structlog.get_logger(__name__)
 
 
 class Bearer:
-    """An Authentication: `Authorization: <scheme> <admin token>`, by the scheme Bearer or by another name."""
+    """An Authentication: `Authorization: <scheme> <admin token>`, by the scheme Bearer or by another name.  `needed` and
+    `wrong` are what it says without a token, and to one that it does not know."""
 
-    def __init__(self, principals: Principals, scheme: str = "Bearer") -> None:
+    def __init__(
+        self, principals: Principals, scheme: str = "Bearer", needed: str = NEEDED, wrong: str = WRONG
+    ) -> None:
         self._principals, self._scheme = principals, scheme
+        self._needed, self._wrong = needed.format(scheme), wrong
         self.challenge = f'{scheme} realm="tollkeeper"'
 
     async def principal(self, request: HTTPConnection) -> Principal | Refusal:
-        needed = NEEDED.format(self._scheme)
         token = token_in(request.headers.get("authorization"), self._scheme)
         if token is None:
-            return Refusal(Reason.NO_CREDENTIAL, needed)
-        return await self._principals.find(token) or Refusal(Reason.WRONG_CREDENTIAL, needed)
+            return Refusal(Reason.NO_CREDENTIAL, self._needed)
+        return await self._principals.find(token) or Refusal(Reason.WRONG_CREDENTIAL, self._wrong)
 
 
 def token_in(authorization: str | None, scheme: str = "Bearer") -> str | None:

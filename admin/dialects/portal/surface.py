@@ -11,11 +11,14 @@ from admin.gate.authentication import Bearer
 from admin.gate.surface import Surface
 
 PREFIXES = (auth.PREFIX, "/tenants", "/dashboard", organization.PREFIX)
+NEEDED = "a token is needed, as POST /auth/login gives one: Authorization: Bearer <token>"
+WRONG = "this token has expired, or is not known: POST /auth/refresh or /auth/login gives another"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def portal(ports: Ports) -> Surface:
-    return Surface(PREFIXES, app(ports), Bearer(ports.principals), asks, error, auth.OPEN_PATHS)
+    authentication = Bearer(ports.principals, needed=NEEDED, wrong=WRONG)
+    return Surface(PREFIXES, app(ports), authentication, asks, error, auth.OPEN_PATHS)
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:

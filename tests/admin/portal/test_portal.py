@@ -73,6 +73,8 @@ def test_a_session_is_renewed_and_ended(portal: Portal) -> None:
         answer = portal.http.get(path, headers=headers)
         assert answer.status_code == 401, path
         assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "/auth/refresh" in refusal(portal.http.get("/tenants", headers=headers), 401, "wrong_credential")["error"]
+    assert "/auth/login" in refusal(portal.http.get("/tenants"), 401, "no_credential")["error"]
     again = portal.http.post("/auth/refresh", json={"refresh_token": renewed["refresh_token"]})
     refusal(again, 401, "wrong_credential")
 
