@@ -23,7 +23,10 @@ FINDINGS: Mapping[str, tuple[str, str]] = {
     "no_redis": ("{count} sidecar{s} cannot reach Redis", "{about} is the first; its failure mode decides meanwhile."),
     "versions": ("Sidecars of different versions", "{about}: fine during an upgrade, not for long."),
     "undecided": ("{count} request{s} answered with 503", "In the last 15 minutes Tollkeeper could not decide."),
-    "full": ("The service is at capacity", "All {count} requests that may be in flight are: others wait or are refused."),
+    "full": (
+        "The service is at capacity",
+        "All {count} requests that may be in flight are: others wait or are refused.",
+    ),
     "crowded": ("{count} request{s} refused for want of room", "More at once than capacity or a tenant's slots allow."),
     "queued": ("{count} request{s} queued", "The first has waited for {about}; weights decide whose turn is next."),
     "none_left": ("{count} budget{s} spent", "{about} is refused until time or an adjustment gives some back."),

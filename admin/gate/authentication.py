@@ -38,8 +38,9 @@ log = structlog.get_logger(__name__)
 
 
 class Bearer:
-    """An Authentication: `Authorization: <scheme> <admin token>`, by the scheme Bearer or by another name.  `needed` and
-    `wrong` are what it says without a token, and to one that it does not know."""
+    """An Authentication: `Authorization: <scheme> <admin token>`, by the scheme Bearer or by another name.
+
+    `needed` and `wrong` are what it says without a token, and to one that it does not know."""
 
     def __init__(
         self, principals: Principals, scheme: str = "Bearer", needed: str = NEEDED, wrong: str = WRONG

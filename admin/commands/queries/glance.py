@@ -26,7 +26,10 @@ MAX_NAMED = 1000  # tenants of an organization
 NEARLY = 0.2  # of a budget left
 MAX_SPENT = 8  # budgets that are shown
 SILENT_SECONDS = 3.0  # a sidecar reports every second
-IN_FLIGHT, TENANT_IN_FLIGHT = ":in_flight", "tenant:in_flight"  # refusals for want of room, the second in one's own bound
+IN_FLIGHT, TENANT_IN_FLIGHT = (
+    ":in_flight",
+    "tenant:in_flight",
+)  # refusals for want of room, the second in one's own bound
 BEYOND_CONTROL = ("unavailable",)  # refusals that are nobody's limit: we could not decide
 
 
@@ -55,8 +58,8 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at: `what` is a name of it, `severe` whether requests fail by it, `count` of how many, `seconds`
-    since when."""
+    """Something to look at: `what` is a name of it, `severe` whether requests fail by it, `count` of how many.  It has
+    lasted for `seconds`."""
 
     what: str
     severe: bool

@@ -64,7 +64,7 @@ class Person:
 def asked(path: str, things: Things) -> dict[str, str]:
     """What is looked for where there is no id in the path."""
     queries = {"/requests": {"id": things.request}, "/find": {"q": things.tenant}, "/audit": {"target": things.tenant}}
-    queries |= dict.fromkeys(("/usage", "/usage.csv", "/usage/groups"), {"tenant": things.tenant})
+    queries |= {page: {"tenant": things.tenant} for page in ("/usage", "/usage.csv", "/usage/groups")}
     return queries.get(path.removeprefix("/console"), {})
 
 
