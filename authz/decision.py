@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     DISABLED = "disabled"
     SUSPENDED = "suspended"
+    BODIES = "bodies"  # too many of the tenant's are being received
     UNAVAILABLE = "unavailable"
 
 
@@ -38,6 +39,13 @@ _REFUSALS = {
     Outcome.EXPIRED: Fault(401, "Invalid API key: it has expired", _REQUEST, _INVALID),
     Outcome.DISABLED: Fault(403, "This API key is disabled", "permission_error", "api_key_disabled"),
     Outcome.SUSPENDED: Fault(403, "The tenant of this API key is suspended", "permission_error", "tenant_suspended"),
+    Outcome.BODIES: Fault(
+        429,
+        "Too many requests of this tenant are being received.",
+        "rate_limit_error",
+        "too_many_uploads",
+        wait_ms=ASK_AGAIN_SECONDS * MS_PER_SECOND,
+    ),
     Outcome.UNAVAILABLE: Fault(
         503,
         "The API key cannot be checked right now. Try again shortly.",

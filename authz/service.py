@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from authz.bodies import Bodies
 from authz.credential import CREDENTIAL_HEADERS, NoCredential, find_secret
 from authz.decision import Outcome, decide, headers_for, refusals
 from authz.identity import END_USER_ID, USER_ID, end_user_of, headers_to_remove, headers_to_set, metadata
@@ -42,6 +43,7 @@ from tenancy.values.secret import hash_secret
 log = structlog.get_logger(__name__)
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
+BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _GRPC_OK, _GRPC_PERMISSION_DENIED = 0, 7  # google.rpc.Code; Envoy tells only OK from the rest
 _NO_CREDENTIAL = {problem: Outcome(problem.value) for problem in NoCredential}
 
@@ -70,7 +72,7 @@ class Models(Protocol):
 
 class AuthzService:
     """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry.  `seal`: of lease ids.
-    `key_headers`: which of them carry a key, in small letters."""
+    `key_headers`: which of them carry a key, in small letters.  `bodies`: None: they are not counted."""
 
     def __init__(
         self,
@@ -83,7 +85,9 @@ class AuthzService:
         wall: Callable[[], float] = time.time,
         seal: Seal | None = None,
         key_headers: Sequence[str] = CREDENTIAL_HEADERS,
+        bodies: Bodies | None = None,
     ) -> None:
+        self._bodies = bodies
         self._resolver, self._models, self._loop, self._metrics = resolver, models, loop, metrics
         self._clock, self._wall = clock, wall
         self._key_headers = key_headers
@@ -134,9 +138,13 @@ class AuthzService:
                 asked = asked_model(method, path)
                 if asked is not None and (said := self._say_models(asked, resolution.record)):
                     return said
-                self._metrics.decisions.counts[outcome] += 1
-                end_user = _end_user_part(user_id) if user_id else self._no_end_user
-                return resolution.prepared + end_user + self._begin()
+                lease_id = mint_lease_id(int(self._wall() * 1000))
+                tenant_id = resolution.record.tenant_id
+                if method in BODILESS or self._reads(tenant_id, lease_id):
+                    self._metrics.decisions.counts[outcome] += 1
+                    end_user = _end_user_part(user_id) if user_id else self._no_end_user
+                    return resolution.prepared + end_user + self._begin(lease_id)
+                outcome = Outcome.BODIES
         else:
             outcome = Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE
         return partial(self._refuse, outcome, path)
@@ -149,9 +157,18 @@ class AuthzService:
         self._metrics.decisions.counts[Outcome.ANSWERED] += 1
         return _denied(said, Api.OPENAI) if isinstance(said, Fault) else _answered(200, dict([CONTENT_TYPE]), said)
 
-    def _begin(self) -> bytes:
+    def _reads(self, tenant_id: str, lease_id: str) -> bool:
+        """Whether the request's body may be read; then it is counted as coming."""
+        bodies, now = self._bodies, self._clock()
+        if bodies is None:
+            return True
+        if bodies.full(tenant_id, now):
+            return False
+        bodies.begin(lease_id, tenant_id, now)
+        return True
+
+    def _begin(self, lease_id: str) -> bytes:
         """The part of an answer that gives the request its lease id: whatever is begun for it is begun under this."""
-        lease_id = mint_lease_id(int(self._wall() * 1000))
         part = self._before_id + lease_id.encode() + self._after_id
         if self._seal is None:
             return part

@@ -214,8 +214,8 @@ class Settings(BaseSettings):
         256,
         ge=32,
         le=1_048_576,
-        description="how much of request bodies over 64 KiB Envoy may hold until they are decided, in MiB; one tenant "
-        "may have a quarter",
+        description="how much of request bodies over 64 KiB Envoy may hold until they are decided, in MiB; as much of"
+        " others, each taken for 64 KiB; one tenant may have a quarter",
     )
     handover_seconds: float = Field(
         8,

@@ -56,3 +56,8 @@ def numbered(path: Path, number: int) -> Path:
 def all_numbered(path: Path, workers: int) -> list[Path]:
     """What belongs to each process of a group, in their order."""
     return [numbered(path, number) for number in range(1, workers + 1)]
+
+
+def bodies_sockets(settings: Settings) -> list[Path]:
+    """Where each process of authz is told of bodies that have arrived."""
+    return all_numbered(settings.authz_socket.with_name("bodies.sock"), settings.workers)

@@ -50,7 +50,7 @@ def run_worker(settings: Settings, place: Place) -> None:
 
 def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     settings, stops = shared.settings, shared.stops
-    shared.begin(worker.number)
+    shared.begin(worker.number, worker.services)
     methods = [method for service in worker.services for method in wire(Service(service), shared)]
     health = Health({method.path.split("/")[1] for method in methods})
     observer = EngineMetrics([*methods, health.method])

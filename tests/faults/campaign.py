@@ -72,7 +72,9 @@ class Outcome:
 
     def __str__(self) -> str:
         answers = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
-        verdict = "the books are in order" if not self.wrong else "\n  ".join(["WRONG:", *self.wrong])
+        verdict = "the books are in order"
+        if self.wrong:
+            verdict = "\n  ".join([f"WRONG, after {', '.join(self.faults)}:", *self.wrong])
         kinds = ", ".join(f"{count} x {name}" for name, count in sorted(Counter(self.faults).items()))
         return f"seed {self.seed}: {len(self.faults)} faults ({kinds})\n{answers}; {self.upstream} upstream\n{verdict}"
 

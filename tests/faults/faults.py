@@ -1,9 +1,11 @@
 """The faults of a campaign: each begins, lasts for a while, and ends."""
 
+import os
 import random
 import resource
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from tests.faults.place import Place
@@ -27,14 +29,14 @@ def nothing() -> None:
 def faults_of(place: Place, chance: random.Random) -> list[Fault]:
     """One of each kind, on parts chosen by chance."""
     victim = chance.choice(sorted(place.worker_pids()) or ["ratelimit 1"])
-    redis, postgres = place.redis_proxy, place.postgres_proxy
+    redis, postgres, hung = place.redis_proxy, place.postgres_proxy, list[int]()
     return [
         Fault(f"kill {victim}", "sidecar", lambda: place.signal(victim, signal.SIGKILL), nothing),
         Fault(
             f"hang {victim}",
             "sidecar",
-            lambda: place.signal(victim, signal.SIGSTOP),
-            lambda: place.signal(victim, signal.SIGCONT),
+            lambda: hung.extend(place.signal(victim, signal.SIGSTOP)),
+            lambda: wake(hung),  # whoever has its place by now
         ),
         Fault("kill the supervisor", "sidecar", place.restart_supervisor, nothing),
         Fault("hang envoy", "envoy", place.processes["envoy"].pause, place.processes["envoy"].resume),
@@ -46,6 +48,12 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
         Fault("hang postgres", "postgres", postgres.freeze, postgres.restore),
         Fault("full disk, no postgres", "postgres", lambda: fill_disk(place), lambda: empty_disk(place)),
     ]
+
+
+def wake(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def flush(place: Place) -> None:

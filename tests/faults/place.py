@@ -60,11 +60,12 @@ class Place(Deployment):
     def worker_pids(self) -> dict[str, int]:
         return workers(self)
 
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """To a process of the sidecar, if it runs now."""
-        pid = self.worker_pids().get(name)
-        if pid is not None:
+    def signal(self, name: str, number: signal.Signals) -> list[int]:
+        """To a process of the sidecar, if it runs now: its id."""
+        pids = [pid for each, pid in self.worker_pids().items() if each == name]
+        for pid in pids:
             os.kill(pid, number)
+        return pids
 
     def restart_supervisor(self) -> None:
         """Kills it and starts another; its processes go on meanwhile."""

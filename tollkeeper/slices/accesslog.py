@@ -231,6 +231,7 @@ def _over(shared: Shared, siblings: Siblings | None) -> Callable[[str, int | Non
 
     def over(lease_id: str, service: int | None) -> None:
         _end(shared, lease_id, service)
+        shared.bodies(lease_id)
         if siblings is not None:
             siblings.over(lease_id, service)
 
@@ -243,6 +244,7 @@ def _undecided(shared: Shared, siblings: Siblings | None) -> Callable[[str], Non
     def undecided(lease_id: str) -> None:
         shared.in_flight.end_undecided((lease_id,))
         shared.uploads.leave(lease_id, time.time_ns() // 1_000_000)
+        shared.bodies(lease_id)
         if siblings is not None:
             siblings.undecided((lease_id,))
 

@@ -1,18 +1,25 @@
 """authz: who is calling.  Needs the records of keys, in its own cache, in Redis and in Postgres; and the catalog of
 models, to answer which of them a key may use."""
 
+import time
 from functools import partial
 
+from authz.bodies import Bodies
 from authz.metrics import AuthzMetrics
 from authz.service import AuthzService, prepare
+from ratelimit.tenants.uploads import SMALL
 from serving.call import Method
+from serving.metrics import Gauge
+from serving.news import hear, listen_at
 from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import Lifetimes, ProcessCache
 from tenancy.resolving.refresh import keep_fresh
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.seal import LEASE, Seal
+from tollkeeper.plan import bodies_sockets
 from tollkeeper.slices.shared import Shared
+from tollkeeper.slices.table import Service
 
 
 def wire(shared: Shared) -> list[Method]:
@@ -20,9 +27,24 @@ def wire(shared: Shared) -> list[Method]:
     shared.metrics.add(*metrics.members())
     seal = Seal(shared.seals.keys, LEASE)
     headers = shared.settings.key_header_names
+    bodies = _bodies(shared)
     return AuthzService(
-        _resolver(shared), shared.catalog, shared.loop, metrics, seal=seal, key_headers=headers
+        _resolver(shared), shared.catalog, shared.loop, metrics, seal=seal, key_headers=headers, bodies=bodies
     ).methods()
+
+
+def _bodies(shared: Shared) -> Bodies | None:
+    """None where ratelimit may be asked in another sidecar, which does not tell this one: over TCP."""
+    settings = shared.settings
+    if Service.RATELIMIT in shared.services:
+        return None
+    bodies = Bodies(settings.uploads_max_bytes // SMALL // settings.workers)
+    shared.metrics.add(
+        Gauge("tollkeeper_authz_bodies_coming", "Requests whose body has not arrived yet", lambda: float(len(bodies)))
+    )
+    own = listen_at(bodies_sockets(settings)[shared.number - 1])
+    shared.loop.spawn(hear(own, lambda lease_ids: bodies.arrived(lease_ids, time.monotonic())), "bodies")
+    return bodies
 
 
 def _resolver(shared: Shared) -> Resolver[bytes]:

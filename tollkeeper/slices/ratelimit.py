@@ -4,6 +4,7 @@ flight, which accesslog counts out; reports to the fleet what this process has i
 import asyncio
 import random
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 
@@ -19,19 +20,22 @@ from ratelimit.journal import Journal, predecessors_in
 from ratelimit.life import Life
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.scheduler import UNBOUNDED, Bound
-from ratelimit.service import RatelimitService, refused_by, serialize
+from ratelimit.service import Decider, RatelimitService, refused_by, serialize
 from ratelimit.succession import Succession
 from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from ratelimit.tenants.screening import Terms
 from ratelimit.tenants.uploads import DOMAIN as UPLOADS
 from ratelimit.tenants.uploads import UploadDecider
-from serving.call import Method
+from serving.call import Answer, Call, Method
+from serving.news import Telling
 from store.redis import is_cluster
 from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
 from tenancy.resolving.catalog import Room as CatalogRoom
+from tenancy.values.lease_id import is_lease_id
 from tenancy.values.seal import DECISION, Seal
+from tollkeeper.plan import bodies_sockets
 from tollkeeper.routes import routes_of
 from tollkeeper.slices.shared import Shared
 
@@ -74,7 +78,23 @@ def wire(shared: Shared) -> list[Method]:
         corrections=shared.corrections,
     )
     uploads = _uploads(shared, committer, metrics)
-    return [*RatelimitService({DOMAIN: uploads.gate(tenants.decide), UPLOADS: uploads.decide}).methods()]
+    decide = _telling(shared, uploads.gate(tenants.decide))
+    return [*RatelimitService({DOMAIN: decide, UPLOADS: uploads.decide}).methods()]
+
+
+def _telling(shared: Shared, decide: Decider) -> Decider:
+    """Tells authz of each request that is asked for: its body is there."""
+    telling = Telling(bodies_sockets(shared.settings))
+    shared.bodies = telling.tell
+    shared.loop.spawn(telling.run(), "bodies")
+
+    def asked(descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
+        lease_id = descriptors[0].get("lease_id", "") if descriptors else ""
+        if is_lease_id(lease_id):
+            telling.tell(lease_id)
+        return decide(descriptors, call)
+
+    return asked
 
 
 def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> UploadDecider:

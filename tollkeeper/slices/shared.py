@@ -52,6 +52,7 @@ class Shared:
 
     def __init__(self, settings: Settings, stops: ExitStack) -> None:
         self.settings, self.stops, self.number = settings, stops, 0
+        self.services: Sequence[str] = ()
         self.seals = seal_keys(settings.data_dir, settings.grpc_secrets)
         self.postgres_seconds = settings.postgres_timeout_ms / 1000
         self.metrics = Metrics()
@@ -70,6 +71,7 @@ class Shared:
         self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)
         self.corrections = Corrections()
         self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
+        self.bodies: Callable[[str], None] = lambda _lease_id: None  # tells authz of a body; set by ratelimit
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]
         self.freed: list[Callable[[Sequence[str]], None]] = []
@@ -96,9 +98,9 @@ class Shared:
         while self.catalog.check("") is ModelState.UNAVAILABLE and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def begin(self, number: int) -> None:
+    def begin(self, number: int, services: Sequence[str]) -> None:
         """It works from now on; until then it only knew."""
-        self.number = number
+        self.number, self.services = number, services
         self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")
 
     async def _watch_stores(self) -> None:

@@ -11,6 +11,8 @@ from threading import Event
 
 import pytest
 
+from ratelimit.tenants.uploads import SMALL
+from ratelimit.uploads import SHARE
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.wire import CHUNK_BYTES, JSON, Answer, body_of, chunked, parse, request, send
 
@@ -189,3 +191,15 @@ def test_large_bodies_that_are_repeated_cost_nobody_else_an_answer(stack: Deploy
     assert served == [200] * 8
     assert answers[200]
     assert set(answers) <= {200, 429}
+
+
+def test_what_one_tenant_makes_envoy_hold_by_small_bodies_is_bounded(stack: Deployment) -> None:
+    who, other = stack.tenant(tokens_per_minute=FAR), stack.tenant()
+    share = stack.settings.uploads_max_bytes // SHARE // SMALL
+    with ExitStack() as closing:
+        for _ in range(0, share + 100, 50):
+            slow = closing.enter_context(uploads(stack, who, 50, size=SMALL, sent=1))
+            assert stack.chat(other).status_code == 200  # by then authz has answered all of them
+        assert errors_of([slow[-1].answer()]) == {(429, "Too many requests of this tenant are being received"): 1}
+        assert stack.chat(who).status_code == 429
+    wait_for(lambda: True if stack.chat(who).status_code == 200 else None, "room")

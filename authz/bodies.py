@@ -1,0 +1,65 @@
+"""The register of requests that were let in and whose bodies are not known to have arrived.  In memory.
+
+ratelimit is asked only once a body is there as a whole; what is not large is read unasked.  So a tenant that begins
+many requests and sends little of each would make Envoy hold all of them: beyond a number, it may not begin another.
+"""
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+
+KEEP_SECONDS = 100.0  # Envoy ends a request that has not arrived as a whole after 90 s
+FRESH_SECONDS = 10.0
+SHARE = 4  # one tenant may have a quarter of what there is for all
+
+
+class Bodies:
+    """At most `most` at once, of which a tenant may have a quarter.  For any thread.  Times in seconds, of a clock that
+    does not go back.
+
+    Refuses only while it hears of bodies that do arrive: where nobody tells of them, all would seem to be missing."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.most_of_one = most, max(1, most // SHARE)
+        self._lock = threading.Lock()
+        self._coming: OrderedDict[str, tuple[str, float]] = OrderedDict()  # by lease id, oldest first: tenant, since
+        self._tenants: dict[str, int] = {}
+        self._heard_at = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._coming)
+
+    def full(self, tenant_id: str, now: float) -> bool:
+        """Whether the tenant may begin no other now."""
+        if len(self._coming) < self.most and self._tenants.get(tenant_id, 0) < self.most_of_one:
+            return False
+        with self._lock:
+            while self._coming and next(iter(self._coming.values()))[1] < now - KEEP_SECONDS:
+                self._remove(next(iter(self._coming)))
+        if now - self._heard_at > FRESH_SECONDS:
+            return False
+        return len(self._coming) >= self.most or self._tenants.get(tenant_id, 0) >= self.most_of_one
+
+    def begin(self, lease_id: str, tenant_id: str, now: float) -> None:
+        with self._lock:
+            if len(self._coming) >= 2 * self.most:  # nobody tells
+                self._remove(next(iter(self._coming)))
+            self._coming[lease_id] = tenant_id, now
+            self._tenants[tenant_id] = self._tenants.get(tenant_id, 0) + 1
+
+    def arrived(self, lease_ids: Iterable[str], now: float) -> None:
+        """These are there as a whole, or their requests are over."""
+        with self._lock:
+            for lease_id in lease_ids:
+                if lease_id in self._coming:
+                    self._remove(lease_id)
+                    self._heard_at = now
+
+    def _remove(self, lease_id: str) -> None:
+        tenant_id, _ = self._coming.pop(lease_id)
+        left = self._tenants[tenant_id] - 1
+        if left:
+            self._tenants[tenant_id] = left
+        else:
+            del self._tenants[tenant_id]
