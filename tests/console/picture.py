@@ -9,6 +9,7 @@ import asyncio
 import math
 import random
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,9 +32,10 @@ TENANTS: dict[str, dict[str, Any]] = {
     "Support bot": {"tokens_per_minute": 2_000_000, "weight": 300},
     "Search": {"tokens_per_minute": 900_000, "weight": 200},
     "Notebook users": {"tokens_per_minute": 400_000, "weight": 100},
-    "Nightly evals": {"tokens_per_minute": 900, "weight": 50, "fairshare_group": "batch"},
+    "Nightly evals": {"tokens_per_minute": 300, "weight": 50, "fairshare_group": "batch"},
 }
 RUNNING = (5, 3, 2, 0)  # requests of each at the moment of the picture
+REFUSED = 9  # of the last one, at least
 
 
 def main() -> None:
@@ -41,16 +43,37 @@ def main() -> None:
         stack = Deployment(directory / "stack")
         try:
             who = prepare(stack)
-            with ThreadPoolExecutor(sum(RUNNING)) as threads:
+            taken = threading.Event()
+            with ThreadPoolExecutor(sum(RUNNING) + 1) as threads:
                 for each, number in zip(who, RUNNING, strict=True):
                     for _ in range(number):
-                        threads.submit(stack.chat, each, {"x-stub-delay-ms": "15000"})
-                for _ in range(12):
-                    stack.chat(who[-1], max_tokens=300)
-                wait_for(lambda: stack.admin.get("/stats").json()["in_flight"] >= sum(RUNNING) or None, "requests")
-                take(stack, Path(sys.argv[1]))
+                        threads.submit(keep_asking, stack, each, taken, {"x-stub-delay-ms": "3000"})
+                threads.submit(keep_asking, stack, who[-1], taken, {}, pause=0.1, max_tokens=40)
+                try:
+                    wait_for(lambda: busy(stack.admin.get("/stats").json()) or None, "requests, and refusals")
+                    take(stack, Path(sys.argv[1]))
+                finally:
+                    taken.set()
         finally:
             stack.close()
+
+
+def busy(stats: dict[str, Any]) -> bool:
+    return bool(stats["in_flight"] >= sum(RUNNING) and stats["refused"] >= REFUSED)
+
+
+def keep_asking(
+    stack: Deployment,
+    who: Credential,
+    until: threading.Event,
+    headers: dict[str, str],
+    *,
+    pause: float = 0,
+    **body: Any,
+) -> None:
+    """One request after the other, so that there is something to see however slow the machine is."""
+    while not until.wait(pause):
+        stack.chat(who, headers, **body)
 
 
 def prepare(stack: Deployment) -> list[Credential]:
