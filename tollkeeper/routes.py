@@ -1,13 +1,10 @@
-"""`tollkeeper routes`: which routes are served, and what each is; and how the settings choose them."""
+"""Which routes are served, as the settings choose them."""
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ratelimit.tenants.routes.table import SERVERS, BadRoutes, RouteTable, route_table
-from tollkeeper.config import BadSettings, Settings, read_settings
+from tollkeeper.config import BadSettings, Settings
 
 ALL = "all"
 
@@ -27,19 +24,3 @@ def routes_of(settings: Settings) -> RouteTable:
     except BadRoutes as error:
         raise BadSettings(f"TOLLKEEPER_ROUTES or TOLLKEEPER_ROUTE_TABLES: {error}") from None
     return parsed
-
-
-def routes_command(
-    server: Annotated[str | None, typer.Argument(help="Only the routes of this server's table.")] = None,
-) -> None:
-    """Show which routes are served, what each is, and whose table it is from."""
-    try:
-        table = routes_of(read_settings())
-    except BadSettings as error:
-        typer.echo(f"tollkeeper: {error}", err=True)
-        raise typer.Exit(1) from None
-    versions = {name: version for name, (version, _) in SERVERS.items()}
-    for route in table.routes:
-        if server in (None, route.server):
-            source = f"{route.server} {versions.get(route.server, '')}".strip()
-            typer.echo(f"{route.method:<6} {route.path:<62} {route.kind:<12} {source}")

@@ -1,5 +1,7 @@
 """The management API as a surface.  A resource or a report is a module in one of two lists."""
 
+import functools
+
 from fastapi import Depends, FastAPI
 
 from admin.access.permission import Action, Resource, ResourceKind
@@ -26,7 +28,7 @@ from admin.api.resources import (
 from admin.commands.ports import Ports
 from admin.gate import errors
 from admin.gate.authentication import Bearer
-from admin.gate.surface import Surface
+from admin.gate.surface import Surface, on_ports
 
 RESOURCES = (
     *(tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, budget_audit, capacity),
@@ -58,11 +60,12 @@ def asks(method: str, path: str) -> tuple[Action, Resource]:
 
 
 def management_api(ports: Ports) -> Surface:
-    return Surface((PREFIX,), api(ports), Bearer(ports.principals), asks, problems.problem, OPEN_PATHS)
+    return Surface((PREFIX,), on_ports(api(), ports), Bearer(ports.principals), asks, problems.problem, OPEN_PATHS)
 
 
-def api(ports: Ports | None) -> FastAPI:
-    """The routes, without the middlewares in front of them; its OpenAPI document needs no ports."""
+@functools.cache
+def api() -> FastAPI:
+    """The routes, without the middlewares in front of them, on no ports."""
     app = FastAPI(
         title="Tollkeeper",
         version="1",
@@ -73,7 +76,6 @@ def api(ports: Ports | None) -> FastAPI:
         redirect_slashes=False,
         dependencies=[Depends(of_this_list)],
     )
-    app.state.ports = ports
     for module in (*RESOURCES, *REPORTS, docs, health):
         app.include_router(module.router, prefix=PREFIX)
     errors.install(app, problems.problem)

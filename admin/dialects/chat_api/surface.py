@@ -1,5 +1,6 @@
 """ChatAPI as a surface: `POST /admin/tenants` with `X-Master-Key: <admin token>`."""
 
+import functools
 import secrets
 from typing import Any
 
@@ -15,7 +16,7 @@ from admin.commands.refusals import Reason, Refusal
 from admin.fields import Body, Name, rfc3339
 from admin.gate import errors
 from admin.gate.answers import session_of
-from admin.gate.surface import STATUSES, Surface
+from admin.gate.surface import STATUSES, Surface, on_ports
 from tenancy.directory.keys import NewKey
 from tenancy.directory.tenants import NewTenant
 
@@ -66,17 +67,17 @@ def error(refusal: Refusal, request_id: str) -> JSONResponse:
 
 
 def chat_api(ports: Ports) -> Surface:
-    return Surface((PREFIX,), app(ports), MasterKey(ports.principals), asks, error)
+    return Surface((PREFIX,), on_ports(routes(), ports), MasterKey(ports.principals), asks, error)
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:
     return (Action.READ if method in READING else Action.CHANGE), Resource(ResourceKind.TENANT)
 
 
-def app(ports: Ports) -> FastAPI:
+@functools.cache
+def routes() -> FastAPI:
     """The routes.  The OpenAPI document is the management API's, and about its routes only."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.ports = ports
     app.include_router(router)
     errors.install(app, error)
     return app

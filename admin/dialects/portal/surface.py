@@ -1,5 +1,7 @@
 """The portal as a surface: at the root of the port, `Authorization: Bearer <token>`, as /auth/login gives one."""
 
+import functools
+
 from fastapi import FastAPI
 
 from admin.access.permission import Action, Resource, ResourceKind
@@ -8,7 +10,7 @@ from admin.dialects.portal import auth, dashboard, keys, organization, tenants
 from admin.dialects.portal.errors import error
 from admin.gate import errors
 from admin.gate.authentication import Bearer
-from admin.gate.surface import Surface
+from admin.gate.surface import Surface, on_ports
 
 PREFIXES = (auth.PREFIX, "/tenants", "/dashboard", organization.PREFIX)
 NEEDED = "a token is needed, as POST /auth/login gives one: Authorization: Bearer <token>"
@@ -18,7 +20,7 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def portal(ports: Ports) -> Surface:
     authentication = Bearer(ports.principals, needed=NEEDED, wrong=WRONG)
-    return Surface(PREFIXES, app(ports), authentication, asks, error, auth.OPEN_PATHS)
+    return Surface(PREFIXES, on_ports(routes(), ports), authentication, asks, error, auth.OPEN_PATHS)
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:
@@ -30,10 +32,10 @@ def asks(method: str, path: str) -> tuple[Action, Resource]:
     )
 
 
-def app(ports: Ports) -> FastAPI:
+@functools.cache
+def routes() -> FastAPI:
     """The routes.  The OpenAPI document is the management API's, and about its routes only."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.ports = ports
     for module in (auth, keys, tenants, dashboard, organization):
         app.include_router(module.router)
     errors.install(app, error)
