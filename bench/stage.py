@@ -66,7 +66,8 @@ class Stage:
 
     def sidecar(self, **given: object) -> Settings:
         """Starts the sidecar.  `given`: settings that differ from the defaults."""
-        settings = self.settings(**{"spares": False, **given})  # a process that waits is none to measure
+        # A process that waits is none to measure, and none comes after this sidecar.
+        settings = self.settings(**{"spares": False, "handover_seconds": 0, **given})
         command = [sys.executable, "-m", "tollkeeper", "sidecar"]
         process = self.start("sidecar", command, as_environment(settings))
         for worker in plan(SERVICES, settings.workers):

@@ -20,7 +20,7 @@ class Load:
     stack: Deployment
     who: Credential
     clients: int = 6
-    pause: float = 0.01
+    pause: float = 0.05
     seconds: float = MAX_SECONDS
     answers: dict[str, int] = field(default_factory=dict)
     slowest: float = 0.0

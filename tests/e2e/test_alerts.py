@@ -10,8 +10,6 @@ import yaml
 
 from tests.e2e.deployment import Deployment
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).parents[2]
 RULES: list[Any] = yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"][0]["rules"]
 SELECTOR = re.compile(r"(tollkeeper_\w+)(?:\{(\w+)=\"(\w+)\"\})?")

@@ -42,7 +42,8 @@ class Second:
             }
         )
         command = [sys.executable, "-m", "tollkeeper", "sidecar", "ratelimit", "accesslog"]
-        self.process = Process("second", command, root / "log", environment=as_environment(settings))
+        environment = as_environment(settings)
+        self.process = Process("second", command, root / "log", environment=environment, stop_signal=signal.SIGINT)
         stops.callback(self.process.stop)
         self.process.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
         channel = grpc.insecure_channel(f"unix:{settings.ratelimit_socket}")

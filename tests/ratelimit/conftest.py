@@ -39,8 +39,8 @@ class Slice:
 
     url: str
     mode: FailureMode = FailureMode.DENY
-    timeout: float = 0.05
-    patience: float = 0.3
+    timeout: float = 0.5  # ten times the product's: the machine may be busy
+    patience: float = 1.0
     metrics: RatelimitMetrics = field(default_factory=RatelimitMetrics)
     in_flight: InFlight = field(default_factory=InFlight)
     uploads: Uploads = field(default_factory=Uploads)

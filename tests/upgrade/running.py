@@ -1,5 +1,6 @@
 """Tollkeeper of any version in processes of its own, spoken to from outside only: HTTP, gRPC, its files."""
 
+import signal
 import sys
 import time
 import urllib.error
@@ -45,6 +46,7 @@ class Running:
             "admin_listen": self._admin_address,
             "admin_token": ADMIN_TOKEN,
             "redis_timeout_ms": 500,
+            "spares": False,
             "drain_seconds": 1,
         }
         self._processes: list[Process] = []
@@ -92,7 +94,10 @@ class Running:
         log = self.directory / f"{command}.log"
         started = [self._python, "-m", "tollkeeper", command]
         # In a directory without sources: they would be found before those of the environment.
-        process = Process(command, started, log, environment=environment, directory=self.directory)
+        # SIGINT: no other sidecar comes after this one.
+        process = Process(
+            command, started, log, environment=environment, directory=self.directory, stop_signal=signal.SIGINT
+        )
         self._processes.append(process)
         return process
 

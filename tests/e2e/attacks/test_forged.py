@@ -2,11 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
-import pytest
 
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
@@ -15,27 +13,14 @@ from accesslog.service import PATH
 from accesslog.trust import Trust
 from ratelimit.budgets.keys import budget_key
 from tenancy.values.lease_id import mint_lease_id
-from tenancy.values.seal import DECISION, LEASE, Seal
+from tenancy.values.seal import DECISION, LEASE, Seal, key_of
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, message, proto
-from tests.conftest import public_directory
+from tests.e2e.attacks.conftest import SEAL_KEY, SECRET
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.test_runtime import streaming
-from tollkeeper.seal_key import FILE
 
 NOW_MS = time.time_ns() // 1_000_000
 FOREIGN = "tollkeeper:model:{gpt}"  # a key that is no budget
-
-
-@pytest.fixture(scope="module")
-def deployment() -> Iterator[Deployment]:
-    """One that has sealed for long."""
-    with public_directory() as directory:
-        data = directory / "stack" / "sidecar"
-        data.mkdir(parents=True)
-        (data / FILE).write_text(json.dumps({"key": "5e" * 32, "since": 0}))
-        made = Deployment(directory / "stack")
-        yield made
-        made.close()
 
 
 def stream(deployment: Deployment, *entries: dict[str, Any]) -> None:
@@ -107,7 +92,7 @@ def test_what_was_said_is_believed_whatever_the_client_wrote(deployment: Deploym
 
 def believed(deployment: Deployment, who: Credential) -> list[object]:
     """Of the lines of Envoy's file; each that has a decision is."""
-    keys = [bytes.fromhex("5e" * 32)]
+    keys = [key_of(SECRET), bytes.fromhex(SEAL_KEY)]
     trust = Trust(Seal(keys, DECISION), Seal(keys, LEASE), 0.0, AccessLogMetrics())
     lines = (deployment.directory / "access.jsonl").read_bytes().strip(b"\0").splitlines()
     ours = [found for each in lines if (found := read_line(each)) and isinstance(found, LogEntry)

@@ -1,6 +1,5 @@
 """A sidecar that also answers on TCP: to an Envoy that has its secret, and to nobody else."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,16 @@ from authz.service import CHECK
 from ratelimit.service import PATH as RESERVE
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, message, proto
 from tests.authz.conversation import check_request
-from tests.conftest import public_directory
+from tests.e2e.attacks.conftest import AUTHORITY, SECRET
 from tests.e2e.deployment import MODEL, Deployment
 from tests.e2e.envoys import another_envoy
 from tests.ratelimit.rls import ask
 from tests.serving.certificates import issue
 from tests.web import NO_TLS
-from tollkeeper.up.process import free_port
 
-SECRET, ANOTHER = "s" * 32, "a" * 32
-AUTHORITY = trustme.CA()
+ANOTHER = "a" * 32
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
-
-
-@pytest.fixture(scope="module")
-def deployment() -> Iterator[Deployment]:
-    """With TLS."""
-    with public_directory() as directory:
-        tls = issue(AUTHORITY, directory / "tls", "127.0.0.1")
-        settings = {"grpc_listen": f"127.0.0.1:{free_port()}", "grpc_secret": SECRET, "grpc_tls_dir": tls}
-        made = Deployment(directory / "stack", settings=settings)
-        yield made
-        made.close()
 
 
 def test_an_envoy_is_served_over_tls_if_it_has_a_certificate_too(deployment: Deployment, tmp_path: Path) -> None:

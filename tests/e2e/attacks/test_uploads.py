@@ -16,8 +16,6 @@ from ratelimit.uploads import SHARE
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.wire import CHUNK_BYTES, JSON, Answer, body_of, chunked, parse, request, send
 
-pytestmark = pytest.mark.alone
-
 MEBIBYTE = 1024 * 1024
 UNSAID = (*JSON, ("Transfer-Encoding", "chunked"))
 LARGE = 31 * MEBIBYTE
@@ -86,6 +84,7 @@ def errors_of(answers: list[Answer]) -> Counter[tuple[int, str]]:
     return Counter((each.status, json.loads(each.body)["error"]["message"].partition(".")[0]) for each in answers)
 
 
+@pytest.mark.alone  # Envoy closes soon after it has refused: the answer must have been read
 def test_a_tenant_that_has_nothing_left_makes_envoy_hold_nothing(stack: Deployment) -> None:
     who = exhausted(stack)
     before, seen = resident(stack), len(stack.seen_upstream())
@@ -169,6 +168,7 @@ def test_a_body_that_is_too_long_is_refused_unread(stack: Deployment) -> None:
     assert "larger than 32 MiB" in answer.body.decode()
 
 
+@pytest.mark.alone  # others are answered within Envoy's deadlines while it reads
 def test_large_bodies_that_are_repeated_cost_nobody_else_an_answer(stack: Deployment) -> None:
     """Two connections repeat a body that takes long to read."""
     who, other, over = stack.tenant(tokens_per_minute=FAR), stack.tenant(tokens_per_minute=FAR), Event()

@@ -12,8 +12,6 @@ from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.fairness.conftest import bound, idle, stats
 from tests.e2e.fairness.crowd import Clients
 
-pytestmark = pytest.mark.alone
-
 Ask = Callable[[Credential], "Future[httpx.Response]"]
 
 

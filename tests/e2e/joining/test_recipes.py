@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from signal import SIGINT
 
 import httpx
 import pytest
@@ -14,8 +15,6 @@ from tests.e2e.joining.services import DENIED_BODY, TOKEN, serving
 from tollkeeper.config import as_environment
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import answers
-
-pytestmark = pytest.mark.alone
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
@@ -116,7 +115,8 @@ def beside(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Itera
     )
     command = [sys.executable, "-m", "tollkeeper", "sidecar", "authz"]
     with ExitStack() as running_too:
-        authz = Process("authz", command, directory / "authz.log", environment=as_environment(settings))
+        environment = as_environment(settings)
+        authz = Process("authz", command, directory / "authz.log", environment=environment, stop_signal=SIGINT)
         running_too.callback(authz.stop)
         authz.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
         mine = running_too.enter_context(serving())

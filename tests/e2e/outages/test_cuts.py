@@ -10,7 +10,7 @@ from tests.conftest import public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.wire import body_of, request
 
-CONNECTIONS = 1000
+CONNECTIONS = 500
 AT_ONCE = 25
 LONGEST_SECONDS = 0.06
 BUDGET = 100_000_000

@@ -15,7 +15,7 @@ from tests.proxy import TcpProxy
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
-OUTAGE_SECONDS = 3.0
+OUTAGE_SECONDS = 2.0
 MONTH = {"scope": "tenant", "unit": "tokens", "kind": "fixed_window", "calendar": "month"}
 
 

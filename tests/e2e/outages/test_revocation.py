@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from signal import SIGINT
 
 import grpc
 import pytest
@@ -37,7 +38,7 @@ class Sidecar:
         environment = as_environment(settings)
         environment["TOLLKEEPER_ACCESS_LOG_FILE"] = str(root / "none.jsonl")
         command = [sys.executable, "-m", "tollkeeper", "sidecar"]
-        process = Process("second-sidecar", command, root / "log", environment=environment)
+        process = Process("second-sidecar", command, root / "log", environment=environment, stop_signal=SIGINT)
         stack.callback(process.stop)
         process.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
         channel = grpc.insecure_channel(f"unix:{settings.authz_socket}")

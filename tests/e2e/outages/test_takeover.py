@@ -20,7 +20,7 @@ from tollkeeper.up.stack import answers
 
 pytestmark = pytest.mark.alone  # a busy machine cannot answer at that rate
 
-RATE, SECONDS = 100, 4
+RATE, SECONDS = 50, 4
 SETTINGS = {"queue_seconds": 0, "spares": True, "handover_seconds": 60}
 # None, but on a busy machine the last try of a request may be due only when its time is up.
 MOST_FAILED = 0.03

@@ -23,8 +23,6 @@ from tests.ratelimit.conftest import LEASE_SECONDS
 from tests.ratelimit.stores import peek_at, requests, reservation, tokens
 from tests.serving.conftest import eventually
 
-pytestmark = pytest.mark.alone
-
 ACCOUNT = Account.of(Policy("acme", "key-1", limits=(tokens(1000), requests(100))))
 
 
@@ -50,7 +48,7 @@ class LosesReplies(RedisBudgets):
 
 @pytest.mark.parametrize("mode", FailureMode)
 def test_what_was_reserved_though_the_reply_was_lost_is_released(redis_url: str, mode: FailureMode) -> None:
-    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
+    budgets = LosesReplies(partial(open_redis, redis_url, timeout=5.0), LEASE_SECONDS, timeout=5.0)
     fallback, doubts = Fallback(mode, wall_clock_ms), InDoubt(time.monotonic, 0.1)
     committer = GroupCommit(budgets, budgets.ping, fallback, RatelimitMetrics(), doubts=doubts)
     committer.start()
@@ -71,7 +69,7 @@ def test_what_was_reserved_though_the_reply_was_lost_is_released(redis_url: str,
 
 
 def test_what_has_no_lease_cannot_be_given_back(redis_url: str) -> None:
-    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
+    budgets = LosesReplies(partial(open_redis, redis_url, timeout=5.0), LEASE_SECONDS, timeout=5.0)
     doubts = InDoubt(time.monotonic, 0.1)
     committer = GroupCommit(
         budgets, budgets.ping, Fallback(FailureMode.DENY, wall_clock_ms), RatelimitMetrics(), doubts=doubts
@@ -94,7 +92,7 @@ def test_what_has_no_lease_cannot_be_given_back(redis_url: str) -> None:
 
 
 def test_what_redis_did_though_its_reply_was_lost_is_not_done_again(redis_url: str) -> None:
-    budgets = LosesReplies(partial(open_redis, redis_url, timeout=1.0), LEASE_SECONDS, timeout=1.0)
+    budgets = LosesReplies(partial(open_redis, redis_url, timeout=5.0), LEASE_SECONDS, timeout=5.0)
     fallback = Fallback(FailureMode.DENY, wall_clock_ms)
     committer = GroupCommit(budgets, budgets.ping, fallback, RatelimitMetrics(), patience_seconds=30.0)
     committer.start()

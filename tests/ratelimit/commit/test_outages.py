@@ -19,8 +19,6 @@ from tests.ratelimit.stores import requests, tokens
 from tests.serving.conftest import eventually
 from tollkeeper.up.valkey import Valkey
 
-pytestmark = pytest.mark.alone
-
 POLICY = Policy("acme", "key-1", limits=(tokens(1000), requests(100)))
 ACCOUNT = Account.of(POLICY)
 # Everybody waits for a second; ten times that on a busy machine.
@@ -167,7 +165,7 @@ def test_a_cut_connection_is_opened_again(proxy: TcpProxy, open_slice: OpenSlice
 
 
 def test_a_pause_that_callers_can_bear_refuses_nobody(own_valkey: Valkey, open_slice: OpenSlice) -> None:
-    sidecar = warmed(open_slice(own_valkey.url, patience=30.0))
+    sidecar = warmed(open_slice(own_valkey.url, timeout=0.05, patience=30.0))
     own_valkey.process.pause()
     calls = [sidecar.start(ask(POLICY)) for _ in range(5)]
     time.sleep(0.3)  # six times what one call waits for
