@@ -5,7 +5,7 @@ An entry that cannot be read costs none of the others in its message: each is th
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -61,7 +61,6 @@ _LOG_ENTRY = (
     StreamAccessLogsMessage.HTTP_LOGS_FIELD_NUMBER,
     StreamAccessLogsMessage.HTTPAccessLogEntries.LOG_ENTRY_FIELD_NUMBER,
 )
-READ_FIELDS = (*METER_FIELDS, *OLD_FIELDS)
 _NANOS_PER_MS = 1_000_000
 
 log = structlog.get_logger(__name__)
@@ -141,12 +140,17 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
     if DECISION_NAMESPACE in metadata:
         decision = decision_of(_plain(metadata[DECISION_NAMESPACE], DECISION_FIELDS))
     if AUTHZ_NAMESPACE in metadata:
-        undecided = undecided_of(_plain(metadata[AUTHZ_NAMESPACE], UNDECIDED_FIELDS), decision)
+        begun = metadata[AUTHZ_NAMESPACE]
+        if decision is None or begun.fields["lease_id"].string_value != decision.lease_id:
+            undecided = undecided_of(_plain(begun, UNDECIDED_FIELDS), decision)
     if decision is None:
         return undecided
-    usage: Mapping[str, object] = {}
+    usage: dict[str, object] = {}
     if USAGE_NAMESPACE in metadata:
-        usage = _plain(metadata[USAGE_NAMESPACE], READ_FIELDS)
+        said = metadata[USAGE_NAMESPACE]
+        usage = _plain(said, METER_FIELDS)
+        if "usage" not in usage:
+            usage |= _plain(said, OLD_FIELDS)
     media, status = media_of(response.response_headers.get("content-type", "")), response.response_code.value
     flags = _flags(common.response_flags)
     return LogEntry(
