@@ -12,8 +12,9 @@ from enum import Enum
 AUTHORIZATION = "authorization"
 CREDENTIAL_HEADERS = (AUTHORIZATION, "x-api-key", "api-key")  # unless a deployment chooses
 
-# ASCII: without it, IGNORECASE would take the Kelvin sign for a K.
-_AUTHORIZATION = re.compile(r"(?:bearer|apikey) +([!-+\--~]{1,512})", re.IGNORECASE | re.ASCII)
+# ASCII: without it, ignoring case would take the Kelvin sign for a K.  Of the scheme alone: a class of characters that
+# ignores case is ten times slower.
+_AUTHORIZATION = re.compile(r"(?i:bearer|apikey) +([!-+\--~]{1,512})", re.ASCII)
 _SECRET = re.compile(r"([!-+\--~]{1,512})")
 # A header longer than a few copies of the longest secret is not worth splitting.
 _HEADER_MAX_CHARACTERS = 4096

@@ -186,6 +186,8 @@ class InFlight:
     def charge(self, lives: Iterable[tuple[Life, int]]) -> None:
         """What requests that run have had so far, in tokens of service, if that is more than they were taken for."""
         for life, service in lives:
+            if life.ticket is None or service <= life.ticket.charged:
+                continue
             with self._lock:
                 if life.ticket is not None and life.lease_id in self._roll and service > life.ticket.charged:
                     self._scheduler.charge(life, service)

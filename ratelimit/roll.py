@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from itertools import takewhile
 
 from ratelimit.journal import NOWHERE, Journal
 from ratelimit.life import Life
@@ -78,7 +77,12 @@ class Roll:
         self._count(life.policy, queued=-1)
 
     def older_than(self, before_ms: int) -> list[Life]:
-        return list(takewhile(lambda life: life.since_ms < before_ms, self._lives.values()))
+        older = []
+        for life in self._lives.values():
+            if life.since_ms >= before_ms:
+                break
+            older.append(life)
+        return older
 
     def tenants(self) -> list[Running]:
         """Of each that has anything in flight or waiting."""

@@ -28,6 +28,7 @@ from ratelimit.budgets.port import (
 )
 from ratelimit.budgets.rule import RuleSet, Used, dump_rules
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
+from serving.fast_json import json_of
 
 DAY_MS = 86_400_000
 KEEP_LEASE_MS = DAY_MS  # beyond the deadline: time for a sidecar to sweep it, and for its log entry to come late
@@ -38,7 +39,6 @@ PAGES_A_SWEEP = 20  # bounds one sweep: some 20,000 keys looked at
 OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; the others are what it keeps
 
 log = structlog.get_logger(__name__)
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 NOTHING_USED = Used(0)
 UNREADABLE = -2
@@ -234,7 +234,7 @@ def _end_step(batch: Sequence[Settlement | LeaseName], epoch: str) -> Step:
 
 def _lease(reservation: Reservation) -> str:
     """The lease as stored: a JSON object."""
-    return f"{reservation.rules.lease_head},{_encode({'reserved': reservation.costs, **reservation.keeps})[1:]}"
+    return f"{reservation.rules.lease_head},{json_of({'reserved': reservation.costs, **reservation.keeps})[1:]}"
 
 
 def _kept(lease: bytes) -> dict[str, Any]:

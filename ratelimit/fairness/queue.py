@@ -120,15 +120,16 @@ class FairQueue(Generic[T]):
     def run(self, item: T, cost: int, way: Way) -> Ticket[T]:
         """It runs without having waited, since there is room and none waits."""
         ticket = Ticket(item, cost, self._leaf(way))
-        node = ticket.leaf
+        ticket.charged, node = cost, ticket.leaf
         while (parent := node.parent) is not None:
-            if not node.waiting:
+            if not node.waiting and node.tag < parent.virtual:
                 parent.lift(node)
             node.running += 1  # before time comes to its tag: then it is not forgotten as idle
-            parent.serve(node)
+            if node.tag > parent.virtual or parent.lingering:
+                parent.serve(node)
+            node.tag += cost / node.weight
             node = parent
         node.running += 1
-        self.charge(ticket, cost)
         return ticket
 
     def charge(self, ticket: Ticket[T], service: int) -> None:

@@ -4,11 +4,11 @@ The values are a client's, so whatever they are the result is a whole number wit
 multiply the output is decided here; what the tokens of the input are, in estimate_input.py.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
-from ratelimit.tenants.estimate import parse_count
+from ratelimit.tenants.estimate import MAX_TOKENS, parse_count
+from serving.fast_json import read_json
 
 # Of several the greatest counts: on llama.cpp `n_predict` and `n_cmpl` win over OpenAI's names, elsewhere not.
 BOUNDS = (
@@ -27,6 +27,7 @@ MULTIPLIERS = (
     "generationConfig.candidateCount", "generationConfig.candidate_count",
     "generation_config.candidateCount", "generation_config.candidate_count",
 )  # fmt: skip
+_BOUNDS, _MULTIPLIERS = frozenset(BOUNDS), frozenset(MULTIPLIERS)
 MAX_OUTPUTS = 2**20  # for one request; the values in a body are fewer
 
 # The entries of the version before.
@@ -68,27 +69,27 @@ def parse_body(asked: str) -> Body:
     if asked in ("", "-"):
         return NONE
     try:
-        read = json.loads(asked, parse_float=str)  # as they stand: 1e999 is many, not infinite
+        read = read_json(asked)
     except ValueError:
         return INVALID  # an escape that no JSON has, in one of the values
     if not isinstance(read, dict) or "body" in read:
         return INVALID
     get = read.get
     return Body(
-        model=_word(read, "model"),
-        bound=_greatest(read, BOUNDS),
-        outputs=min(max(1, get("prompts", 0)) * max(1, _greatest(read, MULTIPLIERS) or 1), MAX_OUTPUTS),
-        prompt_ids=get("prompt_ids", 0),
-        strings=get("strings", 0),
-        text=tuple(get("text", ())),
-        images=get("image_count", 0),
-        sizes=tuple((width, height) for width, height in get("images", ())),
-        audio_ms=get("audio_ms", 0),
-        audio_bytes=get("audio_bytes", 0),
-        video_bytes=get("video_bytes", 0),
-        file_bytes=get("file_bytes", 0),
-        size=_word(read, "size"),
-        quality=_word(read, "quality"),
+        _word(read, "model"),
+        _greatest(read, _BOUNDS),
+        min(max(1, get("prompts", 0)) * max(1, _greatest(read, _MULTIPLIERS) or 1), MAX_OUTPUTS),
+        get("prompt_ids", 0),
+        get("strings", 0),
+        tuple(get("text", ())),
+        get("image_count", 0),
+        tuple((width, height) for width, height in get("images", ())) if "images" in read else (),
+        get("audio_ms", 0),
+        get("audio_bytes", 0),
+        get("video_bytes", 0),
+        get("file_bytes", 0),
+        _word(read, "size"),
+        _word(read, "quality"),
     )
 
 
@@ -102,7 +103,7 @@ class Read(NamedTuple):
 def read_of(asked: str) -> Read:
     """What the meter says of that, also of a body that is not valid."""
     try:
-        read = json.loads(asked, parse_float=str)
+        read = read_json(asked)
     except ValueError:
         return Read()
     counts = [read.get(name) if isinstance(read, dict) else None for name in ("length", "values")]
@@ -116,24 +117,30 @@ def body_before(entries: Mapping[str, str]) -> Body:
     given = {name: text for name, text in entries.items() if name in _OLD and text != "-"}
     if "body" in given:
         return INVALID
-    outputs = _greatest(given, ("n",)) or 1
+    outputs = _greatest(given, frozenset({"n"})) or 1
     return Body(
         given.get("model", ""),
-        _greatest(given, BOUNDS),
+        _greatest(given, _BOUNDS),
         min(max(1, outputs), MAX_OUTPUTS),
         given=bool(given),
         measured=False,
     )
 
 
-def _greatest(read: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    found = [count for name in names if name in read and (count := _count(read[name])) is not None]
-    return max(found, default=None)
+def _greatest(read: Mapping[str, Any], names: Set[str]) -> int | None:
+    greatest = None
+    for name in read.keys() & names:
+        count = _count(read[name])
+        if count is not None and (greatest is None or count > greatest):
+            greatest = count
+    return greatest
 
 
 def _count(value: object) -> int | None:
     """Servers that are not strict take a string for a number."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if type(value) is int and 0 <= value <= MAX_TOKENS:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     return parse_count(str(value).strip())
 

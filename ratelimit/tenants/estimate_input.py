@@ -50,8 +50,9 @@ def _others(body: Body, path: str) -> int:
         tokens += images_tokens(_formula(path), body.images, body.sizes)
     if body.audio_ms or body.audio_bytes:
         tokens += ceil(AUDIO_TOKENS_PER_SECOND * audio_seconds(body.audio_ms, body.audio_bytes))
-    tokens += ceil(VIDEO_TOKENS_PER_SECOND * body.video_bytes / VIDEO_BYTES_PER_SECOND)
-    tokens += ceil(body.file_bytes / FILE_BYTES_PER_TOKEN)
+    if body.video_bytes or body.file_bytes:
+        tokens += ceil(VIDEO_TOKENS_PER_SECOND * body.video_bytes / VIDEO_BYTES_PER_SECOND)
+        tokens += ceil(body.file_bytes / FILE_BYTES_PER_TOKEN)
     return tokens
 
 

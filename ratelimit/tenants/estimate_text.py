@@ -7,6 +7,7 @@ one of them.  They differ among themselves by up to 7× on Indic scripts.
 """
 
 from collections.abc import Sequence
+from operator import mul
 
 # By class, in the order in which the meter reports them.
 WEIGHTS = {
@@ -39,5 +40,5 @@ def text_tokens(sample: Sequence[int], strings: int = 0) -> int:
     """Rounded up.  `strings`: how many the text was in."""
     if len(sample) != HEAD + len(_WEIGHTS) or sample[1] <= 0:
         return PER_STRING * strings
-    of_sample = sum(weight * count for weight, count in zip(_WEIGHTS, sample[HEAD:], strict=True))
+    of_sample: int = sum(map(mul, _WEIGHTS, sample[HEAD:]))
     return PER_STRING * strings + -(-of_sample * sample[0] // (SCALE * sample[1]))

@@ -7,13 +7,14 @@ from functools import partial
 
 import pytest
 
+from ratelimit.answer_bytes import serialize
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.in_doubt import InDoubt
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.service import RatelimitService, refused_by, serialize
+from ratelimit.service import RatelimitService, refused_by
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from ratelimit.tenants.screening import Terms

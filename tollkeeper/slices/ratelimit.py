@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import version
 
 from clients.rates import RateHeaders
+from ratelimit.answer_bytes import serialize
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fairness.floor import Room
@@ -20,7 +21,7 @@ from ratelimit.journal import Journal, predecessors_in
 from ratelimit.life import Life
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.scheduler import UNBOUNDED, Bound
-from ratelimit.service import Decider, RatelimitService, refused_by, serialize
+from ratelimit.service import Decider, RatelimitService, refused_by
 from ratelimit.succession import Succession
 from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
@@ -45,7 +46,7 @@ REPLACED_SECONDS = 0.05
 QUEUE_TICK_SECONDS = 0.05
 CHARGE_SECONDS = 1.0
 LONG_MS = 2_000
-LONG_AT_ONCE = 2_000  # charged in one round, by chance; takes some milliseconds
+LONG_AT_ONCE = 1_000  # charged in one round, by chance; takes one or two milliseconds
 LEAST_SPEED = 10.0  # tokens a second, of a model whose speed is not known yet
 SETTLED_SECONDS = 2.5  # by then what ended here while nobody knew it has no lease any more
 
@@ -142,11 +143,13 @@ def _running_long(shared: Shared) -> list[tuple[Life, int]]:
     """What such requests will have had by now, by how fast their models write."""
     now_ms = wall_clock_ms()
     lives = shared.in_flight.older_than(now_ms - LONG_MS)
-    speeds = {model: max(LEAST_SPEED, shared.speed_of(model)) for model in {life.load.model for life in lives}}
-    return [
-        (life, service_of(0, int(speeds[life.load.model] * (now_ms - life.since_ms) / 1000)))
-        for life in random.sample(lives, min(LONG_AT_ONCE, len(lives)))
-    ]
+    if len(lives) > LONG_AT_ONCE:
+        lives = random.sample(lives, LONG_AT_ONCE)
+    a_ms = {
+        model: service_of(0, int(1000 * max(LEAST_SPEED, shared.speed_of(model)))) / 1_000_000
+        for model in {life.load.model for life in lives}
+    }
+    return [(life, int(a_ms[life.load.model] * (now_ms - life.since_ms))) for life in lives]
 
 
 def _succession(shared: Shared) -> Succession:

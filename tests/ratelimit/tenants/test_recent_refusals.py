@@ -2,8 +2,9 @@
 
 import pytest
 
+from ratelimit.answer_bytes import serialize
 from ratelimit.budgets.port import Refused
-from ratelimit.service import RatelimitService, serialize
+from ratelimit.service import RatelimitService
 from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.decider import DOMAIN, TenantDecider
 from ratelimit.tenants.recent_refusals import FLOOD, HOLD_MS, MAX_ACCOUNTS, RecentRefusals
