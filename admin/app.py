@@ -25,6 +25,7 @@ from admin.postgres.browser_sessions import PostgresBrowserSessions
 from admin.postgres.invitations import PostgresInvitations
 from admin.postgres.propagation import PostgresPropagation
 from admin.postgres.sessions import PostgresSessions
+from admin.postgres.names import PostgresNames
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
 from admin.surfaces import OTHERS, surfaces
@@ -166,6 +167,7 @@ def ports_on(
         control=RedisControl(redis),
         reports=RedisReports(redis),
         standings=PostgresStandings(pool),
+        names=PostgresNames(pool),
         sums=sums,
         requests=PostgresRequests(pool),
         price_history=PostgresPriceHistory(pool),

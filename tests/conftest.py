@@ -15,12 +15,17 @@ import asyncpg
 import hypothesis
 import pytest
 import redis
+import structlog
 
 from store.migrate import migrate
 from tollkeeper.migrations import run_migrations
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
+# What tests log is read by nobody most of the time; rich would draw each traceback with all of its locals.
+structlog.configure(
+    [*structlog.get_config()["processors"][:-1], structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+)
 pytest_plugins = ["tests.distribution"]
 
 TEMPLATE = "migrated"

@@ -77,6 +77,14 @@ class Standings(Protocol):
         """The weights of at most `limit` groups, by name."""
 
 
+class Names(Protocol):
+    """What people call things, by id; what is gone has none.  Of one organization's alone, if that is said.  Raises what
+    store.postgres.UNAVAILABLE lists."""
+
+    async def of_tenants(self, ids: Sequence[str], organization: str | None = None) -> Mapping[str, str]: ...
+    async def of_keys(self, ids: Sequence[str], organization: str | None = None) -> Mapping[str, str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Configured:
     """What the configuration says that commands and surfaces have to know.
@@ -121,6 +129,7 @@ class Ports:
     control: RedisControl
     reports: RedisReports
     standings: Standings
+    names: Names
     sums: Sums
     requests: Requests
     price_history: PriceHistory

@@ -61,14 +61,18 @@ def test_a_key_and_its_secret(run: Command) -> None:
     assert [each["name"] for each in run.json("key", "list")] == ["backup"]
 
 
-def test_two_keys_of_one_name_need_an_id(run: Command) -> None:
+def test_two_keys_of_one_name_need_their_tenant(run: Command) -> None:
     tenants = [run.json("tenant", "create", name)["id"] for name in ("acme", "other")]
     keys = [run.json("key", "create", name, "prod")["key"] for name in ("acme", "other")]
     ran = run("key", "disable", "prod")
     assert ran.code == 4
-    assert "2 keys are called 'prod': use an id" in ran.err
+    assert "2 keys are called 'prod': use an id or TENANT/NAME" in ran.err
     for tenant_id, key in zip(tenants, keys, strict=True):
         assert f"{key['id']}  tenant_id {tenant_id}  key_prefix {key['key_prefix']}" in ran.err
+    assert run.json("key", "disable", "other/prod")["id"] == keys[1]["id"]
+    assert run.json("key", "get", f"{tenants[0]}/prod")["id"] == keys[0]["id"]
+    assert "there is no key 'other/none'" in run("key", "get", "other/none").err
+    assert run.json("key", "create", "acme", "other/prod")["key"]["id"] == run.json("key", "get", "other/prod")["id"]
     for noun in ("tenant", "key", "model", "limit", "mcp-server", "policy", "group"):
         ran = run(noun, "get", "nobody")
         assert (ran.code, "nobody" in ran.err, "no " in ran.err) == (3, True, True), noun

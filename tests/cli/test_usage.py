@@ -33,7 +33,11 @@ def test_usage_by_whom_is_asked_for(march: Command) -> None:
     assert {row["model"]: row["input_tokens"] for row in models} == {"big": 100, "small": 7}
     table = march.ok("usage", "show", *MARCH, "--by", "model").out.splitlines()
     assert table[0].split()[:3] == ["model", "requests", "refused"]
-    assert len(table) == 3
+    assert [line.split()[0] for line in table[1:]] == ["big", "small"]  # the largest first
+    table = march.ok("usage", "show", *MARCH).out.splitlines()
+    assert table[0].split()[:2] == ["tenant_name", "tenant_id"]
+    assert table[1].split()[0] == "acme"
+    assert "deleted" in table[2].split()[:2]
     assert march("usage", "show", "--tenant", "nobody").code == 3
     assert march("usage", "show", "--from", "yesterday").code == 2
 

@@ -55,13 +55,18 @@ def test_usage_is_drawn_and_listed_by_tenant_key_user_and_model(owner: Visitor, 
         assert NASTY not in answer.text, by
         text = text_of(answer)
         assert all(name.replace("<", "&lt;").replace(">", "&gt;") in text for name in names), (by, text)
+    key = admin.key(tenant["id"], "of the drawn")["key"]
+    used(admin, {**of, "key_id": key["id"], "model": "other"})
+    assert "of the drawn" in text_of(whole(owner, period="24h", by="key", tenant=tenant["id"], measure="refused"))
     answer = owner.get("/console/usage.csv", period="24h", by="key", tenant=tenant["id"])
     assert answer.headers["content-disposition"] == 'attachment; filename="usage-by-key-24h.csv"'
     rows = [*csv.DictReader(io.StringIO(answer.text))]
-    assert [(row["key_id"], row["requests"], row["cost"]) for row in rows] == [
-        ("'=cmd()", "1", "2.0000000000"),
-        ("k-1", "2", "4.0000000000"),
+    assert sorted((row["key_name"], row["requests"], row["cost"]) for row in rows) == [
+        ("", "1", "2.0000000000"),
+        ("", "2", "4.0000000000"),
+        ("of the drawn", "1", "2.0000000000"),
     ]
+    assert {row["key_id"] for row in rows} == {"'=cmd()", "k-1", key["id"]}
     assert "Nothing was used" in text_of(whole(owner, tenant=admin.tenant("idle")["id"], period="24h"))
     for odd in ({"period": "x"}, {"by": "x"}, {"measure": "x"}, {"model": "\x00"}):
         assert owner.get("/console/usage", **odd).status_code == 200, odd

@@ -18,7 +18,7 @@ Record = dict[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """`item` is the argument that says which one, by the name of the field that ends its path; people may also give its
-    name if `named` finds it.  `path` may hold fields of `within`, the arguments that come before.
+    name if `named` finds it, and must say `or_else` where that is several.  `path` may hold fields of `within`, the arguments that come before.
 
     `to_api` makes the API's fields of those given, where they differ.  `shown_once` is the secret in the answer to a
     create.
@@ -32,6 +32,7 @@ class Resource:
     filters: Sequence[Field] = ()
     within: Sequence[Field] = ()
     named: Callable[[Session, str, str], list[Record]] | None = None
+    or_else: str = "an id"
     to_api: Callable[[Given], Given] = dict
     shown_once: str | None = None
 
@@ -59,7 +60,7 @@ class Resource:
             return found
         matches = self.named(session, self.path, reference)
         if len(matches) > 1:
-            raise ambiguous(f"{len(matches)} {self.noun}s are called {reference!r}", matches)
+            raise ambiguous(f"{len(matches)} {self.noun}s are called {reference!r}", matches, self.or_else)
         if not matches:
             raise self._none_is(reference)
         return matches[0]
@@ -86,10 +87,10 @@ def scanned(session: Session, path: str, name: str) -> list[Record]:
     return matches
 
 
-def ambiguous(said: str, matches: Sequence[Record]) -> CommandFailed:
+def ambiguous(said: str, matches: Sequence[Record], or_else: str = "an id") -> CommandFailed:
     """Tells by what they differ."""
     lines = ["  ".join(f"{name} {each[name]}" for name in TELLING if each.get(name)) for each in matches]
-    return CommandFailed(Exit.CONFLICT, f"{said}: use an id", [line.removeprefix("id ") for line in lines])
+    return CommandFailed(Exit.CONFLICT, f"{said}: use {or_else}", [line.removeprefix("id ") for line in lines])
 
 
 def fill(route: str, values: Mapping[str, Any]) -> str:

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from admin.api.call import Reading
-from admin.api.reports.figures import GROUPS, CostsView, GroupView, figures, shown
-from admin.api.reports.report import ANSWERS, BACK, answer, grouped
+from admin.api.reports.figures import GROUPS, CostsView, GroupView, figures
+from admin.api.reports.report import ANSWERS, BACK, answer, grouped, rows_of
 from admin.api.reports.span import Span
 from admin.api.reports.usage import ReportPage, Word
-from admin.commands.queries import reports
+from admin.commands.queries import names, reports
 from ledger.sums import Figures
 
 router = APIRouter(prefix="/costs", tags=["usage"])
@@ -43,8 +43,8 @@ async def get_costs(
     says otherwise."""
     group_by = tuple(dict.fromkeys(name for word in query.group_by for name in GROUPS[word]))
     found = await grouped(call.session, query, group_by, BACK)
-    rows = [shown(line, group_by) for line in found.lines]
-    page = answer(request, query, "costs", (*group_by, *COLUMNS), rows, found)
+    rows = await rows_of(call.session, found.lines, group_by)
+    page = answer(request, query, "costs", (*group_by, *COLUMNS, *names.columns(group_by)), rows, found)
     if isinstance(page, Response):
         return page
     whole = await reports.usage(call.session, query.selection, [found.interval])

@@ -1,6 +1,6 @@
 """How sums of usage are shown: fields of the answers, and money as decimal strings.  No route and no query here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -26,6 +26,8 @@ class GroupView(View):
     key_id: str | None = None
     user_id: str | None = Field(None, description="Empty: keys without a user")
     model: str | None = Field(None, description="Empty: requests that named no model", examples=["mock-model"])
+    tenant_name: str | None = Field(None, description="Null: it was deleted")
+    key_name: str | None = Field(None, description="Null: it was deleted")
 
 
 class TokensView(View):
@@ -64,9 +66,9 @@ class CostsView(View):
     cost: Money = Field(description="The three together")
 
 
-def shown(line: Line, group_by: Sequence[str]) -> dict[str, Any]:
-    """A line as a row of an answer: the group's fields, then every figure."""
-    return {**dict(zip(group_by, line.group, strict=True)), **figures(line.figures)}
+def shown(line: Line, group_by: Sequence[str], called: Mapping[str, str | None]) -> dict[str, Any]:
+    """A line as a row of an answer: the group's fields, what it is called, then every figure."""
+    return {**dict(zip(group_by, line.group, strict=True)), **called, **figures(line.figures)}
 
 
 def figures(of: Figures) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from fastapi import Request, Response
 
 from admin.api.paging import cut, encode, not_a_cursor
 from admin.api.problems import MEDIA_TYPE
+from admin.api.reports.figures import shown
 from admin.api.reports.span import Buckets, Span
 from admin.commands.buckets import EARLIEST, HOUR
-from admin.commands.queries import reports
+from admin.commands.queries import names, reports
 from admin.commands.session import Session
 from admin.gate.sheet import CSV, sheet
 from ledger.sums import Interval, Line
@@ -81,6 +82,12 @@ async def in_buckets(session: Session, query: Buckets, group_by: Sequence[str]) 
     if next_cursor is None and last < len(buckets):
         next_cursor = encode((*_times(interval), last, False, *[""] * len(group_by)))
     return Found(interval, lines, next_cursor), [start for start, _ in page]
+
+
+async def rows_of(session: Session, lines: Sequence[Line], group_by: Sequence[str]) -> list[dict[str, Any]]:
+    """Lines as rows of an answer."""
+    called = await names.of_groups(session, group_by, [line.group for line in lines])
+    return [shown(line, group_by, each) for line, each in zip(lines, called, strict=True)]
 
 
 def answer(

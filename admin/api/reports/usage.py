@@ -9,9 +9,10 @@ from pydantic import Field
 
 from admin.api.call import Reading
 from admin.api.paging import page_of
-from admin.api.reports.figures import GROUPS, GroupView, TokensView, figures, shown
-from admin.api.reports.report import ANSWERS, BACK, answer, grouped, in_buckets, table, wants_csv
+from admin.api.reports.figures import GROUPS, GroupView, TokensView, figures
+from admin.api.reports.report import ANSWERS, BACK, answer, grouped, in_buckets, rows_of, table, wants_csv
 from admin.api.reports.span import Buckets, Span
+from admin.commands.queries import names
 from admin.commands.session import Session
 from admin.fields import Time, View
 from ledger.sums import Figures, Line
@@ -150,19 +151,21 @@ async def _of_tenant(tenant_id: str, query: UsageQuery, session: Session, reques
 async def _series(session: Session, query: Buckets, group_by: Sequence[str], request: Request) -> Answer:
     found, starts = await in_buckets(session, query, group_by)
     if group_by:
-        rows = [{"start": starts[line.slot], **shown(line, group_by)} for line in found.lines]
+        shown = await rows_of(session, found.lines, group_by)
+        rows = [{"start": starts[line.slot], **row} for line, row in zip(found.lines, shown, strict=True)]
     else:
         sums: Mapping[int, Figures] = {line.slot: line.figures for line in found.lines}
         rows = [{"start": start, **figures(sums.get(slot, Figures()))} for slot, start in enumerate(starts)]
-    return answer(request, query, "series", ("start", *group_by, *TOKENS), rows, found)
+    columns = ("start", *group_by, *TOKENS, *names.columns(group_by))
+    return answer(request, query, "series", columns, rows, found)
 
 
 async def _grouped(
     session: Session, query: Span, name: str, group_by: Sequence[str], back: timedelta | None, request: Request
 ) -> Answer:
     found = await grouped(session, query, group_by, back)
-    rows = [shown(line, group_by) for line in found.lines]
-    return answer(request, query, name, (*group_by, *TOKENS), rows, found)
+    rows = await rows_of(session, found.lines, group_by)
+    return answer(request, query, name, (*group_by, *TOKENS, *names.columns(group_by)), rows, found)
 
 
 def _cached(line: Line) -> dict[str, Any]:

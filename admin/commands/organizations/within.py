@@ -4,7 +4,7 @@ Whatever a command asks these ports for, another organization's values are not t
 closed: so a command that uses one does not work within an organization until somebody has thought about it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ from admin.commands.organizations.within_tenants import (
     UsersWithin,
     not_theirs,
 )
-from admin.commands.ports import Ports
+from admin.commands.ports import Names, Ports
 from ledger.cost import PricedRow
 from ledger.requests import Refusals, Requests
 from ledger.sums import Group, Interval, Line, Selection, Sums
@@ -55,6 +55,7 @@ def within(ports: Ports, organization: str) -> Ports:
         accounts=AccountsWithin(ports.accounts, organization),
         invitations=InvitationsWithin(ports.invitations, organization),
         audit_log=AuditLogWithin(ports.audit_log, organization),
+        names=NamesWithin(ports.names, organization),
         sums=SumsWithin(ports.sums, ports.organizations, organization),
         requests=RequestsWithin(ports.requests, ports.organizations, organization),
         # What is about no tenant, or about whatever it is handed.
@@ -174,6 +175,20 @@ class AuditLogWithin:
         self, limit: int, before_id: int | None = None, only: AuditFilter = EVERYTHING
     ) -> tuple[AuditEntry, ...]:
         return await self._inner.newest(limit, before_id, replace(only, organization=self._own))
+
+
+@dataclass(frozen=True, slots=True)
+class NamesWithin:
+    """Implements admin.commands.ports.Names of what is its own."""
+
+    _inner: Names
+    _own: str
+
+    async def of_tenants(self, ids: Sequence[str], organization: str | None = None) -> Mapping[str, str]:
+        return await self._inner.of_tenants(ids, self._own)
+
+    async def of_keys(self, ids: Sequence[str], organization: str | None = None) -> Mapping[str, str]:
+        return await self._inner.of_keys(ids, self._own)
 
 
 @dataclass(frozen=True, slots=True)

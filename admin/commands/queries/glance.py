@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from admin.access.permission import ResourceKind
 from admin.commands.budgets import Budget, of_tenants
-from admin.commands.queries import reports, sidecars
+from admin.commands.queries import names, reports, sidecars
 from admin.commands.queries.live import MAX_LOOKED_UP, Live, live, part
 from admin.commands.session import Session, query
 from ledger.requests import Refusals
@@ -22,7 +22,6 @@ BUSY = timedelta(hours=1)
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
 MAX_REFUSALS = 200
 MAX_LOOKED_AT = 12  # tenants whose budgets are looked at, beside those that run something
-MAX_NAMED = 1000  # tenants of an organization
 NEARLY = 0.2  # of a budget left
 MAX_SPENT = 8  # budgets that are shown
 SILENT_SECONDS = 3.0  # a sidecar reports every second
@@ -128,23 +127,15 @@ async def nearly_spent(
     budgets = {each.tenant_id: each.budgets for each in running.tenants if each.budgets is not None}
     candidates = dict.fromkeys([*(each.tenant_id for each in refused), *busiest])
     others = [tenant_id for tenant_id in candidates if tenant_id not in budgets][:MAX_LOOKED_AT]
-    found, names = await asyncio.gather(of_tenants(session, others), named(session, [*budgets, *others]))
+    found, called = await asyncio.gather(of_tenants(session, others), names.of_tenants(session, [*budgets, *others]))
     budgets |= found
     spent = [
-        Spent(tenant_id, names[tenant_id], budget)
+        Spent(tenant_id, called[tenant_id], budget)
         for tenant_id, each in budgets.items()
         for budget in each
-        if tenant_id in names and _counts(budget)
+        if tenant_id in called and _counts(budget)
     ]
     return sorted((each for each in spent if each.left < NEARLY), key=lambda each: each.left)[:MAX_SPENT]
-
-
-@query(ResourceKind.TENANT)
-async def named(session: Session, tenant_ids: Sequence[str]) -> dict[str, str]:
-    """The names of those of the tenants that there are, by id."""
-    if session.principal.organization is not None:
-        return {each.id: each.name for each in await session.ports.tenants.page(MAX_NAMED)}
-    return {id: each.name for id, each in (await session.ports.standings.of_tenants(tenant_ids)).items()}
 
 
 def findings(

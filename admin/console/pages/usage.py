@@ -11,8 +11,7 @@ from starlette.responses import Response
 
 from admin.access.permission import Action, Resource, ResourceKind
 from admin.commands.buckets import Buckets
-from admin.commands.queries import reports
-from admin.commands.queries.glance import named
+from admin.commands.queries import names, reports
 from admin.commands.session import Session
 from admin.console.chart import Chart, stacked
 from admin.console.cookies import PREFIX
@@ -156,8 +155,8 @@ async def _find(visit: Visit, want: Asked) -> Found:
     lines = await reports.largest(
         visit.session, want.selection, want.interval(now), GROUPS[want.by], want.measure, ROWS
     )
-    names = await _names(visit, want, lines)
-    return Found(lines, names, await _chart(visit.session, want, lines[:DRAWN], names, now))
+    called = await _names(visit, want, lines)
+    return Found(lines, called, await _chart(visit.session, want, lines[:DRAWN], called, now))
 
 
 @routes.get(f"{PREFIX}/usage.csv")
@@ -166,8 +165,12 @@ async def usage_as_csv(visit: Visit) -> Response:
     want = asked(visit)
     group_by = GROUPS[want.by]
     lines = await reports.usage(visit.session, want.selection, [want.interval(datetime.now(UTC))], group_by, MAX_LINES)
-    rows = [{**dict(zip(group_by, line.group, strict=True)), **_figures(line.figures)} for line in lines]
-    return sheet(f"usage-by-{want.by}-{want.period}", (*group_by, *FIGURES, "cost"), rows)
+    called = await names.of_groups(visit.session, group_by, [line.group for line in lines])
+    rows = [
+        {**dict(zip(group_by, line.group, strict=True)), **of, **_figures(line.figures)}
+        for line, of in zip(lines, called, strict=True)
+    ]
+    return sheet(f"usage-by-{want.by}-{want.period}", (*group_by, *FIGURES, "cost", *names.columns(group_by)), rows)
 
 
 def _link(want: Asked, group: Group) -> str:
@@ -183,12 +186,12 @@ def _figures(of: Figures) -> dict[str, Any]:
 
 async def _names(visit: Visit, want: Asked, lines: Sequence[Line]) -> dict[Group, str]:
     """What people call each group."""
-    if want.by == "model":
-        return {line.group: line.group[0] or "no model named" for line in lines}
-    if want.by == "tenant":
-        known = await named(visit.session, [line.group[0] for line in lines])
-        return {line.group: known.get(line.group[0], line.group[0]) for line in lines}
-    return {line.group: line.group[1] or f"no {want.by}" for line in lines}
+    group_by, groups = GROUPS[want.by], [line.group for line in lines]
+    called = await names.of_groups(visit.session, group_by, groups)
+    without = "no model named" if want.by == "model" else f"no {want.by}"
+    return {
+        group: each.get(f"{want.by}_name") or group[-1] or without for group, each in zip(groups, called, strict=True)
+    }
 
 
 async def _chart(

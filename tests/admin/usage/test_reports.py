@@ -39,6 +39,19 @@ def test_pages_put_together_are_the_whole_also_while_rows_are_written(march: Adm
     assert len(found) in (len(whole[name]), 82)
 
 
+def test_rows_name_the_tenants_and_keys_that_there_are(admin: Admin) -> None:
+    tenant = admin.tenant("Named")
+    key = admin.key(tenant["id"])["key"]
+    use(admin, "2026-03-01T00:00:00Z", tenant=tenant["id"], key=key["id"])
+    use(admin, "2026-03-01T00:00:00Z", tenant=tenant["id"], key="zz-deleted")
+    asked = {**MARCH, "tenant_id": tenant["id"], "group_by": "key"}
+    for path, name in (("/usage", "usage"), ("/costs", "costs"), ("/usage/series", "series")):
+        found = admin.http.get(path, params=asked).json()[name]
+        told = {row["key_id"]: (row["tenant_name"], row["key_name"]) for row in found}
+        assert told == {key["id"]: ("Named", "prod"), "zz-deleted": ("Named", None)}, path
+        assert "key_name" in rows(admin.http.get(path, params={**asked, "format": "csv"}))[0]
+
+
 def test_costs_are_exact_and_add_up(admin: Admin) -> None:
     for number in range(7):
         use(
@@ -78,7 +91,7 @@ def test_every_report_comes_as_csv(march: Admin, path: str) -> None:
         found = rows(answer)
         assert len(found) == len(lists[name])
         for line, expected in zip(found, lists[name], strict=True):
-            assert line == {key: str(value) for key, value in expected.items()}
+            assert line == {key: "" if value is None else str(value) for key, value in expected.items()}
     assert "application/json" in march.http.get(path, params=MARCH, headers={"accept": "*/*"}).headers["content-type"]
 
 

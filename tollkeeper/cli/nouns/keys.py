@@ -10,7 +10,7 @@ from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.field import NEW_NAME, Field, Given
 from tollkeeper.cli.kinds import AMOUNT, NULL, SWITCH, TEXTS, or_none
 from tollkeeper.cli.nouns.tenants import IN_TENANT, TENANTS
-from tollkeeper.cli.resource import Resource, ambiguous, fill, searched
+from tollkeeper.cli.resource import Record, Resource, ambiguous, fill, searched
 from tollkeeper.cli.session import Session, confirm
 from tollkeeper.cli.verbs import Noun, list_items
 
@@ -28,14 +28,30 @@ def _id_of_prefix(session: Session, reference: str) -> str:
     return str(found[0]["id"])
 
 
+def _called(session: Session, path: str, reference: str) -> list[Record]:
+    """Keys of a name; of TENANT/NAME those of the tenant, unless a key is called so."""
+    found = searched(session, path, reference)
+    tenant, slash, name = reference.partition("/")
+    if found or not slash:
+        return found
+    tenant_id = TENANTS.id_of(session, tenant)
+    return [key for key in searched(session, path, name) if key["tenant_id"] == tenant_id]
+
+
 ANY_MODEL = Field(
     "--any-model", SWITCH, "Let it use every model.", name="models_allowed", only="update", convert=lambda *_: NULL
 )
 KEYS = Resource(
     noun="key",
     path="/keys",
-    item=Field("KEY", help="The key's id, prefix (its first 18 characters) or name.", name="id", convert=_id_of_prefix),
-    named=searched,
+    item=Field(
+        "KEY",
+        help="The key's id, prefix (its first 18 characters), name or TENANT/NAME.",
+        name="id",
+        convert=_id_of_prefix,
+    ),
+    named=_called,
+    or_else="an id or TENANT/NAME",
     columns=("id", "key_prefix", "name", "tenant_id", "user_id", "disabled", "expires_at", "last_used_at"),
     fields=(
         Field("NAME", help="What the key is for.", only="create"),

@@ -1,6 +1,7 @@
 """`tollkeeper usage …`: what was used, over time, and what it cost; as a table, JSON or CSV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from tollkeeper.cli.session import Session
 from tollkeeper.cli.verbs import chosen
 
 CURSOR_HEADER = "tollkeeper-next-cursor"
-WHO = ("start", "tenant_id", "key_id", "user_id", "model")
+WHO = ("start", "tenant_name", "tenant_id", "key_name", "key_id", "user_id", "model")
 TOKENS = (*WHO, "requests", "refused", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost")
 COSTS = (*WHO, "requests", "input_cost", "cached_cost", "output_cost", "cost")
 EVERY_COLUMN = ()
@@ -87,9 +88,15 @@ def _show(session: Session, report: dict[str, Any], columns: Sequence[str]) -> N
     if session.show.as_json or not any(isinstance(value, list) for value in report.values()):
         session.show.one(report)
         return
-    session.show.rows(collection_of(report), columns, "nothing was used")
+    session.show.rows(sorted(collection_of(report), key=_largest_first), columns, "nothing was used")
     if "cost" in report.get("total", {}):
         session.show.note(f"\ntotal cost: {report['total']['cost']}")
+
+
+def _largest_first(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """By cost and tokens, within each bucket of a series."""
+    tokens = row.get("input_tokens", 0) + row.get("output_tokens", 0)
+    return row.get("start", ""), -Decimal(row.get("cost", 0)), -tokens, -row.get("requests", 0)
 
 
 def _csv(session: Session, path: str, query: Query) -> Iterator[str]:
