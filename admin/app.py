@@ -23,9 +23,9 @@ from admin.postgres.accounts import PostgresAccounts
 from admin.postgres.audited import PostgresAudited
 from admin.postgres.browser_sessions import PostgresBrowserSessions
 from admin.postgres.invitations import PostgresInvitations
+from admin.postgres.names import PostgresNames
 from admin.postgres.propagation import PostgresPropagation
 from admin.postgres.sessions import PostgresSessions
-from admin.postgres.names import PostgresNames
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
 from admin.surfaces import OTHERS, surfaces

@@ -24,7 +24,10 @@ from tollkeeper.up.valkey import Valkey
 
 # What tests log is read by nobody most of the time; rich would draw each traceback with all of its locals.
 structlog.configure(
-    [*structlog.get_config()["processors"][:-1], structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    [
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
 )
 pytest_plugins = ["tests.distribution"]
 

@@ -78,8 +78,8 @@ class Standings(Protocol):
 
 
 class Names(Protocol):
-    """What people call things, by id; what is gone has none.  Of one organization's alone, if that is said.  Raises what
-    store.postgres.UNAVAILABLE lists."""
+    """What people call things, by id; what is gone has none.  Of one organization's alone, if that is said.  Raises
+    what store.postgres.UNAVAILABLE lists."""
 
     async def of_tenants(self, ids: Sequence[str], organization: str | None = None) -> Mapping[str, str]: ...
     async def of_keys(self, ids: Sequence[str], organization: str | None = None) -> Mapping[str, str]: ...

@@ -107,7 +107,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     NoTokenLimit: (
         Reason.INVALID,
         "",
-        "the team {!r} has no token limit to be changed in part: token_limit and time_window are needed together",
+        "the team {!r} has no token limit yet: token_limit and time_window are needed together",
     ),
     UnknownGroup: (Reason.INVALID, "fairshare_group", "there is no fairshare group {!r}"),
     UnknownPolicy: (Reason.INVALID, "policy", "there is no policy {!r}"),

@@ -18,7 +18,8 @@ Record = dict[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """`item` is the argument that says which one, by the name of the field that ends its path; people may also give its
-    name if `named` finds it, and must say `or_else` where that is several.  `path` may hold fields of `within`, the arguments that come before.
+    name if `named` finds it, and are told to say `or_else` where that is several.  `path` may hold fields of `within`,
+    the arguments that come before.
 
     `to_api` makes the API's fields of those given, where they differ.  `shown_once` is the secret in the answer to a
     create.

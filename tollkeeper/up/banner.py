@@ -22,12 +22,12 @@ Tollkeeper is up.
 Try it, in another terminal:
 
   # 1. a tenant with 500,000 tokens a minute
-  TID=$(curl -s http://{admin}/api/v1/tenants -H 'Authorization: Bearer {token}' \\
+  TID=$(curl -s http://{admin}/api/v1/tenants -H "Authorization: Bearer {token}" \\
     -d '{{"name":"my-team-'$(date +%s)'","weight":200,"tokens_per_minute":500000}}' \\
     | grep -o '[0-9a-f-]\\{{36\\}}' | head -1)
 
   # 2. a key for it; the secret is shown this once
-  SECRET=$(curl -s http://{admin}/api/v1/tenants/$TID/keys -H 'Authorization: Bearer {token}' \\
+  SECRET=$(curl -s http://{admin}/api/v1/tenants/$TID/keys -H "Authorization: Bearer {token}" \\
     -d '{{"name":"prod"}}' | grep -o 'sk_[0-9a-f]\\{{48\\}}')
 
   # 3. a model call through Envoy
@@ -52,8 +52,8 @@ def shown(url: str) -> str:
 
 
 def banner(settings: Settings, options: UpOptions) -> str:
-    token = settings.admin_token.get_secret_value() if settings.admin_token else ""
-    training = token == DEV_ADMIN_TOKEN and PORTAL_SURFACE in settings.other_surfaces
+    known = settings.admin_token is not None and settings.admin_token.get_secret_value() == DEV_ADMIN_TOKEN
+    training = known and PORTAL_SURFACE in settings.other_surfaces
     account = {"admin": settings.admin_listen, "email": EMAIL, "password": PASSWORD}
     return TEMPLATE.format(
         portal=PORTAL.format(**account) if training else "",
@@ -62,7 +62,7 @@ def banner(settings: Settings, options: UpOptions) -> str:
         console=CONSOLE.format(settings.admin_listen) if "console" in settings.other_surfaces else "",
         metrics=settings.metrics_listen,
         grpc=settings.grpc_listen or settings.authz_socket.parent,
-        token=token,
+        token=DEV_ADMIN_TOKEN if known else "$TOLLKEEPER_ADMIN_TOKEN",  # one of one's own is a secret
         database=shown(settings.database_url),
         redis=shown(settings.redis_url),
         data_dir=options.data_dir.absolute(),

@@ -87,7 +87,7 @@ def test_a_patch_changes_what_it_names(manager: httpx.Client, admin: Admin) -> N
     assert patch(token_limit=None, policy=None) == ("New", "Mine", "", None, None)
     assert limits_of(admin, "patched") == []
     assert refused(manager.patch("/teams/patched", json={"token_limit": 5}), 422) == (
-        "the team 'patched' has no token limit to be changed in part: token_limit and time_window are needed together"
+        "the team 'patched' has no token limit yet: token_limit and time_window are needed together"
     )
     assert patch(token_limit=5, time_window="7d")[3:] == (5, "7d")
 
