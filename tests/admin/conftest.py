@@ -18,7 +18,7 @@ import uvicorn
 from admin.app import create_app
 from admin.commands.ports import NOTHING, Configured
 from admin.connections import Connection
-from admin.server import CONNECTIONS, POSTGRES_SECONDS, config, listen
+from admin.server import CONNECTIONS, POSTGRES_SECONDS, REDIS_SECONDS, config, listen
 from admin.surfaces import OTHERS
 from store.postgres import open_postgres
 from store.redis import open_redis_async
@@ -137,14 +137,16 @@ def run_admin(
     others: Iterable[str] = tuple(OTHERS),
     **through: str,
 ) -> Iterator[Admin]:
-    """`through` may name other URLs (`database`, `redis`) for the API than for the test: those of a proxy."""
+    """`through` may name other URLs (`database`, `redis`) for the API than for the test: those of a proxy.
+    Without them its stores are there, and may take their time."""
     listener = listen("127.0.0.1", 0)
+    postgres_seconds, redis_seconds = (POSTGRES_SECONDS, REDIS_SECONDS) if through else (PATIENT, PATIENT)
     server: list[uvicorn.Server] = []
 
     async def run() -> None:
-        client = open_redis_async(through.get("redis", redis_url), timeout=0.5)
-        timeout = POSTGRES_SECONDS if through else PATIENT
-        async with open_postgres(through.get("database", database_url), timeout=timeout, size=CONNECTIONS) as pool:
+        client = open_redis_async(through.get("redis", redis_url), timeout=redis_seconds)
+        database = through.get("database", database_url)
+        async with open_postgres(database, timeout=postgres_seconds, size=CONNECTIONS) as pool:
             terms = {"portal_secrets": [PORTAL_SECRET], "configured": configured, "others": others}
             app = create_app(pool, client, admin_token=TOKEN, cors_origins=cors_origins, **terms)  # type: ignore[arg-type]
             server.append(uvicorn.Server(config(app, connection)))
@@ -156,9 +158,12 @@ def run_admin(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     headers = {"authorization": f"Bearer {TOKEN}"}
     with (
+        pytest.MonkeyPatch.context() as patience,
         httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30, verify=NO_TLS) as http,
         redis.Redis.from_url(redis_url) as client,
     ):
+        if not through:
+            patience.setattr("store.postgres.ACQUIRE_SECONDS", PATIENT)
         wait_until(lambda: answers(http))
         try:
             yield Admin(url, http, database_url, client)

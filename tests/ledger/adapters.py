@@ -14,6 +14,7 @@ from ledger.postgres.sums import PostgresSums
 from ledger.row import UsageRow
 from ledger.sums import Line, Sums
 from store.postgres import open_postgres
+from tests.conftest import PATIENT
 from tests.ledger.oracle import MemoryLedger
 
 BEGIN = datetime(2026, 3, 10, 15, tzinfo=UTC)
@@ -53,7 +54,7 @@ async def postgres_unrolled(url: str) -> AsyncIterator[Subject]:
             found = await pool.fetch(f"SELECT {', '.join(COLUMNS)} FROM usage")  # noqa: S608
             return by_id(*(as_written(*each) for each in found))
 
-        yield Subject(PostgresLedger(pool, timeout=20.0), PostgresSums(pool), rows)
+        yield Subject(PostgresLedger(pool, timeout=20.0), PostgresSums(pool, PATIENT), rows)
 
 
 def as_written(id_: object, *columns: Any) -> PricedRow:

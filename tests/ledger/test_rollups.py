@@ -23,6 +23,7 @@ from store.postgres import open_postgres
 from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.prices import Prices
 from tests.accesslog.entries import row
+from tests.conftest import PATIENT
 from tests.ledger.oracle import MemoryLedger
 
 NOW = datetime(2026, 3, 10, 15, 30, 20, tzinfo=UTC)
@@ -48,7 +49,11 @@ class Subject:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.pool = pool
-        self.ledger, self.roller, self.sums = PostgresLedger(pool, timeout=20), Roller(pool), PostgresSums(pool)
+        self.ledger, self.roller, self.sums = (
+            PostgresLedger(pool, timeout=20),
+            Roller(pool),
+            PostgresSums(pool, PATIENT),
+        )
         self.memory = MemoryLedger()
 
     async def append(self, rows: Sequence[UsageRow]) -> None:

@@ -41,6 +41,7 @@ from tenancy.values.limit import Scope, Unit
 from tenancy.values.policy import Policy
 from tenancy.values.prices import Prices
 from tests.accesslog.entries import row
+from tests.conftest import PATIENT
 from tests.ratelimit.stores import peek
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ class Place:
 
     def __init__(self, url: str, client: "aio.Redis", pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.pool, self.redis = pool, redis.Redis.from_url(url)
-        self.ledger, self.sums = PostgresLedger(pool), PostgresSums(pool)
+        self.ledger, self.sums = PostgresLedger(pool), PostgresSums(pool, PATIENT)
         self.budgets = RedisBudgets(partial(open_redis, url, timeout=1.0), 600.0, timeout=1.0, epoch=EPOCH)
-        self.restoring, self.census = RedisRestoring(client), PostgresCensus(pool)
+        self.restoring, self.census = RedisRestoring(client), PostgresCensus(pool, PATIENT)
         self.books, self.metrics = Books(self.census, self.sums, self.restoring), ReconcileMetrics()
         self.reconciler = Reconciler(self.books, self.restoring, partial(durability_of, client), self.metrics, PACE)
 
@@ -132,7 +133,7 @@ def row_of(of: Account, lease_id: str, used: Used, model: str, **fields: Any) ->
 @pytest.fixture
 async def place(redis_url: str, database_url: str) -> AsyncIterator[Place]:
     client = open_redis_async(redis_url, timeout=5.0)
-    async with open_postgres(database_url, timeout=10.0) as pool:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
         opened = Place(redis_url, client, pool)  # type: ignore[arg-type] # not a cluster
         yield opened
         opened.budgets.close()

@@ -37,7 +37,7 @@ class Sidecar:
         settings = settings.model_copy(update=changes)
         environment = as_environment(settings)
         environment["TOLLKEEPER_ACCESS_LOG_FILE"] = str(root / "none.jsonl")
-        command = [sys.executable, "-m", "tollkeeper", "sidecar"]
+        command = [sys.executable, "-m", "tollkeeper", "sidecar", "authz"]
         process = Process("second-sidecar", command, root / "log", environment=environment, stop_signal=SIGINT)
         stack.callback(process.stop)
         process.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
