@@ -61,12 +61,13 @@ class Sweep:
         rows = [row_of_orphan(orphan) for orphan in orphans if is_lease_id(orphan.lease_id)]
         for row in rows:
             await self._offer_until_taken(row)
-        self._metrics.orphans.add(n=len(rows))
-        self._metrics.settlements.add(UsageSource.RESERVED, len(rows))
+        new = sum(1 for orphan in orphans if is_lease_id(orphan.lease_id) and not orphan.again)
+        self._metrics.orphans.add(n=new)
+        self._metrics.settlements.add(UsageSource.RESERVED, new)
         return len(orphans)
 
     async def _offer_until_taken(self, row: UsageRow) -> None:
-        """This is the only copy of the row: the lease is gone from the budgets."""
+        """The budgets give the lease once more, and then no more."""
         deadline = time.monotonic() + 60.0
         while not self._offer(row):
             if time.monotonic() > deadline:

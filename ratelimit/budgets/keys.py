@@ -31,6 +31,16 @@ def leases_key(owner: str) -> str:
     return f"{PREFIX}:leases:{{{owner}}}"
 
 
+def swept_key(owner: str) -> str:
+    """Sorted set: lease ids that a sweep was given, by the time in ms, until it is given them once more."""
+    return f"{PREFIX}:leases-swept:{{{owner}}}"
+
+
+def all_leases_keys() -> str:
+    """A pattern of both."""
+    return f"{PREFIX}:leases*"
+
+
 def settled_key(owner: str, lease_id: str) -> str:
     """String: marks a charge made without a lease, so that it is made once."""
     return f"{PREFIX}:settled:{{{owner}}}:{lease_id}"

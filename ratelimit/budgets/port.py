@@ -83,13 +83,18 @@ class LeaseName(NamedTuple):
     lease_id: str
 
 
+SWEPT_AGAIN_MS = 60_000
+
+
 class Orphan(NamedTuple):
     """A lease that expired unsettled: its costs stay charged, unless it is settled within a day after all.  `kept` is
-    what it kept: empty if it cannot be read, and with other members if another version wrote it."""
+    what it kept: empty if it cannot be read, and with other members if another version wrote it.  `again`: somebody was
+    given it before, who may have died."""
 
     owner: str
     lease_id: str
     kept: Mapping[str, Any]
+    again: bool = False
 
 
 class Budgets(Protocol):
@@ -115,5 +120,5 @@ class Budgets(Protocol):
         """Ends leases of requests that never ran: everything is refunded, requests too."""
 
     def orphans(self, limit: int) -> list[Orphan]:
-        """Up to about `limit` expired leases, each one once over all callers.  Call it again and again: one call looks
-        at a part of the store."""
+        """Up to about `limit` expired leases, each one once over all callers, and once more SWEPT_AGAIN_MS later,
+        unless it was settled meanwhile.  Call it again and again: one call looks at a part of the store."""

@@ -12,9 +12,10 @@ from typing import Any
 
 import structlog
 
-from ratelimit.budgets.keys import lease_key, leases_key, owner_of, settled_key
+from ratelimit.budgets.keys import all_leases_keys, lease_key, leases_key, owner_of, settled_key, swept_key
 from ratelimit.budgets.port import (
     LOST,
+    SWEPT_AGAIN_MS,
     Admitted,
     BudgetsLost,
     BudgetsUnavailable,
@@ -92,19 +93,19 @@ class RedisBudgets:
         Redis with millions of keys.  An expired lease stays until it is taken, so a sweep that fails loses none."""
         pages = list(islice(self._sweep, PAGES_A_SWEEP))
         if len(pages) < PAGES_A_SWEEP:
-            self._sweep = self._runner.pages(leases_key("*"))
+            self._sweep = self._runner.pages(all_leases_keys())
         found: list[Orphan] = []
-        names = list({name for page in pages for name in page})
-        for start in range(0, len(names), OWNERS_A_CALL):
+        owners = list({owner_of(name) for page in pages for name in page})
+        for start in range(0, len(owners), OWNERS_A_CALL):
             more = True
             while more and len(found) < limit:
                 room = min(limit - len(found), LEASES_A_CALL)
                 try:
-                    taken = self._take(names[start : start + OWNERS_A_CALL], room)
+                    taken = self._take(owners[start : start + OWNERS_A_CALL], room)
                 except BudgetsUnavailable:
                     if not found:
                         raise
-                    return found  # those are out of Redis: nobody would find them again
+                    return found  # those are out of Redis, for now
                 found += taken
                 more = len(taken) >= room
         return found
@@ -206,16 +207,21 @@ class RedisBudgets:
                 ended[i] = Settled.SETTLED if settled else Settled.GONE
         return ended
 
-    def _take(self, names: Sequence[str], limit: int) -> list[Orphan]:
-        owners = [owner_of(name) for name in names]
+    def _take(self, owners: Sequence[str], limit: int) -> list[Orphan]:
         groups = self._groups(owners)
-        pairs = [[key for i in group for key in (names[i], lease_key(owners[i], ""))] for group in groups]
-        replies = self._runner.run(self._orphans, [Step(keys, [limit]) for keys in pairs])
-        return [
-            Orphan(owners[group[index]], lease_id.decode(), _kept(lease))
-            for group, reply in zip(groups, replies, strict=True)
-            for index, lease_id, lease in zip(*(iter(reply or ()),) * 3, strict=True)
+        steps = [
+            Step([key for i in group for key in _swept_keys(owners[i])], [limit, SWEPT_AGAIN_MS]) for group in groups
         ]
+        replies = self._runner.run(self._orphans, steps)
+        return [
+            Orphan(owners[group[index]], lease_id.decode(), _kept(lease), again=bool(again))
+            for group, reply in zip(groups, replies, strict=True)
+            for index, lease_id, lease, again in zip(*(iter(reply or ()),) * 4, strict=True)
+        ]
+
+
+def _swept_keys(owner: str) -> tuple[str, str, str]:
+    return leases_key(owner), lease_key(owner, ""), swept_key(owner)
 
 
 def _end_step(batch: Sequence[Settlement | LeaseName], epoch: str) -> Step:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tests.faults.place import Place
 
+STEPS = (-600, -5, 5, 600)  # a lease is 20 s
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
@@ -30,6 +31,7 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
     """One of each kind, on parts chosen by chance."""
     victim = chance.choice(sorted(place.worker_pids()) or ["ratelimit 1"])
     redis, postgres, hung = place.redis_proxy, place.postgres_proxy, list[int]()
+    step = chance.choice(STEPS)
     return [
         Fault(f"kill {victim}", "sidecar", lambda: place.signal(victim, signal.SIGKILL), nothing),
         Fault(
@@ -44,6 +46,7 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
         Fault("hang redis", "redis", redis.freeze, redis.restore),
         Fault("restart redis", "redis", place.restart_valkey, nothing),
         Fault("lose redis", "redis", lambda: flush(place), nothing),
+        Fault(f"step redis's clock by {step} s", "clock", lambda: place.clock.step(step), lambda: place.clock.step(0)),
         Fault("cut postgres off", "postgres", postgres.cut, postgres.restore),
         Fault("hang postgres", "postgres", postgres.freeze, postgres.restore),
         Fault("full disk, no postgres", "postgres", lambda: fill_disk(place), lambda: empty_disk(place)),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.clock import Clock
 from tests.conftest import place_postgres, public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.outages.test_crash import workers
@@ -32,8 +33,9 @@ LIMITS = (
 class Place(Deployment):
     """Looks into the stores past the proxies."""
 
-    def __init__(self, directory: Path, valkey: Valkey, postgres: Postgres, processes: int) -> None:
-        self.valkey, self.postgres = valkey, postgres
+    def __init__(self, directory: Path, valkey: Valkey, clock: Clock, postgres: Postgres, processes: int) -> None:
+        """`clock` is that of `valkey`."""
+        self.valkey, self.clock, self.postgres = valkey, clock, postgres
         self.redis_proxy, self.postgres_proxy = TcpProxy(valkey.port), TcpProxy(postgres.port)
         super().__init__(
             directory,
@@ -76,7 +78,8 @@ class Place(Deployment):
         """Kills it and starts it on what it wrote."""
         port, directory = self.valkey.port, self.valkey.socket.parent
         self.valkey.process.kill()
-        self.valkey = Valkey(directory, port)
+        with self.clock.on():
+            self.valkey = Valkey(directory, port)
 
     def serves(self, who: Credential) -> bool:
         return self.chat(who).status_code == 200
@@ -90,9 +93,11 @@ class Place(Deployment):
 @contextmanager
 def open_place(processes: int) -> Iterator[Place]:
     with public_directory() as directory, ExitStack() as stops:
-        valkey, postgres = Valkey(directory / "valkey"), Postgres(place_postgres(directory / "postgres"))
+        clock, postgres = Clock(directory / "clock"), Postgres(place_postgres(directory / "postgres"))
         stops.callback(postgres.stop)
-        place = Place(directory / "stack", valkey, postgres, processes)
+        with clock.on():
+            valkey = Valkey(directory / "valkey")
+        place = Place(directory / "stack", valkey, clock, postgres, processes)
         stops.callback(lambda: place.valkey.stop())
         stops.callback(place.close)
         who = place.tenant()

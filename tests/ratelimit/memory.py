@@ -10,6 +10,7 @@ from ratelimit.budgets.budget import Verdict, actual, full_in_ms, judged, opened
 from ratelimit.budgets.control_redis import MARKER_MS, Held
 from ratelimit.budgets.local import LocalBudgets
 from ratelimit.budgets.port import (
+    SWEPT_AGAIN_MS,
     Admitted,
     Decision,
     LeaseName,
@@ -39,7 +40,7 @@ class _Owner:
     """`swept`: leases that expired and were given to a sweep; a late settlement still finds them."""
 
     leases: dict[str, Lease] = field(default_factory=dict)
-    swept: set[str] = field(default_factory=set)
+    swept: dict[str, int | None] = field(default_factory=dict)  # when; None: for the second time
     settled: set[str] = field(default_factory=set)
 
 
@@ -73,15 +74,18 @@ class MemoryBudgets:
     def orphans(self, limit: int) -> list[Orphan]:
         with self._lock:
             now_ms = self._now_ms()
-            expired = [
-                (owner, lease_id, lease.reservation)
-                for owner in self._owners.values()
-                for lease_id, lease in owner.leases.items()
-                if lease.deadline_ms <= now_ms and lease_id not in owner.swept
-            ][:limit]
-            for owner, lease_id, _ in expired:
-                owner.swept.add(lease_id)
-            return [Orphan(of.rules.owner, lease_id, _kept(of)) for _, lease_id, of in expired]
+            found: list[Orphan] = []
+            for owner in self._owners.values():
+                for lease_id, lease in owner.leases.items():
+                    again = lease_id in owner.swept
+                    if lease.deadline_ms > now_ms or len(found) == limit:
+                        continue
+                    if again and ((given := owner.swept[lease_id]) is None or given > now_ms - SWEPT_AGAIN_MS):
+                        continue
+                    owner.swept[lease_id] = None if again else now_ms
+                    of = lease.reservation
+                    found.append(Orphan(of.rules.owner, lease_id, _kept(of), again))
+            return found
 
     def take_lease(self, owner: str, lease_id: str) -> Lease | None:
         """Takes it out, unsettled."""
@@ -118,7 +122,7 @@ class MemoryBudgets:
             at_ms = now_ms if any(rule.shape[0] != BUCKET for rule in rules) else None
             lease = Lease(reservation, at_ms, now_ms + self._lease_ms, set(missed))
             owner.leases[reservation.lease_id] = lease
-            owner.swept.discard(reservation.lease_id)
+            owner.swept.pop(reservation.lease_id, None)
         return Admitted(self._budgets.keep(rules, budgets), shadow)
 
     def _settle(self, settlement: Settlement) -> Settled:

@@ -3,6 +3,7 @@
 import pytest
 
 from ratelimit.budgets.port import (
+    SWEPT_AGAIN_MS,
     Admitted,
     LeaseName,
     Orphan,
@@ -98,6 +99,22 @@ def test_an_expired_lease_frees_its_slot(store: Store) -> None:
     reserve(store, of, 10)
     store.advance(int(LEASE_SECONDS * 1000) + 1)
     assert isinstance(reserve(store, of, 10), Admitted)
+
+
+def test_an_orphan_is_given_once_more_since_who_had_it_may_have_died(store: Store) -> None:
+    of = account(tokens(100))
+    for lease_id in ("late", "lost"):
+        reserve(store, of, 30, lease_id)
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
+    assert [(orphan.lease_id, orphan.again) for orphan in sweep(store)] == [("late", False), ("lost", False)]
+    assert settle(store, "late", 30) is Settled.SETTLED
+    store.advance(SWEPT_AGAIN_MS - 1)
+    assert sweep(store) == []
+    store.advance(1)
+    assert [(orphan.lease_id, orphan.again) for orphan in sweep(store)] == [("lost", True)]
+    store.advance(SWEPT_AGAIN_MS)
+    assert sweep(store) == []
+    assert store.peek(of) == [40]
 
 
 def test_orphans_are_given_once_and_stay_charged(store: Store) -> None:
