@@ -68,7 +68,8 @@ class Decision(NamedTuple):
     """What ratelimit said about the request.  `denied` is "" or the status that it meant, `limit` the one that bound.
     `limits` is the text from which a request without a lease is charged.  `kind` is what the route does, "" for one
     that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit; `uncorrected`: the
-    estimate of an input of text alone before it was corrected, 0 for another."""
+    estimate of an input of text alone before it was corrected, 0 for another; `alias`: the name by which the model was
+    asked for, if that was not its own."""
 
     lease_id: str
     tenant_id: str
@@ -90,6 +91,7 @@ class Decision(NamedTuple):
     reason: str = ""
     uncorrected: int = 0
     seal: str = ""
+    alias: str = ""
 
 
 DECISION_FIELDS = Decision._fields
@@ -173,6 +175,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("reason")),
         count(get("uncorrected", get("input_estimate"))),
         text(get("seal")),
+        text(get("alias")),
     )
 
 

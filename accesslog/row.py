@@ -46,6 +46,7 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         entry.bytes_out,
         dump_parts(*usage.parts()) if any(usage[FIRST_PART:]) else None,
         _service_tier(entry),
+        alias=clean(decision.alias) if decision.alias else "",
     )
 
 

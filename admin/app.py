@@ -53,6 +53,7 @@ from tenancy.postgres.people.users import PostgresUsers
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.price_history import PostgresPriceHistory
 from tenancy.postgres.tenants import PostgresTenants
+from tenancy.redis.trials import RedisTrials
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -166,6 +167,7 @@ def ports_on(
         repeats=PostgresRepeats(pool),
         control=RedisControl(redis),
         reports=RedisReports(redis),
+        trials=RedisTrials(redis),
         standings=PostgresStandings(pool),
         names=PostgresNames(pool),
         sums=sums,

@@ -28,7 +28,7 @@ class UsageRow(NamedTuple):
     primary key whichever log brought it.  `denied_by` names the limit that refused it, or what else did.  `parts`: what
     `dump_parts` makes of PARTS; `service_tier`: as the model server names it, "" if it does not.
     `requests`: how many it stands for, of which it has the first id, and sums of times and bytes; more than one only of
-    requests that were refused alike."""
+    requests that were refused alike.  `alias`: the name by which the model was asked for, "" if by its own."""
 
     id: str
     ts: datetime
@@ -59,6 +59,7 @@ class UsageRow(NamedTuple):
     parts: str | None = None
     service_tier: str = ""
     requests: int = 1
+    alias: str = ""
 
 
 # What few requests use: parts of the input, parts of the output, and images made.

@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tollkeeper.contradictions import contradictions
+from tollkeeper.other_names import by_other_names
 from tollkeeper.secret_files import IN_FILES, SUFFIX, from_files
 from tollkeeper.setting_types import (
     ALL,
@@ -24,6 +25,7 @@ from tollkeeper.setting_types import (
     ListenAddress,
     LogFile,
     LogLevel,
+    Names,
     Origins,
     PortalHosts,
     PortalSecrets,
@@ -35,8 +37,6 @@ from tollkeeper.setting_types import (
 )
 
 MEBIBYTE = 1024 * 1024
-# ChatAPI's names of settings.
-OTHER_NAMES = {"MASTER_API_KEY": "admin_token", "DEFAULT_RATE_LIMIT": "default_rate_limit", "LOG_LEVEL": "log_level"}
 
 
 class BadSettings(Exception):
@@ -158,6 +158,23 @@ class Settings(BaseSettings):
         1_024, ge=1, le=1_000_000, description="output tokens reserved for a request without `max_tokens`"
     )
     default_model: str | None = Field(None, max_length=256, description="the model meant by a request that names none")
+    model_clusters: Path | None = Field(
+        None,
+        description="file of models' clusters, for Envoy; also for `envoy render`; none: no endpoints or aliases",
+    )
+    envoy_admin: str | None = Field(None, description="`unix:/path` or `HOST:PORT` of Envoy's admin: endpoints' health")
+    model_credential_variables: Names | None = Field(
+        None,
+        description="variables of the sidecar's environment that models may name as credentials, with commas between",
+    )
+    model_credentials_dir: Path | None = Field(None, description="directory of the files that models may name as those")
+    model_ca: str = Field(
+        "/etc/ssl/certs/ca-certificates.crt",
+        description="file on Envoy's machine with the certificates that https endpoints of models are checked against",
+    )
+    link_local_endpoints: bool = Field(
+        False, description="whether models may have link-local endpoints, where clouds keep a machine's credentials"
+    )
     route_tables: str = Field(
         "all", description="servers whose routes are open, with commas between them; see `tollkeeper routes`"
     )
@@ -258,32 +275,16 @@ def read_settings(**overrides: Any) -> Settings:
         raise BadSettings("\n".join(f"{name}: no such setting; see the table in README.md" for name in unknown))
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        in_files = from_files(os.environ, PREFIX)
+        in_files, elsewhere = from_files(os.environ, PREFIX), by_other_names(os.environ)
     except ValueError as error:
         raise BadSettings(str(error)) from None
     try:
-        settings = Settings(**{**by_other_names(), **in_files, **given})
+        settings = Settings(**{**elsewhere, **in_files, **given})
     except ValidationError as error:
         raise BadSettings("\n".join(_line(row["loc"], row["msg"]) for row in error.errors())) from None
     if wrong := list(contradictions(settings)):
         raise BadSettings("\n".join(wrong))
     return settings
-
-
-def by_other_names() -> dict[str, str]:
-    """What ChatAPI's names set, where ours do not.  BadSettings for two admin tokens."""
-    found = {}
-    for other, name in OTHER_NAMES.items():
-        value, ours = os.environ.get(other, ""), os.environ.get(f"{PREFIX}{name}".upper())
-        if name == "log_level":  # many programs read it, and some know other levels
-            value = value.lower() if value.lower() in get_args(LogLevel) else ""
-        if value and ours is None:
-            found[name] = value
-        if name == "admin_token" and value and ours not in (None, value):
-            raise BadSettings(
-                f"{other}: differs from {PREFIX}ADMIN_TOKEN, of which it is another name: set one of them"
-            )
-    return found
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -76,6 +76,13 @@ def surfaces(text: str) -> str:
     return text
 
 
+def names(text: str) -> str:
+    wrong = [each for each in split(text) if each and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", each)]
+    if wrong:
+        raise ValueError("must be names of variables, separated by commas")
+    return text
+
+
 def split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.strip() for each in text.split(",")))
 
@@ -111,6 +118,7 @@ PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
 LogFile = Annotated[Path | None, BeforeValidator(log_file)]
 Origins = Annotated[str, AfterValidator(origins)]
 GrpcSecret = Annotated[SecretStr, AfterValidator(grpc_secret)]
+Names = Annotated[str, AfterValidator(names)]
 KeyHeaders = Annotated[str, AfterValidator(key_headers)]
 Surfaces = Annotated[str, AfterValidator(surfaces)]
 ListenAddress = Annotated[str, AfterValidator(listen_address)]

@@ -6,11 +6,12 @@ What a kind has of its own is in a file of its own.
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from admin.access.accounts import NoSuchAccount
 from admin.access.permission import ResourceKind
 from admin.access.tokens import NoSuchAdminToken
+from admin.commands.models import check_model
 from admin.commands.ports import Ports
 from admin.commands.refusals import invalid
 from admin.commands.session import Done, Session
@@ -64,6 +65,8 @@ class Kind(Generic[P]):
     missing: type[LookupError]
     port: Callable[[Ports], P]
     form: re.Pattern[str] = ID
+    check: Callable[[Session, Any], Awaitable[None]] | None = None
+    """Refuses what may not be made of it."""
 
     def id(self, text: str) -> str:
         """The id itself.  What cannot be one is answered as if it did not exist, without asking a store for it."""
@@ -94,12 +97,19 @@ class Kind(Generic[P]):
         async def make() -> T:
             if hasattr(new, "id"):
                 self.chosen(new.id)
+            if self.check is not None:
+                await self.check(session, new)
             return await self.port(session.ports).create(new, session.by)
 
         return await session.change(self.of, make)
 
     async def update(self: "Kind[Updates[N, T]]", session: Session, id: str, to: N) -> Done[T]:
-        return await session.change(self.of, lambda: self.port(session.ports).update(self.id(id), to, session.by))
+        async def make() -> T:
+            if self.check is not None:
+                await self.check(session, to)
+            return await self.port(session.ports).update(self.id(id), to, session.by)
+
+        return await session.change(self.of, make)
 
     async def delete(self: "Kind[Deletes]", session: Session, id: str) -> Done[Deleted]:
         """How many of each kind went with it, or would go if this is a dry run."""
@@ -110,7 +120,7 @@ TENANTS = Kind(ResourceKind.TENANT, NoSuchTenant, lambda ports: ports.tenants)
 KEYS = Kind(ResourceKind.KEY, NoSuchKey, lambda ports: ports.keys)
 USERS = Kind(ResourceKind.USER, NoSuchUser, lambda ports: ports.users, USER_ID)
 GROUPS = Kind(ResourceKind.GROUP, NoSuchGroup, lambda ports: ports.groups)
-MODELS = Kind(ResourceKind.MODEL, NoSuchModel, lambda ports: ports.models)
+MODELS = Kind(ResourceKind.MODEL, NoSuchModel, lambda ports: ports.models, check=check_model)
 LIMITS = Kind(ResourceKind.LIMIT, NoSuchLimit, lambda ports: ports.limits, LIMIT_ID)
 POLICIES = Kind(ResourceKind.POLICY, NoSuchPolicy, lambda ports: ports.policies)
 MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, NoSuchServer, lambda ports: ports.mcp_servers)

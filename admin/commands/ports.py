@@ -30,6 +30,7 @@ from tenancy.directory.stored_limits import Limits, LimitsInForce
 from tenancy.directory.teams import Teams
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
+from tenancy.values.upstream import Upstream
 
 Answered: TypeAlias = Callable[[Snapshot], Awaitable[None]]
 
@@ -91,13 +92,22 @@ class Configured:
 
     `default_rate_limit`: requests a minute of tenants that are made through ChatAPI; None: it was not said.
     `portal_hosts`: where the portal says that things are, by the names of its fields.
+    `link_local_endpoints`: whether models may have endpoints at link-local addresses.
     """
 
     default_rate_limit: int | None = None
     portal_hosts: Mapping[str, str] = field(default_factory=dict)
+    link_local_endpoints: bool = False
 
 
 NOTHING = Configured()
+
+
+class Trials(Protocol):
+    """Sidecars, asked before a model is kept."""
+
+    async def refused(self, model: str, upstream: Upstream) -> str:
+        """Why one of them could not send requests there; "" if none says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +138,7 @@ class Ports:
     repeats: Repeats
     control: RedisControl
     reports: RedisReports
+    trials: Trials
     standings: Standings
     names: Names
     sums: Sums

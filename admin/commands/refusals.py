@@ -19,7 +19,7 @@ from tenancy.directory.change_request import StateChanged
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.directory.keys import NoSuchKey
 from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken
-from tenancy.directory.models import ModelNameTaken, NoSuchModel
+from tenancy.directory.models import ModelInUse, ModelNameTaken, NoSuchModel, UnknownTarget
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
 from tenancy.directory.organizations import (
     NoSuchOrganization,
@@ -52,6 +52,7 @@ class Reason(StrEnum):
     NO_OPERATION = "no_operation"  # there is something, but it cannot be done with it
     TAKEN = "taken"  # something else has this name
     IN_USE = "in_use"  # something else still refers to it
+    REFUSED_THERE = "refused_there"  # a sidecar, or its Envoy, could not do it
     FULL = "full"  # there are as many as there may be
     STALE = "stale"  # changed since the caller read it
     IN_PROGRESS = "in_progress"  # the same command is being carried out
@@ -116,6 +117,8 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     TenantIdTaken: (Reason.TAKEN, "id", "there is already a tenant {!r}"),
     TenantNameTaken: (Reason.TAKEN, "name", "there is already a tenant named {!r}"),
     ModelNameTaken: (Reason.TAKEN, "name", "there is already a model named {!r}"),
+    UnknownTarget: (Reason.INVALID, "targets", "there is no model {!r} that an alias could stand for"),
+    ModelInUse: (Reason.IN_USE, "", "the alias {!r} stands for it; change that first"),
     LimitNameTaken: (Reason.TAKEN, "name", "there is already a limit named {!r}"),
     GroupNameTaken: (Reason.TAKEN, "name", "there is already a fairshare group named {!r}"),
     ServerNameTaken: (Reason.TAKEN, "name", "there is already an MCP server named {!r}"),

@@ -28,7 +28,7 @@ FROM_ELSEWHERE = Refusal(
 SENT_BEFORE = Refusal(Reason.REPEATED, "this form was sent before, with other values in it: open it again")
 TOO_MANY_FIELDS = Refusal(Reason.MALFORMED, "the form cannot be read")
 # What is about the form's fields, and so is shown beside them.  Everything else is a page of its own.
-OF_THE_FORM = (Reason.INVALID, Reason.TAKEN, Reason.IN_USE, Reason.FULL, Reason.MALFORMED)
+OF_THE_FORM = (Reason.INVALID, Reason.TAKEN, Reason.IN_USE, Reason.FULL, Reason.REFUSED_THERE, Reason.MALFORMED)
 
 Model = TypeVar("Model", bound=Body)
 

@@ -27,6 +27,7 @@ STATUSES: Mapping[Reason, int] = {
     Reason.TAKEN: 409,
     Reason.IN_USE: 409,
     Reason.FULL: 409,
+    Reason.REFUSED_THERE: 409,
     Reason.IN_PROGRESS: 409,
     Reason.REPEATED: 409,
     Reason.STALE: 412,

@@ -3,7 +3,7 @@
 --  * A key of Tollkeeper belongs into the headers that authz reads, and removes. Anywhere else it is a copy: it goes with
 --    its header, and a path that has one is refused (it would be in everybody's logs) and logged without it.
 --  * Headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*: retries,
---    hedging, timeouts), make another request of it (method and path overrides), or are meant for a proxy.
+--    hedging, timeouts) or send it elsewhere (x-tollkeeper-*), make another request of it (method and path overrides), or are meant for a proxy.
 --  * The client's request id is printable ASCII from here on: Envoy copies its bytes into logs as they are.
 --
 -- A script error must not let the request through, which is what Envoy's filter does by itself: hence the pcall.
@@ -19,7 +19,7 @@ local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 local has_key = secrets.are_in
 
 local function is_sent(name)
-  return not NOT_SENT[name] and find(name, "x-envoy-", 1, true) ~= 1
+  return not NOT_SENT[name] and find(name, "x-envoy-", 1, true) ~= 1 and find(name, "x-tollkeeper-", 1, true) ~= 1
 end
 
 -- Whether a header may have a key in it for now: authz removes it, or `screen` looks at it.

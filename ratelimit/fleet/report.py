@@ -6,7 +6,7 @@ tenant; it is told of the whole sidecar alone until something queues more than a
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tenancy.directory.capacity import Capacity
@@ -14,6 +14,7 @@ from tenancy.directory.capacity import Capacity
 TTL_SECONDS = 5.0  # a sidecar that has been silent for so long is gone
 MAX_TENANTS = 50  # in one report
 MAX_GROUPS = 50
+MAX_MODELS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,17 @@ class GroupLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLoad:
+    """A model's requests in one sidecar.  `tokens_per_second`: of one answer, as learned, 0 if it is not known.
+    `endpoints`: by URL, whether Envoy takes it for healthy."""
+
+    model: str
+    in_flight: int
+    tokens_per_second: float = 0.0
+    endpoints: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """`max_in_flight`: what this sidecar enforces now, None without a bound; `bound_by` which one that is.
 
@@ -67,6 +79,7 @@ class Report:
     tenants_in_flight: int = 0
     tenants: tuple[TenantLoad, ...] = ()
     groups: tuple[GroupLoad, ...] = ()
+    models: tuple[ModelLoad, ...] = ()
 
     def dump(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -77,7 +90,8 @@ class Report:
         found = json.loads(text)
         tenants = tuple(TenantLoad(**_known(TenantLoad, each)) for each in found["tenants"])
         groups = tuple(GroupLoad(**_known(GroupLoad, each)) for each in found["groups"])
-        return Report(**{**_known(Report, found), "tenants": tenants, "groups": groups})
+        models = tuple(ModelLoad(**_known(ModelLoad, each)) for each in found.get("models", ()))
+        return Report(**{**_known(Report, found), "tenants": tenants, "groups": groups, "models": models})
 
 
 def _known(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, Report, TenantLoad, Told
+from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, ModelLoad, Report, TenantLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
 from ratelimit.fleet.served import Exchange, LatelyServed
 from ratelimit.in_flight import InFlight
@@ -70,7 +70,8 @@ class Reporter:
     """`gone` says which of the given leases (id → tenant) no longer exist; `restore` puts the capacity's copy back into
     Redis.  Both run on the loop, and raise StoreUnavailable or what store.redis.UNAVAILABLE lists.
 
-    Requests admitted without a lease (failure modes) count for DOUBT_MS after Redis is back."""
+    Requests admitted without a lease (failure modes) count for DOUBT_MS after Redis is back.  `models`: what is to be
+    said of them."""
 
     def __init__(
         self,
@@ -84,9 +85,11 @@ class Reporter:
         gone: Callable[[dict[str, str]], Awaitable[list[str]]],
         restore: Callable[[], Awaitable[object]],
         lease_seconds: float,
+        models: Callable[[], tuple[ModelLoad, ...]] = tuple,
     ) -> None:
         self._identity, self._reports, self._in_flight, self._metrics = identity, reports, in_flight, metrics
         self._available, self._queued, self._gone, self._restore = available, queued, gone, restore
+        self._models = models
         self._lease_ms = int(lease_seconds * 1000)
         self._capacity = Capacity(version=0)
         self._refused = 0
@@ -199,6 +202,7 @@ class Reporter:
             tenants_in_flight=len(tenants),
             tenants=tuple(self._load(tenant, waits) for tenant in most(tenants, MAX_TENANTS)),
             groups=self._groups(tenants, waits),
+            models=self._models(),
         )
 
     def _load(self, tenant: Running, waits: Mapping[str, float]) -> TenantLoad:

@@ -49,6 +49,10 @@ class Accounts:
         known = self._known(policy_text)
         return known.account or self._variant(policy_text, known, model, now_ms)
 
+    def policy(self, policy_text: str) -> Policy:
+        """MalformedPolicy."""
+        return self._known(policy_text).policy
+
     def _variant(self, policy_text: str, known: _Known, model: str, now_ms: int) -> Account:
         prices = self._prices_of(model) if known.by_price else None
         model = model if model in known.models else ""

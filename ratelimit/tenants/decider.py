@@ -27,9 +27,11 @@ from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
 from ratelimit.tenants.corrections import Corrections
+from ratelimit.tenants.forward import alias_of, resolved, told_of
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.request import Field, Queued, Request, asked_of, fields_of
+from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.screening import ABSENT, Catalog, Rejected, Terms, screen
 from ratelimit.tenants.sealed import ids_of, text_to_seal
 from serving.call import Answer, Call, Malformed
@@ -48,6 +50,7 @@ MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
 MAX_PATH = 1024
 ANSWER_SECONDS = 1.0  # of a caller's patience, for what comes after its turn
 DEFAULT_MANNER = Manner()
+NOTHING: Sequence[Field] = ()
 # What a refusal is counted as, by its code.
 REJECTED = {
     "invalid_body": "invalid_body",
@@ -84,7 +87,7 @@ class TenantDecider:
     by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each
     request has its policy read again, which triples its cost.  `has_room`: whether what a request uses could still be
     kept anywhere; else it does not run.  `corrections`: of estimates; None: there are none.  `seal`: of what is
-    decided."""
+    decided.  `forwards`: whether Envoy sends requests where the catalog says; if not, there are no aliases."""
 
     def __init__(
         self,
@@ -102,12 +105,13 @@ class TenantDecider:
         has_room: Callable[[], bool] = lambda: True,
         corrections: Corrections | None = None,
         seal: Seal | None = None,
+        forwards: bool = False,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
         self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
-        self._seal = seal
+        self._seal, self._forwards = seal, forwards
         self._told_of_fast = self._told_of(Admission.FAST, 0)
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
@@ -117,8 +121,11 @@ class TenantDecider:
         entries, now_ms = descriptors[0], self._now_ms()
         lease_id = self._lease_id(entries, now_ms)
         asked = asked_of(entries, self._terms)
+        policy = entries.get("policy", ABSENT)
         try:
-            account = self._accounts.find(entries.get("policy", ABSENT), asked.model or ABSENT, now_ms)
+            if self._forwards and self._catalog.targets(asked.model):
+                asked = resolved(asked, self._accounts.policy(policy), self._catalog, lease_id)
+            account = self._accounts.find(policy, asked.model or ABSENT, now_ms)
         except (MalformedPolicy, UnknownTimeZone):
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
             refusal = self._manner.refusal(UNAVAILABLE, asked.api)
@@ -126,10 +133,15 @@ class TenantDecider:
         screened = screen(asked, account, self._catalog, self._terms.default_output, self._corrections)
         label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
         end_user_id = "" if label == ABSENT else without_secrets(label)
-        fields = fields_of(lease_id, end_user_id, screened)
+        fields = fields_of(lease_id, end_user_id, screened) + alias_of(asked)
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
+        forward = (
+            told_of(asked, self._catalog)
+            if self._forwards and (screened.inference or screened.kind is Kind.COUNTS)
+            else NOTHING
+        )
         costs = account.costs(screened.estimate)
         if refused := self._recent_refusals.find(account, costs, now_ms):
             return partial(self._over_limit, account, fields, costs, asked.api, refused)
@@ -144,8 +156,8 @@ class TenantDecider:
         life = self._in_flight.enter(lease_id, account.policy, now_ms, load)
         if life is None:
             life = Life(lease_id, account.policy, now_ms, load)
-            return self._queue(Request(call, life, account, fields, reservation, asked.api))
-        request = Request(call, life, account, fields, reservation, asked.api)
+            return self._queue(Request(call, life, account, fields, reservation, asked.api, forward))
+        request = Request(call, life, account, fields, reservation, asked.api, forward)
         outcome = self._reserve(request)
         return None if outcome is None else self._response(request, outcome)
 
@@ -217,7 +229,7 @@ class TenantDecider:
             self._committer.abandon(request.reservation)
 
     def _response(self, request: Request, outcome: Outcome) -> bytes:
-        _, life, account, fields, reservation, api = request
+        _, life, account, fields, reservation, api, forward = request
         decision = outcome.decision
         if not isinstance(decision, Admitted):
             self._in_flight.refuse(life)
@@ -233,6 +245,7 @@ class TenantDecider:
             fields.append(("queue_ms", life.queued_ms))
         if not outcome.has_lease:
             fields.append(("limits", account.rule_set.charges))
+        fields += forward
         if decision.shadow:
             self._metrics.shadow_refusals.add()
             fields.append(("shadow", decision.shadow))

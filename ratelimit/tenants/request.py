@@ -1,6 +1,6 @@
 """One request on its way through the decider, and what every answer to it says.  Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from clients.api import Api
@@ -16,7 +16,8 @@ Field = tuple[str, str | int | bool]
 
 
 class Request(NamedTuple):
-    """One that goes to the budgets.  `fields`: what its answer says, whatever it is."""
+    """One that goes to the budgets.  `fields`: what its answer says, whatever it is; `forward`: what an admission says
+    besides."""
 
     call: Call
     life: Life
@@ -24,6 +25,7 @@ class Request(NamedTuple):
     fields: list[Field]
     reservation: Reservation
     api: Api
+    forward: Sequence[Field] = ()
 
 
 class Queued(NamedTuple):

@@ -1,5 +1,6 @@
 """The decision before any budget is asked: may this key run this model, and what does it cost.  Pure; no I/O."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ from ratelimit.tenants.routes.table import Found, RouteTable, route_table
 from tenancy.resolving.catalog import ModelState
 from tenancy.values.prices import Prices
 from tenancy.values.secret import without_secrets
+from tenancy.values.upstream import Target, Upstream
 
 ABSENT = "-"  # what Envoy puts for a value that the request does not have
 MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
@@ -28,6 +30,12 @@ class Catalog(Protocol):
     def prices(self, model: str) -> Prices | None:
         """From memory too; None if the model has none."""
 
+    def upstream(self, model: str) -> Upstream | None:
+        """How it is called; None: as the default upstream is."""
+
+    def targets(self, alias: str) -> Sequence[Target]:
+        """The models that an alias stands for; of a model, none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -40,7 +48,8 @@ class Terms:
 
 class Asked(NamedTuple):
     """A request as Envoy describes it, its route found.  `route` is None if it has none.  `model` is the one in the
-    path, in the body, or the default; "" without any.  `content_length` is empty for one that comes in chunks."""
+    path, in the body, or the default; "" without any.  `content_length` is empty for one that comes in chunks.
+    `alias`: the name by which the model was asked for, if it stands for others."""
 
     method: str
     path: str
@@ -48,6 +57,7 @@ class Asked(NamedTuple):
     content_length: str
     route: Found | None
     model: str
+    alias: str = ""
 
     @staticmethod
     def of(terms: Terms, method: str, path: str, body: Body = NONE, content_length: str = "") -> "Asked":
@@ -103,7 +113,7 @@ def screen(
         return CONTROL
     if kind in RUNS_A_MODEL and not asked.body.valid:
         return INVALID_BODY
-    rejected = _model_rejected(asked.model, kind, account, catalog)
+    rejected = _model_rejected(asked.model, kind, account, catalog, asked.alias)
     if rejected is not None:
         return rejected
     length = parse_count(asked.content_length) or 0
@@ -126,7 +136,7 @@ def _unknown_route(asked: Asked) -> Rejected:
     return Rejected(404, "unknown_url", message)
 
 
-def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog) -> Rejected | None:
+def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog, alias: str) -> Rejected | None:
     allowed = account.policy.models_allowed
     if not model:
         if kind is Kind.BATCHES:  # its requests name models that nobody sees here
@@ -137,12 +147,12 @@ def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog) 
             return MODEL_REQUIRED
         state = catalog.check("")  # known only to an empty registry
         return {ModelState.KNOWN: None, ModelState.UNAVAILABLE: CATALOG_AWAY}.get(state, MODEL_MISSING)
-    if allowed is not None and model not in allowed:
+    if allowed is not None and model not in allowed and alias not in allowed:
         shown = _shown(model)
         return Rejected(403, "model_not_allowed", f"This API key may not use the model '{shown}'.", "model", shown)
     # Such a name cannot be registered; it would only bloat leases and the ledger.
     state = catalog.check(model) if len(model) <= MAX_MODEL and model.isprintable() else ModelState.UNKNOWN
-    if state is ModelState.KNOWN:
+    if state is ModelState.KNOWN and not catalog.targets(model):  # of an alias that led to no model there is nothing
         return None
     if state is ModelState.UNAVAILABLE:
         return CATALOG_AWAY

@@ -69,5 +69,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [*map(_plain, value)]
+        named = getattr(value, "_asdict", None)
+        return [*map(_plain, value)] if named is None else _plain(named())
     return format(value, "f") if isinstance(value, Decimal) else value

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import DEFAULT_WEIGHT
+from tenancy.values.upstream import AUTHORIZATION, Endpoint, Target, Upstream
 
 DEFAULT_CACHE_SECONDS = 300
 MAX_TIERS = 20
@@ -23,6 +24,14 @@ class NoSuchModel(LookupError):
 
 class ModelNameTaken(ValueError):
     """Another model has this name."""
+
+
+class UnknownTarget(ValueError):
+    """An alias cannot stand for this: no model has the name, or an alias does."""
+
+
+class ModelInUse(ValueError):
+    """This alias stands for the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,9 @@ class NewModel:
     """The fields of a model that operators set.  None: the same name upstream, no endpoint, not limited, waiting for as
     long as elsewhere; of a price, that of the whole that it is a part of, else free (tenancy/values/prices.py).
 
+    `endpoint` is short for one of the `endpoints`.  With `targets` it is no model but an alias: each request for it is
+    one for a model that it stands for.  What says how endpoints are called is as in tenancy/values/upstream.py.
+
     Prices are in the operators' currency, per million tokens, but per image made and per request.
     """
 
@@ -93,6 +105,14 @@ class NewModel:
     request_price: Decimal | None = None
     queue_timeout_seconds: int | None = None
     price_tiers: tuple[PriceTier, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    targets: tuple[Target, ...] = ()
+    credential: str | None = None
+    credential_header: str = AUTHORIZATION
+    timeout_seconds: int | None = None
+    retries: int = 2
+    health_path: str | None = None
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +144,34 @@ class Model:
     request_price: Decimal | None = None
     queue_timeout_seconds: int | None = None
     price_tiers: tuple[PriceTier, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    targets: tuple[Target, ...] = ()
+    credential: str | None = None
+    credential_header: str = AUTHORIZATION
+    timeout_seconds: int | None = None
+    retries: int = 2
+    health_path: str | None = None
+    ca_file: str | None = None
 
 
 def fields_of(value: NewModel | Model | PriceTier) -> dict[str, Any]:
     """By name; tiers stay values."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def upstream_of(model: NewModel | Model) -> Upstream:
+    """How requests for it are sent."""
+    endpoints = (Endpoint(model.endpoint),) if model.endpoint else model.endpoints
+    return Upstream(
+        model.upstream_name or "",
+        endpoints,
+        model.credential,
+        model.credential_header,
+        model.timeout_seconds,
+        model.retries,
+        model.health_path,
+        model.ca_file,
+    )
 
 
 class Registry(Protocol):
@@ -138,7 +181,7 @@ class Registry(Protocol):
     """
 
     async def create(self, new: NewModel, by: ChangeRequest) -> Model:
-        """ModelNameTaken."""
+        """ModelNameTaken, UnknownTarget."""
 
     async def get(self, model_id: str) -> Model | None:
         """None if there is none."""
@@ -147,10 +190,11 @@ class Registry(Protocol):
         """At most `limit` models, ordered by name, after the given one."""
 
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
-        """Replaces everything but the cache, or only the cache.  NoSuchModel, ModelNameTaken, StateChanged.
+        """Replaces everything but the cache, or only the cache.  NoSuchModel, ModelNameTaken, UnknownTarget,
+        StateChanged; ModelInUse if an alias would lose what it stands for.
 
         A change that changes nothing leaves no trace.
         """
 
     async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
-        """NoSuchModel, StateChanged."""
+        """NoSuchModel, ModelInUse, StateChanged."""

@@ -1,12 +1,14 @@
 """The model registry from Postgres, as the catalog reads it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from store.postgres import PostgresPool, Row
 from tenancy.postgres.records import fetch_in_time
 from tenancy.resolving.catalog import UNREADABLE, KnownModels, Room, without_prices
 from tenancy.values.prices import Prices
+from tenancy.values.upstream import Endpoint, Target, Upstream
 
 # One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
 # replaces an earlier one; that is enough, since each change causes a reading.
@@ -19,6 +21,14 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(prices::text ORDER BY name), '{}') AS prices,
        coalesce(array_agg(max_in_flight ORDER BY name), '{}') AS most,
        coalesce(array_agg(queue_timeout_seconds ORDER BY name), '{}') AS queue_seconds,
+       coalesce(array_agg(
+           CASE WHEN coalesce(upstream_name, endpoint, '') <> '' OR endpoints <> '[]'
+           THEN jsonb_build_array(
+               upstream_name, endpoint, endpoints, credential, credential_header, timeout_seconds, retries, health_path,
+               ca_file
+           )::text END ORDER BY name
+       ), '{}') AS upstreams,
+       coalesce(array_agg(CASE WHEN targets <> '[]' THEN targets::text END ORDER BY name), '{}') AS targets,
        (SELECT coalesce(json_object_agg(name, weight), '{}')::text FROM fairshare_groups) AS weights,
        coalesce(bool_or(ever_enabled), false) AS closed
 FROM models LEFT JOIN model_prices ON model_prices.version = price_version
@@ -48,4 +58,22 @@ def models_of(rows: Sequence[Row]) -> KnownModels:
     created = dict(zip(row["names"], row["created"], strict=True))
     all_rooms = zip(row["names"], map(Room, row["most"], row["queue_seconds"]), strict=True)
     rooms = {name: room for name, room in all_rooms if room != Room()}
-    return KnownModels(row["version"], enabled, prices, row["closed"], created, rooms, json.loads(row["weights"]))
+    upstreams = {name: _upstream(text) for name, text in zip(row["names"], row["upstreams"], strict=True) if text}
+    targets = {name: _targets(text) for name, text in zip(row["names"], row["targets"], strict=True) if text}
+    weights = json.loads(row["weights"])
+    return KnownModels(row["version"], enabled, prices, row["closed"], created, rooms, weights, upstreams, targets)
+
+
+def _upstream(text: str) -> Upstream:
+    name, endpoint, endpoints, *rest = json.loads(text)
+    found = [Endpoint(endpoint)] if endpoint else [Endpoint(**known(each, Endpoint)) for each in endpoints]
+    return Upstream(name or "", tuple(found), *rest)
+
+
+def _targets(text: str) -> tuple[Target, ...]:
+    return tuple(Target(**known(each, Target)) for each in json.loads(text))
+
+
+def known(stored: Mapping[str, Any], of: type[Endpoint | Target]) -> dict[str, Any]:
+    """The fields that this version knows."""
+    return {name: each for name, each in stored.items() if name in of._fields}

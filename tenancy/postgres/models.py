@@ -12,21 +12,26 @@ from store.postgres import Connection, PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.models import (
     Model,
+    ModelInUse,
     ModelNameTaken,
     NewModel,
     NoSuchModel,
     PriceTier,
     ResponseCache,
+    UnknownTarget,
     fields_of,
 )
+from tenancy.postgres.catalog import known
 from tenancy.postgres.rows import Rows, Transaction, refusing
 from tenancy.values.invalidation import INVALIDATE_MODELS
 from tenancy.values.prices import PRICE_FIELDS
+from tenancy.values.upstream import Endpoint, Target
 
 FIELDS = tuple(field.name for field in fields(NewModel))
 TIER = tuple(field.name for field in fields(PriceTier))
 COLUMNS = f"id, {', '.join(FIELDS)}, cache_enabled, cache_ttl_seconds, created_at, updated_at"
-PLACES = ", ".join(f"${number}" for number in range(1, len(FIELDS))) + f", ${len(FIELDS)}::jsonb"  # price_tiers
+AS_JSON = ("price_tiers", "endpoints", "targets")
+PLACES = ", ".join(f"${at}::jsonb" if name in AS_JSON else f"${at}" for at, name in enumerate(FIELDS, 1))
 INSERT = f"INSERT INTO models ({', '.join(FIELDS)}) VALUES ({PLACES}) RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM models WHERE id = $1"
 PAGE = f"""SELECT {COLUMNS} FROM models WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
@@ -35,6 +40,8 @@ UPDATE = (
     f" cache_ttl_seconds = ${len(FIELDS) + 2}, updated_at = now() WHERE id = ${len(FIELDS) + 3} RETURNING {COLUMNS}"
 )
 DELETE = "DELETE FROM models WHERE id = $1"
+MODELS_NAMED = "SELECT name FROM models WHERE name = ANY ($1::text[]) AND targets = '[]'"
+ALIAS_OF = "SELECT name FROM models WHERE targets @> jsonb_build_array(jsonb_build_object('model', $1::text)) LIMIT 1"
 LOCK_CATALOG = "SELECT version FROM model_catalog FOR UPDATE"
 COUNT_UP = "UPDATE model_catalog SET version = version + 1 RETURNING version"
 ANNOUNCE = "INSERT INTO redis_outbox (key_hash, version) VALUES ($1, $2)"
@@ -49,6 +56,7 @@ class PostgresRegistry:
     async def create(self, new: NewModel, by: ChangeRequest) -> Model:
         async with self._rows.transaction(by) as transaction:
             await _announce(transaction.connection)
+            await _require_targets(transaction.connection, new)
             model = await _write(transaction, INSERT, new)
             return await transaction.created("create_model", model)
 
@@ -65,6 +73,9 @@ class PostgresRegistry:
             if wanted == before:
                 return before
             await _announce(transaction.connection)
+            if wanted.name != before.name or wanted.targets:
+                await _require_unused(transaction.connection, before)
+            await _require_targets(transaction.connection, wanted)
             cache = wanted.cache
             after = await _write(transaction, UPDATE, wanted, cache.enabled, cache.ttl_seconds, model_id)
             return await transaction.updated("update_model", before, after)
@@ -72,6 +83,7 @@ class PostgresRegistry:
     async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
         async with self._rows.transaction(by) as transaction:
             model = await _existing(transaction, model_id)
+            await _require_unused(transaction.connection, model)
             await _announce(transaction.connection)
             await transaction.execute(DELETE, model_id)
             return await transaction.deleted("delete_model", "models", model)
@@ -87,16 +99,38 @@ async def _announce(connection: Connection) -> None:
     await connection.execute(ANNOUNCE, INVALIDATE_MODELS, await connection.fetchval(COUNT_UP))
 
 
+async def _require_targets(connection: Connection, model: NewModel | Model) -> None:
+    names = [target.model for target in model.targets]
+    found = {row["name"] for row in await connection.fetch(MODELS_NAMED, names)} if names else set()
+    for name in names:
+        if name not in found or name == model.name:
+            raise UnknownTarget(name)
+
+
+async def _require_unused(connection: Connection, model: Model) -> None:
+    if alias := await connection.fetchval(ALIAS_OF, model.name):
+        raise ModelInUse(alias)
+
+
 async def _write(transaction: Transaction[Model], statement: str, model: NewModel | Model, *values: object) -> Model:
     with refusing(asyncpg.UniqueViolationError, ModelNameTaken(model.name)):
-        plain = [getattr(model, name) for name in FIELDS[:-1]]
-        return await transaction.write(statement, *plain, _dump_tiers(model.price_tiers), *values)
+        return await transaction.write(statement, *(_column(model, name) for name in FIELDS), *values)
+
+
+def _column(model: NewModel | Model, name: str) -> object:
+    value = getattr(model, name)
+    if name == "price_tiers":
+        return _dump_tiers(value)
+    return json.dumps([each._asdict() for each in value]) if name in AS_JSON else value
 
 
 def _model(row: Row) -> Model:
     columns = dict(row)
     cache = ResponseCache(columns.pop("cache_enabled"), columns.pop("cache_ttl_seconds"))
-    return Model(cache=cache, price_tiers=_load_tiers(columns.pop("price_tiers")), **columns)
+    tiers = _load_tiers(columns.pop("price_tiers"))
+    endpoints = tuple(Endpoint(**known(each, Endpoint)) for each in json.loads(columns.pop("endpoints")))
+    targets = tuple(Target(**known(each, Target)) for each in json.loads(columns.pop("targets")))
+    return Model(cache=cache, price_tiers=tiers, endpoints=endpoints, targets=targets, **columns)
 
 
 def _dump_tiers(tiers: Sequence[PriceTier]) -> str:

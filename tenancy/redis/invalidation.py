@@ -38,7 +38,12 @@ class Listener(Protocol):
 
 
 async def listen(
-    url: str, listeners: Sequence[Listener], metrics: TenancyMetrics, *, quiet: float = QUIET_SECONDS
+    url: str,
+    listeners: Sequence[Listener],
+    metrics: TenancyMetrics,
+    *,
+    quiet: float = QUIET_SECONDS,
+    channel: str = INVALIDATE_CHANNEL,
 ) -> None:
     """Subscribes to the Redis of `url` and stays subscribed until cancelled."""
     first, longest = BACKOFF_SECONDS
@@ -46,7 +51,7 @@ async def listen(
     while True:
         before = metrics.subscriptions.counts[""]
         try:
-            await _listen_once(url, listeners, metrics, quiet)
+            await _listen_once(url, listeners, metrics, quiet, channel)
         except UNAVAILABLE as error:
             log.info("invalidation channel lost", error=f"{type(error).__name__}: {error}")
         except Exception:  # the top of a background task
@@ -55,12 +60,14 @@ async def listen(
         await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, guards nothing
 
 
-async def _listen_once(url: str, listeners: Sequence[Listener], metrics: TenancyMetrics, quiet: float) -> None:
+async def _listen_once(
+    url: str, listeners: Sequence[Listener], metrics: TenancyMetrics, quiet: float, channel: str
+) -> None:
     """Raises when the connection is not worth keeping: UNAVAILABLE."""
     client = await _open(url)
     try:
         async with client.pubsub() as pubsub:
-            await pubsub.subscribe(INVALIDATE_CHANNEL)
+            await pubsub.subscribe(channel)
             await _receive(pubsub, listeners, metrics, quiet)
     finally:
         await client.aclose()

@@ -4,6 +4,7 @@ spells one.  Pure.
 
 PREFIX = "tollkeeper"
 INVALIDATE_CHANNEL = f"{PREFIX}:invalidate"
+TRIALS_CHANNEL = f"{PREFIX}:trials"  # questions of the control plane to sidecars
 MODELS_KEY = f"{PREFIX}:models"
 # What sidecars report and share among themselves lies in one cluster slot.
 _SIDECARS = "{sidecars}"
@@ -17,6 +18,11 @@ SHARES_KEY = f"{PREFIX}:shares:{_SIDECARS}"  # hash: sidecar id to its share of 
 def redis_key_record(key_hash: str) -> str:
     """String: the KeyRecord as JSON, or a tombstone."""
     return f"{PREFIX}:key:{key_hash}"
+
+
+def redis_key_trial(trial_id: str) -> str:
+    """List: what sidecars answered."""
+    return f"{PREFIX}:trial:{trial_id}"
 
 
 def redis_key_sidecar(sidecar_id: str) -> str:

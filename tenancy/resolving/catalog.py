@@ -7,7 +7,7 @@ How models are changed is directory/models.py.
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +17,7 @@ import structlog
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.values.prices import MICRO, SCALE, Prices
+from tenancy.values.upstream import Target, Upstream, dump_targets, load_targets
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,8 @@ class KnownModels:
     was read later.  `closed`: only what is registered may be asked for, since some of it was enabled once; None: if
     there is any.  A registry of models that were never enabled bars those, and no others.  `created`: when a model was
     registered, in seconds since the epoch; missing if a version before wrote it.  `rooms`: of models that have any.
-    `weights`: of fairshare groups, by name."""
+    `weights`: of fairshare groups, by name.  `upstreams`: of models that are not called as the default upstream is.
+    `targets`: of aliases, which are among the enabled ones too."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
@@ -59,9 +61,14 @@ class KnownModels:
     created: Mapping[str, int] = field(default_factory=dict)
     rooms: Mapping[str, Room] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
 
     def state(self, name: str) -> ModelState:
+        """An alias is disabled while all that it stands for is."""
         enabled = self.enabled.get(name)
+        if name in self.targets and not any(self.enabled.get(each.model) for each in self.targets[name]):
+            return ModelState.DISABLED
         if enabled is None:
             return ModelState.UNKNOWN if self.is_closed else ModelState.KNOWN
         return ModelState.KNOWN if enabled else ModelState.DISABLED
@@ -71,23 +78,43 @@ class KnownModels:
         return bool(self.enabled) if self.closed is None else self.closed
 
     def dump(self) -> str:
-        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set","created","room"}],
-        "closed":b,"weights":{name:n}}.
+        """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set","created","room",
+        "upstream"}],"closed":b,"weights":{name:n},"targets":{name:[[model,n]]},"aliases":[name]}.
+
+        An alias is disabled for versions that do not know what one is; `aliases` are those that are enabled.
 
         The three about prices only if there are any.  `price_set` is all of them.  The others are for sidecars of
         versions that know input, output and cached alone: in millionths, and in hundred-millionths if those are
         rounded."""
         models = [
-            {"name": name, "enabled": enabled, **_dump_prices(self.prices.get(name)), **self._dump_rest(name)}
+            {
+                "name": name,
+                "enabled": enabled and name not in self.targets,
+                **_dump_prices(self.prices.get(name)),
+                **self._dump_rest(name),
+            }
             for name, enabled in self.enabled.items()
         ]
         closed = {} if self.closed is None else {"closed": self.closed}
         weights = {"weights": dict(self.weights)} if self.weights else {}
-        return json.dumps({"version": self.version, "models": models, **closed, **weights}, separators=(",", ":"))
+        return json.dumps(
+            {"version": self.version, "models": models, **closed, **weights, **self._dump_aliases()},
+            separators=(",", ":"),
+        )
+
+    def _dump_aliases(self) -> dict[str, object]:
+        if not self.targets:
+            return {}
+        return {
+            "targets": dump_targets(self.targets),
+            "aliases": [name for name in self.targets if self.enabled.get(name)],
+        }
 
     def _dump_rest(self, name: str) -> dict[str, object]:
         created: dict[str, object] = {"created": self.created[name]} if name in self.created else {}
-        return {**created, "room": self.rooms[name]} if name in self.rooms else created
+        room: dict[str, object] = {"room": self.rooms[name]} if name in self.rooms else {}
+        upstream = {"upstream": self.upstreams[name].row()} if name in self.upstreams else {}
+        return {**created, **room, **upstream}
 
     @staticmethod
     def load(text: str | bytes) -> "KnownModels":
@@ -105,7 +132,18 @@ class KnownModels:
             enabled[name] = is_enabled
         rooms = {each["name"]: Room(*each["room"][: len(Room._fields)]) for each in fields["models"] if "room" in each}
         weights = {name: int(weight) for name, weight in fields.get("weights", {}).items()}
-        return KnownModels(int(fields["version"]), enabled, prices, fields.get("closed"), created, rooms, weights)
+        enabled |= dict.fromkeys(fields.get("aliases", ()), True)
+        return KnownModels(
+            int(fields["version"]),
+            enabled,
+            prices,
+            fields.get("closed"),
+            created,
+            rooms,
+            weights,
+            {each["name"]: Upstream.of_row(each["upstream"]) for each in fields["models"] if "upstream" in each},
+            load_targets(fields.get("targets", {})),
+        )
 
 
 def without_prices(model: str, error: Exception) -> bool:
@@ -172,6 +210,14 @@ class ModelCatalog:
     def prices(self, model: str) -> Prices | None:
         """The last known prices of the model, None if it has none."""
         return None if self._snapshot is None else self._snapshot[0].prices.get(model)
+
+    def upstream(self, model: str) -> Upstream | None:
+        """How the model was last known to be called; None: as the default upstream is."""
+        return None if self._snapshot is None else self._snapshot[0].upstreams.get(model)
+
+    def targets(self, alias: str) -> Sequence[Target]:
+        """What an alias was last known to stand for; of a model, none."""
+        return () if self._snapshot is None else self._snapshot[0].targets.get(alias, ())
 
     def price_list(self) -> Mapping[str, Prices] | None:
         """Of every model that has prices.  None while `check` says UNAVAILABLE: free is not the same as not known."""

@@ -29,6 +29,10 @@ def test_a_request_is_explained(run: Command, admin: Admin) -> None:
     assert "batch: input_price" in run.ok("model", "prices", "m").out
     assert run.json("model", "update", "m", "--price-tier", "none")["price_tiers"] == []
     assert run("model", "update", "m", "--price-tier", "batch").code == 2
+    of = run.json("model", "update", "m", "--endpoint-of", "http://a.test,weight=3", "--endpoint-of", "http://b.test")
+    assert [(each["url"], each["weight"]) for each in of["endpoints"]] == [("http://a.test", 3), ("http://b.test", 1)]
+    assert run.json("model", "create", "fast", "--target", "m=90")["targets"] == [{"model": "m", "weight": 90}]
+    assert run("model", "update", "m", "--endpoint-of", "http://a.test,share=3").code == 2
 
 
 def test_a_limit_of_money_says_if_no_model_has_prices(run: Command, admin: Admin) -> None:

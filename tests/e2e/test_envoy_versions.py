@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.deployment import MODEL, Credential, Deployment
+from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import VERSIONS, another_envoy, envoy_of
 from tests.web import NO_TLS
 
@@ -23,7 +23,8 @@ def envoy(stack: Deployment, tmp_path_factory: pytest.TempPathFactory, request: 
     binary = envoy_of(request.param)
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
     assert f"/{request.param}/" in said
-    with another_envoy(stack, tmp_path_factory.mktemp("envoy"), stack.stub_url, binary) as url:
+    clusters = str(stack.settings.model_clusters)
+    with another_envoy(stack, tmp_path_factory.mktemp("envoy"), stack.stub_url, binary, model_clusters=clusters) as url:
         yield url
 
 
@@ -50,6 +51,22 @@ def test_the_whole_chain(stack: Deployment, envoy: str) -> None:
     left = rows[True, True]
     assert left["usage_source"] == "estimated"
     assert 0 < left["output_tokens"] < 400
+
+
+def test_a_model_with_an_endpoint(stack: Deployment, envoy: str) -> None:
+    who = stack.tenant()
+    fields = {"name": "led", "endpoint": f"{stack.stub_url}/v1", "upstream_name": f"{MODEL}-led"}
+    made = stack.admin.post("/models", json=fields).json()
+    try:
+        with httpx.Client(verify=NO_TLS, base_url=envoy, timeout=30) as client:
+
+            def served() -> httpx.Response | None:
+                answer = client.post(CHAT, json={**BODY, "model": "led"}, headers=who.headers)
+                return answer if answer.status_code == 200 else None
+
+            assert wait_for(served, "the endpoint").json()["model"] == f"{MODEL}-led"
+    finally:
+        stack.admin.delete(f"/models/{made['id']}")
 
 
 def leave_midway(client: httpx.Client, who: Credential) -> None:

@@ -223,6 +223,26 @@ def test_what_envoy_refuses_replaces_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "envoy.yaml").read_text() == before
 
 
+def test_without_a_default_upstream_nothing_leads_there() -> None:
+    config = yaml.safe_load(rendered(replace(DEFAULTS, upstream="none"))["envoy.yaml"])
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    *_, last = manager["route_config"]["virtual_hosts"][0]["routes"]
+    assert (last["direct_response"], "route" in last) == ({"status": 404}, False)
+
+
+def test_a_route_to_models_is_ahead_of_the_default_one() -> None:
+    files = rendered(replace(DEFAULTS, model_clusters="/run/models.yaml"))
+    config = yaml.safe_load(files["envoy.yaml"])
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    _, model, default = manager["route_config"]["virtual_hosts"][0]["routes"]
+    assert model["route"]["cluster_header"] == "x-tollkeeper-cluster"
+    assert model["response_headers_to_remove"] == default["response_headers_to_remove"]
+    names = [each["name"] for each in manager["http_filters"]]
+    assert names[-3:] == ["tollkeeper.ratelimit", "tollkeeper.forward", "envoy.filters.http.router"]
+    assert "tollkeeper.forward" in files["blocks/exempt.yaml"]
+    assert "tollkeeper.forward" not in "".join(rendered(DEFAULTS).values())
+
+
 def test_the_readme_names_files_that_exist() -> None:
     readme = (template_dir() / "README.md").read_text()
     named = set(re.findall(r"`((?:filters/|blocks/)?[a-z_]+\.(?:yaml|lua))`", readme))

@@ -11,10 +11,19 @@ from tenancy.directory.change_request import ChangeRequest, StateChanged, tag_of
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
 from tenancy.directory.keys import NewKey
 from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
-from tenancy.directory.models import ModelNameTaken, NewModel, NoSuchModel, ResponseCache
+from tenancy.directory.models import (
+    ModelInUse,
+    ModelNameTaken,
+    NewModel,
+    NoSuchModel,
+    ResponseCache,
+    UnknownTarget,
+    upstream_of,
+)
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyNameTaken
 from tenancy.directory.tenants import NewTenant, NoSuchTenant, UnknownPolicy
 from tenancy.directory.users import NewUser, NoSuchUser, UserHasKeys
+from tenancy.values.upstream import Endpoint, Target, Upstream
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:
@@ -138,6 +147,39 @@ async def test_models(directory: Directory) -> None:
     with pytest.raises(NoSuchModel, match=made.id):
         await directory.registry.update(made.id, NewModel("x", True), BY)
     assert await directory.actions() == ["create_model", "create_model", "update_model", "delete_model"]
+
+
+async def test_a_model_keeps_where_its_requests_go(directory: Directory) -> None:
+    endpoints = (Endpoint("http://a:1", weight=3), Endpoint("https://b/x", priority=1, credential="file:b"))
+    new = NewModel("m", endpoints=endpoints, credential="env:A", credential_header="x-api-key", timeout_seconds=30)
+    made = await directory.registry.create(replace(new, retries=0, health_path="/health", ca_file="/ca.pem"), BY)
+    assert await directory.registry.get(made.id) == made
+    upstream = Upstream("", endpoints, "env:A", "x-api-key", 30, 0, "/health", "/ca.pem")
+    assert upstream_of(made) == upstream
+    assert upstream_of(NewModel("m", endpoint="http://c")) == Upstream(endpoints=(Endpoint("http://c"),))
+    entry = (await directory.log.newest(1))[0]
+    assert entry.after is not None
+    assert entry.after["endpoints"][0] == {"url": "http://a:1", "weight": 3, "priority": 0, "credential": None}
+
+
+async def test_an_alias_stands_for_models_that_stay_while_it_does(directory: Directory) -> None:
+    registry = directory.registry
+    big = await registry.create(NewModel("big"), BY)
+    for targets in ((Target("nobody"),), (Target("big"), Target("fast"))):
+        with pytest.raises(UnknownTarget):
+            await registry.create(NewModel("fast", targets=targets), BY)
+    alias = await registry.create(NewModel("fast", targets=(Target("big", 90),)), BY)
+    assert (await registry.get(alias.id)) == alias
+    with pytest.raises(UnknownTarget, match="fast"):  # no aliases of aliases
+        await registry.create(NewModel("faster", targets=(Target("fast"),)), BY)
+    for change in (NewModel("large"), NewModel("big", targets=(Target("fast"),))):
+        with pytest.raises(ModelInUse, match="fast"):
+            await registry.update(big.id, change, BY)
+    with pytest.raises(ModelInUse, match="fast"):
+        await registry.delete(big.id, BY)
+    assert (await registry.update(big.id, NewModel("big", False), BY)).enabled is False
+    await registry.update(alias.id, NewModel("fast"), BY)
+    await registry.delete(big.id, BY)
 
 
 async def test_mcp_servers(directory: Directory) -> None:

@@ -25,8 +25,8 @@ def render_command(
     upstream: Annotated[
         str | None,
         typer.Option(
-            help="URL of the model server that Envoy forwards to; without it no envoy.yaml is written, only what an"
-            " Envoy that is already there includes.",
+            help="URL of the model server that Envoy forwards to, or none: only models with endpoints of their own are"
+            " served; without it no envoy.yaml is written, only what an Envoy that is already there includes.",
             show_default=False,
         ),
     ] = None,
@@ -41,7 +41,12 @@ def render_command(
     config_dir: Annotated[
         str | None, typer.Option(help="Where Envoy will find the files.", show_default="--out")
     ] = None,
-    admin: Annotated[str | None, typer.Option(help="Envoy's own admin address; closed if not given.")] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            help="Envoy's own admin address, or unix:/path; closed if not given.", show_default="TOLLKEEPER_ENVOY_ADMIN"
+        ),
+    ] = None,
     include_usage: Annotated[bool, typer.Option(help="Ask streams for their usage.")] = True,
     idle_timeout: Annotated[
         float | None,
@@ -72,7 +77,7 @@ def render_command(
         settings = EnvoySettings(
             upstream=upstream or DEFAULTS.upstream,
             listen=listen,
-            admin=admin,
+            admin=admin or ours.envoy_admin,
             authz=of_each_process("authz", authz or DEFAULTS.authz, workers),
             ratelimit=of_each_process("ratelimit", ratelimit or DEFAULTS.ratelimit, workers),
             grpc_secret=next(iter(ours.grpc_secrets), ""),
@@ -87,6 +92,7 @@ def render_command(
             ratelimit_timeout_seconds=_longer_than_queue(ratelimit_timeout),
             max_heap_mb=max_heap_mb,
             upstream_ca=upstream_ca,
+            model_clusters=str(ours.model_clusters) if ours.model_clusters else None,
         )
         written = render(settings, out, binary, whole=upstream is not None)
     except (InvalidSetting, InvalidEnvoyConfig, BadSettings, OSError) as error:

@@ -13,13 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving.guard import SECRET_KEY
-from tollkeeper.envoy import template, tls
+from tenancy.values.endpoint import Place
+from tollkeeper.envoy import forward, template, tls
 from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
-from tollkeeper.envoy.scripts import GUARD, METER, join
+from tollkeeper.envoy.scripts import FORWARD, GUARD, METER, join
 from tollkeeper.envoy.settings import (
+    NO_UPSTREAM,
     Address,
     EnvoySettings,
-    Upstream,
+    parse_address,
     parse_endpoints,
     parse_key_headers,
     parse_mebibytes,
@@ -32,8 +34,12 @@ from tollkeeper.envoy.settings import (
 )
 from tollkeeper.envoy.template import Part, quote
 
-CONFIG = "envoy.yaml"
+CONFIG, MODELS = "envoy.yaml", "models.yaml"
+# What stands in the file of the clusters of models before the sidecar's part of it.
+EMPTY = "# Clusters of models, which Envoy watches; see README.md.\nresources:\n"
+MARK = "# From here on written by the sidecar: the endpoints of models.\n"
 VALIDATE_SECONDS = 60.0
+NOWHERE = Place("localhost", 9, False, "")  # of a cluster to which no route leads
 # Less the umask.  Envoy may run as another user, then of the same group.
 MODE, SECRET_MODE = 0o666, 0o640
 ECDS = "envoy.config.core.v3.TypedExtensionConfig"
@@ -58,14 +64,19 @@ def render(settings: EnvoySettings, out_dir: Path, binary: Path | None = None, *
     if binary is not None:
         _validate_aside(settings, binary)
     for name, text in files.items():
-        _replace(out_dir / name, text, SECRET_MODE if SECRET_KEY in text else MODE)
+        if settings.model_clusters == str(out_dir / name):  # the sidecar's part of it stays
+            text = kept(text, out_dir / name)
+        replace_file(out_dir / name, text, SECRET_MODE if SECRET_KEY in text else MODE)
+    if settings.model_clusters is not None and whole:
+        begin(Path(settings.model_clusters))
     return [out_dir / name for name in files]
 
 
 def rendered(settings: EnvoySettings) -> dict[str, str]:
     """File name → text.  InvalidSetting."""
     source = template_dir()
-    upstream = parse_upstream(settings.upstream)
+    default = None if settings.upstream == NO_UPSTREAM else parse_upstream(settings.upstream)
+    upstream = default or NOWHERE
     authz = parse_endpoints("authz", settings.authz)
     ratelimit = parse_endpoints("ratelimit", settings.ratelimit)
     listen = parse_socket("listen", settings.listen)
@@ -88,9 +99,12 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "authz.discovery": _discovery(authz),
         "ratelimit.discovery": _discovery(ratelimit),
     }
+    text, script = (source / CONFIG).read_text(), f"{config_dir}/{FORWARD}"
+    models_in = settings.model_clusters and parse_path("model_clusters", settings.model_clusters)
     blocks = {
         "admin": _admin(settings.admin),
-        "route": _route(upstream),
+        **forward.blocks(models_in, script, text),
+        "route": _route(default),
         **_cors(parse_origins("cors_origins", settings.cors_origins)),
         "local_replies": [*mappers()],
         "key_headers": [f"- {{exact: {name}}}" for name in key_headers],
@@ -102,7 +116,6 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
-    text = (source / CONFIG).read_text()
     config = template.fill(text, values, blocks)
     shared = {**values, "own_bodies": OWN_BODIES_SHARED}, {**blocks, "local_replies": [*mappers(shared=True)]}
     switches = {"include_usage": str(settings.include_usage).lower()}
@@ -111,7 +124,9 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         GUARD: template.fill(join(GUARD, source / "lua"), read, {}),
         METER: template.fill(join(METER, source / "lua"), switches, {}),
     }
-    return {CONFIG: config, **scripts, **_parts(template.fill(text, *shared), config_dir)}
+    if settings.model_clusters is not None:
+        scripts[FORWARD] = join(FORWARD, source / "lua")
+    return {CONFIG: config, **scripts, **_parts(template.fill(text, *shared), config_dir, settings)}
 
 
 def validate(config: Path, binary: Path) -> None:
@@ -137,22 +152,39 @@ def _validate_aside(settings: EnvoySettings, binary: Path) -> None:
     """Envoy opens the script and the log when it validates, and their final places may be on another machine."""
     with tempfile.TemporaryDirectory(prefix="tollkeeper-envoy-") as directory:
         aside = replace(settings, config_dir=directory, access_log=f"{directory}/access.jsonl")
+        if settings.model_clusters is not None:
+            aside = replace(aside, model_clusters=f"{directory}/models/{MODELS}")
+            begin(Path(directory, "models", MODELS))
         for name, text in rendered(aside).items():
-            _replace(Path(directory, name), text)
+            replace_file(Path(directory, name), text)
         validate(Path(directory, CONFIG), binary)
 
 
-def _replace(path: Path, text: str, mode: int = MODE) -> None:
+def begin(path: Path) -> None:
+    """The file of the clusters of models, unless it is there: Envoy does not start without it."""
+    if not path.exists():
+        replace_file(path, EMPTY)
+
+
+def kept(text: str, path: Path) -> str:
+    """`text` with what the sidecar has written into the file at `path`."""
+    before = path.read_text() if path.exists() else ""
+    return text + MARK + before.partition(MARK)[2] if MARK in before else text
+
+
+def replace_file(path: Path, text: str, mode: int = MODE, *, exactly: bool = False) -> None:
     """Envoy watches included files for being moved over, and must never read half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        if exactly:
+            os.fchmod(file.fileno(), mode)
         file.write(text)
     new.replace(path)
 
 
-def _parts(config: str, config_dir: str) -> dict[str, str]:
+def _parts(config: str, config_dir: str, settings: EnvoySettings) -> dict[str, str]:
     files: dict[str, str] = {}
     filters: list[Part] = []
     for part in template.parts(config):
@@ -163,16 +195,22 @@ def _parts(config: str, config_dir: str) -> dict[str, str]:
             files[part.name] = HEADER + part.text
         else:
             files[part.name] = HEADER + template.resources(part, CDS)
+    names = [template.filter_name(part) for part in filters]
     files["blocks/http_filters.yaml"] = HEADER + _http_filters(filters, config_dir)
-    files["blocks/exempt.yaml"] = HEADER + _switches(filters, EXEMPT, "disabled: true")
-    files["blocks/apply.yaml"] = HEADER + _switches(filters, APPLY, "config: {}")
+    if settings.model_clusters is not None:
+        names.append(forward.NAME)
+        files["blocks/http_filters.yaml"] += "\n".join(forward.forward_filter(f"{config_dir}/{FORWARD}")) + "\n"
+        route = forward.route(config)
+        files["blocks/model_route.yaml"] = HEADER + "\n".join(["# Ahead of your routes to model servers.", *route, ""])
+    files["blocks/exempt.yaml"] = HEADER + _switches(names, EXEMPT, "disabled: true")
+    files["blocks/apply.yaml"] = HEADER + _switches(names, APPLY, "config: {}")
     return files
 
 
-def _switches(filters: list[Part], comment: str, switch: str) -> str:
+def _switches(names: list[str], comment: str, switch: str) -> str:
     """For a route or a virtual host: all filters at once, since a chain with a part of them decides wrongly."""
     kind = f'"@type": type.googleapis.com/{ROUTE_SWITCH}'
-    lines = [f"  {template.filter_name(part)}: {{{kind}, {switch}}}" for part in filters]
+    lines = [f"  {name}: {{{kind}, {switch}}}" for name in names]
     return "\n".join([f"# {comment}", "typed_per_filter_config:", *lines]) + "\n"
 
 
@@ -209,14 +247,21 @@ def _secret(secret: str) -> list[str]:
 def _admin(text: str | None) -> list[str]:
     if text is None:
         return []
+    if text.startswith("unix:"):
+        return ["admin:", f"  address: {{pipe: {{path: {quote(parse_address('admin', text).path)}, mode: 0600}}}}"]
     address = parse_socket("admin", text)
     socket_address = f"{{address: {quote(address.host)}, port_value: {address.port}}}"
     return ["admin:", f"  address: {{socket_address: {socket_address}}}"]
 
 
-def _route(upstream: Upstream) -> list[str]:
-    rewrite = [f"host_rewrite_literal: {quote(upstream.authority)}"]
-    return [*rewrite, f"prefix_rewrite: {quote(upstream.prefix + '/')}"] if upstream.prefix else rewrite
+def _route(upstream: Place | None) -> list[str]:
+    """None: what has no endpoint of its own leads nowhere."""
+    if upstream is None:
+        return ["direct_response: {status: 404}"]
+    rewrite = [f"  host_rewrite_literal: {quote(upstream.authority)}"]
+    if upstream.prefix:
+        rewrite.append(f"  prefix_rewrite: {quote(upstream.prefix + '/')}")
+    return ["route:", "  cluster: tollkeeper_upstream", "  timeout: 0s", *rewrite]
 
 
 def _cors(origins: tuple[str, ...]) -> dict[str, list[str]]:

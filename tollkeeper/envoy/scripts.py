@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-GUARD, METER = "guard.lua", "meter.lua"
+GUARD, METER, FORWARD, UPSTREAM = "guard.lua", "meter.lua", "forward.lua", "upstream.lua"
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         GUARD: ("collector", "secrets", "client_error", "guard"),
@@ -16,6 +16,8 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json", "answer_found",
             "answer_frames", "answer",
         ),
+        FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),
+        UPSTREAM: ("json", "forwarding/rename", "forwarding/upstream"),
     }
 )  # fmt: skip
 HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"
@@ -26,4 +28,4 @@ def join(script: str, directory: Path) -> str:
 
 
 def _module(name: str, text: str) -> str:
-    return f"\nlocal {name} = (function()\n{text}end)()\n"
+    return f"\nlocal {name.rpartition('/')[2]} = (function()\n{text}end)()\n"

@@ -4,24 +4,20 @@ Every value ends up in YAML, so each is held to the characters that its kind can
 message that names the setting.
 """
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from tenancy.values.endpoint import HOSTNAME, BadEndpoint, Place, is_ip, parse_endpoint
 from tollkeeper.plan import all_numbered
 from tollkeeper.setting_types import KEY_HEADER
 
 CONFIG_DIR = Path("/etc/tollkeeper/envoy")
-LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-# Not with digits alone at its end: 127.1 is an address to some resolvers.
 SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{32,256}")
-HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*(\A|\.)[0-9]+\.?\Z){LABEL}(\.{LABEL})*\.?")
-PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 FILE_PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
+NO_UPSTREAM = "none"
 BEYOND_QUEUE_SECONDS = 5.0  # for all that ratelimit does beside holding a request in its queue
 UNIX_PATH_BYTES = 107  # sun_path of Linux, less its final zero
 
@@ -45,27 +41,12 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
-    """The model endpoint: where to connect, what to call it, and what to put before each path."""
-
-    host: str
-    port: int
-    tls: bool
-    prefix: str
-
-    @property
-    def authority(self) -> str:
-        """What the Host header says; without the port that the scheme implies."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
 class EnvoySettings:
     """All that `tollkeeper envoy render` can change. The defaults give the committed files."""
 
     upstream: str = "http://localhost:8000"
-    """URL of the model endpoint: http or https, host, port, and a path that is put before the client's."""
+    """URL of the model endpoint: http or https, host, port, and a path that is put before the client's.
+    NO_UPSTREAM: there is none, and what has no endpoint of its own gets 404."""
     listen: str = "0.0.0.0:10000"
     admin: str | None = None
     """Envoy's own admin address; None leaves it closed."""
@@ -93,39 +74,18 @@ class EnvoySettings:
     """Longer than ratelimit may hold a request in its queue, by BEYOND_QUEUE_SECONDS."""
     max_heap_mb: int = 1024
     """Of memory, beyond which Envoy sheds load: at 80% it begins to end the streams that hold most."""
+    model_clusters: str | None = None
+    """File of the clusters of models, which the sidecar writes; None: all requests go to the upstream."""
     upstream_ca: str = "/etc/ssl/certs/ca-certificates.crt"
     """Certificates that an https upstream is checked against."""
 
 
-def is_ip(host: str) -> bool:
+def parse_upstream(url: str) -> Place:
+    """The default upstream, for what has no endpoint of its own."""
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def parse_upstream(url: str) -> Upstream:
-    if not url.isprintable():  # urlsplit drops line ends and tabs
-        raise InvalidSetting(f"upstream: {url!r} has characters that cannot be printed")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise InvalidSetting(f"upstream: {url!r} is not a URL: {error}") from None
-    if parts.scheme not in ("http", "https"):
-        raise InvalidSetting(f"upstream: {url!r} must begin with http:// or https://")
-    if parts.username is not None or parts.password is not None:
-        raise InvalidSetting("upstream: a URL with a user or password is not supported")
-    if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise InvalidSetting(f"upstream: {url!r} must have no query and no fragment")
-    if not PREFIX.fullmatch(parts.path):
-        raise InvalidSetting(f"upstream: the path {parts.path!r} has characters that a path prefix cannot have")
-    tls = parts.scheme == "https"
-    host = _host("upstream", parts.hostname or "")
-    return Upstream(
-        host, _port("upstream", (443 if tls else 80) if port is None else port), tls, parts.path.rstrip("/")
-    )
+        return parse_endpoint(url)
+    except BadEndpoint as error:
+        raise InvalidSetting(f"upstream: {error}") from None
 
 
 def parse_address(setting: str, text: str) -> Address:

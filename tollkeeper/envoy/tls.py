@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from serving.tls_files import CA, CHAIN, KEY
-from tollkeeper.envoy.settings import Address, InvalidSetting, Upstream, is_ip, parse_path
+from tenancy.values.endpoint import Place, is_ip
+from tollkeeper.envoy.settings import Address, InvalidSetting, parse_path
 from tollkeeper.envoy.template import quote
 
 CONTEXT = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
-def to_upstream(upstream: Upstream, ca: str) -> list[str]:
+def to_upstream(upstream: Place, ca: str) -> list[str]:
     """Lines of a cluster."""
     return _socket([upstream.host], ca, []) if upstream.tls else []
 

@@ -4,9 +4,11 @@ flight, which accesslog counts out; reports to the fleet what this process has i
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from clients.rates import RateHeaders
 from ratelimit.answer_bytes import serialize
@@ -14,6 +16,7 @@ from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fairness.floor import Room
 from ratelimit.fairness.service import service_of
+from ratelimit.fleet.report import MAX_MODELS, ModelLoad
 from ratelimit.fleet.reporter import Identity, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import MAX_KNOWN
@@ -31,13 +34,22 @@ from ratelimit.tenants.uploads import UploadDecider
 from serving.call import Answer, Call, Method
 from serving.news import Telling
 from store.redis import is_cluster
+from tenancy.metrics import TenancyMetrics
 from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
+from tenancy.redis.invalidation import listen
+from tenancy.redis.names import TRIALS_CHANNEL
+from tenancy.redis.trials import RedisTrials
 from tenancy.resolving.catalog import Room as CatalogRoom
 from tenancy.values.lease_id import is_lease_id
 from tenancy.values.seal import DECISION, Seal
+from tollkeeper.envoy import health
+from tollkeeper.envoy.cluster_file import ClusterFile
+from tollkeeper.envoy.credentials import Credentials
+from tollkeeper.envoy.trials import Trials
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.routes import routes_of
+from tollkeeper.setting_types import split
 from tollkeeper.slices.shared import Shared
 
 BEGIN_SECONDS = 5.0
@@ -48,6 +60,7 @@ CHARGE_SECONDS = 1.0
 LONG_MS = 2_000
 LONG_AT_ONCE = 1_000  # charged in one round, by chance; takes one or two milliseconds
 LEAST_SPEED = 10.0  # tokens a second, of a model whose speed is not known yet
+HEALTH_SECONDS = 1.0
 SETTLED_SECONDS = 2.5  # by then what ended here while nobody knew it has no lease any more
 
 
@@ -64,6 +77,8 @@ def wire(shared: Shared) -> list[Method]:
     shared.loop.spawn(_succeed(succession, reporter), "predecessors")
     shared.loop.spawn(_report(shared, reporter), "reports")
     shared.loop.spawn(_keep_fair(shared), "fair queue")
+    if settings.model_clusters is not None and shared.number == 1:
+        _keep_clusters(shared, settings.model_clusters)
     tenants = TenantDecider(
         committer,
         in_flight,
@@ -77,6 +92,7 @@ def wire(shared: Shared) -> list[Method]:
         has_room=lambda: shared.has_room(),
         seal=Seal(shared.seals.keys, DECISION),
         corrections=shared.corrections,
+        forwards=settings.model_clusters is not None,
     )
     uploads = _uploads(shared, committer, metrics)
     decide = _telling(shared, uploads.gate(tenants.decide))
@@ -96,6 +112,25 @@ def _telling(shared: Shared, decide: Decider) -> Decider:
         return decide(descriptors, call)
 
     return asked
+
+
+def _keep_clusters(shared: Shared, path: Path) -> None:
+    """By the first process: the others hear of models too, and one is enough to write."""
+    settings = shared.settings
+    credentials = Credentials(
+        split(settings.model_credential_variables or ""),
+        settings.model_credentials_dir,
+        path.parent / "credentials",
+        shared.seals.keys[0],
+    )
+    file = ClusterFile(path, credentials, settings.model_ca)
+    shared.warned.append(lambda: file.wrong)
+    shared.loop.spawn(file.keep(shared.catalog.known, lambda: shared.leaving), "clusters of models")
+    trials = Trials(RedisTrials(shared.redis), credentials, settings.model_ca, link_local=settings.link_local_endpoints)
+    asked = listen(settings.redis_url, [trials], TenancyMetrics(), channel=TRIALS_CHANNEL)
+    shared.loop.spawn(asked, "trials of models")
+    if settings.envoy_admin:
+        shared.loop.spawn(_watch_endpoints(shared, settings.envoy_admin), "health of endpoints")
 
 
 def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> UploadDecider:
@@ -210,4 +245,26 @@ def _reporter(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics)
         gone=partial(ended_leases, shared.redis),
         restore=restore,
         lease_seconds=shared.settings.lease_seconds,
+        models=partial(_models, shared),
     )
+
+
+def _models(shared: Shared) -> tuple[ModelLoad, ...]:
+    """Those with most in flight, of those that run or have endpoints."""
+    running = Counter(life.load.model for life in shared.in_flight.older_than(wall_clock_ms() + LONG_MS))
+    names = sorted({*running, *shared.endpoints}, key=lambda name: -running[name])[:MAX_MODELS]
+    return tuple(
+        ModelLoad(name, running[name], shared.speed_of(name), shared.endpoints.get(name, {})) for name in names if name
+    )
+
+
+async def _watch_endpoints(shared: Shared, address: str) -> None:
+    """What Envoy says of their health.  While it says nothing, nothing is known."""
+    while True:
+        known = shared.catalog.known()
+        try:
+            there = known is not None and any(each.endpoints for each in known.upstreams.values())
+            shared.endpoints = health.of_models(await health.ask(address), known) if known and there else {}
+        except (OSError, TimeoutError, ValueError, KeyError):
+            shared.endpoints = {}
+        await asyncio.sleep(HEALTH_SECONDS)

@@ -66,6 +66,7 @@ class Shared:
         terms = Terms(settings.queue_seconds, settings.max_queued, settings.max_queued_per_tenant)
         self.in_flight = InFlight(scheduler=Scheduler(terms, by_user=settings.fair_users))
         self.speed_of: Callable[[str], float] = lambda model: 0.0  # tokens a second; set by accesslog
+        self.endpoints: Mapping[str, Mapping[str, bool]] = {}  # health by model and URL; set by ratelimit
         self.leaving = self.replaced = False  # it drains; because another process has its place
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
         self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)

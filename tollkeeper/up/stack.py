@@ -127,6 +127,8 @@ class Stack:
             "ratelimit_socket": run / "ratelimit.sock",
             "data_dir": self._data / "sidecar",
             "access_log_file": self._data / "access.jsonl",
+            "model_clusters": self._data / "models" / "models.yaml",
+            "envoy_admin": f"unix:{run / 'envoy.sock'}",
             **self._given,
         }
 
@@ -196,6 +198,7 @@ class Stack:
         envoy_settings = EnvoySettings(
             upstream=upstream,
             listen=self._options.listen,
+            admin=settings.envoy_admin,
             authz=of_each_process("authz", [f"unix:{settings.authz_socket}"], settings.workers),
             ratelimit=of_each_process("ratelimit", [f"unix:{settings.ratelimit_socket}"], settings.workers),
             key_headers=settings.key_header_names,
@@ -203,6 +206,7 @@ class Stack:
             config_dir=str(directory),
             idle_timeout_seconds=settings.idle_timeout_seconds,
             ratelimit_timeout_seconds=settings.queue_seconds + BEYOND_QUEUE_SECONDS,
+            model_clusters=str(settings.model_clusters) if settings.model_clusters else None,
         )
         render(envoy_settings, directory)
         command: list[str | Path] = [envoy_binary(), "-c", directory / "envoy.yaml", *ENVOY_ARGUMENTS]

@@ -8,17 +8,17 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 
 from admin.api.call import Reading
-from admin.api.derived import view_of
+from admin.api.derived import shape, view_of
 from admin.api.paging import Page, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MODELS
 from admin.commands.queries.explain import history
+from admin.commands.queries.models import LiveEndpoint, LiveModel, live
 from admin.fields import (
     PRICE,
     AnyId,
     Body,
     Flag,
-    HttpUrl,
     InFlight,
     ModelName,
     Price,
@@ -30,6 +30,7 @@ from admin.fields import (
     View,
     Weight,
 )
+from admin.upstream_fields import EndpointUrl, UpstreamFields, values_of
 from tenancy.directory.models import (
     DEFAULT_CACHE_SECONDS,
     MAX_TIERS,
@@ -37,11 +38,13 @@ from tenancy.directory.models import (
     NewModel,
     PriceTier,
     ResponseCache,
+    fields_of,
     wrong_with,
 )
 from tenancy.directory.price_history import PriceVersion
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 from tenancy.values.prices import PRICE_FIELDS, TIERS
+from tenancy.values.upstream import Endpoint, Target
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -80,13 +83,16 @@ def _apart(tiers: list[TierBody]) -> list[TierBody]:
     return tiers
 
 
-class ModelBody(Body):
-    """A model.  From the first registered model on, a request for a model that is not registered gets 404."""
+class ModelBody(UpstreamFields):
+    """A model, or with `targets` an alias of models.  From the first registered model on, a request for a model that is
+    not registered gets 404."""
 
     name: ModelName = Field(description="What requests ask for", examples=["mock-model"])
     enabled: Flag = True
     upstream_name: ModelName | None = Field(None, description="What the endpoint calls it, if not the same")
-    endpoint: HttpUrl | None = Field(None, examples=["http://vllm.internal:8000/v1"])
+    endpoint: EndpointUrl | None = Field(
+        None, description="Its only server; null: the default upstream", examples=["http://vllm.internal:8000"]
+    )
     input_price: Price | None = Field(None, description="For a million input tokens; null: free")
     output_price: Price | None = Field(None, description="For a million output tokens; null: free", examples=["0.60"])
     cached_price: Price | None = Field(None, description="For a million cached input tokens; null: as input")
@@ -130,17 +136,40 @@ class CacheView(View):
 
 PRICES: dict[str, Any] = dict.fromkeys(PRICE_FIELDS, ShownPrice | None)
 TierView = view_of(PriceTier, "TierView", "Prices of a service tier, or of long input.", **PRICES)
-ModelView = view_of(Model, "ModelView", "A registered model.", cache=CacheView, price_tiers=list[TierView], **PRICES)  # type: ignore[valid-type] # made above
+OWN: dict[str, Any] = {
+    "cache": CacheView,
+    "price_tiers": list[TierView],  # type: ignore[valid-type] # made above
+    "endpoints": list[view_of(Endpoint, "EndpointView", "A server of a model.")],  # type: ignore[misc] # made here
+    "targets": list[view_of(Target, "TargetView", "A model that an alias stands for.")],  # type: ignore[misc]
+}
+ModelView = view_of(Model, "ModelView", "A registered model, or an alias of some.", **OWN, **PRICES)
 
 
 def _new_model(*, price_tiers: list[dict[str, Any]], **fields: Any) -> NewModel:
-    return NewModel(**fields, price_tiers=tuple(PriceTier(**tier) for tier in price_tiers))
+    return NewModel(**values_of(fields), price_tiers=tuple(PriceTier(**tier) for tier in price_tiers))
 
 
 routes = Routes(router, MODELS, "model", ModelView)
 routes.create(ModelBody, _new_model, "Registers a model; its name must be unique.")
 routes.list("models", "A page of models, by name.", "Lists the registered models by name.")
-routes.show("Shows a model.")
+
+
+LiveModelView = view_of(
+    LiveModel,
+    "LiveModelView",
+    "What a model does now, by the sidecars' last reports.",
+    endpoints=list[view_of(LiveEndpoint, "LiveEndpointView", "An endpoint, as Envoy sees it.")],  # type: ignore[misc]
+)
+ShownModelView = shape("ShownModelView", "A model and what it does now.", ModelView, live=(LiveModelView | None, None))
+
+
+@router.get("/{id}", response_model=ShownModelView)
+async def get_model(id: Annotated[str, Path(description="The model's id")], call: Reading) -> dict[str, Any]:
+    """Shows a model, with its endpoints' health, what is in flight, and how fast it writes."""
+    found = call.shown(await MODELS.get(call.session, id))
+    return {**fields_of(found), "live": await live(call.session, found)}
+
+
 routes.update("PUT", ModelBody, "Replaces a model's fields, but for its cache.", _new_model)
 routes.delete("Takes a model out of the registry.")
 

@@ -10,17 +10,21 @@ from starlette.responses import Response
 
 from admin.commands.directory import MODELS
 from admin.commands.queries.explain import history
+from admin.commands.queries.models import live
 from admin.console.cookies import PREFIX
+from admin.console.endpoints import TypedEndpoints, TypedTargets, lines_of_endpoints, lines_of_targets
 from admin.console.forms import Form, submitted
 from admin.console.numbers import TypedTokens, whole_number
 from admin.console.visit import Routes, Visit
 from admin.console.words import text_of
-from admin.fields import HttpUrl, InFlight, ModelName, Prices, QueueSeconds, Weight
+from admin.fields import InFlight, ModelName, Prices, QueueSeconds, Weight
+from admin.upstream_fields import AnswerSeconds, CaFile, Credential, CredentialHeader, EndpointUrl, HealthPath, Retries
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.models import Model, NewModel, fields_of
 from tenancy.directory.price_history import PriceVersion
 from tenancy.directory.tenants import DEFAULT_WEIGHT
 from tenancy.values.prices import PRICE_FIELDS, TIERS
+from tenancy.values.upstream import AUTHORIZATION
 
 MANY = 100
 VERSIONS = 20
@@ -35,14 +39,22 @@ class ModelForm(Prices):
     name: ModelName
     enabled: bool = True
     upstream_name: ModelName | None = None
-    endpoint: HttpUrl | None = None
+    endpoint: EndpointUrl | None = None
+    endpoints: TypedEndpoints = ()
+    targets: TypedTargets = ()
+    credential: Credential | None = None
+    credential_header: CredentialHeader = AUTHORIZATION
+    timeout_seconds: Annotated[AnswerSeconds, BeforeValidator(whole_number)] | None = None
+    retries: Annotated[Retries, BeforeValidator(whole_number)] = 2
+    health_path: HealthPath | None = None
+    ca_file: CaFile | None = None
     context_window: TypedTokens | None = None
     weight: Annotated[Weight, BeforeValidator(whole_number)] = DEFAULT_WEIGHT
     max_in_flight: Annotated[InFlight, BeforeValidator(whole_number)] | None = None
     queue_timeout_seconds: Annotated[QueueSeconds, BeforeValidator(whole_number)] | None = None
 
 
-NEW = Form({"enabled": "true", "weight": str(DEFAULT_WEIGHT)})
+NEW = Form({"enabled": "true", "weight": str(DEFAULT_WEIGHT), "credential_header": AUTHORIZATION, "retries": "2"})
 
 
 @routes.get(f"{PREFIX}/models")
@@ -61,7 +73,9 @@ async def new_model(visit: Visit) -> Response:
 @routes.post(f"{PREFIX}/models/new")
 async def create_model(visit: Visit) -> Response:
     async def make(form: ModelForm) -> Response:
-        done = await MODELS.create(visit.on_terms(), NewModel(**form.model_dump()))
+        done = await MODELS.create(
+            visit.on_terms(), NewModel(**{**form.model_dump(), "endpoints": form.endpoints, "targets": form.targets})
+        )
         return visit.to(f"{PREFIX}/models", "model-saved", done)
 
     return await submitted(visit, ModelForm, lambda form, status: _form(visit, form, status, None), make)
@@ -79,7 +93,11 @@ async def save_model(visit: Visit) -> Response:
 
     async def make(form: ModelForm) -> Response:
         kept = {name: each for name, each in fields_of(found).items() if name not in OF_MODEL_ALONE}
-        done = await MODELS.update(visit.on_terms(), found.id, NewModel(**{**kept, **form.model_dump()}))
+        done = await MODELS.update(
+            visit.on_terms(),
+            found.id,
+            NewModel(**{**kept, **form.model_dump(), "endpoints": form.endpoints, "targets": form.targets}),
+        )
         return visit.to(f"{PREFIX}/models", "model-saved", done)
 
     return await submitted(visit, ModelForm, lambda form, status: _form(visit, form, status, found), make)
@@ -94,13 +112,15 @@ async def delete_model(visit: Visit) -> Response:
 async def _form(visit: Visit, form: Form, status: int, of: Model | None) -> Response:
     before = await history(visit.session, of.id, VERSIONS) if of else ()
     shown: dict[str, Any] = {"model": of, "form": form, "history": [(each, _named(each)) for each in before]}
+    shown["live"] = await live(visit.session, of) if of and not of.targets else None
     shown |= {"kinds": PRICE_FIELDS, "seen": visit.field("_seen") or (tag_of(of) if of else "")}
     return visit.page("model.html", status, title=of.name if of else "New model", section="models", **shown)
 
 
 def _as_form(of: Model) -> Form:
     fields = {name: getattr(of, name) for name in ModelForm.model_fields}
-    return Form({name: text_of(each) for name, each in fields.items() if each is not None})
+    lines = {"endpoints": lines_of_endpoints(of.endpoints), "targets": lines_of_targets(of.targets)}
+    return Form({name: text_of(each) for name, each in {**fields, **lines}.items() if each is not None})
 
 
 def _named(of: PriceVersion) -> dict[str, Any]:

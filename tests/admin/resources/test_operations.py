@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.admin.conftest import Admin
 from tests.admin.problems import refused
 
@@ -103,6 +105,43 @@ def test_prices_of_models_are_exact(admin: Admin) -> None:
     assert admin.http.put(path, json={"name": "m"}).json()["cache"] == {"enabled": True, "ttl_seconds": 60}
     for endpoint in ("ftp://x", "http://", "https://user:pw@x", "x", "http://a b", "http://x:99999"):
         refused(admin.post("/models", name="x", endpoint=endpoint), 422)
+
+
+@pytest.mark.parametrize(
+    ("fields", "about"),
+    [
+        ({"endpoint": "http://169.254.169.254/latest"}, "endpoint"),
+        ({"endpoint": "http://metadata.google.internal"}, "endpoint"),
+        ({"endpoint": "http://[::ffff:169.254.1.1]"}, "endpoint"),
+        ({"endpoint": "http://0xa9fea9fe"}, "endpoint"),
+        ({"endpoint": "https://m.test/v1?key=x"}, "endpoint"),
+        ({"endpoint": "http://m.test", "endpoints": [{"url": "http://n.test"}]}, "endpoints"),
+        ({"endpoints": [{"url": "http://n.test"}, {"url": "http://n.test"}]}, "endpoints"),
+        ({"endpoints": [{"url": "nowhere"}]}, "endpoints.0.url"),
+        ({"endpoints": [{"url": "http://n.test", "weight": 0}]}, "endpoints.0.weight"),
+        ({"endpoints": [{"url": "http://n.test", "credential": "sk-1234"}]}, "endpoints.0.credential"),
+        ({"credential": "sk-1234"}, "credential"),
+        ({"credential": "file:../etc/shadow"}, "credential"),
+        ({"credential_header": "host"}, "credential_header"),
+        ({"health_path": "health"}, "health_path"),
+        ({"retries": 6}, "retries"),
+        ({"timeout_seconds": 0}, "timeout_seconds"),
+        ({"targets": [{"model": "nobody"}]}, "targets"),
+        ({"targets": [{"model": "m"}], "input_price": "1"}, "input_price"),
+    ],
+)
+def test_what_no_model_can_be_reached_by_is_said(admin: Admin, fields: dict[str, Any], about: str) -> None:
+    problem = refused(admin.post("/models", name="x", **fields), 422)
+    assert [error["field"] for error in problem["errors"]] == [about], problem
+    assert admin.http.get("/models").json()["models"] == []
+
+
+def test_an_alias_of_models(admin: Admin) -> None:
+    big = admin.post("/models", name="big", endpoints=[{"url": "http://a.test", "weight": 3}]).json()
+    assert big["endpoints"] == [{"url": "http://a.test", "weight": 3, "priority": 0, "credential": None}]
+    alias = admin.post("/models", name="fast", targets=[{"model": "big", "weight": 90}]).json()
+    assert alias["targets"] == [{"model": "big", "weight": 90}]
+    refused(admin.http.delete(f"/models/{big['id']}"), 409)
 
 
 def test_a_policy_gives_its_limits_to_every_tenant_that_refers_to_it(admin: Admin) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 
 from ratelimit.tenants.account import Account
@@ -18,6 +20,7 @@ from ratelimit.tenants.screening import (
 from tenancy.resolving.catalog import KnownModels, ModelState
 from tenancy.values.policy import Policy
 from tenancy.values.prices import Prices
+from tenancy.values.upstream import Target, Upstream
 from tests.ratelimit.rls import sample
 from tests.ratelimit.stores import tokens
 
@@ -37,6 +40,12 @@ class Registry:
 
     def prices(self, model: str) -> Prices | None:
         return self._models.prices.get(model)
+
+    def upstream(self, model: str) -> Upstream | None:
+        return self._models.upstreams.get(model)
+
+    def targets(self, alias: str) -> Sequence[Target]:
+        return self._models.targets.get(alias, ())
 
 
 def asked(

@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 
 from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, Deleted, require
-from tenancy.directory.models import Model, ModelNameTaken, NewModel, NoSuchModel, ResponseCache, fields_of
+from tenancy.directory.models import (
+    Model,
+    ModelInUse,
+    ModelNameTaken,
+    NewModel,
+    NoSuchModel,
+    ResponseCache,
+    UnknownTarget,
+    fields_of,
+)
 from tests.tenancy.memory.audit import MemoryAuditLog
 
 
@@ -38,6 +47,8 @@ class MemoryRegistry:
         changed = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **fields_of(to))
         if changed == before:
             return before
+        if changed.name != before.name or changed.targets:
+            self._require_unused(before)
         self._check(changed)
         after = self._models[model_id] = replace(changed, updated_at=datetime.now(UTC))
         self._log.add(by, "update_model", ("model", model_id), snapshot(before), snapshot(after))
@@ -46,6 +57,7 @@ class MemoryRegistry:
     async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
         model = self._existing(model_id)
         require(by, model)
+        self._require_unused(model)
         if not by.dry_run:
             del self._models[model_id]
             self._log.add(by, "delete_model", ("model", model_id), snapshot(model), None)
@@ -59,3 +71,12 @@ class MemoryRegistry:
     def _check(self, model: Model) -> None:
         if any(other.name == model.name and other.id != model.id for other in self._models.values()):
             raise ModelNameTaken(model.name)
+        models = {other.name for other in self._models.values() if not other.targets and other.id != model.id}
+        for target in model.targets:
+            if target.model not in models:
+                raise UnknownTarget(target.model)
+
+    def _require_unused(self, model: Model) -> None:
+        for other in self._models.values():
+            if any(target.model == model.name for target in other.targets):
+                raise ModelInUse(other.name)

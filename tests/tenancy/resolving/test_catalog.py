@@ -1,5 +1,6 @@
 """The model catalog: what it says, and for how long it may."""
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.redis.catalog import RedisModelCache
 from tenancy.resolving.catalog import KnownModels, ModelCache, ModelCatalog, ModelSource, ModelState
 from tenancy.resolving.records import StoreUnavailable
+from tenancy.values.upstream import Endpoint, Target, Upstream
 from tests.tenancy.memory.stores import MemoryModelCache, MemoryModelSource
 from tests.tenancy.people import People
 from tests.tenancy.resolving.chain import Clock
@@ -76,6 +78,29 @@ async def test_a_registry_of_models_that_were_never_enabled_bars_those_and_no_ot
     assert (await source.load()).state("other") is ModelState.UNKNOWN
     await people.execute("UPDATE models SET enabled = false")  # which opens nothing
     assert (await source.load()).state("other") is ModelState.UNKNOWN
+
+
+async def test_where_requests_go_and_what_aliases_stand_for(pool: "Pool", people: People) -> None:
+    await people.execute(
+        "INSERT INTO models (name, endpoint, upstream_name) VALUES ('one', 'http://a', 'x'), ('plain', NULL, NULL)"
+    )
+    await people.execute(
+        """INSERT INTO models (name, endpoints, credential) VALUES (
+        'more', '[{"url": "http://a", "weight": 2}, {"url": "http://b", "priority": 1, "later": true}]', 'env:A')"""
+    )
+    await people.execute("""INSERT INTO models (name, targets) VALUES ('fast', '[{"model": "one", "weight": 9}]')""")
+    models = await PostgresModelSource(pool).load()
+    assert models.upstreams == {
+        "one": Upstream("x", (Endpoint("http://a"),)),
+        "more": Upstream("", (Endpoint("http://a", 2), Endpoint("http://b", priority=1)), "env:A"),
+    }
+    assert models.targets == {"fast": (Target("one", 9),)}
+    assert KnownModels.load(models.dump()) == models
+    before = [model["enabled"] for model in json.loads(models.dump())["models"] if model["name"] == "fast"]
+    assert before == [False]  # to a version that would take it for a model without prices
+    assert models.state("fast") is ModelState.KNOWN
+    await people.execute("UPDATE models SET enabled = false WHERE name = 'one'")
+    assert (await PostgresModelSource(pool).load()).state("fast") is ModelState.DISABLED
 
 
 async def test_the_catalog_cannot_decide_before_its_first_load() -> None:

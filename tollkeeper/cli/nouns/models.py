@@ -4,7 +4,7 @@ from typing import Any
 
 from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.field import NEW_NAME, Field
-from tollkeeper.cli.kinds import AMOUNT, NONE, NUMBER, POSITIVE, SWITCH, TEXTS, amount, or_none
+from tollkeeper.cli.kinds import AMOUNT, NONE, NUMBER, POSITIVE, SWITCH, TEXT, TEXTS, amount, or_none
 from tollkeeper.cli.nouns.model_prices import add_prices
 from tollkeeper.cli.resource import Resource, scanned
 from tollkeeper.cli.session import Session
@@ -14,6 +14,14 @@ PRICE = or_none("PRICE")
 TIER_HELP = (
     "Other prices of a service tier or of long input, such as batch:input=0.5,output=2 or :above=200k,input=6.  May be"
     " repeated; takes the place of those that there are; none: no tiers."
+)
+ENDPOINT_HELP = (
+    "One of several servers: URL,weight=3,priority=1,credential=env:VARIABLE, all but the URL as needed.  May be"
+    " repeated; takes the place of those that there are; none: none."
+)
+TARGET_HELP = (
+    "Makes it an alias of this model, or MODEL=WEIGHT.  May be repeated; takes the place of those that there are; none:"
+    " it is no alias."
 )
 
 
@@ -34,6 +42,33 @@ def _tier(text: str) -> dict[str, Any]:
     return found
 
 
+def _endpoints(_: Session, texts: list[str]) -> list[dict[str, Any]]:
+    return [] if texts == [NONE] else [*map(_endpoint, texts)]
+
+
+def _endpoint(text: str) -> dict[str, Any]:
+    """`URL`, `URL,weight=3`, `URL,priority=1,credential=env:OPENAI_API_KEY`."""
+    url, *pairs = text.split(",")
+    found: dict[str, Any] = {"url": url}
+    for name, equals, value in (pair.partition("=") for pair in pairs):
+        if not equals or name not in ("weight", "priority", "credential"):
+            raise CommandFailed(
+                Exit.USAGE, f"--endpoint-of {text}: must be like http://10.0.0.1:8000,weight=3,priority=1"
+            )
+        found[name] = value if name == "credential" else amount(value)
+    return found
+
+
+def _targets(_: Session, texts: list[str]) -> list[dict[str, Any]]:
+    return [] if texts == [NONE] else [*map(_target, texts)]
+
+
+def _target(text: str) -> dict[str, Any]:
+    """`MODEL`, `MODEL=90`."""
+    model, equals, weight = text.rpartition("=")
+    return {"model": model, "weight": amount(weight)} if equals else {"model": weight}
+
+
 MODELS = Resource(
     noun="model",
     path="/models",
@@ -45,7 +80,17 @@ MODELS = Resource(
         NEW_NAME,
         Field("--enabled/--disabled", SWITCH, "Whether clients may use it."),
         Field("--upstream-name", or_none("NAME"), "Its name at the model server, if another."),
-        Field("--endpoint", or_none("URL"), "URL of the model server."),
+        Field("--endpoint", or_none("URL"), "URL of its only server.", default="the default upstream"),
+        Field("--endpoint-of", TEXTS, ENDPOINT_HELP, name="endpoints", convert=_endpoints),
+        Field("--target", TEXTS, TARGET_HELP, name="targets", convert=_targets),
+        Field(
+            "--credential", or_none("env:VARIABLE|file:NAME"), "The secret that endpoints ask for, as sidecars have it."
+        ),
+        Field("--credential-header", TEXT, "Header that it is said in.", default="authorization"),
+        Field("--timeout-seconds", AMOUNT, "Until an answer begins.", default="as it takes"),
+        Field("--retries", NUMBER, "How often another endpoint is tried when one did not take a request."),
+        Field("--health-path", or_none("PATH"), "Path that endpoints are asked for every 5 s."),
+        Field("--ca-file", or_none("PATH"), "Certificates that Envoy trusts.", default="its own"),
         Field("--input-price", PRICE, "Price of a million input tokens."),
         Field("--output-price", PRICE, "Price of a million output tokens."),
         Field("--cached-price", PRICE, "Price of a million input tokens read from a cache.", default="as input"),

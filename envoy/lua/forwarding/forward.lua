@@ -1,0 +1,38 @@
+-- Forward: behind ratelimit, for requests that do not go to the default upstream as they came.  Where they go ratelimit said, in
+-- metadata, which no client can write.
+--
+-- A script error must not let the request through, which is what Envoy's filter does by itself: hence the pcall.
+
+local RATELIMIT = "envoy.filters.http.ratelimit"
+
+local function rename_here(handle, said)
+  local headers, name = handle:headers(), said.rename
+  if said.path_model then headers:replace(":path", rename.in_path(headers:get(":path"), said.path_model, name)) end
+  local body = handle:body()
+  if body == nil or body:length() == 0 then return end
+  local text = body:getBytes(0, body:length())
+  local changed = rename.in_body(text, name)
+  if changed ~= text then body:setBytes(changed) end
+end
+
+local function forward(handle)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local said = metadata:get(RATELIMIT)
+  if said.rename then return rename_here(handle, said) end
+  local headers = handle:headers()
+  metadata:set("tollkeeper.forward", "path", headers:get(":path"))
+  headers:replace("x-tollkeeper-cluster", said.upstream)
+  headers:replace("x-envoy-max-retries", string.format("%d", said.retries or 0))
+  if said.timeout_ms then
+    headers:replace("x-envoy-upstream-rq-per-try-timeout-ms", string.format("%d", said.timeout_ms))
+  end
+  handle:clearRouteCache()
+end
+
+function envoy_on_request(handle)
+  local ok, problem = pcall(forward, handle)
+  if ok then return end
+  handle:logErr("forward: " .. tostring(problem))
+  client_error.respond(
+    handle, { status = 500, message = "The request could not be sent on", type = "server_error", code = "forward" })
+end
