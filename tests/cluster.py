@@ -18,6 +18,7 @@ class Cluster:
     """Three running nodes; `url` names the first."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self.ports = [_free_pair() for _ in range(NODES)]
         self.nodes = [self._start(directory / f"node-{port}", port) for port in self.ports]
         self.url = f"redis+cluster://127.0.0.1:{self.ports[0]}"
@@ -28,11 +29,24 @@ class Cluster:
             node.resume()
             node.kill()
 
+    def lose(self, node: int) -> None:
+        """It is gone, with all that it held."""
+        self.nodes[node].kill()
+
+    def bring_back(self, node: int) -> None:
+        """It comes back empty, with the slots that it had."""
+        self.nodes[node] = self._start(self._directory / f"node-{self.ports[node]}", self.ports[node])
+
+    def node_of(self, owner: str) -> int:
+        """Which node has what is this owner's."""
+        with self.client(0) as client:
+            return int(client.execute_command("CLUSTER", "KEYSLOT", f"{{{owner}}}")) * NODES // SLOTS
+
     def client(self, node: int) -> redis.Redis:
         return redis.Redis(port=self.ports[node], socket_timeout=5, decode_responses=True)
 
     def _start(self, directory: Path, port: int) -> Process:
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         process = Process(
             f"valkey-{port}",
             [
