@@ -5,6 +5,7 @@ A module of its own, so that its start does not wait for the command line.
 
 import sys
 
+import tollkeeper.lean  # noqa: F401 - ahead of all that imports structlog
 from tollkeeper.config import read_settings
 from tollkeeper.handover import Place
 from tollkeeper.logs import configure_logs
