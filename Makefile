@@ -22,7 +22,8 @@ help:
 	@echo "make check  ruff, mypy --strict, import-linter"
 	@echo "make faults break it for some minutes and check the books (make faults FAULTS='--seconds 60 --seed 7')"
 	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1;"
-	@echo "            beside another commit: make bench BENCH='check ratelimit chain' AGAINST=COMMIT)"
+	@echo "            beside another commit: make bench BENCH='check ratelimit chain' AGAINST=COMMIT;"
+	@echo "            whether it lost over 5% of CPU: make bench BENCH=guard, AGAINST=COMMIT or HEAD)"
 
 up: $(VENV)/.installed
 	@exec $(BIN)/tollkeeper up $(UP)

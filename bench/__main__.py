@@ -1,6 +1,7 @@
 """`make bench`: runs the benchmarks, prints their tables, keeps them in bench/results/.  Exit 1: an answer was wrong.
 
 usage: python -m bench [NAME …]      QUICK=1 for short rounds, AGAINST=COMMIT to compare with another commit
+       python -m bench guard         whether the tree lost against AGAINST (HEAD) by more than 5%, in under two minutes
 """
 
 import contextlib
@@ -28,23 +29,24 @@ NAMES = (
     "fairness",
     "profile",
 )
+GUARD = "guard"  # compares by itself, and only if it is asked for
 RESULTS = Path(__file__).parent / "results"
 FULL, QUICK = Plan(rounds=5, seconds=3.0), Plan(rounds=2, seconds=0.5)
 
 
 def main(names: list[str]) -> int:
-    if unknown := set(names) - set(NAMES):
-        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    if unknown := set(names) - {*NAMES, GUARD}:
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, GUARD))}")
     h2load.require()
     plan = QUICK if os.environ.get("QUICK") else FULL
     facts = machine.facts()
     print(facts_text(facts), flush=True)
     reports: dict[str, Report] = {}
     commit = os.environ.get("AGAINST")
-    with against.checked_out(commit) if commit else contextlib.nullcontext() as theirs:
+    with against.checked_out(commit) if commit and set(names) != {GUARD} else contextlib.nullcontext() as theirs:
         for name in names or NAMES:
             began = time.monotonic()
-            reports[name] = against.compare(theirs, name, plan) if theirs else run(name, plan)
+            reports[name] = against.compare(theirs, name, plan) if theirs and name != GUARD else run(name, plan)
             print(f"\n{reports[name].text()}\n\n({time.monotonic() - began:.0f} s)", flush=True)
     keep(facts, reports)
     wrong = [f"{name}: {line}" for name, report in reports.items() for line in report.wrong]
