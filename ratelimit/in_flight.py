@@ -3,15 +3,17 @@ fleet/; who runs next is decided in fairness/."""
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ratelimit.early_ends import EarlyEnds
-from ratelimit.fairness.floor import Full, Room, Terms
+from ratelimit.fairness.floor import Full, Terms
+from ratelimit.fairness.pools import UNBOUNDED
 from ratelimit.journal import Entry, Journal
 from ratelimit.life import NO_LOAD, NOBODY, Caller, Event, Life, Load, Moves, State
 from ratelimit.roll import Roll, Running
-from ratelimit.scheduler import MODEL, UNBOUNDED, Bound, Scheduler, Served
+from ratelimit.scheduler import MODEL, Bound, Scheduler
+from ratelimit.sharing import Sharing
 from serving.call import notify
 from tenancy.values.lease_id import lease_ms
 from tenancy.values.policy import Policy
@@ -38,6 +40,7 @@ class InFlight:
         self._early = EarlyEnds()
         self._letting_in = False
         self._bound = Bound()
+        self.sharing = Sharing(self._lock, self._scheduler, self._roll, self._let_in)
 
     def keep(self, journal: Journal) -> None:
         """Writes down in `journal` what is in flight from now on.  Before the first request."""
@@ -65,12 +68,6 @@ class InFlight:
         with self._lock:
             self._bound = bound
             self._scheduler.bound(bound.most)
-        self._let_in()
-
-    def share(self, rooms: Mapping[str, Room], weights: Mapping[str, int]) -> None:
-        """The models that have room of their own, and the weights of groups."""
-        with self._lock:
-            self._scheduler.share(rooms, weights)
         self._let_in()
 
     def enter(self, lease_id: str, policy: Policy, now_ms: int | None = None, load: Load = NO_LOAD) -> Life | None:
@@ -102,6 +99,9 @@ class InFlight:
             if not waits:  # room has come free meanwhile
                 self._take_turn(life)
             told = [] if displaced is None else [self._turn_away(*displaced)]
+            wakes = waits and self._scheduler.waits_first(life)
+        if wakes:
+            self.sharing.wake()
         for tell in [*told, *([] if waits else [caller.turn])]:
             notify(TOLD, tell)
         return None
@@ -183,27 +183,6 @@ class InFlight:
         for tell in told:
             notify(TOLD, tell)
 
-    def charge(self, lives: Iterable[tuple[Life, int]]) -> None:
-        """What requests that run have had so far, in tokens of service, if that is more than they were taken for."""
-        for life, service in lives:
-            if life.ticket is None or service <= life.ticket.charged:
-                continue
-            with self._lock:
-                if life.ticket is not None and life.lease_id in self._roll and service > life.ticket.charged:
-                    self._scheduler.charge(life, service)
-
-    def take_served(self) -> Served:
-        """What tenants have had since this was last asked."""
-        with self._lock:
-            return self._scheduler.take_served()
-
-    def served_elsewhere(self, served: Served) -> None:
-        """What tenants have had in other sidecars meanwhile."""
-        with self._lock:
-            for (group, tenant_id), service in served.items():
-                if (tenant := self._roll.tenant(tenant_id)) is not None:
-                    self._scheduler.served_elsewhere(group, tenant_id, tenant.policy.weight, service)
-
     def __len__(self) -> int:
         """How many are in flight."""
         return len(self._roll)
@@ -212,11 +191,6 @@ class InFlight:
     def waiting(self) -> int:
         """How many wait for room."""
         return self._scheduler.waiting
-
-    def waiting_since(self) -> Mapping[str, int]:
-        """Of each tenant that waits, since when the first of its requests has, in ms since 1970."""
-        with self._lock:
-            return self._scheduler.waiting_since()
 
     def older_than(self, before_ms: int) -> list[Life]:
         """What entered before that time and is in flight, oldest first.  Takes as long as it is many."""

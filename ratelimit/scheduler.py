@@ -3,21 +3,34 @@
 Who is next is decided in fairness/."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ratelimit.fairness.expected import Expected
-from ratelimit.fairness.floor import Floor, Full, Room, Terms
-from ratelimit.fairness.queue import Share
+from ratelimit.fairness.floor import Floor, Full, Terms
+from ratelimit.fairness.pools import UNBOUNDED, Room
+from ratelimit.fairness.queue import Share, Ticket
+from ratelimit.fairness.tree import Demand
 from ratelimit.life import Life
+from ratelimit.occupancy import Occupancy
 
 DEFAULT_WEIGHT = 100  # of a group that is not known, and of each user of a tenant
 
-UNBOUNDED = float("inf")
 OWN, ALL, MODEL = "sidecar:in_flight", "all:in_flight", "model:in_flight"  # the names under which the bounds refuse
 
 Served = Mapping[tuple[str, str], int]
 """Tokens of service by group and tenant."""
+
+
+class Finished(NamedTuple):
+    """Of requests of a tenant that are over: the tokens of service that they had, and how long they ran."""
+
+    service: int = 0
+    milliseconds: int = 0
+
+
+NOTHING = Finished()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +49,12 @@ class Scheduler:
         self._by_user, self._clock = by_user, clock
         self._expected = Expected()
         self._waiting: dict[str, Life] = {}  # by lease id
-        self._weights: Mapping[str, int] = {}
+        self.rooms: Mapping[str, Room] = {}
+        self.weights: Mapping[str, int] = {}  # of groups
+        self._allotted: Mapping[str, int] | None = None
+        self._occupancy = Occupancy()
         self._served: dict[tuple[str, str], int] = {}
+        self._finished: dict[tuple[str, str], Finished] = {}
 
     @property
     def waiting(self) -> int:
@@ -59,20 +76,33 @@ class Scheduler:
 
     def share(self, rooms: Mapping[str, Room], weights: Mapping[str, int]) -> None:
         """The models that have room of their own, and the weights of groups.  Counts for what comes from now on."""
-        self._floor.bound(rooms)
-        self._weights = weights
+        self.rooms, self.weights = rooms, weights
+        self._occupancy.keep(rooms)
+        self._set_rooms()
+
+    def allot(self, shares: Mapping[str, int] | None) -> None:
+        """What this process has of each model's room; of those that are not named, nothing.  None: all of it, since
+        nobody shares it."""
+        if shares != self._allotted:
+            self._allotted = shares
+            self._set_rooms()
+
+    def demands(self) -> Iterator[tuple[str, Demand]]:
+        """What each tenant has in flight and waiting, by the model whose room it is in ("": that of all others)."""
+        return self._floor.demands()
 
     def begin(self, life: Life) -> bool:
         """Whether there is room, and nobody waits for it."""
         life.ticket = self._floor.begin(life, self._cost(life), self._way(life), life.load.model)
         if life.ticket is None:
             return False
-        self._count(life, life.ticket.cost)
+        self._runs(life, life.ticket)
         return True
 
     def run(self, life: Life) -> None:
         """It runs already, whether there is room or not."""
         life.ticket = self._floor.run(life, life.load.service, self._way(life), life.load.model)
+        self._begins(life, life.ticket)
 
     def ask(self, life: Life, patience: float) -> tuple[bool, tuple[Life, Full] | None] | Full:
         """Whether it waits; and one that has to go for it."""
@@ -84,7 +114,7 @@ class Scheduler:
         if asked.waits:
             self._waiting[life.lease_id] = life
         else:
-            self._count(life, asked.ticket.cost)
+            self._runs(life, asked.ticket)
         if asked.displaced is None:
             return asked.waits, None
         ticket, full = asked.displaced
@@ -96,9 +126,13 @@ class Scheduler:
         if ticket is None:
             return None
         self._floor.charge(ticket, self._cost(ticket.item))  # more may be known by now
-        self._count(ticket.item, ticket.charged)
+        self._runs(ticket.item, ticket)
         del self._waiting[ticket.item.lease_id]
         return ticket.item
+
+    def waits_first(self, life: Life) -> bool:
+        """Whether nobody else waits where it does."""
+        return len(self._floor.pool_of(life.load.model).queue) == 1
 
     def leave(self, life: Life) -> None:
         """It waits no more."""
@@ -108,14 +142,22 @@ class Scheduler:
 
     def over(self, life: Life) -> None:
         """It runs no more."""
-        if life.ticket is not None:
-            self._floor.over(life.ticket)
+        ticket = life.ticket
+        if ticket is not None:
+            if ticket.began is not None:
+                self._occupancy.ends(ticket.room, self._clock())
+            self._floor.over(ticket)
             life.ticket = None
 
     def settle(self, life: Life, service: int) -> None:
         """What one that runs has had, now that it is over."""
         self._expected.learn(life.policy.tenant_id, life.load.model, max(0, service - life.load.service))
         self.charge(life, service)
+        if (ticket := life.ticket) is not None and ticket.began is not None:
+            name = life.policy.fairshare_group, life.policy.tenant_id
+            had = self._finished.get(name, NOTHING)
+            passed = had.milliseconds + int(1000 * (self._clock() - ticket.began))
+            self._finished[name] = Finished(had.service + service, passed)
 
     def charge(self, life: Life, service: int) -> None:
         """What one that runs has had so far."""
@@ -127,14 +169,45 @@ class Scheduler:
         """Takes out what has waited for as long as it may."""
         return [(self._out(ticket.item), full) for ticket, full in self._floor.expired(self._clock())]
 
+    def occupied(self) -> tuple[float, Mapping[str, float]]:
+        """A time, and for how many seconds places of each room were in use by then, all in all."""
+        now = self._clock()
+        return now, self._occupancy.seconds(now)
+
     def take_served(self) -> Served:
         """Since it was last asked.  What a wrong estimate was taken back of is less than 0."""
         served, self._served = self._served, {}
         return served
 
+    def take_finished(self) -> Mapping[tuple[str, str], Finished]:
+        """Since it was last asked."""
+        finished, self._finished = self._finished, {}
+        return finished
+
     def served_elsewhere(self, group: str, tenant_id: str, weight: int, service: int) -> None:
         """What a tenant has had in other sidecars."""
         self._floor.charge_elsewhere(self._shares(group, tenant_id, weight), service)
+
+    def _set_rooms(self) -> None:
+        shares = self._allotted
+        if shares is None:
+            self._floor.bound(self.rooms)
+            return
+        self._floor.bound(
+            {
+                model: room if room.most == UNBOUNDED else room._replace(most=min(room.most, shares.get(model, 0)))
+                for model, room in self.rooms.items()
+            }
+        )
+
+    def _runs(self, life: Life, ticket: Ticket[Life]) -> None:
+        self._begins(life, ticket)
+        self._count(life, ticket.charged)
+
+    def _begins(self, life: Life, ticket: Ticket[Life]) -> None:
+        ticket.began = self._clock()
+        ticket.room = life.load.model if life.load.model in self.rooms else ""
+        self._occupancy.begins(ticket.room, ticket.began)
 
     def _cost(self, life: Life) -> int:
         load = life.load
@@ -152,7 +225,7 @@ class Scheduler:
         return (*shares, Share(life.load.user, DEFAULT_WEIGHT)) if self._by_user else shares
 
     def _shares(self, group: str, tenant_id: str, weight: int) -> tuple[Share, Share]:
-        return Share(group, self._weights.get(group, DEFAULT_WEIGHT)), Share(tenant_id, weight)
+        return Share(group, self.weights.get(group, DEFAULT_WEIGHT)), Share(tenant_id, weight)
 
     def _count(self, life: Life, service: int) -> None:
         tenant = life.policy.fairshare_group, life.policy.tenant_id

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from bench import rounds
 from bench.figures import Figure, Measure, Report
-from ratelimit.fairness.floor import Asked, Floor, Room, Terms
+from ratelimit.fairness.floor import Asked, Floor, Terms
+from ratelimit.fairness.pools import Room
 from ratelimit.fairness.queue import Share, Ticket, Way
 
 TITLE = "Fair admission"

@@ -1,27 +1,26 @@
 """Where requests run, as many at once as there is room for, and where the others wait.  Pure; `now` in seconds.
 
-Each model that has a bound of its own has a pool of its own, so that a slow model does not hold up a fast one; all
-others share one.  One bound holds for all of them together.  When room comes free under it and several pools wait, each
-gets its part by the weights of those who wait in it.
+Each model that has a bound of its own has a pool of its own (pools.py).  One bound holds for all of them together.
+When room comes free under it and several pools wait, each gets its part by the weights of those who wait in it.
 
 A request that waits takes nothing but its place: what it holds of budgets is taken when it is admitted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
-from ratelimit.fairness.pace import Pace
-from ratelimit.fairness.queue import FairQueue, Ticket, Way
+from ratelimit.fairness.pools import UNBOUNDED, Pool, Pools, Room
+from ratelimit.fairness.queue import Ticket, Way
+from ratelimit.fairness.tree import Demand
 
 T = TypeVar("T")
 
-UNBOUNDED = float("inf")
-SHARED = ""  # the pool of the models without a bound of their own
 MOST_RETRY_SECONDS = 60.0
 SLACK = 64  # deadlines of what waits no more that are always tolerated
+OTHER_ROOM = 0.25  # by so much of itself the room has to change, until what was measured before tells nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +48,15 @@ class Asked(NamedTuple, Generic[T]):
     displaced: tuple[Ticket[T], Full] | None = None
 
 
-class Room(NamedTuple):
-    """What a model has of its own: at most `most` requests at once, each waiting for `queue_seconds` at most; None: as
-    everywhere."""
-
-    most: float = UNBOUNDED
-    queue_seconds: float | None = None
-
-
-class Pool(Generic[T]):
-    """The room of one model, or of all that have none; `tag` as in tree.py, among pools."""
-
-    def __init__(self) -> None:
-        self.room = Room()
-        self.queue: FairQueue[T] = FairQueue()
-        self.pace = Pace()
-        self.tag = 0.0
-
-    @property
-    def has_room(self) -> bool:
-        return self.queue.running < self.room.most
-
-
 class Floor(Generic[T]):
     """Not for several threads at once.  Each request that was asked for ends by `over` if it ran, else by `leave`."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self._most: float = UNBOUNDED
+        self._paced_with: float = UNBOUNDED  # the room in which paces were measured
         self.running = self.waiting = 0
-        self._virtual = 0.0  # as in tree.py: the tag of the pool that was served last
-        self._pools: dict[str, Pool[T]] = {SHARED: Pool()}
+        self._pools: Pools[T] = Pools()
         self._of: dict[Ticket[T], Pool[T]] = {}
         self._deadlines: list[tuple[float, int, Ticket[T]]] = []  # a heap; some wait no more
         self._numbers = count()
@@ -90,22 +67,29 @@ class Floor(Generic[T]):
 
     @most.setter
     def most(self, most: float) -> None:
-        if most != self._most:
-            for pool in self._pools.values():  # what was measured with other room tells nothing
+        self._most, before = most, self._paced_with
+        if most != before and (before in (0, UNBOUNDED) or abs(most - before) > OTHER_ROOM * before):
+            self._paced_with = most
+            for pool in self._pools.used:
                 pool.pace = pool.pace.anew()
-        self._most = most
 
     def bound(self, rooms: Mapping[str, Room]) -> None:
-        """The models that have room of their own.  One that has none any more keeps its pool until that is empty."""
-        for model, pool in list(self._pools.items()):
-            pool.room = rooms.get(model, Room()) if model else Room()
-            if model and model not in rooms and not pool.queue.running and not len(pool.queue):
-                del self._pools[model]
-        for model, room in rooms.items():
-            self._pools.setdefault(model, Pool()).room = room
+        """The models that have room of their own.  What runs or waits already by a model that had none moves there."""
+        new = self._pools.bound(rooms)
+        if not new:
+            return
+        for ticket, pool in list(self._of.items()):
+            if ticket.model in new and pool.model != ticket.model:
+                self._move(ticket, pool, self._pools.of(ticket.model))
 
     def pool_of(self, model: str) -> Pool[T]:
-        return self._pools.get(model) or self._pools[SHARED]
+        return self._pools.of(model)
+
+    def demands(self) -> Iterator[tuple[str, Demand]]:
+        """What everybody has running and waiting, by the model of the pool."""
+        for pool in self._pools.used:
+            for demand in pool.queue.demands():
+                yield pool.model, demand
 
     def begin(self, item: T, cost: int, way: Way, model: str) -> Ticket[T] | None:
         """It runs, if there is room and nobody waits for it; else None."""
@@ -118,6 +102,7 @@ class Floor(Generic[T]):
         """It runs already, whether there is room or not."""
         pool = self.pool_of(model)
         ticket = pool.queue.run(item, cost, way)
+        ticket.model = model
         self._begins(ticket, pool)
         return ticket
 
@@ -140,7 +125,9 @@ class Floor(Generic[T]):
         if not len(pool.queue):
             pool.pace.begins(now)
         ticket = pool.queue.push(item, cost, way)
+        ticket.model = model
         self._of[ticket] = pool
+        self._pools.changed(pool)
         self.waiting += 1
         self._remind(ticket, now + queue_seconds)
         return Asked(ticket, True, displaced)
@@ -149,17 +136,12 @@ class Floor(Generic[T]):
         """The next that runs, if there is room for one."""
         if self.running >= self._most or not self.waiting:
             return None
-        pool = None
-        for each in self._pools.values():
-            if each.queue.backlog and each.has_room and (pool is None or each.tag < pool.tag):
-                pool = each
+        pool = self._pools.next()
         if pool is None:
             return None
-        # Neither having been idle is a credit, nor being new.
-        self._virtual = max(self._virtual, pool.tag)
         weight = pool.queue.waiting_weight
         ticket = pool.queue.next()
-        pool.tag = self._virtual + ticket.cost / weight
+        self._pools.took(pool, weight, ticket)
         self.waiting -= 1
         self._begins(ticket, pool)
         pool.pace.took(now, ticket.cost)
@@ -173,19 +155,22 @@ class Floor(Generic[T]):
 
     def charge_elsewhere(self, way: Way, service: int) -> None:
         """So much was had in another sidecar, whatever the model."""
-        for pool in self._pools.values():
+        for pool in self._pools.used:
             pool.queue.charge_elsewhere(way, service)
 
     def over(self, ticket: Ticket[T]) -> None:
         """A running request is over."""
-        self._of.pop(ticket).queue.end(ticket)
+        pool = self._of.pop(ticket)
+        pool.queue.end(ticket)
         self.running -= 1
+        self._pools.changed(pool)
 
     def leave(self, ticket: Ticket[T], now: float) -> None:
         """A waiting request goes."""
         pool = self._of.pop(ticket)
         pool.queue.remove(ticket)
         self.waiting -= 1
+        self._pools.changed(pool)
         if not len(pool.queue):
             pool.pace.ends(now)
 
@@ -219,15 +204,28 @@ class Floor(Generic[T]):
     def _displace(self, pool: Pool[T], way: Way, full: Full, now: float) -> tuple[Ticket[T], Full] | None:
         """Makes place for one whose line is shorter than another's, if there is such a line."""
         if not len(pool.queue):
-            pool = max(self._pools.values(), key=lambda each: len(each.queue))
+            pool = max(self._pools.used, key=lambda each: len(each.queue))
         ticket = pool.queue.last()
         if pool.queue.outweighs(ticket, way):
             self.leave(ticket, now)
             return ticket, full
         return None
 
+    def _move(self, ticket: Ticket[T], old: Pool[T], new: Pool[T]) -> None:
+        way = ticket.way
+        if ticket.waits:
+            old.queue.remove(ticket)
+            new.queue.take_back(ticket, way)
+        else:
+            old.queue.end(ticket)
+            new.queue.take_over(ticket, way)
+        self._of[ticket] = new
+        self._pools.changed(old)
+        self._pools.changed(new)
+
     def _begins(self, ticket: Ticket[T], pool: Pool[T]) -> None:
         self._of[ticket] = pool
+        self._pools.changed(pool)
         self.running += 1
 
     def _remind(self, ticket: Ticket[T], deadline: float) -> None:

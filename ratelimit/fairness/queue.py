@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from ratelimit.fairness.tree import NO_LINE, Node
+from ratelimit.fairness.tree import NO_LINE, Demand, Node
 
 T = TypeVar("T")
 
@@ -39,17 +39,29 @@ Way = Sequence[Share]
 
 
 class Ticket(Generic[T]):
-    """A request that waits or runs.  `charged`: tokens of service so far."""
+    """A request that waits or runs.  `charged`: tokens of service so far.  Set by others: `model`, where it runs;
+    `began`, when it began to (s); `room`, whose places it has."""
 
-    __slots__ = ("charged", "cost", "item", "leaf")
+    __slots__ = ("began", "charged", "cost", "item", "leaf", "model", "room")
 
     def __init__(self, item: T, cost: int, leaf: Node) -> None:
         self.item, self.cost, self.leaf = item, cost, leaf
         self.charged = 0
+        self.model = self.room = ""
+        self.began: float | None = None
 
     @property
     def waits(self) -> bool:
         return self in self.leaf.line
+
+    @property
+    def way(self) -> Way:
+        """To where it waits or runs."""
+        found, node = [], self.leaf
+        while node.parent is not None:
+            found.append(Share(node.name, node.weight))
+            node = node.parent
+        return found[::-1]
 
 
 class FairQueue(Generic[T]):
@@ -78,8 +90,17 @@ class FairQueue(Generic[T]):
 
     def push(self, item: T, cost: int, way: Way) -> Ticket[T]:
         """It waits.  `cost`: tokens of service, as estimated."""
-        leaf = self._leaf(way)
-        ticket = Ticket(item, cost, leaf)
+        ticket = Ticket(item, cost, self._leaf(way))
+        self._wait(ticket)
+        return ticket
+
+    def take_back(self, ticket: Ticket[T], way: Way) -> None:
+        """One that was removed from another queue waits here."""
+        ticket.leaf = self._leaf(way)
+        self._wait(ticket)
+
+    def _wait(self, ticket: Ticket[T]) -> None:
+        leaf, cost = ticket.leaf, ticket.cost
         if leaf.line is NO_LINE:
             leaf.line = OrderedDict()
         leaf.line[ticket] = None
@@ -95,7 +116,6 @@ class FairQueue(Generic[T]):
             node = parent
         node.waiting += 1
         node.backlog += cost
-        return ticket
 
     def next(self) -> Ticket[T]:
         """Takes out the one whose turn it is: it runs from now on.  IndexError if none waits."""
@@ -120,17 +140,25 @@ class FairQueue(Generic[T]):
     def run(self, item: T, cost: int, way: Way) -> Ticket[T]:
         """It runs without having waited, since there is room and none waits."""
         ticket = Ticket(item, cost, self._leaf(way))
-        ticket.charged, node = cost, ticket.leaf
+        self._run(ticket, cost)
+        return ticket
+
+    def take_over(self, ticket: Ticket[T], way: Way) -> None:
+        """One that ran in another queue, and ended there, runs here; what it has had is charged here too."""
+        ticket.leaf = self._leaf(way)
+        self._run(ticket, ticket.charged)
+
+    def _run(self, ticket: Ticket[T], service: int) -> None:
+        ticket.charged, node = service, ticket.leaf
         while (parent := node.parent) is not None:
             if not node.waiting and node.tag < parent.virtual:
                 parent.lift(node)
             node.running += 1  # before time comes to its tag: then it is not forgotten as idle
             if node.tag > parent.virtual or parent.lingering:
                 parent.serve(node)
-            node.tag += cost / node.weight
+            node.tag += service / node.weight
             node = parent
         node.running += 1
-        return ticket
 
     def charge(self, ticket: Ticket[T], service: int) -> None:
         """A running request has had so much, all in all."""
@@ -177,9 +205,9 @@ class FairQueue(Generic[T]):
         """Whether more waits for its weight in the ticket's line than would in that of a request that comes now: where
         the two first part."""
         parent = self._root
-        for name, share in zip(_names(ticket.leaf), way, strict=True):
-            node = parent.children[name]
-            if name != share.name:
+        for own, share in zip(ticket.way, way, strict=True):
+            node = parent.children[own.name]
+            if own.name != share.name:
                 other = parent.children.get(share.name)
                 waiting = 1 + (other.waiting if other is not None else 0)
                 return node.waiting / node.weight > waiting / share.weight
@@ -205,6 +233,13 @@ class FairQueue(Generic[T]):
                 part *= share.weight / (share.weight + others)
             node = child
         return (0.0, 0.0) if node is None else (node.backlog / part, node.waiting / part)
+
+    def demands(self) -> Iterator[Demand]:
+        """Of each tenant that has anything here."""
+        for group in self._root.children.values():
+            for tenant in () if group.is_leaf else group.children.values():
+                if not tenant.is_idle:
+                    yield Demand(group.name, tenant.name, tenant.weight, tenant.running, tenant.waiting)
 
     def remembered(self) -> int:
         """Groups, tenants and users that are known now."""
@@ -250,16 +285,6 @@ class FairQueue(Generic[T]):
         while node.is_idle and (parent := node.parent) is not None:
             parent.ended(node)
             node = parent
-
-
-def _names(leaf: Node) -> list[str]:
-    """Of the way to it."""
-    names = []
-    node = leaf
-    while node.parent is not None:
-        names.append(node.name)
-        node = node.parent
-    return names[::-1]
 
 
 def _below(node: Node) -> Iterator[Node]:

@@ -12,12 +12,22 @@ too many of them, all are made anew.  So most steps do not touch a heap.
 
 from collections import OrderedDict
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Any
+from typing import Any, NamedTuple
 
 SLACK = 64  # stale entries that are always tolerated
 
 Entry = tuple[float, int, "Node"]
 NO_LINE: OrderedDict[Any, None] = OrderedDict()  # of a leaf in which nothing has waited yet: most of them
+
+
+class Demand(NamedTuple):
+    """What a tenant has in a queue: how many requests run, and how many wait."""
+
+    group: str
+    tenant_id: str
+    weight: int
+    running: int
+    waiting: int
 
 
 class Node:

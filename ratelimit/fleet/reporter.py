@@ -1,28 +1,31 @@
 """Reports every second what this process has in flight, and adopts the bound that it is given.  On the background loop.
 
-While Redis is away the last bound stays in force.  What is reported is made here; where it goes, in reports_redis.py.
+While Redis is away the last bound stays in force.  What is reported is made in composer.py; where it
+goes, in reports_redis.py.  The one that leads also spreads the bounds on all sidecars over them (spreading.py).
 """
 
 import asyncio
-import os
 import random
-import secrets
-import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
-from ratelimit.fleet.report import MAX_GROUPS, MAX_TENANTS, GroupLoad, ModelLoad, Report, TenantLoad, Told
+from ratelimit.fairness.pools import UNBOUNDED
+from ratelimit.fleet.composer import Composer
+from ratelimit.fleet.identity import Identity
+from ratelimit.fleet.report import TTL_SECONDS, ModelLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
-from ratelimit.fleet.served import Exchange, LatelyServed
+from ratelimit.fleet.rooms import Rooms
+from ratelimit.fleet.served import Exchange
+from ratelimit.fleet.spreading import ALL as EVERYTHING
+from ratelimit.fleet.spreading import Bounds, Spreading
 from ratelimit.in_flight import InFlight
 from ratelimit.life import Life
-from ratelimit.metrics import ADMITTED, RatelimitMetrics
-from ratelimit.roll import Running, by_group, most
-from ratelimit.scheduler import ALL, OWN, UNBOUNDED, Bound, Served
+from ratelimit.metrics import RatelimitMetrics
+from ratelimit.roll import Running
+from ratelimit.scheduler import ALL, OWN, Bound, Served
 from store.redis import UNAVAILABLE
 from tenancy.directory.capacity import Capacity
 from tenancy.resolving.records import StoreUnavailable
@@ -32,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 1.0
 BEGIN_SECONDS = 2.0
+LEAST_SECONDS = 0.05  # between two reports
 WAITING_SECONDS = 0.1  # while more room is due: the others give theirs up with their next report
 SHORT_SECONDS = 0.25  # while requests are refused for want of room
 RESTORE_SECONDS = 15.0  # between attempts to bring a lost copy of the capacity back
@@ -39,23 +43,6 @@ YOUNG_MS = 1_000  # its lease may not be there yet
 DOUBT_MS = 30_000  # requests in flight for longer are looked up: their end may have been seen by another process
 MAX_EXCHANGED = 500  # tenants of whom one report tells what they were served
 DOUBTS = 500  # looked up in one round
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who reports: it does not change while the process runs."""
-
-    sidecar: str
-    host: str
-    version: str
-    started_at: str
-
-    @staticmethod
-    def make(version: str) -> "Identity":
-        """An id of its own for each process: one that was restarted is another sidecar."""
-        host = socket.gethostname()[:63]
-        started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Identity(f"{host}-{os.getpid()}-{secrets.token_hex(3)}", host, version, started_at)
 
 
 def bound_of(capacity: Capacity, share: int | None) -> Bound:
@@ -86,17 +73,19 @@ class Reporter:
         restore: Callable[[], Awaitable[object]],
         lease_seconds: float,
         models: Callable[[], tuple[ModelLoad, ...]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity, self._reports, self._in_flight, self._metrics = identity, reports, in_flight, metrics
-        self._available, self._queued, self._gone, self._restore = available, queued, gone, restore
-        self._models = models
+        self._gone, self._restore, self._clock = gone, restore, clock
         self._lease_ms = int(lease_seconds * 1000)
+        self._composer = Composer(identity, in_flight, metrics, available=available, queued=queued, models=models, clock=clock)
+        self._exchange, self._rooms, self._spreading = Exchange(MAX_EXCHANGED), Rooms(clock), Spreading()
         self._capacity = Capacity(version=0)
         self._refused = 0
         self._restore_at = 0.0
         self._wake = asyncio.Event()
-        self._lately, self._exchange = LatelyServed(), Exchange(MAX_EXCHANGED)
-        self._told: Served = {}
+        self._heard_at, self._is_shared = clock(), False
+        self._shares: Mapping[str, int] | None = None
 
     def subscribed(self) -> None:
         """Changes may have been missed until now."""
@@ -124,7 +113,8 @@ class Reporter:
 
     async def run(self) -> None:
         """Until cancelled; then the report is taken back."""
-        failing = False
+        failing, sharing = False, self._in_flight.sharing
+        sharing.wake = partial(self._wanted, asyncio.get_running_loop())
         try:
             while True:
                 self._wake.clear()  # before reporting: a change meanwhile causes another report
@@ -136,89 +126,90 @@ class Reporter:
                     if not failing:  # once an outage, not once a round
                         log.warning("cannot report", error=f"{type(error).__name__}: {error}")
                     failing = True
+                    self._alone()
                 except Exception:  # the top of a background task
                     self._metrics.failures.add()
                     log.exception("cannot report")
                 await self._wait(seconds)
         finally:
+            sharing.wake = lambda: None
             await self._withdraw()
+
+    def _wanted(self, loop: asyncio.AbstractEventLoop) -> None:
+        """More room, now; from any thread."""
+        if self._is_shared:
+            loop.call_soon_threadsafe(self._wake.set)
 
     async def report(self) -> float:
         """One round: seconds until the next."""
         await self._forget_ended()
-        refused = self._in_flight.refused
+        sharing, refused = self._in_flight.sharing, self._in_flight.refused
         short = refused > self._refused or self._in_flight.waiting > 0
         self._refused = refused
-        told = await self._reports.leave(self._report(), short=short, served=self._take_served())
-        self._hear(told)
-        if self._apply(told):
-            await self._reports.leave(self._report(), short=short)  # so that it says what holds now
+        tenants, demands = self._in_flight.tenants(), sharing.demands()
+        asked, served = self._rooms.asked(sharing.rooms, demands), self._take_served(tenants)
+        report = self._composer.report(tenants, demands, self._capacity.version)
+        told = await self._reports.leave(report, short=short, served=served, pools=asked)
+        self._rooms.told(asked)
+        self._hear(served, told)
+        if self._apply(told):  # then it says what holds now
+            report = self._composer.report(tenants, demands, self._capacity.version)
+            await self._reports.leave(report, short=short, pools=asked)
         if told.capacity is None and time.monotonic() >= self._restore_at:
             self._restore_at = time.monotonic() + RESTORE_SECONDS
             await self._restore()
+        contended = told.leads and await self._lead(told.capacity)
         if told.waiting:
             return WAITING_SECONDS
-        return SHORT_SECONDS if short and told.share is not None else REPORT_SECONDS
+        self._is_shared = told.share is not None or bool(sharing.rooms)
+        return SHORT_SECONDS if contended or (short and self._is_shared) else REPORT_SECONDS
 
-    def _take_served(self) -> Served:
-        served = self._in_flight.take_served()
-        self._lately.add(served, time.monotonic())
+    async def _lead(self, capacity: Capacity | None) -> bool:
+        """Says what each sidecar is due.  Whether anything has to be shared now."""
+        rooms = self._in_flight.sharing.rooms
+        pools = {model: int(room.most) for model, room in rooms.items() if room.most != UNBOUNDED}
+        own = None
+        if capacity is not None:
+            own = capacity.max_in_flight
+            if capacity.max_in_flight_total is not None:
+                pools[EVERYTHING] = capacity.max_in_flight_total
+        if not pools:
+            return False
+        reports = [aged.report for aged in (await self._reports.overview()).reports]
+        dues = self._spreading.dues(Bounds(pools, own), reports, self._in_flight.sharing.weights)
+        if not any(dues.values()):
+            return False
+        await self._reports.hand_out(dues)
+        return True
+
+    def _take_served(self, tenants: Sequence[Running]) -> Served:
+        served = self._in_flight.sharing.take_served()
+        self._composer.count(served, self._in_flight.sharing.take_finished())
         self._exchange.add(served)
-        self._told = self._exchange.to_tell(
-            {(each.policy.fairshare_group, each.policy.tenant_id): 0 for each in self._in_flight.tenants()}
-        )
-        return self._told
+        return self._exchange.to_tell({(each.policy.fairshare_group, each.policy.tenant_id): 0 for each in tenants})
 
-    def _hear(self, told: Told) -> None:
-        elsewhere = self._exchange.heard(self._told, told.totals, told.period)
+    def _hear(self, served: Served, told: Told) -> None:
+        elsewhere = self._exchange.heard(served, told.totals, told.period)
         if elsewhere:
-            self._in_flight.served_elsewhere(elsewhere)
+            self._in_flight.sharing.served_elsewhere(elsewhere)
 
     def _apply(self, told: Told) -> bool:
-        """Whether that changed the bound.  A copy that Redis lost changes nothing."""
+        """Whether the capacity changed.  A copy that Redis lost changes nothing."""
+        self._heard_at, self._shares = self._clock(), told.shares
+        self._in_flight.sharing.allot(told.shares)
         if told.capacity is None:
             return False
-        bound = bound_of(told.capacity, told.share)
-        changed = bound != self._in_flight.bound or told.capacity.version != self._capacity.version
-        self._in_flight.bound, self._capacity = bound, told.capacity
+        changed = told.capacity.version != self._capacity.version
+        self._in_flight.bound, self._capacity = bound_of(told.capacity, told.share), told.capacity
         return changed
 
-    def _report(self) -> Report:
-        tenants, bound, counts = self._in_flight.tenants(), self._in_flight.bound, self._metrics.decisions.counts
-        now_ms, since = time.time_ns() // 1_000_000, self._in_flight.waiting_since()
-        waits = {tenant_id: (now_ms - since_ms) / 1000 for tenant_id, since_ms in since.items()}
-        admitted = sum(counts[outcome] for outcome in ADMITTED)
-        return Report(
-            **asdict(self._identity),
-            in_flight=len(self._in_flight),
-            queued=self._queued(),
-            max_in_flight=None if bound.most == UNBOUNDED else int(bound.most),
-            bound_by=bound.name,
-            capacity_version=self._capacity.version,
-            admitted=admitted,
-            refused=sum(counts.values()) - admitted,
-            refused_capacity=self._in_flight.refused,
-            redis_available=self._available(),
-            tenants_in_flight=len(tenants),
-            tenants=tuple(self._load(tenant, waits) for tenant in most(tenants, MAX_TENANTS)),
-            groups=self._groups(tenants, waits),
-            models=self._models(),
-        )
-
-    def _load(self, tenant: Running, waits: Mapping[str, float]) -> TenantLoad:
-        policy, served = tenant.policy, self._lately.of_tenant(tenant.policy.fairshare_group, tenant.policy.tenant_id)
-        about = policy.tenant_id, policy.fairshare_group, policy.weight
-        return TenantLoad(*about, tenant.count, tenant.queued, served, waits.get(policy.tenant_id, 0.0))
-
-    def _groups(self, tenants: Sequence[Running], waits: Mapping[str, float]) -> tuple[GroupLoad, ...]:
-        served, oldest = self._lately.of_groups(), dict[str, float]()
-        for tenant in tenants:
-            group = tenant.policy.fairshare_group
-            oldest[group] = max(oldest.get(group, 0.0), waits.get(tenant.policy.tenant_id, 0.0))
-        return tuple(
-            GroupLoad(name, count, queued, None, served.get(name, 0), oldest[name])
-            for name, count, queued in by_group(tenants)[:MAX_GROUPS]
-        )
+    def _alone(self) -> None:
+        """Nobody can be asked for shares any more: those of models that we have none of are ours."""
+        sharing = self._in_flight.sharing
+        if self._clock() - self._heard_at < TTL_SECONDS:
+            return
+        whole = {model: int(room.most) for model, room in sharing.rooms.items() if room.most != UNBOUNDED}
+        sharing.allot({**whole, **(self._shares or {})})
 
     async def _forget_ended(self) -> None:
         """Requests whose end was not seen here: past their lease's time, or settled by another process."""
@@ -233,8 +224,9 @@ class Reporter:
             self._in_flight.end_all(await self._gone(some))
 
     async def _wait(self, seconds: float) -> None:
+        await asyncio.sleep(LEAST_SECONDS)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds - LEAST_SECONDS):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -1,5 +1,6 @@
 """Reports in Redis: each lives for a few seconds, so that what is there is what runs.  All in one cluster slot."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from ratelimit.budgets.keys import lease_key, leases_key
-from ratelimit.fleet.report import TTL_SECONDS, Aged, Overview, Report, Told
+from ratelimit.fleet.report import TTL_SECONDS, Aged, Overview, Pooled, Report, Told
+from ratelimit.fleet.spreading import ALL, Dues
 from ratelimit.scheduler import Served
 from tenancy.directory.capacity import Capacity
-from tenancy.redis.names import CAPACITY_KEY, SERVED_KEYS, SHARES_KEY, SIDECARS_KEY, redis_key_sidecar
+from tenancy.redis.names import (
+    CAPACITY_KEY,
+    DUES_KEY,
+    LEADER_KEY,
+    SERVED_KEYS,
+    SHARES_KEY,
+    SIDECARS_KEY,
+    redis_key_shares,
+    redis_key_sidecar,
+)
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -23,6 +34,8 @@ LUA = Path(__file__).parent / "lua"
 REPORT = (LUA / "report.lua").read_text(encoding="utf-8")
 REPORTS = (LUA / "reports.lua").read_text(encoding="utf-8")
 NOTHING: Served = {}
+NO_POOLS: Mapping[str, Pooled] = {}
+DUES_MS = 2000  # so long they count: then shares follow demand, until another sidecar says what each is due
 MAX_SIDECARS = 1000  # in one reading, the latest
 
 
@@ -32,21 +45,40 @@ class RedisReports:
     def __init__(self, client: "Client", ttl_seconds: float = TTL_SECONDS) -> None:
         self._client, self._ttl_ms = client, int(ttl_seconds * 1000)
 
-    async def leave(self, report: Report, *, short: bool, served: Served = NOTHING) -> Told:
-        """Replaces this sidecar's report, and renews its share.  The shares of all sidecars that report never add up
-        to more than the bound, unless it was just lowered.  `short`: it had to refuse requests since its last one, or
-        some wait.  `served`: since the last one, to be added to what all have served."""
-        keys = (SIDECARS_KEY, SHARES_KEY, CAPACITY_KEY, redis_key_sidecar(report.sidecar), *SERVED_KEYS)
-        arguments = [report.sidecar, report.dump(), str(self._ttl_ms), str(report.in_flight), str(int(short))]
+    async def leave(
+        self, report: Report, *, short: bool, served: Served = NOTHING, pools: Mapping[str, Pooled] = NO_POOLS
+    ) -> Told:
+        """Replaces this sidecar's report, and renews its shares.  The shares that all sidecars that report have of a
+        bound never add up to more than it, unless it was just lowered.  `short`: it had to refuse requests since its
+        last one, or some wait.  `served`: since the last one, to be added to what all have served.  `pools`: of models
+        that have a bound; -1 gives up the share."""
+        keys = [SIDECARS_KEY, CAPACITY_KEY, redis_key_sidecar(report.sidecar), *SERVED_KEYS, LEADER_KEY, DUES_KEY]
+        keys += (SHARES_KEY, *map(redis_key_shares, pools))
+        arguments = [report.sidecar, report.dump(), str(self._ttl_ms), str(1 + len(pools))]
+        for name, pool in {ALL: Pooled(0, report.in_flight, short), **pools}.items():
+            arguments += (name, str(pool.most), str(pool.in_flight), str(int(pool.short)))
         for (group, tenant_id), service in served.items():
             arguments += (f"{group}/{tenant_id}", str(service))
-        _, text, share, waiting, period, *totals = await self._client.eval(REPORT, len(keys), *keys, *arguments)
-        return Told(_capacity(text), None if share < 0 else int(share), bool(waiting), tuple(totals), period)
+        _, text, leads, waiting, period, shares, totals = await self._client.eval(REPORT, len(keys), *keys, *arguments)
+        share, *of_models = shares
+        found = {name: share for name, share in zip(pools, of_models, strict=True) if share >= 0}
+        return Told(
+            _capacity(text), None if share < 0 else share, bool(waiting), tuple(totals), period, found, bool(leads)
+        )
+
+    async def hand_out(self, dues: Dues) -> None:
+        """What each sidecar is due, in place of what was said before; it counts with its next report."""
+        async with self._client.pipeline() as pipeline:
+            pipeline.delete(DUES_KEY)
+            if said := {sidecar: json.dumps(due) for sidecar, due in dues.items() if due}:
+                pipeline.hset(DUES_KEY, items=[text for pair in said.items() for text in pair])
+                pipeline.pexpire(DUES_KEY, DUES_MS)
+            await pipeline.execute()
 
     async def withdraw(self, sidecar: str) -> None:
         """This sidecar ends: its report and its share are gone at once."""
         await self._client.zrem(SIDECARS_KEY, sidecar)
-        await self._client.hdel(SHARES_KEY, sidecar)
+        await self._client.hdel(SHARES_KEY, sidecar)  # of models' it goes with the next report of another
         await self._client.delete(redis_key_sidecar(sidecar))
 
     async def overview(self) -> Overview:

@@ -18,11 +18,11 @@ from ratelimit.commit.fallback import Outcome
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.slots import WAIT_SECONDS
 from ratelimit.fairness.floor import Full
+from ratelimit.fairness.pools import UNBOUNDED
 from ratelimit.fairness.service import services_of
 from ratelimit.in_flight import InFlight
 from ratelimit.life import Life, Load
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.scheduler import UNBOUNDED
 from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full

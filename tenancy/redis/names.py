@@ -12,7 +12,9 @@ CAPACITY_KEY = f"{PREFIX}:capacity:{_SIDECARS}"  # string: the Capacity as JSON
 SIDECARS_KEY = f"{PREFIX}:sidecars:{_SIDECARS}"  # sorted set: sidecar id by its last report, ms
 # Hashes: group/tenant to the tokens of service that it has had in all sidecars, in turn for a period each.
 SERVED_KEYS = (f"{PREFIX}:served-0:{_SIDECARS}", f"{PREFIX}:served-1:{_SIDECARS}")
-SHARES_KEY = f"{PREFIX}:shares:{_SIDECARS}"  # hash: sidecar id to its share of the capacity
+SHARES_KEY = f"{PREFIX}:shares:{_SIDECARS}"  # hash: sidecar id to what it wants and holds of the capacity
+DUES_KEY = f"{PREFIX}:dues:{_SIDECARS}"  # hash: sidecar id to what it is due of each bound, as JSON
+LEADER_KEY = f"{PREFIX}:leader:{_SIDECARS}"  # string: the id of the sidecar that says what each is due
 
 
 def redis_key_record(key_hash: str) -> str:
@@ -28,3 +30,8 @@ def redis_key_trial(trial_id: str) -> str:
 def redis_key_sidecar(sidecar_id: str) -> str:
     """String: the last report of one sidecar, as JSON."""
     return f"{PREFIX}:sidecar:{_SIDECARS}:{sidecar_id}"
+
+
+def redis_key_shares(model: str) -> str:
+    """As SHARES_KEY, of a model's own room."""
+    return f"{SHARES_KEY}:{model}"

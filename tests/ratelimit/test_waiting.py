@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelimit.fairness.floor import Full, Room, Terms
+from ratelimit.fairness.floor import Full, Terms
+from ratelimit.fairness.pools import Room
 from ratelimit.in_flight import InFlight
 from ratelimit.life import ASKED, QUEUED, Life, Load, State
 from ratelimit.scheduler import Bound, Scheduler
@@ -165,7 +166,7 @@ def test_shares_are_of_tokens_of_service_however_long_each_answer_is() -> None:
 
 def test_groups_share_before_their_tenants() -> None:
     register = Register(1)
-    register.share({}, {"paid": 300, "free": 100})
+    register.sharing.agree({}, {"paid": 300, "free": 100})
     policies = [
         Policy("a", "k", fairshare_group="paid"),
         *(Policy(f"f{n}", "k", fairshare_group="free") for n in range(9)),
@@ -184,7 +185,7 @@ def test_groups_share_before_their_tenants() -> None:
 
 def test_a_slow_model_does_not_hold_up_a_fast_one() -> None:
     register = Register(100)
-    register.share({"slow": Room(1)}, {})
+    register.sharing.agree({"slow": Room(1)}, {})
     register.ask(load=Load("slow", 100))
     slow, fast = register.ask(load=Load("slow", 100)), register.ask(load=Load("fast", 100))
     assert (slow.told, fast.told, register.bound_now()) == ([], ["turn"], "model:in_flight")
@@ -194,10 +195,10 @@ def test_a_long_answer_is_charged_as_it_runs() -> None:
     register = Register(2)
     long, other = register.ask(LARGE), register.ask(SMALL)
     first, second = register.ask(LARGE), register.ask(Policy("third", "k", weight=500))
-    register.charge([(long.life, 100_000), (other.life, 1)])
+    register.sharing.charge([(long.life, 100_000), (other.life, 1)])
     register.end(other.life.lease_id, 100)
     assert (first.told, second.told) == ([], ["turn"])
-    assert register.take_served() == {
+    assert register.sharing.take_served() == {
         ("default", "large"): 100_000,
         ("default", "small"): 100,
         ("default", "third"): 100,
@@ -208,7 +209,7 @@ def test_what_was_served_elsewhere_counts_here() -> None:
     register = Register(1)
     runs = register.ask(LARGE)
     first, second = register.ask(LARGE), register.ask(Policy("third", "k", weight=500))
-    register.served_elsewhere({("default", "large"): 100_000, ("default", "unknown"): 1})
+    register.sharing.served_elsewhere({("default", "large"): 100_000, ("default", "unknown"): 1})
     register.end(runs.life.lease_id, 100)
     assert (first.told, second.told) == ([], ["turn"])
 

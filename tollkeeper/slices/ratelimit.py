@@ -14,16 +14,17 @@ from clients.rates import RateHeaders
 from ratelimit.answer_bytes import serialize
 from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
-from ratelimit.fairness.floor import Room
+from ratelimit.fairness.pools import UNBOUNDED, Room
 from ratelimit.fairness.service import service_of
+from ratelimit.fleet.identity import Identity
 from ratelimit.fleet.report import MAX_MODELS, ModelLoad
-from ratelimit.fleet.reporter import Identity, Reporter
+from ratelimit.fleet.reporter import Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import MAX_KNOWN
 from ratelimit.journal import Journal, predecessors_in
 from ratelimit.life import Life
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.scheduler import UNBOUNDED, Bound
+from ratelimit.scheduler import Bound
 from ratelimit.service import Decider, RatelimitService, refused_by
 from ratelimit.succession import Succession
 from ratelimit.tenants.answer import Manner
@@ -163,11 +164,11 @@ async def _keep_fair(shared: Shared) -> None:
         latest = shared.catalog.known()
         if latest is not None and latest is not known:
             known = latest
-            in_flight.share({name: room_of(room) for name, room in known.rooms.items()}, known.weights)
+            in_flight.sharing.agree({name: room_of(room) for name, room in known.rooms.items()}, known.weights)
         in_flight.give_up_late()
         if time.monotonic() >= charge_at:
             charge_at = time.monotonic() + CHARGE_SECONDS
-            in_flight.charge(_running_long(shared))
+            in_flight.sharing.charge(_running_long(shared))
 
 
 def room_of(room: CatalogRoom) -> Room:

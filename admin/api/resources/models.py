@@ -98,7 +98,7 @@ class ModelBody(UpstreamFields):
     cached_price: Price | None = Field(None, description="For a million cached input tokens; null: as input")
     context_window: Tokens | None = Field(None, examples=[128_000])
     weight: Weight = DEFAULT_WEIGHT
-    max_in_flight: InFlight | None = Field(None, description="Requests at once in each sidecar; the others wait")
+    max_in_flight: InFlight | None = Field(None, description="Requests at once, in all sidecars; the others wait")
     cache_write_5m_price: Price | None = Field(None, description=f"{A_MILLION} written into a cache; null: as input")
     cache_write_1h_price: Price | None = Field(None, description=f"{A_MILLION} written for an hour; null: as for 5 min")
     reasoning_price: Price | None = Field(None, description=f"{A_MILLION} of reasoning; null: as output")

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ratelimit.fairness.max_min import max_min
 from ratelimit.fairness.service import service_of
 from ratelimit.fairness.simulation.policy import Tenant
 from ratelimit.fairness.simulation.run import Done
@@ -103,27 +104,11 @@ def pour(total: float, wanted: Mapping[str, float], tenants: Mapping[str, Tenant
     for name, tenant in tenants.items():
         groups[tenant.group].append(name)
     weights = {group: tenants[names[0]].group_weight for group, names in groups.items()}
-    shares = _max_min(total, {group: sum(wanted[name] for name in names) for group, names in groups.items()}, weights)
+    shares = max_min(total, {group: sum(wanted[name] for name in names) for group, names in groups.items()}, weights)
     found: dict[str, float] = {}
     for group, names in groups.items():
-        found |= _max_min(shares[group], {name: wanted[name] for name in names}, {n: tenants[n].weight for n in names})
+        found |= max_min(shares[group], {name: wanted[name] for name in names}, {n: tenants[n].weight for n in names})
     return found
-
-
-def _max_min(total: float, wanted: Mapping[str, float], weights: Mapping[str, int]) -> dict[str, float]:
-    got = dict.fromkeys(wanted, 0.0)
-    open_ = [name for name in wanted if wanted[name] > 0]
-    while open_ and total > 1e-9:
-        each = total / sum(weights[name] for name in open_)
-        full = [name for name in open_ if wanted[name] - got[name] <= each * weights[name]]
-        for name in full or open_:
-            more = min(wanted[name] - got[name], each * weights[name])
-            got[name] += more
-            total -= more
-        if not full:
-            break
-        open_ = [name for name in open_ if name not in full]
-    return got
 
 
 def jain(parts: Sequence[float]) -> float:

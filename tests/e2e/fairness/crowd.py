@@ -28,7 +28,7 @@ class Answer:
 @dataclass
 class Clients:
     """`count` of one tenant, who ask again as soon as they are answered.  Each answer has `tokens` and takes
-    `milliseconds`."""
+    `milliseconds`.  `address`: of the Envoy that they ask, if it is another than the rest do."""
 
     who: Credential
     count: int
@@ -36,6 +36,7 @@ class Clients:
     milliseconds: int = 50
     after: float = 0.0
     model: str = MODEL
+    address: str = ""
     answers: list[Answer] = field(default_factory=list)
 
     def request(self, host: str) -> bytes:
@@ -58,7 +59,11 @@ def run(address: str, seconds: float, *crowds: Clients, then: Callable[[float], 
 
 async def _run(address: str, seconds: float, crowds: tuple[Clients, ...], then: Callable[[float], None] | None) -> None:
     begun = time.monotonic()
-    tasks = [asyncio.create_task(_client(address, crowd, begun)) for crowd in crowds for _ in range(crowd.count)]
+    tasks = [
+        asyncio.create_task(_client(crowd.address or address, crowd, begun))
+        for crowd in crowds
+        for _ in range(crowd.count)
+    ]
     while time.monotonic() < begun + seconds:
         await asyncio.sleep(0.05)
         if then is not None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ratelimit.fairness.floor import Asked, Floor, Full, Room, Terms
+from ratelimit.fairness.floor import Asked, Floor, Full, Terms
+from ratelimit.fairness.pools import Room
 from ratelimit.fairness.queue import Share, Ticket
 
 Way = tuple[Share, Share]

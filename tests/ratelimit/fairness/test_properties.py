@@ -8,7 +8,8 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratelimit.fairness.floor import Asked, Floor, Room, Terms
+from ratelimit.fairness.floor import Asked, Floor, Terms
+from ratelimit.fairness.pools import Room
 from ratelimit.fairness.queue import FairQueue, Share, Ticket
 
 MOST = 1000  # tokens of service of one request

@@ -10,7 +10,8 @@ import pytest
 from redis import asyncio as aio
 
 from ratelimit.budgets.keys import lease_key
-from ratelimit.fleet.reporter import DOUBT_MS, Identity, Reporter
+from ratelimit.fleet.identity import Identity
+from ratelimit.fleet.reporter import DOUBT_MS, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics

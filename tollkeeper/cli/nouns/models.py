@@ -96,7 +96,7 @@ MODELS = Resource(
         Field("--cached-price", PRICE, "Price of a million input tokens read from a cache.", default="as input"),
         Field("--context-window", AMOUNT, "Context window, in tokens."),
         Field("--weight", NUMBER, "Weight; recorded, not enforced."),
-        Field("--max-in-flight", AMOUNT, "Requests at once in each sidecar; the others wait."),
+        Field("--max-in-flight", AMOUNT, "Requests at once, in all sidecars; the others wait."),
         Field("--queue-timeout-seconds", AMOUNT, "How long a request may wait; none: as everywhere."),
         Field("--cache-write-5m-price", PRICE, "Of a million tokens written into a cache.", default="as input"),
         Field("--cache-write-1h-price", PRICE, "Of a million written for an hour.", default="as for 5 minutes"),
