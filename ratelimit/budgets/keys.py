@@ -41,6 +41,11 @@ def all_leases_keys() -> str:
     return f"{PREFIX}:leases*"
 
 
+def part_key(owner: str, part: str) -> str:
+    """Sorted set: as leases_key, of the leases that keep this part, while that has a bound of its own."""
+    return f"{PREFIX}:part:{{{owner}}}:{part}"
+
+
 def settled_key(owner: str, lease_id: str) -> str:
     """String: marks a charge made without a lease, so that it is made once."""
     return f"{PREFIX}:settled:{{{owner}}}:{lease_id}"

@@ -27,7 +27,7 @@ from ratelimit.budgets.port import (
     Settled,
     Settlement,
 )
-from ratelimit.budgets.rule import RuleSet, Used, dump_rules
+from ratelimit.budgets.rule import Leases, RuleSet, Used, dump_rules
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
 from serving.fast_json import json_of
 
@@ -42,7 +42,7 @@ OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; t
 log = structlog.get_logger(__name__)
 
 NOTHING_USED = Used(0)
-UNREADABLE = -2
+UNREADABLE, NO_LEASE = -2, -1  # verdicts
 MAX_UNREADABLE = 1000
 
 
@@ -266,5 +266,11 @@ def _decision(rules: RuleSet, numbers: Iterator[int]) -> Decision | None:
         return Admitted(held, rules.rules[wait_ms - 1].name if wait_ms > 0 else "")
     if verdict == UNREADABLE:
         return None
-    name = rules.rules[verdict - 1].name if verdict > 0 else rules.leases.name if rules.leases else ""
-    return Refused(name, None if wait_ms < 0 else wait_ms, held)
+    return Refused(_name(rules, verdict), None if wait_ms < 0 else wait_ms, held)
+
+
+def _name(rules: RuleSet, verdict: int) -> str:
+    if verdict > 0:
+        return rules.rules[verdict - 1].name
+    leases = rules.leases or Leases()
+    return leases.name if verdict == NO_LEASE else leases.name_of_part

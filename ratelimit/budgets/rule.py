@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ratelimit.budgets.keys import is_budget_key, lease_key, leases_key, owner_of
+from ratelimit.budgets.keys import is_budget_key, lease_key, leases_key, owner_of, part_key
 
 # How what is spent comes back: steadily, all at the window's end, or as it leaves the last window's length.
 BUCKET, FIXED, SLIDING = "b", "f", "s"
@@ -23,6 +23,7 @@ ONE, PLAIN = 0, 1
 Weights = tuple[int, int, int, int] | tuple[int, int, int, int, int]
 MONEY = 1
 UNKNOWN = -1
+PART = "key_id"  # the member of a lease that says which part of its owner's it is of; settle.lua knows it too
 # Of one request, in the units of rules that count money.  Redis's scripts count in doubles, exactly up to 9 * 10^15: a
 # price that somebody mistyped must not make a budget inexact for the requests after it.
 MOST_COST = 10**14
@@ -103,12 +104,20 @@ def load_rules(text: str) -> tuple[Rule, ...]:
 class Leases(NamedTuple):
     """What requests that fit hold until they are settled: a lease each, which keeps the members of `keeps`.
 
-    At most `most` at once (None: any number); one more is refused under `name`.
+    At most `most` at once (None: any number); one more is refused under `name`.  Those that keep the same PART may
+    have a bound of their own, which refuses under another name.
     """
 
     name: str = ""
     most: int | None = None
     keeps: Mapping[str, str] = {}
+    most_of_part: int | None = None
+    name_of_part: str = ""
+
+    @property
+    def least(self) -> int:
+        """The tighter bound, 0 without any."""
+        return min((most for most in (self.most, self.most_of_part) if most is not None), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +144,18 @@ class RuleSet:
         charges = dump_rules(rules)
         keys = tuple(rule.key for rule in rules)
         most = "" if leases is None else -1 if leases.most is None else leases.most
+        part: tuple[str | int, str] = ("", "")
+        if leases is not None and PART in leases.keeps:
+            most_of_part = -1 if leases.most_of_part is None else leases.most_of_part
+            part = most_of_part, f'"{PART}":{_dump(leases.keeps[PART])}'
         head = _dump(leases.keeps if leases else {})[:-1]
         return RuleSet(
             owner=owner,
             rules=tuple(rules),
             leases=leases,
             charges=charges,
-            keys=keys if leases is None else (leases_key(owner), *keys),
-            arguments=(most, len(rules), *(argument for rule in rules for argument in _arguments(rule))),
+            keys=keys if leases is None else (*_lease_sets(owner, leases), *keys),
+            arguments=(most, *part, len(rules), *(argument for rule in rules for argument in _arguments(rule))),
             lease_prefix=lease_key(owner, ""),
             lease_head=f'{head}{"," if len(head) > 1 else ""}"budgets":{charges}',
         )
@@ -152,6 +165,12 @@ def _arguments(rule: Rule) -> tuple[str | int, ...]:
     """Shape, capacity, flags, and perhaps the bounds of a calendar."""
     flags = int(rule.shadow) + (0 if rule.bounds is None else 2)
     return rule.shape, rule.capacity, flags, *(rule.bounds or ())
+
+
+def _lease_sets(owner: str, leases: Leases) -> tuple[str, ...]:
+    if PART not in leases.keeps:
+        return (leases_key(owner),)
+    return leases_key(owner), part_key(owner, leases.keeps[PART])
 
 
 def _dump(value: object) -> str:

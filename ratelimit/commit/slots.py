@@ -44,13 +44,13 @@ class Asking:
 
     @property
     def slots(self) -> int:
-        """How many its owner has."""
+        """How many there are of those that it needs."""
         leases = self.reservation.rules.leases
-        return (leases.most or 0) if leases is not None else 0
+        return leases.least if leases is not None else 0
 
     def lacks_slot(self, refused: Refused) -> bool:
         leases = self.reservation.rules.leases
-        return leases is not None and refused.limit == leases.name
+        return leases is not None and refused.limit in (leases.name, leases.name_of_part)
 
 
 _since = attrgetter("since")

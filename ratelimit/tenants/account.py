@@ -17,7 +17,9 @@ from tenancy.values.limit import FULL_WEIGHT, Kind, Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tenancy.values.prices import FREE, MICRO, Prices
 
-IN_FLIGHT = "tenant:in_flight"  # the name under which `max_in_flight` binds
+# The names under which `max_in_flight` of the tenant and of the key bind.
+IN_FLIGHT, KEY_IN_FLIGHT = "tenant:in_flight", "key:in_flight"
+SLOTS = (IN_FLIGHT, KEY_IN_FLIGHT)
 FOREVER_MS = 2**63
 MS_PER_SECOND = 1000
 KINDS = {Kind.BUCKET: BUCKET, Kind.FIXED: FIXED, Kind.SLIDING: SLIDING}
@@ -61,7 +63,7 @@ class Account:
         return Account(
             policy=policy,
             limits=limits,
-            rule_set=RuleSet.of(policy.tenant_id, rules, Leases(IN_FLIGHT, policy.max_in_flight, kept_of_all(policy))),
+            rule_set=RuleSet.of(policy.tenant_id, rules, leases_of(policy)),
             by_unit=tuple((unit, indexes) for unit in Unit if (indexes := _counting(unit, limits))),
             smallest=min(token_amounts, default=None),
             until_ms=min((rule.bounds[1] for rule in rules if rule.bounds is not None), default=FOREVER_MS),
@@ -79,6 +81,10 @@ class Account:
         return [
             _cost(limit, rule, estimate, prices) for limit, rule in zip(self.limits, self.rule_set.rules, strict=True)
         ]
+
+
+def leases_of(policy: Policy) -> Leases:
+    return Leases(IN_FLIGHT, policy.max_in_flight, kept_of_all(policy), policy.key_max_in_flight, KEY_IN_FLIGHT)
 
 
 def shown(unit: Unit, amount: int) -> str:

@@ -13,7 +13,7 @@ from clients.rates import Level, RateHeaders, duration, rate_headers
 from ratelimit.budgets.budget import full_in_ms
 from ratelimit.budgets.port import Decision, Refused
 from ratelimit.fairness.floor import Full
-from ratelimit.tenants.account import IN_FLIGHT, MS_PER_SECOND, Account, shown
+from ratelimit.tenants.account import KEY_IN_FLIGHT, MS_PER_SECOND, SLOTS, Account, shown
 from ratelimit.tenants.screening import Rejected
 from tenancy.values.limit import Scope, Unit
 
@@ -90,9 +90,10 @@ def fault_of_full(full: Full) -> Fault:
 
 def over_limit(account: Account, refused: Refused, costs: Sequence[int]) -> Fault:
     code, wait = "rate_limit_exceeded", _wait_text(refused.wait_ms)
-    if refused.limit == IN_FLIGHT:
-        most = account.policy.max_in_flight
-        message = f"Too many requests of this tenant are in flight (limit {most}).{wait}"
+    if refused.limit in SLOTS:
+        policy, is_key = account.policy, refused.limit == KEY_IN_FLIGHT
+        whose, most = ("key", policy.key_max_in_flight) if is_key else ("tenant", policy.max_in_flight)
+        message = f"Too many requests of this {whose} are in flight (limit {most}).{wait}"
         return Fault(429, message, "requests", code, wait_ms=refused.wait_ms)
     index = next(i for i, rule in enumerate(account.rule_set.rules) if rule.name == refused.limit)
     limit = account.limits[index]

@@ -23,7 +23,7 @@ from ratelimit.fairness.service import services_of
 from ratelimit.in_flight import InFlight
 from ratelimit.life import Life, Load
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.tenants.account import IN_FLIGHT, Account
+from ratelimit.tenants.account import SLOTS, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
 from ratelimit.tenants.corrections import Corrections
@@ -181,7 +181,7 @@ class TenantDecider:
     def _looked(self, request: Request, decision: Decision) -> None:
         """Its budgets have been looked at while it waits: what they have no room for need not wait any longer.  A slot
         may come free meanwhile."""
-        if not isinstance(decision, Refused) or decision.limit == IN_FLIGHT:
+        if not isinstance(decision, Refused) or decision.limit in SLOTS:
             return
         if self._in_flight.withdraw(request.life):
             costs = request.reservation.costs

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ratelimit.budgets.port import Refused
-from ratelimit.tenants.account import IN_FLIGHT, Account
+from ratelimit.tenants.account import SLOTS, Account
 
 HOLD_MS = 20
 FLOOD = 8
@@ -43,7 +43,7 @@ class RecentRefusals:
 
     def refused(self, account: Account, costs: Sequence[int], refused: Refused, now_ms: int) -> None:
         """The budgets have just said so.  Slots are not kept: they come free at any moment."""
-        if refused.limit == IN_FLIGHT:
+        if refused.limit in SLOTS:
             return
         recent = self._recent.get(id(account))
         if len(self._recent) >= MAX_ACCOUNTS and recent is None:

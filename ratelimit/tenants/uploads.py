@@ -22,7 +22,7 @@ from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.commit.slots import MOST_OF_ONE
 from ratelimit.in_flight import InFlight
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.tenants.account import IN_FLIGHT, Account
+from ratelimit.tenants.account import IN_FLIGHT, SLOTS, Account
 from ratelimit.tenants.account_cache import Accounts
 from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal
 from ratelimit.tenants.body import read_of
@@ -172,7 +172,7 @@ class UploadDecider:
         """Its request is decided.  Slots come free at any moment, so what they refused holds up nothing."""
         self._uploads.end(lease_id)
         limit = self._refused_by(message)
-        if limit and limit != IN_FLIGHT:
+        if limit and limit not in SLOTS:
             self._holds[policy] = _Hold(size, self._now_ms() + HOLD_MS, limit)
         return message
 

@@ -35,6 +35,7 @@ class Key:
     overlap_until: datetime | None
     created_at: datetime
     updated_at: datetime
+    max_in_flight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class NewKey:
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
     expires_at: datetime | None = None
+    max_in_flight: int | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     secret: str = field(default_factory=mint_secret, repr=False)
 
@@ -64,6 +66,7 @@ class KeyChange(TypedDict, total=False):
     models_allowed: tuple[str, ...] | None
     tokens_per_minute: int | None
     requests_per_minute: int | None
+    max_in_flight: int | None
     expires_at: datetime | None
 
 

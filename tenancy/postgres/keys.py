@@ -15,12 +15,12 @@ from tenancy.values.secret import hash_secret, prefix_of
 COLUMNS = """
 id, tenant_id, name, key_prefix, user_id, disabled, models_allowed, tokens_per_minute, requests_per_minute, expires_at,
 last_used_at, (SELECT max(r.expires_at) FROM retired_secrets r WHERE r.key_id = api_keys.id AND r.expires_at > now())
-AS overlap_until, created_at, updated_at
+AS overlap_until, created_at, updated_at, max_in_flight
 """
 INSERT = f"""
 INSERT INTO api_keys (id, tenant_id, name, key_hash, key_prefix, user_id, models_allowed, tokens_per_minute,
-                      requests_per_minute, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING {COLUMNS}
+                      requests_per_minute, expires_at, max_in_flight)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING {COLUMNS}
 """
 GET = f"SELECT {COLUMNS} FROM api_keys WHERE id = $1"
 BY_SECRET = f"""
@@ -36,7 +36,7 @@ ORDER BY created_at, id LIMIT $1
 """
 UPDATE = f"""
 UPDATE api_keys SET name = $2, disabled = $3, models_allowed = $4, tokens_per_minute = $5, requests_per_minute = $6,
-                    expires_at = $7, user_id = $8, updated_at = now()
+                    expires_at = $7, user_id = $8, max_in_flight = $9, updated_at = now()
 WHERE id = $1 RETURNING {COLUMNS}
 """
 DELETE = "DELETE FROM api_keys WHERE id = $1"
@@ -74,7 +74,13 @@ class PostgresKeys:
             if new.user_id is not None:
                 await transaction.execute(UPSERT_USER, tenant_id, new.user_id, new.user_email)
             identity = (new.id, tenant_id, new.name, hash_secret(new.secret), prefix_of(new.secret), new.user_id)
-            bounds = (new.models_allowed, new.tokens_per_minute, new.requests_per_minute, new.expires_at)
+            bounds = (
+                new.models_allowed,
+                new.tokens_per_minute,
+                new.requests_per_minute,
+                new.expires_at,
+                new.max_in_flight,
+            )
             key = await transaction.write(INSERT, *identity, *bounds)
             await transaction.execute(ANNOUNCE, key.id, version)
             return await transaction.created("create_api_key", key)
@@ -106,7 +112,7 @@ class PostgresKeys:
             if key.user_id is not None:
                 await transaction.execute(UPSERT_USER, key.tenant_id, key.user_id, None)
             limits = (key.models_allowed, key.tokens_per_minute, key.requests_per_minute)
-            values = (key.name, key.disabled, *limits, key.expires_at, key.user_id)
+            values = (key.name, key.disabled, *limits, key.expires_at, key.user_id, key.max_in_flight)
             after = await transaction.write(UPDATE, key_id, *values)
             await transaction.execute(ANNOUNCE, key_id, version)
             return await transaction.updated(action_of(before, after), before, after)

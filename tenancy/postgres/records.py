@@ -24,6 +24,7 @@ SELECT s.key_hash, t.version, k.id AS key_id, k.name AS key_name, t.id AS tenant
        least(k.expires_at, s.retired_at) AS expires_at, coalesce(k.user_id, '') AS user_id, t.max_in_flight,
        k.models_allowed, t.tokens_per_minute, t.requests_per_minute,
        k.tokens_per_minute AS key_tokens_per_minute, k.requests_per_minute AS key_requests_per_minute,
+       k.max_in_flight AS key_max_in_flight,
        u.tokens_per_minute AS user_tokens_per_minute, u.requests_per_minute AS user_requests_per_minute,
        (SELECT jsonb_agg(to_jsonb(l) ORDER BY l.created_at, l.id) FROM limits l
         WHERE l.tenant_id = t.id AND coalesce(l.key_id, k.id) = k.id

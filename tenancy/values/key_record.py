@@ -36,6 +36,7 @@ class KeyRecord:
     user_tokens_per_minute: int | None = None
     user_requests_per_minute: int | None = None
     further_limits: tuple[Limit, ...] = ()  # of tenant, policy and group; without a subject: for each key or user
+    key_max_in_flight: int | None = None
 
     def limits(self) -> tuple[Limit, ...]:
         """Every limit that a request with this key must fit into."""
@@ -65,6 +66,7 @@ class KeyRecord:
             max_in_flight=self.max_in_flight,
             models_allowed=self.models_allowed,
             limits=self.limits(),
+            key_max_in_flight=self.key_max_in_flight,
         )
 
     def dump(self) -> str:

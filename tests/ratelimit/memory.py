@@ -20,7 +20,7 @@ from ratelimit.budgets.port import (
     Settled,
     Settlement,
 )
-from ratelimit.budgets.rule import BUCKET, Rule, Used
+from ratelimit.budgets.rule import BUCKET, PART, Rule, Used
 
 LEASE_WAIT_MS = 1000
 
@@ -107,6 +107,10 @@ class MemoryBudgets:
         in_flight = sum(1 for lease in owner.leases.values() if lease.deadline_ms > now_ms)
         if leases is not None and leases.most is not None and in_flight >= leases.most and _sooner(verdict):
             return Refused(leases.name, LEASE_WAIT_MS, self._budgets.keep(rules, budgets))
+        if leases is not None and leases.most_of_part is not None and _sooner(verdict):
+            mine = [lease for lease in owner.leases.values() if _part(lease) == leases.keeps[PART]]
+            if sum(1 for lease in mine if lease.deadline_ms > now_ms) >= leases.most_of_part:
+                return Refused(leases.name_of_part, LEASE_WAIT_MS, self._budgets.keep(rules, budgets))
         if verdict.bound is not None:
             return Refused(rules[verdict.bound].name, verdict.wait_ms, self._budgets.keep(rules, budgets))
         missed = verdict.missed
@@ -212,3 +216,8 @@ def _sooner(verdict: Verdict) -> bool:
 def _kept(reservation: Reservation) -> dict[str, str | int]:
     leases = reservation.rules.leases
     return {**(leases.keeps if leases else {}), **reservation.keeps}
+
+
+def _part(lease: Lease) -> str | None:
+    leases = lease.reservation.rules.leases
+    return None if leases is None else leases.keeps.get(PART)

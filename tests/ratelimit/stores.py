@@ -102,11 +102,19 @@ def account(
     *limits: Limit,
     tenant_id: str = "acme",
     max_in_flight: int | None = None,
+    key_max_in_flight: int | None = None,
     now_ms: int = 0,
     model: str = "m",
     prices: Prices | None = None,
 ) -> Account:
-    policy = Policy(tenant_id, "key-1", user_id="u", max_in_flight=max_in_flight, limits=limits)
+    policy = Policy(
+        tenant_id,
+        "key-1",
+        user_id="u",
+        max_in_flight=max_in_flight,
+        limits=limits,
+        key_max_in_flight=key_max_in_flight,
+    )
     return Account.of(policy, now_ms, model, prices)
 
 

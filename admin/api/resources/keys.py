@@ -12,7 +12,7 @@ from admin.api.resources.routes import Routes
 from admin.api.resources.tenants import TenantId
 from admin.commands import keys
 from admin.commands.directory import KEYS
-from admin.fields import Body, Email, Expiry, Flag, ModelName, Name, Requests, Tokens, UserId
+from admin.fields import Body, Email, Expiry, Flag, InFlight, ModelName, Name, Requests, Tokens, UserId
 from tenancy.directory.keys import Key, NewKey
 
 router = APIRouter(tags=["keys"])
@@ -32,10 +32,20 @@ class KeyBody(Body):
     models_allowed: ModelNames | None = None
     tokens_per_minute: Tokens | None = None
     requests_per_minute: Requests | None = None
+    max_in_flight: InFlight | None = Field(None, description="Requests at once, through all sidecars")
     expires_at: Expiry | None = None
 
 
-KEY_PATCH = ("name", "user_id", "disabled", "models_allowed", "tokens_per_minute", "requests_per_minute", "expires_at")
+KEY_PATCH = (
+    "name",
+    "user_id",
+    "disabled",
+    "models_allowed",
+    "tokens_per_minute",
+    "requests_per_minute",
+    "max_in_flight",
+    "expires_at",
+)
 KeyPatch = patch_of(
     KeyBody,
     "KeyPatch",

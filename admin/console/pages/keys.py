@@ -14,7 +14,7 @@ from admin.console.forms import EMPTY, Form, submitted
 from admin.console.numbers import TypedRequests, TypedTokens, whole_number
 from admin.console.pages.budgets import live_budgets
 from admin.console.visit import Routes, Visit
-from admin.fields import Body, Email, ModelName, Name, UserId
+from admin.fields import Body, Email, InFlight, ModelName, Name, UserId
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.keys import Key, KeyChange, NewKey
 from tenancy.directory.tenants import Tenant
@@ -23,7 +23,7 @@ MAX_MODELS = 1000
 DAYS = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=3650)]
 OVERLAPS = {"0": "at once", "3600": "after an hour", "86400": "after a day", "604800": "after a week"}
 
-EDITED = ("name", "tokens_per_minute", "requests_per_minute")
+EDITED = ("name", "tokens_per_minute", "requests_per_minute", "max_in_flight")
 
 routes = Routes()
 
@@ -40,6 +40,7 @@ class KeyChangeForm(Body):
     models_allowed: Annotated[list[ModelName], BeforeValidator(_names), Field(max_length=MAX_MODELS)] | None = None
     tokens_per_minute: TypedTokens | None = None
     requests_per_minute: TypedRequests | None = None
+    max_in_flight: Annotated[InFlight, BeforeValidator(whole_number)] | None = None
     days: DAYS | None = None
 
 

@@ -19,6 +19,12 @@ local function charge(rules)
   end
 end
 
+-- A part of the owner's leases may have a bound of its own, and then a zset (part_key in keys.py).
+local function leave_part(leases, text, id)
+  local part = cjson.decode(text).key_id
+  if type(part) == 'string' and part ~= '' then redis.call('ZREM', string.gsub(leases, ':leases:', ':part:', 1) .. ':' .. part, id) end
+end
+
 local reply = {}
 while arg <= #ARGV do
   local id, kind = ARGV[arg], ARGV[arg + 1]
@@ -32,6 +38,7 @@ while arg <= #ARGV do
     pcall(end_lease, text, kind) -- if it cannot be read there is nothing to refund, and the others go on
     redis.call('DEL', KEYS[key])
     redis.pcall('ZREM', KEYS[key + 1], id)
+    pcall(leave_part, KEYS[key + 1], text, id)
     settled = 1
   elseif first and kind == 'direct' and not before_epoch(id) then
     pcall(charge, ARGV[arg + 7])

@@ -112,3 +112,14 @@ def test_a_model_has_its_own_room_and_its_own_patience(deployment: Deployment) -
     rows = deployment.usage_when(who, 4)
     assert {row["denied_by"] for row in rows if row["admission"] == "refused"} == {"model:in_flight"}
     deployment.admin.delete(f"/models/{model_id}").raise_for_status()
+
+
+def test_a_key_has_slots_of_its_own_at_once(deployment: Deployment) -> None:
+    who = deployment.tenant()
+    other = deployment.key(who.tenant_id)
+    with running(deployment, who):
+        deployment.admin.patch(f"/keys/{who.key_id}", json={"max_in_flight": 1}).raise_for_status()
+        wait_for(lambda: True if deployment.chat(who, max_tokens=1).status_code == 429 else None, "no slot")
+        assert deployment.chat(other, max_tokens=1).status_code == 200
+    wait_for(lambda: True if deployment.chat(who, max_tokens=1).status_code == 200 else None, "a slot")
+    assert "key:in_flight" in {row["denied_by"] for row in deployment.usage(who)}

@@ -34,10 +34,13 @@ def limits_of(tenant: int, key: int, slow_requests: int) -> tuple[Limit, ...]:
 
 
 accounts = st.builds(
-    lambda tenant, key, some_requests, slots: account(*limits_of(tenant, key, some_requests), max_in_flight=slots),
+    lambda tenant, key, some_requests, slots, of_key: account(
+        *limits_of(tenant, key, some_requests), max_in_flight=slots, key_max_in_flight=of_key
+    ),
     amounts,
     amounts,
     st.integers(1, 9),
+    st.one_of(st.none(), st.integers(1, 4)),
     st.one_of(st.none(), st.integers(1, 4)),
 )
 leases = st.sampled_from([f"l{n}" for n in range(8)])

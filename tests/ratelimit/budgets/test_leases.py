@@ -13,7 +13,7 @@ from ratelimit.budgets.port import (
     Settlement,
 )
 from ratelimit.budgets.rule import RuleSet, Used
-from ratelimit.tenants.account import IN_FLIGHT
+from ratelimit.tenants.account import IN_FLIGHT, KEY_IN_FLIGHT
 from tenancy.values.limit import Kind, Limit, Scope, Unit
 from tests.ratelimit.budgets.asking import reserve, rules, settle, sweep
 from tests.ratelimit.stores import (
@@ -91,6 +91,19 @@ def test_slots_bound_what_is_in_flight(store: Store) -> None:
     decisions = store.budgets.reserve(batch)
     assert decisions == [Admitted((90,)), Admitted((80,)), Refused(IN_FLIGHT, 1000, (80,))]
     settle(store, "s0", 10)
+    assert isinstance(reserve(store, of, 10), Admitted)
+
+
+def test_a_key_has_slots_of_its_own_also_for_what_ran_before(store: Store) -> None:
+    free, of = account(tokens(100)), account(tokens(100), key_max_in_flight=2)
+    reserve(store, free, 10, "before")
+    batch = [reservation(of, 10, f"s{n}") for n in range(2)]
+    assert store.budgets.reserve(batch) == [Admitted((80,)), Refused(KEY_IN_FLIGHT, 1000, (80,))]
+    settle(store, "before", 10)
+    reserve(store, free, 10, "between")
+    assert store.budgets.reserve(batch) == [Admitted((70,)), Refused(KEY_IN_FLIGHT, 1000, (70,))]
+    assert isinstance(reserve(store, account(tokens(100), tenant_id="other", key_max_in_flight=2), 10), Admitted)
+    store.advance(int(LEASE_SECONDS * 1000) + 1)
     assert isinstance(reserve(store, of, 10), Admitted)
 
 

@@ -32,6 +32,7 @@ class MemoryKeys:
             disabled=False,
             models_allowed=new.models_allowed,
             tokens_per_minute=new.tokens_per_minute,
+            max_in_flight=new.max_in_flight,
             requests_per_minute=new.requests_per_minute,
             expires_at=new.expires_at,
             last_used_at=None,

@@ -99,7 +99,7 @@ async def test_postgres_joins_key_tenant_and_user(pool: "asyncpg.Pool[asyncpg.Re
         "UPDATE tenants SET name = 'Acme Ltd', weight = 7, tokens_per_minute = 1000, max_in_flight = 4, version = 9"
     )
     await people.execute("UPDATE users SET requests_per_minute = 6")
-    await people.execute("UPDATE api_keys SET tokens_per_minute = 50, models_allowed = '{m1,m2}'")
+    await people.execute("UPDATE api_keys SET tokens_per_minute = 50, models_allowed = '{m1,m2}', max_in_flight = 2")
     record = await PostgresRecordSource(pool).load(key.hash)
     assert record == KeyRecord(
         version=9,
@@ -116,6 +116,7 @@ async def test_postgres_joins_key_tenant_and_user(pool: "asyncpg.Pool[asyncpg.Re
         tokens_per_minute=1000,
         key_tokens_per_minute=50,
         user_requests_per_minute=6,
+        key_max_in_flight=2,
     )
     assert record.limits() == (
         Limit(Scope.TENANT, Unit.TOKENS, 1000, 60),

@@ -38,6 +38,7 @@ FULL_ROW = '["group","cost",7,86400,"gold","lim_1","spend","fixed_window","day",
     ("value", "text"),
     [
         (Policy("acme", "k"), '["acme","k","","default",100,null,null,[]]'),
+        (Policy("acme", "k", key_max_in_flight=2), '["acme","k","","default",100,null,null,[],2]'),
         (POLICY, f'["acme","k","ann","gold",50,3,["m1","é"],[["tenant","tokens",5,60,""],{FULL_ROW}]]'),
         (
             RECORD,
@@ -46,7 +47,7 @@ FULL_ROW = '["group","cost",7,86400,"gold","lim_1","spend","fixed_window","day",
             '"expires_at":"2030-01-02T03:04:05.678901+00:00","user_id":"","max_in_flight":null,'
             '"models_allowed":["m1"],"tokens_per_minute":null,"requests_per_minute":null,'
             '"key_tokens_per_minute":null,"key_requests_per_minute":null,"user_tokens_per_minute":null,'
-            f'"user_requests_per_minute":null,"further_limits":[{FULL_ROW}]}}',
+            f'"user_requests_per_minute":null,"further_limits":[{FULL_ROW}],"key_max_in_flight":null}}',
         ),
         (
             CAPACITY,

@@ -62,6 +62,7 @@ KEYS = Resource(
         ANY_MODEL,
         Field("--tokens-per-minute", AMOUNT, "Maximum tokens per minute."),
         Field("--requests-per-minute", AMOUNT, "Maximum requests per minute."),
+        Field("--max-in-flight", AMOUNT, "Maximum requests at once."),
         Field("--expires-at", or_none("TIME"), "When it expires, such as 2030-01-31T00:00:00Z."),
     ),
     shown_once="secret",
