@@ -35,6 +35,7 @@ class AccessLogMetrics(MetricSet):
         self.backfilled = Counter(f"{name}backfilled_entries", "Entries that only the file log brought")
         self.garbage = Counter(f"{name}garbage_lines", "Lines of the file log that cannot be read")
         self.unreadable = Counter(f"{name}unreadable_entries", "Entries of the stream that cannot be read")
+        self.renewed = Counter(f"{name}renewed_leases", "Leases renewed, as Envoy said that their request still runs")
         self.orphans = Counter(f"{name}orphaned_leases", "Leases charged as reserved because no entry came")
         self.rows = Counter(f"{name}rows_written", "Rows appended to the ledger")
         self.spooled = Counter(f"{name}rows_spooled", "Rows kept on disk while the ledger was away")

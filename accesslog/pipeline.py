@@ -21,6 +21,7 @@ from accesslog.jobs.seen import Begun, Read, seen_of
 from accesslog.learned.speeds import Speeds
 from accesslog.metrics import JOBS, ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.refusals import RefusalSums
+from accesslog.renewals import Renewals
 from accesslog.row import row_of
 from accesslog.settle import WITHOUT_LEASE, Settler, no_matter, read_rules, settlement_of
 from accesslog.spool import SPOOL_MAX_BYTES, Spool
@@ -104,6 +105,7 @@ class Pipeline:
             if log_file
             else None
         )
+        self._renewals = Renewals(budgets, metrics)
         self._sweep = Sweep(budgets, self._writer.offer, self._may_sweep, metrics, sweep_seconds)
         self._watch()
 
@@ -113,6 +115,7 @@ class Pipeline:
         self._keeping = self._loop.submit(self._keeper.run())
         self._sweeping = self._loop.submit(self._sweep.run())
         self._summing = self._loop.submit(self._refusals.run())
+        self._renewing = self._loop.submit(self._renewals.run())
         if self._backfill is not None:
             self._backfill.start()
 
@@ -150,6 +153,12 @@ class Pipeline:
             return self._drop(lease_id, SETTLEMENTS)
         self._metrics.settlements.add(usage.source)
         return True
+
+    def renew(self, entry: LogEntry) -> None:
+        """The request runs on.  From any thread; does not wait.  What has ended is over all the same."""
+        decision = entry.decision
+        if not decision.denied and not self._deliveries.is_known(decision.lease_id):
+            self._renewals.add(LeaseName(decision.tenant_id, decision.lease_id))
 
     def _learn(self, entry: LogEntry, usage: Usage) -> None:
         self.speeds.learn(entry, usage)
@@ -201,6 +210,7 @@ class Pipeline:
         self._end(self._keeper.finish, self._keeping, timeout / 4)
         self._settler.close(timeout / 4)
         self._summing.cancel()
+        self._renewing.cancel()
         self._refusals.flush()
         self._end(self._writer.finish, self._writing, max(0.5, deadline - time.monotonic()))
         if self._backfill is not None:

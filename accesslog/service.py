@@ -41,8 +41,10 @@ from serving.messages import parts, read
 PATH = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
 _METHODS = {number: name for name, number in RequestMethod.items()} | {RequestMethod.METHOD_UNSPECIFIED: "OTHER"}
-# Only the entry of the request's end: an operator may have switched on those of its start and of its course.
+# Only the entry of the request's end settles it: there are others of its course, and an operator may have switched on
+# those of its start.
 _ENDS = frozenset({AccessLogType.NotSet, AccessLogType.DownstreamEnd})
+_COURSE = AccessLogType.DownstreamPeriodic  # it still runs
 # By the field of Envoy's message, what its file log calls them.
 _FLAGS = {
     "downstream_connection_termination": "DC",
@@ -83,7 +85,8 @@ class _Stream:
     """One Envoy worker's stream, which lasts as long as both processes."""
 
     def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams) -> None:
-        self._sift, self._accept, self._metrics, self._streams = pipeline.sift, pipeline.accept, metrics, streams
+        self._sift, self._accept, self._renew = pipeline.sift, pipeline.accept, pipeline.renew
+        self._metrics, self._streams = metrics, streams
         self._number: int | None = None  # once it has brought something
         self._failed = False
 
@@ -98,20 +101,25 @@ class _Stream:
 
     def _take(self, message: bytes) -> None:
         for log_entry in self._log_entries(message):
-            if log_entry.common_properties.access_log_type not in _ENDS:
+            kind = log_entry.common_properties.access_log_type
+            if kind not in _ENDS and kind != _COURSE:
                 continue
             try:
-                self._take_one(log_entry)
+                self._take_one(log_entry, ends=kind != _COURSE)
             except Exception as error:  # the others of the message are not to suffer for it
                 self._metrics.failures.add()
                 log.error("an entry of the stream cannot be taken", exc_info=error)
 
-    def _take_one(self, log_entry: HTTPAccessLogEntry) -> None:
+    def _take_one(self, log_entry: HTTPAccessLogEntry, *, ends: bool) -> None:
         entry = read_entry(log_entry)
         if entry is None:
-            self._metrics.no_decision.add()
+            if ends:
+                self._metrics.no_decision.add()
         elif (believed := self._sift(entry)) is not None:
-            self._accept(believed, STREAM)
+            if ends:
+                self._accept(believed, STREAM)
+            elif isinstance(believed, LogEntry):
+                self._renew(believed)
 
     def _log_entries(self, message: bytes) -> Iterable[HTTPAccessLogEntry]:
         try:

@@ -173,7 +173,11 @@ class InFlight:
 
     def expire_before(self, before_ms: int) -> None:
         """What entered before that time since 1970 has no lease any more."""
-        for life in self.older_than(before_ms):
+        self.expire(self.older_than(before_ms))
+
+    def expire(self, lives: Iterable[Life]) -> None:
+        """These have no lease any more."""
+        for life in lives:
             self._move(life, Event.EXPIRE)
 
     def give_up_late(self) -> None:

@@ -40,7 +40,8 @@ from tenancy.values.policy import Policy
 #   END        the access log: here, in a sibling process, or in another sidecar (the reporter finds the lease gone).
 #              It may come before the answer, or even before the request: then nobody is left who would run it
 #   SETTLE     the settler; from OVER on the log path keeps account of the request itself (accesslog/delivery.py)
-#   EXPIRE     the clock: for this process the reporter, for the store the sweep, which also writes the ledger's row
+#   EXPIRE     the clock, if no entry of the request's course has renewed its lease: for the store the sweep, which also
+#              writes the ledger's row; for this process the reporter, which finds the lease swept
 #
 # Three rules:
 #

@@ -205,7 +205,11 @@ class Settings(BaseSettings):
     )
     fair_users: bool = Field(False, description="share a tenant's part among its users too, evenly")
     lease_seconds: int = Field(
-        900, ge=10, le=86_400, description="a request that is still unsettled after this time is an orphan"
+        900,
+        ge=10,
+        le=86_400,
+        description="a request that is still unsettled, and of which Envoy has said nothing, after this time is an "
+        "orphan",
     )
     undelivered: Undelivered = Field(
         "charge",

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from tollkeeper.config import Settings
 
 
+LEAST_RENEWED_SECONDS = 180  # three times as long as Envoy is silent of what runs (access_log_flush_interval)
+
+
 def contradictions(settings: "Settings") -> Iterator[str]:
     """Durations that cannot work together, and what is missing, a line for each."""
     if settings.grpc_listen and not settings.grpc_secret:
@@ -16,11 +19,11 @@ def contradictions(settings: "Settings") -> Iterator[str]:
             f"{PREFIX}GRPC_SECRET: not set; without it whoever can reach {settings.grpc_listen}"
             f" ({PREFIX}GRPC_LISTEN) could charge any tenant"
         )
-    if settings.lease_seconds <= settings.idle_timeout_seconds:
+    if settings.lease_seconds <= min(settings.idle_timeout_seconds, LEAST_RENEWED_SECONDS):
         yield (
             f"{PREFIX}LEASE_SECONDS: {settings.lease_seconds} must be more than the"
-            f" {settings.idle_timeout_seconds:g} of {PREFIX}IDLE_TIMEOUT_SECONDS,"
-            " or a request that only waits is taken for an orphan"
+            f" {settings.idle_timeout_seconds:g} of {PREFIX}IDLE_TIMEOUT_SECONDS, or than {LEAST_RENEWED_SECONDS},"
+            " since leases are renewed once a minute; else a request that only waits is taken for an orphan"
         )
     if 0 < settings.stale_seconds < settings.cache_seconds:
         yield (

@@ -119,6 +119,9 @@ class Budgets(Protocol):
     def release(self, batch: Sequence[LeaseName]) -> list[Settled]:
         """Ends leases of requests that never ran: everything is refunded, requests too."""
 
+    def renew(self, batch: Sequence[LeaseName]) -> None:
+        """Puts off when these expire.  One that has ended stays so; one that expired unsettled counts again."""
+
     def orphans(self, limit: int) -> list[Orphan]:
         """Up to about `limit` expired leases, each one once over all callers, and once more SWEPT_AGAIN_MS later,
         unless it was settled meanwhile.  Call it again and again: one call looks at a part of the store."""

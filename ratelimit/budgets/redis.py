@@ -63,7 +63,7 @@ class RedisBudgets:
         self._ahead_ms: int | None = None
         self._reserve = Script.read("budget", "reserve")
         self._settle = Script.read("budget", "lease", "settle")
-        self._orphans = Script.read("orphans")
+        self._orphans, self._renewing = Script.read("orphans"), Script.read("renew")
         self._sweep: Iterator[list[str]] = iter(())
         self._unreadable: set[str] = set()
 
@@ -87,6 +87,16 @@ class RedisBudgets:
 
     def release(self, batch: Sequence[LeaseName]) -> list[Settled]:
         return self._end(batch)
+
+    def renew(self, batch: Sequence[LeaseName]) -> None:
+        groups = self._groups([each.owner for each in batch])
+        steps = []
+        for group in groups:
+            names = [batch[i] for i in group]
+            keys = [key for each in names for key in (lease_key(each.owner, each.lease_id), leases_key(each.owner))]
+            steps.append(Step(keys, [self._lease_ms, KEEP_LEASE_MS, *(each.lease_id for each in names)]))
+        if None in self._runner.run(self._renewing, steps):
+            raise BudgetsUnavailable("a part of the budgets did not answer")
 
     def orphans(self, limit: int) -> list[Orphan]:
         """Looks at a bounded part of the keys and goes on from there the next time, so that a sweep stays short on a

@@ -212,16 +212,19 @@ class Reporter:
         sharing.allot({**whole, **(self._shares or {})})
 
     async def _forget_ended(self) -> None:
-        """Requests whose end was not seen here: past their lease's time, or settled by another process."""
+        """Requests whose end was not seen here: settled by another process, or expired since no entry renewed them."""
         now_ms = time.time_ns() // 1_000_000
-        self._in_flight.expire_before(now_ms - self._lease_ms)
         doubtful = self._in_flight.older_than(now_ms - DOUBT_MS)
         await self._forget_gone(random.sample(doubtful, min(DOUBTS, len(doubtful))))  # each has its turn
 
     async def _forget_gone(self, lives: Sequence[Life]) -> None:
+        expired_ms = time.time_ns() // 1_000_000 - self._lease_ms
         for start in range(0, len(lives), DOUBTS):
-            some = {life.lease_id: life.policy.tenant_id for life in lives[start : start + DOUBTS]}
-            self._in_flight.end_all(await self._gone(some))
+            some = {life.lease_id: life for life in lives[start : start + DOUBTS]}
+            gone = await self._gone({lease_id: life.policy.tenant_id for lease_id, life in some.items()})
+            expired = [each for each in gone if some[each].since_ms < expired_ms]
+            self._in_flight.expire(some[each] for each in expired)
+            self._in_flight.end_all(set(gone).difference(expired))
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(LEAST_SECONDS)

@@ -91,12 +91,14 @@ class RedisReports:
 
 
 async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]:
-    """Those of the leases (id → tenant) that no longer exist."""
+    """Those of the leases (id → tenant) that no longer exist, or have expired and were swept."""
     pipeline = client.pipeline(transaction=False)
     for lease_id, tenant_id in leases.items():
         pipeline.exists(lease_key(tenant_id, lease_id))
+        pipeline.zscore(leases_key(tenant_id), lease_id)
     replies: list[Any] = await pipeline.execute()
-    return [lease_id for lease_id, there in zip(leases, replies, strict=True) if not there]
+    found = zip(leases, replies[::2], replies[1::2], strict=True)
+    return [lease_id for lease_id, there, deadline in found if not there or deadline is None]
 
 
 async def expire_leases(client: "Client", leases: Mapping[str, str]) -> None:

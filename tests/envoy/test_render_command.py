@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from tollkeeper.envoy.commands import envoy_app
 
 UNFIT = [
-    (("--idle-timeout", "900"), "idle_timeout: 900 does not fit the sidecar: TOLLKEEPER_LEASE_SECONDS: 900 must be"),
+    (("--idle-timeout", "90000"), "idle_timeout: 90000 does not fit the sidecar: TOLLKEEPER_IDLE_TIMEOUT_SECONDS: "),
     (("--ratelimit-timeout", "0.05"), "ratelimit_timeout: 0.05 must be more than the 0.05 s of TOLLKEEPER_REDIS_"),
 ]
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cachetools import TTLCache
 
@@ -70,6 +70,14 @@ class MemoryBudgets:
     def release(self, batch: Sequence[LeaseName]) -> list[Settled]:
         with self._lock:
             return [self._release(name) for name in batch]
+
+    def renew(self, batch: Sequence[LeaseName]) -> None:
+        with self._lock:
+            for name in batch:
+                owner = self._owners.setdefault(name.owner, _Owner())
+                if (lease := owner.leases.get(name.lease_id)) is not None:
+                    owner.leases[name.lease_id] = replace(lease, deadline_ms=self._now_ms() + self._lease_ms)
+                    owner.swept.discard(name.lease_id)
 
     def orphans(self, limit: int) -> list[Orphan]:
         with self._lock:

@@ -39,8 +39,8 @@ def test_a_bad_setting_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, 
 
 CONTRADICTIONS = [
     ({"grpc_listen": "0.0.0.0:9001"}, "TOLLKEEPER_GRPC_SECRET: not set; without it whoever can reach 0.0.0.0:9001 "),
-    ({"lease_seconds": 300}, "TOLLKEEPER_LEASE_SECONDS: 300 must be more than the 600 of TOLLKEEPER_IDLE_TIMEOUT"),
-    ({"idle_timeout_seconds": 900}, "TOLLKEEPER_LEASE_SECONDS: 900 must be more than the 900 "),
+    ({"lease_seconds": 180}, "TOLLKEEPER_LEASE_SECONDS: 180 must be more than the 600 of TOLLKEEPER_IDLE_TIMEOUT"),
+    ({"lease_seconds": 90, "idle_timeout_seconds": 90}, "TOLLKEEPER_LEASE_SECONDS: 90 must be more than the 90 "),
     ({"stale_seconds": 5}, "TOLLKEEPER_STALE_SECONDS: 5 must be 0 or at least the 15 of TOLLKEEPER_CACHE_SECONDS"),
 ]
 
@@ -52,7 +52,8 @@ def test_settings_that_cannot_work_together_are_refused(given: dict[str, object]
 
 
 def test_durations_that_can_are_taken() -> None:
-    assert read_settings(lease_seconds=300, idle_timeout_seconds=299.5).lease_seconds == 300
+    assert read_settings(lease_seconds=90, idle_timeout_seconds=89.5).lease_seconds == 90
+    assert read_settings(lease_seconds=181).idle_timeout_seconds == 600
     assert read_settings(stale_seconds=0).stale_seconds == 0
     assert read_settings(stale_seconds=5, cache_seconds=5).stale_seconds == 5
 

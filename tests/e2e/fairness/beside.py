@@ -1,20 +1,23 @@
 """A sidecar and an Envoy more, on the stores and the model server of a running stack."""
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from tests.e2e.deployment import Deployment
-from tollkeeper.config import as_environment
+from tollkeeper.config import Settings, as_environment
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts, answers
 
+EVERY = "access_log_flush_interval: 60s"
 
-def begin_beside(stack: Deployment, directory: Path, stops: ExitStack) -> str:
-    """The address of its Envoy, once that answers."""
+
+def begin_beside(stack: Deployment, directory: Path, stops: ExitStack) -> Callable[[], str]:
+    """Gives the address of its Envoy, once that answers."""
     settings = stack.settings.model_copy(
         update={
             "metrics_listen": f"127.0.0.1:{free_port()}",
@@ -27,19 +30,38 @@ def begin_beside(stack: Deployment, directory: Path, stops: ExitStack) -> str:
     command = [sys.executable, "-m", "tollkeeper", "sidecar"]
     sidecar = Process("sidecar", command, directory / "sidecar.log", environment=as_environment(settings))
     stops.callback(sidecar.stop)
+    envoy = begin_envoy(stack, settings, directory, stops)
+
+    def answering() -> str:
+        sidecar.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
+        return envoy()
+
+    return answering
+
+
+def begin_envoy(
+    stack: Deployment, settings: Settings, directory: Path, stops: ExitStack, every: str = EVERY
+) -> Callable[[], str]:
+    """The same of an Envoy with the sidecar of these settings; `every` says how often it tells of what still runs."""
     address = f"127.0.0.1:{free_port()}"
     rendered = EnvoySettings(
         upstream=stack.stub_url,
         listen=address,
         authz=(f"unix:{settings.authz_socket}",),
         ratelimit=(f"unix:{settings.ratelimit_socket}",),
-        access_log=str(settings.access_log_file),
+        access_log=str(directory / "access.jsonl"),
         config_dir=str(directory / "envoy"),
     )
     render(rendered, directory / "envoy")
-    sidecar.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
-    command = [str(envoy_binary()), "-c", str(directory / "envoy" / "envoy.yaml"), "--concurrency", "1"]
-    envoy = Process("envoy", [*command, *ENVOY_ARGUMENTS], directory / "envoy.log")
+    config = directory / "envoy" / "envoy.yaml"
+    assert EVERY in config.read_text()
+    config.write_text(config.read_text().replace(EVERY, every))
+    command = [str(envoy_binary()), "-c", str(config), "--concurrency", "1", *ENVOY_ARGUMENTS]
+    envoy = Process("envoy", command, directory / "envoy.log")
     stops.callback(envoy.stop)
-    envoy.wait_until(lambda: accepts(address))
-    return address
+
+    def answering() -> str:
+        envoy.wait_until(lambda: accepts(address))
+        return address
+
+    return answering

@@ -13,7 +13,7 @@ from tests.e2e.fairness.beside import begin_beside
 from tests.e2e.fairness.conftest import idle, stats
 from tests.e2e.fairness.crowd import Clients, run
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]  # on a busy machine the stacks take a while to start
 
 SETTLED, SECONDS = 3.0, 13.0
 
@@ -22,7 +22,8 @@ SETTLED, SECONDS = 3.0, 13.0
 def others(stack: Deployment) -> Iterator[Sequence[str]]:
     """The addresses of two more Envoys, with a sidecar each."""
     with public_directory() as directory, ExitStack() as stops:
-        yield [begin_beside(stack, directory / name, stops) for name in ("second", "third")]
+        begun = [begin_beside(stack, directory / name, stops) for name in ("second", "third")]
+        yield [answering() for answering in begun]
     wait_for(partial(_sidecars, stack, 1), "one sidecar")
 
 

@@ -168,6 +168,7 @@ async def test_sidecars_report_and_share_the_capacity(cluster: Cluster) -> None:
     assert [each.share for each in told] == [5, 5]
     assert {aged.report.sidecar for aged in (await reports.overview()).reports} == {"a", "b"}
     await client.set(lease_key(TENANTS[3], "lease-3"), "{}")
+    await client.zadd(leases_key(TENANTS[3]), {"lease-3": 2**50})
     leases = {f"lease-{number}": tenant for number, tenant in enumerate(TENANTS)}
     assert set(await ended_leases(client, leases)) == set(leases) - {"lease-3"}
     await reports.withdraw("a")

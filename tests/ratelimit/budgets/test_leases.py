@@ -144,6 +144,24 @@ def test_orphans_are_given_once_and_stay_charged(store: Store) -> None:
     assert settle(store, "young", 10) is Settled.SETTLED
 
 
+def test_a_lease_that_is_renewed_lasts_and_one_that_ended_stays_ended(store: Store) -> None:
+    of, name = account(tokens(100), max_in_flight=1, key_max_in_flight=1), LeaseName("acme", "long")
+    half = int(LEASE_SECONDS * 500)
+    reserve(store, of, 10, "long")
+    for _ in range(3):
+        store.advance(half)
+        store.budgets.renew([name, LeaseName("acme", "never was")])
+        assert sweep(store) == []
+    assert isinstance(reserve(store, of, 10), Refused)
+    store.advance(2 * half + 1)
+    assert len(sweep(store)) == 1
+    store.budgets.renew([name])
+    assert isinstance(reserve(store, of, 10), Refused)
+    settle(store, "long", 10)
+    store.budgets.renew([name])
+    assert isinstance(reserve(store, of, 10), Admitted)
+
+
 def test_a_lease_that_was_swept_is_settled_once_when_its_entry_comes_late(store: Store) -> None:
     of = account(tokens(100), max_in_flight=2)
     for lease_id in ("less", "more"):

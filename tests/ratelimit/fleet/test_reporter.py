@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import asyncio as aio
 
-from ratelimit.budgets.keys import lease_key
+from ratelimit.budgets.keys import lease_key, leases_key
 from ratelimit.fleet.identity import Identity
 from ratelimit.fleet.reporter import DOUBT_MS, Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
@@ -104,9 +104,14 @@ async def test_what_ended_elsewhere_is_forgotten_and_what_runs_is_not(client: "C
     runs = ago(DOUBT_MS + 2000)
     for lease_id in sorted((old, new, expired, runs)):
         made.in_flight.enter(lease_id, POLICY)
-    await client.set(lease_key("t", runs), "{}")
+    long = ago(int(LEASE_SECONDS * 1000) + 2000)
+    made.in_flight.enter(long, POLICY)
+    for lease_id in (runs, long):  # the second was renewed
+        await client.set(lease_key("t", lease_id), "{}")
+        await client.zadd(leases_key("t"), {lease_id: 2**50})
     await made.reporter.report()
-    assert {life.lease_id for life in made.in_flight.older_than(2**47)} == {new, runs}
+    assert {life.lease_id for life in made.in_flight.older_than(2**47)} == {new, runs, long}
+    assert len(made.in_flight) == 3
 
 
 async def test_a_change_is_taken_over_at_once(client: "Client") -> None:

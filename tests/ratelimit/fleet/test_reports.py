@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import asyncio as aio
 
-from ratelimit.budgets.keys import lease_key
+from ratelimit.budgets.keys import lease_key, leases_key
 from ratelimit.fleet.report import Told
 from ratelimit.fleet.reporter import bound_of
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
@@ -130,8 +130,10 @@ async def test_who_withdraws_or_falls_silent_gives_up_its_share(client: "Client"
 
 
 async def test_a_lease_that_is_no_more_is_found(client: "Client") -> None:
-    await client.set(lease_key("t", "here"), "{}")
-    assert await ended_leases(client, {"here": "t", "gone": "t"}) == ["gone"]
+    for lease_id in ("here", "swept"):
+        await client.set(lease_key("t", lease_id), "{}")
+    await client.zadd(leases_key("t"), {"here": 2**50})
+    assert await ended_leases(client, {"here": "t", "gone": "t", "swept": "t"}) == ["gone", "swept"]
 
 
 @pytest.mark.parametrize(
