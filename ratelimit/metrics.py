@@ -1,5 +1,6 @@
 """What ratelimit counts.  No logic."""
 
+from ratelimit.group_metrics import GroupMetrics
 from serving.metrics import SIZE_BUCKETS, Counter, Histogram, MetricSet
 from tenancy.values.admission import Admission
 
@@ -23,6 +24,7 @@ class RatelimitMetrics(MetricSet):
     def __init__(self) -> None:
         name = "tollkeeper_ratelimit_"
         super().__init__(name)
+        self.groups = GroupMetrics()
         self.decisions = Counter(f"{name}decisions", "Requests by what became of them", "outcome", OUTCOMES)
         self.reserve_seconds = Histogram(f"{name}reserve_seconds", "One round trip that reserves for a batch")
         self.batch_requests = Histogram(f"{name}batch_requests", "Requests reserved in one round trip", SIZE_BUCKETS)

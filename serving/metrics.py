@@ -28,9 +28,14 @@ class Counter:
         """Adds `n`; KeyError if `value` is not one of the label's values."""
         self.counts[value] += n
 
+    def allow(self, value: str, most: int) -> None:
+        """One more value of the label, unless there are so many: for a set that somebody else keeps closed."""
+        if value not in self.counts and len(self.counts) < most:
+            self.counts[value] = 0
+
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(self.name, self._documentation, labels=[self._label] if self._label else [])
-        for value, count in self.counts.items():
+        for value, count in list(self.counts.items()):
             family.add_metric([value] if self._label else [], count)
         yield family
 
@@ -55,9 +60,18 @@ class Histogram:
         self._counts[value][bisect_left(self._bounds, amount)] += 1
         self._sums[value] += amount
 
+    def allow(self, value: str, most: int) -> None:
+        """As Counter's."""
+        if value not in self._counts and len(self._counts) < most:
+            self._sums[value] = 0.0
+            self._counts[value] = [0] * (len(self._bounds) + 1)
+
+    def __contains__(self, value: str) -> bool:
+        return value in self._counts
+
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(self.name, self._documentation, labels=[self._label] if self._label else [])
-        for value, counts in self._counts.items():
+        for value, counts in list(self._counts.items()):
             family.add_metric([value] if self._label else [], self._cumulative(counts), self._sums[value])
         yield family
 
@@ -93,6 +107,9 @@ class MetricSet:
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         self._gauges.append(Gauge(f"{self._prefix}{name}", documentation, read))
+
+    def watch_by(self, name: str, documentation: str, read: Callable[[], Mapping[str, float]], label: str) -> None:
+        self._gauges.append(Gauge(f"{self._prefix}{name}", documentation, read, label))
 
     def members(self) -> list[Counter | Histogram | Gauge]:
         """Everything to be registered."""

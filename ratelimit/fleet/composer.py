@@ -41,6 +41,7 @@ class Composer:
         """What tenants had since the last time."""
         now = self._clock()
         self._served.add(served, now)
+        self._metrics.groups.had(served)
         self._finished.add({name: each.service for name, each in finished.items()}, now)
         self._ran_ms.add({name: each.milliseconds for name, each in finished.items()}, now)
 
@@ -51,6 +52,7 @@ class Composer:
         now_ms, since = time.time_ns() // 1_000_000, self._in_flight.sharing.waiting_since()
         waits = {tenant_id: (now_ms - since_ms) / MS for tenant_id, since_ms in since.items()}
         at, occupied = self._in_flight.sharing.occupied()
+        self._metrics.groups.wait({name: queued for name, _, queued in by_group(tenants)})
         admitted = sum(counts[outcome] for outcome in ADMITTED)
         return Report(
             **asdict(self._identity),

@@ -14,6 +14,7 @@ import structlog
 
 from ratelimit.fairness.pools import UNBOUNDED
 from ratelimit.fleet.composer import Composer
+from ratelimit.fleet.gap import gap_of
 from ratelimit.fleet.identity import Identity
 from ratelimit.fleet.report import TTL_SECONDS, ModelLoad, Told
 from ratelimit.fleet.reports_redis import RedisReports
@@ -158,7 +159,9 @@ class Reporter:
         if told.capacity is None and time.monotonic() >= self._restore_at:
             self._restore_at = time.monotonic() + RESTORE_SECONDS
             await self._restore()
-        contended = told.leads and await self._lead(told.capacity)
+        contended = await self._lead(told.capacity) if told.leads else False
+        if not told.leads:
+            self._metrics.groups.gap = 0.0
         if told.waiting:
             return WAITING_SECONDS
         self._is_shared = told.share is not None or bool(sharing.rooms)
@@ -166,17 +169,16 @@ class Reporter:
 
     async def _lead(self, capacity: Capacity | None) -> bool:
         """Says what each sidecar is due.  Whether anything has to be shared now."""
-        rooms = self._in_flight.sharing.rooms
-        pools = {model: int(room.most) for model, room in rooms.items() if room.most != UNBOUNDED}
+        sharing = self._in_flight.sharing
+        pools = {model: int(room.most) for model, room in sharing.rooms.items() if room.most != UNBOUNDED}
         own = None
         if capacity is not None:
             own = capacity.max_in_flight
             if capacity.max_in_flight_total is not None:
                 pools[EVERYTHING] = capacity.max_in_flight_total
-        if not pools:
-            return False
-        reports = [aged.report for aged in (await self._reports.overview()).reports]
-        dues = self._spreading.dues(Bounds(pools, own), reports, self._in_flight.sharing.weights)
+        reports, weights = [aged.report for aged in (await self._reports.overview()).reports], sharing.weights
+        self._metrics.groups.gap = gap_of(reports, weights)
+        dues = self._spreading.dues(Bounds(pools, own), reports, weights)
         if not any(dues.values()):
             return False
         await self._reports.hand_out(dues)

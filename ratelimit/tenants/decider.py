@@ -243,6 +243,7 @@ class TenantDecider:
         fields += (("admission", admission), ("reserved_tokens", reservation.keeps["tokens"]))
         if life.queued_ms:
             fields.append(("queue_ms", life.queued_ms))
+            self._metrics.groups.waited(account.policy.fairshare_group, life.queued_ms / 1000)
         if not outcome.has_lease:
             fields.append(("limits", account.rule_set.charges))
         fields += forward

@@ -70,7 +70,10 @@ def wire(shared: Shared) -> list[Method]:
     succession, committer = _succession(shared), _committer(shared, metrics)
     metrics.watch("waiting_for_room", "Requests that wait for room", lambda: float(in_flight.waiting))
     metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(in_flight)))
-    shared.metrics.add(*metrics.members())
+    groups = metrics.groups
+    metrics.watch_by("queued", "Requests that wait for room, by fairshare group", lambda: groups.queued, "group")
+    metrics.watch("fairness_gap", "What the group furthest behind lacks of its part", lambda: groups.gap)
+    shared.metrics.add(*metrics.members(), *groups.members())
     shared.freed.append(committer.freed)
     reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)

@@ -14,11 +14,13 @@ SUMMED = ("in_flight", "queued", "admitted", "refused", "refused_capacity")
 
 
 class StatsView(View):
-    """All sidecars together, then each.  Counts are since the start of each sidecar.  `max_in_flight` null: no bound.
+    """All sidecars together, then each.  `oldest_wait_seconds`: of what is queued, 0 if nothing is.
+    Counts are since the start of each sidecar.  `max_in_flight` null: no bound.
     A sidecar that has not reported for 5 s is left out."""
 
     in_flight: int
     queued: int
+    oldest_wait_seconds: float
     max_in_flight: int | None
     admitted: int
     refused: int
@@ -31,5 +33,7 @@ async def get_stats(call: Reading) -> dict[str, object]:
     """Shows what is in flight, as of each sidecar's last report."""
     overview = await sidecars.overview(call.session)
     bound = sidecars.bound_on_all(overview.capacity or Capacity(), len(overview.reports))
-    sums = {name: sidecars.together(overview.reports, name) for name in SUMMED}
+    sums: dict[str, float] = {name: sidecars.together(overview.reports, name) for name in SUMMED}
+    waits = [group.oldest_wait_seconds for aged in overview.reports for group in aged.report.groups]
+    sums["oldest_wait_seconds"] = round(max(waits, default=0.0), 3)
     return {**sums, "max_in_flight": bound, "sidecars": overview.reports}

@@ -44,6 +44,7 @@ def test_stats_add_up_the_reports_and_tell_their_age(admin: Admin, redis_url: st
     leave(redis_url, report("a", load), report("b", load, load))
     found = get(admin, "/stats")
     assert (found["in_flight"], found["queued"], found["refused"], found["refused_capacity"]) == (6, 3, 6, 2)
+    assert found["oldest_wait_seconds"] >= 0
     assert [each["sidecar"] for each in found["sidecars"]] == ["a", "b"]
     assert all(0 <= each["age_seconds"] < 30 for each in found["sidecars"])
 
