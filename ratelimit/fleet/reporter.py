@@ -216,7 +216,7 @@ class Reporter:
     async def _forget_ended(self) -> None:
         """Requests whose end was not seen here: settled by another process, or expired since no entry renewed them."""
         now_ms = time.time_ns() // 1_000_000
-        doubtful = self._in_flight.older_than(now_ms - DOUBT_MS)
+        doubtful = self._in_flight.older_than(now_ms - min(DOUBT_MS, self._lease_ms))
         await self._forget_gone(random.sample(doubtful, min(DOUBTS, len(doubtful))))  # each has its turn
 
     async def _forget_gone(self, lives: Sequence[Life]) -> None:

@@ -2,9 +2,10 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import httpx
 import pytest
 
 from tests.conftest import public_directory
-from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
+from tests.e2e.fairness.crowd import Clients
 from tests.e2e.open_loop import OpenLoop
 from tests.e2e.outages.test_crash import workers
 from tests.e2e.test_runtime import stats, streaming
@@ -21,7 +23,14 @@ from tollkeeper.up.stack import answers
 pytestmark = pytest.mark.alone  # a busy machine cannot answer at that rate
 
 RATE, SECONDS = 50, 4
-SETTINGS = {"queue_seconds": 0, "spares": True, "handover_seconds": 60}
+LEASE_SECONDS = 20
+SETTINGS = {
+    "queue_seconds": 0,
+    "spares": True,
+    "handover_seconds": 60,
+    "lease_seconds": LEASE_SECONDS,
+    "idle_timeout_seconds": LEASE_SECONDS - 2,
+}
 # None, but on a busy machine the last try of a request may be due only when its time is up.
 MOST_FAILED = 0.03
 
@@ -112,6 +121,34 @@ def test_what_ran_through_an_envoy_that_was_killed_holds_no_slot(own_stack: Depl
     wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "a free slot", 30)
     rows = wait_for(lambda: found if len(found := reserved(own_stack, who)) == 2 else None, "their rows", 30)
     assert all(row["output_tokens"] > 0 for row in rows)
+
+
+def test_what_was_queued_and_ran_when_envoy_and_then_the_sidecar_were_killed_is_over_by_itself(
+    own_stack: Deployment,
+) -> None:
+    who, sidecar = own_stack.tenant(), own_stack.processes["sidecar"]
+    model = {"name": MODEL, "max_in_flight": 2, "queue_timeout_seconds": 60}
+    model_id = own_stack.admin.post("/models", json=model).raise_for_status().json()["id"]
+    wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "the model")
+    message = Clients(who, 1).request(own_stack.envoy_address)
+    with suppress(httpx.TransportError), streaming(own_stack, who, 2), ExitStack() as stops:
+        for _ in range(3):
+            waiting = stops.enter_context(socket.create_connection(own_stack.envoy_host_port))
+            waiting.sendall(message)
+        wait_for(lambda: True if stats(own_stack)["queued"] == 3 else None, "three in the queue")
+        processes = Path(f"/proc/{sidecar.pid}/task/{sidecar.pid}/children").read_text().split()
+        own_stack.processes["envoy"].kill()
+        sidecar.kill()
+        for pid in processes:
+            os.kill(int(pid), signal.SIGKILL)
+    own_stack.stack.sidecar(own_stack.settings)
+    own_stack.stack.envoy(own_stack.settings, own_stack.stub_url)
+    wait_for(lambda: found if (found := stats(own_stack)["in_flight"]) == 2 else None, "those that ran")
+    wait_for(lambda: True if not stats(own_stack)["in_flight"] else None, "their end", 5 * LEASE_SECONDS)
+    assert stats(own_stack)["queued"] == 0
+    assert own_stack.redis().zcard(f"tollkeeper:leases:{{{who.tenant_id}}}") == 0
+    assert len(reserved(own_stack, who)) == 2
+    own_stack.admin.delete(f"/models/{model_id}").raise_for_status()
 
 
 def test_a_sidecar_that_nobody_follows_serves_until_it_is_told_again(own_stack: Deployment) -> None:
