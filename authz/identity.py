@@ -14,17 +14,22 @@ from tenancy.values.secret import without_secrets
 USER_ID = "x-user-id"
 END_USER_ID = "x-end-user-id"
 ADMISSION = ("x-admission", "x-queue-ms")
+# What the Gateway API inference extension calls whom a request is for, and the resource that says its priority.
+FAIRNESS_ID, OBJECTIVE = "x-gateway-inference-fairness-id", "x-gateway-inference-objective"
 END_USER_MAX_CHARACTERS = 128
 _VISIBLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
-def headers_to_set(record: KeyRecord) -> dict[str, str]:
-    """Who is calling.  Texts that an operator chose are percent-encoded where a header could not carry them."""
+def headers_to_set(record: KeyRecord, *, hand_off: bool = False) -> dict[str, str]:
+    """Who is calling.  Texts that an operator chose are percent-encoded where a header could not carry them.
+    `hand_off`: also as a scheduler behind us reads it."""
     headers = {
         "x-tenant-id": record.tenant_id,
         "x-key-id": record.key_id,
         "x-fairshare-group": quote(record.fairshare_group, safe=_VISIBLE),
     }
+    if hand_off:
+        headers |= {FAIRNESS_ID: headers["x-tenant-id"], OBJECTIVE: headers["x-fairshare-group"]}
     if record.user_id:
         headers[USER_ID] = record.user_id
     return headers

@@ -48,7 +48,7 @@ _GRPC_OK, _GRPC_PERMISSION_DENIED = 0, 7  # google.rpc.Code; Envoy tells only OK
 _NO_CREDENTIAL = {problem: Outcome(problem.value) for problem in NoCredential}
 
 
-def prepare(record: KeyRecord, key_headers: Sequence[str] = CREDENTIAL_HEADERS) -> bytes:
+def prepare(record: KeyRecord, key_headers: Sequence[str] = CREDENTIAL_HEADERS, *, hand_off: bool = False) -> bytes:
     """The resolver's `prepare`: the answer for an admitted request of this key, without its end user.
 
     Serialized protobuf messages merge when they are concatenated, so what differs from request to request, its lease id
@@ -57,7 +57,8 @@ def prepare(record: KeyRecord, key_headers: Sequence[str] = CREDENTIAL_HEADERS) 
     return CheckResponse(
         status=Status(code=_GRPC_OK),
         ok_response=OkHttpResponse(
-            headers=_options(headers_to_set(record)), headers_to_remove=headers_to_remove(record, key_headers)
+            headers=_options(headers_to_set(record, hand_off=hand_off)),
+            headers_to_remove=headers_to_remove(record, key_headers),
         ),
         dynamic_metadata=metadata(record),
     ).SerializeToString()

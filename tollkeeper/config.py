@@ -203,6 +203,11 @@ class Settings(BaseSettings):
     max_queued_per_tenant: int = Field(
         1_000, ge=1, le=100_000, description="requests of one tenant that may wait there"
     )
+    hand_off: bool = Field(
+        False,
+        description="tell a scheduler behind us who asks, in the headers of the Gateway API inference extension: the "
+        "tenant as fairness id, its fairshare group as objective",
+    )
     fair_users: bool = Field(False, description="share a tenant's part among its users too, evenly")
     lease_seconds: int = Field(
         900,

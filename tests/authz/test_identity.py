@@ -43,5 +43,12 @@ def test_no_header_is_both_set_and_removed(user_id: str) -> None:
     assert sorted({*chosen, *removed}) == sorted([*identity, *CREDENTIAL_HEADERS, "x-admission", "x-queue-ms"])
 
 
+def test_a_scheduler_behind_us_is_told_who_asks_if_it_is_wanted() -> None:
+    handed = headers_to_set(a_record(tenant_id="acme", fairshare_group="paid"), hand_off=True)
+    assert handed["x-gateway-inference-fairness-id"] == "acme"
+    assert handed["x-gateway-inference-objective"] == "paid"
+    assert not any("inference" in name for name in headers_to_set(a_record()))
+
+
 def test_a_group_name_that_no_header_can_carry_is_encoded() -> None:
     assert headers_to_set(a_record(fairshare_group="größe\n"))["x-fairshare-group"] == "gr%C3%B6%C3%9Fe%0A"

@@ -53,7 +53,7 @@ def _resolver(shared: Shared) -> Resolver[bytes]:
     cache: ProcessCache[bytes] = ProcessCache(settings.cache_entries, lifetimes=lifetimes)
     records = PostgresRecordSource(shared.pool, shared.postgres_seconds)
     in_redis = RedisRecordCache(shared.redis)
-    prepared = partial(prepare, key_headers=settings.key_header_names)
+    prepared = partial(prepare, key_headers=settings.key_header_names, hand_off=settings.hand_off)
     resolver = Resolver(records, in_redis, prepared, shared.tenancy_metrics, cache=cache)
     shared.stops.callback(lambda: shared.loop.run(resolver.close(), 5.0))
     shared.listeners.append(resolver)
