@@ -35,6 +35,7 @@ BOUNDS: Mapping[str, str] = {
     "all:in_flight": "all that may run was running",
     "model:in_flight": "all that the model may run was running",
     "tenant:in_flight": "all that the tenant may run at once was running",
+    "key:in_flight": "all that the key may run at once was running",
 }
 ADMISSIONS: Mapping[str, str] = {
     Admission.FAST: "admitted",

@@ -25,10 +25,8 @@ MAX_LOOKED_AT = 12  # tenants whose budgets are looked at, beside those that run
 NEARLY = 0.2  # of a budget left
 MAX_SPENT = 8  # budgets that are shown
 SILENT_SECONDS = 3.0  # a sidecar reports every second
-IN_FLIGHT, TENANT_IN_FLIGHT = (
-    ":in_flight",
-    "tenant:in_flight",
-)  # refusals for want of room, the second in one's own bound
+IN_FLIGHT = ":in_flight"  # ends the names of refusals for want of room
+OWN_IN_FLIGHT = ("tenant:in_flight", "key:in_flight")  # of those, in one's own bound
 BEYOND_CONTROL = ("unavailable",)  # refusals that are nobody's limit: we could not decide
 
 
@@ -145,7 +143,7 @@ def findings(
     found = _of_sidecars(running.sidecars) if whole else []
     undecided = sum(each.requests for each in refused if each.denied_by in BEYOND_CONTROL)
     crowded = sum(each.requests for each in refused if each.denied_by.endswith(IN_FLIGHT))
-    of_tenants = sum(each.requests for each in refused if each.denied_by == TENANT_IN_FLIGHT)
+    of_tenants = sum(each.requests for each in refused if each.denied_by in OWN_IN_FLIGHT)
     if undecided:
         found.append(Finding("undecided", True, undecided))
     if bound is not None and running.in_flight >= bound:
