@@ -50,7 +50,7 @@ class InFlight:
         """Counts in what another process had answered, the oldest first; before the first request, as far as may be."""
         for entry in left:
             policy = Policy(entry.tenant_id, "", fairshare_group=entry.group)
-            life = Life(entry.lease_id, policy, lease_ms(entry.lease_id))
+            life = Life(entry.lease_id, policy, lease_ms(entry.lease_id), Load(entry.model))
             with self._lock:
                 if self._early.take(life.lease_id):
                     continue

@@ -20,15 +20,20 @@ TEXT_MAX_BYTES = 63
 FREE, ASKED, ANSWERED = b"\0", b"a", b"r"
 NOWHERE = -1  # the place of what is not written down
 SUFFIX = ".in-flight"
+# Beside the records, in a file of its own, which versions before do not know: the model, by the same place.
+MODEL = struct.Struct("<128p")
+MODEL_MAX_BYTES = 127
+MODELS = ".models"
 
 
 class Entry(NamedTuple):
-    """One request.  `answered`: its caller may have been told that it runs."""
+    """One request.  `answered`: its caller may have been told that it runs.  `model` "": not known."""
 
     lease_id: str
     tenant_id: str
     group: str
     answered: bool
+    model: str = ""
 
 
 class Journal:
@@ -42,11 +47,14 @@ class Journal:
         fcntl.flock(self._file, fcntl.LOCK_EX)  # while we live
         os.ftruncate(self._file, size * RECORD.size)
         self._map = mmap.mmap(self._file, size * RECORD.size)
+        self._model_file = os.open(self._path.with_suffix(MODELS), os.O_CREAT | os.O_RDWR, 0o600)
+        os.ftruncate(self._model_file, size * MODEL.size)
+        self._models = mmap.mmap(self._model_file, size * MODEL.size)
         self._size, self._used = size, 0
         self._free: list[int] = []
         self._lock = threading.Lock()
 
-    def enter(self, lease_id: str, tenant_id: str, group: str) -> int:
+    def enter(self, lease_id: str, tenant_id: str, group: str, model: str = "") -> int:
         """Its place."""
         tenant, of = tenant_id.encode(), group.encode()
         if len(tenant) > TEXT_MAX_BYTES or len(of) > TEXT_MAX_BYTES:
@@ -59,6 +67,8 @@ class Journal:
                 self._used += 1
             else:
                 return NOWHERE
+        of_model = model.encode()
+        MODEL.pack_into(self._models, place * MODEL.size, of_model if len(of_model) <= MODEL_MAX_BYTES else b"")
         RECORD.pack_into(self._map, place * RECORD.size, ASKED, lease_id.encode(), tenant, of)
         return place
 
@@ -91,6 +101,7 @@ class Predecessor:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self.look()
                 self._path.unlink()
+                self._path.with_suffix(MODELS).unlink(missing_ok=True)
         except BlockingIOError:
             return False
         except FileNotFoundError:
@@ -108,7 +119,16 @@ def _read(path: Path) -> Iterator[Entry]:
         written = os.lseek(file.fileno(), 0, os.SEEK_HOLE)  # most of the file never was
         used = os.pread(file.fileno(), written, 0).rstrip(FREE)
         data = used.ljust(-(-len(used) // RECORD.size) * RECORD.size, FREE)
-        for state, lease_id, tenant_id, group in RECORD.iter_unpack(data):
+        models = _models(path, len(data) // RECORD.size)
+        for (state, lease_id, tenant_id, group), model in zip(RECORD.iter_unpack(data), models, strict=True):
             if state in (ASKED, ANSWERED):
                 texts = (lease_id.decode(), tenant_id.decode(), group.decode())
-                yield Entry(*texts, answered=state == ANSWERED)
+                yield Entry(*texts, answered=state == ANSWERED, model=model)
+
+
+def _models(path: Path, count: int) -> list[str]:
+    """Of the first places.  A version before wrote none."""
+    data = b""
+    with suppress(FileNotFoundError), path.with_suffix(MODELS).open("rb") as file:
+        data = os.pread(file.fileno(), count * MODEL.size, 0)
+    return [name.decode(errors="replace") for (name,) in MODEL.iter_unpack(data.ljust(count * MODEL.size, FREE))]

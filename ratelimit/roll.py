@@ -49,7 +49,7 @@ class Roll:
         policy = life.policy
         self._lives[life.lease_id] = life
         if self._journal is not None:
-            life.place = self._journal.enter(life.lease_id, policy.tenant_id, policy.fairshare_group)
+            life.place = self._journal.enter(life.lease_id, policy.tenant_id, policy.fairshare_group, life.load.model)
         self._count(policy, in_flight=1)
         return forgotten
 

@@ -18,7 +18,7 @@ journal, ids = Journal(Path(sys.argv[1]), 3), sys.argv[2:]
 places = [journal.enter(each, "acme", "gold") for each in ids[:3]]
 journal.answer(places[0])
 journal.leave(places[1])
-journal.answer(journal.enter(ids[3], "other", "default"))
+journal.answer(journal.enter(ids[3], "other", "default", "m"))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -45,7 +45,7 @@ def test_what_a_killed_process_had_in_flight_is_found_until_it_is_taken_over(tmp
     assert left_in(tmp_path) == [
         Entry(IDS[0], "acme", "gold", answered=True),
         Entry(IDS[2], "acme", "gold", answered=False),
-        Entry(IDS[3], "other", "default", answered=True),
+        Entry(IDS[3], "other", "default", answered=True, model="m"),
     ]
     (predecessor,) = predecessors_in(tmp_path)
     assert predecessor.ended()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ratelimit.fairness.floor import Full, Terms
 from ratelimit.fairness.pools import Room
 from ratelimit.in_flight import InFlight
+from ratelimit.journal import Entry
 from ratelimit.life import ASKED, QUEUED, Life, Load, State
 from ratelimit.scheduler import Bound, Scheduler
 from tenancy.values.lease_id import mint_lease_id
@@ -189,6 +190,24 @@ def test_a_slow_model_does_not_hold_up_a_fast_one() -> None:
     register.ask(load=Load("slow", 100))
     slow, fast = register.ask(load=Load("slow", 100)), register.ask(load=Load("fast", 100))
     assert (slow.told, fast.told, register.bound_now()) == ([], ["turn"], "model:in_flight")
+
+
+def test_what_ran_before_its_model_had_room_of_its_own_counts_there() -> None:
+    """Also what another process had begun, and what waits already."""
+    register, before = Register(most=3), mint_lease_id(1)
+    register.inherit([Entry(before, "before", "default", answered=True, model="slow")])
+    running, _ = register.ask(load=Load("slow", 1)), register.ask(load=Load("fast", 1))
+    waiting = register.ask(load=Load("slow", 1))
+    register.sharing.agree({"slow": Room(2)}, {})
+    register.bound = Bound(9)
+    assert waiting.told == []
+    assert register.ask(load=Load("fast", 1)).told == ["turn"]
+    register.end(before)
+    assert waiting.told == ["turn"]
+    assert register.ask(load=Load("slow", 1)).told == []
+    register.sharing.agree({}, {})
+    register.end(running.life.lease_id)
+    assert (len(register), register.waiting) == (4, 0)
 
 
 def test_a_long_answer_is_charged_as_it_runs() -> None:

@@ -20,6 +20,7 @@ def main(seconds: float) -> None:
         deployment = Deployment(directory / "stack")
         try:
             _fair(deployment, seconds)
+            _first_come(deployment, seconds)
             _caps(deployment, seconds)
         finally:
             deployment.close()
@@ -36,6 +37,16 @@ def _fair(deployment: Deployment, seconds: float) -> None:
     alone = Clients(_tenant(deployment, 50), 40)
     run(deployment.envoy_address, seconds / 4, alone)
     _print("fair: 50 alone", SETTLED, seconds / 4, alone)
+
+
+def _first_come(deployment: Deployment, seconds: float) -> None:
+    """What a queue without shares gives: two keys of one tenant, whose requests are served in the order of arrival."""
+    bound(deployment, SLOTS)
+    one = _tenant(deployment, 500)
+    few, many = Clients(one, 12), Clients(deployment.key(one.tenant_id), 40)
+    run(deployment.envoy_address, seconds / 2, few, many)
+    _print("first come, first served: 12 clients and 40", SETTLED, seconds / 2, few, many)
+    idle(deployment)
 
 
 def _caps(deployment: Deployment, seconds: float) -> None:
