@@ -77,7 +77,7 @@ class MemoryBudgets:
                 owner = self._owners.setdefault(name.owner, _Owner())
                 if (lease := owner.leases.get(name.lease_id)) is not None:
                     owner.leases[name.lease_id] = replace(lease, deadline_ms=self._now_ms() + self._lease_ms)
-                    owner.swept.discard(name.lease_id)
+                    owner.swept.pop(name.lease_id, None)
 
     def orphans(self, limit: int) -> list[Orphan]:
         with self._lock:

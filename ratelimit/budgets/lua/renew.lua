@@ -17,7 +17,7 @@ end
 local function renew_in_part(leases, text, id, deadline)
   local part = cjson.decode(text).key_id
   if type(part) ~= 'string' or part == '' then return end
-  local key = leases .. ':' .. part
+  local key = string.gsub(leases, ':leases:', ':part:', 1) .. ':' .. part
   if redis.call('EXISTS', key) == 1 then redis.call('ZADD', key, deadline, id) end
 end
 
@@ -28,6 +28,7 @@ for i = 3, #ARGV do
   if type(text) == 'string' then
     redis.call('PEXPIRE', lease, whole(lease_ms + keep_ms))
     redis.pcall('ZADD', leases, deadline, ARGV[i])
+    redis.pcall('ZREM', (string.gsub(leases, ':leases:', ':leases-swept:', 1)), ARGV[i])
     pcall(renew_in_part, leases, text, ARGV[i], deadline)
     renewed = renewed + 1
   end

@@ -157,6 +157,8 @@ def test_a_lease_that_is_renewed_lasts_and_one_that_ended_stays_ended(store: Sto
     assert len(sweep(store)) == 1
     store.budgets.renew([name])
     assert isinstance(reserve(store, of, 10), Refused)
+    store.advance(SWEPT_AGAIN_MS + 1)
+    assert sweep(store) == []
     settle(store, "long", 10)
     store.budgets.renew([name])
     assert isinstance(reserve(store, of, 10), Admitted)
