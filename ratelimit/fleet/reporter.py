@@ -79,7 +79,9 @@ class Reporter:
         self._identity, self._reports, self._in_flight, self._metrics = identity, reports, in_flight, metrics
         self._gone, self._restore, self._clock = gone, restore, clock
         self._lease_ms = int(lease_seconds * 1000)
-        self._composer = Composer(identity, in_flight, metrics, available=available, queued=queued, models=models, clock=clock)
+        self._composer = Composer(
+            identity, in_flight, metrics, available=available, queued=queued, models=models, clock=clock
+        )
         self._exchange, self._rooms, self._spreading = Exchange(MAX_EXCHANGED), Rooms(clock), Spreading()
         self._capacity = Capacity(version=0)
         self._refused = 0
