@@ -41,12 +41,12 @@ else
 	$(BIN)/pytest $(PYTEST)
 endif
 
-# Side by side.  mypy's processes have three seconds to start, which a busy machine may not give: then it does without.
+# Side by side.  mypy's own processes have three seconds to start, which a busy machine does not give: it does without.
 check: $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs check-types check-lines check-imports
 
 check-types:
-	$(BIN)/mypy --num-workers 2 || { test $$? -eq 2 && $(BIN)/mypy; }
+	$(BIN)/mypy
 
 check-lines:
 	$(BIN)/ruff check $(SOURCES)
