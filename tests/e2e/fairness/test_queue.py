@@ -122,4 +122,6 @@ def test_a_key_has_slots_of_its_own_at_once(deployment: Deployment) -> None:
         wait_for(lambda: True if deployment.chat(who, max_tokens=1).status_code == 429 else None, "no slot")
         assert deployment.chat(other, max_tokens=1).status_code == 200
     wait_for(lambda: True if deployment.chat(who, max_tokens=1).status_code == 200 else None, "a slot")
-    assert "key:in_flight" in {row["denied_by"] for row in deployment.usage(who)}
+    wait_for(
+        lambda: True if any(row["denied_by"] == "key:in_flight" for row in deployment.usage(who)) else None, "its row"
+    )
