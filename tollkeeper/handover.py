@@ -48,7 +48,7 @@ class Place:
 
     def wait(self) -> Worker | None:
         """Blocks until there is one; None if the supervisor has gone."""
-        line = self._lines.readline()
+        line = self._heard()
         if not line:
             return None
         found = json.loads(line)
@@ -59,8 +59,16 @@ class Place:
         the socket at `path`, which is ours now, or none has come in so many `seconds`."""
         threading.Thread(target=self._watch, args=[path, file_of(path), seconds], name="orphan", daemon=True).start()
 
+    def _heard(self) -> bytes:
+        """The next line; empty once the supervisor has gone, also before it read what it was told, which is an error
+        of the socket."""
+        try:
+            return self._lines.readline()
+        except OSError:
+            return b""
+
     def _watch(self, path: Path, ours: tuple[int, int] | None, seconds: float) -> None:
-        while self._lines.readline():
+        while self._heard():
             continue
         log.warning("the supervisor has gone: serving until another takes over", seconds=seconds)
         until = time.monotonic() + seconds
