@@ -91,7 +91,7 @@ class UpstreamFields(Body):
     """Where the requests for a model go, and how."""
 
     endpoints: Annotated[list[EndpointBody], Field(max_length=MAX_ENDPOINTS)] = Field(
-        [], description="Its servers, in place of `endpoint`", examples=[[{"url": "http://vllm-1.internal:8000"}]]
+        [], description="Its servers, in place of `endpoint`", examples=[[]]
     )
     targets: Annotated[list[TargetBody], Field(max_length=MAX_TARGETS)] = Field(
         [], description="Makes it an alias of these models, of which each request gets one", examples=[[]]

@@ -28,7 +28,8 @@ def test_models_reach_redis(admin: Admin) -> None:
     ]
     assert datetime.fromtimestamp(models[1]["created"], UTC) == datetime.fromisoformat(first["created_at"])
     path = f"/models/{first['id']}"
-    assert admin.http.get(path).json() == first
+    live = {"in_flight": 0, "tokens_per_second": 0.0, "endpoints": []}
+    assert admin.http.get(path).json() == {**first, "live": live}
     changed = admin.http.put(path, json={"name": "llama", "enabled": False}).json()
     assert (changed["id"], changed["name"], changed["enabled"]) == (first["id"], "llama", False)
     assert admin.http.put(path, json={"name": "a-model"}).status_code == 409

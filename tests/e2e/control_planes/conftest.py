@@ -132,7 +132,7 @@ def fresh() -> Iterator[Fresh]:
     with public_directory() as directory, upstream() as url:
         running = Fresh(directory, url)
         for name in MODELS:
-            body = {"name": name, "endpoint": f"http://{name}-llm.test"}
+            body = {"name": name, "endpoint": url}
             running.admin.post("/models", json=body).raise_for_status()
         yield running
         running.close()

@@ -72,7 +72,8 @@ def test_the_text_of_a_value_and_back(value: Policy | KeyRecord | Capacity | Kno
 def test_what_a_newer_version_adds_at_the_end_is_ignored() -> None:
     policy = json.loads(POLICY.dump())
     limits = [[*FULL.row(), "new", {"newer": 1}]]
-    assert Policy.load(json.dumps([*policy[:-1], limits, "new", None])) == replace(POLICY, limits=(FULL,))
+    more = json.dumps([*policy[:7], limits, 7, "new", None])
+    assert Policy.load(more) == replace(POLICY, limits=(FULL,), key_max_in_flight=7)
     assert KeyRecord.load(_with(RECORD.dump(), new=1, further_limits=limits)) == RECORD
     assert Capacity.load(_with(CAPACITY.dump(), new=1)) == CAPACITY
     models = [{"name": "a", "enabled": True, "prices": [1, 2, 3, 4], "new": 1}, {"name": "b", "enabled": False}]
