@@ -5,13 +5,13 @@ What a kind has of its own is in a file of its own.
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from admin.access.accounts import NoSuchAccount
 from admin.access.permission import ResourceKind
 from admin.access.tokens import NoSuchAdminToken
-from admin.commands.models import check_model
+from admin.commands.models import check_model, notice_on_first
 from admin.commands.ports import Ports
 from admin.commands.refusals import invalid
 from admin.commands.session import Done, Session
@@ -67,6 +67,8 @@ class Kind(Generic[P]):
     form: re.Pattern[str] = ID
     check: Callable[[Session, Any], Awaitable[None]] | None = None
     """Refuses what may not be made of it."""
+    notice: Callable[[Session, Any], Awaitable[str]] | None = None
+    """What to say of one that was made; "" if there is nothing to say."""
 
     def id(self, text: str) -> str:
         """The id itself.  What cannot be one is answered as if it did not exist, without asking a store for it."""
@@ -101,7 +103,8 @@ class Kind(Generic[P]):
                 await self.check(session, new)
             return await self.port(session.ports).create(new, session.by)
 
-        return await session.change(self.of, make)
+        done = await session.change(self.of, make)
+        return replace(done, notice=await self.notice(session, done.value)) if self.notice else done
 
     async def update(self: "Kind[Updates[N, T]]", session: Session, id: str, to: N) -> Done[T]:
         async def make() -> T:
@@ -120,7 +123,7 @@ TENANTS = Kind(ResourceKind.TENANT, NoSuchTenant, lambda ports: ports.tenants)
 KEYS = Kind(ResourceKind.KEY, NoSuchKey, lambda ports: ports.keys)
 USERS = Kind(ResourceKind.USER, NoSuchUser, lambda ports: ports.users, USER_ID)
 GROUPS = Kind(ResourceKind.GROUP, NoSuchGroup, lambda ports: ports.groups)
-MODELS = Kind(ResourceKind.MODEL, NoSuchModel, lambda ports: ports.models, check=check_model)
+MODELS = Kind(ResourceKind.MODEL, NoSuchModel, lambda ports: ports.models, check=check_model, notice=notice_on_first)
 LIMITS = Kind(ResourceKind.LIMIT, NoSuchLimit, lambda ports: ports.limits, LIMIT_ID)
 POLICIES = Kind(ResourceKind.POLICY, NoSuchPolicy, lambda ports: ports.policies)
 MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, NoSuchServer, lambda ports: ports.mcp_servers)

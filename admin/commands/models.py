@@ -1,11 +1,12 @@
-"""What must be true of a model, or of an alias, before it is kept."""
+"""What must be true of a model, or of an alias, before it is kept, and what to say of the first one."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from admin.commands.refusals import Field, Reason, Refusal, Refused, invalid
+from admin.commands.refusals import STORES_AWAY, Field, Reason, Refusal, Refused, invalid
 from store.redis import UNAVAILABLE
-from tenancy.directory.models import NewModel, ResponseCache, upstream_of
+from tenancy.directory.models import Model, NewModel, ResponseCache, upstream_of
 from tenancy.values.prices import PRICE_FIELDS
 from tenancy.values.upstream import Endpoint, Upstream, wrong_with_endpoints, wrong_with_targets
 
@@ -21,6 +22,15 @@ OF_MODELS_ALONE = (
     "timeout_seconds",
     *PRICE_FIELDS,
 )
+FIRST = "it is the first model: from now on a request for one that is not registered gets 404"
+
+
+async def notice_on_first(session: "Session", made: Model) -> str:
+    """ "" if it is not the first that may be used."""
+    with suppress(*STORES_AWAY):
+        if made.enabled and all(each.id == made.id for each in await session.ports.models.page(2)):
+            return FIRST
+    return ""
 
 
 async def check_model(session: "Session", new: NewModel | ResponseCache) -> None:

@@ -51,6 +51,7 @@ DONE: Mapping[str, str] = {
     "limit-free": "The limit is in force, but no registered model has prices: nothing counts against it until one has.",
     "limit-deleted": "The limit is gone.",
     "model-saved": "The model is saved.",
+    "model-first": "The model is saved. It is the first: requests for one that is not registered get 404 from now on.",
     "model-deleted": "The model is taken out of the registry.",
     "capacity-saved": "The bounds are set: sidecars keep to them within a second.",
     "policy-created": "The policy is there. Next: its limits.",

@@ -45,7 +45,8 @@ def test_a_limit_of_money_says_if_no_model_has_prices(run: Command, admin: Admin
     )
     limit = {"name": "p", "scope": "tenant", "unit": "cost", "amount": 5, "calendar": "day"}
     assert "tollkeeper-notice" in admin.post("/policies", name="gold", limits=[limit]).headers
-    run.ok("model", "create", "m", "--input-price", "0.5")
+    assert "it is the first model" in run.ok("model", "create", "m", "--input-price", "0.5").err
+    assert "first" not in run.ok("model", "create", "n", "--disabled").err
     assert "prices" not in run.ok(*spend, "--name", "second").err
     changed = admin.http.put("/policies/gold", json={"limits": [limit]})
     assert (changed.status_code, "tollkeeper-notice" in changed.headers) == (200, False)

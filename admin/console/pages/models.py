@@ -76,7 +76,7 @@ async def create_model(visit: Visit) -> Response:
         done = await MODELS.create(
             visit.on_terms(), NewModel(**{**form.model_dump(), "endpoints": form.endpoints, "targets": form.targets})
         )
-        return visit.to(f"{PREFIX}/models", "model-saved", done)
+        return visit.to(f"{PREFIX}/models", "model-first" if done.notice else "model-saved", done)
 
     return await submitted(visit, ModelForm, lambda form, status: _form(visit, form, status, None), make)
 
