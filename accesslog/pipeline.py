@@ -19,13 +19,13 @@ from accesslog.file_log.space import has_room_beside
 from accesslog.jobs.keeper import Item, JobKeeper
 from accesslog.jobs.seen import Begun, Read, seen_of
 from accesslog.learned.speeds import Speeds
+from accesslog.leases.renewals import Renewals
+from accesslog.leases.sweep import SWEEP_SECONDS, Sweep
 from accesslog.metrics import JOBS, ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.refusals import RefusalSums
-from accesslog.renewals import Renewals
 from accesslog.row import row_of
 from accesslog.settle import WITHOUT_LEASE, Settler, no_matter, read_rules, settlement_of
 from accesslog.spool import SPOOL_MAX_BYTES, Spool
-from accesslog.sweep import SWEEP_SECONDS, Sweep
 from accesslog.usage import Usage, usage_of
 from accesslog.writer import MAX_ROWS, LedgerWriter
 from ledger.cost import PriceList, cost_of, in_millionths
@@ -35,7 +35,7 @@ from ratelimit.budgets.jobs import Jobs
 from ratelimit.budgets.port import Budgets, LeaseName, Settlement
 from ratelimit.budgets.rule import UNKNOWN
 from ratelimit.fairness.service import service_of
-from ratelimit.tenants.corrections import Corrections
+from ratelimit.tenants.estimates.corrections import Corrections
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
 from tenancy.values.admission import Admission

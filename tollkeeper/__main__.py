@@ -11,11 +11,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from tollkeeper.cli.routes import routes_command
 from tollkeeper.config import BadSettings, Settings, read_settings
 from tollkeeper.envoy.commands import envoy_app
 from tollkeeper.learned import learned_command
 from tollkeeper.logs import configure_logs
-from tollkeeper.routes_command import routes_command
 from tollkeeper.setting_types import SURFACES
 from tollkeeper.slices.table import Service
 

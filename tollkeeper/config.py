@@ -222,16 +222,10 @@ class Settings(BaseSettings):
         "or `refund`",
     )
     job_hours: int = Field(
-        744,
-        ge=1,
-        le=8_784,
-        description="time until a response in the background or a batch is read as finished; else it stays as reserved",
+        744, ge=1, le=8_784, description="time until a background response or batch is read as over; else as reserved"
     )
     idle_timeout_seconds: float = Field(
-        600,
-        ge=0.001,
-        le=86_400,
-        description="how long a request may be silent before Envoy ends it; shorter than a lease",
+        600, ge=0.001, le=86_400, description="how long a request may be silent before Envoy ends it; less than a lease"
     )
     spool_max_mb: int = Field(
         256, ge=1, description="maximum size of the ledger rows kept on disk while Postgres is unreachable, in MiB"
@@ -243,12 +237,7 @@ class Settings(BaseSettings):
         description="how much of request bodies over 64 KiB Envoy may hold until they are decided, in MiB; as much of"
         " others, each taken for 64 KiB; one tenant may have a quarter",
     )
-    handover_seconds: float = Field(
-        8,
-        ge=0,
-        le=300,
-        description="after SIGTERM, how long it serves on for another to take its place",
-    )
+    handover_seconds: float = Field(8, ge=0, le=300, description="after SIGTERM, time for another to take its place")
     drain_seconds: float = Field(10, ge=0, le=300, description="after that, time to answer the requests that are held")
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`; also `LOG_LEVEL`")
 

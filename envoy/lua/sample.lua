@@ -1,5 +1,5 @@
--- A sample of what a model will read, by class of character: what estimates are made from (ratelimit/tenants/text.py has
--- the classes' names and weights).  Bounded, whatever the size of the body: at most SAMPLE bytes are looked at.
+-- A sample of what a model will read, by class of character: what estimates are made from (the classes' names and
+-- weights: ratelimit/tenants/estimates/text.py).  Bounded, whatever the size of the body: at most SAMPLE bytes are looked at.
 
 local SAMPLE, WINDOW = 4096, 64
 local MAX_SPANS = 4096 -- further strings take the places of earlier ones

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from clients.rates import Rate
 from ratelimit.budgets.keys import budget_key
 from ratelimit.budgets.rule import BUCKET, FIXED, MONEY, ONE, PLAIN, SCALE, SLIDING, Counts, Leases, Rule, RuleSet
-from ratelimit.tenants.estimate import Estimate
-from ratelimit.tenants.estimate_cost import Dearest, dearest_of, estimated_cost
+from ratelimit.tenants.estimates.cost import Dearest, dearest_of, estimated_cost
+from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.lease import kept_of_all
 from tenancy.values.calendar import bounds
 from tenancy.values.limit import FULL_WEIGHT, Kind, Limit, Scope, Unit

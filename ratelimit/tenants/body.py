@@ -1,13 +1,13 @@
 """What the meter in Envoy read of a request's body (envoy/lua/asked.lua): names and counts in one string.  Pure.
 
 The values are a client's, so whatever they are the result is a whole number within bounds.  Which names bound and which
-multiply the output is decided here; what the tokens of the input are, in estimate_input.py.
+multiply the output is decided here; what the tokens of the input are, in estimates/input.py.
 """
 
 from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
-from ratelimit.tenants.estimate import MAX_TOKENS, parse_count
+from ratelimit.tenants.estimates.estimate import MAX_TOKENS, parse_count
 from serving.fast_json import read_json
 
 # Of several the greatest counts: on llama.cpp `n_predict` and `n_cmpl` win over OpenAI's names, elsewhere not.
@@ -38,7 +38,7 @@ Sizes = tuple[tuple[int, int], ...]
 
 class Body(NamedTuple):
     """`model`: "" for a body that names none as a string.  `bound` is the greatest output that it allows one answer,
-    None if it names none; `outputs` is how many answers.  `text` is a sample of what is read (estimate_text.py).
+    None if it names none; `outputs` is how many answers.  `text` is a sample of what is read (estimates/text.py).
     `images` counts all, `sizes` has those that are known."""
 
     model: str = ""

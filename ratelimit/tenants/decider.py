@@ -26,7 +26,7 @@ from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import SLOTS, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
-from ratelimit.tenants.corrections import Corrections
+from ratelimit.tenants.estimates.corrections import Corrections
 from ratelimit.tenants.forward import alias_of, resolved, told_of
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals

@@ -7,7 +7,7 @@ Leases outlive versions: members are only ever added, and what is absent or stra
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from tenancy.values.policy import Policy
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 from clients.api import Api, api_of
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import NONE, Body
-from ratelimit.tenants.corrections import SCALE, Corrections
-from ratelimit.tenants.estimate import Estimate, parse_count
-from ratelimit.tenants.estimate_request import estimate_request
+from ratelimit.tenants.estimates.corrections import SCALE, Corrections
+from ratelimit.tenants.estimates.estimate import Estimate, parse_count
+from ratelimit.tenants.estimates.request import estimate_request
 from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
 from ratelimit.tenants.routes.table import Found, RouteTable, route_table
 from tenancy.resolving.catalog import ModelState

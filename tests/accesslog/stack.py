@@ -17,7 +17,7 @@ from ledger.postgres.ledger import PostgresLedger
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from serving.loop import LoopThread
 from store.postgres import open_postgres
 from store.redis import open_redis

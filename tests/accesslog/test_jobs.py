@@ -11,7 +11,7 @@ from accesslog.jobs.seen import Begun, Read, seen_of
 from accesslog.usage import Usage
 from ledger.row import UsageRow, UsageSource
 from ratelimit.budgets.jobs import Known
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from tests.accesslog.entries import decision, entry, line, row
 from tests.accesslog.stack import ACCOUNT, RESERVED, Stack, wait_until
 from tests.ratelimit.stores import reservation

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ratelimit.tenants.corrections import Correction, Corrections
+from ratelimit.tenants.estimates.corrections import Correction, Corrections
 from tests.accesslog.entries import decision, entry, metered
 from tests.accesslog.stack import Stack
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from accesslog.leases.watch import FILE_SECONDS, SILENT_REQUESTS, SILENT_SECONDS, LogWatch
 from accesslog.metrics import STREAM, AccessLogMetrics
-from accesslog.watch import FILE_SECONDS, SILENT_REQUESTS, SILENT_SECONDS, LogWatch
 
 
 class Watched:

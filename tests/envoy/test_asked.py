@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ratelimit.tenants.body import INVALID, Body, parse_body
-from ratelimit.tenants.estimate_text import text_tokens
+from ratelimit.tenants.estimates.text import text_tokens
 from tests.envoy.chain import Chain
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ratelimit.tenants.body import parse_body
-from ratelimit.tenants.estimate_text import text_tokens
+from ratelimit.tenants.estimates.text import text_tokens
 from tests.envoy.chain import Chain
 
 TEXTS: dict[str, Any] = json.loads((Path(__file__).parent / "texts.json").read_text())

@@ -12,7 +12,7 @@ from accesslog import usage
 from accesslog.formats import FORMATS, Format
 from ledger.row import UsageSource
 from ratelimit.tenants.average import MEMORY, NEEDED
-from ratelimit.tenants.corrections import INPUT_MIN, LEAST, MANY, MOST, SCALE
+from ratelimit.tenants.estimates.corrections import INPUT_MIN, LEAST, MANY, MOST, SCALE
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.routes.table import SERVERS, parse_routes
 from tests.formats import providers, servers

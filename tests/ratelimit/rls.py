@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from protos.envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescriptor
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
-from ratelimit.tenants.estimate_text import WEIGHTS
+from ratelimit.tenants.estimates.text import WEIGHTS
 from tenancy.values.policy import Policy
 
 BODY_BYTES = 400  # 100 tokens

@@ -14,7 +14,7 @@ from ratelimit.budgets.port import Budgets, Reservation
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.budgets.scripts import Script
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.lease import kept_of_one
 from store.redis import open_redis
 from tenancy.values.limit import Limit, Scope, Unit

@@ -20,7 +20,7 @@ from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.lease import kept_of_one
 from reconcile.books import Books
 from reconcile.metrics import ReconcileMetrics

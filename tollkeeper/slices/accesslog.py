@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from accesslog.learned.speeds import Speeds
+from accesslog.leases.watch import LOOK_SECONDS, LogWatch
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
@@ -19,12 +20,11 @@ from accesslog.spool import SpoolInUse, adopt
 from accesslog.streams import Streams
 from accesslog.trust import Trust
 from accesslog.usage import UNKNOWN_SPEED
-from accesslog.watch import LOOK_SECONDS, LogWatch
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import expire_leases
-from ratelimit.tenants.corrections import SCALE, Corrections
+from ratelimit.tenants.estimates.corrections import SCALE, Corrections
 from ratelimit.tenants.routes.kind import Kind
 from reconcile.books import Books
 from reconcile.metrics import ReconcileMetrics

@@ -15,7 +15,7 @@ from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.fairness.floor import Terms
 from ratelimit.in_flight import InFlight
 from ratelimit.scheduler import Scheduler
-from ratelimit.tenants.corrections import Corrections
+from ratelimit.tenants.estimates.corrections import Corrections
 from ratelimit.uploads import Uploads
 from serving.loop import LoopThread
 from serving.metrics import Gauge, Metrics

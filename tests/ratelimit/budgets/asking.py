@@ -3,7 +3,7 @@
 from ratelimit.budgets.port import Decision, Orphan, Settled, Settlement
 from ratelimit.budgets.rule import Rule, RuleSet, Used
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from tests.ratelimit.stores import Store, reservation
 
 DAY_MS = 86_400_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ratelimit.budgets.port import Admitted, Budgets, LeaseName, Settled, Settlement
 from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Used
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Limit, Scope, Unit
 from tenancy.values.prices import Prices

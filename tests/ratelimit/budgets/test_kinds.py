@@ -7,7 +7,7 @@ import pytest
 from ratelimit.budgets.port import Admitted, LeaseName, Refused, Settlement
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Limit, Scope, Unit
 from tenancy.values.prices import Prices

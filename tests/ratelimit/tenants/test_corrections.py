@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from ratelimit.tenants.average import MEMORY, NEEDED, Average
 from ratelimit.tenants.body import Body
-from ratelimit.tenants.corrections import SCALE, Correction, Corrections
-from ratelimit.tenants.estimate import Estimate
-from ratelimit.tenants.estimate_request import estimate_request
+from ratelimit.tenants.estimates.corrections import SCALE, Correction, Corrections
+from ratelimit.tenants.estimates.estimate import Estimate
+from ratelimit.tenants.estimates.request import estimate_request
 from ratelimit.tenants.routes.kind import Kind
 from tests.ratelimit.rls import sample
 

@@ -6,8 +6,8 @@ import pytest
 
 from ledger.cost import cost_of, in_millionths
 from ledger.row import dump_parts
-from ratelimit.tenants.estimate import Estimate
-from ratelimit.tenants.estimate_cost import dearest_of, estimated_cost
+from ratelimit.tenants.estimates.cost import dearest_of, estimated_cost
+from ratelimit.tenants.estimates.estimate import Estimate
 from tenancy.values.prices import PRICE_FIELDS, Prices
 from tests.accesslog.entries import row
 

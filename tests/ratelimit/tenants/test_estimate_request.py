@@ -9,11 +9,11 @@ from ratelimit.budgets.port import Admitted, Settlement
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import INVALID, MAX_OUTPUTS, NONE, Body, body_before, parse_body
-from ratelimit.tenants.estimate import MAX_TOKENS, Estimate
-from ratelimit.tenants.estimate_input import input_tokens
-from ratelimit.tenants.estimate_media import Images, images_tokens
-from ratelimit.tenants.estimate_request import estimate_request
-from ratelimit.tenants.estimate_text import WEIGHTS, text_tokens
+from ratelimit.tenants.estimates.estimate import MAX_TOKENS, Estimate
+from ratelimit.tenants.estimates.input import input_tokens
+from ratelimit.tenants.estimates.media import Images, images_tokens
+from ratelimit.tenants.estimates.request import estimate_request
+from ratelimit.tenants.estimates.text import WEIGHTS, text_tokens
 from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.policy import Policy
 from tests.ratelimit.rls import sample

@@ -4,7 +4,7 @@ import pytest
 
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import INVALID, Body
-from ratelimit.tenants.estimate import NOTHING, Estimate
+from ratelimit.tenants.estimates.estimate import NOTHING, Estimate
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.screening import (
     CATALOG_AWAY,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ratelimit.budgets.rule import SCALE
-from ratelimit.tenants.estimate import Estimate
+from ratelimit.tenants.estimates.estimate import Estimate
 from tenancy.values.prices import Prices, Rates
 
 

@@ -1,6 +1,6 @@
 """`tollkeeper routes`: which routes are served, and what each is.
 
-Apart from routes.py, so that the processes of a sidecar start without what reads command lines.
+Apart from tollkeeper/routes.py, so that the processes of a sidecar start without what reads command lines.
 """
 
 from typing import Annotated

@@ -4,9 +4,9 @@ from math import ceil
 from typing import NamedTuple
 
 from ratelimit.tenants.body import Body
-from ratelimit.tenants.corrections import SCALE
-from ratelimit.tenants.estimate import MAX_TOKENS, input_estimate
-from ratelimit.tenants.estimate_media import (
+from ratelimit.tenants.estimates.corrections import SCALE
+from ratelimit.tenants.estimates.estimate import MAX_TOKENS, input_estimate
+from ratelimit.tenants.estimates.media import (
     AUDIO_TOKENS_PER_SECOND,
     FILE_BYTES_PER_TOKEN,
     VIDEO_BYTES_PER_SECOND,
@@ -15,7 +15,7 @@ from ratelimit.tenants.estimate_media import (
     audio_seconds,
     images_tokens,
 )
-from ratelimit.tenants.estimate_text import text_tokens
+from ratelimit.tenants.estimates.text import text_tokens
 
 # By what a path has in it, the first that fits: whose images they are.
 FORMULAS = (
