@@ -57,4 +57,12 @@ local function respond(handle, fault)
   handle:respond(headers, SHAPES[api](fault))
 end
 
-return { respond = respond }
+-- Does `work` with the request.  A script error must not let it through, which is what Envoy's filter does by itself.
+local function guarded(handle, work, name, message)
+  local ok, problem = pcall(work, handle)
+  if ok then return end
+  handle:logErr(name .. ": " .. tostring(problem))
+  respond(handle, { status = 500, message = message, type = "server_error", code = name })
+end
+
+return { respond = respond, guarded = guarded }

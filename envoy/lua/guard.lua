@@ -5,8 +5,6 @@
 --  * Headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*: retries,
 --    hedging, timeouts) or send it elsewhere (x-tollkeeper-*), make another request of it (method and path overrides), or are meant for a proxy.
 --  * The client's request id is printable ASCII from here on: Envoy copies its bytes into logs as they are.
---
--- A script error must not let the request through, which is what Envoy's filter does by itself: hence the pcall.
 
 local NOT_SENT = {
   ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
@@ -73,9 +71,5 @@ local function screen(handle)
 end
 
 function envoy_on_request(handle)
-  local ok, problem = pcall(screen, handle)
-  if ok then return end
-  handle:logErr("guard: " .. tostring(problem))
-  client_error.respond(
-    handle, { status = 500, message = "The request could not be checked", type = "server_error", code = "guard" })
+  client_error.guarded(handle, screen, "guard", "The request could not be checked")
 end

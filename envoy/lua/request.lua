@@ -5,8 +5,7 @@
 --  * What is not a JSON object, or a form, in the strict sense is told to ratelimit, which decides.
 --  * A streaming chat or text completion asks for its usage.
 --
--- Linear in the body, no recursion.  A script error must not let the request through, which is what Envoy's filter does by
--- itself: hence the pcall.
+-- Linear in the body, no recursion.
 
 local ADD_INCLUDE_USAGE = true -- render: include_usage
 
@@ -74,9 +73,5 @@ local function guard(handle)
 end
 
 function envoy_on_request(handle)
-  local ok, problem = pcall(guard, handle)
-  if ok then return end
-  handle:logErr("meter: " .. tostring(problem))
-  client_error.respond(
-    handle, { status = 500, message = "The request could not be checked", type = "server_error", code = "meter" })
+  client_error.guarded(handle, guard, "meter", "The request could not be checked")
 end

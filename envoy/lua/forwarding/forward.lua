@@ -1,18 +1,12 @@
 -- Forward: behind ratelimit, for requests that do not go to the default upstream as they came.  Where they go ratelimit said, in
 -- metadata, which no client can write.
---
--- A script error must not let the request through, which is what Envoy's filter does by itself: hence the pcall.
 
 local RATELIMIT = "envoy.filters.http.ratelimit"
 
 local function rename_here(handle, said)
   local headers, name = handle:headers(), said.rename
   if said.path_model then headers:replace(":path", rename.in_path(headers:get(":path"), said.path_model, name)) end
-  local body = handle:body()
-  if body == nil or body:length() == 0 then return end
-  local text = body:getBytes(0, body:length())
-  local changed = rename.in_body(text, name)
-  if changed ~= text then body:setBytes(changed) end
+  rename.body_of(handle, name)
 end
 
 local function forward(handle)
@@ -30,9 +24,5 @@ local function forward(handle)
 end
 
 function envoy_on_request(handle)
-  local ok, problem = pcall(forward, handle)
-  if ok then return end
-  handle:logErr("forward: " .. tostring(problem))
-  client_error.respond(
-    handle, { status = 500, message = "The request could not be sent on", type = "server_error", code = "forward" })
+  client_error.guarded(handle, forward, "forward", "The request could not be sent on")
 end

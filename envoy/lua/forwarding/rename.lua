@@ -70,4 +70,13 @@ local function in_path(path, model, name)
   end
 end
 
-return { in_body = in_body, in_path = in_path }
+-- Changes the model's name in the request's body, if it is there.
+local function body_of(handle, name)
+  local body = handle:body()
+  if body == nil or body:length() == 0 then return end
+  local text = body:getBytes(0, body:length())
+  local changed = in_body(text, name)
+  if changed ~= text then body:setBytes(changed) end
+end
+
+return { body_of = body_of, in_path = in_path }

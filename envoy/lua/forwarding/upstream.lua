@@ -42,11 +42,7 @@ local function prepare(handle)
     headers:replace(HEADER, BEFORE .. credential)
   end
   if name == "" then return end
-  local body = handle:body()
-  if body == nil or body:length() == 0 then return end
-  local text = body:getBytes(0, body:length())
-  local changed = rename.in_body(text, name)
-  if changed ~= text then body:setBytes(changed) end
+  rename.body_of(handle, name)
 end
 
 function envoy_on_request(handle)

@@ -93,13 +93,7 @@ def plain(answer: httpx.Response, things: Things) -> tuple[int, str]:
 
 
 def test_nobody_sees_counts_or_changes_what_is_anothers(world: World) -> None:
-    world.organization("acme")
-    world.organization(MARKER)
-    theirs = world.with_people(MARKER, world.things(MARKER, MARKER), MARKER)
-    operators = world.things("", MARKER)
-    mine = world.with_people("acme", world.things("acme", "acme"), "acme")
-    for things, word, tokens in ((theirs, MARKER, TOKENS), (operators, MARKER, TOKENS), (mine, "acme", 5)):
-        world.used(things, word, tokens)
+    mine, theirs, operators = world.populated()
     before, failures, examples = world.state(), list[str](), routes()
     assert before.count("\n") > 10
     for route, whom in API.items():

@@ -92,13 +92,7 @@ def said_in(answer: httpx.Response) -> str:
 
 
 def test_nobody_sees_or_changes_what_is_anothers(world: World) -> None:
-    world.organization("acme")
-    world.organization(MARKER)
-    theirs = world.with_people(MARKER, world.things(MARKER, MARKER), MARKER)
-    operators = world.things("", MARKER)
-    mine = world.with_people("acme", world.things("acme", "acme"), "acme")
-    for things, word, tokens in ((theirs, MARKER, TOKENS), (operators, MARKER, TOKENS), (mine, "acme", 5)):
-        world.used(things, word, tokens)
+    mine, theirs, operators = world.populated()
     people = {role: Person(world, f"{role}@acme.test") for role in ROLES}
     before, failures = world.state(), list[str]()
     for route, whom in PAGES.items():

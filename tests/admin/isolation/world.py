@@ -113,6 +113,17 @@ class World:
         made = self.admin.post("/limits", **limit, window_seconds=3600).raise_for_status().json()["id"]
         return Things(tenant, key["id"], key["key"], user, made, request)
 
+    def populated(self) -> tuple[Things, Things, Things]:
+        """acme's, another organization's, and the operators'; each has used something."""
+        self.organization("acme")
+        self.organization(MARKER)
+        theirs = self.with_people(MARKER, self.things(MARKER, MARKER), MARKER)
+        operators = self.things("", MARKER)
+        mine = self.with_people("acme", self.things("acme", "acme"), "acme")
+        for things, word, tokens in ((theirs, MARKER, TOKENS), (operators, MARKER, TOKENS), (mine, "acme", 5)):
+            self.used(things, word, tokens)
+        return mine, theirs, operators
+
     def with_people(self, organization: str, things: Things, word: str) -> Things:
         """With an account and an invitation too."""
         number = next(NUMBERS)
