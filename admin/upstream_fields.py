@@ -106,6 +106,7 @@ class UpstreamFields(Body):
     retries: Retries = Field(2, description="How often another endpoint is tried when one did not take a request")
     health_path: HealthPath | None = Field(None, description="Asked every 5 s; null: an endpoint is tried by requests")
     ca_file: CaFile | None = Field(None, description="Where Envoy has the certificates that it trusts; null: its own")
+    send_priority: bool = Field(False, description="Whether bodies say the priority of their group, as vLLM reads it")
 
 
 def values_of(fields: dict[str, Any]) -> dict[str, Any]:

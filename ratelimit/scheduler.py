@@ -14,8 +14,7 @@ from ratelimit.fairness.queue import Share, Ticket
 from ratelimit.fairness.tree import Demand
 from ratelimit.life import Life
 from ratelimit.occupancy import Occupancy
-
-DEFAULT_WEIGHT = 100  # of a group that is not known, and of each user of a tenant
+from tenancy.values.policy import DEFAULT_WEIGHT
 
 OWN, ALL, MODEL = "sidecar:in_flight", "all:in_flight", "model:in_flight"  # the names under which the bounds refuse
 

@@ -19,9 +19,11 @@ OF_MODELS_ALONE = (
     "credential",
     "health_path",
     "ca_file",
+    "send_priority",
     "timeout_seconds",
     *PRICE_FIELDS,
 )
+NOTHING_SET = NewModel("")
 FIRST = "it is the first model: from now on a request for one that is not registered gets 404"
 
 
@@ -63,7 +65,7 @@ def _wrong(new: NewModel, *, link_local: bool) -> Iterator[Field]:
         yield "targets", wrong
     if new.targets:
         for name in OF_MODELS_ALONE:
-            if getattr(new, name) is not None:
+            if getattr(new, name) != getattr(NOTHING_SET, name):
                 yield name, "an alias has none: what counts is that of the model which a request gets"
         if new.endpoints or new.price_tiers:
             yield "endpoints" if new.endpoints else "price_tiers", "an alias has none"

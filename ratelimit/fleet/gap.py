@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ratelimit.fleet.report import Report
-from ratelimit.scheduler import DEFAULT_WEIGHT
+from tenancy.values.policy import DEFAULT_WEIGHT
 
 
 def gap_of(reports: Sequence[Report], weights: Mapping[str, int]) -> float:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from ratelimit.fairness.max_min import max_min
 from ratelimit.fleet.claims import Claim
 from ratelimit.fleet.report import Report
-from ratelimit.scheduler import DEFAULT_WEIGHT
+from tenancy.values.policy import DEFAULT_WEIGHT
 
 K = TypeVar("K")
 

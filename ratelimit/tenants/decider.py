@@ -138,7 +138,7 @@ class TenantDecider:
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
         forward = (
-            told_of(asked, self._catalog)
+            told_of(asked, account.policy.fairshare_group, self._catalog)
             if self._forwards and (screened.inference or screened.kind is Kind.COUNTS)
             else NOTHING
         )

@@ -4,6 +4,7 @@ What is said here is read by `envoy/lua/forward.lua`, and by the script of each 
 ratelimit filter: no header that a client sent can take its place.
 """
 
+from clients.api import Api
 from ratelimit.tenants.screening import Asked, Catalog
 from tenancy.resolving.catalog import ModelState
 from tenancy.values.policy import Policy
@@ -25,8 +26,11 @@ def resolved(asked: Asked, policy: Policy, catalog: Catalog, lease_id: str) -> A
     return asked._replace(model=model, alias=asked.model) if model else asked
 
 
-def told_of(asked: Asked, catalog: Catalog) -> list[Field]:
-    """Of a request that runs a model, for Envoy; nothing if it goes to the default upstream as it came."""
+def told_of(asked: Asked, group: str, catalog: Catalog) -> list[Field]:
+    """Of a request that runs a model, for Envoy; nothing if it goes to the default upstream as it came.
+
+    `priority` is for servers that order by it what waits in them, the least first, and is in the bodies of OpenAI's
+    API alone: the weight of the fairshare group, negated."""
     upstream = catalog.upstream(asked.model)
     if upstream is None and not asked.alias:
         return []
@@ -40,6 +44,8 @@ def told_of(asked: Asked, catalog: Catalog) -> list[Field]:
         fields.append(("rename", name or asked.model))
     if asked.route is not None and asked.route.model:
         fields.append(("path_model", asked.route.model))
+    if upstream is not None and upstream.send_priority and asked.api is Api.OPENAI:
+        fields.append(("priority", -catalog.group_weight(group)))
     return fields
 
 

@@ -36,6 +36,9 @@ class Catalog(Protocol):
     def targets(self, alias: str) -> Sequence[Target]:
         """The models that an alias stands for; of a model, none."""
 
+    def group_weight(self, group: str) -> int:
+        """Of a fairshare group."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

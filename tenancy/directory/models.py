@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.tenants import DEFAULT_WEIGHT
+from tenancy.values.policy import DEFAULT_WEIGHT
 from tenancy.values.upstream import AUTHORIZATION, Endpoint, Target, Upstream
 
 DEFAULT_CACHE_SECONDS = 300
@@ -113,6 +113,7 @@ class NewModel:
     retries: int = 2
     health_path: str | None = None
     ca_file: str | None = None
+    send_priority: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class Model:
     retries: int = 2
     health_path: str | None = None
     ca_file: str | None = None
+    send_priority: bool = False
 
 
 def fields_of(value: NewModel | Model | PriceTier) -> dict[str, Any]:
@@ -171,6 +173,7 @@ def upstream_of(model: NewModel | Model) -> Upstream:
         model.retries,
         model.health_path,
         model.ca_file,
+        model.send_priority,
     )
 
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Protocol, TypedDict
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
+from tenancy.values.policy import DEFAULT_WEIGHT
 
 DEFAULT_GROUP = "default"
-DEFAULT_WEIGHT = 100
 
 # A page of a list begins after the item with this creation time and id.
 Position = tuple[datetime, str]

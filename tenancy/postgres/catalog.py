@@ -22,10 +22,10 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(max_in_flight ORDER BY name), '{}') AS most,
        coalesce(array_agg(queue_timeout_seconds ORDER BY name), '{}') AS queue_seconds,
        coalesce(array_agg(
-           CASE WHEN coalesce(upstream_name, endpoint, '') <> '' OR endpoints <> '[]'
+           CASE WHEN coalesce(upstream_name, endpoint, '') <> '' OR endpoints <> '[]' OR send_priority
            THEN jsonb_build_array(
                upstream_name, endpoint, endpoints, credential, credential_header, timeout_seconds, retries, health_path,
-               ca_file
+               ca_file, send_priority
            )::text END ORDER BY name
        ), '{}') AS upstreams,
        coalesce(array_agg(CASE WHEN targets <> '[]' THEN targets::text END ORDER BY name), '{}') AS targets,

@@ -16,6 +16,7 @@ import structlog
 
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
+from tenancy.values.policy import DEFAULT_WEIGHT
 from tenancy.values.prices import MICRO, SCALE, Prices
 from tenancy.values.upstream import Target, Upstream, dump_targets, load_targets
 
@@ -218,6 +219,10 @@ class ModelCatalog:
     def targets(self, alias: str) -> Sequence[Target]:
         """What an alias was last known to stand for; of a model, none."""
         return () if self._snapshot is None else self._snapshot[0].targets.get(alias, ())
+
+    def group_weight(self, group: str) -> int:
+        """Of a fairshare group, as last known."""
+        return DEFAULT_WEIGHT if self._snapshot is None else self._snapshot[0].weights.get(group, DEFAULT_WEIGHT)
 
     def price_list(self) -> Mapping[str, Prices] | None:
         """Of every model that has prices.  None while `check` says UNAVAILABLE: free is not the same as not known."""

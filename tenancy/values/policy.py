@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from tenancy.values.limit import Limit
 
+DEFAULT_WEIGHT = 100  # of a tenant, and of a fairshare group that is not known
+
 
 class MalformedPolicy(ValueError):
     """The text is not a policy."""
@@ -23,7 +25,7 @@ class Policy:
     key_id: str
     user_id: str = ""
     fairshare_group: str = "default"
-    weight: int = 100
+    weight: int = DEFAULT_WEIGHT
     max_in_flight: int | None = None
     models_allowed: tuple[str, ...] | None = None
     limits: tuple[Limit, ...] = ()

@@ -63,6 +63,8 @@ class Upstream(NamedTuple):
     """Asked every few seconds; None: an endpoint is unhealthy once it cannot be reached."""
     ca_file: str | None = None
     """Where Envoy has the certificates that its own are checked against; None: those of the system."""
+    send_priority: bool = False
+    """Whether requests say how urgent they are, in the field `priority` of vLLM's and SGLang's bodies."""
 
     def row(self) -> list[Any]:
         """As JSON has it; read by `of_row`."""

@@ -212,6 +212,39 @@ def test_the_default_upstream_gets_the_name_too(place: Place) -> None:
     assert {row["model"] for row in place.usage_when(who, 2)} == {"mine"}
 
 
+def test_a_body_says_how_urgent_its_group_is_whatever_the_client_says(place: Place, servers: list[Server]) -> None:
+    one, _ = servers
+    place.admin.post("/fairshare/groups", json={"name": "urgent", "weight": 300}).raise_for_status()
+    who, other = place.tenant(fairshare_group="urgent"), place.tenant()
+    place.register("ordered", endpoint=one.url, upstream_name="there", send_priority=True)
+    place.register("as-it-comes", endpoint=one.url)
+    for model in ("ordered", "as-it-comes"):
+        place.until_served(who, model)
+    one.took()
+
+    def came(text: str, who: Credential = who, path: str = "/v1/chat/completions") -> str:
+        answer = place.envoy.post(path, content=text, headers={**who.headers, "content-type": "application/json"})
+        assert answer.status_code == 200, answer.text
+        (took,) = one.took()
+        return str(took["body"])
+
+    rest = '"messages":[{"role":"user","content":"Hi","priority":1}],"max_tokens":4'
+    asks = '{"model":"ordered",' + rest
+    assert came(asks + "}") == '{"priority":-300,"model":"there",' + rest + "}"
+    assert came(asks + "}", other).startswith('{"priority":-100,"model":"there",')
+    for theirs in ("-9", '"-9"', "null", "[1, [2]]", '{"priority": -9}'):
+        assert came(asks + f', "priority": {theirs} }}') == '{"model":"there",' + rest + ', "priority": -300 }'
+    twice = came('{"priority":-1,"model":"ordered",' + rest + r',"prio\u0072ity":-2}')
+    assert json.loads(twice, object_pairs_hook=list)[0] == ("priority", -300)
+    assert twice.count("-300") == 2
+    assert (
+        json.loads(came(asks + ',"max_tokens":4}'.replace("max_", "min_"), path="/v1/messages")).get("priority") is None
+    )
+    assert (
+        came('{"model":"as-it-comes","priority":5,' + rest + "}") == '{"model":"as-it-comes","priority":5,' + rest + "}"
+    )
+
+
 def test_another_endpoint_is_tried_and_counted_once(place: Place, servers: list[Server]) -> None:
     one, two = servers
     who = place.tenant()

@@ -8,7 +8,7 @@ from admin.api.resources.routes import Routes
 from admin.commands.directory import GROUPS
 from admin.fields import Body, GroupName, Weight
 from tenancy.directory import groups
-from tenancy.directory.tenants import DEFAULT_WEIGHT
+from tenancy.values.policy import DEFAULT_WEIGHT
 
 router = APIRouter(prefix="/fairshare/groups", tags=["fairshare"])
 

@@ -42,7 +42,7 @@ from tenancy.directory.models import (
     wrong_with,
 )
 from tenancy.directory.price_history import PriceVersion
-from tenancy.directory.tenants import DEFAULT_WEIGHT
+from tenancy.values.policy import DEFAULT_WEIGHT
 from tenancy.values.prices import PRICE_FIELDS, TIERS
 from tenancy.values.upstream import Endpoint, Target
 

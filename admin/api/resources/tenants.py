@@ -11,7 +11,8 @@ from admin.api.paging import NamedPage, page_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import TENANTS
 from admin.fields import Body, GroupName, InFlight, Name, Requests, Text, Tokens, Weight, printable
-from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant
+from tenancy.directory.tenants import DEFAULT_GROUP, NewTenant, Status, Tenant
+from tenancy.values.policy import DEFAULT_WEIGHT
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 

@@ -22,7 +22,7 @@ from admin.upstream_fields import AnswerSeconds, CaFile, Credential, CredentialH
 from tenancy.directory.change_request import tag_of
 from tenancy.directory.models import Model, NewModel, fields_of
 from tenancy.directory.price_history import PriceVersion
-from tenancy.directory.tenants import DEFAULT_WEIGHT
+from tenancy.values.policy import DEFAULT_WEIGHT
 from tenancy.values.prices import PRICE_FIELDS, TIERS
 from tenancy.values.upstream import AUTHORIZATION
 
@@ -48,6 +48,7 @@ class ModelForm(Prices):
     retries: Annotated[Retries, BeforeValidator(whole_number)] = 2
     health_path: HealthPath | None = None
     ca_file: CaFile | None = None
+    send_priority: bool = False
     context_window: TypedTokens | None = None
     weight: Annotated[Weight, BeforeValidator(whole_number)] = DEFAULT_WEIGHT
     max_in_flight: Annotated[InFlight, BeforeValidator(whole_number)] | None = None

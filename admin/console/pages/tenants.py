@@ -19,8 +19,9 @@ from admin.console.visit import Routes, Visit
 from admin.console.words import called
 from admin.fields import Body, GroupName, InFlight, Name, Weight
 from tenancy.directory.change_request import tag_of
-from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT, NewTenant, Status, Tenant, TenantChange
+from tenancy.directory.tenants import DEFAULT_GROUP, NewTenant, Status, Tenant, TenantChange
 from tenancy.values.limit import Scope
+from tenancy.values.policy import DEFAULT_WEIGHT
 
 ENVIRONMENT = "environment"  # of the metadata
 ENVIRONMENTS = ("production", "staging", "development")

@@ -6,7 +6,7 @@ local RATELIMIT = "envoy.filters.http.ratelimit"
 local function rename_here(handle, said)
   local headers, name = handle:headers(), said.rename
   if said.path_model then headers:replace(":path", rename.in_path(headers:get(":path"), said.path_model, name)) end
-  rename.body_of(handle, name)
+  rename.body_of(handle, name, said.priority)
 end
 
 local function forward(handle)

@@ -1,8 +1,10 @@
 -- The name of the model in a request, where the server that it goes to calls the model by another: in a JSON object, in a form,
--- in a path.  What stands there was read by the meter before, once and without doubt.
+-- in a path.  What stands there was read by the meter before, once and without doubt.  And how urgent the request is, in a JSON
+-- object alone, in place of what the client says of it.
 
 local find, sub, byte = string.find, string.sub, string.byte
 
+local OPEN, CLOSE = 0x7B, 0x7D
 local BYTE_ORDER_MARK = "\239\187\191"
 
 local Reader = {}
@@ -10,25 +12,52 @@ Reader.__index = Reader
 
 function Reader:key(depth, first, last)
   if depth ~= 1 then return end
-  local name = sub(self.body, first, last):gsub("\\u00(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
-  self.at_model = name == "model"
+  self.at = sub(self.body, first, last):gsub("\\u00(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
+end
+
+-- The value of the key at hand is `text` instead, if it is one of those that change.
+function Reader:put(depth, first, last)
+  local text = depth == 1 and self.put_for[self.at]
+  if not text then return end
+  self.parts[#self.parts + 1] = sub(self.body, self.copied + 1, first - 1)
+  self.parts[#self.parts + 1] = text
+  self.copied, self.found[self.at] = last, true
 end
 
 function Reader:text(depth, first, last)
-  if depth == 1 and self.at_model then self.first, self.last, self.stop = first, last, true end
+  self:put(depth, first - 1, last + 1)
+  self.stop = self.found.model and not self.put_for.priority
 end
 
-function Reader:scalar() end
-function Reader:numbers() end
-function Reader:opens() end
-function Reader:closes() end
+function Reader:scalar(depth, first, last) self:put(depth, first, last) end
 
-local function in_object(text, name)
-  local reader = setmetatable({ body = text }, Reader)
-  json.walk(text, json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1), reader)
-  if not reader.first then return text end
-  local quoted = name:gsub('[%c"\\]', function(c) return string.format("\\u%04x", byte(c)) end)
-  return sub(text, 1, reader.first - 1) .. quoted .. sub(text, reader.last + 1)
+function Reader:numbers() end
+
+function Reader:opens(depth, at)
+  if depth == 2 then self.opened = at end
+end
+
+function Reader:closes(depth, at)
+  if depth == 2 then self:put(1, self.opened, at) end
+end
+
+local function quoted(name)
+  return '"' .. name:gsub('[%c"\\]', function(c) return string.format("\\u%04x", byte(c)) end) .. '"'
+end
+
+-- A key that was not there comes first.
+local function in_object(text, name, priority)
+  local put_for = { model = name ~= "" and quoted(name) or nil, priority = priority and string.format("%d", priority) }
+  local start = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
+  if byte(text, start) ~= OPEN then return text end
+  local reader = setmetatable({ body = text, put_for = put_for, parts = {}, found = {}, copied = start }, Reader)
+  json.walk(text, start, reader)
+  local first = sub(text, 1, start)
+  if priority and not reader.found.priority then
+    local _, next_byte = json.skip_space(text, start + 1)
+    first = first .. '"priority":' .. put_for.priority .. (next_byte == CLOSE and "" or ",")
+  end
+  return first .. table.concat(reader.parts) .. sub(text, reader.copied + 1)
 end
 
 local function in_form(text, name)
@@ -49,9 +78,10 @@ local function in_form(text, name)
   end
 end
 
--- The body with `name` in place of the model's; as it is if it names none.
-local function in_body(text, name)
-  return sub(text, 1, 1) == "-" and in_form(text, name) or in_object(text, name)
+-- The body with `name` in place of the model's, unless that is "", and with `priority` if there is one.
+local function in_body(text, name, priority)
+  if sub(text, 1, 1) == "-" then return name ~= "" and in_form(text, name) or text end
+  return in_object(text, name, priority)
 end
 
 -- The path with `name` in place of its segment `model`, or of what stands before a colon in it.
@@ -70,12 +100,12 @@ local function in_path(path, model, name)
   end
 end
 
--- Changes the model's name in the request's body, if it is there.
-local function body_of(handle, name)
+-- Changes the model's name in the request's body, if it is there and `name` is not "", and says the priority.
+local function body_of(handle, name, priority)
   local body = handle:body()
   if body == nil or body:length() == 0 then return end
   local text = body:getBytes(0, body:length())
-  local changed = in_body(text, name)
+  local changed = in_body(text, name, priority)
   if changed ~= text then body:setBytes(changed) end
 end
 

@@ -41,8 +41,7 @@ local function prepare(handle)
     for _, each in ipairs(REPLACED) do headers:remove(each) end
     headers:replace(HEADER, BEFORE .. credential)
   end
-  if name == "" then return end
-  rename.body_of(handle, name)
+  if name ~= "" or said.priority then rename.body_of(handle, name, said.priority) end
 end
 
 function envoy_on_request(handle)

@@ -47,6 +47,9 @@ class Registry:
     def targets(self, alias: str) -> Sequence[Target]:
         return self._models.targets.get(alias, ())
 
+    def group_weight(self, group: str) -> int:
+        return self._models.weights[group]
+
 
 def asked(
     method: str, path: str, model: str = "", *, terms: Terms = TERMS, body: Body | None = None, size: int = 0

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, Deleted, require
 from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
-from tenancy.directory.tenants import DEFAULT_GROUP, DEFAULT_WEIGHT
+from tenancy.directory.tenants import DEFAULT_GROUP
+from tenancy.values.policy import DEFAULT_WEIGHT
 from tests.tenancy.memory.audit import MemoryAuditLog
 
 

@@ -91,6 +91,7 @@ MODELS = Resource(
         Field("--retries", NUMBER, "How often another endpoint is tried when one did not take a request."),
         Field("--health-path", or_none("PATH"), "Path that endpoints are asked for every 5 s."),
         Field("--ca-file", or_none("PATH"), "Certificates that Envoy trusts.", default="its own"),
+        Field("--send-priority/--no-send-priority", SWITCH, "Whether bodies say the priority of their group."),
         Field("--input-price", PRICE, "Price of a million input tokens."),
         Field("--output-price", PRICE, "Price of a million output tokens."),
         Field("--cached-price", PRICE, "Price of a million input tokens read from a cache.", default="as input"),
