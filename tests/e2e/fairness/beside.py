@@ -40,7 +40,12 @@ def begin_beside(stack: Deployment, directory: Path, stops: ExitStack) -> Callab
 
 
 def begin_envoy(
-    stack: Deployment, settings: Settings, directory: Path, stops: ExitStack, every: str = EVERY
+    stack: Deployment,
+    settings: Settings,
+    directory: Path,
+    stops: ExitStack,
+    every: str = EVERY,
+    binary: Path | None = None,
 ) -> Callable[[], str]:
     """The same of an Envoy with the sidecar of these settings; `every` says how often it tells of what still runs."""
     address = f"127.0.0.1:{free_port()}"
@@ -56,7 +61,7 @@ def begin_envoy(
     config = directory / "envoy" / "envoy.yaml"
     assert EVERY in config.read_text()
     config.write_text(config.read_text().replace(EVERY, every))
-    command = [str(envoy_binary()), "-c", str(config), "--concurrency", "1", *ENVOY_ARGUMENTS]
+    command = [str(binary or envoy_binary()), "-c", str(config), "--concurrency", "1", *ENVOY_ARGUMENTS]
     envoy = Process("envoy", command, directory / "envoy.log")
     stops.callback(envoy.stop)
 

@@ -1,16 +1,19 @@
 """What runs for long renews its lease, by what a real Envoy says of it in its course; that settles nothing."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Deployment, wait_for
+from tests.e2e.envoys import VERSIONS, envoy_of
 from tests.e2e.fairness.beside import begin_envoy
 from tests.e2e.fairness.conftest import idle, stats
 
 
-def test_a_long_answer_renews_its_lease_until_it_ends(stack: Deployment) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_long_answer_renews_its_lease_until_it_ends(stack: Deployment, tmp_path: Path, version: str) -> None:
     who = stack.tenant(tokens_per_minute=10_000)
     leases, store = f"tollkeeper:leases:{{{who.tenant_id}}}", stack.redis()
 
@@ -20,9 +23,9 @@ def test_a_long_answer_renews_its_lease_until_it_ends(stack: Deployment) -> None
 
     body = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 400, "stream": True}
     headers = {**who.headers, "x-stub-tokens": "400", "x-stub-tokens-per-second": "20"}
-    with public_directory() as directory, ExitStack() as stops:
+    with ExitStack() as stops:
         often = "access_log_flush_interval: 1s"
-        address = begin_envoy(stack, stack.settings, directory, stops, often)()
+        address = begin_envoy(stack, stack.settings, tmp_path, stops, often, envoy_of(version))()
         with httpx.stream(
             "POST", f"http://{address}/v1/chat/completions", json=body, headers=headers, timeout=30
         ) as answer:
