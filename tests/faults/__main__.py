@@ -1,7 +1,12 @@
-"""`python -m tests.faults`: a campaign of some minutes, by default with a seed that it prints."""
+"""`python -m tests.faults`: a campaign of some minutes, by default with a seed that it prints.
+
+Ended by SIGTERM, as `timeout` does, it says where it was.
+"""
 
 import argparse
+import faulthandler
 import random
+import signal
 import sys
 
 from tests.faults.campaign import run
@@ -9,6 +14,7 @@ from tests.faults.place import open_place
 
 
 def main() -> int:
+    faulthandler.register(signal.SIGTERM, chain=True)
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0, help="how long faults are made")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats a campaign's order")

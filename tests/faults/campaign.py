@@ -62,13 +62,17 @@ class Seen:
 
 @dataclass
 class Outcome:
-    """`faults`: what was done, in order.  `wrong`: what does not hold, empty if all does."""
+    """`faults`: what was done, in order.  `wrong`: what does not hold, empty if all does.  `recovered`: after how many
+    seconds without faults requests were answered again; `settled`: and after how many more the books were looked at for
+    the last time."""
 
     seed: int
     faults: list[str]
     statuses: Counter[int]
     upstream: int
     wrong: list[str]
+    recovered: float
+    settled: float
 
     def __str__(self) -> str:
         answers = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
@@ -76,7 +80,11 @@ class Outcome:
         if self.wrong:
             verdict = "\n  ".join([f"WRONG, after {', '.join(self.faults)}:", *self.wrong])
         kinds = ", ".join(f"{count} x {name}" for name, count in sorted(Counter(self.faults).items()))
-        return f"seed {self.seed}: {len(self.faults)} faults ({kinds})\n{answers}; {self.upstream} upstream\n{verdict}"
+        took = f"answered again after {self.recovered:.1f} s, in order or given up {self.settled:.1f} s later"
+        return (
+            f"seed {self.seed}: {len(self.faults)} faults ({kinds})\n"
+            f"{answers}; {self.upstream} upstream; {took}\n{verdict}"
+        )
 
 
 def run(place: Place, seed: int, seconds: float) -> Outcome:
@@ -85,11 +93,14 @@ def run(place: Place, seed: int, seconds: float) -> Outcome:
     loads = [Load(place, each, CLIENTS, seconds=seconds + SETTLED_SECONDS) for each in who]
     with Seen(place) as seen, loads[0], loads[1]:
         break_things(place, chance, seconds, made)
+        began = time.monotonic()
         wait_for(lambda: True if all(place.serves(each) for each in who) else None, "recovery", 60)
-    answers = {name: status for load in loads for name, status in load.answers.items()}
-    wrong = [complaint for each in who for complaint in check(place, each)]
+        recovered = time.monotonic() - began
+    answers, began = {name: status for load in loads for name, status in load.answers.items()}, time.monotonic()
+    wrong = check(place, who)
     wrong += missing_rows(place, who, seen.requests)
-    return Outcome(seed, made, Counter(answers.values()), len(seen.requests), wrong)
+    settled = time.monotonic() - began
+    return Outcome(seed, made, Counter(answers.values()), len(seen.requests), wrong, recovered, settled)
 
 
 def break_things(place: Place, chance: random.Random, seconds: float, made: list[str]) -> None:
@@ -114,11 +125,11 @@ def break_things(place: Place, chance: random.Random, seconds: float, made: list
             fault.end()
 
 
-def check(place: Place, who: Credential) -> list[str]:
-    """What is wrong with a tenant's slots and budgets once everything has had its time."""
+def check(place: Place, who: list[Credential]) -> list[str]:
+    """What is wrong with the tenants' slots and budgets once everything has had its time."""
     deadline, wrong = time.monotonic() + SETTLED_SECONDS, ["never looked"]
     while wrong and time.monotonic() < deadline:
-        wrong = [*slots_taken(place, who), *drifts(place, who)]
+        wrong = [complaint for each in who for complaint in (*slots_taken(place, each), *drifts(place, each))]
         time.sleep(1.0)
     return wrong
 

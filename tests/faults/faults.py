@@ -29,8 +29,8 @@ def nothing() -> None:
 
 def faults_of(place: Place, chance: random.Random) -> list[Fault]:
     """One of each kind, on parts chosen by chance."""
-    victim = chance.choice(sorted(place.worker_pids()) or ["ratelimit 1"])
-    redis, postgres, hung = place.redis_proxy, place.postgres_proxy, list[int]()
+    victim = chance.choice(sorted(place.worker_names))
+    redis, postgres, hung, full = place.redis_proxy, place.postgres_proxy, list[int](), list[int]()
     step = chance.choice(STEPS)
     return [
         Fault(f"kill {victim}", "sidecar", lambda: place.signal(victim, signal.SIGKILL), nothing),
@@ -49,7 +49,7 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
         Fault(f"step redis's clock by {step} s", "clock", lambda: place.clock.step(step), lambda: place.clock.step(0)),
         Fault("cut postgres off", "postgres", postgres.cut, postgres.restore),
         Fault("hang postgres", "postgres", postgres.freeze, postgres.restore),
-        Fault("full disk, no postgres", "postgres", lambda: fill_disk(place), lambda: empty_disk(place)),
+        Fault("full disk, no postgres", "postgres", lambda: fill_disk(place, full), lambda: empty_disk(place, full)),
     ]
 
 
@@ -64,14 +64,20 @@ def flush(place: Place) -> None:
         client.flushall()
 
 
-def fill_disk(place: Place) -> None:
-    """No process of the sidecar can make a file longer, so that neither the spool nor the checkpoint can be written."""
+def fill_disk(place: Place, full: list[int]) -> None:
+    """No process of the sidecar can make a file longer, so that neither the spool nor the checkpoint can be written.
+    `full`: takes their ids."""
     place.postgres_proxy.cut()
-    for pid in place.worker_pids().values():
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    full += place.worker_pids()
+    limit(full, (0, resource.RLIM_INFINITY))
 
 
-def empty_disk(place: Place) -> None:
+def empty_disk(place: Place, full: list[int]) -> None:
     place.postgres_proxy.restore()
-    for pid in place.worker_pids().values():
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, UNLIMITED)
+    limit(full, UNLIMITED)
+
+
+def limit(pids: list[int], bytes_a_file: tuple[int, int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, bytes_a_file)

@@ -3,14 +3,15 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tests.clock import Clock
 from tests.conftest import place_postgres, public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
-from tests.e2e.outages.test_crash import workers
+from tests.e2e.outages.test_crash import server_of
 from tests.proxy import TcpProxy
+from tollkeeper.plan import SERVICES, metrics_socket, plan
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
@@ -59,14 +60,22 @@ class Place(Deployment):
             assert answer.status_code == 201, answer.text
         return who
 
-    def worker_pids(self) -> dict[str, int]:
-        return workers(self)
+    @property
+    def worker_names(self) -> list[str]:
+        return [worker.name for worker in plan(SERVICES, self.settings.workers)]
+
+    def worker_pids(self, *names: str) -> list[int]:
+        """Of these processes of the sidecar, or of all: those that run now.  Waits for none: one may be stopped, and
+        who would wake it is who asks."""
+        chosen = [each for each in plan(SERVICES, self.settings.workers) if not names or each.name in names]
+        return [pid for each in chosen if (pid := server_of(metrics_socket(self.settings, each))) is not None]
 
     def signal(self, name: str, number: signal.Signals) -> list[int]:
         """To a process of the sidecar, if it runs now: its id."""
-        pids = [pid for each, pid in self.worker_pids().items() if each == name]
+        pids = self.worker_pids(name)
         for pid in pids:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
         return pids
 
     def restart_supervisor(self) -> None:

@@ -38,8 +38,9 @@ def workers(stack: Deployment) -> dict[str, int]:
 
 
 def server_of(path: Path) -> int | None:
-    """The pid of the process that listens there."""
+    """The pid of the process that listens there; None also of one that takes no connection any more, being stopped."""
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
         if probe.connect_ex(str(path)) != 0:
             return None
         pid: int = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
