@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tenancy.redis.names import redis_key_shares
 from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.fairness.crowd import Clients
@@ -126,10 +127,26 @@ def test_what_ran_through_an_envoy_that_was_killed_holds_no_slot(own_stack: Depl
 def test_what_was_queued_and_ran_when_envoy_and_then_the_sidecar_were_killed_is_over_by_itself(
     own_stack: Deployment,
 ) -> None:
+    with room(own_stack, 2):
+        queued_and_ran_when_both_were_killed(own_stack)
+
+
+@contextmanager
+def room(stack: Deployment, most: int) -> Iterator[None]:
+    """For so many requests for the model; the others wait."""
+    model = {"name": MODEL, "max_in_flight": most, "queue_timeout_seconds": 60}
+    model_id = stack.admin.post("/models", json=model).raise_for_status().json()["id"]
+    try:
+        with stack.redis() as redis:  # where a sidecar has its share of the room as soon as it knows of it
+            wait_for(lambda: redis.hlen(redis_key_shares(MODEL)) or None, "the sidecar's share")
+        yield
+    finally:
+        stack.admin.delete(f"/models/{model_id}").raise_for_status()
+
+
+def queued_and_ran_when_both_were_killed(own_stack: Deployment) -> None:
     who, sidecar = own_stack.tenant(), own_stack.processes["sidecar"]
-    model = {"name": MODEL, "max_in_flight": 2, "queue_timeout_seconds": 60}
-    model_id = own_stack.admin.post("/models", json=model).raise_for_status().json()["id"]
-    wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "the model")
+    wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "the tenant's key")
     message = Clients(who, 1).request(own_stack.envoy_address)
     with suppress(httpx.TransportError), streaming(own_stack, who, 2), ExitStack() as stops:
         for _ in range(3):
@@ -147,8 +164,7 @@ def test_what_was_queued_and_ran_when_envoy_and_then_the_sidecar_were_killed_is_
     wait_for(lambda: True if not stats(own_stack)["in_flight"] else None, "their end", 5 * LEASE_SECONDS)
     assert stats(own_stack)["queued"] == 0
     assert own_stack.redis().zcard(f"tollkeeper:leases:{{{who.tenant_id}}}") == 0
-    assert len(reserved(own_stack, who)) == 2
-    own_stack.admin.delete(f"/models/{model_id}").raise_for_status()
+    wait_for(lambda: True if len(reserved(own_stack, who)) == 2 else None, "their rows")
 
 
 def test_a_sidecar_that_nobody_follows_serves_until_it_is_told_again(own_stack: Deployment) -> None:
