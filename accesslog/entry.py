@@ -138,6 +138,11 @@ class LogEntry(NamedTuple):
     undecided: Undecided | None = None
 
 
+def lease_id_of(entry: LogEntry | Undecided) -> str:
+    """Under which the request was begun."""
+    return entry.lease_id if isinstance(entry, Undecided) else entry.decision.lease_id
+
+
 def undecided_of(metadata: Mapping[str, object], decision: Decision | None) -> Undecided | None:
     """What authz said of the request, unless the decision is under the same id and so ends it."""
     lease_id, tenant_id = metadata.get("lease_id"), text(metadata.get("tenant_id"))

@@ -26,6 +26,7 @@ from accesslog.entry import (
     is_aborted,
     is_given_up,
     is_streamed,
+    lease_id_of,
     media_of,
     undecided_of,
 )
@@ -94,28 +95,29 @@ class _Stream:
         if self._number is None:
             self._number = self._streams.opened()
         try:
-            self._take(message)
+            self._take(message, self._number)
         except Exception:
             self._failed = True  # it ends by our doing
             raise
 
-    def _take(self, message: bytes) -> None:
+    def _take(self, message: bytes, number: int) -> None:
         for log_entry in self._log_entries(message):
             kind = log_entry.common_properties.access_log_type
             if kind not in _ENDS and kind != _COURSE:
                 continue
             try:
-                self._take_one(log_entry, ends=kind != _COURSE)
+                self._take_one(log_entry, number, ends=kind != _COURSE)
             except Exception as error:  # the others of the message are not to suffer for it
                 self._metrics.failures.add()
                 log.error("an entry of the stream cannot be taken", exc_info=error)
 
-    def _take_one(self, log_entry: HTTPAccessLogEntry, *, ends: bool) -> None:
+    def _take_one(self, log_entry: HTTPAccessLogEntry, number: int, *, ends: bool) -> None:
         entry = read_entry(log_entry)
         if entry is None:
             if ends:
                 self._metrics.no_decision.add()
         elif (believed := self._sift(entry)) is not None:
+            self._streams.brought(number, lease_id_of(believed))
             if ends:
                 self._accept(believed, STREAM)
             elif isinstance(believed, LogEntry):

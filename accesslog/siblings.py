@@ -1,5 +1,6 @@
 """What the processes of one sidecar tell each other, since a request's log entry may reach another process than the one
-that admitted it: which requests are over, and which are fully accounted for.
+that admitted it: which requests are over, and which are fully accounted for.  And, as an Envoy may have its streams in
+another process than the requests that run through it: which Envoys have any open, and which are gone.
 
 Nothing depends on these messages: a process that misses an end learns it from Redis later, and an entry that the reader
 of the file log was not told of is processed once more, which changes nothing.  So what cannot be sent is dropped.  Unix
@@ -16,12 +17,15 @@ from enum import Enum
 from pathlib import Path
 
 from accesslog.metrics import AccessLogMetrics
+from accesslog.streams import Gone
+from tenancy.values.lease_id import ENVOY_DIGITS
 
 SECONDS = 0.02  # between two rounds of telling
 ID_BYTES = 36  # a lease id
 SERVICE_DIGITS = 12
 NOT_KNOWN = "-" * SERVICE_DIGITS
 MOST_SERVICE = 10**SERVICE_DIGITS - 1
+MS_DIGITS = 13  # since 1970, until 2286
 IDS_A_MESSAGE = 1000
 MAX_WAITING = 100_000  # ids for one sibling that does not read; about 10 MB
 MAX_MESSAGE = 1 + (ID_BYTES + SERVICE_DIGITS) * IDS_A_MESSAGE
@@ -29,16 +33,26 @@ SOCKET_MODE = 0o600
 
 
 class News(Enum):
-    """The first byte of a message; items of the same length follow: lease ids, or what `over_of` reads."""
+    """The first byte of a message; items of the same length follow: lease ids, unless another is said.  A process of a
+    version that does not know it passes it over."""
 
-    OVER = b"e"  # its log entry is here
+    OVER = b"e"  # its log entry is here: what `over_of` reads
     UNDECIDED = b"u"  # the same, and no decision reached Envoy
     ARRIVED = b"a"  # its body, which is held no more than what is in flight
     DONE = b"d"  # settled, and its row is safe
+    HERE = b"h"  # Envoys: they have a log stream open
+    GONE = b"g"  # what `gone_of` reads
 
     @property
     def item_bytes(self) -> int:
-        return ID_BYTES + SERVICE_DIGITS if self is News.OVER else ID_BYTES
+        return ITEM_BYTES.get(self, ID_BYTES)
+
+
+ITEM_BYTES = {
+    News.OVER: ID_BYTES + SERVICE_DIGITS,
+    News.HERE: ENVOY_DIGITS,
+    News.GONE: ENVOY_DIGITS + MS_DIGITS,
+}
 
 
 Heard = Callable[[Iterable[str]], None]
@@ -47,18 +61,16 @@ Heard = Callable[[Iterable[str]], None]
 
 class Siblings:
     """`sockets` of all processes, of which ours is the `number`th, from 1.  The first reads the file log, so it alone
-    is told what is done.  `over`, `undecided`, `arrived` and `done` are for any thread."""
+    is told what is done.  What tells is for any thread."""
 
     def __init__(self, sockets: Sequence[Path], number: int, metrics: AccessLogMetrics) -> None:
         self._own, self._metrics = sockets[number - 1], metrics
         self._waiting = {
             (news, each): _queue()
-            for news in (News.OVER, News.UNDECIDED, News.ARRIVED)
+            for news in News
             for each in sockets
-            if each != self._own
+            if each != self._own and (news is not News.DONE or each == sockets[0])
         }
-        if number > 1:
-            self._waiting[News.DONE, sockets[0]] = _queue()
 
     def over(self, lease_id: str, service: int | None) -> None:
         """`service`: the tokens of service that it had, None if that is not known."""
@@ -73,6 +85,12 @@ class Siblings:
 
     def done(self, lease_ids: Sequence[str]) -> None:
         self._tell(News.DONE, lease_ids)
+
+    def here(self, envoys: Sequence[str]) -> None:
+        self._tell(News.HERE, envoys)
+
+    def gone(self, envoys: Sequence[Gone]) -> None:
+        self._tell(News.GONE, [f"{each.envoy}{int(each.before * 1000):0{MS_DIGITS}d}" for each in envoys])
 
     async def run(self, heard: Mapping[News, Heard]) -> None:
         """Sends and receives until cancelled, then sends what is left.  `heard` is called on the loop."""
@@ -110,7 +128,8 @@ class Siblings:
             queue.extendleft(reversed(ids))
             return False
         except OSError:  # it is not there now
-            self._metrics.untold.add(n=len(ids))
+            if news is not News.HERE:  # which is said again
+                self._metrics.untold.add(n=len(ids))
         return True
 
     def _receive(self, own: socket.socket, heard: Mapping[News, Heard]) -> None:
@@ -134,6 +153,12 @@ def over_of(item: str) -> tuple[str, int | None]:
     """The lease id of an item of News.OVER, and what its request had."""
     service = item[ID_BYTES:]
     return item[:ID_BYTES], int(service) if service.isdigit() else None
+
+
+def gone_of(item: str) -> Gone | None:
+    """An item of News.GONE; None if it is none."""
+    envoy, ms = item[:ENVOY_DIGITS], item[ENVOY_DIGITS:]
+    return Gone(envoy, int(ms) / 1000) if ms.isdecimal() else None
 
 
 def _queue() -> "deque[str]":

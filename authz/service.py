@@ -22,6 +22,7 @@ from authz.models import asked_model
 from clients.api import Api, api_of
 from clients.errors import CONTENT_TYPE, Fault, body_of
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from protos.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from protos.envoy.service.auth.v3.external_auth_pb2 import (
     CheckRequest,
     CheckResponse,
@@ -36,12 +37,13 @@ from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.resolution import Found, Resolution, Unknown
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
-from tenancy.values.lease_id import mint_lease_id
+from tenancy.values.lease_id import NO_ENVOY, is_envoy, mint_lease_id
 from tenancy.values.seal import Seal
 from tenancy.values.secret import hash_secret
 
 log = structlog.get_logger(__name__)
 
+GUARD = "tollkeeper.guard"  # the namespace of what the guard says
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _GRPC_OK, _GRPC_PERMISSION_DENIED = 0, 7  # google.rpc.Code; Envoy tells only OK from the rest
@@ -105,23 +107,24 @@ class AuthzService:
 
     def check(self, message: bytes, call: Call) -> Answer:
         """The handler; DecodeError for what is not a CheckRequest."""
-        request = read(CheckRequest, message).attributes.request.http
+        attributes = read(CheckRequest, message).attributes
+        request = attributes.request.http
         headers, method, path = request.headers, request.method, request.path
         secret = find_secret(headers, self._key_headers)
         if isinstance(secret, NoCredential):
             return partial(self._refuse, _NO_CREDENTIAL[secret], path)
         key_hash, user_id = hash_secret(secret), headers.get(USER_ID, "")
-        resolution = self._resolver.peek(key_hash, self._clock())
+        resolution, envoy = self._resolver.peek(key_hash, self._clock()), _envoy_of(attributes)
         if resolution is not None:
-            return self._answer(resolution, user_id, method, path)
-        self._loop.submit(self._answer_later(key_hash, user_id, method, path, call))
+            return self._answer(resolution, user_id, method, path, envoy)
+        self._loop.submit(self._answer_later(key_hash, user_id, method, path, envoy, call))
         return None
 
-    async def _answer_later(self, key_hash: str, user_id: str, method: str, path: str, call: Call) -> None:
+    async def _answer_later(self, key_hash: str, user_id: str, method: str, path: str, envoy: str, call: Call) -> None:
         try:
             resolution = await self._resolver.resolve(key_hash)
             _log(resolution)
-            answer = self._answer(resolution, user_id, method, path)
+            answer = self._answer(resolution, user_id, method, path, envoy)
             message = answer if isinstance(answer, bytes) else answer()
         except Exception:  # the edge of an RPC: the client still gets an answer, and it is no
             log.exception("check failed")
@@ -130,7 +133,7 @@ class AuthzService:
         call.reply(message)
 
     def _answer(
-        self, resolution: Resolution[bytes], user_id: str, method: str, path: str
+        self, resolution: Resolution[bytes], user_id: str, method: str, path: str, envoy: str
     ) -> bytes | Callable[[], bytes]:
         """A refusal is returned as a function, which the engine may run after the calls that may pass."""
         if isinstance(resolution, Found):
@@ -139,7 +142,7 @@ class AuthzService:
                 asked = asked_model(method, path)
                 if asked is not None and (said := self._say_models(asked, resolution.record)):
                     return said
-                lease_id = mint_lease_id(int(self._wall() * 1000))
+                lease_id = mint_lease_id(int(self._wall() * 1000), envoy)
                 tenant_id = resolution.record.tenant_id
                 if method in BODILESS or self._reads(tenant_id, lease_id):
                     self._metrics.decisions.counts[outcome] += 1
@@ -178,6 +181,12 @@ class AuthzService:
     def _refuse(self, outcome: Outcome, path: str) -> bytes:
         self._metrics.decisions.counts[outcome] += 1
         return self._refused[outcome, api_of(path)]
+
+
+def _envoy_of(attributes: AttributeContext) -> str:
+    """The name of the Envoy that asks, as its first filter has it."""
+    envoy = attributes.metadata_context.filter_metadata[GUARD].fields["envoy"].string_value
+    return envoy if is_envoy(envoy) else NO_ENVOY
 
 
 def _log(resolution: Resolution[bytes]) -> None:

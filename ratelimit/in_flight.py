@@ -171,10 +171,6 @@ class InFlight:
         for lease_id in lease_ids:
             self.end(lease_id)
 
-    def expire_before(self, before_ms: int) -> None:
-        """What entered before that time since 1970 has no lease any more."""
-        self.expire(self.older_than(before_ms))
-
     def expire(self, lives: Iterable[Life]) -> None:
         """These have no lease any more."""
         for life in lives:

@@ -43,7 +43,7 @@ end
 local function screen(handle)
   collector.expect(0)
   local headers = handle:headers()
-  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "seen", true) -- the request is Tollkeeper's
+  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "envoy", instance.ID) -- the request is Tollkeeper's
   headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
   local removed, request_id, path, in_authority = nil, nil, "", false
   for name, value in pairs(headers) do -- which may not be changed meanwhile

@@ -1,7 +1,8 @@
 """Lease ids: UUIDv7 (RFC 9562), so that an id carries the time of its request.  The text form is canonical.
 
 authz mints one for every request that may go on.  ratelimit takes the lease under it, and both logs bring it, so that
-what was begun under an id is ended even if Envoy never saw what ratelimit answered.
+what was begun under an id is ended even if Envoy never saw what ratelimit answered.  Its last digits say through which
+Envoy the request came, so that what is known of it by its id alone is over when that Envoy is gone.
 """
 
 import os
@@ -10,12 +11,15 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 
 TIMESTAMP_MASK = (1 << 48) - 1
-RANDOM_DIGITS = 20  # of one id: 74 random bits, whose first two are of the digit that also holds the variant
+RANDOM_DIGITS = 15  # of one id: 58 random bits, whose first two are of the digit that also holds the variant
+ENVOY_DIGITS = 4  # the last of an id: envoy/lua/instance.lua
+NO_ENVOY = "0" * ENVOY_DIGITS  # it did not say
 DRAWN = 256  # ids' randomness that is drawn at once: a call of the system for each costs as much as all the rest
 VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
 
 RECENT_MS = 86_400_000  # how old an id may be when its request comes to ratelimit: an upload may take long
 
+_ENVOY = re.compile(f"[0-9a-f]{{{ENVOY_DIGITS}}}")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Times outside of which no clock of ours has minted an id; each new month costs the ledger a partition.  As ids begin:
@@ -28,15 +32,16 @@ _drawn: deque[str] = deque()
 os.register_at_fork(after_in_child=_drawn.clear)
 
 
-def mint_lease_id(now_ms: int) -> str:
-    """A new id for a request at `now_ms` since 1970.  Not a secret, but drawn from the system's randomness: processes
-    that were forked from one another must not repeat each other's ids.  For any thread."""
+def mint_lease_id(now_ms: int, envoy: str = NO_ENVOY) -> str:
+    """A new id for a request at `now_ms` since 1970 through `envoy`, for which `is_envoy` must hold.  Not a secret, but
+    drawn from the system's randomness: processes that were forked from one another must not repeat each other's ids.
+    For any thread."""
     try:
         random = _drawn.pop()
     except IndexError:
         random = _draw()
     time = f"{now_ms & TIMESTAMP_MASK:012x}"
-    return f"{time[:8]}-{time[8:]}-7{random[1:4]}-{VARIANTS[random[0]]}{random[4:7]}-{random[7:19]}"
+    return f"{time[:8]}-{time[8:]}-7{random[1:4]}-{VARIANTS[random[0]]}{random[4:7]}-{random[7:15]}{envoy}"
 
 
 def _draw() -> str:
@@ -44,6 +49,16 @@ def _draw() -> str:
     each = [digits[start : start + RANDOM_DIGITS] for start in range(0, len(digits), RANDOM_DIGITS)]
     _drawn.extend(each[1:])
     return each[0]
+
+
+def is_envoy(value: str) -> bool:
+    """Whether `value` may be the name that an Envoy gives itself."""
+    return _ENVOY.fullmatch(value) is not None
+
+
+def envoy_of(lease_id: str) -> str:
+    """The name of the Envoy through which the request came; NO_ENVOY if that is not known."""
+    return lease_id[-ENVOY_DIGITS:]
 
 
 def lowest_at(now_ms: int) -> str:

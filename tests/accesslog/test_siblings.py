@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from accesslog.metrics import AccessLogMetrics
-from accesslog.siblings import IDS_A_MESSAGE, MAX_MESSAGE, MOST_SERVICE, NOT_KNOWN, News, Siblings, over_of, read
+from accesslog.siblings import (
+    IDS_A_MESSAGE,
+    MAX_MESSAGE,
+    MOST_SERVICE,
+    NOT_KNOWN,
+    News,
+    Siblings,
+    gone_of,
+    over_of,
+    read,
+)
+from accesslog.streams import Gone
 
 A, B = "0190c000-0000-7000-8000-00000000000a", "0190c000-0000-7000-8000-00000000000b"
 
@@ -62,6 +73,20 @@ async def test_all_hear_what_is_over_and_only_the_first_what_is_done(sockets: li
     assert (second.heard[News.UNDECIDED], second.heard[News.DONE], third.heard[News.DONE]) == ([], [], [])
     over = [[over_of(item) for item in each.heard[News.OVER]] for each in (first, second, third)]
     assert (over[0], over[1], sorted(over[2])) == ([(A, 7)], [(B, None)], [(A, 7), (B, None)])
+    await ended(*tasks)
+
+
+async def test_all_others_hear_which_envoys_have_streams_and_which_are_gone(sockets: list[Path]) -> None:
+    first, second, third = (Process(sockets, number) for number in (1, 2, 3))
+    tasks = [process.start() for process in (first, second, third)]
+    await until(lambda: all(path.exists() for path in sockets))
+    second.siblings.here(["1a2b", "3c4d"])
+    second.siblings.gone([Gone("1a2b", 1_795_230_000.5), Gone("3c4d", 0.0)])
+    await until(lambda: all(each.heard[News.HERE] and each.heard[News.GONE] for each in (first, third)))
+    assert first.heard[News.HERE] == third.heard[News.HERE] == ["1a2b", "3c4d"]
+    assert [gone_of(item) for item in first.heard[News.GONE]] == [Gone("1a2b", 1_795_230_000.5), Gone("3c4d", 0.0)]
+    assert gone_of("1a2b" + "x" * 13) is None
+    assert second.heard[News.HERE] == second.heard[News.GONE] == []
     await ended(*tasks)
 
 

@@ -9,10 +9,17 @@ import grpc
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 
-def check_request(headers: Mapping[str, str], path: str = "/v1/chat/completions", method: str = "POST") -> bytes:
-    return CheckRequest(
-        attributes={"request": {"http": {"method": method, "path": path, "headers": headers}}}
-    ).SerializeToString()
+def check_request(
+    headers: Mapping[str, str],
+    path: str = "/v1/chat/completions",
+    method: str = "POST",
+    envoy: str | bool | None = None,
+) -> bytes:
+    """`envoy`: what Envoy says of itself, if anything."""
+    request = CheckRequest(attributes={"request": {"http": {"method": method, "path": path, "headers": headers}}})
+    if envoy is not None:
+        request.attributes.metadata_context.filter_metadata["tollkeeper.guard"].update({"envoy": envoy})
+    return request.SerializeToString()
 
 
 @dataclass(frozen=True)

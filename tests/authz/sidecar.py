@@ -45,9 +45,15 @@ class Sidecar:
         self.models = ModelCatalog(PostgresModelSource(self.pool, UNHURRIED.postgres), RedisModelCache(self.redis))
         self.resolver = Resolver(source, shared, prepare, self.tenancy, timeouts=UNHURRIED)
 
-    def check(self, headers: dict[str, str], path: str = "/v1/chat/completions", method: str = "POST") -> Answer:
+    def check(
+        self,
+        headers: dict[str, str],
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        envoy: str | bool | None = None,
+    ) -> Answer:
         call = HeldCall()
-        message = self.service.check(check_request(headers, path, method), call)
+        message = self.service.check(check_request(headers, path, method, envoy), call)
         if message is None:
             message = call.message()
         return Answer.read(message if isinstance(message, bytes) else message())

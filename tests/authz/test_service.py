@@ -13,7 +13,7 @@ from tenancy.postgres.records import PostgresRecordSource
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.key_record import KeyRecord
-from tenancy.values.lease_id import is_recent
+from tenancy.values.lease_id import NO_ENVOY, envoy_of, is_recent
 from tenancy.values.policy import Policy
 from tests.authz.conversation import Answer, HeldCall, check_request
 from tests.authz.sidecar import Sidecar, bearer
@@ -52,6 +52,15 @@ def test_a_valid_key_is_admitted_with_its_identity(sidecar: Sidecar) -> None:
 def test_each_request_has_an_id_of_its_own(sidecar: Sidecar) -> None:
     key = sidecar.issue()
     assert len({sidecar.check(bearer(key)).metadata["lease_id"] for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize(
+    ("said", "named"), [("1a2b", "1a2b"), ("1a2b3c", NO_ENVOY), ("xxxx", NO_ENVOY), (True, NO_ENVOY), (None, NO_ENVOY)]
+)
+def test_the_id_of_a_request_names_the_envoy_that_asked(sidecar: Sidecar, said: str | bool | None, named: str) -> None:
+    key = sidecar.issue()
+    ids = [sidecar.check(bearer(key), envoy=said).metadata["lease_id"] for _ in range(2)]  # looked up, and known
+    assert [envoy_of(lease_id) for lease_id in ids] == [named, named]
 
 
 def test_a_hit_answers_at_once_with_the_same_answer(sidecar: Sidecar) -> None:

@@ -45,7 +45,7 @@ class Subject:
         if event == "end":
             self.register.end(self.life.lease_id)
         elif event == "expire":
-            self.register.expire_before(2)
+            self.register.expire(self.register.older_than(2))
         elif event in ("leave", "lose"):
             self.gone.append(getattr(self.register, event)(self.life))
         else:
@@ -187,7 +187,7 @@ def test_how_long_a_request_is_in_flight_counts_from_when_it_came() -> None:
     register = InFlight()
     first, second = (register.enter(mint_lease_id(id_ms), POLICY, now_ms) for id_ms, now_ms in ((900, 1000), (1, 1001)))
     assert register.older_than(1001) == [first]
-    register.expire_before(1002)
+    register.expire(register.older_than(1002))
     assert (len(register), second and second.state) == (0, ORPHANED)
 
 

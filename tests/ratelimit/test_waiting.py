@@ -72,7 +72,7 @@ def test_whatever_takes_a_request_out_of_flight_makes_room(how: str) -> None:
         register.admit(first.life)
         register.run(first.life)
     if how == "expire":
-        register.expire_before(2)
+        register.expire(register.older_than(2))
     elif how == "end_undecided":
         register.end_undecided([first.life.lease_id])
     else:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 GUARD, METER, FORWARD, UPSTREAM = "guard.lua", "meter.lua", "forward.lua", "upstream.lua"
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        GUARD: ("collector", "secrets", "client_error", "guard"),
+        GUARD: ("collector", "secrets", "client_error", "instance", "guard"),
         METER: (
             "collector", "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form", "usage_option",
             "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json", "answer_found",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from accesslog.learned.speeds import Speeds
+from accesslog.leases.gone import GoneEnvoys
 from accesslog.leases.watch import LOOK_SECONDS, LogWatch
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
@@ -32,7 +33,7 @@ from reconcile.reconciler import Pace, Reconciler
 from serving.call import Method
 from store.durability import durability_of
 from store.postgres import PostgresPool, open_postgres
-from store.redis import UNAVAILABLE, open_redis_async
+from store.redis import open_redis_async
 from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.key_uses import PostgresKeyUses
 from tenancy.values.seal import DECISION, LEASE, Seal
@@ -48,19 +49,22 @@ log = structlog.get_logger(__name__)
 LATE_SECONDS = 900.0  # within which a row is in the ledger once its request has ended, if Postgres answers
 REDIS_SECONDS = 1.0  # nobody waits for a settlement
 SUMS_SECONDS = 15.0  # those of a month of many tenants, which the roller may not have come to yet
-LEASES_AT_ONCE = 500
 
 
 def wire(shared: Shared) -> list[Method]:
     metrics = AccessLogMetrics()
     siblings = _siblings(shared, metrics)
-    pipeline = _pipeline(shared, metrics, siblings)
+    pipeline, streams = _pipeline(shared, metrics, siblings), Streams(time.time)
+    expire = partial(expire_leases, shared.redis)
+    gone = GoneEnvoys(streams, shared.in_flight, expire, siblings, lambda: shared.leaving)
     if siblings:
         heard: dict[News, Heard] = {
             News.OVER: partial(_end_each, shared),
             News.UNDECIDED: _each(shared.in_flight.end_undecided, shared.uploads.end_all),
             News.ARRIVED: shared.uploads.end_all,
             News.DONE: pipeline.done_elsewhere,
+            News.HERE: streams.heard,
+            News.GONE: gone.told,
         }
         shared.arrived = lambda lease_id: siblings.arrived((lease_id,))
         shared.loop.spawn(siblings.run(heard), "siblings")
@@ -83,9 +87,7 @@ def wire(shared: Shared) -> list[Method]:
     shared.stops.callback(pipeline.close)
     if shared.number == 1:
         _reconcile(shared)
-    streams = Streams(time.time)
-    if shared.settings.workers == 1:  # of several, each sees only some of an Envoy's streams
-        shared.loop.spawn(_free(shared, streams), "gone envoys")
+    shared.loop.spawn(gone.run(), "gone envoys")
     return AccessLogService(pipeline, metrics, streams).methods()
 
 
@@ -112,27 +114,6 @@ def speed_rows(speeds: Speeds) -> list[Row]:
         }
         for model, (speed, answers) in speeds.all().items()
     ]
-
-
-async def _free(shared: Shared, streams: Streams) -> None:
-    """Ends the leases of what ran through an Envoy that is gone, which the sweep then accounts for."""
-    gone_before: float | None = None
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        gone_before = streams.gone_before() or gone_before
-        if gone_before is None or shared.leaving:
-            continue
-        before_ms = int(gone_before * 1000)
-        lives = shared.in_flight.older_than(before_ms)
-        try:
-            for start in range(0, len(lives), LEASES_AT_ONCE):
-                some = lives[start : start + LEASES_AT_ONCE]
-                await expire_leases(shared.redis, {life.lease_id: life.policy.tenant_id for life in some})
-        except UNAVAILABLE:
-            continue  # the next round tries again
-        shared.in_flight.expire_before(before_ms)
-        log.warning("an Envoy is gone, what ran through it is charged as reserved", requests=len(lives))
-        gone_before = None
 
 
 async def _look(watch: LogWatch) -> None:

@@ -3,21 +3,28 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from accesslog.spool import Spool
+from tenancy.values.lease_id import NO_ENVOY, envoy_of
 from tests.accesslog.entries import row
 from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
+from tests.e2e.envoys import another_envoy
 from tests.e2e.load import Load
 from tests.e2e.outages.test_crash import nothing_is_lost
-from tests.web import NO_TLS
+from tests.e2e.outages.test_takeover import reserved
+from tests.web import NO_TLS, WEB
+from tollkeeper.plan import all_numbered
 
 WORKERS = 2
 # What a sidecar with one process more could not write before it ended.
 LEFT = row(tenant_id="left-in-a-spool")
+IN_FLIGHT = "tollkeeper_ratelimit_leases_in_flight"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
 
 
@@ -40,6 +47,16 @@ def by_process(stack: Deployment, name: str) -> dict[str, float]:
         if line.startswith(f"{name}{{") and (process := re.search(r'process="([^"]+)"', line)):
             found[process[1]] = found.get(process[1], 0.0) + float(line.split()[-1])
     return found
+
+
+@contextmanager
+def stream(url: str, who: Credential) -> Iterator[None]:
+    """A request that runs for as long as the test does."""
+    headers = {**who.headers, "x-stub-tokens": "400", "x-stub-tokens-per-second": "4"}
+    body = {**BODY, "max_tokens": 400, "stream": True}
+    with WEB.stream("POST", f"{url}/v1/chat/completions", json=body, headers=headers, timeout=60) as answer:
+        assert answer.status_code == 200
+        yield
 
 
 def burst(stack: Deployment, who: Credential, count: int) -> list[int]:
@@ -71,11 +88,11 @@ def test_a_request_whose_entry_reaches_another_process_is_over_for_its_own_too(s
     who = several.tenant()
     with Load(several, who, clients=8, pause=0.0) as load:
         load.during(2.0)
-        assert sum(by_process(several, "tollkeeper_ratelimit_leases_in_flight").values()) > 0
+        assert sum(by_process(several, IN_FLIGHT).values()) > 0
     assert set(load.answers.values()) == {200}
     # Redis would tell only of those that are in flight for half a minute.
     wait_for(
-        lambda: True if not sum(by_process(several, "tollkeeper_ratelimit_leases_in_flight").values()) else None,
+        lambda: True if not sum(by_process(several, IN_FLIGHT).values()) else None,
         "nothing in flight",
         10,
     )
@@ -92,6 +109,34 @@ def test_the_file_log_is_read_once_and_brings_only_what_no_stream_brought(severa
     wait_for(lambda: True if not by_process(several, waiting)["ratelimit"] else None, "every line done")
     assert sum(by_process(several, "tollkeeper_accesslog_backfilled_entries_total").values()) == 0
     assert set(by_process(several, waiting)) == {"ratelimit", "ratelimit-2"}
+
+
+def test_what_ran_through_one_of_two_envoys_that_was_killed_holds_no_slot(
+    several: Deployment, public_path: Path
+) -> None:
+    """Whichever processes have its streams and its requests."""
+    who, others = several.tenant(max_in_flight=7), several.tenant()
+    authz, ratelimit = (
+        [f"unix:{path}" for path in all_numbered(socket, WORKERS)]
+        for socket in (several.settings.authz_socket, several.settings.ratelimit_socket)
+    )
+    beside = another_envoy(several, public_path, several.stub_url, authz=authz, ratelimit=ratelimit)
+    with beside as other, ExitStack() as stops:
+        stops.enter_context(stream(other, who))
+        assert set(burst(several, others, 100)) == {200}  # log streams of all its workers, in both processes
+        for _ in range(6):
+            stops.enter_context(stream(f"http://{several.envoy_address}", who))
+        (name,) = {envoy_of(str(row["id"])) for row in several.usage_when(others, 100)}
+        assert name != NO_ENVOY
+        assert min(by_process(several, IN_FLIGHT).values()) > 0
+        several.processes["envoy"].kill()
+        assert WEB.post(f"{other}/v1/chat/completions", json=BODY, headers=who.headers).status_code == 429
+        wait_for(lambda: True if len(reserved(several, who)) == 6 else None, "their rows", 40)
+        assert sum(by_process(several, IN_FLIGHT).values()) == 1
+        with several.redis() as redis:
+            assert redis.zcard(f"tollkeeper:leases:{{{who.tenant_id}}}") == 1
+        several.stack.envoy(several.settings, several.stub_url)
+        assert several.chat(who).status_code == 200
 
 
 def test_rows_that_a_process_left_which_is_no_more_reach_the_ledger(several: Deployment) -> None:

@@ -2,7 +2,16 @@ import uuid
 
 import pytest
 
-from tenancy.values.lease_id import RECENT_MS, is_lease_id, is_recent, lease_time, mint_lease_id
+from tenancy.values.lease_id import (
+    NO_ENVOY,
+    RECENT_MS,
+    envoy_of,
+    is_envoy,
+    is_lease_id,
+    is_recent,
+    lease_time,
+    mint_lease_id,
+)
 
 LEASE_ID = "01936b3f-6c00-7abc-8def-0123456789ab"
 NO_LEASE_IDS = [
@@ -29,6 +38,13 @@ def test_a_lease_id_is_a_uuid7_of_its_time(now_ms: int) -> None:
 def test_a_lease_id_carries_its_time() -> None:
     """The example of RFC 9562, appendix A.6."""
     assert lease_time("017f22e2-79b0-7cc3-98c4-dc0c0c07398f").isoformat() == "2022-02-22T19:22:22+00:00"
+
+
+def test_a_lease_id_says_which_envoy_its_request_came_through() -> None:
+    ids = {envoy: mint_lease_id(1_795_230_000_123, envoy) for envoy in ("0001", "fff1", NO_ENVOY)}
+    assert all(is_lease_id(lease_id) and envoy_of(lease_id) == envoy for envoy, lease_id in ids.items())
+    assert envoy_of(mint_lease_id(5)) == NO_ENVOY
+    assert [is_envoy(name) for name in ("0a1f", "", "0A1F", "0a1f0", "0a1", "é123", "0a1f\n")] == [True] + [False] * 6
 
 
 def test_lease_ids_do_not_repeat() -> None:

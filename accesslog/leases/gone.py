@@ -1,0 +1,77 @@
+"""Leases of what ran through an Envoy that is gone: no entry will come of it, so they end at once, and the sweep
+accounts for them.  Which Envoy is gone is streams.py's; each process ends what it has in flight itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+import structlog
+
+from accesslog.siblings import Siblings, gone_of
+from accesslog.streams import Gone, Streams
+from ratelimit.in_flight import InFlight
+from ratelimit.life import Life
+from store.redis import UNAVAILABLE
+from tenancy.values.lease_id import envoy_of
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+LEASES_AT_ONCE = 500
+MOST_GONE = 1000  # Envoys that wait for Redis
+
+
+class GoneEnvoys:
+    """`expire`: has these leases (id → tenant) end now; raises what store.redis.UNAVAILABLE lists.  `leaving`: this
+    process drains, so that its streams are cut by its own doing.  On the loop."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        in_flight: InFlight,
+        expire: Callable[[Mapping[str, str]], Awaitable[None]],
+        siblings: Siblings | None,
+        leaving: Callable[[], bool],
+    ) -> None:
+        self._streams, self._in_flight, self._expire = streams, in_flight, expire
+        self._siblings, self._leaving = siblings, leaving
+        self._waiting: dict[str, float] = {}  # by Envoy: what began before is over
+
+    def told(self, items: Iterable[str]) -> None:
+        """A process beside this one saw that they are gone."""
+        self._add(each for item in items if (each := gone_of(item)) is not None)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._leaving():
+                continue
+            gone = self._streams.gone()
+            self._add(gone)
+            if self._siblings is not None:
+                self._siblings.here(self._streams.here())
+                self._siblings.gone(gone)
+            for envoy, before in list(self._waiting.items()):
+                try:
+                    await self._free(envoy, before)
+                except UNAVAILABLE:
+                    break  # the next round tries again
+
+    def _add(self, gone: Iterable[Gone]) -> None:
+        for each in gone:
+            if len(self._waiting) < MOST_GONE:
+                self._waiting[each.envoy] = max(each.before, self._waiting.get(each.envoy, 0.0))
+
+    async def _free(self, envoy: str, before: float) -> None:
+        lives = self._through(envoy, before)
+        for start in range(0, len(lives), LEASES_AT_ONCE):
+            some = lives[start : start + LEASES_AT_ONCE]
+            await self._expire({life.lease_id: life.policy.tenant_id for life in some})
+        self._in_flight.expire(lives)
+        del self._waiting[envoy]
+        log.warning("an Envoy is gone, what ran through it is charged as reserved", envoy=envoy, requests=len(lives))
+
+    def _through(self, envoy: str, before: float) -> list[Life]:
+        older = self._in_flight.older_than(int(before * 1000))
+        return [life for life in older if envoy_of(life.lease_id) == envoy]
