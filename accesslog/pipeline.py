@@ -91,7 +91,9 @@ class Pipeline:
         self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes)
         appender = Appender(ledger, prices, key_uses, metrics)
-        self._writer = LedgerWriter(appender, self._spool, self._deliveries, metrics, max_rows)
+        self._writer = LedgerWriter(
+            appender, self._spool, self._deliveries, metrics, max_rows, stored=lambda rows: self._sweep.stored(rows)
+        )
         self._refusals = RefusalSums(self._writer.offer, self._deliveries)
         self._settler = Settler(budgets, self._deliveries, metrics, freed=freed)
         self._log_file = log_file

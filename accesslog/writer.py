@@ -31,7 +31,8 @@ CROWDED = 0.75  # of that: what runs then still has to find room
 
 
 class LedgerWriter:
-    """`offer` from any thread; the rest on the loop that runs `run`."""
+    """`offer` from any thread; the rest on the loop that runs `run`.  `stored` is told there of rows that no end of the
+    process loses any more."""
 
     def __init__(
         self,
@@ -40,9 +41,11 @@ class LedgerWriter:
         deliveries: Deliveries,
         metrics: AccessLogMetrics,
         max_rows: int = MAX_ROWS,
+        *,
+        stored: Callable[[Sequence[UsageRow]], None] = lambda _rows: None,
     ) -> None:
         self._ledger, self._spool, self._deliveries, self._metrics = ledger, spool, deliveries, metrics
-        self._max_rows = max_rows
+        self._max_rows, self._stored = max_rows, stored
         self._rows: deque[UsageRow] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
@@ -134,6 +137,7 @@ class LedgerWriter:
                 return
             self._metrics.spooled.add(n=len(batch))
         self._deliveries.mark((row.id for row in batch), Step.WRITTEN)
+        self._stored(batch)
 
     def _put_back(self, batch: Sequence[UsageRow]) -> None:
         """They wait in memory; what has no room there when it comes is left to the file log."""

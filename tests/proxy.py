@@ -1,10 +1,11 @@
-"""A TCP proxy between a client and a real server that a test can cut, freeze and restore."""
+"""A TCP proxy between a client and a real server that a test can cut, freeze, rob of answers, and restore."""
 
 import contextlib
 import selectors
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 
 CHUNK_BYTES = 65536
@@ -25,6 +26,8 @@ class TcpProxy:
         self.port: int = self._listener.getsockname()[1]
         self._peers: dict[socket.socket, socket.socket] = {}
         self._cut = self._frozen = self._closed = False
+        self._asked: bytes | None = None  # what is in requests whose answers are lost
+        self._robbed = set[socket.socket]()
         self._orders: SimpleQueue[tuple[Callable[[], None], threading.Event]] = SimpleQueue()
         self._wake, self._waker = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -40,6 +43,10 @@ class TcpProxy:
     def freeze(self) -> None:
         """Keeps connections open and accepts new ones, and forwards nothing: a server that hangs."""
         self._order(self._do_freeze)
+
+    def lose_answers(self, to: bytes) -> None:
+        """Forwards each request, and ends the connection in place of the answer to one that has `to` in it."""
+        self._order(partial(self._do_lose_answers, to))
 
     def restore(self) -> None:
         """Forwards again; what was held while frozen is delivered."""
@@ -68,11 +75,15 @@ class TcpProxy:
             self._selector.unregister(end)
         self._frozen = True
 
+    def _do_lose_answers(self, to: bytes) -> None:
+        self._asked = to
+
     def _do_restore(self) -> None:
         self._accept()  # in the old state: who connected before this is refused, or held until now
         for end in self._peers if self._frozen else ():
             self._selector.register(end, selectors.EVENT_READ)
         self._cut = self._frozen = False
+        self._asked = None
 
     def _do_close(self) -> None:
         self._closed = True
@@ -122,7 +133,9 @@ class TcpProxy:
     def _forward(self, source: socket.socket) -> None:
         try:
             data = source.recv(CHUNK_BYTES)
-            if data:
+            if data and source not in self._robbed:
+                if self._asked is not None and self._asked in data:
+                    self._robbed.add(self._peers[source])
                 self._peers[source].sendall(data)
                 return
         except OSError:
@@ -135,6 +148,7 @@ class TcpProxy:
             if peer is not None:
                 self._peers.pop(peer, None)
                 for each in (end, peer):
+                    self._robbed.discard(each)
                     with contextlib.suppress(KeyError):  # not watched while frozen
                         self._selector.unregister(each)
                     with contextlib.suppress(OSError):

@@ -32,7 +32,7 @@ def leases_key(owner: str) -> str:
 
 
 def swept_key(owner: str) -> str:
-    """Sorted set: lease ids that a sweep was given, by the time in ms, until it is given them once more."""
+    """Sorted set: lease ids that a sweep was given, by the time in ms, until their rows are safe."""
     return f"{PREFIX}:leases-swept:{{{owner}}}"
 
 

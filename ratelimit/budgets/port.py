@@ -89,7 +89,7 @@ SWEPT_AGAIN_MS = 60_000
 class Orphan(NamedTuple):
     """A lease that expired unsettled: its costs stay charged, unless it is settled within a day after all.  `kept` is
     what it kept: empty if it cannot be read, and with other members if another version wrote it.  `again`: somebody was
-    given it before, who may have died."""
+    given it before, who did not say that its row is safe."""
 
     owner: str
     lease_id: str
@@ -123,5 +123,8 @@ class Budgets(Protocol):
         """Puts off when these expire.  One that has ended stays so; one that expired unsettled counts again."""
 
     def orphans(self, limit: int) -> list[Orphan]:
-        """Up to about `limit` expired leases, each one once over all callers, and once more SWEPT_AGAIN_MS later,
-        unless it was settled meanwhile.  Call it again and again: one call looks at a part of the store."""
+        """Up to about `limit` expired leases, each one once over all callers, and again each SWEPT_AGAIN_MS until it is
+        accounted for, or settled after all.  Call it again and again: one call looks at a part of the store."""
+
+    def accounted(self, batch: Sequence[LeaseName]) -> None:
+        """The rows of these orphans are where none is lost any more: nobody is given them again."""

@@ -55,15 +55,22 @@ class RedisBudgets:
     """
 
     def __init__(
-        self, open_client: Callable[[], Client], lease_seconds: float, *, timeout: float, epoch: str = ""
+        self,
+        open_client: Callable[[], Client],
+        lease_seconds: float,
+        *,
+        timeout: float,
+        epoch: str = "",
+        again_ms: int = SWEPT_AGAIN_MS,
     ) -> None:
         self._runner, self._lease_ms = Runner(open_client), int(lease_seconds * 1000)
-        self._timeout_ms, self._epoch = int(timeout * 1000), epoch
+        self._timeout_ms, self._epoch, self._again_ms = int(timeout * 1000), epoch, again_ms
         # How far Redis's clock (ms since 1970) is ahead of our monotonic one, as of the last reply.
         self._ahead_ms: int | None = None
         self._reserve = Script.read("budget", "reserve")
         self._settle = Script.read("budget", "lease", "settle")
         self._orphans, self._renewing = Script.read("orphans"), Script.read("renew")
+        self._accounted = Script.read("accounted")
         self._sweep: Iterator[list[str]] = iter(())
         self._unreadable: set[str] = set()
 
@@ -119,6 +126,12 @@ class RedisBudgets:
                 found += taken
                 more = len(taken) >= room
         return found
+
+    def accounted(self, batch: Sequence[LeaseName]) -> None:
+        groups = [[batch[i] for i in group] for group in self._groups([each.owner for each in batch])]
+        steps = [Step([swept_key(each.owner) for each in group], [each.lease_id for each in group]) for group in groups]
+        if None in self._runner.run(self._accounted, steps):
+            raise BudgetsUnavailable("a part of the budgets did not answer")
 
     def ping(self) -> None:
         """BudgetsUnavailable unless Redis answers; BudgetsLost."""
@@ -220,7 +233,7 @@ class RedisBudgets:
     def _take(self, owners: Sequence[str], limit: int) -> list[Orphan]:
         groups = self._groups(owners)
         steps = [
-            Step([key for i in group for key in _swept_keys(owners[i])], [limit, SWEPT_AGAIN_MS]) for group in groups
+            Step([key for i in group for key in _swept_keys(owners[i])], [limit, self._again_ms]) for group in groups
         ]
         replies = self._runner.run(self._orphans, steps)
         return [

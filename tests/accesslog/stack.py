@@ -33,6 +33,7 @@ CAPACITY = 10_000_000
 ACCOUNT = Account.of(Policy("acme", "key_1", limits=(Limit(Scope.TENANT, Unit.TOKENS, CAPACITY, 10**9),)))
 RESERVED = 100
 USED = CHAT_TOKENS
+AGAIN_MS = 500  # after which an orphaned lease is given once more
 T = TypeVar("T")
 
 
@@ -55,7 +56,9 @@ class Stack:
     def start(self, **changes: Any) -> Pipeline:
         url = self._database_url.replace(f":{port_of(self._database_url)}/", f":{self.postgres.port}/")
         self._pool = self.loop.run(_open(url))
-        self._budgets = RedisBudgets(lambda: open_redis(self._proxied_redis, timeout=0.3), 60.0, timeout=0.3)
+        self._budgets = RedisBudgets(
+            lambda: open_redis(self._proxied_redis, timeout=0.3), 60.0, timeout=0.3, again_ms=AGAIN_MS
+        )
         self._jobs = RedisJobs(lambda: open_redis(self._proxied_redis, timeout=0.3), 600.0)
         arguments: dict[str, Any] = {
             "budgets": self._budgets,

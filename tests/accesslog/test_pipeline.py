@@ -9,7 +9,7 @@ import pytest
 
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
-from accesslog.metrics import FILE, STREAM, AccessLogMetrics
+from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.refusals import FEW
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.accesslog.stack import ACCOUNT, RESERVED, USED, Stack, checkpoint_offset, wait_until
@@ -245,31 +245,6 @@ def test_a_row_that_the_ledger_rejects_is_left_out_alone(stack: Stack) -> None:
         stack.pipeline.accept(each, STREAM)
     stack.assert_each_once()
     assert stack.metrics.rejected.counts[""] == 1
-
-
-def test_an_orphaned_lease_is_charged_as_reserved_until_its_entry_comes(
-    tmp_path: Path, database_url_sync: str, redis_url: str
-) -> None:
-    stack = Stack(tmp_path, database_url_sync, redis_url, lease_seconds=0.2)
-    entries = stack.admit(2)
-    stack.start()
-    try:
-        stack.wait_for_rows(2)
-        assert {r["usage_source"] for r in stack.rows()} == {"reserved"}
-        assert {(r["input_tokens"] + r["output_tokens"]) for r in stack.rows()} == {RESERVED}
-        assert stack.used() == 2 * RESERVED
-        stack.stream(entries[:1])
-        wait_until(lambda: {r["usage_source"] for r in stack.rows()} == {"reserved", "reported"})
-        assert stack.metrics.orphans.counts[""] == 2
-        wait_until(lambda: stack.used() == RESERVED + USED)  # the budget, too, and once
-        again = read_line(line(entries[0]))
-        assert again is not None
-        stack.restart()
-        stack.pipeline.accept(again, FILE)
-        wait_until(lambda: stack.metrics.settled.counts["gone"] == 1)
-        assert stack.used() == RESERVED + USED
-    finally:
-        stack.close()
 
 
 def test_every_metric_can_be_scraped(stack: Stack) -> None:

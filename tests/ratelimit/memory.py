@@ -40,7 +40,7 @@ class _Owner:
     """`swept`: leases that expired and were given to a sweep; a late settlement still finds them."""
 
     leases: dict[str, Lease] = field(default_factory=dict)
-    swept: dict[str, int | None] = field(default_factory=dict)  # when; None: for the second time
+    swept: dict[str, int | None] = field(default_factory=dict)  # when; None: its row is safe
     settled: set[str] = field(default_factory=set)
 
 
@@ -90,10 +90,17 @@ class MemoryBudgets:
                         continue
                     if again and ((given := owner.swept[lease_id]) is None or given > now_ms - SWEPT_AGAIN_MS):
                         continue
-                    owner.swept[lease_id] = None if again else now_ms
+                    owner.swept[lease_id] = now_ms
                     of = lease.reservation
                     found.append(Orphan(of.rules.owner, lease_id, _kept(of), again))
             return found
+
+    def accounted(self, batch: Sequence[LeaseName]) -> None:
+        with self._lock:
+            for name in batch:
+                owner = self._owners.setdefault(name.owner, _Owner())
+                if name.lease_id in owner.swept:
+                    owner.swept[name.lease_id] = None
 
     def take_lease(self, owner: str, lease_id: str) -> Lease | None:
         """Takes it out, unsettled."""

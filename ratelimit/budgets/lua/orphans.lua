@@ -3,7 +3,7 @@
 -- it expires, so that a log entry that comes late after all still settles it, in the window that it was made in.
 --
 -- The reply may be lost, or who got it may die before there is a row.  So what was given is noted with the time, and given
--- once more later, unless it was settled meanwhile: a row that is there already stays as it is.
+-- again until its row is said to be safe (accounted.lua), or it is settled after all: a row that is there stays as it is.
 --
 -- The lease keys are not among KEYS: they are a prefix followed by a lease id, in the zset's slot by the hash tag.
 --
@@ -26,7 +26,7 @@ local function take(i, zset, until_ms, again)
     local lease = redis.pcall('GET', KEYS[i + 1] .. id)
     redis.call('ZREM', KEYS[zset], id)
     if type(lease) == 'string' then
-      if again == 0 then redis.call('ZADD', KEYS[i + 2], whole(now_ms), id) end
+      redis.call('ZADD', KEYS[i + 2], whole(now_ms), id)
       reply[#reply + 1] = (i - 1) / 3
       reply[#reply + 1] = id
       reply[#reply + 1] = lease

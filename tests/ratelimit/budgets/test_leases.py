@@ -114,20 +114,25 @@ def test_an_expired_lease_frees_its_slot(store: Store) -> None:
     assert isinstance(reserve(store, of, 10), Admitted)
 
 
-def test_an_orphan_is_given_once_more_since_who_had_it_may_have_died(store: Store) -> None:
+def test_an_orphan_is_given_until_its_row_is_safe_since_who_had_it_may_have_died(store: Store) -> None:
     of = account(tokens(100))
-    for lease_id in ("late", "lost"):
+    for lease_id in ("late", "lost", "safe"):
         reserve(store, of, 30, lease_id)
     store.advance(int(LEASE_SECONDS * 1000) + 1)
-    assert [(orphan.lease_id, orphan.again) for orphan in sweep(store)] == [("late", False), ("lost", False)]
+    assert [(each.lease_id, each.again) for each in sweep(store)] == [("late", False), ("lost", False), ("safe", False)]
     assert settle(store, "late", 30) is Settled.SETTLED
+    store.budgets.accounted([LeaseName("acme", "safe"), LeaseName("acme", "never was"), LeaseName("other", "safe")])
     store.advance(SWEPT_AGAIN_MS - 1)
     assert sweep(store) == []
+    for _ in range(3):
+        store.advance(1)
+        assert [(orphan.lease_id, orphan.again) for orphan in sweep(store)] == [("lost", True)]
+        store.advance(SWEPT_AGAIN_MS - 1)
+    store.budgets.accounted([LeaseName("acme", "lost")])
     store.advance(1)
-    assert [(orphan.lease_id, orphan.again) for orphan in sweep(store)] == [("lost", True)]
-    store.advance(SWEPT_AGAIN_MS)
     assert sweep(store) == []
-    assert store.peek(of) == [40]
+    assert settle(store, "safe", 20) is Settled.SETTLED
+    assert store.peek(of) == [20]
 
 
 def test_orphans_are_given_once_and_stay_charged(store: Store) -> None:
