@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ledger.cost import PricedRow
+from ledger.row import UsageRow
 
 
 class NoSuchRequest(LookupError):
@@ -33,3 +34,10 @@ class Requests(Protocol):
     async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
         """The `limit` largest numbers of requests that were refused since then, largest first; of very many, some.
         With `tenants` only those of one of them."""
+
+
+class OpenJobs(Protocol):
+    """Raises LedgerUnavailable."""
+
+    async def open_jobs(self, since: datetime, before: datetime, after: str, limit: int) -> Sequence[UsageRow]:
+        """Rows of requests between the two times whose job nobody has read to its end, by id; those behind `after`."""

@@ -28,7 +28,8 @@ class UsageRow(NamedTuple):
     primary key whichever log brought it.  `denied_by` names the limit that refused it, or what else did.  `parts`: what
     `dump_parts` makes of PARTS; `service_tier`: as the model server names it, "" if it does not.
     `requests`: how many it stands for, of which it has the first id, and sums of times and bytes; more than one only of
-    requests that were refused alike.  `alias`: the name by which the model was asked for, "" if by its own."""
+    requests that were refused alike.  `alias`: the name by which the model was asked for, "" if by its own.
+    `job`: what the model server calls the work that goes on after the answer, "" if none does."""
 
     id: str
     ts: datetime
@@ -60,6 +61,7 @@ class UsageRow(NamedTuple):
     service_tier: str = ""
     requests: int = 1
     alias: str = ""
+    job: str = ""
 
 
 # What few requests use: parts of the input, parts of the output, and images made.

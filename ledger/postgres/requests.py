@@ -31,11 +31,16 @@ SELECT tenant_id, denied_by, status, sum(requests) AS requests FROM (
     LIMIT {MAX_REFUSED}) AS refused
 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT $3
 """
+# The conditions are those of the index.
+OPEN_JOBS = f"""
+SELECT {", ".join(COLUMNS)} FROM usage WHERE job <> '' AND usage_source = 'reserved' AND ts >= $1 AND ts < $2
+       AND id > $3::uuid ORDER BY id LIMIT $4
+"""
 TIME_SHIFT = 80  # bits of an id behind its time in ms
 
 
 class PostgresRequests:
-    """Implements requests.Requests."""
+    """Implements requests.Requests and requests.OpenJobs."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
@@ -49,6 +54,9 @@ class PostgresRequests:
     async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
         lowest = UUID(int=int(since.timestamp() * 1000) << TIME_SHIFT)
         return [Refusals(*row) for row in await self._rows(REFUSALS, lowest, since, limit, _listed(tenants))]
+
+    async def open_jobs(self, since: datetime, before: datetime, after: str, limit: int) -> Sequence[UsageRow]:
+        return [row.usage for row in await self._fetch(OPEN_JOBS, since, before, after or str(UUID(int=0)), limit)]
 
     async def _fetch(self, statement: str, *values: object) -> list[PricedRow]:
         return [row_of(row) for row in await self._rows(statement, *values)]

@@ -39,10 +39,8 @@ ORDER BY hour DESC
 """
 MARKED_DAYS = "SELECT DISTINCT bucket FROM usage_marks WHERE width = 86400 AND bucket < $1 ORDER BY bucket DESC"
 TAKE_MARKS = "DELETE FROM usage_marks WHERE width = $1 AND bucket >= $2 AND bucket < $3 RETURNING bucket"
-MARK = """
-INSERT INTO usage_marks (width, bucket) SELECT $1::integer, $2::timestamptz
-WHERE NOT EXISTS (SELECT 1 FROM usage_marks WHERE width = $1 AND bucket = $2)
-"""
+# One for each change: another roller may be about to take one that is there, without having seen this change.
+MARK = "INSERT INTO usage_marks (width, bucket) VALUES ($1, $2)"
 # What a roller of a version before summed up, which did not know all of the columns.
 MARK_UNKNOWN = """
 INSERT INTO usage_marks (width, bucket)

@@ -213,6 +213,24 @@ async def test_writers_rollers_and_readers_at_once_lose_nothing(subject: Subject
     await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
 
 
+async def test_an_hour_that_is_summed_while_its_day_is_stays_stale_for_the_day(subject: Subject) -> None:
+    """Two rollers: one has taken the day's mark and added up its hours, and the other sums an hour before that is over."""
+    day = floor(NOW, DAY) - DAY
+    early, late = (row(lease_id=mint_lease_id(int((day + at).timestamp() * 1000))) for at in (HOUR, 5 * HOUR))
+    await subject.append([early])
+    async with subject.roller._transaction() as connection:
+        await subject.roller._roll_hour(connection, day + HOUR, NOW)
+    await subject.append([late])
+    async with subject.roller._transaction() as connection:
+        assert await subject.roller._roll_day(connection, day)
+        async with subject.roller._transaction() as other:
+            assert await subject.roller._roll_hour(other, day + 5 * HOUR, NOW)
+    await subject.check(Selection(), [EVERYTHING])
+    await subject.roller.roll(NOW)
+    assert await subject.pool.fetchval("SELECT count(*) FROM usage_marks") == 0
+    await subject.check(Selection(), [EVERYTHING])
+
+
 async def test_whoever_changes_rows_leaves_marks(subject: Subject) -> None:
     await subject.append([row(lease_id=mint_lease_id(int(NOW.timestamp() * 1000)), input_tokens=5)])
     await subject.roller.roll(NOW + 2 * DAY)
