@@ -9,7 +9,7 @@ ROWS, SETTLEMENTS, JOBS = "rows", "settlements", "jobs"
 QUEUES = (ROWS, SETTLEMENTS, JOBS)
 FORGED, UNSEALED, UNTIMELY = "forged", "unsealed", "untimely"
 DISTRUSTS = (FORGED, UNSEALED, UNTIMELY)
-JOB_EVENTS = ("held", "not_held", "more", "over")
+JOB_EVENTS = ("held", "held_again", "not_held", "more", "over")
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 
 

@@ -17,7 +17,7 @@ from accesslog.entry import LogEntry, Undecided
 from accesslog.file_log.backfill import GRACE_SECONDS, Backfill
 from accesslog.file_log.space import has_room_beside
 from accesslog.jobs.keeper import Item, JobKeeper
-from accesslog.jobs.seen import Begun, Read, seen_of
+from accesslog.jobs.seen import Begun, Lost, Read, seen_of
 from accesslog.learned.speeds import Speeds
 from accesslog.leases.renewals import Renewals
 from accesslog.leases.sweep import SWEEP_SECONDS, Sweep
@@ -33,7 +33,7 @@ from ledger.ledger import Ledger
 from ledger.row import UsageRow, UsageSource
 from ratelimit.budgets.jobs import Jobs
 from ratelimit.budgets.port import Budgets, LeaseName, Settlement
-from ratelimit.budgets.rule import UNKNOWN
+from ratelimit.budgets.rule import UNKNOWN, Rule
 from ratelimit.fairness.service import service_of
 from ratelimit.tenants.estimates.corrections import Corrections
 from serving.loop import LoopThread
@@ -175,6 +175,10 @@ class Pipeline:
             return self._drop(decision.lease_id, JOBS)
         self._metrics.settlements.add(row.usage_source)
         return True
+
+    def hold_again(self, row: UsageRow, rules: tuple[Rule, ...]) -> bool:
+        """The row's job, which the budgets have lost; False if there is no room."""
+        return self._keeper.offer(Item(Lost(row.job), row, None, rules))
 
     @property
     def file_lines(self) -> int | None:

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -16,6 +17,7 @@ from ledger.ledger import LedgerUnavailable
 from ledger.sums import NotSummedYet
 from ratelimit.budgets.port import BudgetsUnavailable
 from reconcile.books import Books, Drift
+from reconcile.lost_jobs import LostJobs
 from reconcile.metrics import BEYOND, EVICTS, FORGETS, MISSING, ReconcileMetrics
 from store import postgres, redis
 from store.durability import Durability
@@ -61,8 +63,9 @@ class Reconciler:
         durability: Callable[[], Awaitable[Durability]],
         metrics: ReconcileMetrics,
         pace: Pace = Pace(),  # noqa: B008 - a value
+        jobs: LostJobs | None = None,
     ) -> None:
-        self._books, self._epoch, self._durability = books, epoch, durability
+        self._books, self._epoch, self._durability, self._jobs = books, epoch, durability, jobs
         self._metrics, self._pace, self._who = metrics, pace, secrets.token_hex(8)
         self._looked, self._trouble = False, ""
         self._audit_at = self._durability_at = 0.0
@@ -96,7 +99,7 @@ class Reconciler:
         late = await self._epoch.now_ms() - since < self._pace.late * 1000
         if time.monotonic() >= self._audit_at:
             self._audit_at = time.monotonic() + (self._pace.mend if late else self._pace.audit)
-            await self._in_turn(self._mend if late else self._audit)
+            await self._in_turn(partial(self._mend, since) if late else self._audit)
 
     async def _in_turn(self, work: Callable[[], Awaitable[None]]) -> None:
         if not await self._epoch.take_turn(self._who):
@@ -129,8 +132,10 @@ class Reconciler:
         self._metrics.restored.add()
         log.info("budgets are restored", charged=raised, seconds=round(time.monotonic() - began, 3))
 
-    async def _mend(self) -> None:
+    async def _mend(self, since: int) -> None:
         """What was in flight when the store was lost, or on its way into the ledger, is charged when its row comes."""
+        if self._jobs is not None and (held := await self._jobs.hold(since)):
+            log.info("jobs that the store had forgotten are held again", jobs=held)
         mended = await self._books.mend(self._before.values())
         await self._audit()
         if mended:

@@ -14,13 +14,14 @@ import structlog
 
 from accesslog.delivery import Deliveries, Step
 from accesslog.jobs.notes import dump_read, dump_row, load_read, load_row
-from accesslog.jobs.seen import Begun, Read
+from accesslog.jobs.seen import Begun, Lost, Read
 from accesslog.metrics import JOBS, AccessLogMetrics
 from accesslog.row import with_usage
-from ledger.row import UsageRow, UsageSource
+from ledger.row import UsageRow, UsageSource, clean
 from ratelimit.budgets.jobs import Hold, Jobs, Known, Report
 from ratelimit.budgets.port import BudgetsUnavailable, Settlement
 from ratelimit.budgets.rule import MOST_COST, Rule, Used
+from tenancy.values.lease_id import lease_ms
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +34,9 @@ ROOM_SECONDS = 60.0  # how long to wait for room in the queues behind this one
 
 class Item(NamedTuple):
     """One entry: what it says of a job; its own row and settlement, should the job not be held.  `rules`: of a request
-    that was admitted without a lease."""
+    that was admitted without a lease, or whose lease is lost."""
 
-    seen: Begun | Read
+    seen: Begun | Lost | Read
     row: UsageRow
     settlement: Settlement | None
     rules: tuple[Rule, ...] = ()
@@ -103,10 +104,12 @@ class JobKeeper:
     async def _handle(self, item: Item) -> bool:
         if isinstance(item.seen, Begun):
             return await self._begin(item, item.seen)
+        if isinstance(item.seen, Lost):
+            return await self._hold_again(item, item.seen)
         return await self._charge(item.row.tenant_id, item.seen, item.row.id) and await self._end_own(item)
 
     async def _begin(self, item: Item, begun: Begun) -> bool:
-        row = item.row._replace(usage_source=UsageSource.RESERVED)
+        row = item.row._replace(usage_source=UsageSource.RESERVED, job=clean(begun.name))
         hold = Hold(row.tenant_id, begun.name, row.id, dump_row(row), self._used(row), item.rules)
         found, early = await self._ask(lambda: self._jobs.hold(hold))
         if not found:
@@ -120,6 +123,16 @@ class JobKeeper:
         self._deliveries.mark((row.id,), Step.SETTLED)
         read = load_read(early) if early else None
         return read is None or await self._charge(row.tenant_id, *read)
+
+    async def _hold_again(self, item: Item, lost: Lost) -> bool:
+        """What the request reserved is in the budgets, which were restored from the row."""
+        row = item.row
+        at_ms = lease_ms(row.id)
+        hold = Hold(row.tenant_id, lost.name, row.id, dump_row(row), self._used(row), item.rules, at_ms)
+        found, early = await self._ask(lambda: self._jobs.hold(hold))
+        self._metrics.jobs.add("not_held" if early is None else "held_again", found)
+        read = load_read(early) if early else None
+        return found and (read is None or await self._charge(row.tenant_id, *read))
 
     async def _charge(self, tenant_id: str, read: Read, by: str) -> bool:
         """Charges the job, and completes its row."""

@@ -30,6 +30,12 @@ class Begun(NamedTuple):
     name: str
 
 
+class Lost(NamedTuple):
+    """By a request that the ledger has, while the budgets have lost it."""
+
+    name: str
+
+
 class Read(NamedTuple):
     """`usage` counts unless nothing but another name is known.  `model`: of a batch."""
 

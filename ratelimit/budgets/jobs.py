@@ -29,7 +29,8 @@ class Hold(NamedTuple):
     """The request `lease_id` has begun the job `name`.  `notes` are given back when it is charged.
 
     `used` is what is known to be used by now, which is charged if it is more than was reserved.  `rules` are for a
-    request that was admitted without a lease (failure mode `local` or `allow`), and so has reserved nothing.
+    request without a lease.  Such a one was admitted so (failure mode `local` or `allow`), and has reserved nothing; or
+    the lease was lost with the store, and `used` is charged already, in the windows of `charged_at_ms`.
     """
 
     owner: str
@@ -38,6 +39,7 @@ class Hold(NamedTuple):
     notes: str
     used: Used
     rules: tuple[Rule, ...] = ()
+    charged_at_ms: int | None = None
 
 
 class Report(NamedTuple):

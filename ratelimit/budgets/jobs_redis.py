@@ -8,7 +8,7 @@ from typing import Any
 from ratelimit.budgets.jobs import EARLY_MAX, EARLY_MS, JOBS_MAX, OVER_MS, Found, Hold, Known, Report
 from ratelimit.budgets.keys import early_reports_key, job_key, jobs_key, lease_key, leases_key
 from ratelimit.budgets.port import LOST, BudgetsLost, BudgetsUnavailable
-from ratelimit.budgets.rule import Rule, Used
+from ratelimit.budgets.rule import Used
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
 
 NAME_DIGITS = 32
@@ -28,7 +28,7 @@ class RedisJobs:
     def hold(self, hold: Hold) -> str | None:
         owner, name = hold.owner, _digest(hold.name)
         keys = [lease_key(owner, hold.lease_id), leases_key(owner), job_key(owner, name), jobs_key(owner)]
-        given = _lease_without(hold.rules) if hold.rules else ""
+        given = _lease_without(hold) if hold.rules or hold.charged_at_ms else ""
         arguments: list[str | int] = [hold.lease_id, given, hold.notes, name, self._job_ms, JOBS_MAX, *hold.used]
         held, *early = self._run(self._hold, keys, arguments)
         return early[0].decode() if held else None
@@ -68,6 +68,7 @@ def _digest(name: str) -> str:
     return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:NAME_DIGITS]
 
 
-def _lease_without(rules: tuple[Rule, ...]) -> str:
+def _lease_without(hold: Hold) -> str:
     """A lease that has reserved nothing."""
-    return json.dumps({"budgets": [rule.row() for rule in rules], "reserved": [0] * len(rules)})
+    lease: dict[str, Any] = {"budgets": [rule.row() for rule in hold.rules], "reserved": [0] * len(hold.rules)}
+    return json.dumps(lease if hold.charged_at_ms is None else {**lease, "at_ms": hold.charged_at_ms})

@@ -214,7 +214,7 @@ async def test_writers_rollers_and_readers_at_once_lose_nothing(subject: Subject
 
 
 async def test_an_hour_that_is_summed_while_its_day_is_stays_stale_for_the_day(subject: Subject) -> None:
-    """Two rollers: one has taken the day's mark and added up its hours, and the other sums an hour before that is over."""
+    """One roller has added up the hours of a day whose mark it took; before that is over, another sums an hour."""
     day = floor(NOW, DAY) - DAY
     early, late = (row(lease_id=mint_lease_id(int((day + at).timestamp() * 1000))) for at in (HOUR, 5 * HOUR))
     await subject.append([early])

@@ -1,23 +1,35 @@
 """What a job holds is in the ledger too, as reserved: budgets agree with it, in a store that was lost as well."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from ledger.row import UsageSource
+from accesslog.delivery import Deliveries
+from accesslog.jobs.keeper import Item, JobKeeper
+from accesslog.jobs.seen import Lost, Read
+from accesslog.metrics import AccessLogMetrics
+from accesslog.usage import Usage
+from ledger.cost import priced
+from ledger.postgres.requests import PostgresRequests
+from ledger.row import UsageRow, UsageSource
 from ratelimit.budgets.jobs import Hold, Known, Report
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.port import Orphan
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
 from reconcile.books import Books
+from reconcile.lost_jobs import LostJobs
 from store.redis import open_redis
+from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.values.calendar import Calendar
 from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.limit import Kind, Unit
-from tests.reconcile.conftest import EPOCH, Place, now_ms
+from tests.reconcile.conftest import EPOCH, MODEL, PRICES, Place, now_ms, row_of
+from tests.reconcile.test_reconciler import _until
 
 MONTH: dict[str, Any] = {"kind": Kind.FIXED, "calendar": Calendar.MONTH}
 RESERVED = Used(100, 100)
@@ -40,7 +52,7 @@ async def begun(place: Place, jobs: RedisJobs) -> tuple[Account, str]:
     of, lease_id = await place.account(tenant_id), mint_lease_id(now_ms())
     place.reserve(of, lease_id)
     assert jobs.hold(Hold(tenant_id, "r1", lease_id, "notes", RESERVED)) == ""
-    await place.append(of, lease_id, RESERVED, usage_source=UsageSource.RESERVED)
+    await place.append(of, lease_id, RESERVED, usage_source=UsageSource.RESERVED, job="r1")
     return of, lease_id
 
 
@@ -63,15 +75,56 @@ async def test_budgets_agree_with_the_ledger_while_a_job_runs_and_once_it_is_rea
     assert place.held(of) == {"month": 10_000 - used.input_tokens - used.output_tokens, "requests": 99}
 
 
-async def test_a_lost_store_holds_again_what_a_job_had_reserved_and_the_job_stays_so(
-    place: Place, jobs: RedisJobs
+@pytest.fixture
+async def keeping(place: Place, jobs: RedisJobs) -> AsyncIterator[JobKeeper]:
+    """What it writes goes to the ledger."""
+    writes = set[asyncio.Task[None]]()
+
+    def write(row: UsageRow) -> bool:
+        writes.add(asyncio.get_running_loop().create_task(place.ledger.append(priced([row], PRICES))))
+        return True
+
+    keeper = JobKeeper(jobs, write, lambda _: True, lambda _: 0, Deliveries(), AccessLogMetrics())
+    running = asyncio.create_task(keeper.run())
+    yield keeper
+    keeper.finish()
+    await running
+    await asyncio.gather(*writes)
+
+
+@pytest.mark.parametrize("used", [MORE, LESS], ids=["more", "less"])
+async def test_a_job_that_a_lost_store_forgot_is_charged_when_it_is_read(
+    place: Place, jobs: RedisJobs, keeping: JobKeeper, used: Used
 ) -> None:
     of, _ = await begun(place, jobs)
+    lost = LostJobs(
+        PostgresRequests(place.pool),
+        PostgresLimitsInForce(place.pool),
+        PRICES.get,
+        lambda row, rules: keeping.offer(Item(Lost(row.job), row, None, rules)),
+        timedelta(hours=1),
+        groups=True,
+    )
+    place.reconciler._jobs = lost
     place.redis.flushall()
     await place.round()
     assert place.held(of) == {"month": 10_000 - 200, "requests": 99}
-    assert jobs.report(Report(of.policy.tenant_id, "r1", "reader", Known.OVER, LESS)) is None
-    assert await agree(place.books)
+    await place.round()
+    keeping.offer(Item(Read("r1", Known.OVER, Usage(*used[:4], UsageSource.REPORTED)), reader(place, of), None))
+    await _until(lambda: place.held(of)["month"] == 10_000 - used.input_tokens - used.output_tokens)
+    while not await agree(place.books):  # noqa: ASYNC110 - polls what tells nobody
+        await asyncio.sleep(0.01)
+    assert place.held(of)["requests"] == 98
+    assert await lost.hold(now_ms()) == 0  # it is over
+    assert keeping._metrics.jobs.counts["held_again"] == 1
+
+
+def reader(place: Place, of: Account) -> UsageRow:
+    """The row of a request that used nothing itself."""
+    lease_id = mint_lease_id(now_ms())
+    place.reserve(of, lease_id)
+    place.settle(of, lease_id, Used(0))
+    return row_of(of, lease_id, Used(0), MODEL, usage_source=UsageSource.NONE)
 
 
 async def test_a_sweep_frees_nothing_that_a_job_holds(place: Place, jobs: RedisJobs) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,14 @@ from accesslog.streams import Streams
 from accesslog.trust import Trust
 from accesslog.usage import UNKNOWN_SPEED
 from ledger.postgres.ledger import PostgresLedger
+from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import expire_leases
 from ratelimit.tenants.estimates.corrections import SCALE, Corrections
 from ratelimit.tenants.routes.kind import Kind
 from reconcile.books import Books
+from reconcile.lost_jobs import LostJobs
 from reconcile.metrics import ReconcileMetrics
 from reconcile.reconciler import Pace, Reconciler
 from serving.call import Method
@@ -36,6 +39,7 @@ from store.postgres import PostgresPool, open_postgres
 from store.redis import open_redis_async
 from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.key_uses import PostgresKeyUses
+from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.values.seal import DECISION, LEASE, Seal
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered
@@ -86,7 +90,7 @@ def wire(shared: Shared) -> list[Method]:
     pipeline.start()
     shared.stops.callback(pipeline.close)
     if shared.number == 1:
-        _reconcile(shared)
+        _reconcile(shared, pipeline)
     shared.loop.spawn(gone.run(), "gone envoys")
     return AccessLogService(pipeline, metrics, streams).methods()
 
@@ -157,7 +161,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
     )
 
 
-def _reconcile(shared: Shared) -> None:
+def _reconcile(shared: Shared, pipeline: Pipeline) -> None:
     """On clients of its own: what it asks may take long, and nobody waits for it."""
     settings, metrics = shared.settings, ReconcileMetrics()
 
@@ -171,7 +175,15 @@ def _reconcile(shared: Shared) -> None:
     restoring = RedisRestoring(redis)
     books = Books(PostgresCensus(pool, SUMS_SECONDS), PostgresSums(pool, SUMS_SECONDS), restoring)
     pace = Pace(late=settings.lease_seconds + LATE_SECONDS)
-    reconciler = Reconciler(books, restoring, partial(durability_of, redis), metrics, pace)
+    jobs = LostJobs(
+        PostgresRequests(pool),
+        PostgresLimitsInForce(pool),
+        shared.catalog.prices,
+        pipeline.hold_again,
+        timedelta(hours=settings.job_hours),
+        groups=restoring.spans_owners,
+    )
+    reconciler = Reconciler(books, restoring, partial(durability_of, redis), metrics, pace, jobs)
     shared.metrics.add(*metrics.members())
     shared.parts["budgets"] = lambda: not reconciler.lost
     shared.warned.append(lambda: reconciler.warnings)

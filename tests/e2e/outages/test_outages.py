@@ -6,12 +6,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import place_postgres, public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.e2e.envoys import another_envoy
 from tests.e2e.load import Load
+from tests.e2e.metering.test_jobs import ALL, USED, Place, agree
+from tests.e2e.metering.test_jobs import tenant as of_month
+from tests.formats.wire import Upstream, running
 from tests.proxy import TcpProxy
+from tests.web import NO_TLS
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
@@ -155,6 +161,32 @@ def test_a_used_up_month_is_not_full_again(breakable: Breakable) -> None:
     audit = stack.admin.get("/budgets/audit").json()
     assert [budget for budget in audit["budgets"] if budget["missing"]] == []
     assert restorations(stack) == before + 1
+
+
+def test_a_response_in_the_background_is_charged_after_its_store_was_lost(breakable: Breakable, tmp_path: Path) -> None:
+    stack, path = breakable.stack, "/v1/responses"
+    who, upstream = of_month(stack), Upstream()
+    queued = {"id": "resp_1", "object": "response", "status": "queued", "background": True, "usage": None}
+    with (
+        running(upstream) as model,
+        another_envoy(stack, tmp_path, model) as url,
+        httpx.Client(base_url=url, timeout=30, verify=NO_TLS) as client,
+        stack.redis() as redis,
+    ):
+        place = Place(upstream, client)
+        assert place.ask(who, "POST", path, queued, input="Hello", background=True, max_output_tokens=300) == 200
+        (row,) = stack.usage_when(who, 1)
+        redis.flushall()
+        wait_for(lambda: True if redis.exists("tollkeeper:epoch:{0}") else None, "the budgets are restored")
+        done = {**queued, "status": "completed", "usage": USED}
+        wait_for(lambda: place.ask(who, "GET", f"{path}/resp_1", done) == 200 or None, "it is read")
+        wait_for(lambda: charged(stack, who, str(row["id"])), f"{ALL} tokens charged")
+
+
+def charged(stack: Deployment, who: Credential, lease_id: str) -> bool | None:
+    (row,) = (row for row in stack.usage(who) if str(row["id"]) == lease_id)
+    used = row["input_tokens"] + row["output_tokens"], row["usage_source"]
+    return (used == (ALL, "reported") and agree(stack, who)) or None
 
 
 def refused(load: Load) -> None:
