@@ -10,7 +10,7 @@ from ratelimit.early_ends import EarlyEnds
 from ratelimit.fairness.floor import Full, Terms
 from ratelimit.fairness.pools import UNBOUNDED
 from ratelimit.journal import Entry, Journal
-from ratelimit.life import NO_LOAD, NOBODY, Caller, Event, Life, Load, Moves, State
+from ratelimit.life import ADMITTED, NO_LOAD, NOBODY, OVER, QUEUED, RUNNING, Caller, Event, Life, Load, Moves
 from ratelimit.roll import Roll, Running
 from ratelimit.scheduler import MODEL, Bound, Scheduler
 from ratelimit.sharing import Sharing
@@ -78,7 +78,7 @@ class InFlight:
         life = Life(lease_id, policy, lease_ms(lease_id) if now_ms is None else now_ms, load)
         with self._lock:
             if self._early.take(lease_id):
-                life.state = State.OVER
+                life.state = OVER
             elif self._scheduler.begin(life):
                 self._begin(life)
             else:
@@ -109,7 +109,7 @@ class InFlight:
     def withdraw(self, life: Life) -> bool:
         """One that waits is refused; False if it waits no more."""
         with self._lock:
-            if life.state is not State.QUEUED:
+            if life.state is not QUEUED:
                 return False
             life.state = Event.REFUSE[life.state]
             self._leave_queue(life)
@@ -123,12 +123,12 @@ class InFlight:
         """Whether it may run; if not, it has ended meanwhile, and a lease that it has must be given back."""
         with self._lock:
             life.state = Event.ADMIT[life.state]
-            return life.state is State.ADMITTED
+            return life.state is ADMITTED
 
     def run(self, life: Life) -> None:
         with self._lock:
             life.state = Event.RUN[life.state]
-            if life.state is State.RUNNING:
+            if life.state is RUNNING:
                 self._roll.answered(life)
 
     def refuse(self, life: Life) -> None:
@@ -259,12 +259,12 @@ class InFlight:
             if after is before:
                 return False
             life.state = after
-            if before is State.QUEUED:
+            if before is QUEUED:
                 self._leave_queue(life)
             elif self._roll.take(life.lease_id) is not None:  # else it was one too many to know of
                 self._scheduler.over(life)
         self._let_in()
-        return before is not State.QUEUED
+        return before is not QUEUED
 
     def _leave_queue(self, life: Life) -> None:
         self._scheduler.leave(life)

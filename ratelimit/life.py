@@ -4,9 +4,10 @@ Whatever moves a request goes through this table; in_flight.py applies it.  What
 is told, does not belong here.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from ratelimit.fairness.floor import Full
 from ratelimit.fairness.queue import Ticket
@@ -97,7 +98,7 @@ class Event:
     # fmt: on
 
 
-class Load(NamedTuple):
+class Load(Struct, frozen=True, gc=False):
     """What a request brings: its model, the tokens of service of its input and, at most, of its answer, and who of the
     tenant it is for."""
 
@@ -132,8 +133,7 @@ class Nobody:
 NOBODY = Nobody()
 
 
-@dataclass(slots=True, eq=False)
-class Life:
+class Life(Struct, eq=False):
     """Of one request, in the process that was asked; `since_ms` since 1970: when it went to the budgets, or into the
     queue.  Changed by the register alone."""
 

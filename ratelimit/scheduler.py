@@ -5,7 +5,8 @@ Who is next is decided in fairness/."""
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from ratelimit.fairness.expected import Expected
 from ratelimit.fairness.floor import Floor, Full, Terms
@@ -22,7 +23,7 @@ Served = Mapping[tuple[str, str], int]
 """Tokens of service by group and tenant."""
 
 
-class Finished(NamedTuple):
+class Finished(Struct, frozen=True, gc=False):
     """Of requests of a tenant that are over: the tokens of service that they had, and how long they ran."""
 
     service: int = 0

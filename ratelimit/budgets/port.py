@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
+from msgspec import Struct
+
 from ratelimit.budgets.rule import Rule, RuleSet, Used
 
 LOST = "the store has lost its budgets; they are being restored from the ledger"
@@ -21,7 +23,7 @@ class BudgetsLost(BudgetsUnavailable):
     """The store answers, and has lost the budgets: nothing was done, until they are restored from the ledger."""
 
 
-class Reservation(NamedTuple):
+class Reservation(Struct, frozen=True):
     """One request that wants to run: `costs` for each of the rules, in their order.
 
     If the rules take leases, `lease_id` names its own (unique for ever), and the lease keeps the members of `keeps`, so
@@ -34,7 +36,7 @@ class Reservation(NamedTuple):
     keeps: Mapping[str, str | int] = {}
 
 
-class Admitted(NamedTuple):
+class Admitted(Struct, frozen=True, gc=False):
     """Reserved.  `held`: what the budget of each rule holds now.  `shadow` names the rule that would have refused the
     request, were it not a shadow (of several, the one to wait for longest); "" if there is none."""
 
@@ -42,7 +44,7 @@ class Admitted(NamedTuple):
     shadow: str = ""
 
 
-class Refused(NamedTuple):
+class Refused(Struct, frozen=True, gc=False):
     """Nothing was reserved.  `limit` names the rule that bound: of several, the one to wait for longest.
 
     `wait_ms` until the request would fit if nothing else ran; None if it never will.

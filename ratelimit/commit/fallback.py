@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from ratelimit.budgets.local import LocalBudgets
 from ratelimit.budgets.port import Admitted, Decision, Reservation
@@ -18,7 +19,7 @@ class FailureMode(StrEnum):
     LOCAL = "local"
 
 
-class Outcome(NamedTuple):
+class Outcome(Struct, frozen=True, gc=False):
     """`decision` None: nobody could decide.  `admission` counts only if admitted; only FAST holds a lease."""
 
     decision: Decision | None

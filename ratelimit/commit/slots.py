@@ -7,10 +7,11 @@ was admitted, and at growing intervals, since other processes settle too.  No I/
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from operator import attrgetter
+
+from msgspec import Struct
 
 from ratelimit.budgets.port import Refused, Reservation
 from ratelimit.commit.fallback import Outcome
@@ -23,8 +24,7 @@ MOST_OF_ONE = 64  # and never more than the owner has slots
 Answer = Callable[[Outcome], None]
 
 
-@dataclass(slots=True, eq=False)
-class Asking:
+class Asking(Struct, eq=False):
     """One request that asks for its reservation.
 
     `waits` is called once, when there is no slot: whether its caller waits for one.  `since`: when it began to, None

@@ -20,14 +20,16 @@ A step takes O(log n) at each level.  What nobody waits in or runs from is forgo
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from ratelimit.fairness.tree import NO_LINE, Demand, Node
 
 T = TypeVar("T")
 
 
-class Share(NamedTuple):
+class Share(Struct, frozen=True, gc=False):
     """One level of the way from the root to where a request waits.  Weights are positive."""
 
     name: str

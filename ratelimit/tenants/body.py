@@ -4,8 +4,10 @@ The values are a client's, so whatever they are the result is a whole number wit
 multiply the output is decided here; what the tokens of the input are, in estimates/input.py.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from ratelimit.tenants.estimates.estimate import MAX_TOKENS, parse_count
 from serving.fast_json import read_json
@@ -28,6 +30,9 @@ MULTIPLIERS = (
     "generation_config.candidateCount", "generation_config.candidate_count",
 )  # fmt: skip
 _BOUNDS, _MULTIPLIERS = frozenset(BOUNDS), frozenset(MULTIPLIERS)
+# What a Body calls by the same name.
+_COUNTS = frozenset(("prompt_ids", "strings", "audio_ms", "audio_bytes", "video_bytes", "file_bytes"))
+_WORDS = frozenset(("model", "size", "quality"))
 MAX_OUTPUTS = 2**20  # for one request; the values in a body are fewer
 
 # The entries of the version before.
@@ -36,7 +41,7 @@ _OLD = ("model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n"
 Sizes = tuple[tuple[int, int], ...]
 
 
-class Body(NamedTuple):
+class Body(Struct, frozen=True, gc=False):
     """`model`: "" for a body that names none as a string.  `bound` is the greatest output that it allows one answer,
     None if it names none; `outputs` is how many answers.  `text` is a sample of what is read (estimates/text.py).
     `images` counts all, `sizes` has those that are known."""
@@ -74,22 +79,25 @@ def parse_body(asked: str) -> Body:
         return INVALID  # an escape that no JSON has, in one of the values
     if not isinstance(read, dict) or "body" in read:
         return INVALID
-    get = read.get
+    bound, times, counts = None, 1, dict[str, Any]()
+    for name, value in read.items():  # a few, of some 60 that there may be
+        if name in _COUNTS:
+            counts[name] = value
+        elif name in _WORDS:
+            counts[name] = value if isinstance(value, str) else ""
+        elif name in _BOUNDS:
+            count = _count(value)
+            if count is not None and (bound is None or count > bound):
+                bound = count
+        elif name in _MULTIPLIERS:
+            times = max(times, _count(value) or 1)
     return Body(
-        _word(read, "model"),
-        _greatest(read, _BOUNDS),
-        min(max(1, get("prompts", 0)) * max(1, _greatest(read, _MULTIPLIERS) or 1), MAX_OUTPUTS),
-        get("prompt_ids", 0),
-        get("strings", 0),
-        tuple(get("text", ())),
-        get("image_count", 0),
-        tuple((width, height) for width, height in get("images", ())) if "images" in read else (),
-        get("audio_ms", 0),
-        get("audio_bytes", 0),
-        get("video_bytes", 0),
-        get("file_bytes", 0),
-        _word(read, "size"),
-        _word(read, "quality"),
+        bound=bound,
+        outputs=min(max(1, read.get("prompts", 0)) * times, MAX_OUTPUTS),
+        text=tuple(read.get("text", ())),
+        images=read.get("image_count", 0),
+        sizes=tuple((width, height) for width, height in read["images"]) if "images" in read else (),
+        **counts,
     )
 
 
@@ -117,23 +125,14 @@ def body_before(entries: Mapping[str, str]) -> Body:
     given = {name: text for name, text in entries.items() if name in _OLD and text != "-"}
     if "body" in given:
         return INVALID
-    outputs = _greatest(given, frozenset({"n"})) or 1
+    bounds = [count for name in given.keys() & _BOUNDS if (count := _count(given[name])) is not None]
     return Body(
         given.get("model", ""),
-        _greatest(given, _BOUNDS),
-        min(max(1, outputs), MAX_OUTPUTS),
+        max(bounds, default=None),
+        min(max(1, _count(given.get("n")) or 1), MAX_OUTPUTS),
         given=bool(given),
         measured=False,
     )
-
-
-def _greatest(read: Mapping[str, Any], names: Set[str]) -> int | None:
-    greatest = None
-    for name in read.keys() & names:
-        count = _count(read[name])
-        if count is not None and (greatest is None or count > greatest):
-            greatest = count
-    return greatest
 
 
 def _count(value: object) -> int | None:
@@ -143,8 +142,3 @@ def _count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     return parse_count(str(value).strip())
-
-
-def _word(read: Mapping[str, Any], name: str) -> str:
-    value = read.get(name)
-    return value if isinstance(value, str) else ""

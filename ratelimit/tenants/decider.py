@@ -229,8 +229,8 @@ class TenantDecider:
             self._committer.abandon(request.reservation)
 
     def _response(self, request: Request, outcome: Outcome) -> bytes:
-        _, life, account, fields, reservation, api, forward = request
-        decision = outcome.decision
+        life, account, fields, reservation = request.life, request.account, request.fields, request.reservation
+        api, decision = request.api, outcome.decision
         if not isinstance(decision, Admitted):
             self._in_flight.refuse(life)
             if decision is not None:
@@ -246,7 +246,7 @@ class TenantDecider:
             self._metrics.groups.waited(account.policy.fairshare_group, life.queued_ms / 1000)
         if not outcome.has_lease:
             fields.append(("limits", account.rule_set.charges))
-        fields += forward
+        fields += request.forward
         if decision.shadow:
             self._metrics.shadow_refusals.add()
             fields.append(("shadow", decision.shadow))

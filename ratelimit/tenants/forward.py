@@ -4,6 +4,8 @@ What is said here is read by `envoy/lua/forward.lua`, and by the script of each 
 ratelimit filter: no header that a client sent can take its place.
 """
 
+from msgspec.structs import replace
+
 from clients.api import Api
 from ratelimit.tenants.screening import Asked, Catalog
 from tenancy.resolving.catalog import ModelState
@@ -23,7 +25,7 @@ def resolved(asked: Asked, policy: Policy, catalog: Catalog, lease_id: str) -> A
         allowed = None
     pick = int(lease_id[-12:], 16) if lease_id[-12:].isalnum() else 0
     model = chosen(targets, lambda each: catalog.check(each) is ModelState.KNOWN, allowed, pick)
-    return asked._replace(model=model, alias=asked.model) if model else asked
+    return replace(asked, model=model, alias=asked.model) if model else asked
 
 
 def told_of(asked: Asked, group: str, catalog: Catalog) -> list[Field]:

@@ -1,7 +1,8 @@
 """One request on its way through the decider, and what every answer to it says.  Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from clients.api import Api
 from ratelimit.budgets.port import Reservation
@@ -15,7 +16,7 @@ from serving.call import Call
 Field = tuple[str, str | int | bool]
 
 
-class Request(NamedTuple):
+class Request(Struct, frozen=True):
     """One that goes to the budgets.  `fields`: what its answer says, whatever it is; `forward`: what an admission says
     besides."""
 
@@ -28,7 +29,7 @@ class Request(NamedTuple):
     forward: Sequence[Field] = ()
 
 
-class Queued(NamedTuple):
+class Queued(Struct, frozen=True):
     """A request that waits: implements life.Caller."""
 
     request: Request

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from clients.api import Api, api_of
 from ratelimit.tenants.account import Account
@@ -49,7 +51,7 @@ class Terms:
     default_model: str = ""
 
 
-class Asked(NamedTuple):
+class Asked(Struct, frozen=True, gc=False):
     """A request as Envoy describes it, its route found.  `route` is None if it has none.  `model` is the one in the
     path, in the body, or the default; "" without any.  `content_length` is empty for one that comes in chunks.
     `alias`: the name by which the model was asked for, if it stands for others."""
@@ -76,7 +78,7 @@ class Asked(NamedTuple):
         return api_of(self.path) if self.route is None else self.route.api
 
 
-class Priced(NamedTuple):
+class Priced(Struct, frozen=True, gc=False):
     """It may run if the budgets hold `estimate`.  `model` is "" if none was named; `inference`: whether one runs."""
 
     estimate: Estimate
@@ -85,7 +87,7 @@ class Priced(NamedTuple):
     kind: Kind = Kind.GENERATES
 
 
-class Rejected(NamedTuple):
+class Rejected(Struct, frozen=True, gc=False):
     """It may not run, whatever the budgets hold."""
 
     status: int

@@ -6,7 +6,8 @@ they are, the result is a whole number within bounds.
 
 import re
 from math import ceil
-from typing import NamedTuple
+
+from msgspec import Struct
 
 # English text in the usual tokenizers has about four bytes a token; the JSON around it is counted with it.
 BYTES_PER_TOKEN = 4
@@ -16,7 +17,7 @@ MAX_NUMBER = 64  # characters; longer digits are MAX_TOKENS, anything else is no
 NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
-class Estimate(NamedTuple):
+class Estimate(Struct, frozen=True, gc=False):
     """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it sets no cap; then
     `assumed_output` is expected.  `images`: how many it is to make; `sound`: whether there is any in the input.
     `uncorrected`: what an input of text alone was taken for before it was corrected, None if it was not; 0 for another

@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ratelimit.tenants.average import MEMORY, NEEDED, Average
 from ratelimit.tenants.body import Body
@@ -64,7 +65,7 @@ def test_it_brings_estimates_near_to_what_is_reported() -> None:
     """Of a vocabulary that makes 1.4 times as many tokens as we think, give or take a tenth."""
     chance, corrections, errors = random.Random(1), Corrections(), list[float]()
     for _ in range(400):
-        body = HUNDRED._replace(text=tuple(sample(chance.randrange(200, 20_000))))
+        body = replace(HUNDRED, text=tuple(sample(chance.randrange(200, 20_000))))
         raw = estimate_request(Kind.GENERATES, body, PATH, 0, 1024, None).input_tokens
         estimate = estimate_request(Kind.GENERATES, body, PATH, 0, 1024, None, corrections.factor("m", ""))
         reported = round(raw * 1.4 * chance.uniform(0.9, 1.1))
@@ -74,7 +75,7 @@ def test_it_brings_estimates_near_to_what_is_reported() -> None:
     assert sorted(errors[NEEDED:])[(len(errors) - NEEDED) // 2] < 0.07
 
 
-IMAGE = HUNDRED._replace(images=1, sizes=((1024, 1024),))  # 765 tokens
+IMAGE = replace(HUNDRED, images=1, sizes=((1024, 1024),))  # 765 tokens
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ratelimit.budgets.port import Admitted, Settlement
 from ratelimit.budgets.rule import Used
@@ -148,7 +149,7 @@ ABSENT = dict.fromkeys(("model", "max_tokens", "max_completion_tokens", "max_out
 BEFORE = {
     "a chat": ({"model": "m", "max_tokens": "300", "n": "2"}, Body(model="m", bound=300, outputs=2, measured=False)),
     "the greatest of two bounds": ({"max_tokens": "3", "max_completion_tokens": "5.0"}, Body(bound=5, measured=False)),
-    "no body": ({}, NONE._replace(measured=False)),
+    "no body": ({}, replace(NONE, measured=False)),
     "not a JSON object": ({"body": "invalid", "model": "m"}, INVALID),
 }
 
