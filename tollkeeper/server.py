@@ -98,7 +98,12 @@ def run_admin(settings: Settings, admin_token: str) -> None:
         redis_url=settings.redis_url,
         admin_token=admin_token,
         portal_secrets=portal_secrets(settings),
-        configured=Configured(settings.default_rate_limit, portal_hosts(settings), settings.link_local_endpoints),
+        configured=Configured(
+            settings.default_rate_limit,
+            portal_hosts(settings),
+            settings.link_local_endpoints,
+            settings.unregistered_models,
+        ),
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
         others=settings.other_surfaces,
     )

@@ -29,6 +29,8 @@ FIRST = "it is the first model: from now on a request for one that is not regist
 
 async def notice_on_first(session: "Session", made: Model) -> str:
     """ "" if it is not the first that may be used."""
+    if session.ports.configured.admits_unregistered:
+        return ""
     with suppress(*STORES_AWAY):
         if made.enabled and all(each.id == made.id for each in await session.ports.models.page(2)):
             return FIRST

@@ -93,11 +93,13 @@ class Configured:
     `default_rate_limit`: requests a minute of tenants that are made through ChatAPI; None: it was not said.
     `portal_hosts`: where the portal says that things are, by the names of its fields.
     `link_local_endpoints`: whether models may have endpoints at link-local addresses.
+    `admits_unregistered`: whether sidecars admit models that are not registered.
     """
 
     default_rate_limit: int | None = None
     portal_hosts: Mapping[str, str] = field(default_factory=dict)
     link_local_endpoints: bool = False
+    admits_unregistered: bool = False
 
 
 NOTHING = Configured()

@@ -191,17 +191,29 @@ class ModelCache(Protocol):
 
 
 class ModelCatalog:
-    """`check` is for any thread; everything else belongs to the background loop."""
+    """`check` is for any thread; everything else belongs to the background loop.  `others`: whether models that are not
+    registered may be asked for, whatever is."""
 
-    def __init__(self, source: ModelSource, shared: ModelCache, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._source, self._shared, self._clock = source, shared, clock
+    def __init__(
+        self,
+        source: ModelSource,
+        shared: ModelCache,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        others: bool = False,
+    ) -> None:
+        self._source, self._shared, self._clock, self._others = source, shared, clock, others
         self._snapshot: tuple[KnownModels, float] | None = None  # and its end of use; replaced as one
         self._changed = asyncio.Event()
 
     def check(self, model: str) -> ModelState:
-        """UNAVAILABLE until the first load, and once neither store has answered for STALE_SECONDS."""
+        """UNAVAILABLE until the first load, and once neither store has answered for STALE_SECONDS.  "": whether a
+        request may name none."""
         known = self.known()
-        return ModelState.UNAVAILABLE if known is None else known.state(model)
+        if known is None:
+            return ModelState.UNAVAILABLE
+        state = known.state(model)
+        return ModelState.KNOWN if state is ModelState.UNKNOWN and model and self._others else state
 
     def known(self) -> KnownModels | None:
         """The registry as it was last read; None while `check` says UNAVAILABLE."""

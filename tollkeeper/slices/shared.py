@@ -71,7 +71,9 @@ class Shared:
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
         self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)
         self.corrections = Corrections()
-        self.catalog = ModelCatalog(PostgresModelSource(self.pool), RedisModelCache(self.redis))
+        self.catalog = ModelCatalog(
+            PostgresModelSource(self.pool), RedisModelCache(self.redis), others=settings.unregistered_models
+        )
         self.bodies: Callable[[str], None] = lambda _lease_id: None  # tells authz of a body; set by ratelimit
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]

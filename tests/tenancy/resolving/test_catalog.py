@@ -110,6 +110,16 @@ async def test_the_catalog_cannot_decide_before_its_first_load() -> None:
     assert catalog.check("m1") is ModelState.KNOWN
 
 
+async def test_models_that_are_not_registered_may_be_admitted() -> None:
+    source = MemoryModelSource()
+    source.models = KnownModels(1, {"one": True, "off": False})
+    catalog = ModelCatalog(source, MemoryModelCache(), others=True)
+    assert catalog.check("other") is ModelState.UNAVAILABLE
+    assert await catalog.refresh()
+    states = [catalog.check(name) for name in ("one", "off", "other", "")]
+    assert states == [ModelState.KNOWN, ModelState.DISABLED, ModelState.KNOWN, ModelState.UNKNOWN]
+
+
 class Gone:
     """A store that cannot be asked."""
 
