@@ -69,7 +69,7 @@ class Decision(NamedTuple):
     `limits` is the text from which a request without a lease is charged.  `kind` is what the route does, "" for one
     that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit; `uncorrected`: the
     estimate of an input of text alone before it was corrected, 0 for another; `alias`: the name by which the model was
-    asked for, if that was not its own."""
+    asked for, if that was not its own; `rpc_method`, `tool`: what was called of an MCP server."""
 
     lease_id: str
     tenant_id: str
@@ -92,6 +92,8 @@ class Decision(NamedTuple):
     uncorrected: int = 0
     seal: str = ""
     alias: str = ""
+    rpc_method: str = ""
+    tool: str = ""
 
 
 DECISION_FIELDS = Decision._fields
@@ -181,6 +183,8 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         count(get("uncorrected", get("input_estimate"))),
         text(get("seal")),
         text(get("alias")),
+        text(get("rpc_method")),
+        text(get("tool")),
     )
 
 

@@ -6,6 +6,7 @@ from accesslog.usage import FIRST_PART, Usage
 from ledger.row import UsageRow, UsageSource, clean, dump_parts
 from ratelimit.budgets.port import Orphan
 from ratelimit.tenants.lease import Kept
+from ratelimit.tenants.mcp.screening import KIND as MCP
 from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
 from tenancy.values.lease_id import lease_time
@@ -38,7 +39,7 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         entry.streamed,
         entry.aborted,
         entry.method,
-        clean(entry.path),
+        clean(f"/{decision.model}" if decision.kind == MCP else entry.path),  # not as the server has it
         entry.total_ms,
         entry.ttft_ms,
         decision.queue_ms,
@@ -47,6 +48,8 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         dump_parts(*usage.parts()) if any(usage[FIRST_PART:]) else None,
         _service_tier(entry),
         alias=clean(decision.alias) if decision.alias else "",
+        rpc_method=clean(decision.rpc_method) if decision.rpc_method else "",
+        tool=clean(decision.tool) if decision.tool else "",
     )
 
 

@@ -6,6 +6,7 @@ The rules, first match wins; an estimate errs towards charging, because a client
 |----------------------------------------------------|-----------|-------------------------------------------------|
 | refused                                            | none      | 0                                               |
 | runs no model: counts, reads, an earlier answer    | none      | 0, whatever usage the answer repeats            |
+| calls an MCP server that is priced                 | estimated | by the bytes of the answer that passed          |
 | goes on in the background, until read (`jobs/`)    | estimated | the greater of what was reserved and what was seen |
 | usage reported of the first of several results     | estimated | the greater of that for each, and what was seen  |
 | usage reported, answer complete                    | reported  | as reported                                     |
@@ -36,6 +37,7 @@ from accesslog.formats import DRAWN, IMAGES, SHOWN
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from ledger.row import UsageSource
 from ratelimit.budgets.rule import Used
+from ratelimit.tenants.mcp.screening import KIND as MCP
 from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
 
@@ -134,6 +136,8 @@ def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
     if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
         return NO_USAGE
     counts = entry.answer.counts
+    if decision.kind == MCP:
+        return Usage(0, ceil(entry.answer.text_bytes / TEXT_BYTES_PER_TOKEN), 0, 0, UsageSource.ESTIMATED)
     if is_put_off(entry):
         output_tokens = max(_reserved_output(entry), _seen_output(entry))
         return Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)

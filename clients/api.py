@@ -19,6 +19,7 @@ class Api(StrEnum):
     OLLAMA = "ollama"
     COHERE = "cohere"
     BEDROCK = "bedrock"
+    MCP = "mcp"
 
 
 # What a path in small letters has at its end, query left out; one that none matches is OpenAI's.  A path matches one at
@@ -29,6 +30,7 @@ PATTERNS: Mapping[Api, str] = MappingProxyType(
         Api.GEMINI: "/(models|tunedmodels|batches)/[^/]+:[a-z]+/*$",
         Api.OLLAMA: "/api/[a-z]+/*$",
         Api.COHERE: "/v2/(chat|embed|rerank|classify)/*$",
+        Api.MCP: "^/mcp/",
         Api.BEDROCK: "/model/[^/]+/(converse|invoke|count-tokens)[a-z-]*/*$",
     }
 )

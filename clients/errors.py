@@ -7,6 +7,7 @@
 | Gemini    | `{"error": {code, message, status, details}}`                          | google.rpc.Status in JSON      |
 | Ollama    | `{"error": message}`                                                   | ollama's api.StatusError       |
 | Cohere    | `{"message": message}`                                                 | cohere.errors                  |
+| MCP       | `{"jsonrpc": "2.0", "id": id, "error": {code, message, data}}`         | JSON-RPC 2.0                   |
 | Bedrock   | `{"message": message}`, the type in the header `x-amzn-errortype`      | botocore's service model       |
 """
 
@@ -49,6 +50,19 @@ _AMAZON_TYPES = {
     503: "ServiceUnavailableException",
     504: "ModelTimeoutException",
 }
+# Of JSON-RPC and, between -32099 and -32060, our own: clients and the protocol give those above it other meanings.
+_RPC_CODES = {
+    400: -32600,
+    401: -32061,
+    403: -32063,
+    404: -32064,
+    413: -32073,
+    429: -32089,
+}
+_RPC_INTERNAL = -32603
+_RPC_INVALID_PARAMS = -32602
+_ABOUT_PARAMS = ("invalid_params", "tool_not_allowed")
+_NO_ID = b'"id":null'
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,11 @@ def body_of(fault: Fault, api: Api) -> bytes:
 def shape_of(fault: Fault, api: Api) -> dict[str, Any]:
     """The same as an object."""
     return _SHAPES[api](fault)
+
+
+def with_rpc_id(body: bytes, id_: str) -> bytes:
+    """A body of MCP's, which answers the message with this id, as JSON; "": none."""
+    return body.replace(_NO_ID, b'"id":' + id_.encode(), 1) if id_ else body
 
 
 def headers_of(fault: Fault, api: Api) -> tuple[Header, ...]:
@@ -126,6 +145,14 @@ def _message(fault: Fault) -> dict[str, Any]:
     return {"message": fault.message}
 
 
+def _json_rpc(fault: Fault) -> dict[str, Any]:
+    code = _RPC_INVALID_PARAMS if fault.code in _ABOUT_PARAMS else _RPC_CODES.get(fault.status, _RPC_INTERNAL)
+    data: dict[str, Any] = {"code": fault.code}
+    if fault.wait_ms is not None:
+        data["retry_after_ms"] = fault.wait_ms
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": fault.message, "data": data}}
+
+
 _SHAPES = {
     Api.OPENAI: _openai,
     Api.ANTHROPIC: _anthropic,
@@ -133,4 +160,5 @@ _SHAPES = {
     Api.OLLAMA: _ollama,
     Api.COHERE: _message,
     Api.BEDROCK: _message,
+    Api.MCP: _json_rpc,
 }

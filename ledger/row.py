@@ -29,7 +29,8 @@ class UsageRow(NamedTuple):
     `dump_parts` makes of PARTS; `service_tier`: as the model server names it, "" if it does not.
     `requests`: how many it stands for, of which it has the first id, and sums of times and bytes; more than one only of
     requests that were refused alike.  `alias`: the name by which the model was asked for, "" if by its own.
-    `job`: what the model server calls the work that goes on after the answer, "" if none does."""
+    `job`: what the model server calls the work that goes on after the answer, "" if none does.
+    `rpc_method` and `tool`: what was called of an MCP server."""
 
     id: str
     ts: datetime
@@ -62,6 +63,8 @@ class UsageRow(NamedTuple):
     requests: int = 1
     alias: str = ""
     job: str = ""
+    rpc_method: str = ""
+    tool: str = ""
 
 
 # What few requests use: parts of the input, parts of the output, and images made.

@@ -11,6 +11,8 @@ OUTCOMES = (
     "over_capacity",
     "model_not_allowed",
     "model_not_found",
+    "server_not_found",
+    "tool_not_allowed",
     "invalid_body",
     "route_refused",
     "unavailable",

@@ -11,6 +11,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 from admin.access.accounts import NoSuchAccount
 from admin.access.permission import ResourceKind
 from admin.access.tokens import NoSuchAdminToken
+from admin.commands.mcp_servers import check_mcp_server
 from admin.commands.models import check_model, notice_on_first
 from admin.commands.ports import Ports
 from admin.commands.refusals import invalid
@@ -126,7 +127,7 @@ GROUPS = Kind(ResourceKind.GROUP, NoSuchGroup, lambda ports: ports.groups)
 MODELS = Kind(ResourceKind.MODEL, NoSuchModel, lambda ports: ports.models, check=check_model, notice=notice_on_first)
 LIMITS = Kind(ResourceKind.LIMIT, NoSuchLimit, lambda ports: ports.limits, LIMIT_ID)
 POLICIES = Kind(ResourceKind.POLICY, NoSuchPolicy, lambda ports: ports.policies)
-MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, NoSuchServer, lambda ports: ports.mcp_servers)
+MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, NoSuchServer, lambda ports: ports.mcp_servers, check=check_mcp_server)
 ORGANIZATIONS = Kind(ResourceKind.ORGANIZATION, NoSuchOrganization, lambda ports: ports.organizations)
 ACCOUNTS = Kind(ResourceKind.ACCOUNT, NoSuchAccount, lambda ports: ports.accounts)
 ADMIN_TOKENS = Kind(ResourceKind.ADMIN_TOKEN, NoSuchAdminToken, lambda ports: ports.admin_tokens)

@@ -18,7 +18,7 @@ from store import postgres, redis
 from tenancy.directory.change_request import StateChanged
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NoSuchGroup
 from tenancy.directory.keys import NoSuchKey
-from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken
+from tenancy.directory.mcp_servers import NoSuchServer, ServerNameTaken, UnknownGrantee
 from tenancy.directory.models import ModelInUse, ModelNameTaken, NoSuchModel, UnknownTarget
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyInUse, PolicyNameTaken
 from tenancy.directory.organizations import (
@@ -122,6 +122,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     LimitNameTaken: (Reason.TAKEN, "name", "there is already a limit named {!r}"),
     GroupNameTaken: (Reason.TAKEN, "name", "there is already a fairshare group named {!r}"),
     ServerNameTaken: (Reason.TAKEN, "name", "there is already an MCP server named {!r}"),
+    UnknownGrantee: (Reason.INVALID, "grants", "there is no tenant or key {!r} to grant it to"),
     PolicyNameTaken: (Reason.TAKEN, "name", "there is already a policy named {!r}"),
     AdminTokenNameTaken: (Reason.TAKEN, "name", "there is already an admin token named {!r}"),
     UserHasKeys: (Reason.IN_USE, "", "the user {!r} still has keys; delete them first, or with ?cascade=true"),

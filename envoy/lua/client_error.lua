@@ -8,10 +8,12 @@ local PATHS = {
   gemini = { "/models/[^/]+:%l+$", "/tunedmodels/[^/]+:%l+$", "/batches/[^/]+:%l+$" },
   ollama = { "/api/%l+$" },
   cohere = { "/v2/chat$", "/v2/embed$", "/v2/rerank$", "/v2/classify$" },
+  mcp = { "^/mcp/" },
   bedrock = { "/model/[^/]+/converse[%l-]*$", "/model/[^/]+/invoke[%l-]*$", "/model/[^/]+/count%-tokens[%l-]*$" },
 }
 local ANTHROPIC = { [400] = "invalid_request_error" }
 local GOOGLE = { [400] = "INVALID_ARGUMENT" }
+local JSON_RPC = { [400] = -32600 }
 local AMAZON = { [400] = "ValidationException" }
 
 local function api_of(path)
@@ -43,6 +45,11 @@ local SHAPES = {
       fault.status, fault.message, GOOGLE[fault.status] or "INTERNAL", fault.code:upper())
   end,
   ollama = function(fault) return string.format('{"error":"%s"}', fault.message) end,
+  mcp = function(fault)
+    return string.format(
+      '{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":"%s","data":{"code":"%s"}}}',
+      JSON_RPC[fault.status] or -32603, fault.message, fault.code)
+  end,
   cohere = function(fault) return string.format('{"message":"%s"}', fault.message) end,
 }
 SHAPES.bedrock = SHAPES.cohere

@@ -53,11 +53,14 @@ class Account:
         *,
         groups: bool = True,
         head: bytes = b"",
+        within: str = "",
     ) -> "Account":
-        """For requests for `model` at `now_ms`, which count only if the policy has such limits.  `groups`: whether one
-        script can reach a group's budget and the tenant's; if not, each tenant has the group's amount for itself.
-        tenancy.values.calendar.UnknownTimeZone."""
-        limits = tuple(limit for limit in policy.limits if limit.scope is not Scope.MODEL or limit.subject == model)
+        """For requests for `model` at `now_ms`, which count only if the policy has such limits; `within`: what the
+        model is a part of.  `groups`: whether one script can reach a group's budget and the tenant's; if not, each
+        tenant has the group's amount for itself.  tenancy.values.calendar.UnknownTimeZone."""
+        limits = tuple(
+            limit for limit in policy.limits if limit.scope is not Scope.MODEL or limit.subject in (model, within)
+        )
         rules = [rule_of(policy.tenant_id, limit, now_ms, prices, groups=groups) for limit in limits]
         token_amounts = (each.amount for each in limits if each.unit is Unit.TOKENS and not each.shadow)
         return Account(

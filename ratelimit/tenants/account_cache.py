@@ -42,24 +42,28 @@ class Accounts:
     ) -> None:
         self._head_of, self._prices_of, self._groups = head_of, prices_of, groups
         self._known: Callable[[str], _Known] = lru_cache(policies)(self._read)
-        self._variants: LRUCache[tuple[str, str, Prices | None], Account] = LRUCache(VARIANTS)
+        self._variants: LRUCache[tuple[str, str, str, Prices | None], Account] = LRUCache(VARIANTS)
 
-    def find(self, policy_text: str, model: str, now_ms: int) -> Account:
-        """tenancy.values.policy.MalformedPolicy, or tenancy.values.calendar.UnknownTimeZone."""
+    def find(self, policy_text: str, model: str, now_ms: int, *, within: str = "") -> Account:
+        """`within`: what the model is a part of, whose limits hold for it too.  tenancy.values.policy.MalformedPolicy,
+        or tenancy.values.calendar.UnknownTimeZone."""
         known = self._known(policy_text)
-        return known.account or self._variant(policy_text, known, model, now_ms)
+        return known.account or self._variant(policy_text, known, model, now_ms, within)
 
     def policy(self, policy_text: str) -> Policy:
         """MalformedPolicy."""
         return self._known(policy_text).policy
 
-    def _variant(self, policy_text: str, known: _Known, model: str, now_ms: int) -> Account:
-        prices = self._prices_of(model) if known.by_price else None
+    def _variant(self, policy_text: str, known: _Known, model: str, now_ms: int, within: str) -> Account:
+        prices = self._prices_of(within or model) if known.by_price else None
         model = model if model in known.models else ""
-        name = (policy_text, model, prices)
+        within = within if within in known.models else ""
+        name = (policy_text, model, within, prices)
         account = self._variants.get(name)
         if account is None or now_ms >= account.until_ms:
-            account = Account.of(known.policy, now_ms, model, prices, groups=self._groups, head=known.head)
+            account = Account.of(
+                known.policy, now_ms, model, prices, groups=self._groups, head=known.head, within=within
+            )
             self._variants[name] = account
         return account
 

@@ -60,6 +60,11 @@ REJECTED = {
     "unknown_url": "route_refused",
     "route_refused": "route_refused",
     "models_unavailable": "unavailable",
+    "server_not_found": "server_not_found",
+    "tool_not_allowed": "tool_not_allowed",
+    "invalid_message": "invalid_body",
+    "invalid_params": "invalid_body",
+    "invalid_method": "route_refused",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from store.postgres import PostgresPool, Row
 from tenancy.postgres.records import fetch_in_time
 from tenancy.resolving.catalog import UNREADABLE, KnownModels, Room, without_prices
+from tenancy.values.mcp import NAME, Grant, McpServer
 from tenancy.values.prices import Prices
 from tenancy.values.upstream import Endpoint, Target, Upstream
 
@@ -30,6 +31,10 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        ), '{}') AS upstreams,
        coalesce(array_agg(CASE WHEN targets <> '[]' THEN targets::text END ORDER BY name), '{}') AS targets,
        (SELECT coalesce(json_object_agg(name, weight), '{}')::text FROM fairshare_groups) AS weights,
+       (SELECT coalesce(json_object_agg(name, json_build_array(
+           url, endpoints, credential, credential_header, timeout_seconds, ca_file, grants, max_in_flight,
+           tools_in_flight, headers
+       )), '{}')::text FROM mcp_servers WHERE enabled) AS servers,
        coalesce(bool_or(ever_enabled), false) AS closed
 FROM models LEFT JOIN model_prices ON model_prices.version = price_version
 """
@@ -61,13 +66,43 @@ def models_of(rows: Sequence[Row]) -> KnownModels:
     upstreams = {name: _upstream(text) for name, text in zip(row["names"], row["upstreams"], strict=True) if text}
     targets = {name: _targets(text) for name, text in zip(row["names"], row["targets"], strict=True) if text}
     weights = json.loads(row["weights"])
-    return KnownModels(row["version"], enabled, prices, row["closed"], created, rooms, weights, upstreams, targets)
+    servers = {name: _server(*each) for name, each in json.loads(row["servers"]).items() if NAME.fullmatch(name)}
+    return KnownModels(
+        row["version"], enabled, prices, row["closed"], created, rooms, weights, upstreams, targets, servers
+    )
 
 
 def _upstream(text: str) -> Upstream:
     name, endpoint, endpoints, *rest = json.loads(text)
     found = [Endpoint(endpoint)] if endpoint else [Endpoint(**known(each, Endpoint)) for each in endpoints]
     return Upstream(name or "", tuple(found), *rest)
+
+
+def _server(
+    url: str,
+    endpoints: Sequence[Mapping[str, Any]],
+    credential: str | None,
+    credential_header: str,
+    timeout_seconds: int | None,
+    ca_file: str | None,
+    grants: Sequence[Mapping[str, Any]],
+    *rest: Any,
+) -> McpServer:
+    upstream = Upstream(
+        "",
+        (Endpoint(url), *(Endpoint(**known(each, Endpoint)) for each in endpoints)),
+        credential,
+        credential_header,
+        timeout_seconds,
+        ca_file=ca_file,
+    )
+    return McpServer(upstream, tuple(map(grant_of, grants)), *rest)
+
+
+def grant_of(stored: Mapping[str, Any]) -> Grant:
+    """What a newer version added is left out."""
+    tools = stored.get("tools")
+    return Grant(stored.get("tenant"), stored.get("key"), None if tools is None else tuple(tools))
 
 
 def _targets(text: str) -> tuple[Target, ...]:

@@ -1,28 +1,32 @@
-"""The registry of MCP servers in Postgres."""
+"""MCP servers in Postgres: a part of the catalog, whose only row a change locks first, as changes of models do."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import asyncpg
 
-from store.postgres import PostgresPool, Row
+from store.postgres import Connection, PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.mcp_servers import NewServer, NoSuchServer, Server, ServerNameTaken
+from tenancy.directory.mcp_servers import NewServer, NoSuchServer, Server, ServerNameTaken, UnknownGrantee
+from tenancy.postgres.catalog import grant_of, known
+from tenancy.postgres.models import LOCK_CATALOG, announce
 from tenancy.postgres.rows import Rows, Transaction, refusing
+from tenancy.values.upstream import Endpoint
 
-COLUMNS = "id, name, url, description, headers, enabled, created_at, updated_at"
-INSERT = f"""
-INSERT INTO mcp_servers (name, url, description, headers, enabled) VALUES ($1, $2, $3, $4::jsonb, $5)
-RETURNING {COLUMNS}
-"""
+FIELDS = tuple(field.name for field in fields(NewServer))
+AS_JSON = ("headers", "endpoints", "grants", "tools_in_flight")
+COLUMNS = f"id, {', '.join(FIELDS)}, created_at, updated_at"
+PLACES = ", ".join(f"${at}::jsonb" if name in AS_JSON else f"${at}" for at, name in enumerate(FIELDS, 1))
+INSERT = f"INSERT INTO mcp_servers ({', '.join(FIELDS)}) VALUES ({PLACES}) RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM mcp_servers WHERE id = $1"
-LOCK = f"{GET} FOR UPDATE"
 PAGE = f"""SELECT {COLUMNS} FROM mcp_servers WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
-UPDATE = f"""
-UPDATE mcp_servers SET name = $1, url = $2, description = $3, headers = $4::jsonb, enabled = $5, updated_at = now()
-WHERE id = $6 RETURNING {COLUMNS}
-"""
+UPDATE = (
+    f"UPDATE mcp_servers SET ({', '.join(FIELDS)}) = ROW ({PLACES}), updated_at = now()"
+    f" WHERE id = ${len(FIELDS) + 1} RETURNING {COLUMNS}"
+)
 DELETE = "DELETE FROM mcp_servers WHERE id = $1"
+TENANTS = "SELECT id FROM tenants WHERE id = ANY ($1::text[])"
+KEYS = "SELECT id FROM api_keys WHERE id = ANY ($1::text[])"
 
 
 class PostgresMcpServers:
@@ -33,6 +37,8 @@ class PostgresMcpServers:
 
     async def create(self, new: NewServer, by: ChangeRequest) -> Server:
         async with self._rows.transaction(by) as transaction:
+            await announce(transaction.connection)
+            await _require_grantees(transaction.connection, new)
             return await transaction.created("create_mcp_server", await _write(transaction, INSERT, new))
 
     async def get(self, server_id: str) -> Server | None:
@@ -43,25 +49,52 @@ class PostgresMcpServers:
 
     async def update(self, server_id: str, to: NewServer, by: ChangeRequest) -> Server:
         async with self._rows.transaction(by) as transaction:
-            before = await transaction.existing(LOCK, server_id)
+            before = await _existing(transaction, server_id)
             if replace(before, **asdict(to)) == before:
                 return before
+            await announce(transaction.connection)
+            await _require_grantees(transaction.connection, to)
             after = await _write(transaction, UPDATE, to, server_id)
             return await transaction.updated("update_mcp_server", before, after)
 
     async def delete(self, server_id: str, by: ChangeRequest) -> Deleted:
         async with self._rows.transaction(by) as transaction:
-            server = await transaction.existing(LOCK, server_id)
+            server = await _existing(transaction, server_id)
+            await announce(transaction.connection)
             await transaction.execute(DELETE, server_id)
             return await transaction.deleted("delete_mcp_server", "mcp_servers", server)
 
 
+async def _existing(transaction: Transaction[Server], server_id: str) -> Server:
+    await transaction.execute(LOCK_CATALOG)
+    return await transaction.existing(GET, server_id)
+
+
+async def _require_grantees(connection: Connection, server: NewServer) -> None:
+    named = (
+        (TENANTS, {grant.tenant for grant in server.grants if grant.tenant is not None}),
+        (KEYS, {grant.key for grant in server.grants if grant.key is not None}),
+    )
+    for statement, ids in named:
+        found = {row["id"] for row in await connection.fetch(statement, sorted(ids))} if ids else set()
+        if missing := sorted(ids - found):
+            raise UnknownGrantee(missing[0])
+
+
 async def _write(transaction: Transaction[Server], statement: str, to: NewServer, *server_id: str) -> Server:
     with refusing(asyncpg.UniqueViolationError, ServerNameTaken(to.name)):
-        return await transaction.write(
-            statement, to.name, to.url, to.description, json.dumps(dict(to.headers)), to.enabled, *server_id
-        )
+        return await transaction.write(statement, *(_column(to, name) for name in FIELDS), *server_id)
+
+
+def _column(server: NewServer, name: str) -> object:
+    value = getattr(server, name)
+    if name in ("endpoints", "grants"):
+        return json.dumps([each._asdict() for each in value])
+    return json.dumps(dict(value)) if name in AS_JSON else value
 
 
 def _server(row: Row) -> Server:
-    return Server(**{**row, "headers": json.loads(row["headers"])})
+    columns = {name: json.loads(each) if name in AS_JSON else each for name, each in row.items()}
+    columns["endpoints"] = tuple(Endpoint(**known(each, Endpoint)) for each in columns["endpoints"])
+    columns["grants"] = tuple(map(grant_of, columns["grants"]))
+    return Server(**columns)

@@ -55,7 +55,7 @@ class PostgresRegistry:
 
     async def create(self, new: NewModel, by: ChangeRequest) -> Model:
         async with self._rows.transaction(by) as transaction:
-            await _announce(transaction.connection)
+            await announce(transaction.connection)
             await _require_targets(transaction.connection, new)
             model = await _write(transaction, INSERT, new)
             return await transaction.created("create_model", model)
@@ -72,7 +72,7 @@ class PostgresRegistry:
             wanted = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **fields_of(to))
             if wanted == before:
                 return before
-            await _announce(transaction.connection)
+            await announce(transaction.connection)
             if wanted.name != before.name or wanted.targets:
                 await _require_unused(transaction.connection, before)
             await _require_targets(transaction.connection, wanted)
@@ -84,7 +84,7 @@ class PostgresRegistry:
         async with self._rows.transaction(by) as transaction:
             model = await _existing(transaction, model_id)
             await _require_unused(transaction.connection, model)
-            await _announce(transaction.connection)
+            await announce(transaction.connection)
             await transaction.execute(DELETE, model_id)
             return await transaction.deleted("delete_model", "models", model)
 
@@ -94,7 +94,7 @@ async def _existing(transaction: Transaction[Model], model_id: str) -> Model:
     return await transaction.existing(GET, model_id)
 
 
-async def _announce(connection: Connection) -> None:
+async def announce(connection: Connection) -> None:
     """Counts the catalog's version up, which locks it, and adds the outbox row."""
     await connection.execute(ANNOUNCE, INVALIDATE_MODELS, await connection.fetchval(COUNT_UP))
 

@@ -16,6 +16,7 @@ import structlog
 
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
+from tenancy.values.mcp import McpServer
 from tenancy.values.policy import DEFAULT_WEIGHT
 from tenancy.values.prices import MICRO, SCALE, Prices
 from tenancy.values.upstream import Target, Upstream, dump_targets, load_targets
@@ -53,7 +54,7 @@ class KnownModels:
     there is any.  A registry of models that were never enabled bars those, and no others.  `created`: when a model was
     registered, in seconds since the epoch; missing if a version before wrote it.  `rooms`: of models that have any.
     `weights`: of fairshare groups, by name.  `upstreams`: of models that are not called as the default upstream is.
-    `targets`: of aliases, which are among the enabled ones too."""
+    `targets`: of aliases, which are among the enabled ones too.  `servers`: MCP servers that are enabled, by name."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class KnownModels:
     weights: Mapping[str, int] = field(default_factory=dict)
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
+    servers: Mapping[str, McpServer] = field(default_factory=dict)
 
     def state(self, name: str) -> ModelState:
         """An alias is disabled while all that it stands for is."""
@@ -80,7 +82,8 @@ class KnownModels:
 
     def dump(self) -> str:
         """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set","created","room",
-        "upstream"}],"closed":b,"weights":{name:n},"targets":{name:[[model,n]]},"aliases":[name]}.
+        "upstream"}],"closed":b,"weights":{name:n},"targets":{name:[[model,n]]},"aliases":[name],
+        "servers":{name:row}}.
 
         An alias is disabled for versions that do not know what one is; `aliases` are those that are enabled.
 
@@ -98,8 +101,9 @@ class KnownModels:
         ]
         closed = {} if self.closed is None else {"closed": self.closed}
         weights = {"weights": dict(self.weights)} if self.weights else {}
+        servers = {"servers": {name: each.row() for name, each in self.servers.items()}} if self.servers else {}
         return json.dumps(
-            {"version": self.version, "models": models, **closed, **weights, **self._dump_aliases()},
+            {"version": self.version, "models": models, **closed, **weights, **self._dump_aliases(), **servers},
             separators=(",", ":"),
         )
 
@@ -144,6 +148,7 @@ class KnownModels:
             weights,
             {each["name"]: Upstream.of_row(each["upstream"]) for each in fields["models"] if "upstream" in each},
             load_targets(fields.get("targets", {})),
+            {name: McpServer.of_row(row) for name, row in fields.get("servers", {}).items()},
         )
 
 
@@ -235,6 +240,10 @@ class ModelCatalog:
     def group_weight(self, group: str) -> int:
         """Of a fairshare group, as last known."""
         return DEFAULT_WEIGHT if self._snapshot is None else self._snapshot[0].weights.get(group, DEFAULT_WEIGHT)
+
+    def server(self, name: str) -> McpServer | None:
+        """The MCP server as it was last known."""
+        return None if self._snapshot is None else self._snapshot[0].servers.get(name)
 
     def price_list(self) -> Mapping[str, Prices] | None:
         """Of every model that has prices.  None while `check` says UNAVAILABLE: free is not the same as not known."""

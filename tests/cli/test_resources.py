@@ -6,7 +6,7 @@ import pytest
 
 from tests.admin.conftest import Admin
 from tests.cli.conftest import Command
-from tollkeeper.cli.nouns import groups, keys, limits, models, policies, registries, tenants
+from tollkeeper.cli.nouns import groups, keys, limits, mcp_servers, models, policies, registries, tenants
 from tollkeeper.cli.resource import Resource
 
 RESOURCES = (
@@ -16,7 +16,7 @@ RESOURCES = (
     groups.GROUPS,
     limits.LIMITS,
     policies.POLICIES,
-    registries.MCP_SERVERS,
+    mcp_servers.MCP_SERVERS,
     registries.ADMIN_TOKENS,
 )
 
@@ -111,9 +111,18 @@ def test_named_policies(run: Command) -> None:
 
 
 def test_mcp_servers(run: Command) -> None:
-    made = run.json("mcp-server", "create", "search", "--set", "url=https://mcp.example.com/mcp")
-    changed = run.json("mcp-server", "update", "search", "--set", "enabled=false")
+    run.ok("tenant", "create", "acme")
+    url = ("--url", "https://mcp.example.com/mcp")
+    made = run.json(
+        "mcp-server", "create", "search", *url, "--grant", "everybody,tool=add", "--tool-in-flight", "add=4"
+    )
+    assert made["grants"] == [{"tenant": None, "key": None, "tools": ["add"]}]
+    changed = run.json("mcp-server", "update", "search", "--disabled", "--tool-in-flight", "none")
     assert (changed["id"], changed["enabled"], changed["url"]) == (made["id"], False, made["url"])
+    assert (changed["grants"], changed["tools_in_flight"]) == (made["grants"], {})
+    for grant in ("somebody", "tenant=acme,tenant=other"):
+        assert run("mcp-server", "update", "search", "--grant", grant).code == 2
+    assert "no tenant or key 'nobody'" in run("mcp-server", "update", "search", "--grant", "tenant=nobody").err
     run.ok("mcp-server", "delete", "search", "--yes")
     assert run.json("mcp-server", "list") == []
 

@@ -72,6 +72,15 @@ BODIES = {
     Api.OLLAMA: {"error": "Come back later."},
     Api.COHERE: {"message": "Come back later."},
     Api.BEDROCK: {"message": "Come back later."},
+    Api.MCP: {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {
+            "code": -32089,
+            "message": "Come back later.",
+            "data": {"code": "rate_limit_exceeded", "retry_after_ms": 1500},
+        },
+    },
 }
 
 

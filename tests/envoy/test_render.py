@@ -234,11 +234,19 @@ def test_a_route_to_models_is_ahead_of_the_default_one() -> None:
     files = rendered(replace(DEFAULTS, model_clusters="/run/models.yaml"))
     config = yaml.safe_load(files["envoy.yaml"])
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    _, model, default = manager["route_config"]["virtual_hosts"][0]["routes"]
+    _, server, no_server, model, default = manager["route_config"]["virtual_hosts"][0]["routes"]
+    assert (server["route"]["cluster_header"], server["match"]["prefix"]) == ("x-tollkeeper-cluster", "/mcp/")
+    assert (no_server["route"], no_server["match"]) == ({"cluster": "tollkeeper_nowhere"}, {"prefix": "/mcp/"})
+    assert server["typed_per_filter_config"] == no_server["typed_per_filter_config"]
     assert model["route"]["cluster_header"] == "x-tollkeeper-cluster"
     assert model["response_headers_to_remove"] == default["response_headers_to_remove"]
     names = [each["name"] for each in manager["http_filters"]]
-    assert names[-3:] == ["tollkeeper.ratelimit", "tollkeeper.forward", "envoy.filters.http.router"]
+    last = ["tollkeeper.ratelimit", "tollkeeper.forward", "tollkeeper.mcp_sessions", "envoy.filters.http.router"]
+    assert names[-4:] == last
+    assert names.index("tollkeeper.mcp") == names.index("tollkeeper.meter") + 1
+    included = [each["name"] for each in yaml.safe_load(files["blocks/http_filters.yaml"])["http_filters"]]
+    assert [*included, last[-1]] == names
+    assert "tollkeeper_nowhere" in files["clusters.yaml"]
     assert "tollkeeper.forward" in files["blocks/exempt.yaml"]
     assert "tollkeeper.forward" not in "".join(rendered(DEFAULTS).values())
 

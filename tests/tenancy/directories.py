@@ -65,7 +65,7 @@ def open_directory(kind: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Directory
             MemoryUsers(tenants),
             MemoryGroups(log),
             MemoryRegistry(log),
-            MemoryMcpServers(log),
+            MemoryMcpServers(log, tenants),
             MemoryPolicies(log),
             MemoryCapacities(log),
             log,

@@ -10,7 +10,7 @@ from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, StateChanged, tag_of
 from tenancy.directory.groups import GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
 from tenancy.directory.keys import NewKey
-from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken
+from tenancy.directory.mcp_servers import NewServer, NoSuchServer, ServerNameTaken, UnknownGrantee
 from tenancy.directory.models import (
     ModelInUse,
     ModelNameTaken,
@@ -23,6 +23,7 @@ from tenancy.directory.models import (
 from tenancy.directory.named_policies import NoSuchPolicy, PolicyNameTaken
 from tenancy.directory.tenants import NewTenant, NoSuchTenant, UnknownPolicy
 from tenancy.directory.users import NewUser, NoSuchUser, UserHasKeys
+from tenancy.values.mcp import Grant
 from tenancy.values.upstream import Endpoint, Target, Upstream
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
@@ -189,10 +190,23 @@ async def test_mcp_servers(directory: Directory) -> None:
     changed = await directory.servers.update(made.id, NewServer("tools", "https://b.test", enabled=False), BY)
     assert (changed.url, changed.headers, changed.enabled) == ("https://b.test", {}, False)
     assert await directory.servers.page(10) == (changed,)
+    granted = NewServer(
+        "tools",
+        "https://b.test",
+        endpoints=(Endpoint("https://c.test", credential="env:A"),),
+        grants=(Grant(), Grant(tools=("add",))),
+        max_in_flight=3,
+        tools_in_flight={"add": 1},
+    )
+    assert (await directory.servers.update(made.id, granted, BY)).grants == granted.grants
+    assert (await directory.servers.get(made.id) or made).endpoints == granted.endpoints
+    for grant in (Grant("nobody"), Grant(key="nobody")):
+        with pytest.raises(UnknownGrantee):
+            await directory.servers.update(made.id, replace(granted, grants=(grant,)), BY)
     assert await directory.servers.delete(made.id, BY) == {"mcp_servers": 1}
     with pytest.raises(NoSuchServer):
         await directory.servers.update(made.id, NewServer("x", "https://b.test"), BY)
-    assert await directory.actions() == ["create_mcp_server", "update_mcp_server", "delete_mcp_server"]
+    assert await directory.actions() == ["create_mcp_server", *["update_mcp_server"] * 2, "delete_mcp_server"]
 
 
 async def test_policies(directory: Directory) -> None:

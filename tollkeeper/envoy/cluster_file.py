@@ -1,4 +1,5 @@
-"""Keeps the file of the clusters of models as the catalog says, for Envoy, which reads it whenever it is replaced.
+"""Keeps the file of clusters, of models and MCP servers, as the catalog says, for Envoy, which reads it whenever it is
+replaced.
 
 A file, and not a stream of ours to Envoy: it is there when an Envoy starts while no sidecar is, so the last good
 configuration survives both.  What cannot be rendered now (a secret that is gone) stays as it was.
@@ -7,16 +8,20 @@ configuration survives both.  What cannot be rendered now (a secret that is gone
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
 from tenancy.resolving.catalog import KnownModels
 from tenancy.values.endpoint import BadEndpoint
+from tenancy.values.mcp import McpServer, cluster_of_server
 from tenancy.values.upstream import Upstream, cluster_of
 from tollkeeper.envoy.credentials import Credentials
-from tollkeeper.envoy.models import MissingCredential, cluster
+from tollkeeper.envoy.mcp_servers import server_cluster
+from tollkeeper.envoy.models import Fields, Files, MissingCredential, cluster
 from tollkeeper.envoy.render import EMPTY, MARK, SECRET_MODE, replace_file
 
 log = structlog.get_logger(__name__)
@@ -26,13 +31,33 @@ LOOK_SECONDS = 2.0  # at secrets, and at a file that something else may have rep
 LINGER_SECONDS = 5.0  # of a cluster that is not wanted any more: other processes may not have heard of it yet
 
 
+NO_SERVERS: Mapping[str, McpServer] = {}
+
+
+class Wanted(NamedTuple):
+    """A cluster that is to be there.  `of`: what people call that which it is for."""
+
+    name: str
+    of: str
+    upstream: Upstream
+    render: Callable[[Files], Fields]
+
+
 class ClusterFile:
-    """`path`: of the file.  `ca`: see cluster().  For one process of a sidecar, on its background loop."""
+    """`path`: of the file.  `ca`: see cluster().  `seal_key`: of the seals of MCP sessions.  For one process of a
+    sidecar, on its background loop."""
 
     def __init__(
-        self, path: Path, credentials: Credentials, ca: str, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        credentials: Credentials,
+        ca: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        seal_key: bytes = b"",
     ) -> None:
         self._path, self._credentials, self._ca, self._clock = path, credentials, ca, clock
+        self._seal_key = seal_key
         self._unwanted: dict[str, float] = {}  # since when, by the name of the cluster
         self._said: set[str] = set()
         self.wrong: list[str] = []
@@ -46,17 +71,17 @@ class ClusterFile:
             if latest is not None and (latest is not last or self._clock() >= look_at):
                 last, look_at = latest, self._clock() + LOOK_SECONDS
                 try:
-                    self.write(latest.upstreams)
+                    self.write(latest.upstreams, latest.servers)
                 except OSError as error:
                     self._say([f"{self._path} cannot be written: {error.strerror}"])
             await asyncio.sleep(TICK_SECONDS)
 
-    def write(self, upstreams: Mapping[str, Upstream]) -> bool:
+    def write(self, upstreams: Mapping[str, Upstream], servers: Mapping[str, McpServer] = NO_SERVERS) -> bool:
         """Whether there was something to change.  OSError."""
         text = self._path.read_text() if self._path.exists() else EMPTY
         head, _, ours = text.partition(MARK)
         before = {_name(line): line for line in ours.splitlines() if line.startswith("- ")}
-        lines = self._lines(upstreams, before)
+        lines = self._lines([*self._models(upstreams), *self._servers(servers)], before)
         lines |= self._lingering(before, lines)
         new = head + MARK + "".join(f"{line}\n" for line in lines.values())
         if new == text:
@@ -65,20 +90,31 @@ class ClusterFile:
         self._credentials.forget(lambda path: path_in(new, path) or path_in(text, path))
         return True
 
-    def _lines(self, upstreams: Mapping[str, Upstream], before: Mapping[str, str]) -> dict[str, str]:
+    def _models(self, upstreams: Mapping[str, Upstream]) -> Iterator[Wanted]:
+        for model, upstream in sorted(upstreams.items()):
+            if upstream.endpoints:
+                render = partial(cluster, model, upstream, ca=self._ca)
+                yield Wanted(cluster_of(model), f"the model {model}", upstream, render)
+
+    def _servers(self, servers: Mapping[str, McpServer]) -> Iterator[Wanted]:
+        seal_file = self._credentials.keep(self._seal_key) if servers else ""
+        for name, server in sorted(servers.items()):
+            render = partial(server_cluster, name, server, ca=self._ca, seal_file=seal_file)
+            yield Wanted(cluster_of_server(name), f"the MCP server {name}", server.upstream, render)
+
+    def _lines(self, wanted: Iterable[Wanted], before: Mapping[str, str]) -> dict[str, str]:
         """By the name of the cluster."""
-        called = {model: upstream for model, upstream in upstreams.items() if upstream.endpoints}
-        files = self._credentials.place({name for each in called.values() for name in credentials_of(each)})
+        wanted = list(wanted)
+        files = self._credentials.place({name for each in wanted for name in credentials_of(each.upstream)})
         found, wrong = dict[str, str](), list[str]()
-        for model, upstream in sorted(called.items()):
-            name = cluster_of(model)
+        for name, of, _, render in wanted:
             try:
-                found[name] = "- " + json.dumps(cluster(model, upstream, files, self._ca))
+                found[name] = "- " + json.dumps(render(files))
             except BadEndpoint as error:
-                wrong.append(f"the model {model} keeps its endpoints from before: {error}")
+                wrong.append(f"{of} keeps its endpoints from before: {error}")
             except MissingCredential as error:
                 why = self._credentials.wrong_with(str(error.args[0]))
-                wrong.append(f"the model {model} keeps its endpoints from before: {why}")
+                wrong.append(f"{of} keeps its endpoints from before: {why}")
             if name not in found and name in before:
                 found[name] = before[name]
         self._say(wrong)

@@ -40,6 +40,10 @@ class Credentials:
         found = {name: secret for name in names if isinstance(secret := self._read(name), bytes)}
         return {name: str(self._placed(secret)) for name, secret in found.items()}
 
+    def keep(self, secret: bytes) -> str:
+        """The file with a secret that is not an operator's.  OSError."""
+        return str(self._placed(secret))
+
     def forget(self, used: Callable[[str], bool]) -> None:
         """Deletes the files that are not used any more."""
         for path in self._target.glob("*"):

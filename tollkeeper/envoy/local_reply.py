@@ -14,6 +14,7 @@ from tollkeeper.envoy.template import quote
 CEL = "envoy.access_loggers.extension_filters.cel"
 EXPRESSION = "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 SOON_MS = 1000
+RPC_ID = "%DYNAMIC_METADATA(tollkeeper.mcp:id)%"
 DETAILS = "%RESPONSE_CODE_DETAILS%"
 
 GUARDED = "'tollkeeper.guard' in metadata.filter_metadata"
@@ -134,6 +135,8 @@ def _format(fault: Fault, api: Api) -> dict[str, Any]:
     shape = shape_of(fault, api)
     if api is Api.GEMINI:
         shape["error"]["code"] = "%RESPONSE_CODE%"  # in which a fault stands for several
+    if api is Api.MCP:
+        shape["id"] = RPC_ID
     return shape
 
 

@@ -7,7 +7,7 @@ name or the credential of one configuration at an endpoint of another.
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tenancy.values.endpoint import Place, is_ip, parse_endpoint
@@ -37,20 +37,26 @@ def with_clusters(text: str, clusters: Iterable[Fields]) -> str:
 
 def cluster(model: str, upstream: Upstream, files: Files, ca: str) -> Fields:
     """`ca`: the certificates of those that the model does not name.  BadEndpoint, MissingCredential."""
+    return cluster_named(cluster_of(model), upstream, files, ca, functools.partial(script, upstream))
+
+
+def cluster_named(
+    name: str, upstream: Upstream, files: Files, ca: str, script_with: Callable[[Sequence[str]], str]
+) -> Fields:
+    """`script_with`: its script, with the files of the credentials that it names."""
     places = [parse_endpoint(each.url) for each in upstream.endpoints]
     credentials = [each.credential or upstream.credential for each in upstream.endpoints]
     named = list(dict.fromkeys(each for each in credentials if each))
     if missing := [each for each in named if each not in files]:
         raise MissingCredential(missing[0])
     numbers = [named.index(each) + 1 if each else 0 for each in credentials]
-    name = cluster_of(model)
     found: Fields = {
         "@type": f"{TYPE}envoy.config.cluster.v3.Cluster",
         "name": name,
         "type": "STATIC" if all(is_ip(place.host) for place in places) else "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "5s",
-        "typed_extension_protocol_options": {HTTP_OPTIONS: _http(upstream, [files[each] for each in named])},
+        "typed_extension_protocol_options": {HTTP_OPTIONS: _http(script_with([files[each] for each in named]))},
         "circuit_breakers": {"thresholds": [_thresholds()]},
         "outlier_detection": _outliers(),
         "load_assignment": {
@@ -68,7 +74,7 @@ def cluster(model: str, upstream: Upstream, files: Files, ca: str) -> Fields:
     return found
 
 
-def _http(upstream: Upstream, files: Sequence[str]) -> Fields:
+def _http(source: str) -> Fields:
     kind = f"{TYPE}envoy.extensions.filters.http"
     endpoint = {"key": "x-tollkeeper-endpoint", "value": "%UPSTREAM_METADATA(tollkeeper:endpoint)%"}
     mutation = {"append": {"header": endpoint, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
@@ -89,7 +95,7 @@ def _http(upstream: Upstream, files: Sequence[str]) -> Fields:
                 "name": "tollkeeper.upstream",
                 "typed_config": {
                     "@type": f"{kind}.lua.v3.Lua",
-                    "default_source_code": {"inline_string": script(upstream, files)},
+                    "default_source_code": {"inline_string": source},
                 },
             },
             {

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from serving.guard import SECRET_KEY
 from tenancy.values.endpoint import Place
-from tollkeeper.envoy import forward, template, tls
+from tollkeeper.envoy import forward, mcp_routes, template, tls
 from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
-from tollkeeper.envoy.scripts import FORWARD, GUARD, METER, join
+from tollkeeper.envoy.scripts import FORWARD, GUARD, MCP, METER, join
 from tollkeeper.envoy.settings import (
     NO_UPSTREAM,
     Address,
@@ -104,6 +104,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     blocks = {
         "admin": _admin(settings.admin),
         **forward.blocks(models_in, script, text),
+        **mcp_routes.blocks(models_in is not None, f"{config_dir}/{MCP}"),
         "route": _route(default),
         **_cors(parse_origins("cors_origins", settings.cors_origins)),
         "local_replies": [*mappers()],
@@ -125,7 +126,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         METER: template.fill(join(METER, source / "lua"), switches, {}),
     }
     if settings.model_clusters is not None:
-        scripts[FORWARD] = join(FORWARD, source / "lua")
+        scripts |= {name: join(name, source / "lua") for name in (FORWARD, MCP)}
     return {CONFIG: config, **scripts, **_parts(template.fill(text, *shared), config_dir, settings)}
 
 
@@ -196,12 +197,16 @@ def _parts(config: str, config_dir: str, settings: EnvoySettings) -> dict[str, s
         else:
             files[part.name] = HEADER + template.resources(part, CDS)
     names = [template.filter_name(part) for part in filters]
-    files["blocks/http_filters.yaml"] = HEADER + _http_filters(filters, config_dir)
+    text = _http_filters(filters, config_dir)
     if settings.model_clusters is not None:
         names.append(forward.NAME)
-        files["blocks/http_filters.yaml"] += "\n".join(forward.forward_filter(f"{config_dir}/{FORWARD}")) + "\n"
+        text = mcp_routes.among(text, f"{config_dir}/{MCP}")
+        last = [*forward.forward_filter(f"{config_dir}/{FORWARD}"), *mcp_routes.sessions_filter(), ""]
+        text += "\n".join(last)
         route = forward.route(config)
         files["blocks/model_route.yaml"] = HEADER + "\n".join(["# Ahead of your routes to model servers.", *route, ""])
+        files["blocks/mcp_route.yaml"] = HEADER + "\n".join(["# Ahead of all other routes.", *mcp_routes.routes(), ""])
+    files["blocks/http_filters.yaml"] = HEADER + text
     files["blocks/exempt.yaml"] = HEADER + _switches(names, EXEMPT, "disabled: true")
     files["blocks/apply.yaml"] = HEADER + _switches(names, APPLY, "config: {}")
     return files

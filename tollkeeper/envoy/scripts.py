@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 GUARD, METER, FORWARD, UPSTREAM = "guard.lua", "meter.lua", "forward.lua", "upstream.lua"
+MCP, MCP_UPSTREAM = "mcp.lua", "mcp_upstream.lua"
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         GUARD: ("collector", "secrets", "client_error", "instance", "guard"),
@@ -18,6 +19,11 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),
         UPSTREAM: ("json", "forwarding/rename", "forwarding/upstream"),
+        MCP: (
+            "collector", "bytes", "json", "fields", "secrets", "client_error", "mcp/message", "mcp/listed",
+            "mcp/events", "mcp/filter",
+        ),
+        MCP_UPSTREAM: ("mcp/hmac", "mcp/upstream"),
     }
 )  # fmt: skip
 HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"

@@ -29,6 +29,7 @@ from ratelimit.service import Decider, RatelimitService, refused_by
 from ratelimit.succession import Succession
 from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
+from ratelimit.tenants.mcp.decider import CallDecider, is_to_a_server
 from ratelimit.tenants.screening import Terms
 from ratelimit.tenants.uploads import DOMAIN as UPLOADS
 from ratelimit.tenants.uploads import UploadDecider
@@ -41,12 +42,14 @@ from tenancy.redis.capacity import put_capacity
 from tenancy.redis.invalidation import listen
 from tenancy.redis.names import TRIALS_CHANNEL
 from tenancy.redis.trials import RedisTrials
+from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.catalog import Room as CatalogRoom
 from tenancy.values.lease_id import is_lease_id
 from tenancy.values.seal import DECISION, Seal
 from tollkeeper.envoy import health
 from tollkeeper.envoy.cluster_file import ClusterFile
 from tollkeeper.envoy.credentials import Credentials
+from tollkeeper.envoy.mcp_servers import seal_key_of
 from tollkeeper.envoy.trials import Trials
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.routes import routes_of
@@ -83,24 +86,36 @@ def wire(shared: Shared) -> list[Method]:
     shared.loop.spawn(_keep_fair(shared), "fair queue")
     if settings.model_clusters is not None and shared.number == 1:
         _keep_clusters(shared, settings.model_clusters)
-    tenants = TenantDecider(
-        committer,
-        in_flight,
-        shared.catalog,
-        metrics,
-        serialize,
-        terms=Terms(routes_of(settings), settings.default_max_tokens, settings.default_model or ""),
-        manner=_manner(shared),
-        groups=not is_cluster(settings.redis_url),
-        policies=settings.cache_entries,
-        has_room=lambda: shared.has_room(),
-        seal=Seal(shared.seals.keys, DECISION),
-        corrections=shared.corrections,
-        forwards=settings.model_clusters is not None,
-    )
     uploads = _uploads(shared, committer, metrics)
-    decide = _telling(shared, uploads.gate(tenants.decide))
+    decide = _telling(shared, uploads.gate(_decider(shared, committer, metrics)))
     return [*RatelimitService({DOMAIN: decide, UPLOADS: uploads.decide}).methods()]
+
+
+def _decider(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> Decider:
+    """Of requests for models and, where Envoy has a way there, to MCP servers."""
+    settings, forwards = shared.settings, shared.settings.model_clusters is not None
+
+    def made(kind: type[TenantDecider]) -> Decider:
+        return kind(
+            committer,
+            shared.in_flight,
+            shared.catalog,
+            metrics,
+            serialize,
+            terms=Terms(routes_of(settings), settings.default_max_tokens, settings.default_model or ""),
+            manner=_manner(shared),
+            groups=not is_cluster(settings.redis_url),
+            policies=settings.cache_entries,
+            has_room=lambda: shared.has_room(),
+            seal=Seal(shared.seals.keys, DECISION),
+            corrections=shared.corrections,
+            forwards=forwards,
+        ).decide
+
+    models, servers = made(TenantDecider), made(CallDecider)
+    if not forwards:
+        return models
+    return lambda descriptors, call: (servers if is_to_a_server(descriptors) else models)(descriptors, call)
 
 
 def _telling(shared: Shared, decide: Decider) -> Decider:
@@ -127,7 +142,7 @@ def _keep_clusters(shared: Shared, path: Path) -> None:
         path.parent / "credentials",
         shared.seals.keys[0],
     )
-    file = ClusterFile(path, credentials, settings.model_ca)
+    file = ClusterFile(path, credentials, settings.model_ca, seal_key=seal_key_of(shared.seals.keys[0]))
     shared.warned.append(lambda: file.wrong)
     shared.loop.spawn(file.keep(shared.catalog.known, lambda: shared.leaving), "clusters of models")
     trials = Trials(RedisTrials(shared.redis), credentials, settings.model_ca, link_local=settings.link_local_endpoints)
@@ -167,11 +182,19 @@ async def _keep_fair(shared: Shared) -> None:
         latest = shared.catalog.known()
         if latest is not None and latest is not known:
             known = latest
-            in_flight.sharing.agree({name: room_of(room) for name, room in known.rooms.items()}, known.weights)
+            in_flight.sharing.agree(rooms_of(known), known.weights)
         in_flight.give_up_late()
         if time.monotonic() >= charge_at:
             charge_at = time.monotonic() + CHARGE_SECONDS
             in_flight.sharing.charge(_running_long(shared))
+
+
+def rooms_of(known: KnownModels) -> dict[str, Room]:
+    """Of models, and of MCP servers and their tools."""
+    servers = (server.rooms(name) for name, server in known.servers.items())
+    return {name: room_of(room) for name, room in known.rooms.items()} | {
+        name: Room(most) for rooms in servers for name, most in rooms.items()
+    }
 
 
 def room_of(room: CatalogRoom) -> Room:

@@ -1,51 +1,109 @@
-"""/mcp-servers: the registry of MCP servers.  Nothing is sent to them from here."""
+"""/mcp-servers: MCP servers, where they are, and who may call which of their tools."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from admin.api.derived import view_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MCP_SERVERS
-from admin.fields import CREDENTIAL, Body, Flag, HttpUrl, Name, Printable, Text
+from admin.fields import CREDENTIAL, AnyId, Body, Flag, InFlight, Printable, Text
+from admin.upstream_fields import AnswerSeconds, CaFile, Credential, CredentialHeader, EndpointBody, EndpointUrl
 from tenancy.directory.mcp_servers import NewServer, Server
+from tenancy.values.mcp import MAX_GRANTS, MAX_TOOL, MAX_TOOLS, NAME, Grant
+from tenancy.values.upstream import AUTHORIZATION, HEADER, MAX_ENDPOINTS, Endpoint
 
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 MAX_HEADERS = 32
+OF_THE_PROTOCOL = "mcp-"
 
 
-def _no_credentials(headers: dict[str, str]) -> dict[str, str]:
+def _sendable(headers: dict[str, str]) -> dict[str, str]:
     for name in headers:
         if not HEADER_NAME.fullmatch(name):
             raise ValueError(f"{name[:64]!r} is not the name of a header")
         if CREDENTIAL.search(name):
             raise ValueError(f"{name[:64]!r} looks like a credential; secrets are not kept here")
+        if not HEADER.fullmatch(name.lower()) or name.lower().startswith(OF_THE_PROTOCOL):
+            raise ValueError(f"{name[:64]!r} is not a header that can be set for a server")
     return headers
 
 
+ServerName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
+ToolName = Annotated[Printable, Field(min_length=1, max_length=MAX_TOOL)]
 HeaderValue = Annotated[Printable, Field(max_length=1024)]
-Headers = Annotated[dict[str, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_no_credentials)]
+Headers = Annotated[dict[str, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_sendable)]
+
+
+class GrantBody(Body):
+    """Who may call a server, and which of its tools.  Without a tenant and a key it is for every key."""
+
+    tenant: AnyId | None = Field(None, description="Id of a tenant: all of its keys", examples=["acme"])
+    key: AnyId | None = Field(None, description="Id of one key")
+    tools: Annotated[list[ToolName], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="Tools by name; null: all of them", examples=[["search", "fetch"]]
+    )
 
 
 class ServerBody(Body):
-    """An MCP server."""
+    """An MCP server, which clients reach at /mcp/{name}."""
 
-    name: Name = Field(examples=["search"])
-    url: HttpUrl = Field(examples=["https://mcp.example.com/mcp"])
+    name: ServerName = Field(examples=["search"])
+    url: EndpointUrl = Field(
+        description="Where its Streamable HTTP transport is", examples=["https://mcp.example.com/mcp"]
+    )
     description: Text = ""
     headers: Headers = Field(
         {}, description="Go with every request to it; credentials are refused", examples=[{"x-team": "research"}]
     )
     enabled: Flag = True
+    endpoints: Annotated[list[EndpointBody], Field(max_length=MAX_ENDPOINTS - 1)] = Field(
+        [], description="More endpoints beside `url`; a session stays at the one that began it", examples=[[]]
+    )
+    grants: Annotated[list[GrantBody], Field(max_length=MAX_GRANTS)] = Field(
+        [], description="Who may call it; empty: nobody", examples=[[{"tools": ["search"]}]]
+    )
+    credential: Credential | None = Field(
+        None, description="Says to endpoints who calls: the name of a secret that sidecars have"
+    )
+    credential_header: CredentialHeader = Field(
+        AUTHORIZATION, description="Where it is said; in `authorization` behind `Bearer `"
+    )
+    timeout_seconds: AnswerSeconds | None = Field(None, description="Until an answer begins; null: as it takes")
+    ca_file: CaFile | None = Field(None, description="Where Envoy has the certificates that it trusts; null: its own")
+    max_in_flight: InFlight | None = Field(None, description="Calls at once, in all sidecars; the others wait")
+    tools_in_flight: Annotated[dict[ToolName, InFlight], Field(max_length=MAX_TOOLS)] = Field(
+        {}, description="The same of single tools, in its place", examples=[{"search": 4}]
+    )
 
 
-routes = Routes(router, MCP_SERVERS, "mcp_server", view_of(Server, "ServerView", "A registered MCP server."))
-routes.create(ServerBody, NewServer, "Registers an MCP server; its name must be unique.")
+OWN: dict[str, Any] = {
+    "endpoints": list[view_of(Endpoint, "McpEndpointView", "An endpoint beside the first.")],  # type: ignore[misc]
+    "grants": list[view_of(Grant, "GrantView", "Who may call a server, and which of its tools.")],  # type: ignore[misc]
+}
+
+
+def values_of(fields: dict[str, Any]) -> NewServer:
+    """What the fields of a body mean."""
+    endpoints = tuple(Endpoint(**each) for each in fields.pop("endpoints"))
+    grants = tuple(
+        Grant(each["tenant"], each["key"], None if each["tools"] is None else tuple(each["tools"]))
+        for each in fields.pop("grants")
+    )
+    return NewServer(**fields, endpoints=endpoints, grants=grants)
+
+
+def _new_server(**fields: Any) -> NewServer:
+    return values_of(fields)
+
+
+routes = Routes(router, MCP_SERVERS, "mcp_server", view_of(Server, "ServerView", "A registered MCP server.", **OWN))
+routes.create(ServerBody, _new_server, "Registers an MCP server; its name must be unique.")
 routes.list("mcp_servers", "A page of MCP servers, by name.", "Lists the registered MCP servers by name.")
 routes.show("Shows an MCP server.")
-routes.update("PUT", ServerBody, "Replaces an MCP server's fields.", NewServer)
+routes.update("PUT", ServerBody, "Replaces an MCP server's fields.", _new_server)
 routes.delete("Takes an MCP server out of the registry.")

@@ -14,7 +14,7 @@ local function forward(handle)
   local said = metadata:get(RATELIMIT)
   if said.rename then return rename_here(handle, said) end
   local headers = handle:headers()
-  metadata:set("tollkeeper.forward", "path", headers:get(":path"))
+  if not said.mcp then metadata:set("tollkeeper.forward", "path", headers:get(":path")) end
   headers:replace("x-tollkeeper-cluster", said.upstream)
   headers:replace("x-envoy-max-retries", string.format("%d", said.retries or 0))
   if said.timeout_ms then

@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 
 from tenancy.directory.audit import snapshot
 from tenancy.directory.change_request import ChangeRequest, Deleted, require
-from tenancy.directory.mcp_servers import NewServer, NoSuchServer, Server, ServerNameTaken
+from tenancy.directory.mcp_servers import NewServer, NoSuchServer, Server, ServerNameTaken, UnknownGrantee
 from tests.tenancy.memory.audit import MemoryAuditLog
+from tests.tenancy.memory.tenants import MemoryTenants
 
 
 class MemoryMcpServers:
     """Implements tenancy.directory.mcp_servers.McpServers."""
 
-    def __init__(self, log: MemoryAuditLog) -> None:
-        self._log = log
+    def __init__(self, log: MemoryAuditLog, tenants: MemoryTenants) -> None:
+        self._log, self._tenants = log, tenants
         self._servers: dict[str, Server] = {}
 
     async def create(self, new: NewServer, by: ChangeRequest) -> Server:
@@ -59,3 +60,8 @@ class MemoryMcpServers:
     def _check(self, server: Server) -> None:
         if any(other.name == server.name and other.id != server.id for other in self._servers.values()):
             raise ServerNameTaken(server.name)
+        for grant in server.grants:
+            if grant.tenant is not None and grant.tenant not in self._tenants.tenants:
+                raise UnknownGrantee(grant.tenant)
+            if grant.key is not None and grant.key not in self._tenants.keys:
+                raise UnknownGrantee(grant.key)

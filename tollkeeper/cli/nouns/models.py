@@ -42,7 +42,7 @@ def _tier(text: str) -> dict[str, Any]:
     return found
 
 
-def _endpoints(_: Session, texts: list[str]) -> list[dict[str, Any]]:
+def endpoints_of(_: Session, texts: list[str]) -> list[dict[str, Any]]:
     return [] if texts == [NONE] else [*map(_endpoint, texts)]
 
 
@@ -81,7 +81,7 @@ MODELS = Resource(
         Field("--enabled/--disabled", SWITCH, "Whether clients may use it."),
         Field("--upstream-name", or_none("NAME"), "Its name at the model server, if another."),
         Field("--endpoint", or_none("URL"), "URL of its only server.", default="the default upstream"),
-        Field("--endpoint-of", TEXTS, ENDPOINT_HELP, name="endpoints", convert=_endpoints),
+        Field("--endpoint-of", TEXTS, ENDPOINT_HELP, name="endpoints", convert=endpoints_of),
         Field("--target", TEXTS, TARGET_HELP, name="targets", convert=_targets),
         Field(
             "--credential", or_none("env:VARIABLE|file:NAME"), "The secret that endpoints ask for, as sidecars have it."

@@ -1,4 +1,4 @@
-"""`tollkeeper mcp-server …` and `tollkeeper admin-token …`: no option but a name; a file and `--set` say the rest."""
+"""`tollkeeper admin-token …`: no option but a name; a file and `--set` say the rest."""
 
 from tollkeeper.cli.field import Field
 from tollkeeper.cli.resource import Resource, scanned
@@ -7,14 +7,6 @@ from tollkeeper.cli.verbs import Noun
 ITEM = Field("ID|NAME", help="Its id or name.", name="id")
 NAME = Field("NAME", help="A unique name.", only="create")
 
-MCP_SERVERS = Resource(
-    noun="MCP server",
-    path="/mcp-servers",
-    item=ITEM,
-    named=scanned,
-    columns=("id", "name", "url", "enabled", "description"),
-    fields=(NAME,),
-)
 ADMIN_TOKENS = Resource(
     noun="admin token",
     path="/admin-tokens",
@@ -36,5 +28,4 @@ def _every_verb(resource: Resource, help: str) -> Noun:
     return app
 
 
-mcp_servers = _every_verb(MCP_SERVERS, "The registry of MCP servers.")
 admin_tokens = _every_verb(ADMIN_TOKENS, "Admin tokens: who may use the management API.")

@@ -1,0 +1,89 @@
+"""`tollkeeper mcp-server …`."""
+
+from typing import Any
+
+from tollkeeper.cli.exits import CommandFailed, Exit
+from tollkeeper.cli.field import NEW_NAME, Field
+from tollkeeper.cli.kinds import AMOUNT, NONE, SWITCH, TEXT, TEXTS, amount, or_none
+from tollkeeper.cli.nouns.models import endpoints_of
+from tollkeeper.cli.resource import Resource, scanned
+from tollkeeper.cli.session import Session
+from tollkeeper.cli.verbs import Noun
+
+EVERYBODY = "everybody"
+GRANT_HELP = (
+    "Who may call it: everybody, tenant=ID or key=ID, and tool=NAME for each tool if not all, as in"
+    " tenant=acme,tool=search,tool=fetch.  May be repeated; takes the place of those that there are; none: nobody."
+)
+ENDPOINT_HELP = (
+    "One more endpoint beside the first: URL,weight=3,priority=1,credential=env:VARIABLE, all but the URL as needed.  "
+    "May be repeated; takes the place of those that there are; none: none."
+)
+TOOL_HELP = (
+    "Calls of one tool at once, as NAME=4.  May be repeated; takes the place of those that there are; none: none."
+)
+
+
+def _grants(_: Session, texts: list[str]) -> list[dict[str, Any]]:
+    return [] if texts == [NONE] else [*map(_grant, texts)]
+
+
+def _grant(text: str) -> dict[str, Any]:
+    """`everybody`, `tenant=acme,tool=search`, `key=…`."""
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if part == EVERYBODY:
+            continue
+        if not equals or name not in ("tenant", "key", "tool") or name in found:
+            raise CommandFailed(Exit.USAGE, f"--grant {text}: must be like tenant=acme,tool=search, or everybody")
+        if name == "tool":
+            found.setdefault("tools", []).append(value)
+        else:
+            found[name] = value
+    return found
+
+
+def _bounds(_: Session, texts: list[str]) -> dict[str, Any]:
+    return {} if texts == [NONE] else dict(map(_bound, texts))
+
+
+def _bound(text: str) -> tuple[str, Any]:
+    """`NAME=4`."""
+    tool, equals, most = text.rpartition("=")
+    if not equals:
+        raise CommandFailed(Exit.USAGE, f"--tool-in-flight {text}: must be like search=4")
+    return tool, amount(most)
+
+
+MCP_SERVERS = Resource(
+    noun="MCP server",
+    path="/mcp-servers",
+    item=Field("ID|NAME", help="Its id or name.", name="id"),
+    named=scanned,
+    columns=("id", "name", "url", "enabled", "grants", "max_in_flight", "description"),
+    fields=(
+        Field("NAME", help="What it is called in its path, /mcp/NAME.", only="create"),
+        NEW_NAME,
+        Field("--url", TEXT, "Where its Streamable HTTP transport is."),
+        Field("--endpoint-of", TEXTS, ENDPOINT_HELP, name="endpoints", convert=endpoints_of),
+        Field("--grant", TEXTS, GRANT_HELP, name="grants", convert=_grants),
+        Field("--enabled/--disabled", SWITCH, "Whether clients may call it."),
+        Field("--description", TEXT, "For people."),
+        Field(
+            "--credential", or_none("env:VARIABLE|file:NAME"), "The secret that endpoints ask for, as sidecars have it."
+        ),
+        Field("--credential-header", TEXT, "Header that it is said in.", default="authorization"),
+        Field("--timeout-seconds", AMOUNT, "Until an answer begins.", default="as it takes"),
+        Field("--ca-file", or_none("PATH"), "Certificates that Envoy trusts.", default="its own"),
+        Field("--max-in-flight", AMOUNT, "Calls at once, in all sidecars; the others wait."),
+        Field("--tool-in-flight", TEXTS, TOOL_HELP, name="tools_in_flight", convert=_bounds),
+    ),
+)
+
+app = Noun(MCP_SERVERS, "MCP servers: where they are, and who may call which of their tools.")
+app.add_list("List all MCP servers.")
+app.add_get("Show an MCP server.")
+app.add_create("Register an MCP server, which clients then reach at /mcp/NAME.")
+app.add_update("Change the given fields.")
+app.add_delete("Take an MCP server out of the registry.", what="the MCP server {name!r} ({id})")
