@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import public_directory
 from tollkeeper.up.process import free_port
+from tollkeeper.up.stack import accepts
 
 READY_SECONDS = 60.0
 
@@ -133,6 +134,20 @@ def test_a_second_start_finds_the_state(again: Up) -> None:
         capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
     assert "my-team" in answer.stdout
+
+
+def test_an_envoy_that_dies_is_started_again(again: Up) -> None:
+    (envoy,) = (pid for pid in again.family() if b"envoy.yaml" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(envoy, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while "Envoy again" not in again.output() or not accepts(again.listen):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    answer = subprocess.run(
+        ["curl", "-sS", f"http://{again.listen}/v1/models"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "API key" in answer.stdout
+    assert again.process.poll() is None
 
 
 def test_kill_9_leaves_nothing_behind(again: Up) -> None:

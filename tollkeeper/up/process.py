@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 PRIVATE_UMASK = 0o077  # what it writes (logs, the spool, sockets) is for its user alone
@@ -42,6 +43,10 @@ class Process:
         outlives: bool = False,
     ) -> None:
         self.name, self.log, self._stop_signal = name, log, stop_signal
+        self.again = partial(
+            Process, name, command, log, stop_signal=stop_signal, user=user, environment=environment,
+            directory=directory, stdin=stdin, outlives=outlives,
+        )  # fmt: skip
         parent = os.getpid()
         with contextlib.ExitStack() as opened:
             output = None

@@ -1,17 +1,14 @@
 """`tollkeeper up`: the whole product on this machine, from Postgres to Envoy, started in order, stopped in reverse."""
 
-import fcntl
-import hashlib
-import secrets
 import signal
 import socket
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +18,15 @@ from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, of_ea
 from tollkeeper.migrations import run_migrations
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
-from tollkeeper.up.process import Process, StartFailed, free_port, write_private
+from tollkeeper.up.process import Process, StartFailed, free_port
+from tollkeeper.up.state import locked, made_once, socket_directory
 from tollkeeper.up.training import prepare
 from tollkeeper.up.valkey import PrivateValkey
 
 DEV_ADMIN_TOKEN = "dev-admin-token"
 PORTAL = "portal"  # of the surfaces
-# A Unix socket's path holds 107 bytes; the longest name that goes below the directory is `ratelimit-16.metrics.sock`.
-SOCKET_DIRECTORY_BYTES = 80
+# An Envoy that ended by itself is started again so often within so many seconds.
+REVIVALS, REVIVAL_SECONDS = 5, 60.0
 ENVOY_ARGUMENTS = ("--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "200")
 
 
@@ -54,6 +52,7 @@ class Stack:
         self.processes: dict[str, Process] = {}
         self._ready: dict[str, Callable[[], bool]] = {}
         self._given = given
+        self._revivals: deque[float] = deque(maxlen=REVIVALS)
 
     def start(self) -> None:
         """Starts everything, or stops what it started and raises StartFailed."""
@@ -79,6 +78,17 @@ class Stack:
             if not process.running():
                 return f"{name} ended (exit {process.exit_code}): {process.last_lines()}"
         return None
+
+    def revive_envoy(self) -> bool:
+        """Starts it again if it ended by itself: one request must not end those of all others.  Whether it did so; not
+        if that was needed too often."""
+        ended, now = self.processes["envoy"], time.monotonic()
+        if ended.running() or (len(self._revivals) == REVIVALS and now - self._revivals[0] < REVIVAL_SECONDS):
+            return False
+        self._revivals.append(now)
+        self._tell(f"Envoy again, which ended (exit {ended.exit_code})")
+        self.processes["envoy"] = ended.again()
+        return True
 
     def _start(self) -> None:
         parse_socket("--listen", self._options.listen)
@@ -217,7 +227,7 @@ class Stack:
 
     def _keep(self, name: str, process: Process, ready: Callable[[], bool]) -> None:
         self.processes[name], self._ready[name] = process, ready
-        self._stops.callback(process.stop)
+        self._stops.callback(lambda: self.processes[name].stop())
 
     def _wait(self, *names: str) -> None:
         """Until they are ready; those that are not ours are taken to be."""
@@ -227,35 +237,6 @@ class Stack:
 
     def _log(self, name: str) -> Path:
         return self._data / "logs" / f"{name}.log"
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Holds the data directory for one stack at a time; StartFailed if another has it."""
-    with (directory / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"{directory} is in use by another `tollkeeper up`: stop that one, or choose another --data-dir"
-            raise StartFailed(message) from None
-        yield
-
-
-def made_once(path: Path) -> str:
-    """A secret in a file for its owner alone, the same each time."""
-    if not path.exists():
-        write_private(path, secrets.token_urlsafe(32))
-    return path.read_text()
-
-
-def socket_directory(data: Path) -> Path:
-    """Where Unix sockets go: below `data`, unless its path is too long for a socket's name."""
-    directory = data / "run"
-    if len(str(directory).encode()) > SOCKET_DIRECTORY_BYTES:
-        digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
-        directory = Path(tempfile.gettempdir()) / f"tollkeeper-{digest}"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return directory
 
 
 def require_free(address: str, option: str) -> None:
@@ -288,10 +269,10 @@ def answers(url: str) -> bool:
 
 
 def wait_while_healthy(stack: Stack, stopped: Callable[[], bool]) -> str | None:
-    """Blocks until `stopped()` or until a process ends by itself; then says which."""
+    """Blocks until `stopped()` or until a process ends by itself; then says which.  Envoy may, now and then."""
     while not stopped():
         stack.trim_logs()
-        if (failure := stack.failed()) is not None:
+        if not stack.revive_envoy() and (failure := stack.failed()) is not None:
             return failure
         time.sleep(0.2)
     return None
