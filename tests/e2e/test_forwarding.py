@@ -245,6 +245,28 @@ def test_a_body_says_how_urgent_its_group_is_whatever_the_client_says(place: Pla
     )
 
 
+def test_a_stream_ends_where_it_began_while_its_model_moves_and_goes(place: Place, servers: list[Server]) -> None:
+    one, two = servers
+    who = place.tenant()
+    model_id = place.register("moving", endpoint=one.url)
+    place.until_served(who, "moving")
+    two.took()
+    body = {"model": "moving", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 120, "stream": True}
+    headers = {**who.headers, "x-stub-tokens": "120", "x-stub-tokens-per-second": "12"}
+    with place.envoy.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
+        assert answer.status_code == 200
+        lines = answer.iter_lines()
+        next(lines)
+        place.change(model_id, "moving", endpoint=two.url)
+        wait_for(lambda: (place.until_served(who, "moving"), two.took())[1] or None, "the other endpoint")
+        place.admin.delete(f"/models/{model_id}").raise_for_status()
+        wait_for(lambda: place.chat(who, model="moving").status_code == 404 or None, "the end of the model")
+        rest = [*lines]
+    assert rest[-2:] == ["data: [DONE]", ""] or rest[-1] == "data: [DONE]"
+    row = wait_for(lambda: next((r for r in place.usage(who) if r["output_tokens"] == 120), None), "its row")
+    assert (row["model"], row["usage_source"], row["aborted"]) == ("moving", "reported", False)
+
+
 def test_another_endpoint_is_tried_and_counted_once(place: Place, servers: list[Server]) -> None:
     one, two = servers
     who = place.tenant()
