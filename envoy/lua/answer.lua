@@ -21,6 +21,8 @@ local COUNT_HEADERS = {
   { "x-compute-type", "x-prompt-tokens", "x-generated-tokens", "x-compute-tokens" },
 }
 local NOT_READ = { audio = true, image = true, video = true }
+local OPEN_OBJECT = 0x7B
+local byte = string.byte
 
 local function count_headers(headers, found, handle)
   for _, names in ipairs(COUNT_HEADERS) do
@@ -34,9 +36,24 @@ local function count_headers(headers, found, handle)
   found:tell(handle)
 end
 
-local function read_body(handle, kind, found)
-  if NOT_READ[kind:match("^%a+")] then return end
-  local coding = handle:headers():get("content-encoding") or "" -- what gzip wrote is plain by now
+-- A content type in small letters; false for one that is not read.  Most are always the same few.
+local MAX_KNOWN, MAX_KIND = 100, 256
+local known, count = {}, 0
+
+local function kind_of(content_type)
+  local kind = known[content_type]
+  if kind ~= nil then return kind end
+  kind = content_type:lower()
+  if NOT_READ[kind:match("^%a+")] then kind = false end
+  if count >= MAX_KNOWN then known, count = {}, 0 end
+  if #content_type <= MAX_KIND then known[content_type], count = kind, count + 1 end
+  return kind
+end
+
+local function read_body(handle, headers, found)
+  local kind = kind_of(headers:get("content-type") or "")
+  if not kind then return end
+  local coding = headers:get("content-encoding") or "" -- what gzip wrote is plain by now
   if coding ~= "" and coding ~= "identity" then
     found:ended("unread")
     return found:tell(handle)
@@ -47,7 +64,7 @@ local function read_body(handle, kind, found)
     collector.expect(size)
     local text = size > 0 and chunk:getBytes(0, size) or ""
     -- Some servers send white space while they think.
-    if reader or text:find("%S") then
+    if reader or byte(text, 1) == OPEN_OBJECT or text:find("%S") then
       reader = reader or answer_frames.new(kind, text, found)
       if reader == nil then return end
       reader:read(text)
@@ -61,7 +78,7 @@ end
 
 local function read_answer(handle)
   local found = answer_found.new()
-  read_body(handle, (handle:headers():get("content-type") or ""):lower(), found)
+  read_body(handle, handle:headers(), found)
   if #found.paths > 1 then return end
   count_headers(handle:headers(), found, handle)
   local trailers = handle:trailers()

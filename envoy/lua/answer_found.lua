@@ -2,7 +2,6 @@
 local sub, find = string.sub, string.find
 
 local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS, MAX_KNOWN = 48, 96, 128, 1024, 1000
-local MAX_PRINTED = 1e14 -- Lua writes greater ones with an exponent
 -- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
 local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
@@ -166,7 +165,7 @@ local function usage_of(self)
   local pairs_ = {}
   for i, path in ipairs(self.paths) do
     local count = self.counts[path]
-    pairs_[i] = path .. "=" .. (count < MAX_PRINTED and count or string.format("%.0f", count))
+    pairs_[i] = path .. "=" .. digits.spelled(count)
   end
   return table.concat(pairs_, " ")
 end

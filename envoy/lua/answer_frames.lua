@@ -173,12 +173,15 @@ local function read_frames(reader, chunk)
   if at <= size then reader.rest = sub(chunk, at) end
 end
 
+local function begins_json(chunk, at)
+  local c = byte(chunk, at)
+  return c == OPEN_OBJECT or c == OPEN_ARRAY
+end
+
 -- The first bytes tell, since servers label streams as JSON and JSON as streams.
 local function reading(kind, chunk)
   if find(kind, "vnd.amazon.eventstream", 1, true) then return read_frames end
-  local first = byte(chunk, 1)
-  if first ~= OPEN_OBJECT and first ~= OPEN_ARRAY then first = byte(chunk, find(chunk, "[^%s\239\187\191]")) end
-  if first == OPEN_OBJECT or first == OPEN_ARRAY then return read_json end
+  if begins_json(chunk, 1) or begins_json(chunk, find(chunk, "[^%s\239\187\191]")) then return read_json end
   local events = find(kind, "event-stream", 1, true) or find(chunk, "^%s*data:") or find(chunk, "^%s*event:")
   return events and read_events or nil
 end
@@ -190,7 +193,8 @@ local function new(kind, chunk, found)
   found.one_document = read == read_json
   return {
     read = read, found = found, scan = json.new(found), rest = nil,
-    skip = find(chunk, "[%[{]"), -- what is before the JSON: white space, a byte order mark
+    -- Behind white space or a byte order mark.
+    skip = begins_json(chunk, 1) and 1 or find(chunk, "[%[{]"),
     line = "start", at_event = true, begin = nil, shapes = 0, before = nil, behind = nil,
     returns = nil, -- whether lines end with CR alone
     pass = 0, -- bytes of a frame that are not read

@@ -205,15 +205,31 @@ local function begin_composite(scan, is_object)
   scan.state, scan.skip, scan.measure = SKIP, 1, node and node.text or nil
 end
 
+-- The number that begins at `at` with digits, and what is behind them.
+local function digits_at(text, at, last)
+  local number, c = 0, byte(text, at)
+  repeat
+    number, at = number * 10 + c - 0x30, at + 1
+    c = byte(text, at) or 0
+  until at > last or c < 0x30 or c > 0x39
+  return number, at, c
+end
+
+local function word_end(text, at, last)
+  repeat
+    at = at + 1
+  until at > last or not SCALAR[byte(text, at)]
+  return at
+end
+
 -- A number, true, false or null begins at `at`.
 local function begin_scalar(scan, text, at, last)
-  local after, number, c = at, 0, byte(text, at)
-  while c >= 0x30 and c <= 0x39 and after <= last do
-    number, after = number * 10 + c - 0x30, after + 1
-    c = byte(text, after) or 0
+  local after, number, c, digits = at, 0, byte(text, at), false
+  if c >= 0x30 and c <= 0x39 then
+    number, after, c = digits_at(text, at, last)
+    digits = not SCALAR[c]
   end
-  local digits = after > at and not SCALAR[c]
-  while after <= last and SCALAR[byte(text, after)] do after = after + 1 end
+  if after <= last and SCALAR[c] then after = word_end(text, after, last) end
   if after == at or after - at > MAX_TOKEN then
     scan.state = BROKEN
     return nil

@@ -3,17 +3,22 @@ local byte, find = string.byte, string.find
 
 local BACKSLASH, COMMA, SPACE = 0x5C, 0x2C, 0x20
 
--- The closing quote at or after `from`, or nil; `from` is inside of the string.
-local function string_end(text, from, last)
-  local at = from
-  while true do
-    local quote = find(text, '"', at, true)
-    if quote == nil or quote > last then return nil end
+-- The first quote from `quote` on, which is one, that is not escaped in the string from `from` on, or nil.
+local function unescaped(text, from, last, quote)
+  repeat
     local before = quote - 1
     while before >= from and byte(text, before) == BACKSLASH do before = before - 1 end
     if (quote - before) % 2 == 1 then return quote end
-    at = quote + 1
-  end
+    quote = find(text, '"', quote + 1, true)
+  until quote == nil or quote > last
+end
+
+-- The closing quote at or after `from`, or nil; `from` is inside of the string.  No loop in what is usual, as in json.lua.
+local function string_end(text, from, last)
+  local quote = find(text, '"', from, true)
+  if quote == nil or quote > last then return nil end
+  if quote == from or byte(text, quote - 1) ~= BACKSLASH then return quote end
+  return unescaped(text, from, last, quote)
 end
 
 -- Whether the next span begins with a character that a backslash at the end of this one escapes.
@@ -29,15 +34,20 @@ local function after_comma(text, at)
   return byte(text, at + 1) == SPACE and at + 2 or at + 1
 end
 
+local function with_escapes(text, last, size, at)
+  repeat
+    if byte(text, at + 1) == 0x75 then size, at = size - 3, at + 6 else size, at = size - 1, at + 2 end
+    at = find(text, "\\", at, true)
+  until at == nil or at > last
+  return size
+end
+
 -- Bytes of the text that a JSON string's inside stands for; \uXXXX is about three.
 local function text_bytes(text, from, last)
   local size = last - from + 1
-  local at = size > 0 and find(text, "\\", from, true)
-  while at and at <= last do
-    if byte(text, at + 1) == 0x75 then size, at = size - 3, at + 6 else size, at = size - 1, at + 2 end
-    at = find(text, "\\", at, true)
-  end
-  return size
+  local at = find(text, "\\", from, true)
+  if at == nil or at > last then return size end
+  return with_escapes(text, last, size, at)
 end
 
 -- The first bracket or quote from `from` on. Each of the five is looked for once for every time that it is passed, as

@@ -17,16 +17,34 @@ local FOUND_AGAIN = { ["stream_options"] = true, ["stream_options.include_usage"
 
 local TOP, NESTED, PROMPTS, RAW, UNREAD = fields.TOP, fields.NESTED, fields.PROMPTS, fields.RAW, fields.UNREAD
 local sub, find = string.sub, string.find
+local clear = require("table.clear")
 
 local Asked = {}
 Asked.__index = Asked
 
+-- One at a time is read, from its begin to its end: so there is one, which each body takes over.
+local one = setmetatable({
+  body = "", values = 0, scalars = {}, seen = {}, spots = nil,
+  prompts = 0, ids = 0, strings = 0, text_sample = sample.new(),
+  key_first = {}, key_last = {}, arrays = {}, media = {}, media_count = 0, sizes = {},
+  stop = nil, twice = nil, name = nil, nested = nil, in_prompts = nil, in_raw = nil, unread = nil, no_switch = nil,
+  opened_at = nil, form = nil,
+}, Asked)
+
 local function new(text)
-  return setmetatable({
-    body = text, values = 0, scalars = {}, spots = {}, seen = {},
-    prompts = 0, ids = 0, strings = 0, text_sample = sample.new(),
-    key_first = {}, key_last = {}, arrays = {}, media = {}, media_count = 0, sizes = {},
-  }, Asked)
+  if one.media_count > 0 then one.media, one.sizes = {}, {} end
+  one.body, one.values, one.prompts, one.ids, one.strings, one.media_count = text, 0, 0, 0, 0, 0
+  one.stop, one.twice, one.name, one.nested, one.in_prompts, one.in_raw, one.unread = nil, nil, nil, nil, nil, nil, nil
+  one.no_switch, one.opened_at, one.form, one.spots = nil, nil, nil, nil
+  clear(one.scalars)
+  clear(one.seen)
+  sample.empty(one.text_sample)
+  return one
+end
+
+-- Keeps nothing of the body.
+local function forget()
+  one.body = ""
 end
 
 -- More values, of which a body may have so many.
@@ -66,6 +84,11 @@ function Asked:key(depth, first, last)
   end
 end
 
+local function spot(self, name, first, last)
+  self.spots = self.spots or {}
+  self.spots[name] = { first, last }
+end
+
 -- The scalar that has just been named, or nil for one of no interest.
 local function take(self, depth, first, last)
   local name = self.name
@@ -74,7 +97,7 @@ local function take(self, depth, first, last)
   local raw, before = sub(self.body, first, last), self.scalars[name]
   if depth < 3 or not before or (tonumber(raw) or 0) > (tonumber(before) or 0) then
     self.scalars[name] = raw
-    if FOUND_AGAIN[name] then self.spots[name] = { first, last } end
+    if FOUND_AGAIN[name] then spot(self, name, first, last) end
   end
   return name
 end
@@ -149,7 +172,7 @@ end
 function Asked:opens(depth, at, is_array)
   counted(self, 1)
   if self.name and depth == 2 then
-    if FOUND_AGAIN[self.name] then self.spots[self.name] = { at } end
+    if FOUND_AGAIN[self.name] then spot(self, self.name, at) end
     if self.name == "stream" then self.no_switch = true end
   end
   self.name = nil
@@ -167,7 +190,7 @@ end
 function Asked:closes(depth, at)
   if depth ~= 2 then return end
   if self.in_raw then sample.add(self.text_sample, self.opened_at, at) end
-  local option = self.spots.stream_options
+  local option = self.spots and self.spots.stream_options
   if option and option[1] == self.opened_at then option[2] = at end
 end
 
@@ -182,7 +205,7 @@ local function put(out, name, value)
 end
 
 local function put_count(out, name, count)
-  if count and count > 0 then put(out, name, string.format("%d", count)) end
+  if count and count > 0 then put(out, name, digits.spelled(count)) end
 end
 
 local NOTHING = { count = 0, bytes = 0, ms = 0, unknown = 0 }
@@ -220,4 +243,4 @@ function Asked:compose()
   return #composed <= MAX_SPELLED and composed or nil
 end
 
-return { new = new }
+return { new = new, forget = forget }

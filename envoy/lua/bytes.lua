@@ -3,10 +3,7 @@
 -- A body in another encoding (UTF-16, Shift-JIS, whose second bytes may be a backslash) has other strings for a server that
 -- decodes it than for us, so such a body is not read at all.  ASCII is skipped eight bytes at a time where LuaJIT compiles.
 
-local byte, find = string.byte, string.find
-
-local SHORT = 4096 -- bytes of a text that a pattern goes through sooner than a loop
-local NOT_PLAIN = "[^\9\10\13\32-\127]"
+local byte = string.byte
 
 -- The last position of the character of two to four bytes that begins with `lead` at `at`, or nil.
 local function character_end(text, at, lead)
@@ -53,7 +50,6 @@ end
 
 local function is_plain(text)
   local at, size, run = 1, #text, 0
-  if size <= SHORT and not find(text, NOT_PLAIN) then return true end
   while at <= size do
     local c = byte(text, at)
     if c >= 0x80 then

@@ -12,12 +12,13 @@ local NOT_SENT = {
 }
 local READ_BY_AUTHZ = { ["authorization"] = true, ["x-api-key"] = true, ["api-key"] = true } -- render: key_headers
 local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
-local COLON = 0x3A
+local COLON, DASH, X = 0x3A, 0x2D, 0x78
 local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 local has_key = secrets.are_in
 
 local function is_sent(name)
-  return not NOT_SENT[name] and find(name, "x-envoy-", 1, true) ~= 1 and find(name, "x-tollkeeper-", 1, true) ~= 1
+  if byte(name, 1) ~= X or byte(name, 2) ~= DASH then return not NOT_SENT[name] end
+  return not NOT_SENT[name] and sub(name, 1, 8) ~= "x-envoy-" and sub(name, 1, 13) ~= "x-tollkeeper-"
 end
 
 -- Whether a header may have a key in it for now: authz removes it, or `screen` looks at it.
@@ -25,18 +26,35 @@ local function may_have_key(name)
   return READ_BY_AUTHZ[name] or name == "x-request-id" or byte(name, 1) == COLON
 end
 
+local function holds_key(value)
+  return find(value, "_", 1, true) and has_key(value)
+end
+
+-- Whether all of it may be printed.  A pattern takes some thirty times as long.
+local function is_printable(text)
+  for at = 1, #text do
+    local c = byte(text, at)
+    if c < 0x20 or c > 0x7E then return false end
+  end
+  return true
+end
+
 local function clean_request_id(headers, id)
-  if #id > REQUEST_ID_MAX or find(id, "[^\32-\126]") or has_key(id) then
+  if #id > REQUEST_ID_MAX or not is_printable(id) or has_key(id) then
     local printable = gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")
     headers:replace("x-request-id", secrets.without(printable))
   end
+end
+
+local function decoded_byte(code)
+  return string.char(tonumber(code, 16))
 end
 
 -- The path without the key that is in it, or nil if there is none.
 local function without_key(path)
   if has_key(path) then return secrets.without(path) end
   if not find(path, "%", 1, true) then return nil end
-  local decoded = gsub(path, "%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
+  local decoded = gsub(path, "%%(%x%x)", decoded_byte)
   return has_key(decoded) and "/" .. secrets.REMOVED or nil
 end
 
@@ -47,14 +65,13 @@ local function screen(handle)
   headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
   local removed, request_id, path, in_authority = nil, nil, "", false
   for name, value in pairs(headers) do -- which may not be changed meanwhile
-    local keyed = find(value, "_", 1, true) and has_key(value)
-    if not is_sent(name) or keyed and not may_have_key(name) then
+    if not is_sent(name) or not may_have_key(name) and holds_key(value) then
       removed = removed or {}
       removed[#removed + 1] = name
     elseif name == ":path" then
       path = value
     elseif name == ":authority" then
-      in_authority = keyed
+      in_authority = holds_key(value)
     elseif name == "x-request-id" then
       request_id = value
     end

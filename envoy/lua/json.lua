@@ -22,8 +22,7 @@ local OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x7B, 0x7D, 0x5B, 0x5
 
 local byte, sub, find = string.byte, string.sub, string.find
 
--- The first position from `at` that is not white space, and what is there.
-local function skip_space(text, at)
+local function skip_more(text, at)
   while true do
     local c = byte(text, at)
     if c ~= 0x20 and c ~= 0x0A and c ~= 0x0D and c ~= 0x09 then return at, c end
@@ -31,17 +30,33 @@ local function skip_space(text, at)
   end
 end
 
--- The closing quote of the string whose first character is at `at`, or nil.
-local function string_end(text, at)
-  local from = at
-  while true do
-    local quote = find(text, '"', from, true)
-    if quote == nil then return nil end
+-- The first position from `at` that is not white space, and what is there.  LuaJIT gives up a loop that seldom goes round, and
+-- with it all that leads through it: so what is usual has none, here and below.
+local function skip_space(text, at)
+  local c = byte(text, at)
+  if c == nil or c > 0x20 then return at, c end
+  if c ~= 0x20 then return skip_more(text, at) end
+  c = byte(text, at + 1)
+  if c == nil or c > 0x20 then return at + 1, c end
+  return skip_more(text, at + 1)
+end
+
+-- The first quote from `quote` on, which is one, that is not escaped in the string from `from` on, or nil.
+local function unescaped(text, from, quote)
+  repeat
     local slash = quote - 1
     while slash >= from and byte(text, slash) == BACKSLASH do slash = slash - 1 end
     if (quote - slash) % 2 == 1 then return quote end
     from = quote + 1
-  end
+    quote = find(text, '"', from, true)
+  until quote == nil
+end
+
+-- The closing quote of the string whose first character is at `at`, or nil.
+local function string_end(text, at)
+  local quote = find(text, '"', at, true)
+  if quote == nil or byte(text, quote - 1) ~= BACKSLASH then return quote end
+  return unescaped(text, at, quote)
 end
 
 local function digits_end(text, at)
@@ -101,79 +116,93 @@ local function numbers_end(text, at, c)
   end
 end
 
--- Where the next line end, carriage return and tab are, so that each is looked for once.
-local NEXT = { newline = 0, return_ = 0, tab = 0 }
+-- Where the next line end, carriage return and tab are, so that each is looked for once; and the first of them.
+local newline, return_, tab, next_break = 0, 0, 0, 0
+
+local function look_for_breaks(text, first)
+  if newline < first then newline = find(text, "\n", first, true) or math.huge end
+  if return_ < first then return_ = find(text, "\r", first, true) or math.huge end
+  if tab < first then tab = find(text, "\t", first, true) or math.huge end
+  next_break = math.min(newline, return_, tab)
+end
 
 -- Whether white space other than spaces is in the string text[first..last], where only \n, \r and \t may stand for it.
 local function breaks(text, first, last)
-  if NEXT.newline < first then NEXT.newline = find(text, "\n", first, true) or math.huge end
-  if NEXT.newline <= last then return true end
-  if NEXT.return_ < first then NEXT.return_ = find(text, "\r", first, true) or math.huge end
-  if NEXT.return_ <= last then return true end
-  if NEXT.tab < first then NEXT.tab = find(text, "\t", first, true) or math.huge end
-  return NEXT.tab <= last
+  if next_break < first then look_for_breaks(text, first) end
+  return next_break <= last
+end
+
+-- The inside of the string at the quote `at`, of which nil is told if it is none.
+local function string_at(text, at)
+  local close = string_end(text, at + 1)
+  return close and not breaks(text, at, close) and close or nil
+end
+
+-- Whether the container at each depth is an array.
+local in_array = {}
+
+-- What stands in an array or behind a key at `at`, where `c` is, at `depth`, and is no container: its last position, or nil.
+local function leaf(text, at, c, depth, reader)
+  local last, count
+  if c == QUOTE then
+    last = string_at(text, at)
+    if last then reader:text(depth, at + 1, last - 1) end
+  elseif in_array[depth] and c ~= nil and c <= 0x39 then
+    last, count = numbers_end(text, at, c)
+    if last then reader:numbers(depth, count) end
+  else
+    last = scalar_end(text, at, c)
+    if last then reader:scalar(depth, at, last) end
+  end
+  return last
+end
+
+-- The key at the quote `at`: where its value begins, and with what, or nil.
+local function key_at(text, at, c, depth, reader)
+  local close = c == QUOTE and string_at(text, at)
+  if not close then return nil end
+  reader:key(depth, at + 1, close - 1)
+  at, c = skip_space(text, close + 1)
+  if c ~= COLON then return nil end
+  return skip_space(text, at + 1)
 end
 
 -- Walks the object that opens at `at`.  The position of its closing brace; nil for what is no object, or if the reader
 -- stopped.
 local function walk(text, at, reader)
   if byte(text, at) ~= OPEN_OBJECT then return nil end
-  NEXT.newline, NEXT.return_, NEXT.tab = 0, 0, 0
-  local depth, in_array, c = 1, { false }, nil
-  local empty = true -- nothing is in the container yet, so that it may close
+  newline, return_, tab, next_break = 0, 0, 0, 0
+  in_array[1] = false
+  -- `ended`: a value, after which a comma or an end follows; `empty`: nothing is in the container yet, so that it may close.
+  local depth, c, ended, empty = 1, nil, false, true
   at, c = skip_space(text, at + 1)
   while true do
-    local closing = in_array[depth] and CLOSE_ARRAY or CLOSE_OBJECT
-    local ended = false -- a value, after which a comma or an end follows
-    if empty and c == closing then
-      ended = true
-      at = at - 1
+    if (ended or empty) and c == (in_array[depth] and CLOSE_ARRAY or CLOSE_OBJECT) then
+      reader:closes(depth, at)
+      depth, ended, empty = depth - 1, true, false
+      if depth == 0 then return at end
+    elseif ended then
+      if c ~= COMMA then return nil end
+      ended = false
     else
       if not in_array[depth] then
-        if c ~= QUOTE then return nil end
-        local close = string_end(text, at + 1)
-        if close == nil or breaks(text, at, close) then return nil end
-        reader:key(depth, at + 1, close - 1)
-        at, c = skip_space(text, close + 1)
-        if c ~= COLON then return nil end
-        at, c = skip_space(text, at + 1)
+        at, c = key_at(text, at, c, depth, reader)
+        if at == nil then return nil end
       end
-      if c == QUOTE then
-        local close = string_end(text, at + 1)
-        if close == nil or breaks(text, at, close) then return nil end
-        reader:text(depth, at + 1, close - 1)
-        at, ended = close, true
-      elseif c == OPEN_OBJECT or c == OPEN_ARRAY then
+      if c == OPEN_OBJECT or c == OPEN_ARRAY then
         depth = depth + 1
         if depth > MAX_DEPTH then return nil end
         in_array[depth] = c == OPEN_ARRAY
         reader:opens(depth, at, in_array[depth])
         empty = true
-      elseif in_array[depth] and c ~= nil and c <= 0x39 then
-        local last, count = numbers_end(text, at, c)
-        if last == nil then return nil end
-        reader:numbers(depth, count)
-        at, ended = last, true
       else
-        local last = scalar_end(text, at, c)
-        if last == nil then return nil end
-        reader:scalar(depth, at, last)
-        at, ended = last, true
+        at = leaf(text, at, c, depth, reader)
+        if at == nil then return nil end
+        ended, empty = true, false
       end
       if reader.stop then return nil end
     end
     at, c = skip_space(text, at + 1)
-    if ended then
-      empty = false
-      while c ~= COMMA do
-        if c ~= (in_array[depth] and CLOSE_ARRAY or CLOSE_OBJECT) then return nil end
-        reader:closes(depth, at)
-        depth = depth - 1
-        if depth == 0 then return at end
-        at, c = skip_space(text, at + 1)
-      end
-      at, c = skip_space(text, at + 1)
-    end
   end
 end
 

@@ -74,4 +74,5 @@ end
 
 function envoy_on_request(handle)
   client_error.guarded(handle, guard, "meter", "The request could not be checked")
+  asked.forget()
 end

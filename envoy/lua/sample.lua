@@ -99,7 +99,7 @@ local function count(text, first, last, counts)
 end
 
 -- Made once, and emptied for each summary.
-local tally = {}
+local tally, written = {}, {}
 
 local function emptied()
   for i = 1, MIXED_NUMBER do tally[i] = 0 end
@@ -109,12 +109,17 @@ end
 local function counters(counts)
   counts[WORD], counts[NUMBER] = counts[WORD] + counts[MIXED_WORD], counts[NUMBER] + counts[MIXED_NUMBER]
   counts[MIXED] = counts[MIXED_WORD] + counts[MIXED_NUMBER]
-  return table.concat(counts, ",", 1, ESCAPED)
+  for i = 1, ESCAPED do written[i] = digits.spelled(counts[i]) end
+  return table.concat(written, ",", 1, ESCAPED)
 end
 
 -- What a model reads, as stretches of the body.
 local function new()
   return { bytes = 0, spans = 0, first = {}, last = {} }
+end
+
+local function empty(self)
+  self.bytes, self.spans = 0, 0
 end
 
 local function add(self, first, last)
@@ -128,12 +133,12 @@ end
 -- `[bytes,bytes looked at,counters…]`; nil if there is nothing.
 local function summary(self, text)
   if self.bytes == 0 then return nil end
-  local counts, first, last, kept = emptied(), self.first, self.last, 0
-  for i = 1, #first do kept = kept + last[i] - first[i] + 1 end
+  local counts, first, last, kept, spans = emptied(), self.first, self.last, 0, min(self.spans, MAX_SPANS)
+  for i = 1, spans do kept = kept + last[i] - first[i] + 1 end
   -- A window at each step; short texts are looked at whole.
   local step = kept <= SAMPLE and 0 or floor(kept / (SAMPLE / WINDOW))
   local seen, due, passed = 0, 0, 0 -- `due`: where the next window begins, counted over all spans
-  for i = 1, #first do
+  for i = 1, spans do
     local from, to = first[i], last[i]
     local size = to - from + 1
     if step == 0 then
@@ -148,7 +153,7 @@ local function summary(self, text)
       passed = passed + size
     end
   end
-  return "[" .. self.bytes .. "," .. seen .. "," .. counters(counts) .. "]"
+  return "[" .. digits.spelled(self.bytes) .. "," .. digits.spelled(seen) .. "," .. counters(counts) .. "]"
 end
 
-return { new = new, add = add, summary = summary }
+return { new = new, empty = empty, add = add, summary = summary }

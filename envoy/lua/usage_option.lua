@@ -10,7 +10,8 @@ end
 
 -- The body with `stream_options.include_usage: true`; nil if `stream_options` is no object.
 local function with_include_usage(text, open, asked)
-  local value = asked.spots["stream_options"]
+  local spots = asked.spots or {}
+  local value = spots["stream_options"]
   if value == nil then
     return sub(text, 1, open) .. '"stream_options":{"include_usage":true},' .. sub(text, open + 1)
   end
@@ -19,7 +20,7 @@ local function with_include_usage(text, open, asked)
     return sub(text, 1, first - 1) .. '{"include_usage":true}' .. sub(text, last + 1)
   end
   if sub(text, first, first) ~= "{" then return nil end
-  local option = asked.spots["stream_options.include_usage"]
+  local option = spots["stream_options.include_usage"]
   if option then
     if sub(text, option[1], option[2]) == "true" then return text end
     return sub(text, 1, option[1] - 1) .. "true" .. sub(text, option[2] + 1)

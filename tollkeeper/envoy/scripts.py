@@ -13,9 +13,9 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         GUARD: ("collector", "secrets", "client_error", "instance", "guard"),
         METER: (
-            "collector", "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form", "usage_option",
-            "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json", "answer_found",
-            "answer_frames", "answer",
+            "collector", "digits", "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form",
+            "usage_option", "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json",
+            "answer_found", "answer_frames", "answer",
         ),
         FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),
         UPSTREAM: ("json", "forwarding/rename", "forwarding/upstream"),
