@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from clients.api import Api
 from ratelimit.tenants.screening import Asked, Catalog
 from tenancy.resolving.catalog import ModelState
+from tenancy.values.lease_id import ENVOY_DIGITS
 from tenancy.values.policy import Policy
 from tenancy.values.upstream import DEFAULT, chosen, cluster_of
 
@@ -23,7 +24,8 @@ def resolved(asked: Asked, policy: Policy, catalog: Catalog, lease_id: str) -> A
     targets, allowed = catalog.targets(asked.model), policy.models_allowed
     if allowed is not None and asked.model in allowed:
         allowed = None
-    pick = int(lease_id[-12:], 16) if lease_id[-12:].isalnum() else 0
+    random = lease_id[-12:-ENVOY_DIGITS]
+    pick = int(random, 16) if random.isalnum() else 0
     model = chosen(targets, lambda each: catalog.check(each) is ModelState.KNOWN, allowed, pick)
     return replace(asked, model=model, alias=asked.model) if model else asked
 
