@@ -22,6 +22,9 @@ class RateHeaders(StrEnum):
     BOTH = "both"
 
 
+_VENDOR, _IETF, _ANTHROPIC = RateHeaders.VENDOR, RateHeaders.IETF, Api.ANTHROPIC
+
+
 class Rate(NamedTuple):
     """One unit that is limited, and the names of its headers: limit, remaining, reset.  Made once a limit.
 
@@ -53,8 +56,8 @@ Level = tuple[Rate, str, int]
 def rate_headers(levels: Sequence[Level], api: Api, family: RateHeaders, now_ms: int) -> list[Header]:
     """`now_ms` since 1970, for the API whose resets are times."""
     headers: list[Header] = []
-    if family is not RateHeaders.IETF:
-        if api is Api.ANTHROPIC:
+    if family is not _IETF:
+        if api is _ANTHROPIC:
             for rate, left, reset_ms in levels:
                 limit, remaining, reset = rate.anthropic
                 seconds = -(-(now_ms + reset_ms) // MS_PER_SECOND)
@@ -63,7 +66,7 @@ def rate_headers(levels: Sequence[Level], api: Api, family: RateHeaders, now_ms:
             for rate, left, reset_ms in levels:
                 limit, remaining, reset = rate.openai
                 headers += ((limit, rate.limit), (remaining, left), (reset, duration(reset_ms)))
-    if family is not RateHeaders.VENDOR:
+    if family is not _VENDOR:
         headers += _ietf(levels)
     return headers
 

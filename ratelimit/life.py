@@ -4,6 +4,7 @@ Whatever moves a request goes through this table; in_flight.py applies it.  What
 is told, does not belong here.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -133,7 +134,8 @@ class Nobody:
 NOBODY = Nobody()
 
 
-class Life(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Life:
     """Of one request, in the process that was asked; `since_ms` since 1970: when it went to the budgets, or into the
     queue.  Changed by the register alone."""
 

@@ -50,7 +50,7 @@ class Roll:
         self._lives[life.lease_id] = life
         if self._journal is not None:
             life.place = self._journal.enter(life.lease_id, policy.tenant_id, policy.fairshare_group, life.load.model)
-        self._count(policy, in_flight=1)
+        self._of(policy).count += 1
         return forgotten
 
     def answered(self, life: Life) -> None:
@@ -65,16 +65,20 @@ class Roll:
         if self._journal is not None:
             self._journal.leave(life.place)
             life.place = NOWHERE
-        self._count(life.policy, in_flight=-1)
+        tenant = self._tenants[life.policy.tenant_id]
+        tenant.count -= 1
+        self._gone(tenant)
         return life
 
     def queue(self, life: Life) -> None:
         """It waits."""
-        self._count(life.policy, queued=1)
+        self._of(life.policy).queued += 1
 
     def unqueue(self, life: Life) -> None:
         """It waits no more."""
-        self._count(life.policy, queued=-1)
+        tenant = self._tenants[life.policy.tenant_id]
+        tenant.queued -= 1
+        self._gone(tenant)
 
     def older_than(self, before_ms: int) -> list[Life]:
         older = []
@@ -91,16 +95,19 @@ class Roll:
     def tenant(self, tenant_id: str) -> Running | None:
         return self._tenants.get(tenant_id)
 
-    def _count(self, policy: Policy, *, in_flight: int = 0, queued: int = 0) -> None:
+    def _of(self, policy: Policy) -> Running:
+        """The tenant of one that comes."""
         tenant = self._tenants.get(policy.tenant_id)
         if tenant is None:
             tenant = self._tenants[policy.tenant_id] = Running(policy)
-        if in_flight > 0 or queued > 0:
+        else:
             tenant.policy = policy
-        tenant.count += in_flight
-        tenant.queued += queued
+        return tenant
+
+    def _gone(self, tenant: Running) -> None:
+        """One of its has gone."""
         if not tenant.count and not tenant.queued:
-            del self._tenants[policy.tenant_id]
+            del self._tenants[tenant.policy.tenant_id]
 
 
 def most(tenants: Iterable[Running], number: int) -> list[Running]:

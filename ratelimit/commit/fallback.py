@@ -10,6 +10,8 @@ from ratelimit.budgets.local import LocalBudgets
 from ratelimit.budgets.port import Admitted, Decision, Reservation
 from tenancy.values.admission import Admission
 
+FAST = Admission.FAST
+
 
 class FailureMode(StrEnum):
     """`deny`: refuse.  `allow`: admit, charge afterwards.  `local`: this process enforces the rates on its own."""
@@ -23,11 +25,11 @@ class Outcome(Struct, frozen=True, gc=False):
     """`decision` None: nobody could decide.  `admission` counts only if admitted; only FAST holds a lease."""
 
     decision: Decision | None
-    admission: Admission = Admission.FAST
+    admission: Admission = FAST
 
     @property
     def has_lease(self) -> bool:
-        return self.admission is Admission.FAST
+        return self.admission is FAST
 
 
 UNDECIDED = Outcome(None)

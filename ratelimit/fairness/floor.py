@@ -93,14 +93,16 @@ class Floor(Generic[T]):
 
     def begin(self, item: T, cost: int, way: Way, model: str) -> Ticket[T] | None:
         """It runs, if there is room and nobody waits for it; else None."""
-        pool = self.pool_of(model)
+        pool = self._pools.of(model)
         if len(pool.queue) or not pool.has_room or self.running >= self._most:
             return None
-        return self.run(item, cost, way, model)
+        return self._run(item, cost, way, model, pool)
 
     def run(self, item: T, cost: int, way: Way, model: str) -> Ticket[T]:
         """It runs already, whether there is room or not."""
-        pool = self.pool_of(model)
+        return self._run(item, cost, way, model, self._pools.of(model))
+
+    def _run(self, item: T, cost: int, way: Way, model: str, pool: Pool[T]) -> Ticket[T]:
         ticket = pool.queue.run(item, cost, way)
         ticket.model = model
         self._begins(ticket, pool)

@@ -164,11 +164,13 @@ class FairQueue(Generic[T]):
 
     def charge(self, ticket: Ticket[T], service: int) -> None:
         """A running request has had so much, all in all."""
-        node: Node | None = ticket.leaf
-        while node is not None:
-            self._count(node, service - ticket.charged)
-            node = node.parent
+        more, node = service - ticket.charged, ticket.leaf
         ticket.charged = service
+        while (parent := node.parent) is not None:
+            node.tag += more / node.weight
+            if more < 0 and node.waiting:
+                parent.offer(node)
+            node = parent
 
     def end(self, ticket: Ticket[T]) -> None:
         """A running request is over; what it had has been charged."""

@@ -21,6 +21,8 @@ from tenancy.values.prices import FREE, MICRO, Prices
 IN_FLIGHT, KEY_IN_FLIGHT = "tenant:in_flight", "key:in_flight"
 SLOTS = (IN_FLIGHT, KEY_IN_FLIGHT)
 FOREVER_MS = 2**63
+# Looked up by its class, a member of an enumeration costs ten times as much.
+REQUESTS, TOKENS, COST, INPUT_TOKENS = Unit.REQUESTS, Unit.TOKENS, Unit.COST, Unit.INPUT_TOKENS
 MS_PER_SECOND = 1000
 KINDS = {Kind.BUCKET: BUCKET, Kind.FIXED: FIXED, Kind.SLIDING: SLIDING}
 
@@ -92,7 +94,7 @@ def leases_of(policy: Policy) -> Leases:
 
 def shown(unit: Unit, amount: int) -> str:
     """An amount as people read it: cost in the currency, everything else as a count."""
-    if unit is not Unit.COST:
+    if unit is not COST:
         return str(amount)
     text = f"{amount / MICRO:.6f}"
     return text.rstrip("0").rstrip(".")
@@ -130,16 +132,16 @@ def _cost(limit: Limit, rule: Rule, estimate: Estimate, prices: Sequence[Dearest
     """Without an output cap the cost is clamped to the capacity; otherwise the request could never be admitted.  (The
     tokens of its estimate are within the least budget that can refuse already.)"""
     unit = limit.unit
-    if unit is Unit.REQUESTS:
+    if unit is REQUESTS:
         return 1
-    if unit is Unit.TOKENS:
+    if unit is TOKENS:
         if not limit.shadow:
             return estimate.tokens
         cost = estimate.tokens
-    elif unit is Unit.COST:
+    elif unit is COST:
         cost = estimated_cost(prices, estimate)
     else:
-        cost = estimate.input_tokens if unit is Unit.INPUT_TOKENS else estimate.output_tokens
+        cost = estimate.input_tokens if unit is INPUT_TOKENS else estimate.output_tokens
     return cost if estimate.output_cap else min(cost, rule.capacity)
 
 

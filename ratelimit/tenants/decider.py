@@ -51,6 +51,7 @@ MAX_PATH = 1024
 ANSWER_SECONDS = 1.0  # of a caller's patience, for what comes after its turn
 DEFAULT_MANNER = Manner()
 NOTHING: Sequence[Field] = ()
+FAST, QUEUED = Admission.FAST, Admission.QUEUED
 # What a refusal is counted as, by its code.
 REJECTED = {
     "invalid_body": "invalid_body",
@@ -241,15 +242,16 @@ class TenantDecider:
             if decision is not None:
                 return self._over_limit(account, fields, reservation.costs, api, decision)
             return self._refuse(account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
-        if not self._in_flight.admit(life) and outcome.has_lease:
+        leased = outcome.has_lease
+        if not self._in_flight.admit(life) and leased:
             self._committer.abandon(reservation)
-        admission = Admission.QUEUED if life.queued_ms and outcome.has_lease else outcome.admission
+        admission = QUEUED if life.queued_ms and leased else outcome.admission
         self._metrics.decisions.add(admission)
         fields += (("admission", admission), ("reserved_tokens", reservation.keeps["tokens"]))
         if life.queued_ms:
             fields.append(("queue_ms", life.queued_ms))
             self._metrics.groups.waited(account.policy.fairshare_group, life.queued_ms / 1000)
-        if not outcome.has_lease:
+        if not leased:
             fields.append(("limits", account.rule_set.charges))
         fields += request.forward
         if decision.shadow:
@@ -257,7 +259,7 @@ class TenantDecider:
             fields.append(("shadow", decision.shadow))
         headers = self._manner.levels(account, decision, api, self._now_ms())
         self._in_flight.run(life)
-        told = self._told_of_fast if admission is Admission.FAST else self._told_of(admission, life.queued_ms)
+        told = self._told_of_fast if admission is FAST else self._told_of(admission, life.queued_ms)
         return self._say(True, account, fields, headers, b"") + told
 
     def _told_of(self, admission: Admission, queued_ms: int) -> bytes:

@@ -20,6 +20,7 @@ from tenancy.values.secret import without_secrets
 from tenancy.values.upstream import Target, Upstream
 
 ABSENT = "-"  # what Envoy puts for a value that the request does not have
+_REFUSED, _GENERATES, _KNOWN = Kind.REFUSED, Kind.GENERATES, ModelState.KNOWN
 MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
 
 
@@ -114,7 +115,7 @@ def screen(
     if asked.route is None:
         return _unknown_route(asked)
     kind = asked.route.kind
-    if kind is Kind.REFUSED:
+    if kind is _REFUSED:
         return CONTROL
     if kind in RUNS_A_MODEL and not asked.body.valid:
         return INVALID_BODY
@@ -129,7 +130,7 @@ def screen(
 
 def said(kind: Kind) -> str:
     """As the access log has it."""
-    return "" if kind is Kind.GENERATES else kind
+    return "" if kind is _GENERATES else kind
 
 
 def _unknown_route(asked: Asked) -> Rejected:
@@ -157,7 +158,7 @@ def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog, 
         return Rejected(403, "model_not_allowed", f"This API key may not use the model '{shown}'.", "model", shown)
     # Such a name cannot be registered; it would only bloat leases and the ledger.
     state = catalog.check(model) if len(model) <= MAX_MODEL and model.isprintable() else ModelState.UNKNOWN
-    if state is ModelState.KNOWN and not catalog.targets(model):  # of an alias that led to no model there is nothing
+    if state is _KNOWN and not catalog.targets(model):  # of an alias that led to no model there is nothing
         return None
     if state is ModelState.UNAVAILABLE:
         return CATALOG_AWAY

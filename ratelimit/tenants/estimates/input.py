@@ -1,7 +1,6 @@
 """What the input of a request costs in tokens, from what the meter read of its body.  Pure; no I/O."""
 
 from math import ceil
-from typing import NamedTuple
 
 from ratelimit.tenants.body import Body
 from ratelimit.tenants.estimates.corrections import SCALE
@@ -26,21 +25,16 @@ FORMULAS = (
 )
 
 
-class Input(NamedTuple):
-    """`uncorrected` as in Estimate."""
+def input_tokens(body: Body, path: str, body_bytes: int, factor: int = SCALE) -> tuple[int, int | None]:
+    """And what it was taken for before it was corrected, as in Estimate.
 
-    tokens: int
-    uncorrected: int | None = None
-
-
-def input_tokens(body: Body, path: str, body_bytes: int, factor: int = SCALE) -> Input:
-    """`body_bytes` counts for a body that the meter did not read, at four to a token.  `factor`: see corrections.py."""
+    `body_bytes` counts for a body that the meter did not read, at four to a token.  `factor`: see corrections.py."""
     if not (body.given and body.valid and body.measured):
-        return Input(input_estimate(body_bytes), 0)
+        return input_estimate(body_bytes), 0
     text = text_tokens(body.text, body.strings)
     others = _others(body, path)
     corrected = text if factor == SCALE else -(-text * factor // SCALE)
-    return Input(min(corrected + others, MAX_TOKENS), 0 if others else None if factor == SCALE else text)
+    return min(corrected + others, MAX_TOKENS), 0 if others else None if factor == SCALE else text
 
 
 def _others(body: Body, path: str) -> int:

@@ -9,6 +9,8 @@ from ratelimit.tenants.estimates.input import input_tokens
 from ratelimit.tenants.estimates.media import SPEECH_TOKENS_PER_SECOND, audio_seconds, drawn_tokens
 from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
 
+_GENERATES, _DRAWS = Kind.GENERATES, Kind.DRAWS
+
 
 def estimate_request(
     kind: Kind,
@@ -30,16 +32,16 @@ def estimate_request(
     sound = bool(body.audio_ms or body.audio_bytes)
     if kind in INPUT_ONLY:
         return Estimate(_clamped(input_, smallest), input_, uncorrected=uncorrected)
-    if kind is Kind.GENERATES and body.bound is not None:
+    if kind is _GENERATES and body.bound is not None:
         cap = body.bound * body.outputs
         return Estimate(input_ + cap, input_, cap, sound=sound, uncorrected=uncorrected)
     assumed = min(_assumed(kind, body, default_output), MAX_TOKENS)
-    images = body.outputs if kind is Kind.DRAWS else 0
+    images = body.outputs if kind is _DRAWS else 0
     return Estimate(_clamped(input_ + assumed, smallest), input_, 0, assumed, images, sound, uncorrected)
 
 
 def _assumed(kind: Kind, body: Body, default_output: int) -> int:
-    if kind is Kind.DRAWS:
+    if kind is _DRAWS:
         return drawn_tokens(body.size, body.quality) * body.outputs
     if kind is Kind.TRANSCRIBES:
         return ceil(SPEECH_TOKENS_PER_SECOND * audio_seconds(body.audio_ms, body.audio_bytes))
