@@ -14,6 +14,7 @@ import structlog
 from accesslog.append import Appender
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry, Undecided
+from accesslog.fence import Fence
 from accesslog.file_log.backfill import GRACE_SECONDS, Backfill
 from accesslog.file_log.space import has_room_beside
 from accesslog.jobs.keeper import Item, JobKeeper
@@ -71,6 +72,7 @@ class Pipeline:
         checkpoint_file: Path,
         log_file: Path | None,
         spool_max_bytes: int = SPOOL_MAX_BYTES,
+        fence: Fence | None = None,
         grace_seconds: float = GRACE_SECONDS,
         log_keep_bytes: int = 0,
         max_rows: int = MAX_ROWS,
@@ -89,7 +91,7 @@ class Pipeline:
         self.speeds, self._corrections = Speeds(), corrections or Corrections()
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
-        self._spool = Spool(spool_dir, spool_max_bytes)
+        self._spool = Spool(spool_dir, spool_max_bytes, fence)
         appender = Appender(ledger, prices, key_uses, metrics)
         self._writer = LedgerWriter(
             appender, self._spool, self._deliveries, metrics, max_rows, stored=lambda rows: self._sweep.stored(rows)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from accesslog.fence import Fence
 from ledger.row import UsageRow
 from tenancy.values.lease_id import is_lease_id, lease_time
 
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 SPOOL_MAX_BYTES = 256 * 1024 * 1024  # some 400,000 rows
 SEGMENT_BYTES = 1024 * 1024  # one ledger batch or a few
+LOCK = "lock"
 _SUFFIX, _ASIDE = ".jsonl", ".unreadable"
 
 
@@ -42,11 +44,12 @@ class _Segment:
 class Spool:
     """A bounded queue of rows that survives the process.  Any thread may read `rows`, `size` (bytes) and `since`.
 
-    While another process has the directory (the one before, which ends) it is empty and takes nothing."""
+    While another process has the directory (the one before, which ends) it is empty and takes nothing.  `fence` sees to
+    it that it does end."""
 
-    def __init__(self, directory: Path, max_bytes: int = SPOOL_MAX_BYTES) -> None:
+    def __init__(self, directory: Path, max_bytes: int = SPOOL_MAX_BYTES, fence: Fence | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._max_bytes = directory, max_bytes
+        self._directory, self._max_bytes, self._fence = directory, max_bytes, fence
         self._lock: int | None = None
         self._segments: deque[_Segment] = deque()
         self._number = 0
@@ -69,7 +72,11 @@ class Spool:
             if not self._told:
                 log.warning(str(error))
             self._told = True
+            if self._fence is not None:
+                self._fence.end(self._directory / LOCK)
             return False
+        if self._fence is not None:
+            self._fence.hold(self._lock)
         self._segments.extend(_found(path) for path in _kept_in(self._directory))
         self._number = int(self._segments[-1].path.stem) if self._segments else 0
         return True
@@ -188,7 +195,7 @@ def _found(path: Path) -> _Segment:
 
 
 def _lock(directory: Path) -> int:
-    descriptor = os.open(directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    descriptor = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

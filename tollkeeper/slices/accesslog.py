@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from accesslog.fence import Fence
 from accesslog.learned.speeds import Speeds
 from accesslog.leases.gone import GoneEnvoys
 from accesslog.leases.watch import LOOK_SECONDS, LogWatch
@@ -42,7 +43,7 @@ from tenancy.postgres.key_uses import PostgresKeyUses
 from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.values.seal import DECISION, LEASE, Seal
 from tollkeeper.config import MEBIBYTE
-from tollkeeper.plan import all_numbered
+from tollkeeper.plan import all_numbered, numbered
 from tollkeeper.slices.shared import Row, Shared
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ log = structlog.get_logger(__name__)
 
 LATE_SECONDS = 900.0  # within which a row is in the ledger once its request has ended, if Postgres answers
 REDIS_SECONDS = 1.0  # nobody waits for a settlement
+FENCE_SECONDS = 10.0  # beyond the drain of a process that another has replaced
 SUMS_SECONDS = 15.0  # those of a month of many tenants, which the roller may not have come to yet
 
 
@@ -151,6 +153,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         log_file=settings.access_log_file if first else None,
         log_keep_bytes=settings.access_log_keep_mb * MEBIBYTE,
         spool_max_bytes=settings.spool_max_bytes,
+        fence=Fence(numbered(settings.ratelimit_socket, shared.number), settings.drain_seconds + FENCE_SECONDS),
         ended=_over(shared, siblings),
         freed=lambda owners: [tell(owners) for tell in shared.freed],
         undecided=_undecided(shared, siblings),

@@ -29,6 +29,7 @@ SETTINGS = {
     "queue_seconds": 0,
     "spares": True,
     "handover_seconds": 60,
+    "drain_seconds": 2,
     "lease_seconds": LEASE_SECONDS,
     "idle_timeout_seconds": LEASE_SECONDS - 2,
 }
@@ -153,11 +154,10 @@ def queued_and_ran_when_both_were_killed(own_stack: Deployment) -> None:
             waiting = stops.enter_context(socket.create_connection(own_stack.envoy_host_port))
             waiting.sendall(message)
         wait_for(lambda: True if stats(own_stack)["queued"] == 3 else None, "three in the queue")
-        processes = Path(f"/proc/{sidecar.pid}/task/{sidecar.pid}/children").read_text().split()
+        processes = children(sidecar.pid)
         own_stack.processes["envoy"].kill()
         sidecar.kill()
-        for pid in processes:
-            os.kill(int(pid), signal.SIGKILL)
+        tell(processes, signal.SIGKILL)
     own_stack.stack.sidecar(own_stack.settings)
     own_stack.stack.envoy(own_stack.settings, own_stack.stub_url)
     wait_for(lambda: found if (found := stats(own_stack)["in_flight"]) == 2 else None, "those that ran")
@@ -165,6 +165,28 @@ def queued_and_ran_when_both_were_killed(own_stack: Deployment) -> None:
     assert stats(own_stack)["queued"] == 0
     assert own_stack.redis().zcard(f"tollkeeper:leases:{{{who.tenant_id}}}") == 0
     wait_for(lambda: True if len(reserved(own_stack, who)) == 2 else None, "their rows")
+
+
+def test_a_process_that_is_stopped_when_its_supervisor_is_killed_keeps_no_rows(own_stack: Deployment) -> None:
+    who, before = own_stack.tenant(tokens_per_minute=None), workers(own_stack)
+    postgres, name = own_stack.processes["postgres"].pid, "tollkeeper_accesslog_spool_rows"
+    assert own_stack.chat(who).status_code == 200
+    own_stack.usage_when(who, 1)
+    stopped = [postgres, *children(postgres)]
+    tell(stopped, signal.SIGSTOP)
+    ran = [own_stack.chat(who).status_code for _ in range(5)].count(200)
+    wait_for(lambda: True if f'{name}{{process="ratelimit"}} {ran}.0' in own_stack.metrics() else None, "the spool", 40)
+    log = own_stack.directory / "access.jsonl"  # does not bring them again
+    checkpoint = own_stack.settings.data_dir / "access-log-checkpoint.json"
+    whole = f'"offset": {log.stat().st_size}'
+    wait_for(lambda: True if whole in checkpoint.read_text() else None, "the checkpoint", 40)
+    os.kill(before["ratelimit"], signal.SIGSTOP)
+    own_stack.processes["sidecar"].kill()
+    tell(stopped, signal.SIGCONT)
+    own_stack.stack.sidecar(own_stack.settings)
+    assert len(wait_for(lambda: found if len(found := own_stack.usage(who)) > ran else None, "the rows", 90)) == ran + 1
+    state = Path(f"/proc/{before['ratelimit']}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_sidecar_that_nobody_follows_serves_until_it_is_told_again(own_stack: Deployment) -> None:
@@ -176,6 +198,15 @@ def test_a_sidecar_that_nobody_follows_serves_until_it_is_told_again(own_stack: 
     assert sidecar.wait(30) == 0
     assert own_stack.chat(who).status_code == 503
     own_stack.stack.sidecar(own_stack.settings)
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def tell(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        os.kill(pid, number)
 
 
 def reserved(stack: Deployment, who: Credential) -> list[dict[str, Any]]:
