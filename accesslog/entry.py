@@ -69,7 +69,8 @@ class Decision(NamedTuple):
     `limits` is the text from which a request without a lease is charged.  `kind` is what the route does, "" for one
     that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit; `uncorrected`: the
     estimate of an input of text alone before it was corrected, 0 for another; `alias`: the name by which the model was
-    asked for, if that was not its own; `rpc_method`, `tool`: what was called of an MCP server."""
+    asked for, if that was not its own; `rpc_method`, `tool`: what was called of an MCP server; `cache_percent`: how
+    much of a kept answer is charged."""
 
     lease_id: str
     tenant_id: str
@@ -94,6 +95,7 @@ class Decision(NamedTuple):
     alias: str = ""
     rpc_method: str = ""
     tool: str = ""
+    cache_percent: int = 0
 
 
 DECISION_FIELDS = Decision._fields
@@ -185,6 +187,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("alias")),
         text(get("rpc_method")),
         text(get("tool")),
+        count(get("cache_percent")),
     )
 
 

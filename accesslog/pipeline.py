@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from accesslog.append import Appender
+from accesslog.cached import charged_of
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry, Undecided
 from accesslog.fence import Fence
@@ -139,7 +140,9 @@ class Pipeline:
             return True
         usage = usage_of(entry, self.speeds.of(entry.decision.model), refunds=self._refunds)
         self._ended(lease_id, service_of(usage.input_tokens, usage.output_tokens))
-        self._learn(entry, usage)
+        if entry.decision.admission != Admission.CACHED:  # which tells nothing of the model
+            self._learn(entry, usage)
+        usage, _ = charged_of(entry, usage)
         row = row_of(entry, usage)
         settlement = settlement_of(entry, usage, self._cost_of(row))
         if seen := seen_of(entry):

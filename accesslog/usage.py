@@ -18,6 +18,8 @@ The rules, first match wins; an estimate errs towards charging, because a client
 | the last two, and it drew an image                 | estimated | DRAWN_TOKENS more                               |
 | anything else                                      | none      | 0                                               |
 
+Of a request that is answered from the cache this is what its answer is worth; what is charged of it is in cached.py.
+
 A report of which a part is missing or not believed is completed by the estimate of that part, and then is one.
 
 What was produced is what was seen.  Of an answer that has not shown its end, and of which nothing was seen yet, or

@@ -1,4 +1,5 @@
-"""GET /v1/models and GET /v1/models/{id}: which models a key may ask for.  Pure: request and registry in, answer out.
+"""GET /v1/models and GET /v1/models/{id}: which models a key may ask for; and of which models answers are kept.  Pure:
+request and registry in, answer out.
 
 Answered along with the credential: it costs no budget and no request to the model server, which would list what the
 key may not use too.
@@ -14,6 +15,8 @@ from tenancy.resolving.catalog import KnownModels, ModelState
 READING = ("GET", "HEAD")
 VERSION, MODELS = "/v1/", "models"
 OWNED_BY = "llm"
+# What is told to Envoy with each request: so many characters, else that it may be any model.
+MAX_NAMES, EVERY = 512, "*"
 
 NOT_FOUND = Fault(
     404,
@@ -56,6 +59,13 @@ def answer(asked: str, known: KnownModels | None, allowed: Sequence[str] | None)
         return _dump(_entry(asked, known)) if found else NOT_FOUND
     entries = [_entry(name, known) for name in sorted(names) if known.state(name) is ModelState.KNOWN]
     return _dump({"object": "list", "data": entries})
+
+
+def names_of_cached(known: KnownModels) -> str:
+    """The names under which models are asked for whose answers are kept, a line each; EVERY if they are many."""
+    aliases = (name for name, targets in known.targets.items() if any(each.model in known.caches for each in targets))
+    names = "\n".join([*known.caches, *aliases])
+    return names if len(names) <= MAX_NAMES else EVERY
 
 
 def _entry(name: str, known: KnownModels) -> dict[str, object]:

@@ -18,7 +18,7 @@ from authz.decision import Outcome, decide, headers_for, refusals
 from authz.identity import END_USER_ID, USER_ID, end_user_of, headers_to_remove, headers_to_set, metadata
 from authz.metrics import AuthzMetrics
 from authz.models import answer as answer_models
-from authz.models import asked_model
+from authz.models import asked_model, names_of_cached
 from clients.api import Api, api_of
 from clients.errors import CONTENT_TYPE, Fault, body_of
 from protos.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
@@ -98,6 +98,8 @@ class AuthzService:
         self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in faults.items() for api in Api}
         self._no_end_user = _end_user_part("")
         self._seal = seal
+        self._told_of: KnownModels | None = None  # by what `_cached_models` says
+        self._caches = b""
         self._before_id, self._after_id = _part_with("lease_id", mint_lease_id(0))
         if seal is not None:
             self._before_seal, self._after_seal = _part_with("seal", seal.of(""))
@@ -147,7 +149,7 @@ class AuthzService:
                 if method in BODILESS or self._reads(tenant_id, lease_id):
                     self._metrics.decisions.counts[outcome] += 1
                     end_user = _end_user_part(user_id) if user_id else self._no_end_user
-                    return resolution.prepared + end_user + self._begin(lease_id)
+                    return resolution.prepared + end_user + self._begin(lease_id) + self._cached_models()
                 outcome = Outcome.BODIES
         else:
             outcome = Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE
@@ -177,6 +179,16 @@ class AuthzService:
         if self._seal is None:
             return part
         return part + self._before_seal + self._seal.of(lease_id).encode() + self._after_seal
+
+    def _cached_models(self) -> bytes:
+        """The part that tells Envoy of which models answers are kept; empty if of none."""
+        known = self._models.known()
+        if known is None or not known.caches:
+            return b""
+        if self._told_of is not known:
+            self._told_of = known
+            self._caches = CheckResponse(dynamic_metadata={"cache": names_of_cached(known)}).SerializeToString()
+        return self._caches
 
     def _refuse(self, outcome: Outcome, path: str) -> bytes:
         self._metrics.decisions.counts[outcome] += 1

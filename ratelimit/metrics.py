@@ -4,7 +4,7 @@ from ratelimit.group_metrics import GroupMetrics
 from serving.metrics import SIZE_BUCKETS, Counter, Histogram, MetricSet
 from tenancy.values.admission import Admission
 
-ADMITTED = (Admission.FAST, Admission.QUEUED, Admission.LOCAL, Admission.UNMETERED)
+ADMITTED = (Admission.FAST, Admission.QUEUED, Admission.LOCAL, Admission.UNMETERED, Admission.CACHED)
 OUTCOMES = (
     *ADMITTED,
     "over_limit",

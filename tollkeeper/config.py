@@ -154,6 +154,9 @@ class Settings(BaseSettings):
     cache_entries: int = Field(
         100_000, ge=100, description="maximum number of keys in authz's own cache, and of policies in ratelimit's"
     )
+    response_cache_mb: int = Field(
+        64, ge=1, le=1_048_576, description="how much of Redis one tenant's kept answers may take, compressed, in MiB"
+    )
     default_max_tokens: int = Field(
         1_024, ge=1, le=1_000_000, description="output tokens reserved for a request without `max_tokens`"
     )
@@ -259,6 +262,10 @@ class Settings(BaseSettings):
     @property
     def spool_max_bytes(self) -> int:
         return self.spool_max_mb * MEBIBYTE
+
+    @property
+    def response_cache_bytes(self) -> int:
+        return self.response_cache_mb * MEBIBYTE
 
     @property
     def uploads_max_bytes(self) -> int:

@@ -206,4 +206,4 @@ local function walk(text, at, reader)
   end
 end
 
-return { skip_space = skip_space, walk = walk }
+return { skip_space = skip_space, string_end = string_end, walk = walk }

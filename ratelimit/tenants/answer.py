@@ -40,6 +40,22 @@ FULL = {
     "too_long": ("queue_timeout", "the request would have to wait for too long."),
 }
 
+# What a refusal is counted as, by its code.
+REJECTED = {
+    "invalid_body": "invalid_body",
+    "model_required": "model_not_allowed",
+    "model_not_allowed": "model_not_allowed",
+    "model_not_found": "model_not_found",
+    "unknown_url": "route_refused",
+    "route_refused": "route_refused",
+    "models_unavailable": "unavailable",
+    "server_not_found": "server_not_found",
+    "tool_not_allowed": "tool_not_allowed",
+    "invalid_message": "invalid_body",
+    "invalid_params": "invalid_body",
+    "invalid_method": "route_refused",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

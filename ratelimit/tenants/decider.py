@@ -7,7 +7,6 @@ answer.py.  What cannot be understood is refused, never passed.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
 import structlog
 
@@ -25,14 +24,15 @@ from ratelimit.life import Life, Load
 from ratelimit.metrics import RatelimitMetrics
 from ratelimit.tenants.account import SLOTS, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
-from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
+from ratelimit.tenants.answer import REJECTED, UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
 from ratelimit.tenants.estimates.corrections import Corrections
 from ratelimit.tenants.forward import alias_of, resolved, told_of
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
-from ratelimit.tenants.request import Field, Queued, Request, asked_of, fields_of
+from ratelimit.tenants.replays import Caller, Replays, charged
+from ratelimit.tenants.request import Field, Queued, Request, Serialize, asked_of, fields_of, shown_path
 from ratelimit.tenants.routes.kind import Kind
-from ratelimit.tenants.screening import ABSENT, Catalog, Rejected, Terms, screen
+from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, screen
 from ratelimit.tenants.sealed import ids_of, text_to_seal
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
@@ -47,41 +47,10 @@ log = structlog.get_logger(__name__)
 DOMAIN = "tollkeeper"
 ADMISSION, QUEUE_MS = "x-admission", "x-queue-ms"  # headers; authz removes what a client sends under these names
 MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
-MAX_PATH = 1024
 ANSWER_SECONDS = 1.0  # of a caller's patience, for what comes after its turn
 DEFAULT_MANNER = Manner()
 NOTHING: Sequence[Field] = ()
 FAST, QUEUED = Admission.FAST, Admission.QUEUED
-# What a refusal is counted as, by its code.
-REJECTED = {
-    "invalid_body": "invalid_body",
-    "model_required": "model_not_allowed",
-    "model_not_allowed": "model_not_allowed",
-    "model_not_found": "model_not_found",
-    "unknown_url": "route_refused",
-    "route_refused": "route_refused",
-    "models_unavailable": "unavailable",
-    "server_not_found": "server_not_found",
-    "tool_not_allowed": "tool_not_allowed",
-    "invalid_message": "invalid_body",
-    "invalid_params": "invalid_body",
-    "invalid_method": "route_refused",
-}
-
-
-class Serialize(Protocol):
-    """Makes an answer.  Parts of one are put together by concatenation."""
-
-    def __call__(
-        self,
-        ok: bool | None,
-        fields: Iterable[Field],
-        headers: Iterable[Header],
-        body: bytes,
-        both_ways: Iterable[Header] = (),
-    ) -> bytes:
-        """`ok`: whether the request may run; None: a part of an answer, which leaves that open.  `fields`: dynamic
-        metadata.  `headers` are for the client; those that go `both_ways`, for the model server too."""
 
 
 def wall_clock_ms() -> int:
@@ -93,7 +62,8 @@ class TenantDecider:
     by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each
     request has its policy read again, which triples its cost.  `has_room`: whether what a request uses could still be
     kept anywhere; else it does not run.  `corrections`: of estimates; None: there are none.  `seal`: of what is
-    decided.  `forwards`: whether Envoy sends requests where the catalog says; if not, there are no aliases."""
+    decided.  `forwards`: whether Envoy sends requests where the catalog says; if not, there are no aliases.  `replays`:
+    None: no answers are kept."""
 
     def __init__(
         self,
@@ -112,12 +82,13 @@ class TenantDecider:
         corrections: Corrections | None = None,
         seal: Seal | None = None,
         forwards: bool = False,
+        replays: Replays | None = None,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
         self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
-        self._seal, self._forwards = seal, forwards
+        self._seal, self._forwards, self._replays = seal, forwards, replays
         self._told_of_fast = self._told_of(Admission.FAST, 0)
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
@@ -143,27 +114,49 @@ class TenantDecider:
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
-        forward = (
-            told_of(asked, account.policy.fairshare_group, self._catalog)
-            if self._forwards and (screened.inference or screened.kind is Kind.COUNTS)
-            else NOTHING
-        )
-        costs = account.costs(screened.estimate)
+        said = entries.get("cache")
+        terms = self._catalog.cache(screened.model) if said is not None and self._replays is not None else None
+        if said is None or terms is None or self._replays is None:
+            return self._go_on(call, account, asked, screened, fields, lease_id, end_user_id)
+        costs = account.costs(charged(screened.estimate, terms.charge_percent))
         if refused := self._recent_refusals.find(account, costs, now_ms):
             return partial(self._over_limit, account, fields, costs, asked.api, refused)
         if not self._has_room():
             return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api))
-        path = without_secrets(asked.path.split("?", 1)[0])[:MAX_PATH]  # a query may carry secrets
-        estimate = screened.estimate
-        keeps = kept_of_one(estimate, end_user_id, screened.model, path)
+        goes_on = partial(self._go_on, call, account, asked, screened, fields, lease_id, end_user_id)
+        caller = Caller(call, account, asked, screened, fields, lease_id, end_user_id, goes_on)
+        return self._replays.ask(caller, said, terms, self._catalog.upstream(screened.model), self)
+
+    def _go_on(
+        self,
+        call: Call,
+        account: Account,
+        asked: Asked,
+        screened: Priced,
+        fields: list[Field],
+        lease_id: str,
+        end_user_id: str,
+        more: Sequence[Field] = NOTHING,
+        headers: Sequence[Header] = (),
+    ) -> Answer:
+        """To the budgets.  `more`: what an admission says besides, `headers` to the client.  Any thread."""
+        now_ms, estimate = self._now_ms(), screened.estimate
+        runs = self._forwards and (screened.inference or screened.kind is Kind.COUNTS)
+        forward = [*told_of(asked, account.policy.fairshare_group, self._catalog), *more] if runs else more
+        costs = account.costs(estimate)
+        if refused := self._recent_refusals.find(account, costs, now_ms):
+            return partial(self._over_limit, account, fields, costs, asked.api, refused)
+        if not self._has_room():
+            return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api))
+        keeps = kept_of_one(estimate, end_user_id, screened.model, shown_path(asked))
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         user = account.policy.user_id or end_user_id
         load = Load(screened.model, *services_of(estimate.input_tokens, estimate.output_tokens), user)
         life = self._in_flight.enter(lease_id, account.policy, now_ms, load)
         if life is None:
             life = Life(lease_id, account.policy, now_ms, load)
-            return self._queue(Request(call, life, account, fields, reservation, asked.api, forward))
-        request = Request(call, life, account, fields, reservation, asked.api, forward)
+            return self._queue(Request(call, life, account, fields, reservation, asked.api, forward, headers))
+        request = Request(call, life, account, fields, reservation, asked.api, forward, headers)
         outcome = self._reserve(request)
         return None if outcome is None else self._response(request, outcome)
 
@@ -191,8 +184,7 @@ class TenantDecider:
             return
         if self._in_flight.withdraw(request.life):
             costs = request.reservation.costs
-            self._recent_refusals.refused(request.account, costs, decision, self._now_ms())
-            request.call.reply(self._over_limit(request.account, request.fields, costs, request.api, decision))
+            request.call.reply(self.refused(request.account, request.fields, costs, request.api, decision))
 
     def _turn(self, request: Request) -> None:
         outcome = self._reserve(request)
@@ -257,7 +249,7 @@ class TenantDecider:
         if decision.shadow:
             self._metrics.shadow_refusals.add()
             fields.append(("shadow", decision.shadow))
-        headers = self._manner.levels(account, decision, api, self._now_ms())
+        headers = [*self._manner.levels(account, decision, api, self._now_ms()), *request.headers]
         self._in_flight.run(life)
         told = self._told_of_fast if admission is FAST else self._told_of(admission, life.queued_ms)
         return self._say(True, account, fields, headers, b"") + told
@@ -265,6 +257,17 @@ class TenantDecider:
     def _told_of(self, admission: Admission, queued_ms: int) -> bytes:
         """The part of an answer that tells client and model server how the request was admitted."""
         return self._serialize(None, (), (), b"", ((ADMISSION, admission), (QUEUE_MS, str(queued_ms))))
+
+    def cached(self, account: Account, fields: list[Field], headers: Iterable[Header], body: bytes) -> bytes:
+        """In place of the model server."""
+        self._metrics.decisions.add(Admission.CACHED)
+        fields.append(("admission", Admission.CACHED))
+        return self._say(False, account, fields, headers, body) + self._told_of(Admission.CACHED, 0)
+
+    def refused(self, account: Account, fields: list[Field], costs: Sequence[int], api: Api, refused: Refused) -> bytes:
+        """As the budgets have just said."""
+        self._recent_refusals.refused(account, costs, refused, self._now_ms())
+        return self._over_limit(account, fields, costs, api, refused)
 
     def _over_limit(
         self, account: Account, fields: list[Field], costs: Sequence[int], api: Api, refused: Refused

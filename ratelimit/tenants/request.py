@@ -1,10 +1,12 @@
 """One request on its way through the decider, and what every answer to it says.  Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
 from clients.api import Api
+from clients.errors import Header
 from ratelimit.budgets.port import Reservation
 from ratelimit.fairness.floor import Full
 from ratelimit.life import Life
@@ -12,13 +14,30 @@ from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import body_before, parse_body
 from ratelimit.tenants.screening import Asked, Priced, Rejected, Terms, said
 from serving.call import Call
+from tenancy.values.secret import without_secrets
 
 Field = tuple[str, str | int | bool]
+MAX_PATH = 1024
+
+
+class Serialize(Protocol):
+    """Makes an answer.  Parts of one are put together by concatenation."""
+
+    def __call__(
+        self,
+        ok: bool | None,
+        fields: Iterable[Field],
+        headers: Iterable[Header],
+        body: bytes,
+        both_ways: Iterable[Header] = (),
+    ) -> bytes:
+        """`ok`: whether the request may run; None: a part of an answer, which leaves that open.  `fields`: dynamic
+        metadata.  `headers` are for the client; those that go `both_ways`, for the model server too."""
 
 
 class Request(Struct, frozen=True):
     """One that goes to the budgets.  `fields`: what its answer says, whatever it is; `forward`: what an admission says
-    besides."""
+    besides; `headers`: what it tells the client besides."""
 
     call: Call
     life: Life
@@ -27,6 +46,7 @@ class Request(Struct, frozen=True):
     reservation: Reservation
     api: Api
     forward: Sequence[Field] = ()
+    headers: Sequence[Header] = ()
 
 
 class Queued(Struct, frozen=True):
@@ -66,3 +86,8 @@ def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> l
         if estimate.images:
             fields.append(("images", estimate.images))
     return fields
+
+
+def shown_path(asked: Asked) -> str:
+    """As it is kept: a query may carry secrets."""
+    return without_secrets(asked.path.split("?", 1)[0])[:MAX_PATH]

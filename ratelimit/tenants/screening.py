@@ -16,6 +16,7 @@ from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
 from ratelimit.tenants.routes.table import Found, RouteTable, route_table
 from tenancy.resolving.catalog import ModelState
 from tenancy.values.prices import Prices
+from tenancy.values.response_cache import CacheTerms
 from tenancy.values.secret import without_secrets
 from tenancy.values.upstream import Target, Upstream
 
@@ -41,6 +42,9 @@ class Catalog(Protocol):
 
     def group_weight(self, group: str) -> int:
         """Of a fairshare group."""
+
+    def cache(self, model: str) -> CacheTerms | None:
+        """How its answers are kept; None: they are not."""
 
 
 @dataclass(frozen=True, slots=True)

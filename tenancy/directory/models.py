@@ -5,16 +5,16 @@ it as the catalog (resolving/catalog.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.values.policy import DEFAULT_WEIGHT
+from tenancy.values.response_cache import DEFAULT_BYTES, DEFAULT_SECONDS, CachedRequests, CacheScope
 from tenancy.values.upstream import AUTHORIZATION, Endpoint, Target, Upstream
 
-DEFAULT_CACHE_SECONDS = 300
 MAX_TIERS = 20
 
 
@@ -36,10 +36,21 @@ class ModelInUse(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ResponseCache:
-    """Whether a model's answers may be cached, and for how long."""
+    """Whether a model's answers are kept, and how; the rest is as in CacheTerms.  `purge`: all that is kept is
+    forgotten; it is asked for, and never stored."""
 
     enabled: bool = False
-    ttl_seconds: int = DEFAULT_CACHE_SECONDS
+    ttl_seconds: int = DEFAULT_SECONDS
+    scope: CacheScope = CacheScope.TENANT
+    requests: CachedRequests = CachedRequests.DETERMINISTIC
+    max_bytes: int = DEFAULT_BYTES
+    charge_percent: int = 0
+    purges: int = 0
+    purge: bool = False
+
+    def after(self, before: "ResponseCache") -> "ResponseCache":
+        """What is to be stored in its place."""
+        return replace(self, purges=before.purges + self.purge, purge=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from tenancy.postgres.records import fetch_in_time
 from tenancy.resolving.catalog import UNREADABLE, KnownModels, Room, without_prices
 from tenancy.values.mcp import NAME, Grant, McpServer
 from tenancy.values.prices import Prices
+from tenancy.values.response_cache import load_caches
 from tenancy.values.upstream import Endpoint, Target, Upstream
 
 # One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
@@ -29,6 +30,11 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
                ca_file, send_priority
            )::text END ORDER BY name
        ), '{}') AS upstreams,
+       coalesce(array_agg(
+           CASE WHEN cache_enabled THEN jsonb_build_array(
+               cache_ttl_seconds, cache_scope, cache_requests, cache_max_bytes, cache_charge_percent, cache_purges
+           )::text END ORDER BY name
+       ), '{}') AS caches,
        coalesce(array_agg(CASE WHEN targets <> '[]' THEN targets::text END ORDER BY name), '{}') AS targets,
        (SELECT coalesce(json_object_agg(name, weight), '{}')::text FROM fairshare_groups) AS weights,
        (SELECT coalesce(json_object_agg(name, json_build_array(
@@ -65,10 +71,13 @@ def models_of(rows: Sequence[Row]) -> KnownModels:
     rooms = {name: room for name, room in all_rooms if room != Room()}
     upstreams = {name: _upstream(text) for name, text in zip(row["names"], row["upstreams"], strict=True) if text}
     targets = {name: _targets(text) for name, text in zip(row["names"], row["targets"], strict=True) if text}
+    caches = load_caches(
+        [(name, json.loads(text)) for name, text in zip(row["names"], row["caches"], strict=True) if text]
+    )
     weights = json.loads(row["weights"])
     servers = {name: _server(*each) for name, each in json.loads(row["servers"]).items() if NAME.fullmatch(name)}
     return KnownModels(
-        row["version"], enabled, prices, row["closed"], created, rooms, weights, upstreams, targets, servers
+        row["version"], enabled, prices, row["closed"], created, rooms, weights, upstreams, targets, servers, caches
     )
 
 

@@ -25,19 +25,23 @@ from tenancy.postgres.catalog import known
 from tenancy.postgres.rows import Rows, Transaction, refusing
 from tenancy.values.invalidation import INVALIDATE_MODELS
 from tenancy.values.prices import PRICE_FIELDS
+from tenancy.values.response_cache import CachedRequests, CacheScope
 from tenancy.values.upstream import Endpoint, Target
 
 FIELDS = tuple(field.name for field in fields(NewModel))
 TIER = tuple(field.name for field in fields(PriceTier))
-COLUMNS = f"id, {', '.join(FIELDS)}, cache_enabled, cache_ttl_seconds, created_at, updated_at"
+CACHE = tuple(field.name for field in fields(ResponseCache) if field.name != "purge")
+CACHE_COLUMNS = tuple(f"cache_{name}" for name in CACHE)
+COLUMNS = f"id, {', '.join((*FIELDS, *CACHE_COLUMNS))}, created_at, updated_at"
 AS_JSON = ("price_tiers", "endpoints", "targets")
 PLACES = ", ".join(f"${at}::jsonb" if name in AS_JSON else f"${at}" for at, name in enumerate(FIELDS, 1))
 INSERT = f"INSERT INTO models ({', '.join(FIELDS)}) VALUES ({PLACES}) RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM models WHERE id = $1"
 PAGE = f"""SELECT {COLUMNS} FROM models WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
 UPDATE = (
-    f"UPDATE models SET ({', '.join(FIELDS)}) = ROW ({PLACES}), cache_enabled = ${len(FIELDS) + 1},"
-    f" cache_ttl_seconds = ${len(FIELDS) + 2}, updated_at = now() WHERE id = ${len(FIELDS) + 3} RETURNING {COLUMNS}"
+    f"UPDATE models SET ({', '.join(FIELDS)}) = ROW ({PLACES}), ({', '.join(CACHE_COLUMNS)}) = ROW"
+    f" ({', '.join(f'${len(FIELDS) + at}' for at, _ in enumerate(CACHE, 1))}), updated_at = now()"
+    f" WHERE id = ${len(FIELDS) + len(CACHE) + 1} RETURNING {COLUMNS}"
 )
 DELETE = "DELETE FROM models WHERE id = $1"
 MODELS_NAMED = "SELECT name FROM models WHERE name = ANY ($1::text[]) AND targets = '[]'"
@@ -69,15 +73,18 @@ class PostgresRegistry:
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         async with self._rows.transaction(by) as transaction:
             before = await _existing(transaction, model_id)
-            wanted = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **fields_of(to))
+            if isinstance(to, ResponseCache):
+                wanted = replace(before, cache=to.after(before.cache))
+            else:
+                wanted = replace(before, **fields_of(to))
             if wanted == before:
                 return before
             await announce(transaction.connection)
             if wanted.name != before.name or wanted.targets:
                 await _require_unused(transaction.connection, before)
             await _require_targets(transaction.connection, wanted)
-            cache = wanted.cache
-            after = await _write(transaction, UPDATE, wanted, cache.enabled, cache.ttl_seconds, model_id)
+            cache = [getattr(wanted.cache, name) for name in CACHE]
+            after = await _write(transaction, UPDATE, wanted, *cache, model_id)
             return await transaction.updated("update_model", before, after)
 
     async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
@@ -126,7 +133,8 @@ def _column(model: NewModel | Model, name: str) -> object:
 
 def _model(row: Row) -> Model:
     columns = dict(row)
-    cache = ResponseCache(columns.pop("cache_enabled"), columns.pop("cache_ttl_seconds"))
+    cache = ResponseCache(**{name: columns.pop(f"cache_{name}") for name in CACHE})
+    cache = replace(cache, scope=CacheScope(cache.scope), requests=CachedRequests(cache.requests))
     tiers = _load_tiers(columns.pop("price_tiers"))
     endpoints = tuple(Endpoint(**known(each, Endpoint)) for each in json.loads(columns.pop("endpoints")))
     targets = tuple(Target(**known(each, Target)) for each in json.loads(columns.pop("targets")))

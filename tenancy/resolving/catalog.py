@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
+from tenancy.resolving.catalog_prices import dump_prices, load_prices
 from tenancy.resolving.records import StoreUnavailable
 from tenancy.values.invalidation import INVALIDATE_ALL, INVALIDATE_MODELS
 from tenancy.values.mcp import McpServer
 from tenancy.values.policy import DEFAULT_WEIGHT
-from tenancy.values.prices import MICRO, SCALE, Prices
+from tenancy.values.prices import Prices
+from tenancy.values.response_cache import CacheTerms, load_caches
 from tenancy.values.upstream import Target, Upstream, dump_targets, load_targets
 
 log = structlog.get_logger(__name__)
@@ -28,7 +30,6 @@ REFRESH_SECONDS = 15.0
 RETRY_SECONDS = 1.0
 STALE_SECONDS = 60.0
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError)
-KNOWN_BEFORE = 3  # prices: input, output, cached
 
 
 class ModelState(StrEnum):
@@ -54,7 +55,8 @@ class KnownModels:
     there is any.  A registry of models that were never enabled bars those, and no others.  `created`: when a model was
     registered, in seconds since the epoch; missing if a version before wrote it.  `rooms`: of models that have any.
     `weights`: of fairshare groups, by name.  `upstreams`: of models that are not called as the default upstream is.
-    `targets`: of aliases, which are among the enabled ones too.  `servers`: MCP servers that are enabled, by name."""
+    `targets`: of aliases, which are among the enabled ones too.  `servers`: MCP servers that are enabled, by name.
+    `caches`: of models whose answers are kept."""
 
     version: int
     enabled: Mapping[str, bool] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class KnownModels:
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
     servers: Mapping[str, McpServer] = field(default_factory=dict)
+    caches: Mapping[str, CacheTerms] = field(default_factory=dict)
 
     def state(self, name: str) -> ModelState:
         """An alias is disabled while all that it stands for is."""
@@ -82,7 +85,7 @@ class KnownModels:
 
     def dump(self) -> str:
         """JSON: {"version":n,"models":[{"name","enabled","prices","exact_prices","price_set","created","room",
-        "upstream"}],"closed":b,"weights":{name:n},"targets":{name:[[model,n]]},"aliases":[name],
+        "upstream","cache"}],"closed":b,"weights":{name:n},"targets":{name:[[model,n]]},"aliases":[name],
         "servers":{name:row}}.
 
         An alias is disabled for versions that do not know what one is; `aliases` are those that are enabled.
@@ -94,7 +97,7 @@ class KnownModels:
             {
                 "name": name,
                 "enabled": enabled and name not in self.targets,
-                **_dump_prices(self.prices.get(name)),
+                **dump_prices(self.prices.get(name)),
                 **self._dump_rest(name),
             }
             for name, enabled in self.enabled.items()
@@ -119,7 +122,8 @@ class KnownModels:
         created: dict[str, object] = {"created": self.created[name]} if name in self.created else {}
         room: dict[str, object] = {"room": self.rooms[name]} if name in self.rooms else {}
         upstream = {"upstream": self.upstreams[name].row()} if name in self.upstreams else {}
-        return {**created, **room, **upstream}
+        cache: dict[str, object] = {"cache": self.caches[name]} if name in self.caches else {}
+        return {**created, **room, **upstream, **cache}
 
     @staticmethod
     def load(text: str | bytes) -> "KnownModels":
@@ -131,7 +135,7 @@ class KnownModels:
             name, is_enabled = model["name"], bool(model["enabled"])
             try:
                 if "prices" in model:
-                    prices[name] = _load_prices(model)
+                    prices[name] = load_prices(model)
             except UNREADABLE as error:
                 is_enabled = without_prices(name, error)
             enabled[name] = is_enabled
@@ -149,6 +153,7 @@ class KnownModels:
             {each["name"]: Upstream.of_row(each["upstream"]) for each in fields["models"] if "upstream" in each},
             load_targets(fields.get("targets", {})),
             {name: McpServer.of_row(row) for name, row in fields.get("servers", {}).items()},
+            load_caches([(each["name"], each["cache"]) for each in fields["models"] if "cache" in each]),
         )
 
 
@@ -156,26 +161,6 @@ def without_prices(model: str, error: Exception) -> bool:
     """Whether a model whose prices cannot be read is enabled: free is not the same as not known."""
     log.error("prices of a model cannot be read, it is not served", model=model, error=repr(error))
     return False
-
-
-def _dump_prices(prices: Prices | None) -> dict[str, object]:
-    if prices is None:
-        return {}
-    rounded, exact = prices.in_millionths(), prices.standard[:KNOWN_BEFORE]
-    same = all(each == price * SCALE // MICRO for each, price in zip(exact, rounded, strict=True))
-    before: dict[str, object] = {"prices": rounded} if same else {"prices": rounded, "exact_prices": exact}
-    return {**before, "price_set": prices.row()}
-
-
-def _load_prices(model: Mapping[str, Any]) -> Prices:
-    """A version that knew three prices wrote 0 for a missing cached price too: that of the input is meant."""
-    if "price_set" in model:
-        return Prices.of_row(model["price_set"])
-    if "exact_prices" in model:
-        input_, output, cached = map(int, model["exact_prices"][:KNOWN_BEFORE])
-        return Prices.plain(input_, output, cached or None)
-    input_, output, cached, *_ = *map(int, model["prices"]), 0, 0
-    return Prices.of_millionths(input_, output, cached or None)
 
 
 class ModelSource(Protocol):
@@ -244,6 +229,10 @@ class ModelCatalog:
     def server(self, name: str) -> McpServer | None:
         """The MCP server as it was last known."""
         return None if self._snapshot is None else self._snapshot[0].servers.get(name)
+
+    def cache(self, model: str) -> CacheTerms | None:
+        """How its answers were last known to be kept; None: they are not."""
+        return None if self._snapshot is None else self._snapshot[0].caches.get(model)
 
     def price_list(self) -> Mapping[str, Prices] | None:
         """Of every model that has prices.  None while `check` says UNAVAILABLE: free is not the same as not known."""

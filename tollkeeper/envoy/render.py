@@ -4,7 +4,6 @@ Owns which setting goes to which mark, and the order: render aside, validate, th
 belongs to envoy/envoy.yaml.
 """
 
-import json
 import os
 import subprocess
 import tempfile
@@ -16,7 +15,8 @@ from serving.guard import SECRET_KEY
 from tenancy.values.endpoint import Place
 from tollkeeper.envoy import forward, mcp_routes, template, tls
 from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
-from tollkeeper.envoy.scripts import FORWARD, GUARD, MCP, METER, join
+from tollkeeper.envoy.said_secret import metadata_of, table_of
+from tollkeeper.envoy.scripts import CACHE, FORWARD, GUARD, MCP, METER, join
 from tollkeeper.envoy.settings import (
     NO_UPSTREAM,
     Address,
@@ -93,6 +93,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "own_bodies": OWN_BODIES,
         "guard": f"{config_dir}/{GUARD}",
         "meter": f"{config_dir}/{METER}",
+        "cache": f"{config_dir}/{CACHE}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
         "upstream.port": str(upstream.port),
@@ -101,6 +102,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     }
     text, script = (source / CONFIG).read_text(), f"{config_dir}/{FORWARD}"
     models_in = settings.model_clusters and parse_path("model_clusters", settings.model_clusters)
+    secret = parse_secret("ratelimit", ratelimit, settings.grpc_secret)
     blocks = {
         "admin": _admin(settings.admin),
         **forward.blocks(models_in, script, text),
@@ -112,8 +114,8 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "upstream.tls": tls.to_upstream(upstream, parse_path("upstream_ca", settings.upstream_ca)),
         "authz.tls": tls.to_sidecars("authz", authz, settings.grpc_tls_dir),
         "ratelimit.tls": tls.to_sidecars("ratelimit", ratelimit, settings.grpc_tls_dir),
-        "authz.secret": _secret(parse_secret("authz", authz, settings.grpc_secret)),
-        "ratelimit.secret": _secret(parse_secret("ratelimit", ratelimit, settings.grpc_secret)),
+        "authz.secret": metadata_of(parse_secret("authz", authz, settings.grpc_secret)),
+        "ratelimit.secret": metadata_of(secret),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
@@ -124,6 +126,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     scripts = {
         GUARD: template.fill(join(GUARD, source / "lua"), read, {}),
         METER: template.fill(join(METER, source / "lua"), switches, {}),
+        CACHE: template.fill(join(CACHE, source / "lua"), {"secret": table_of(secret)}, {}),
     }
     if settings.model_clusters is not None:
         scripts |= {name: join(name, source / "lua") for name in (FORWARD, MCP)}
@@ -243,10 +246,6 @@ def _endpoint(address: Address) -> str:
     return (
         f"- endpoint: {{address: {{socket_address: {{address: {quote(address.host)}, port_value: {address.port}}}}}}}"
     )
-
-
-def _secret(secret: str) -> list[str]:
-    return [f"initial_metadata: [{{key: {SECRET_KEY}, value: {json.dumps(secret)}}}]"] if secret else []
 
 
 def _admin(text: str | None) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-GUARD, METER, FORWARD, UPSTREAM = "guard.lua", "meter.lua", "forward.lua", "upstream.lua"
+GUARD, METER, CACHE, FORWARD, UPSTREAM = "guard.lua", "meter.lua", "cache.lua", "forward.lua", "upstream.lua"
 MCP, MCP_UPSTREAM = "mcp.lua", "mcp_upstream.lua"
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -17,13 +17,16 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "usage_option", "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json",
             "answer_found", "answer_frames", "answer",
         ),
+        CACHE: (
+            "collector", "json", "cache/sha256", "cache/canonical", "cache/request", "cache/answer",
+        ),
         FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),
         UPSTREAM: ("json", "forwarding/rename", "forwarding/upstream"),
         MCP: (
             "collector", "bytes", "json", "fields", "secrets", "client_error", "mcp/message", "mcp/listed",
             "mcp/events", "mcp/filter",
         ),
-        MCP_UPSTREAM: ("mcp/hmac", "mcp/upstream"),
+        MCP_UPSTREAM: ("cache/sha256", "mcp/hmac", "mcp/upstream"),
     }
 )  # fmt: skip
 HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"

@@ -66,7 +66,7 @@ def wire(shared: Shared) -> list[Method]:
     if siblings:
         heard: dict[News, Heard] = {
             News.OVER: partial(_end_each, shared),
-            News.UNDECIDED: _each(shared.in_flight.end_undecided, shared.uploads.end_all),
+            News.UNDECIDED: _each(shared.in_flight.end_undecided, shared.uploads.end_all, partial(_answered, shared)),
             News.ARRIVED: shared.uploads.end_all,
             News.DONE: pipeline.done_elsewhere,
             News.HERE: streams.heard,
@@ -212,6 +212,11 @@ def _each(*told: Heard) -> Heard:
     return tell
 
 
+def _answered(shared: Shared, lease_ids: Iterable[str]) -> None:
+    for lease_id in lease_ids:
+        shared.answered(lease_id)
+
+
 def _end_each(shared: Shared, items: Iterable[str]) -> None:
     for item in items:
         _end(shared, *over_of(item))
@@ -220,6 +225,7 @@ def _end_each(shared: Shared, items: Iterable[str]) -> None:
 def _end(shared: Shared, lease_id: str, service: int | None) -> None:
     shared.in_flight.end(lease_id, service)
     shared.uploads.end(lease_id)
+    shared.answered(lease_id)
 
 
 def _over(shared: Shared, siblings: Siblings | None) -> Callable[[str, int | None], None]:
@@ -241,6 +247,7 @@ def _undecided(shared: Shared, siblings: Siblings | None) -> Callable[[str], Non
         shared.in_flight.end_undecided((lease_id,))
         shared.uploads.leave(lease_id, time.time_ns() // 1_000_000)
         shared.bodies(lease_id)
+        shared.answered(lease_id)
         if siblings is not None:
             siblings.undecided((lease_id,))
 

@@ -30,6 +30,7 @@ from ratelimit.succession import Succession
 from ratelimit.tenants.answer import Manner
 from ratelimit.tenants.decider import DOMAIN, TenantDecider, wall_clock_ms
 from ratelimit.tenants.mcp.decider import CallDecider, is_to_a_server
+from ratelimit.tenants.replays import Replays
 from ratelimit.tenants.screening import Terms
 from ratelimit.tenants.uploads import DOMAIN as UPLOADS
 from ratelimit.tenants.uploads import UploadDecider
@@ -54,6 +55,7 @@ from tollkeeper.envoy.trials import Trials
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.routes import routes_of
 from tollkeeper.setting_types import split
+from tollkeeper.slices.responses import wire as wire_responses
 from tollkeeper.slices.shared import Shared
 
 BEGIN_SECONDS = 5.0
@@ -86,12 +88,12 @@ def wire(shared: Shared) -> list[Method]:
     shared.loop.spawn(_keep_fair(shared), "fair queue")
     if settings.model_clusters is not None and shared.number == 1:
         _keep_clusters(shared, settings.model_clusters)
-    uploads = _uploads(shared, committer, metrics)
-    decide = _telling(shared, uploads.gate(_decider(shared, committer, metrics)))
-    return [*RatelimitService({DOMAIN: decide, UPLOADS: uploads.decide}).methods()]
+    uploads, responses = _uploads(shared, committer, metrics), wire_responses(shared, committer)
+    decide = _telling(shared, uploads.gate(_decider(shared, committer, metrics, responses.replays)))
+    return [*RatelimitService({DOMAIN: decide, UPLOADS: uploads.decide}).methods(), *responses.methods]
 
 
-def _decider(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> Decider:
+def _decider(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics, replays: Replays) -> Decider:
     """Of requests for models and, where Envoy has a way there, to MCP servers."""
     settings, forwards = shared.settings, shared.settings.model_clusters is not None
 
@@ -110,6 +112,7 @@ def _decider(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) 
             seal=Seal(shared.seals.keys, DECISION),
             corrections=shared.corrections,
             forwards=forwards,
+            replays=replays,
         ).decide
 
     models, servers = made(TenantDecider), made(CallDecider)

@@ -77,6 +77,7 @@ class Shared:
         self.bodies: Callable[[str], None] = lambda _lease_id: None  # tells authz of a body; set by ratelimit
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]
+        self.answered: Callable[[str], None] = lambda _lease_id: None  # tells the cache of an end; set by ratelimit
         self.freed: list[Callable[[Sequence[str]], None]] = []
         self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
         self.stores = StoreWatch(probes(self.redis, self.pool))

@@ -32,7 +32,6 @@ from admin.fields import (
 )
 from admin.upstream_fields import EndpointUrl, UpstreamFields, values_of
 from tenancy.directory.models import (
-    DEFAULT_CACHE_SECONDS,
     MAX_TIERS,
     Model,
     NewModel,
@@ -44,6 +43,7 @@ from tenancy.directory.models import (
 from tenancy.directory.price_history import PriceVersion
 from tenancy.values.policy import DEFAULT_WEIGHT
 from tenancy.values.prices import PRICE_FIELDS, TIERS
+from tenancy.values.response_cache import DEFAULT_BYTES, DEFAULT_SECONDS, MAX_BYTES, CachedRequests, CacheScope
 from tenancy.values.upstream import Endpoint, Target
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -119,19 +119,38 @@ class ModelBody(UpstreamFields):
 
 
 class CacheBody(Body):
-    """Whether answers of the model may be kept, and for how long."""
+    """Whether answers of the model are kept, and given again to equal requests, and how."""
 
     enabled: Flag
-    ttl_seconds: Seconds = Field(DEFAULT_CACHE_SECONDS, examples=[300])
+    ttl_seconds: Seconds = Field(DEFAULT_SECONDS, examples=[300])
+    scope: CacheScope = Field(
+        CacheScope.TENANT, description="Who is given an answer again: the same tenant, the same user, or anybody"
+    )
+    requests: CachedRequests = Field(
+        CachedRequests.DETERMINISTIC,
+        description="Those with temperature 0 or a seed, and those whose answer is never sampled; or all",
+    )
+    max_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_BYTES)] = Field(
+        DEFAULT_BYTES, description="Of one answer: a longer one is not kept", examples=[DEFAULT_BYTES]
+    )
+    charge_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
+        0, description="Of its tokens that an answer which is given again is charged"
+    )
+    purge: Flag = Field(False, description="Forget all that is kept")
 
 
 class CacheView(View):
-    """Whether answers of the model may be kept, and for how long."""
+    """Whether answers of the model are kept, and given again to equal requests, and how."""
 
     __module__ = "admin.models"  # what the OpenAPI document has always named it after, since there are two
 
     enabled: bool
     ttl_seconds: int
+    scope: CacheScope
+    requests: CachedRequests
+    max_bytes: int
+    charge_percent: int
+    purges: int = Field(description="How often all that was kept has been forgotten")
 
 
 PRICES: dict[str, Any] = dict.fromkeys(PRICE_FIELDS, ShownPrice | None)
@@ -201,5 +220,5 @@ def _of_version(of: PriceVersion) -> PricesView:
     return PricesView(version=of.version, model=of.model, since=of.since, prices=prices)
 
 
-CACHE_SAYS = "Sets whether answers of a model may be kept, and for how long."
+CACHE_SAYS = "Sets whether answers of a model are kept, and given again to equal requests, and how."
 routes.update("PUT", CacheBody, CACHE_SAYS, ResponseCache, at="/cache")

@@ -15,8 +15,8 @@ from ratelimit.budgets.port import Reservation
 from ratelimit.budgets.rule import RuleSet
 from ratelimit.life import Life, Load
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.answer import UNAVAILABLE, Refusal, fault_of
-from ratelimit.tenants.decider import MAX_LABEL, REJECTED, TenantDecider
+from ratelimit.tenants.answer import REJECTED, UNAVAILABLE, Refusal, fault_of
+from ratelimit.tenants.decider import MAX_LABEL, TenantDecider
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.mcp.message import Message, parse_message
 from ratelimit.tenants.mcp.screening import KIND, ROOT, Call, Servers, screen_call

@@ -20,6 +20,7 @@ from ratelimit.tenants.screening import (
 from tenancy.resolving.catalog import KnownModels, ModelState
 from tenancy.values.policy import Policy
 from tenancy.values.prices import Prices
+from tenancy.values.response_cache import CacheTerms
 from tenancy.values.upstream import Target, Upstream
 from tests.ratelimit.rls import sample
 from tests.ratelimit.stores import tokens
@@ -49,6 +50,9 @@ class Registry:
 
     def group_weight(self, group: str) -> int:
         return self._models.weights[group]
+
+    def cache(self, model: str) -> CacheTerms | None:
+        return None
 
 
 def asked(

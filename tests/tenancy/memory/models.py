@@ -44,7 +44,10 @@ class MemoryRegistry:
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         before = self._existing(model_id)
         require(by, before)
-        changed = replace(before, cache=to) if isinstance(to, ResponseCache) else replace(before, **fields_of(to))
+        if isinstance(to, ResponseCache):
+            changed = replace(before, cache=to.after(before.cache))
+        else:
+            changed = replace(before, **fields_of(to))
         if changed == before:
             return before
         if changed.name != before.name or changed.targets:

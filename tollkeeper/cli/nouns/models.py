@@ -119,9 +119,14 @@ app.add_create("Register a model.  Once one is registered, requests for models t
 app.add_update("Change the given fields.")
 app.add_action(
     "cache",
-    "Set whether answers of a model may be kept, and for how long.",
-    Field("--enabled/--disabled", SWITCH, "Whether answers may be kept.", required=True),
+    "Set whether answers of a model are kept, and given again to equal requests, and how.",
+    Field("--enabled/--disabled", SWITCH, "Whether answers are kept.", required=True),
     Field("--ttl", POSITIVE, "For how many seconds.", name="ttl_seconds"),
+    Field("--scope", TEXT, "Who is given an answer again: tenant, user or all.", default="tenant"),
+    Field("--requests", TEXT, "Of which requests: deterministic or all.", default="deterministic"),
+    Field("--max-bytes", AMOUNT, "Of one answer; a longer one is not kept.", default="1048576"),
+    Field("--charge-percent", NUMBER, "Of its tokens that an answer which is given again is charged.", default="0"),
+    Field("--purge/--no-purge", SWITCH, "Forget all that is kept.", default="no-purge"),
     method="PUT",
     below="/cache",
 )

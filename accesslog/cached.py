@@ -1,0 +1,36 @@
+"""What a request is charged that was answered from the cache, and what that saved.  Pure."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from accesslog.entry import LogEntry
+from accesslog.usage import NO_USAGE, Usage
+from tenancy.values.admission import Admission
+
+FULL = 100
+
+
+class Charged(NamedTuple):
+    """`saved`: what the answer is worth beyond that; nothing if a model made it for this request."""
+
+    usage: Usage
+    saved: Usage = NO_USAGE
+
+
+def charged_of(entry: LogEntry, usage: Usage) -> Charged:
+    """`usage`: what its answer is worth, whoever made it."""
+    if entry.decision.admission != Admission.CACHED:
+        return Charged(usage)
+    percent = min(entry.decision.cache_percent, FULL)
+    saved = _each(usage, lambda count: count - _part(count, percent))
+    return Charged(_each(usage, lambda count: _part(count, percent)) if percent else NO_USAGE, saved)
+
+
+def _part(count: int, percent: int) -> int:
+    """Rounded up."""
+    return -(-count * percent // FULL)
+
+
+def _each(usage: Usage, change: Callable[[int], int]) -> Usage:
+    """With all counts changed."""
+    return Usage(*(each if isinstance(each, str) else change(each) for each in usage))  # type: ignore[arg-type] # as it was

@@ -1,0 +1,172 @@
+"""Looking for kept answers, on a thread of its own: everybody who asked since the last round trip, in one.
+
+Who asks for what another request is just running for waits until that is kept, is given up, or has taken too long.
+Without Redis nothing is kept, and everybody runs.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from ratelimit.budgets.port import BudgetsUnavailable
+from ratelimit.responses.kept import Kept, Place
+from ratelimit.responses.metrics import ResponseMetrics
+from ratelimit.responses.port import Look, Responses, Turn
+from serving.call import notify
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH = 32
+MAX_QUEUED = 8192
+MAX_WAITING = 8192
+POLL_SECONDS = 0.025  # between two looks at what somebody waits for
+AWAY_SECONDS = 1.0  # for so long Redis is not asked again once it did not answer
+TOLD = "response cache"  # what a caller who cannot be told is logged with
+
+Tell = Callable[[Kept | None], None]
+
+
+@dataclass(slots=True, eq=False)
+class Asking:
+    """`until`: time.monotonic() up to which it waits.  `tell` is called once, from the thread of the lookups: with what
+    is kept, or None: run."""
+
+    place: Place
+    lease_id: str
+    until: float
+    tell: Tell
+    gone: bool = field(default=False)
+
+    def leave(self) -> None:
+        """Its caller has gone: it is not told any more."""
+        self.gone = True
+
+
+class Lookups:
+    """`ask` from any thread."""
+
+    def __init__(self, store: Responses, metrics: ResponseMetrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._metrics, self._clock = store, metrics, clock
+        self._queue: SimpleQueue[Asking | None] = SimpleQueue()
+        self._waiting: dict[Place, list[Asking]] = {}
+        self._count, self._poll_at, self._away_until = 0, 0.0, 0.0
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="responses", daemon=True)
+        metrics.watch("waiting", "Requests that wait for another's answer", lambda: float(self._count))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Everybody runs."""
+        self._closing = True
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def ask(self, place: Place, lease_id: str, wait_seconds: float, tell: Tell) -> Asking | None:
+        """None if it makes no sense to look: then it runs, and is not told."""
+        now = self._clock()
+        if self._closing or now < self._away_until or self._queue.qsize() >= MAX_QUEUED:
+            return None
+        asking = Asking(place, lease_id, now + wait_seconds, tell)
+        self._queue.put(asking)
+        return asking
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self._serve(self._batch())
+                if self._waiting and self._clock() >= self._poll_at:
+                    self._poll()
+            except Exception:  # the top of the thread: every caller depends on it
+                self._metrics.failures.add()
+                log.exception("looking for kept answers failed")
+        self._tell(self._left())
+
+    def _left(self) -> list[Asking]:
+        left = [each for group in self._waiting.values() for each in group]
+        while not self._queue.empty():
+            asking = self._queue.get()
+            left += [] if asking is None else [asking]
+        return left
+
+    def _batch(self) -> list[Asking]:
+        batch: list[Asking] = []
+        timeout = max(0.0, self._poll_at - self._clock()) if self._waiting else None
+        try:
+            first = self._queue.get(timeout=timeout)
+            batch += [] if first is None else [first]
+            while len(batch) < MAX_BATCH:
+                asking = self._queue.get_nowait()
+                batch += [] if asking is None else [asking]
+        except Empty:
+            pass
+        return [asking for asking in batch if not asking.gone]
+
+    def _serve(self, batch: Sequence[Asking]) -> None:
+        """Of those who ask for the same one claims it, and the others see that."""
+        if not batch:
+            return
+        found = self._look([Look(asking.place, asking.lease_id) for asking in batch])
+        for asking, each in zip(batch, found, strict=True):
+            if each is Turn.WAIT and self._count < MAX_WAITING and asking.until > self._clock():
+                self._wait(asking)
+            else:
+                self._tell([asking], each)
+
+    def _wait(self, asking: Asking) -> None:
+        if not self._waiting:
+            self._poll_at = self._clock() + POLL_SECONDS
+        self._waiting.setdefault(asking.place, []).append(asking)
+        self._count += 1
+        self._metrics.waited.add()
+
+    def _poll(self) -> None:
+        """Looks once at each place for all who wait there.  Where nobody is at it any more and nothing is kept, they
+        all run: what one could not make another cannot either."""
+        places = [*self._waiting]
+        for start in range(0, len(places), MAX_BATCH):
+            some = places[start : start + MAX_BATCH]
+            found = self._look([Look(place, "", claims=False) for place in some])
+            for place, each in zip(some, found, strict=True):
+                self._told_at(place, each)
+        self._poll_at = self._clock() + POLL_SECONDS
+
+    def _told_at(self, place: Place, found: bytes | Turn) -> None:
+        group = self._waiting[place]
+        if found is not Turn.WAIT:
+            stays: list[Asking] = []
+            self._tell(group, found)
+        else:
+            now = self._clock()
+            stays = [asking for asking in group if asking.until > now and not asking.gone]
+            self._tell([asking for asking in group if asking.until <= now])
+        self._count -= len(group) - len(stays)
+        if stays:
+            self._waiting[place] = stays
+        else:
+            del self._waiting[place]
+
+    def _look(self, looks: Sequence[Look]) -> Sequence[bytes | Turn]:
+        started = time.perf_counter()
+        try:
+            found = self._store.look(looks)
+        except BudgetsUnavailable as error:
+            self._metrics.errors.add()
+            if self._clock() >= self._away_until:
+                log.warning("no kept answers while redis does not answer", reason=str(error))
+            self._away_until = self._clock() + AWAY_SECONDS
+            return [Turn.RUN] * len(looks)
+        self._metrics.look_seconds.observe(time.perf_counter() - started)
+        return found
+
+    def _tell(self, askings: Sequence[Asking], found: bytes | Turn = Turn.RUN) -> None:
+        kept = Kept.load(found) if isinstance(found, bytes) else None
+        for asking in askings:
+            if not asking.gone:
+                notify(TOLD, lambda tell=asking.tell: tell(kept))  # type: ignore[misc] # bound at once

@@ -1,0 +1,61 @@
+"""How answers of a model are kept, to be given again to equal requests: its response cache.  Pure.
+
+Sidecars of two versions read this from each other: fields are added at the end (values/trailing.py).
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from tenancy.values.trailing import filled
+
+DEFAULT_SECONDS = 300
+DEFAULT_BYTES, MAX_BYTES = 1_048_576, 2_097_152  # of one answer, as the client gets it
+
+
+class CacheScope(StrEnum):
+    """Who is given an answer again: who has the tenant in common with the one that it was made for; the user, or
+    without one the key; or anybody who may use the model."""
+
+    TENANT = "tenant"
+    USER = "user"
+    ALL = "all"
+
+
+class CachedRequests(StrEnum):
+    """Those that say that they want the same answer each time (temperature 0, a seed) and those whose answer is never
+    sampled (vectors, scores); or all."""
+
+    DETERMINISTIC = "deterministic"
+    ALL = "all"
+
+
+class CacheTerms(NamedTuple):
+    """Of a model that has a cache.  `max_bytes`: a longer answer is not kept; `charge_percent`: of the tokens that an
+    answer given again is charged; `purges`: how often all that was kept has been forgotten."""
+
+    ttl_seconds: int = DEFAULT_SECONDS
+    scope: CacheScope = CacheScope.TENANT
+    requests: CachedRequests = CachedRequests.DETERMINISTIC
+    max_bytes: int = DEFAULT_BYTES
+    charge_percent: int = 0
+    purges: int = 0
+
+    @staticmethod
+    def of_row(row: Sequence[Any]) -> "CacheTerms":
+        """ValueError for what this version does not know: it must not share more than it was told to."""
+        seconds, scope, requests, most, percent, purges = filled(row, CacheTerms())
+        return CacheTerms(
+            int(seconds), CacheScope(scope), CachedRequests(requests), int(most), int(percent), int(purges)
+        )
+
+
+def load_caches(rows: "Sequence[tuple[str, Sequence[Any]]]") -> dict[str, CacheTerms]:
+    """By model.  One whose terms cannot be read has no cache."""
+    found: dict[str, CacheTerms] = {}
+    for name, row in rows:
+        try:
+            found[name] = CacheTerms.of_row(row)
+        except (ValueError, TypeError):
+            continue
+    return found
