@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from authz.models import NOT_FOUND, UNAVAILABLE, answer, asked_model
+from authz.models import NOT_FOUND, UNAVAILABLE, answer, asked_model, names_of_cached
 from tenancy.resolving.catalog import KnownModels
+from tenancy.values.response_cache import CacheTerms
+from tenancy.values.upstream import Target
 from tests.authz.sidecar import Sidecar, bearer
 
 OPEN = KnownModels(1)
@@ -102,3 +104,10 @@ def test_the_service_answers_with_the_registry_as_it_is(sidecar: Sidecar) -> Non
     assert sidecar.metrics.decisions.counts["answered"] == 4
     assert sidecar.check({}, "/v1/models", "GET").status == 401
     assert sidecar.check({"authorization": f"Bearer sk_{'0' * 48}"}, "/v1/models", "GET").status == 401
+
+
+def test_envoy_is_told_of_which_models_answers_are_kept() -> None:
+    kept = {name: CacheTerms() for name in ("a", "b/x")}
+    targets = {"fast": (Target("a"), Target("other")), "slow": (Target("other"),)}
+    assert names_of_cached(KnownModels(1, targets=targets, caches=kept)) == "a\nb/x\nfast"
+    assert names_of_cached(KnownModels(1, caches=dict.fromkeys(map(str, range(500)), CacheTerms()))) == "*"

@@ -79,7 +79,14 @@ def test_a_secret_given_as_a_reference_is_not_sent_whole(run: Command) -> None:
 def test_prices_and_the_cache_of_a_model(run: Command) -> None:
     made = run.json("model", "create", "m", "--input-price", "2.50", "--output-price", "10", "--context-window", "128k")
     assert (made["input_price"], made["context_window"]) == ("2.5", 128_000)
-    assert run.json("model", "cache", "m", "--enabled", "--ttl", "60")["cache"] == {"enabled": True, "ttl_seconds": 60}
+    cached = run.json("model", "cache", "m", "--enabled", "--ttl", "60", "--scope", "user", "--charge-percent", "10")
+    assert (cached["cache"]["ttl_seconds"], cached["cache"]["scope"], cached["cache"]["charge_percent"]) == (
+        60,
+        "user",
+        10,
+    )
+    assert run("model", "cache", "m", "--enabled", "--ttl", "0").code == 2
+    assert "scope" in run("model", "cache", "m", "--enabled", "--scope", "everybody").err
     changed = run.json("model", "update", "m", "--output-price", "none")
     assert (changed["input_price"], changed["output_price"], changed["context_window"]) == ("2.5", None, 128_000)
     assert changed["cache"]["enabled"] is True

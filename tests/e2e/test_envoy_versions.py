@@ -53,7 +53,7 @@ def test_the_whole_chain(stack: Deployment, envoy: str) -> None:
     assert 0 < left["output_tokens"] < 400
 
 
-def test_a_model_with_an_endpoint(stack: Deployment, envoy: str) -> None:
+def test_a_model_with_an_endpoint_and_a_cache(stack: Deployment, envoy: str) -> None:
     who = stack.tenant()
     fields = {"name": "led", "endpoint": f"{stack.stub_url}/v1", "upstream_name": f"{MODEL}-led"}
     made = stack.admin.post("/models", json=fields).json()
@@ -65,6 +65,16 @@ def test_a_model_with_an_endpoint(stack: Deployment, envoy: str) -> None:
                 return answer if answer.status_code == 200 else None
 
             assert wait_for(served, "the endpoint").json()["model"] == f"{MODEL}-led"
+            stack.admin.put(f"/models/{made['id']}/cache", json={"enabled": True})
+            for stream in (False, True):
+                body = {**BODY, "model": "led", "temperature": 0, "stream": stream}
+                first = client.post(CHAT, json=body, headers=who.headers)
+
+                def again(body: dict[str, object] = body) -> httpx.Response | None:
+                    answer = client.post(CHAT, json=body, headers=who.headers)
+                    return answer if answer.headers.get("x-tollkeeper-cache") == "hit" else None
+
+                assert wait_for(again, "an answer from the cache").content == first.content
     finally:
         stack.admin.delete(f"/models/{made['id']}")
 
