@@ -23,6 +23,7 @@ SHARE_A_STACK = (
         "tests/e2e/test_slots.py",
     ),
     ("tests/e2e/attacks/", "tests/e2e/control_planes/"),
+    ("tests/e2e/cache/",),
 )
 # Of the whole run: after it no long file begins.
 EARLY = 0.7
