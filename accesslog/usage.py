@@ -37,6 +37,7 @@ from typing import NamedTuple
 from accesslog.entry import UNREAD, UNSEEN, LogEntry
 from accesslog.formats import DRAWN, IMAGES, SHOWN
 from accesslog.report import NO_PARTS, Parts, Report, report_of
+from accesslog.seen import TEXT_BYTES_PER_TOKEN, is_sound, made_tokens, sound_tokens, tokens_seen
 from ledger.row import UsageSource
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.mcp.screening import KIND as MCP
@@ -49,10 +50,6 @@ STREAM_BYTES_PER_TOKEN = 200
 # Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in the same
 # number of bytes, and the JSON around the text has none.
 BYTES_PER_TOKEN = 4
-# Of text alone: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
-TEXT_BYTES_PER_TOKEN = 4.5
-# Events with more text than this have several tokens each; with less, one: Hindi has up to 9.5.
-TOKEN_MAX_BYTES = 10
 # A hundred times the longest context of any model.
 BELIEVED_MAX = 10**8
 BELIEVED_MAX_BATCH = 10**11  # of 100,000 requests
@@ -148,12 +145,17 @@ def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
     if report is not None:
         return _reported(entry, report, unseen)
     if entry.given_up and not refunds:
-        return Usage(decision.input_estimate, unseen, 0, 0, UsageSource.ESTIMATED)
+        return _estimated(entry, unseen)
     if entry.aborted or entry.status == 0 or 200 <= entry.status < 300:
-        output_tokens = max(_estimated_output(entry), unseen)
-        usage = Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)
+        usage = _estimated(entry, max(_estimated_output(entry), unseen))
         return _with_drawn(usage) if any(path in counts for path in SHOWN) else usage
     return NO_USAGE
+
+
+def _estimated(entry: LogEntry, output_tokens: int) -> Usage:
+    spoken = is_sound(entry) or entry.decision.kind == Kind.SPEAKS
+    sound = output_tokens if spoken else min(sound_tokens(entry), output_tokens)
+    return Usage(entry.decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED, audio_output=sound)
 
 
 def _with_drawn(usage: Usage) -> Usage:
@@ -238,21 +240,13 @@ def _is_believed(entry: LogEntry, output_tokens: int) -> bool:
     cap = entry.decision.output_cap
     if cap == 0 or output_tokens <= BELIEVED_TIMES_CAP * cap or entry.answer.ended == UNSEEN:
         return output_tokens <= BELIEVED_MAX
-    return output_tokens <= BELIEVED_TIMES_SEEN * tokens_of_text(entry)
+    return output_tokens <= BELIEVED_TIMES_SEEN * tokens_seen(entry)
 
 
 def _seen_output(entry: LogEntry) -> int:
     """The output tokens that passed, as far as they were read; no more than the request allowed, but never less than
     there were events."""
-    return _capped(entry, tokens_of_text(entry))
-
-
-def tokens_of_text(entry: LogEntry) -> int:
-    """As far as text was seen."""
-    events, text_bytes = entry.answer.events, entry.answer.text_bytes
-    if text_bytes <= TOKEN_MAX_BYTES * events and (entry.streamed or events > 1):
-        return events
-    return max(events, round(text_bytes / TEXT_BYTES_PER_TOKEN))
+    return _capped(entry, tokens_seen(entry))
 
 
 def _capped(entry: LogEntry, tokens: int) -> int:
@@ -277,8 +271,10 @@ def _unseen_output(entry: LogEntry, speed: Speed, *, refunds: bool) -> int:
         return 0
     if entry.decision.kind == Kind.DRAWS:
         return reserved
-    if entry.streamed and answer.events and answer.ended != UNREAD and speed.shown >= SHOWN_ALL:
-        return min(reserved, ceil(tokens_of_text(entry) / speed.shown))
+    if is_sound(entry) and entry.bytes_out:
+        return made_tokens(entry)
+    if entry.streamed and answer.ended != UNREAD and speed.shown >= SHOWN_ALL and (seen := tokens_seen(entry)):
+        return min(reserved, ceil(seen / speed.shown))
     return min(reserved, _written(entry, speed))
 
 
@@ -290,7 +286,7 @@ def _written(entry: LogEntry, speed: Speed) -> int:
 def _estimated_output(entry: LogEntry) -> int:
     """By the text that was seen; by the bytes of an answer in which none was read, unless it has no text at all."""
     answer = entry.answer
-    if answer.events or answer.ended == UNREAD:
+    if answer.events or answer.ended == UNREAD or sound_tokens(entry):
         return _seen_output(entry)
     if entry.media.partition("/")[0] in _NO_TEXT:
         return 0

@@ -9,7 +9,8 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from accesslog.entry import LogEntry
-from accesslog.usage import UNKNOWN_SPEED, Speed, Usage, tokens_of_text
+from accesslog.seen import tokens_seen
+from accesslog.usage import UNKNOWN_SPEED, Speed, Usage
 from ledger.row import UsageSource
 from ratelimit.tenants.average import Average
 
@@ -47,7 +48,7 @@ class Speeds:
                 self._models.move_to_end(entry.decision.model)
             of.tokens_per_second.add(1000 * usage.output_tokens / entry.total_ms)
             if entry.streamed:
-                of.shown.add(min(1.0, max(SHOWN_MIN, tokens_of_text(entry) / usage.output_tokens)))
+                of.shown.add(min(1.0, max(SHOWN_MIN, tokens_seen(entry) / usage.output_tokens)))
 
     def all(self) -> dict[str, tuple[Speed, int]]:
         """By model, with how many answers taught it."""

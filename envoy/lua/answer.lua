@@ -20,7 +20,7 @@ local COUNT_HEADERS = {
   },
   { "x-compute-type", "x-prompt-tokens", "x-generated-tokens", "x-compute-tokens" },
 }
-local NOT_READ = { audio = true, image = true, video = true }
+local NOT_READ = { image = true, video = true }
 local OPEN_OBJECT = 0x7B
 local byte = string.byte
 
@@ -36,7 +36,7 @@ local function count_headers(headers, found, handle)
   found:tell(handle)
 end
 
--- A content type in small letters; false for one that is not read.  Most are always the same few.
+-- A content type in small letters, "audio" for all of sound, false for one that is not read. Most are always the same few.
 local MAX_KNOWN, MAX_KIND = 100, 256
 local known, count = {}, 0
 
@@ -44,7 +44,8 @@ local function kind_of(content_type)
   local kind = known[content_type]
   if kind ~= nil then return kind end
   kind = content_type:lower()
-  if NOT_READ[kind:match("^%a+")] then kind = false end
+  local media = kind:match("^%a+")
+  if media == "audio" then kind = media elseif NOT_READ[media] then kind = false end
   if count >= MAX_KNOWN then known, count = {}, 0 end
   if #content_type <= MAX_KIND then known[content_type], count = kind, count + 1 end
   return kind
@@ -53,6 +54,7 @@ end
 local function read_body(handle, headers, found)
   local kind = kind_of(headers:get("content-type") or "")
   if not kind then return end
+  if kind == "audio" then return answer_sound.read(handle, headers, found) end
   local coding = headers:get("content-encoding") or "" -- what gzip wrote is plain by now
   if coding ~= "" and coding ~= "identity" then
     found:ended("unread")

@@ -61,6 +61,9 @@ local TEXT = [[
 -- Text that is repeated, longer each time or whole at the end.
 local WHOLE = "text generated_text"
 
+-- Sound in base64, of which the characters are counted: as MP3, and as 24,000 samples a second of 16 bits.
+local SPEECH, SAMPLES = "audio", "choices.delta.audio.data"
+
 -- Present and neither null nor false: nothing more is generated; its text may say that it failed.
 local DONE = [[
   done stop stop_reason stopReason finish_reason is_finished completionReason generated_text
@@ -113,6 +116,8 @@ mark(INDEX, "index", true)
 mark(FINISH, "finish", true)
 mark(TEXT, "text", "adds")
 mark(WHOLE, "text", "whole")
+mark(SPEECH, "text", "sound.mp3")
+mark(SAMPLES, "text", "sound.samples")
 mark(DONE, "done", true)
 mark(ERROR, "error", true)
 mark("type", "ends", true)

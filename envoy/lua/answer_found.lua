@@ -136,6 +136,8 @@ end
 function Found:more_text(kind, bytes)
   if kind == "adds" then
     self.of_event = self.of_event + bytes
+  elseif kind ~= "whole" then -- the path of what is counted
+    self:raise(kind, (self.counts[kind] or 0) + bytes)
   else
     self.of_whole = self.of_whole + bytes
     if self.of_whole > self.whole then self.whole, self.longer = self.of_whole, true end

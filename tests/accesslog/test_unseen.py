@@ -15,6 +15,8 @@ SSE = "text/event-stream"
 
 
 LEFT: dict[str, Any] = {"status": 0, "bytes_out": 0, "content_type": None, "response_flags": "DC", "total_ms": 1500}
+SPEECH: dict[str, Any] = {"output_cap": 0, "kind": "speaks"}
+SPOKEN: dict[str, Any] = {"content_type": "audio/mpeg", "bytes_out": 40_000, "response_flags": "DC", "total_ms": 1500}
 UNSEEN: dict[str, tuple[LogEntry, int, int, int]] = {
     # What is charged for the output: of a model that is not known, of one that writes 20 a second, with refunds.
     # decision: 80 reserved for the output
@@ -39,6 +41,9 @@ UNSEEN: dict[str, tuple[LogEntry, int, int, int]] = {
     "a failure that the client did not wait for": (finished(status=500, bytes_out=0, response_flags="DC"), 0, 0, 0),
     "an answer that cannot be read": (finished({"ended": "unread"}, total_ms=1500), 80, 30, 80),
     "vectors, left": (finished(None, {"reserved_tokens": 20, "output_cap": 0}, **LEFT), 0, 0, 0),
+    "speech, left": (finished({"usage": "sound.length=80000"}, SPEECH, **SPOKEN), 100, 100, 50),
+    "speech of no known length, left": (finished(None, SPEECH, **SPOKEN), 50, 50, 50),
+    "speech, left before it began": (finished(None, SPEECH, **LEFT), 80, 30, 0),
     "images, left": (finished(None, {"output_cap": 0, "kind": "draws"}, **LEFT), 80, 80, 0),
 }  # fmt: skip
 

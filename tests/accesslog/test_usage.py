@@ -178,7 +178,14 @@ OTHERS: dict[str, tuple[LogEntry, Usage]] = {
     ),
     "an answer that could not be read": (finished({"ended": "unread"}, bytes_out=40), Usage(20, 80, 0, 0, ESTIMATED)),
     "vectors": (finished({"ended": "done"}, {"output_cap": 0}, bytes_out=54_000_000), Usage(20, 0, 0, 0, ESTIMATED)),
-    "speech": (finished(content_type="audio/mpeg", bytes_out=400_000), Usage(20, 0, 0, 0, ESTIMATED)),
+    "speech": (
+        finished(None, {"output_cap": 0, "kind": "speaks"}, content_type="audio/mpeg", bytes_out=400_000),
+        Usage(20, 500, 0, 0, ESTIMATED, audio_output=500),
+    ),
+    "speech, capped": (
+        finished(content_type="audio/mpeg", bytes_out=400_000),
+        Usage(20, 80, 0, 0, ESTIMATED, audio_output=80),
+    ),
     "an image": (finished(content_type="image/png", bytes_out=400_000), Usage(20, 0, 0, 0, ESTIMATED)),
     "stream, a token an event": (
         finished({"events": 70, "text_bytes": 300}, content_type=SSE, bytes_out=90_000),

@@ -8,11 +8,12 @@ import pkgutil
 from pathlib import Path
 from types import ModuleType
 
-from accesslog import usage
+from accesslog import seen, usage
 from accesslog.formats import FORMATS, Format
 from ledger.row import UsageSource
 from ratelimit.tenants.average import MEMORY, NEEDED
 from ratelimit.tenants.estimates.corrections import INPUT_MIN, LEAST, MANY, MOST, SCALE
+from ratelimit.tenants.estimates.media import SPOKEN_TOKENS
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.routes.table import SERVERS, parse_routes
 from tests.formats import providers, servers
@@ -62,12 +63,16 @@ are assumed. From the same answers it learns which part of a model's tokens is s
 event has several short ones), by which what was seen of a stream that ends early is divided. `TOLLKEEPER_UNDELIVERED=refund`
 charges only what was seen.
 
-What was seen is a token an event where events have up to {usage.TOKEN_MAX_BYTES} bytes of text on average, else {usage.TEXT_BYTES_PER_TOKEN} bytes of text a
+What was seen is a token an event where events have up to {seen.TOKEN_MAX_BYTES} bytes of text on average, else {seen.TEXT_BYTES_PER_TOKEN} bytes of text a
 token. Counts that are set while a stream runs may lag by an eighth, and by 16 events, when it ends early. Over 200 random
 cuts of three formats (`tests/formats/test_cuts.py`), half of the charges are within 1% of what the server had made where an
 event has one token, and within 5% where it has one or two.
 
-Not read: what is in a single AWS frame of more than 1 MiB (what is before and behind it is); audio, images and video,
+Sound that comes without a report (speech as a file, the pieces of a stream that ends early) is {seen.TOKENS_PER_SECOND} tokens a second, by its
+bytes: at the rate that a WAVE or MP3 says, else at {8 * seen.OF_MP3 // 1000} kbit/s, for PCM at {8 * seen.OF_SAMPLES // 1000}, for Opus at {8 * seen.RATES["audio/opus"] // 1000}. Of what its client left it is
+what passed; but all of it, where the server said its length, since then it had made it.
+
+Not read: what is in a single AWS frame of more than 1 MiB (what is before and behind it is); images and video,
 which are charged the estimate of their input; answers compressed in another way than gzip (the chain asks for
 `identity`), or framed in a way that cannot be followed: these are charged what was reserved, as nothing tells of less.
 """
@@ -76,6 +81,7 @@ BEFORE = f"""## Before a request runs
 
 Its cost is estimated and reserved: the input by what is in it (text by the classes of its characters, images by their size,
 speech by its duration, a list of ids by its length), and the greatest output that it allows, for as many outputs as it asks for.
+Speech that is to be made is expected to be {SPOKEN_TOKENS} tokens of sound a token of its text.
 Without a bound TOLLKEEPER_DEFAULT_MAX_TOKENS are expected. So a budget is passed by at most what one request, or those that run
 at the same time, use beyond their estimates.
 

@@ -142,11 +142,13 @@ class Upstream:
 
     async def _send(self, answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection may be used again."""
-        fields = [f"content-type: {answer.content_type}", "transfer-encoding: chunked", *answer.headers]
+        whole = any(name.startswith("content-length:") for name in answer.headers)
+        framing = () if whole else ("transfer-encoding: chunked",)
+        fields = [f"content-type: {answer.content_type}", *framing, *answer.headers]
         writer.write(("\r\n".join(["HTTP/1.1 200 OK", *fields]) + "\r\n\r\n").encode())
         for piece in answer.pieces:
             if piece:
-                writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                writer.write(piece if whole else b"%x\r\n%s\r\n" % (len(piece), piece))
             await writer.drain()
             await asyncio.sleep(answer.pause)
         if answer.end is End.STALLED:
@@ -154,7 +156,8 @@ class Upstream:
             return False
         if answer.end is End.CUT:
             return False
-        writer.write(("\r\n".join(["0", *answer.trailers]) + "\r\n\r\n").encode())
+        if not whole:
+            writer.write(("\r\n".join(["0", *answer.trailers]) + "\r\n\r\n").encode())
         await writer.drain()
         return True
 

@@ -15,7 +15,7 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         METER: (
             "collector", "digits", "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form",
             "usage_option", "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json",
-            "answer_found", "answer_frames", "answer",
+            "answer_found", "answer_frames", "answer_sound", "answer",
         ),
         CACHE: (
             "collector", "json", "cache/sha256", "cache/canonical", "cache/request", "cache/answer",

@@ -14,7 +14,7 @@ from tenancy.values.prices import Prices, Rates
 class Dearest(NamedTuple):
     """Prices of requests with at least `least` input tokens, in millionths of the currency: of a million tokens, and of
     one image and one request.  `sound`: of the input of a request with sound in it; `drawn`: of the output of one that
-    makes images."""
+    makes images; `spoken`: of one that makes speech."""
 
     least: int
     input: int
@@ -23,6 +23,7 @@ class Dearest(NamedTuple):
     drawn: int
     image: int
     request: int
+    spoken: int
 
 
 def dearest_of(prices: Prices | None) -> tuple[Dearest, ...]:
@@ -46,6 +47,8 @@ def estimated_cost(prices: Sequence[Dearest], estimate: Estimate) -> int:
         of_input = max(of_input, found.sound)
     if estimate.images:
         of_output = max(of_output, found.drawn)
+    if estimate.spoken:
+        of_output = max(of_output, found.spoken)
     tokens = estimate.input_tokens * of_input + estimate.output_tokens * of_output
     return -(-tokens // SCALE) + estimate.images * found.image + found.request
 
@@ -60,4 +63,5 @@ def _dearest(least: int, rates: Sequence[Rates]) -> Dearest:
         max(rate.image_output for rate in each),
         max(rate.image for rate in each),
         max(rate.request for rate in each),
+        max(rate.audio_output for rate in each),
     )

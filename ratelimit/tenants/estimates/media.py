@@ -19,6 +19,8 @@ UNKNOWN_IMAGE = 1200
 # Whisper-like encoders and Gemini's 32 tokens a second; OpenAI counts 10.
 AUDIO_TOKENS_PER_SECOND = 16
 SPEECH_TOKENS_PER_SECOND = 4  # of the text that comes out of it: 160 words a minute
+# Of speech that is made, by a token of its text: 3.4 of these a second, and 20 tokens of sound.
+SPOKEN_TOKENS = 6
 AUDIO_BYTES_PER_SECOND = 8_000  # MP3 of speech at 64 kbit/s
 VIDEO_TOKENS_PER_SECOND = 300  # Gemini: one frame of 258 a second, and its sound
 VIDEO_BYTES_PER_SECOND = 250_000

@@ -6,7 +6,7 @@ from ratelimit.tenants.body import Body
 from ratelimit.tenants.estimates.corrections import SCALE
 from ratelimit.tenants.estimates.estimate import MAX_TOKENS, NOTHING, Estimate
 from ratelimit.tenants.estimates.input import input_tokens
-from ratelimit.tenants.estimates.media import SPEECH_TOKENS_PER_SECOND, audio_seconds, drawn_tokens
+from ratelimit.tenants.estimates.media import SPEECH_TOKENS_PER_SECOND, SPOKEN_TOKENS, audio_seconds, drawn_tokens
 from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
 
 _GENERATES, _DRAWS = Kind.GENERATES, Kind.DRAWS
@@ -35,9 +35,10 @@ def estimate_request(
     if kind is _GENERATES and body.bound is not None:
         cap = body.bound * body.outputs
         return Estimate(input_ + cap, input_, cap, sound=sound, uncorrected=uncorrected)
-    assumed = min(_assumed(kind, body, default_output), MAX_TOKENS)
+    spoken = kind is Kind.SPEAKS
+    assumed = min(SPOKEN_TOKENS * input_ if spoken else _assumed(kind, body, default_output), MAX_TOKENS)
     images = body.outputs if kind is _DRAWS else 0
-    return Estimate(_clamped(input_ + assumed, smallest), input_, 0, assumed, images, sound, uncorrected)
+    return Estimate(_clamped(input_ + assumed, smallest), input_, 0, assumed, images, sound, uncorrected, spoken)
 
 
 def _assumed(kind: Kind, body: Body, default_output: int) -> int:

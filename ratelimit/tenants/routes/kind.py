@@ -13,7 +13,7 @@ class Kind(StrEnum):
     DRAWS = "draws"
     """Images; costs its input and so many images."""
     SPEAKS = "speaks"
-    """Speech from text; costs its input."""
+    """Speech from text; costs its input and how long it lasts."""
     TRANSCRIBES = "transcribes"
     """Text from speech; costs its audio."""
     EMBEDS = "embeds"
@@ -31,4 +31,4 @@ class Kind(StrEnum):
 
 
 RUNS_A_MODEL = frozenset(Kind) - {Kind.REFUSED, Kind.BATCHES, Kind.STORED, Kind.COUNTS, Kind.READS}
-INPUT_ONLY = frozenset({Kind.EMBEDS, Kind.RERANKS, Kind.MODERATES, Kind.SPEAKS})
+INPUT_ONLY = frozenset({Kind.EMBEDS, Kind.RERANKS, Kind.MODERATES})

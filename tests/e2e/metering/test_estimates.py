@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ratelimit.tenants.average import NEEDED
+from ratelimit.tenants.estimates.media import SPOKEN_TOKENS
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import another_envoy
 from tests.envoy.test_asked import png
@@ -133,6 +134,16 @@ def test_what_a_request_bounds_is_reserved_however_it_says_so(place: Place) -> N
         for name, row in zip(SHAPES, rows, strict=True)
     }
     assert {name for name, error in errors.items() if error > INPUT_ERROR} == OPEN, errors
+
+
+def test_speech_is_expected_by_its_text_and_charged_by_how_long_it_lasts(place: Place) -> None:
+    who, ten_seconds = place.deployment.tenant(), Answer((bytes(160_000),), "audio/mpeg")
+    headers = {**who.headers, "x-answer": str(place.upstream.add(ten_seconds))}
+    body = {"model": MODEL, "input": "The quick brown fox jumps over the lazy dog. " * 4}
+    assert place.client.post("/v1/audio/speech", json=body, headers=headers).status_code == 200
+    (row,) = place.deployment.usage_when(who, 1)
+    assert (row["usage_source"], row["output_tokens"]) == ("estimated", 200)
+    assert row["reserved_tokens"] == (1 + SPOKEN_TOKENS) * row["input_tokens"] > 200
 
 
 LONG = [{"role": "user", "content": "The quick brown fox jumps over the lazy dog. " * 20}]

@@ -23,12 +23,14 @@ data: {"choices":[],"created":1728,"id":"chatcmpl-AE","model":"gpt-4o","object":
 
 data: [DONE]
 """)
+ERROR = stream('data: {"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}')
 
 CASES = {
     "plain": (PLAIN, reported(33, 55)),
     "stream": (STREAM, reported(33, 5)),
     "stream, left by the client": (STREAM.left(3), estimated(20, 1)),
     "stream, cut by the server": (STREAM.cut(3), estimated(20, 1)),
+    "stream, an error in the middle": (STREAM.then(3, ERROR), estimated(20, 1)),
 }
 
 

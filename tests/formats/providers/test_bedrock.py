@@ -52,6 +52,7 @@ CASES = {
     "invoke stream": (INVOKE, reported(25, 12)),
     "invoke stream, left by the client": (INVOKE.left(3), estimated(25, 2)),
     "invoke stream, cut by the server": (INVOKE.cut(3), estimated(25, 2)),
+    "invoke stream, an exception in the middle": (INVOKE.then(3, EXCEPTION), estimated(25, 2)),
     "invoke stream of Titan": (NOVA, reported(5, 7)),
     "invoke, counts in headers": (HEADERS, reported(114, 3, 100)),
     "invoke, Titan": (TITAN, reported(5, 40)),

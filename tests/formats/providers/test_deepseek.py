@@ -29,6 +29,7 @@ data: {"id":"1f63","object":"chat.completion.chunk","created":1718345013,"model"
 
 data: [DONE]
 """)
+ERROR = stream('data: {"error":{"message":"Server overloaded","type":"server_error","param":null,"code":"503"}}')
 
 CASES = {
     "plain": (PLAIN, reported(160, 40, 128, 30)),
@@ -36,6 +37,7 @@ CASES = {
     "stream": (STREAM, reported(17, 9, 16)),
     "stream, left by the client": (STREAM.left(5), estimated(20, 2)),
     "stream, cut by the server": (STREAM.cut(3), estimated(20, 1)),
+    "stream, an error in the middle": (STREAM.then(5, ERROR), estimated(20, 2)),
 }
 
 

@@ -35,6 +35,7 @@ ERROR = stream('data: {"error": {"code": 503,"message": "The model is overloaded
 EMBEDDINGS = plain(
     '{"predictions":[{"embeddings":{"values":[0.1],"statistics":{"truncated":false,"token_count":6}}},{"embeddings":{"statistics":{"token_count":3},"values":[1]}}]}'
 )
+ARRAY_ERROR = Answer((b',{"error": {"code": 503,"message": "The model is overloaded.","status": "UNAVAILABLE"}}]',))
 
 CASES = {
     "plain": (PLAIN, reported(1034, 240, 512, 200, audio_input=156, audio_output=10, image_input=258)),
@@ -45,6 +46,7 @@ CASES = {
     "array": (ARRAY, reported(4, 11)),
     "array, left by the client": (ARRAY.left(2), estimated(4, 10)),
     "array, cut by the server": (ARRAY.cut(2), estimated(4, 10)),
+    "array, an error in the middle": (ARRAY.then(2, ARRAY_ERROR), estimated(4, 10)),
     "Vertex embeddings": (EMBEDDINGS, reported(9, 0)),
 }
 

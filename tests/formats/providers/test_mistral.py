@@ -24,6 +24,9 @@ data: {"id":"cmpl-8c","object":"chat.completion.chunk","created":1,"model":"mist
 
 data: [DONE]
 """)
+ERROR = stream(
+    'data: {"object":"error","message":"Service unavailable.","type":"internal_server_error","param":null,"code":"3000"}'
+)
 
 CASES = {
     "plain": (PLAIN, reported(16, 34)),
@@ -31,6 +34,7 @@ CASES = {
     "stream": (STREAM, reported(13, 6)),
     "stream, left by the client": (STREAM.left(3), estimated(20, 2)),
     "stream, cut by the server": (STREAM.cut(2), estimated(20, 1)),
+    "stream, an error in the middle": (STREAM.then(3, ERROR), estimated(20, 2)),
 }
 
 

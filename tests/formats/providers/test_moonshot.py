@@ -30,6 +30,7 @@ data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"kimi-k2","choices
 
 data: [DONE]
 """)
+ERROR = stream('data: {"error":{"message":"The engine is overloaded","type":"engine_overloaded_error"}}')
 
 CASES = {
     "plain": (PLAIN, reported(19, 21, 10)),
@@ -37,6 +38,7 @@ CASES = {
     "stream": (STREAM, reported(1234, 567)),
     "stream, left by the client": (STREAM.left(3), estimated(20, 2)),
     "stream, cut by the server": (STREAM.cut(3), estimated(20, 2)),
+    "stream, an error in the middle": (STREAM.then(3, ERROR), estimated(20, 2)),
 }
 
 

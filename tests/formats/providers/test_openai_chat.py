@@ -48,6 +48,11 @@ data: {"id":"chatcmpl-7","object":"chat.completion.chunk","choices":[{"index":0,
 data: {"id":"chatcmpl-7","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"999}}"}}]},"finish_reason":null}]}
 """)
 ERROR = stream('data: {"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}')
+# Half a second of 24,000 samples of 16 bits in each, and what is said in it.
+SOUND = stream(
+    f'data: {{"id":"chatcmpl-9","object":"chat.completion.chunk","choices":[{{"index":0,"delta":{{"audio":{{"id":"audio_1","data":"{"A" * 32_000}"}}}}}}]}}\n\n'
+    'data: {"id":"chatcmpl-9","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"audio":{"transcript":" yes"}}}]}'
+)
 
 CASES = {
     "plain": (PLAIN, reported(19, 40, 10, 30, cache_write_5m=3, audio_input=4, audio_output=1, image_input=2)),
@@ -57,6 +62,7 @@ CASES = {
     "stream, cut by the server": (STREAM.cut(4), estimated(20, 3)),
     "stream, an error in the middle": (STREAM.then(3, ERROR), estimated(20, 2)),
     "stream that nobody asked for its usage": (STREAM.then(5, stream("data: [DONE]")), estimated(20, 3)),
+    "sound, left by the client": (SOUND.then(2, SOUND).left(4), estimated(20, 22, audio_output=20)),
     "tool calls, left by the client": (TOOLS.left(3), estimated(20, 9)),
 }
 

@@ -23,12 +23,14 @@ data: {"id":"cmpl-7iA","object":"text_completion","created":1690759702,"choices"
 
 data: [DONE]
 """)
+ERROR = stream('data: {"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}')
 
 CASES = {
     "plain": (PLAIN, reported(5, 7)),
     "stream": (STREAM, reported(5, 3)),
     "stream, left by the client": (STREAM.left(3), estimated(20, 3)),
     "stream, cut by the server": (STREAM.cut(2), estimated(20, 2)),
+    "stream, an error in the middle": (STREAM.then(2, ERROR), estimated(20, 2)),
 }
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from accesslog.usage import Usage
+from tests.envoy.test_asked import wav
 from tests.formats.charge import estimated, reported
 from tests.formats.conftest import Meter
 from tests.formats.wire import Answer, lines, plain, stream
@@ -38,6 +39,12 @@ data: {"type":"speech.audio.delta","audio":"UklGRiQAAABXQVZFZm10IBAAAAABAAEA"}
 
 data: {"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101,"total_tokens":115}}
 """)
+SPEECH_DELTA = stream(f'data: {{"type":"speech.audio.delta","audio":"{"A" * 42_664}"}}')  # 2 s of MP3
+# Ten seconds of MP3 at 160 kbit/s, as tts-1 makes it, behind a tag of 30 bytes.
+MP3 = (b"ID3\x04\x00\x00\x00\x00\x00\x14" + bytes(20) + b"\xff\xf3\xe4\xc4" + bytes(19_966), *[bytes(20_000)] * 9)
+SPEECH = Answer(MP3, "audio/mpeg")
+WHOLE_SPEECH = SPEECH._replace(headers=("content-length: 200000",))
+WAVE = Answer((wav(5, 20_000),), "audio/wav")
 # A line of the file with a batch's results: of chat, of responses.
 RESULTS = lines("""
 {"id":"batch_req_1","custom_id":"a","response":{"status_code":200,"request_id":"r1","body":{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-5.4","choices":[{"index":0,"message":{"role":"assistant","content":"Hello."}}],"usage":{"prompt_tokens":22,"completion_tokens":2,"total_tokens":24,"prompt_tokens_details":{"cached_tokens":5}}}},"error":null}
@@ -52,8 +59,18 @@ CASES = {
     "images": (IMAGES, reported(50, 1050, image_input=40, image_output=1050)),
     "images, stream": (IMAGE_STREAM, reported(50, 50, image_input=40)),
     "images, left by the client": (IMAGE_STREAM.left(1), estimated(20, 1)),
-    "speech": (plain("ID3" * 1000, content_type="audio/mpeg"), estimated(20, 0)),
+    "speech": (SPEECH, estimated(20, 200, audio_output=200)),
+    "speech as WAVE": (WAVE, estimated(20, 101, audio_output=101)),
+    "speech that does not say its rate": (Answer((bytes(16_000),), "audio/aac"), estimated(20, 20, audio_output=20)),
+    "speech as PCM": (Answer((bytes(48_000),), "audio/pcm"), estimated(20, 20, audio_output=20)),
+    "speech, left by the client": (SPEECH.left(4), estimated(20, 80, audio_output=80)),
+    "speech, cut by the server": (SPEECH.cut(4), estimated(20, 80, audio_output=80)),
+    "speech of a known length, left by the client": (WHOLE_SPEECH.left(4), estimated(20, 200, audio_output=200)),
     "speech, stream": (SPEECH_STREAM, reported(14, 101)),
+    "speech, stream, left by the client": (
+        SPEECH_DELTA.then(1, SPEECH_DELTA).left(2),
+        estimated(20, 80, audio_output=80),
+    ),
     "transcription": (TRANSCRIPTION, reported(14, 101, audio_input=4)),
     "transcription, verbose": (VERBOSE, estimated(20, 9)),
     "transcription, text": (plain("Imagine the wildest idea", content_type="text/plain"), estimated(20, 6)),

@@ -19,12 +19,14 @@ data: {"id":"a3d1","object":"chat.completion.chunk","created":1752854522,"model"
 
 data: [DONE]
 """)
+ERROR = stream('data: {"code":"The service is unavailable","error":"The model is at capacity"}')
 
 CASES = {
     "plain": (PLAIN, reported(32, 103, 6, 94)),
     "stream": (STREAM, reported(32, 97, 0, 94)),
     "stream, left by the client": (STREAM.left(2), reported(32, 96, 0, 94)),
     "stream, cut by the server": (STREAM.cut(1), reported(32, 95, 0, 94)),
+    "stream, an error in the middle": (STREAM.then(2, ERROR), reported(32, 96, 0, 94)),
 }
 
 

@@ -19,12 +19,16 @@ data: {"id":"chatcmpl-34df","created":1,"model":"c","object":"chat.completion.ch
 
 data: [DONE]
 """)
+ERROR = stream(
+    'data: {"error": {"message": "litellm.InternalServerError", "type": "None", "param": "None", "code": "500"}}'
+)
 
 CASES = {
     "plain": (PLAIN, reported(2018, 13, 1800, 5, cache_write_5m=200)),
     "stream": (STREAM, reported(10, 3)),
     "stream, left by the client": (STREAM.left(1), estimated(20, 1)),
     "stream, cut by the server": (STREAM.cut(1), estimated(20, 1)),
+    "stream, an error in the middle": (STREAM.then(1, ERROR), estimated(20, 1)),
 }
 
 

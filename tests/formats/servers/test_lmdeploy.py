@@ -24,6 +24,11 @@ data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"internlm3"
 
 data: [DONE]
 """)
+ERROR = stream("""
+data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"internlm3","choices":[{"index":0,"delta":{"role":"assistant","content":"","tool_calls":null},"logprobs":null,"finish_reason":"error"}],"usage":null}
+
+data: [DONE]
+""")
 
 CASES = {
     "generate": (PLAIN, reported(9, 2)),
@@ -32,6 +37,7 @@ CASES = {
     "generate stream, cut by the server": (STREAM.cut(1), reported(9, 1)),
     "chat stream": (CHAT, reported(9, 2)),
     "chat stream, cut by the server": (CHAT.cut(1), estimated(20, 1)),
+    "chat stream, an error in the middle": (CHAT.then(1, ERROR), estimated(20, 1)),
 }
 
 

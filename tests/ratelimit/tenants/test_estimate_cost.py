@@ -26,6 +26,8 @@ BASE = {"input_price": "1", "output_price": "10"}
         ({**BASE, "image_price": "0.04", "image_output_price": "40"}, [], Estimate(0, 100, 20, 0, 3), 120_900),
         ({**BASE, "audio_input_price": "9"}, [], Estimate(0, 100, 20), 300),
         ({**BASE, "audio_input_price": "9"}, [], Estimate(0, 100, 20, sound=True), 1100),
+        ({**BASE, "audio_output_price": "12"}, [], Estimate(0, 100, 20), 300),
+        ({**BASE, "audio_output_price": "12"}, [], Estimate(0, 100, 0, 20, spoken=True), 340),
         (BASE, [{"service_tier": "batch", "input_price": "0.5", "output_price": "5"}], Estimate(0, 100, 20), 300),
         (BASE, [{"service_tier": "priority", "input_price": "2"}], Estimate(0, 100, 20), 400),
         (BASE, [{"above_input_tokens": 100, "input_price": "2"}], Estimate(0, 100, 20), 300),

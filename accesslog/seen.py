@@ -1,0 +1,65 @@
+"""What passed of an answer, in tokens: text by its events and bytes, sound by how long it lasts.  Pure.
+
+Speech that is asked for as a file comes without a word of its use, and a stream of it says so at its end alone.  What
+is charged for what passed is usage.py.
+"""
+
+from math import ceil
+
+from accesslog.entry import LogEntry
+
+# Of text alone: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
+TEXT_BYTES_PER_TOKEN = 4.5
+# Events with more text than this have several tokens each; with less, one: Hindi has up to 9.5.
+TOKEN_MAX_BYTES = 10
+# As the meter counts them (envoy/lua/answer_sound.lua, answer_fields.lua); the last two in characters of base64.
+LENGTH, RATE, MP3, SAMPLES = "sound.length", "sound.bytes_per_second", "sound.mp3", "sound.samples"
+# OpenAI's: one each 50 ms.  Gemini has 25.
+TOKENS_PER_SECOND = 20
+# Bytes a second: MP3 of 128 kbit/s, as gpt-4o-mini-tts makes it; 24,000 samples of 16 bits.
+OF_MP3, OF_SAMPLES = 16_000, 48_000
+# Of what does not say it by itself.
+RATES = {
+    "audio/pcm": OF_SAMPLES,
+    "audio/l16": OF_SAMPLES,
+    "audio/flac": OF_SAMPLES // 2,
+    "audio/ogg": 4_000,  # Opus of speech
+    "audio/opus": 4_000,
+    "audio/webm": 4_000,
+}
+
+
+def tokens_seen(entry: LogEntry) -> int:
+    """Of text and of sound."""
+    return _text_tokens(entry) + sound_tokens(entry)
+
+
+def _text_tokens(entry: LogEntry) -> int:
+    events, text_bytes = entry.answer.events, entry.answer.text_bytes
+    if text_bytes <= TOKEN_MAX_BYTES * events and (entry.streamed or events > 1):
+        return events
+    return max(events, round(text_bytes / TEXT_BYTES_PER_TOKEN))
+
+
+def is_sound(entry: LogEntry) -> bool:
+    """Whether the answer, as a whole, is."""
+    return entry.media.startswith("audio/")
+
+
+def sound_tokens(entry: LogEntry) -> int:
+    """Of what passed."""
+    counts = entry.answer.counts
+    seconds = entry.bytes_out / _rate(entry) if is_sound(entry) else 0.0
+    if MP3 in counts or SAMPLES in counts:
+        seconds += 3 / 4 * (counts.get(MP3, 0) / OF_MP3 + counts.get(SAMPLES, 0) / OF_SAMPLES)
+    return ceil(TOKENS_PER_SECOND * seconds)
+
+
+def made_tokens(entry: LogEntry) -> int:
+    """Of an answer that is sound: of all of it, where the server said how long it is, so that it had made it."""
+    size = max(entry.bytes_out, entry.answer.counts.get(LENGTH, 0))
+    return ceil(TOKENS_PER_SECOND * size / _rate(entry))
+
+
+def _rate(entry: LogEntry) -> int:
+    return entry.answer.counts.get(RATE, 0) or RATES.get(entry.media, OF_MP3)
