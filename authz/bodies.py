@@ -26,13 +26,14 @@ class Bodies:
         self._coming: OrderedDict[str, tuple[str, float]] = OrderedDict()  # by lease id, oldest first: tenant, since
         self._tenants: dict[str, int] = {}
         self._heard_at = -math.inf
+        self._counting = True
 
     def __len__(self) -> int:
         return len(self._coming)
 
     def full(self, tenant_id: str, now: float) -> bool:
         """Whether the tenant may begin no other now."""
-        if len(self._coming) < self.most and self._tenants.get(tenant_id, 0) < self.most_of_one:
+        if not self._counting or (len(self._coming) < self.most and self._tenants.get(tenant_id, 0) < self.most_of_one):
             return False
         with self._lock:
             while self._coming and next(iter(self._coming.values()))[1] < now - KEEP_SECONDS:
@@ -47,6 +48,15 @@ class Bodies:
                 self._remove(next(iter(self._coming)))
             self._coming[lease_id] = tenant_id, now
             self._tenants[tenant_id] = self._tenants.get(tenant_id, 0) + 1
+
+    def count(self, counting: bool) -> None:
+        """Whether every body that arrives is told of.  As long as not, nobody is refused, and what was begun by then
+        does not count later."""
+        with self._lock:
+            if not (counting and self._counting):
+                self._coming.clear()
+                self._tenants.clear()
+            self._counting = counting
 
     def arrived(self, lease_ids: Iterable[str], now: float) -> None:
         """These are there as a whole, or their requests are over."""

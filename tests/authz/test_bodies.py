@@ -44,3 +44,14 @@ def test_nobody_is_refused_where_nobody_tells_and_memory_is_bounded() -> None:
     assert len(bodies) == 32
     told = heard()
     assert len(begin(told, "a", 9, FRESH_SECONDS + 1.0)) == 9
+
+
+def test_what_was_begun_while_nobody_told_of_all_does_not_count() -> None:
+    bodies = heard()
+    bodies.count(False)
+    assert len(begin(bodies, "a", 9, 1.0)) == 9
+    bodies.count(True)
+    bodies.arrived(begin(bodies, "other", 1, 1.0), 1.0)
+    assert len(begin(bodies, "a", 9, 1.0)) == 4
+    bodies.count(True)
+    assert begin(bodies, "a", 9, 1.0) == []

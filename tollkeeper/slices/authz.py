@@ -1,6 +1,7 @@
 """authz: who is calling.  Needs the records of keys, in its own cache, in Redis and in Postgres; and the catalog of
 models, to answer which of them a key may use."""
 
+import asyncio
 import time
 from functools import partial
 
@@ -11,7 +12,9 @@ from ratelimit.tenants.uploads import SMALL
 from serving.call import Method
 from serving.metrics import Gauge
 from serving.news import hear, listen_at
+from store.redis import UNAVAILABLE
 from tenancy.postgres.records import PostgresRecordSource
+from tenancy.redis.names import SIDECARS_KEY
 from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import Lifetimes, ProcessCache
 from tenancy.resolving.refresh import keep_fresh
@@ -20,6 +23,8 @@ from tenancy.values.seal import LEASE, Seal
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.slices.shared import Shared
 from tollkeeper.slices.table import Service
+
+ALONE_SECONDS = 1.0
 
 
 def wire(shared: Shared) -> list[Method]:
@@ -33,18 +38,35 @@ def wire(shared: Shared) -> list[Method]:
     ).methods()
 
 
-def _bodies(shared: Shared) -> Bodies | None:
-    """None where ratelimit may be asked in another sidecar, which does not tell this one: over TCP."""
-    settings = shared.settings
-    if Service.RATELIMIT in shared.services:
-        return None
-    bodies = Bodies(settings.uploads_max_bytes // SMALL // settings.workers)
+def _bodies(shared: Shared) -> Bodies:
+    """Over a Unix socket those of one of several processes, which ratelimit tells of what has arrived; over TCP, where
+    ratelimit is in this process, all."""
+    settings, here = shared.settings, Service.RATELIMIT in shared.services
+    most = settings.uploads_max_bytes // SMALL
+    bodies = Bodies(most if here else most // settings.workers)
     shared.metrics.add(
         Gauge("tollkeeper_authz_bodies_coming", "Requests whose body has not arrived yet", lambda: float(len(bodies)))
     )
-    own = listen_at(bodies_sockets(settings)[shared.number - 1])
-    shared.loop.spawn(hear(own, lambda lease_ids: bodies.arrived(lease_ids, time.monotonic())), "bodies")
+    if here:
+        bodies.count(False)
+        shared.bodies_here = lambda lease_id: bodies.arrived((lease_id,), time.monotonic())
+        shared.loop.spawn(_count_alone(shared, bodies), "sidecars")
+    else:
+        own = listen_at(bodies_sockets(settings)[shared.number - 1])
+        shared.loop.spawn(hear(own, lambda lease_ids: bodies.arrived(lease_ids, time.monotonic())), "bodies")
     return bodies
+
+
+async def _count_alone(shared: Shared, bodies: Bodies) -> None:
+    """Of several sidecars that Envoy asks over TCP, one hears only of some bodies that it has let come: then it counts
+    none."""
+    while True:
+        try:
+            alone = await shared.redis.zcard(SIDECARS_KEY) <= shared.settings.workers
+        except UNAVAILABLE:
+            alone = False
+        bodies.count(alone)
+        await asyncio.sleep(ALONE_SECONDS)
 
 
 def _resolver(shared: Shared) -> Resolver[bytes]:

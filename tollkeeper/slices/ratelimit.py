@@ -124,13 +124,19 @@ def _decider(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics, 
 def _telling(shared: Shared, decide: Decider) -> Decider:
     """Tells authz of each request that is asked for: its body is there."""
     telling = Telling(bodies_sockets(shared.settings))
-    shared.bodies = telling.tell
+
+    def tell(lease_id: str) -> None:
+        telling.tell(lease_id)
+        if shared.bodies_here is not None:
+            shared.bodies_here(lease_id)
+
+    shared.bodies = tell
     shared.loop.spawn(telling.run(), "bodies")
 
     def asked(descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
         lease_id = descriptors[0].get("lease_id", "") if descriptors else ""
         if is_lease_id(lease_id):
-            telling.tell(lease_id)
+            tell(lease_id)
         return decide(descriptors, call)
 
     return asked

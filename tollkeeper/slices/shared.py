@@ -75,6 +75,7 @@ class Shared:
             PostgresModelSource(self.pool), RedisModelCache(self.redis), others=settings.unregistered_models
         )
         self.bodies: Callable[[str], None] = lambda _lease_id: None  # tells authz of a body; set by ratelimit
+        self.bodies_here: Callable[[str], None] | None = None  # the same in this process; set by authz
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]
         self.answered: Callable[[str], None] = lambda _lease_id: None  # tells the cache of an end; set by ratelimit

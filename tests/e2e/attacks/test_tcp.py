@@ -1,7 +1,10 @@
 """A sidecar that also answers on TCP: to an Envoy that has its secret, and to nobody else."""
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import httpx
@@ -11,16 +14,20 @@ import trustme
 from accesslog.service import PATH as STREAM
 from authz.service import CHECK
 from ratelimit.service import PATH as RESERVE
+from ratelimit.tenants.uploads import SMALL
+from ratelimit.uploads import MEBIBYTE, SHARE
+from tenancy.redis.names import SIDECARS_KEY
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, message, proto
 from tests.authz.conversation import check_request
 from tests.e2e.attacks.conftest import AUTHORITY, SECRET
-from tests.e2e.deployment import MODEL, Deployment
+from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import another_envoy
 from tests.ratelimit.rls import ask
 from tests.serving.certificates import issue
-from tests.web import NO_TLS
+from tests.web import NO_TLS, WEB
 
 ANOTHER = "a" * 32
+MEBIBYTES = 32  # of bodies that may be held
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
 
@@ -74,3 +81,34 @@ def test_an_envoy_is_served_over_tcp_if_it_has_the_secret(deployment: Deployment
                 call(said, timeout=20)
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert len(deployment.usage(who)) == 1
+
+
+def test_small_bodies_are_counted_over_tcp_as_long_as_no_other_sidecar_is_asked(
+    deployment: Deployment, public_path: Path
+) -> None:
+    changed = deployment.settings.model_copy(update={"grpc_tls_dir": None, "uploads_max_mb": MEBIBYTES})
+    deployment.processes["sidecar"].stop()
+    deployment.stack.sidecar(changed)
+    address, who, other = str(deployment.settings.grpc_listen), deployment.tenant(), deployment.tenant()
+    share = MEBIBYTES * MEBIBYTE // SHARE // SMALL
+    changes: dict[str, Any] = {"authz": (address,), "ratelimit": (address,), "grpc_secret": SECRET}
+    with another_envoy(deployment, public_path, deployment.stub_url, **changes) as url, ExitStack() as closing:
+
+        def status(of: Credential) -> int:
+            return WEB.post(url + CHAT, json=BODY, headers=of.headers, timeout=30).status_code
+
+        for _ in range(share + 10):
+            begin(closing, url, who)
+        wait_for(lambda: True if (status(other), status(who)) == (200, 429) else None, "the bound")
+        with deployment.redis() as redis:
+            redis.zadd(SIDECARS_KEY, {"another": redis.time()[0] * 1000 + 600_000})
+            wait_for(lambda: True if status(who) == 200 else None, "that it is not alone")
+            redis.zrem(SIDECARS_KEY, "another")
+
+
+def begin(closing: ExitStack, url: str, who: Credential) -> None:
+    """A request whose body does not come."""
+    parts = urlsplit(url)
+    connection = closing.enter_context(socket.create_connection((parts.hostname or "", parts.port or 0), 30))
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {who.secret}\r\n"
+    connection.sendall(f"{head}content-type: application/json\r\ncontent-length: {SMALL}\r\n\r\n{{".encode())
