@@ -1,5 +1,6 @@
 """The whole chain on each supported version of Envoy: keys, reservation, usage, refusals; README names the versions."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -8,9 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import VERSIONS, another_envoy, envoy_of
+from tests.e2e.mcp.conftest import ACCEPTS, PING
+from tests.e2e.mcp.servers import MODES, running
+from tests.e2e.mcp.servers import client as mcp_client
 from tests.web import NO_TLS
 
 CHAT = "/v1/chat/completions"
@@ -77,6 +82,32 @@ def test_a_model_with_an_endpoint_and_a_cache(stack: Deployment, envoy: str) -> 
                 assert wait_for(again, "an answer from the cache").content == first.content
     finally:
         stack.admin.delete(f"/models/{made['id']}")
+
+
+def test_an_mcp_server(stack: Deployment, envoy: str) -> None:
+    who, other = stack.tenant(), stack.tenant()
+    with running("old") as server:
+        grants = [{"tenant": who.tenant_id, "tools": ["add"]}]
+        fields = {"name": "led", "url": server.url, "grants": grants}
+        made = stack.admin.post("/mcp-servers", json=fields).json()
+        try:
+            asyncio.run(call_tools(f"{envoy}/mcp/led", who))
+            headers = {**other.headers, **ACCEPTS}
+            assert httpx.post(f"{envoy}/mcp/led", json=PING, headers=headers).json()["error"]["code"] == -32064
+        finally:
+            stack.admin.delete(f"/mcp-servers/{made['id']}")
+
+
+async def call_tools(url: str, who: Credential) -> None:
+    wait_for(
+        lambda: httpx.post(url, json=PING, headers=who.headers).status_code not in (404, 503) or None, "the server"
+    )
+    for mode in MODES:
+        async with mcp_client(url, who.secret, mode) as session:
+            assert [tool.name for tool in (await session.list_tools()).tools] == ["add"]
+            assert (await session.call_tool("add", {"a": 2, "b": 3})).structured_content == {"result": 5}
+            with pytest.raises(MCPError, match="may not call the tool 'text'"):
+                await session.call_tool("text", {"size": 1})
 
 
 def leave_midway(client: httpx.Client, who: Credential) -> None:

@@ -1,6 +1,8 @@
 """What leads to MCP servers in Envoy: routes for their path, and the filters that are made for it alone.  Pure."""
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 Fields = dict[str, Any]
@@ -14,26 +16,29 @@ NOWHERE = "tollkeeper_nowhere"
 SESSION_HEADER = "mcp-session-id"
 # Of a request that no endpoint has taken.
 RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 IDLE = "3600s"  # a stream on which a server has nothing to tell; one whose client is gone ends with its connection
 
 
-def blocks(served: bool, script: str) -> dict[str, list[str]]:
-    """Of envoy.yaml; `served`: whether there is a file of clusters."""
+def blocks(served: bool, script: str, origins: Sequence[str]) -> dict[str, list[str]]:
+    """Of envoy.yaml; `served`: whether there is a file of clusters.  `origins`: of web pages that may call."""
     if not served:
         return {"mcp.route": [], "mcp.filter": [], "mcp.sessions": [], "mcp.cluster": []}
     return {
-        "mcp.route": routes(),
+        "mcp.route": routes(origins),
         "mcp.filter": message_filter(script),
         "mcp.sessions": sessions_filter(),
         "mcp.cluster": [f"- name: {NOWHERE}", "  type: STATIC", "  connect_timeout: 1s"],
     }
 
 
-def routes() -> list[str]:
-    """Ahead of all others.  The first is found once ratelimit has said where the request goes.  The second leads to a
-    cluster without endpoints: of a direct response, or a cluster that is not there, ratelimit would not be asked."""
+def routes(origins: Sequence[str]) -> list[str]:
+    """Ahead of all others.  Calls from web pages of other origins are refused, as the protocol wants it.  The next is
+    found once ratelimit has said where the request goes.  The last leads to a cluster without endpoints: of a direct
+    response, or a cluster that is not there, ratelimit would not be asked."""
     filters = [f"    {name}: {json.dumps(config)}" for name, config in _filters().items()]
     return [
+        *_strangers(origins),
         "# MCP servers. A stream lasts for as long as its client stays.",
         "- match:",
         "    prefix: /mcp/",
@@ -51,6 +56,21 @@ def routes() -> list[str]:
         f"  route: {{cluster: {NOWHERE}}}",
         "  typed_per_filter_config:",
         *filters,
+    ]
+
+
+def _strangers(origins: Sequence[str]) -> list[str]:
+    """What calls from a web page of another origin than these, or this machine's own, gets."""
+    if "*" in origins:
+        return []
+    known = "|".join([LOOPBACK, *map(re.escape, origins)])
+    return [
+        "- match:",
+        "    prefix: /mcp/",
+        "    headers:",
+        "    - {name: origin, present_match: true}",
+        f"    - {{name: origin, string_match: {{safe_regex: {{regex: {json.dumps(known)}}}}}, invert_match: true}}",
+        "  direct_response: {status: 403}",
     ]
 
 

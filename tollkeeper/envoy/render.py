@@ -106,7 +106,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     blocks = {
         "admin": _admin(settings.admin),
         **forward.blocks(models_in, script, text),
-        **mcp_routes.blocks(models_in is not None, f"{config_dir}/{MCP}"),
+        **mcp_routes.blocks(models_in is not None, f"{config_dir}/{MCP}", settings.cors_origins),
         "route": _route(default),
         **_cors(parse_origins("cors_origins", settings.cors_origins)),
         "local_replies": [*mappers()],
@@ -208,7 +208,9 @@ def _parts(config: str, config_dir: str, settings: EnvoySettings) -> dict[str, s
         text += "\n".join(last)
         route = forward.route(config)
         files["blocks/model_route.yaml"] = HEADER + "\n".join(["# Ahead of your routes to model servers.", *route, ""])
-        files["blocks/mcp_route.yaml"] = HEADER + "\n".join(["# Ahead of all other routes.", *mcp_routes.routes(), ""])
+        files["blocks/mcp_route.yaml"] = HEADER + "\n".join(
+            ["# Ahead of all other routes.", *mcp_routes.routes(settings.cors_origins), ""]
+        )
     files["blocks/http_filters.yaml"] = HEADER + text
     files["blocks/exempt.yaml"] = HEADER + _switches(names, EXEMPT, "disabled: true")
     files["blocks/apply.yaml"] = HEADER + _switches(names, APPLY, "config: {}")

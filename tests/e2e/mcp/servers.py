@@ -17,6 +17,7 @@ from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 VERSIONS = (LATEST_MODERN_VERSION, LATEST_HANDSHAKE_VERSION)
 Mode = Literal["auto", "legacy"]
+MODES: tuple[Mode, ...] = ("auto", "legacy")
 
 
 @dataclass
