@@ -18,9 +18,10 @@ from pathlib import Path
 
 from accesslog.metrics import AccessLogMetrics
 from accesslog.streams import Gone
+from serving.bell import Bell
 from tenancy.values.lease_id import ENVOY_DIGITS
 
-SECONDS = 0.02  # between two rounds of telling
+SECONDS = 0.02  # between two rounds of telling, while there is anything to tell
 ID_BYTES = 36  # a lease id
 SERVICE_DIGITS = 12
 NOT_KNOWN = "-" * SERVICE_DIGITS
@@ -64,7 +65,7 @@ class Siblings:
     is told what is done.  What tells is for any thread."""
 
     def __init__(self, sockets: Sequence[Path], number: int, metrics: AccessLogMetrics) -> None:
-        self._own, self._metrics = sockets[number - 1], metrics
+        self._own, self._metrics, self._bell = sockets[number - 1], metrics, Bell()
         self._waiting = {
             (news, each): _queue()
             for news in News
@@ -103,8 +104,10 @@ class Siblings:
             loop.add_reader(own, self._receive, own, heard)
             try:
                 while True:
-                    await asyncio.sleep(SECONDS)
+                    await self._bell.heard(SECONDS)
                     self._send_all(own)
+                    if any(self._waiting.values()):  # a sibling reads too slowly
+                        self._bell.ring()
             finally:
                 self._send_all(own)
                 loop.remove_reader(own)  # the name stays: a successor may have it by now
@@ -113,6 +116,7 @@ class Siblings:
         for (kind, _), queue in self._waiting.items():
             if kind is news:
                 queue.extend(lease_ids)
+        self._bell.ring()
 
     def _send_all(self, own: socket.socket) -> None:
         for (news, sibling), queue in self._waiting.items():

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-SECONDS = 0.05  # between two rounds of telling
+from serving.bell import Bell
+
+SECONDS = 0.05  # between two rounds of telling, while there is anything to tell
 ITEMS_A_MESSAGE = 1000
 MAX_WAITING = 50_000  # items for one that does not read
 MAX_MESSAGE = 65_536
@@ -23,11 +25,13 @@ class Telling:
 
     def __init__(self, sockets: Sequence[Path]) -> None:
         self._waiting: dict[Path, deque[str]] = {each: deque(maxlen=MAX_WAITING) for each in sockets}
+        self._bell = Bell()
 
     def tell(self, item: str) -> None:
         """From any thread; ASCII without spaces, and short."""
         for queue in self._waiting.values():
             queue.append(item)
+        self._bell.ring()
 
     async def run(self) -> None:
         """Sends until cancelled, then what is left."""
@@ -35,8 +39,10 @@ class Telling:
             sending.setblocking(False)
             try:
                 while True:
-                    await asyncio.sleep(SECONDS)
+                    await self._bell.heard(SECONDS)
                     self._send_all(sending)
+                    if any(self._waiting.values()):  # somebody reads too slowly
+                        self._bell.ring()
             finally:
                 self._send_all(sending)
 

@@ -71,10 +71,12 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     stops.callback(endpoint.close)
 
     def drain(*_: object) -> None:
-        shared.leaving, shared.replaced = True, file_of(socket) not in (ours, None)
+        shared.leaving, replaced = True, file_of(socket) not in (ours, None)
+        if replaced:
+            shared.replaced.ring()
         health.set_all(False)
         grace = settings.drain_seconds * (1 - FLUSH_SHARE)
-        engine.stop(min(grace, REPLACED_SECONDS) if shared.replaced else grace)
+        engine.stop(min(grace, REPLACED_SECONDS) if replaced else grace)
 
     signal.signal(signal.SIGTERM, drain)
     signal.signal(signal.SIGINT, drain)

@@ -60,8 +60,8 @@ from tollkeeper.slices.shared import Shared
 
 BEGIN_SECONDS = 5.0
 FOLLOW_SECONDS = 0.1
-REPLACED_SECONDS = 0.05
-QUEUE_TICK_SECONDS = 0.05
+QUEUE_TICK_SECONDS = 0.05  # while anything waits
+QUIET_TICK_SECONDS = 0.2
 CHARGE_SECONDS = 1.0
 LONG_MS = 2_000
 LONG_AT_ONCE = 1_000  # charged in one round, by chance; takes one or two milliseconds
@@ -187,7 +187,7 @@ async def _keep_fair(shared: Shared) -> None:
     """Follows what operators set, lets go of what has waited for too long, and charges long requests as they run."""
     in_flight, known, charge_at = shared.in_flight, None, 0.0
     while True:
-        await asyncio.sleep(QUEUE_TICK_SECONDS)
+        await asyncio.sleep(QUIET_TICK_SECONDS if known and not in_flight.waiting else QUEUE_TICK_SECONDS)
         latest = shared.catalog.known()
         if latest is not None and latest is not known:
             known = latest
@@ -246,14 +246,14 @@ async def _succeed(succession: Succession, reporter: Reporter) -> None:
 async def _report(shared: Shared, reporter: Reporter) -> None:
     """Until another process has this place: it counts what runs here, and has our part of the capacity, so that nothing
     that waits here may run any more.  Envoy asks there for it."""
-    reports = asyncio.create_task(reporter.run())
+    tasks = asyncio.create_task(reporter.run()), asyncio.create_task(shared.replaced.heard())
     try:
-        while not shared.replaced and not reports.done():
-            await asyncio.wait([reports], timeout=REPLACED_SECONDS)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         shared.in_flight.bound = Bound(0)
     finally:
-        reports.cancel()
-        await asyncio.wait([reports])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def _committer(shared: Shared, metrics: RatelimitMetrics) -> GroupCommit:

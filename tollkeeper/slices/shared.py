@@ -17,6 +17,7 @@ from ratelimit.in_flight import InFlight
 from ratelimit.scheduler import Scheduler
 from ratelimit.tenants.estimates.corrections import Corrections
 from ratelimit.uploads import Uploads
+from serving.bell import Bell
 from serving.loop import LoopThread
 from serving.metrics import Gauge, Metrics
 from serving.process_metrics import process_gauges
@@ -67,7 +68,8 @@ class Shared:
         self.in_flight = InFlight(scheduler=Scheduler(terms, by_user=settings.fair_users))
         self.speed_of: Callable[[str], float] = lambda model: 0.0  # tokens a second; set by accesslog
         self.endpoints: Mapping[str, Mapping[str, bool]] = {}  # health by model and URL; set by ratelimit
-        self.leaving = self.replaced = False  # it drains; because another process has its place
+        self.leaving = False  # it drains
+        self.replaced = Bell()  # because another process has its place
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
         self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)
         self.corrections = Corrections()
