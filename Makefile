@@ -13,7 +13,7 @@ WORKERS ?= 3
 # The tests start hundreds of processes: what is compiled is kept, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help up test check check-types check-lines check-imports bench faults format clean
+.PHONY: help up test check check-types check-lines check-imports bench faults format manifests clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make test   run the tests on real Envoy, Valkey and Postgres (some: make test PYTEST='tests/ratelimit -k refill')"
 	@echo "make check  ruff, mypy --strict, import-linter"
 	@echo "make faults break it for some minutes and check the books (make faults FAULTS='--seconds 60 --seed 7')"
+	@echo "make manifests  write kubernetes/manifests/ anew from the chart"
 	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1;"
 	@echo "            beside another commit: make bench BENCH='check ratelimit chain' AGAINST=COMMIT;"
 	@echo "            whether it lost over 5% of CPU: make bench BENCH=guard, AGAINST=COMMIT or HEAD)"
@@ -82,6 +83,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "installing what the tests need …"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check
 	@touch $@
+
+manifests: $(VENV)/.installed-test
+	$(BIN)/python -m tests.kubernetes.manifests
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis protos/*/
