@@ -261,6 +261,7 @@ class Pipeline:
         watch("rows_waiting", "Rows in memory", lambda: self._writer.waiting)
         watch("spool_rows", "Rows on disk while the ledger is away", lambda: self._spool.rows)
         watch("spool_bytes", "Size of the spool", lambda: self._spool.size)
+        watch("spool_max_bytes", "Largest size that the spool may have", lambda: self._spool.max_bytes)
         watch("settlements_waiting", "Settlements that wait for the budgets", lambda: self._settler.pending)
         watch("jobs_waiting", "Entries that speak of jobs, on their way", lambda: self._keeper.pending)
         watch("lines_waiting", "Lines of the file log that are not done", lambda: backfill.waiting if backfill else 0)

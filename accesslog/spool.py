@@ -49,7 +49,7 @@ class Spool:
 
     def __init__(self, directory: Path, max_bytes: int = SPOOL_MAX_BYTES, fence: Fence | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._max_bytes, self._fence = directory, max_bytes, fence
+        self._directory, self.max_bytes, self._fence = directory, max_bytes, fence
         self._lock: int | None = None
         self._segments: deque[_Segment] = deque()
         self._number = 0
@@ -100,7 +100,7 @@ class Spool:
         if not self.take():
             return False
         data = b"".join(_dump(row) for row in rows)
-        if self.size + len(data) > self._max_bytes:
+        if self.size + len(data) > self.max_bytes:
             return False
         segment = self._writable()
         try:

@@ -19,8 +19,10 @@ from admin.app import create_app
 from admin.commands.ports import NOTHING, Configured
 from admin.connections import KEEP_ALIVE_SECONDS, Connection
 from admin.metrics import AdminMetrics
+from serving.store_metrics import StoreMetrics
 from store.postgres import open_postgres
 from store.redis import open_redis_async
+from store.watch import probes
 
 POSTGRES_SECONDS = 1.0
 REDIS_SECONDS = 0.5
@@ -48,6 +50,7 @@ def serve(
     cors_origins: Sequence[str] = (),
     others: Sequence[str] = (),
     metrics: AdminMetrics | None = None,
+    store_metrics: StoreMetrics | None = None,
 ) -> None:
     """Blocks until SIGINT or SIGTERM, then ends open requests and returns.
 
@@ -62,7 +65,7 @@ def serve(
     make = partial(create_app, **who, cors_origins=cors_origins, others=others, metrics=metrics)  # type: ignore[arg-type]
     try:
         with _quiet_signals():
-            asyncio.run(_serve(listener, database_url, redis_url, make))
+            asyncio.run(_serve(listener, database_url, redis_url, make, store_metrics or StoreMetrics()))
     finally:
         listener.close()
 
@@ -85,11 +88,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(listener: socket.socket, database_url: str, redis_url: str, make: Callable[..., ASGIApp]) -> None:
+async def _serve(
+    listener: socket.socket, database_url: str, redis_url: str, make: Callable[..., ASGIApp], shown: StoreMetrics
+) -> None:
     redis = open_redis_async(redis_url, timeout=REDIS_SECONDS)
     try:
         async with open_postgres(database_url, timeout=POSTGRES_SECONDS, size=CONNECTIONS) as pool:
-            await uvicorn.Server(config(make(pool, redis))).serve(sockets=[listener])
+            looks = asyncio.create_task(shown.of(probes(redis, pool)).run(), name="store watch")
+            try:
+                await uvicorn.Server(config(make(pool, redis))).serve(sockets=[listener])
+            finally:
+                looks.cancel()
+                await asyncio.wait([looks])
     finally:
         await redis.aclose()
 

@@ -32,13 +32,11 @@ def unix_path(address: str) -> Path | None:
 
 def prepare(address: str, *, takes_over: bool = False) -> None:
     """Makes `address` ready to be bound: directory made, stale socket file removed.  Raises CannotListenError, unless
-    `takes_over` also if somebody serves there."""
+    `takes_over` also if a server of ours serves there."""
     path = unix_path(address)
     try:
         if path is None:
-            host, port = _host_and_port(address)
-            if not takes_over:
-                _probe_port(host, port)
+            _probe_port(*_host_and_port(address), shared=takes_over)
         else:
             _clear(path, takes_over)
     except (OSError, ValueError) as error:
@@ -77,13 +75,16 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _probe_port(host: str, port: int) -> None:
-    """Raises OSError if another process holds the port.  A family that this machine lacks is gRPC core's business."""
+def _probe_port(host: str, port: int, *, shared: bool) -> None:
+    """Raises OSError if another process holds the port; if it may be `shared`, only if that does not share it, as gRPC
+    servers of one user do.  A family that this machine lacks is gRPC core's business."""
     if port == 0:
         return
     for family, kind, protocol, _, where in socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM):
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC core: a port in TIME_WAIT is free
+            if shared:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             try:
                 probe.bind(where)
             except OSError as error:

@@ -4,6 +4,7 @@ Owns the questions and what the answers mean.  A store that is away may come bac
 the settings say (credentials, rights, a database that is not there) will not, so nobody should be sent to this process.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ _POSTGRES_REFUSES = (
     asyncpg.UndefinedTableError,  # tollkeeper migrate has not run
 )
 _REFUSES = (*_REDIS_REFUSES, *_POSTGRES_REFUSES)
-_FAILURES: tuple[type[Exception], ...] = (*_REFUSES, *REDIS_AWAY, *POSTGRES_AWAY)
+_FAILURES: tuple[type[Exception], ...] = (*_REFUSES, *REDIS_AWAY, *POSTGRES_AWAY, asyncpg.PostgresError)
 
 
 def probes(redis: "aio.Redis | aio.RedisCluster", pool: PostgresPool) -> Mapping[str, Probe]:
@@ -48,12 +49,12 @@ def probes(redis: "aio.Redis | aio.RedisCluster", pool: PostgresPool) -> Mapping
 
 
 class StoreWatch:
-    """`up` and `errors` by store, for metrics; `refused`: those that will not take what the settings say."""
+    """`up` by store, for metrics; `refused`: those that will not take what the settings say.  `missed` is told of each
+    question without an answer."""
 
-    def __init__(self, asked: Mapping[str, Probe]) -> None:
-        self._asked = asked
+    def __init__(self, asked: Mapping[str, Probe], missed: Callable[[str], None] = lambda _store: None) -> None:
+        self._asked, self._count = asked, missed
         self.up: dict[str, float] = dict.fromkeys(asked, 0.0)
-        self.errors: dict[str, int] = dict.fromkeys(asked, 0)
         self._missed: dict[str, int] = dict.fromkeys(asked, 0)
         self._told: dict[str, str] = {}
         self.refused: frozenset[str] = frozenset()
@@ -62,6 +63,12 @@ class StoreWatch:
     def warnings(self) -> list[str]:
         return list(self._told.values())
 
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def look(self) -> None:
         """Once, at every store."""
         refused = set()
@@ -69,7 +76,7 @@ class StoreWatch:
             try:
                 await ask()
             except _FAILURES as error:
-                self.errors[store] += 1
+                self._count(store)
                 self._missed[store] += 1
                 self.up[store] = 0.0
                 if isinstance(error, _REFUSES):

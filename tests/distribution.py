@@ -17,6 +17,7 @@ SHARE_A_STACK = (
         "tests/e2e/fairness/",
         "tests/e2e/joining/",
         "tests/e2e/outages/test_revocation.py",
+        "tests/e2e/test_admin_metrics.py",
         "tests/e2e/test_alerts.py",
         "tests/e2e/test_envoy_versions.py",
         "tests/e2e/test_runtime.py",

@@ -70,7 +70,8 @@ def test_compose_sets_what_up_sets(tmp_path: Path) -> None:
     set_by_up = stack.given_settings("postgresql://x", "redis://x")
     services = compose()["services"]
     set_by_compose = {name for service in ("sidecar", "admin") for name in services[service]["environment"]}
-    assert set_by_compose - {"TOLLKEEPER_LOG_LEVEL"} == {f"{PREFIX}{name}".upper() for name in set_by_up}
+    compose_only = {"TOLLKEEPER_LOG_LEVEL", "TOLLKEEPER_ADMIN_METRICS_LISTEN"}  # scraped from another container
+    assert set_by_compose - compose_only == {f"{PREFIX}{name}".upper() for name in set_by_up}
 
 
 def test_envoy_and_the_sidecar_meet_in_compose() -> None:
@@ -99,10 +100,14 @@ def test_compose_runs_commands_that_exist() -> None:
             assert service["command"][0] in commands, name
 
 
-def test_prometheus_scrapes_the_sidecar() -> None:
-    targets = yaml.safe_load((ROOT / "prometheus.yml").read_text())["scrape_configs"][0]["static_configs"][0]["targets"]
-    listen = compose()["services"]["sidecar"]["environment"]["TOLLKEEPER_METRICS_LISTEN"]
-    assert targets == [f"sidecar:{listen.rpartition(':')[2]}"]
+def test_prometheus_scrapes_both_processes() -> None:
+    jobs = yaml.safe_load((ROOT / "prometheus.yml").read_text())["scrape_configs"]
+    targets = [target for job in jobs for each in job["static_configs"] for target in each["targets"]]
+    environments = {name: compose()["services"][name]["environment"] for name in ("sidecar", "admin")}
+    listens = [environments["sidecar"]["TOLLKEEPER_METRICS_LISTEN"]]
+    listens.append(environments["admin"]["TOLLKEEPER_ADMIN_METRICS_LISTEN"])
+    ports = [listen.rpartition(":")[2] for listen in listens]
+    assert targets == [f"{name}:{port}" for name, port in zip(environments, ports, strict=True)]
 
 
 def test_compose_has_no_secret_in_the_file() -> None:

@@ -1,5 +1,6 @@
 """What is said of stores that do not answer, and of those that never will."""
 
+from collections import Counter
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -13,10 +14,11 @@ NOWHERE = "redis://127.0.0.1:1/0"
 SECRET = "wrong-and-never-shown"
 
 
-async def looked(redis_url: str, database_url: str, times: int = 1) -> StoreWatch:
-    """After a look at both, or several."""
+async def looked(redis_url: str, database_url: str, times: int = 1, missed: Counter[str] | None = None) -> StoreWatch:
+    """After a look at both, or several; `missed` counts the questions without an answer."""
+    missed = Counter() if missed is None else missed
     redis, pool = open_redis_async(redis_url, timeout=5.0), await open_postgres(database_url, timeout=5.0)
-    watch = StoreWatch(probes(redis, pool))
+    watch = StoreWatch(probes(redis, pool), lambda store: missed.update([store]))
     try:
         for _ in range(times):
             await watch.look()
@@ -34,8 +36,9 @@ async def test_stores_that_answer(redis_url: str, database_url: str) -> None:
 
 
 async def test_a_store_that_is_away_may_come_back(redis_url: str, database_url: str) -> None:
-    watch = await looked(NOWHERE, database_url, MISSES)
-    assert (watch.up, watch.errors) == ({REDIS: 0.0, POSTGRES: 1.0}, {REDIS: MISSES, POSTGRES: 0})
+    missed: Counter[str] = Counter()
+    watch = await looked(NOWHERE, database_url, MISSES, missed)
+    assert (watch.up, missed) == ({REDIS: 0.0, POSTGRES: 1.0}, {REDIS: MISSES})
     assert watch.warnings[0].startswith("redis does not answer (")
     assert watch.refused == frozenset()
 
@@ -67,10 +70,11 @@ async def test_it_is_over_when_the_store_answers_again(store: str) -> None:
         if (error := answers.pop(0)) is not None:
             raise error
 
-    watch = StoreWatch({store: ask})
+    missed: list[str] = []
+    watch = StoreWatch({store: ask}, missed.append)
     await watch.look()
     assert watch.warnings == []  # it may just have been busy
     await watch.look()
     assert watch.warnings == [f"{store} does not answer (OSError: gone)"]
     await watch.look()
-    assert (watch.warnings, watch.up, watch.errors) == ([], {store: 1.0}, {store: MISSES})
+    assert (watch.warnings, watch.up, missed) == ([], {store: 1.0}, [store] * MISSES)

@@ -80,6 +80,7 @@ def sidecar(
 ) -> None:
     """Run the sidecar: authz, ratelimit and accesslog, in supervised processes with one metrics endpoint."""
     settings = settings_or_exit("sidecar", workers=workers)
+    from serving.addresses import CannotListenError
     from serving.tls_files import BadCertificates, read_files
     from tollkeeper.plan import SERVICES
     from tollkeeper.supervisor import SidecarRuns, Supervisor
@@ -92,6 +93,8 @@ def sidecar(
         fail(f"TOLLKEEPER_GRPC_TLS_DIR: {error}", EXIT_BAD_SETTINGS)
     except SidecarRuns as error:
         fail(str(error))
+    except CannotListenError as error:
+        fail(f"{error}; TOLLKEEPER_METRICS_LISTEN and TOLLKEEPER_GRPC_LISTEN choose others")
 
 
 @app.command()
@@ -102,9 +105,16 @@ def admin(
     settings = settings_or_exit("admin", surfaces=surfaces)
     if settings.admin_token is None:
         fail("TOLLKEEPER_ADMIN_TOKEN: not set; the management API has no default credential", EXIT_BAD_SETTINGS)
+    from admin.server import CannotListen
+    from serving.addresses import CannotListenError
     from tollkeeper.server import run_admin
 
-    run_admin(settings, settings.admin_token.get_secret_value())
+    try:
+        run_admin(settings, settings.admin_token.get_secret_value())
+    except CannotListen as error:
+        fail(str(error))
+    except CannotListenError as error:
+        fail(f"{error}; TOLLKEEPER_ADMIN_METRICS_LISTEN chooses another")
 
 
 @app.command()

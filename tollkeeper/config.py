@@ -80,6 +80,9 @@ class Settings(BaseSettings):
         "http://127.0.0.1:9090", description="URL at which the commands `tenant`, `key`, … reach the management API"
     )
     admin_listen: ListenAddress = Field("127.0.0.1:9090", description="management API")
+    admin_metrics_listen: ListenAddress | None = Field(
+        None, description="`/metrics`, `/healthz`, `/readyz` of the management API, which ask for no token"
+    )
     admin_cors_origins: Origins | None = Field(
         None, description="origins of the web pages that may use the management API, separated by commas"
     )
@@ -132,8 +135,7 @@ class Settings(BaseSettings):
         description="processes of each kind: `authz-2.sock` and so on beside the first; Envoy balances over them",
     )
     spares: bool = Field(
-        True,
-        description="keep one more process of each kind, which takes over at once when another ends",
+        True, description="keep one more process of each kind, which takes over at once when another ends"
     )
     engine: EngineKind = Field(
         "auto", description="gRPC engine: `completion_queue`, `threads` (grpcio's own), or `auto`"

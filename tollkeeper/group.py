@@ -56,13 +56,20 @@ class Member:
 
 class Group:
     """`start` makes a process that waits for its place.  `keep_spare`: else there is one only while a restart needs it.
-    `step` does what is due; call it often, and at once when a member's socket has something to read."""
+    `step` does what is due; call it often, and at once when a member's socket has something to read.  `restarted` is
+    told of each process that ended without being asked to."""
 
     def __init__(
-        self, workers: Sequence[Worker], start: Callable[[Candidate], Process], *, keep_spare: bool, drain: float
+        self,
+        workers: Sequence[Worker],
+        start: Callable[[Candidate], Process],
+        *,
+        keep_spare: bool,
+        drain: float,
+        restarted: Callable[[], None] = lambda: None,
     ) -> None:
         self._workers, self._start = {worker.number: worker for worker in workers}, start
-        self._keep_spare, self._drain = keep_spare, drain
+        self._keep_spare, self._drain, self._restarted = keep_spare, drain, restarted
         self._working: dict[int, Member] = {}
         self._spares: list[Member] = []  # one at most
         self._replaced: list[Member] = []  # one at most: it answers until its successor does
@@ -122,6 +129,7 @@ class Group:
         if member.worker and self._working.get(member.worker.number) is member:
             del self._working[member.worker.number]
         if member.kill_at == float("inf"):
+            self._restarted()
             steady = time.monotonic() - member.started_at > STEADY_SECONDS
             self._failures = 1 if steady else self._failures + 1
             self._due_at = time.monotonic() + RESTART_SECONDS[min(self._failures, len(RESTART_SECONDS)) - 1]

@@ -20,6 +20,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from serving.addresses import CannotListenError
+
 READ_TIMEOUT_SECONDS = 2.0
 CLIENT_SECONDS = 5.0  # for each read of a request and each write of its answer
 MAX_CONNECTIONS = 32  # each is a thread
@@ -33,7 +35,7 @@ NOT_FOUND = b'{"error":"not found; there are /metrics, /healthz, /readyz, /learn
 
 
 class MetricsServer:
-    """Answers scrapes from a daemon thread.  `address` is HOST:PORT or the path of a Unix socket."""
+    """Answers scrapes from a daemon thread.  `address`: HOST:PORT or the path of a Unix socket.  CannotListenError."""
 
     def __init__(
         self,
@@ -43,7 +45,10 @@ class MetricsServer:
         warnings: Warnings = tuple,
         learned: Learned = dict,
     ) -> None:
-        self._server = _UnixServer(address) if isinstance(address, Path) else _TcpServer(address)
+        try:
+            self._server = _UnixServer(address) if isinstance(address, Path) else _TcpServer(address)
+        except OSError as error:
+            raise CannotListenError(str(address), error.strerror or str(error)) from error
         self._server.registry, self._server.readiness = registry, readiness
         self._server.warnings, self._server.learned = warnings, learned
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()

@@ -10,7 +10,10 @@ from serving.engine import open_engine
 from serving.engine_metrics import EngineMetrics
 from serving.guard import Guard
 from serving.health import Health
+from serving.metrics import Metrics, MetricSet
 from serving.pauses import ShortPauses
+from serving.process_metrics import process_gauges
+from serving.store_metrics import StoreMetrics
 from serving.tls import server_credentials
 from tollkeeper.config import Settings
 from tollkeeper.handover import ORPHAN_SECONDS, News, Place, file_of
@@ -88,14 +91,20 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
 
 
 def run_admin(settings: Settings, admin_token: str) -> None:
-    """The management API until SIGTERM; admin.server.CannotListen."""
+    """The management API until SIGTERM; admin.server.CannotListen, CannotListenError."""
     from admin.commands.ports import Configured
+    from admin.metrics import AdminMetrics
     from admin.server import serve
 
+    metrics, stores = AdminMetrics(), StoreMetrics()
+    if settings.admin_metrics_listen:
+        _show_admin(settings.admin_metrics_listen, metrics, stores)
     host, _, port = settings.admin_listen.rpartition(":")
     serve(
         host,
         int(port),
+        metrics=metrics,
+        store_metrics=stores,
         database_url=settings.database_url,
         redis_url=settings.redis_url,
         admin_token=admin_token,
@@ -109,6 +118,18 @@ def run_admin(settings: Settings, admin_token: str) -> None:
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
         others=settings.other_surfaces,
     )
+
+
+def _show_admin(address: str, metrics: MetricSet, stores: StoreMetrics) -> None:
+    """Until the process ends."""
+    own, registry = Metrics(), CollectorRegistry()
+    own.add(*metrics.members(), *stores.members(), *process_gauges())
+    registry.register(own)
+
+    def readiness() -> dict[str, bool]:
+        return {"serving": True, "credentials": not stores.stores.refused}
+
+    MetricsServer(address, registry, readiness, lambda: stores.stores.warnings)
 
 
 def portal_secrets(settings: Settings) -> list[str]:

@@ -20,6 +20,8 @@ from typing import IO, Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from serving.addresses import prepare
+from serving.metrics import Counter, Metrics
 from tollkeeper.config import Settings, as_environment
 from tollkeeper.group import Group
 from tollkeeper.handover import Candidate
@@ -63,17 +65,24 @@ class Supervisor:
         self._replace = replace
         self._settings, self._plan = settings, plan(services, settings.workers, tcp=settings.grpc_listen is not None)
         self._sockets = {worker.name: metrics_socket(settings, worker) for worker in self._plan}
+        self._restarts = Counter(
+            "tollkeeper_worker_restarts", "Processes that ended unasked", "group", {each.group for each in self._plan}
+        )
         self._end: End | None = None
         self._restart = False
 
     def run(self) -> None:
         """Until SIGTERM, SIGUSR2 or SIGINT (see End), of which SIGTERM twice is SIGINT.  SIGHUP restarts one process
-        after another.  To be called from the main thread.  SidecarRuns."""
+        after another.  To be called from the main thread.  SidecarRuns, CannotListenError."""
+        if self._settings.grpc_listen:
+            prepare(self._settings.grpc_listen, takes_over=True)  # else a process says it, again and again
         for number in SIGNALS:
             signal.signal(number, self._told)
         signal.signal(signal.SIGHUP, lambda *_: setattr(self, "_restart", True))
         registry = CollectorRegistry()
         registry.register(ProcessMetrics(self._sockets))
+        registry.register(own := Metrics())
+        own.add(self._restarts)
         groups = [self._group(name) for name in dict.fromkeys(worker.group for worker in self._plan)]
         with ExitStack() as stops:
             for group in {worker.group for worker in self._plan}:
@@ -144,6 +153,7 @@ class Supervisor:
             functools.partial(self._start, name),
             keep_spare=settings.spares,
             drain=settings.drain_seconds + LEAVE_SECONDS,
+            restarted=functools.partial(self._restarts.add, name),
         )
 
     def _start(self, group: str, candidate: Candidate) -> Process:

@@ -99,6 +99,12 @@ class Reporter:
         if message in (INVALIDATE_CAPACITY, INVALIDATE_ALL):
             self._wake.set()
 
+    @property
+    def bounds(self) -> Mapping[str, float]:
+        """Of requests in flight, as operators set them: by name, infinite if there is none."""
+        found = {OWN: self._capacity.max_in_flight, ALL: self._capacity.max_in_flight_total}
+        return {name: UNBOUNDED if most is None else most for name, most in found.items()}
+
     async def begin(self) -> None:
         """Before the first request: forgets what earlier processes had in flight and is over, and learns the bounds.
         Does not raise; what cannot be learned now comes with the first reports."""

@@ -45,6 +45,7 @@ class Deployment:
         given = {
             "admin_listen": self.admin_address,
             "metrics_listen": f"127.0.0.1:{free_port()}",
+            "admin_metrics_listen": f"127.0.0.1:{free_port()}",
             "redis_timeout_ms": BUSY_REDIS_MS,
             "spares": False,  # a process more of each kind, which most tests do not need
             **(settings or {}),
@@ -134,7 +135,13 @@ class Deployment:
         return self.settings.redis_url
 
     def metrics(self) -> str:
+        """Of the sidecar."""
         with urllib.request.urlopen(f"http://{self.settings.metrics_listen}/metrics") as response:
+            text: str = response.read().decode()
+        return text
+
+    def admin_metrics(self, target: str = "metrics") -> str:
+        with urllib.request.urlopen(f"http://{self.settings.admin_metrics_listen}/{target}") as response:
             text: str = response.read().decode()
         return text
 

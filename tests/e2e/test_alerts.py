@@ -19,7 +19,7 @@ SECTIONS = dict(re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", (ROOT / "docs/runbo
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_an_alert_is_on_what_there_is_and_has_its_page(stack: Deployment, rule: Any) -> None:
     promql_parser.parse(rule["expr"])  # ValueError
-    shown = stack.metrics().splitlines()
+    shown = [*stack.metrics().splitlines(), *stack.admin_metrics().splitlines()]
     for name, label, value in SELECTOR.findall(rule["expr"]):
         wanted = f'{label}="{value}"' if label else ""
         assert any(re.match(rf"{name}[{{ ]", line) and wanted in line for line in shown), (name, wanted)

@@ -148,6 +148,10 @@ def test_a_new_capacity_is_in_force_on_both_within_a_second(stack: Deployment, s
         view = stack.admin.get("/capacity").json()
         assert [each["max_in_flight"] for each in view["sidecars"]] == [1, 1]
         assert {each["capacity_version"] for each in view["sidecars"]} == {view["version"]}
+        shown = stack.metrics().splitlines()
+        assert 'tollkeeper_ratelimit_room{process="ratelimit"} 1.0' in shown
+        assert 'tollkeeper_ratelimit_capacity{bound="sidecar:in_flight",process="ratelimit"} 1.0' in shown
+        assert 'tollkeeper_ratelimit_capacity{bound="all:in_flight",process="ratelimit"} +Inf' in shown
         assert stats(stack)["max_in_flight"] == 2
         stack.admin.put("/capacity", json={"max_in_flight": None}).raise_for_status()
         assert within(IN_FORCE_SECONDS, lambda: stack.chat(who).status_code == 200)

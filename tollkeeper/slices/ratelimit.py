@@ -73,6 +73,9 @@ SETTLED_SECONDS = 2.5  # by then what ended here while nobody knew it has no lea
 def wire(shared: Shared) -> list[Method]:
     settings, metrics, in_flight = shared.settings, RatelimitMetrics(), shared.in_flight
     succession, committer = _succession(shared), _committer(shared, metrics)
+    reporter = _reporter(shared, committer, metrics)
+    metrics.watch("room", "Most that may be in flight in this process now", lambda: in_flight.bound.most)
+    metrics.watch_by("capacity", "Most that may be in flight, as it is set", lambda: reporter.bounds, "bound")
     metrics.watch("waiting_for_room", "Requests that wait for room", lambda: float(in_flight.waiting))
     metrics.watch("leases_in_flight", "Admitted and not ended yet", lambda: float(len(in_flight)))
     groups = metrics.groups
@@ -80,7 +83,6 @@ def wire(shared: Shared) -> list[Method]:
     metrics.watch("fairness_gap", "What the group furthest behind lacks of its part", lambda: groups.gap)
     shared.metrics.add(*metrics.members(), *groups.members())
     shared.freed.append(committer.freed)
-    reporter = _reporter(shared, committer, metrics)
     shared.listeners.append(reporter)
     shared.loop.run(reporter.begin(), BEGIN_SECONDS)
     shared.loop.spawn(_succeed(succession, reporter), "predecessors")

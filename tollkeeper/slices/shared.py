@@ -3,7 +3,6 @@
 What only one slice uses belongs to its own file.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,11 +18,12 @@ from ratelimit.tenants.estimates.corrections import Corrections
 from ratelimit.uploads import Uploads
 from serving.bell import Bell
 from serving.loop import LoopThread
-from serving.metrics import Gauge, Metrics
+from serving.metrics import Metrics
 from serving.process_metrics import process_gauges
+from serving.store_metrics import StoreMetrics
 from store.postgres import PostgresPool, open_postgres
 from store.redis import is_cluster, open_redis, open_redis_async
-from store.watch import LOOK_SECONDS, StoreWatch, probes
+from store.watch import probes
 from tenancy.metrics import TenancyMetrics
 from tenancy.outbox import keep_applying
 from tenancy.postgres.catalog import PostgresModelSource
@@ -83,21 +83,16 @@ class Shared:
         self.answered: Callable[[str], None] = lambda _lease_id: None  # tells the cache of an end; set by ratelimit
         self.freed: list[Callable[[Sequence[str]], None]] = []
         self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
-        self.stores = StoreWatch(probes(self.redis, self.pool))
+        store_metrics = StoreMetrics()
+        self.stores = store_metrics.of(probes(self.redis, self.pool))
         self.parts["credentials"] = lambda: not self.stores.refused  # else no store will ever take them
         self.warned: list[Callable[[], Sequence[str]]] = [lambda: self.stores.warnings]
-        self.metrics.add(
-            Gauge(
-                "tollkeeper_store_up", "Whether a store answers, asked without traffic", lambda: self.stores.up, "store"
-            ),
-            Gauge("tollkeeper_store_errors", "Questions without an answer so far", lambda: self.stores.errors, "store"),
-        )
-        self.metrics.add(*process_gauges())
+        self.metrics.add(*store_metrics.members(), *process_gauges())
         self.learned: dict[str, Callable[[], list[Row]]] = {}
         self.loop.spawn(listen(settings.redis_url, self.listeners, self.tenancy_metrics), "invalidations")
         self.loop.spawn(self.catalog.run(), "model catalog")
         self.loop.run(self.stores.look())
-        self.loop.spawn(self._watch_stores(), "store watch")
+        self.loop.spawn(self.stores.run(), "store watch")
 
     def warm(self) -> None:
         """Waits until models and prices are known, unless the stores are away."""
@@ -109,11 +104,6 @@ class Shared:
         """It works from now on; until then it only knew."""
         self.number, self.services = number, services
         self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")
-
-    async def _watch_stores(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self.stores.look()
 
     def readiness(self) -> Mapping[str, bool]:
         return {"serving": True, **{name: ready() for name, ready in self.parts.items()}}

@@ -69,6 +69,7 @@ def test_a_kill_is_taken_over_at_once(own_stack: Deployment, victim: str) -> Non
     found = load.result()
     assert found["failed"] <= MOST_FAILED * found["answered"], found
     others(own_stack, before, victim)
+    assert f'tollkeeper_worker_restarts_total{{group="{victim}"}} 1.0' in own_stack.metrics().splitlines()
 
 
 def test_a_restart_replaces_one_process_after_another(own_stack: Deployment) -> None:
