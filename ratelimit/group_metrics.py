@@ -21,7 +21,7 @@ class GroupMetrics(MetricSet):
             f"{name}wait_seconds", "What was queued, by how long until it ran", WAIT_BUCKETS, "group", (OTHERS,)
         )
         self.served = Counter(f"{name}served_tokens", "Tokens of service that were had here", "group", (OTHERS,))
-        self.queued: dict[str, float] = {}  # how many wait now
+        self.queued: dict[str, float] = {OTHERS: 0.0}  # how many wait now
         self.gap = 0.0  # of the fleet, as far as this process knows it
         self._owed: dict[str, int] = {}  # what was counted too much, until that much more was had
 
@@ -45,8 +45,8 @@ class GroupMetrics(MetricSet):
 
     def wait(self, queued: Mapping[str, int]) -> None:
         """How many wait now, by group."""
-        found: dict[str, float] = {}
+        found: dict[str, float] = {OTHERS: 0.0}
         for group, count in queued.items():
-            label = group if group in self.served.counts or len(found) < MOST else OTHERS
+            label = group if group in self.served.counts or len(found) <= MOST else OTHERS
             found[label] = found.get(label, 0.0) + count
         self.queued = found

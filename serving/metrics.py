@@ -103,16 +103,23 @@ class MetricSet:
     """The metrics of one part of a process: its attributes, and gauges, once what they read is there (`watch`)."""
 
     def __init__(self, prefix: str) -> None:
-        self._prefix, self._gauges = prefix, list[Gauge]()
+        self._prefix, self._gauges, self._registered = prefix, list[Gauge](), False
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
-        self._gauges.append(Gauge(f"{self._prefix}{name}", documentation, read))
+        """ValueError once they are registered: it would never be shown."""
+        self.watch_by(name, documentation, read, None)
 
-    def watch_by(self, name: str, documentation: str, read: Callable[[], Mapping[str, float]], label: str) -> None:
+    def watch_by(
+        self, name: str, documentation: str, read: Callable[[], float | Mapping[str, float]], label: str | None
+    ) -> None:
+        """The same, one value a label value."""
+        if self._registered:
+            raise ValueError(f"{self._prefix}{name} is watched after the metrics were registered")
         self._gauges.append(Gauge(f"{self._prefix}{name}", documentation, read, label))
 
     def members(self) -> list[Counter | Histogram | Gauge]:
-        """Everything to be registered."""
+        """Everything to be registered, which is done once."""
+        self._registered = True
         return [*(each for each in vars(self).values() if isinstance(each, Counter | Histogram)), *self._gauges]
 
 
@@ -120,11 +127,14 @@ class Metrics(Collector):
     """All metrics of one process, as one prometheus-client collector."""
 
     def __init__(self) -> None:
-        self._members: list[Counter | Histogram | Gauge] = []
+        self._members: dict[str, Counter | Histogram | Gauge] = {}  # by name
 
     def add(self, *members: Counter | Histogram | Gauge) -> None:
-        self._members.extend(members)
+        """ValueError if there is one of that name: a scraper would take the two for one."""
+        for member in members:
+            if self._members.setdefault(member.name, member) is not member:
+                raise ValueError(f"there are two metrics {member.name}")
 
     def collect(self) -> Iterator[Metric]:
-        for member in list(self._members):
+        for member in list(self._members.values()):
             yield from member.collect()

@@ -63,7 +63,7 @@ class GroupCommit:
         metrics.watch("redis_available", "1 while Redis answers", lambda: float(self.available))
         metrics.watch("in_doubt", "Reservations that may hold tokens nobody uses", lambda: float(len(self._in_doubt)))
         metrics.watch("waiting_for_slot", "Requests that wait for a slot", lambda: float(self.waiting))
-        metrics.watch("queued", "Requests that wait for their round trip", lambda: float(self._queue.qsize()))
+        metrics.watch("asking", "Requests that wait for their round trip", lambda: float(self._queue.qsize()))
 
     @property
     def available(self) -> bool:

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from serving.call import Call, Method, Unary
 from serving.engine_metrics import EngineMetrics
-from serving.metrics import Metrics
+from serving.metrics import Counter, Gauge, Metrics, MetricSet
 from tests.serving.conftest import Server, eventually
 from tests.serving.test_stream import LOG, Sinks
 
@@ -71,3 +71,18 @@ def test_calls_are_counted_by_method_and_by_status(serve: Server) -> None:
     total = value("call_seconds_sum", method="Hold")
     assert total is not None
     assert 0.1 < total < 10.0
+
+
+def test_two_metrics_of_one_name_are_refused() -> None:
+    metrics = Metrics()
+    metrics.add(first := Counter("tollkeeper_test_calls", "Calls"), first)
+    with pytest.raises(ValueError, match="two metrics tollkeeper_test_calls"):
+        metrics.add(Gauge("tollkeeper_test_calls", "Others", lambda: 0.0))
+
+
+def test_what_is_watched_too_late_to_be_shown_is_refused() -> None:
+    parts = MetricSet("tollkeeper_test_")
+    parts.watch("level", "Level", lambda: 1.0)
+    assert [each.name for each in parts.members()] == ["tollkeeper_test_level"]
+    with pytest.raises(ValueError, match="tollkeeper_test_later is watched after"):
+        parts.watch("later", "Level", lambda: 1.0)

@@ -81,7 +81,6 @@ def wire(shared: Shared) -> list[Method]:
     groups = metrics.groups
     metrics.watch_by("queued", "Requests that wait for room, by fairshare group", lambda: groups.queued, "group")
     metrics.watch("fairness_gap", "What the group furthest behind lacks of its part", lambda: groups.gap)
-    shared.metrics.add(*metrics.members(), *groups.members())
     shared.freed.append(committer.freed)
     shared.listeners.append(reporter)
     shared.loop.run(reporter.begin(), BEGIN_SECONDS)
@@ -91,6 +90,7 @@ def wire(shared: Shared) -> list[Method]:
     if settings.model_clusters is not None and shared.number == 1:
         _keep_clusters(shared, settings.model_clusters)
     uploads, responses = _uploads(shared, committer, metrics), wire_responses(shared, committer)
+    shared.metrics.add(*metrics.members(), *groups.members())  # all of them: what is watched later is not shown
     decide = _telling(shared, uploads.gate(_decider(shared, committer, metrics, responses.replays)))
     return [*RatelimitService({DOMAIN: decide, UPLOADS: uploads.decide}).methods(), *responses.methods]
 
