@@ -70,7 +70,7 @@ class Decision(NamedTuple):
     that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit; `uncorrected`: the
     estimate of an input of text alone before it was corrected, 0 for another; `alias`: the name by which the model was
     asked for, if that was not its own; `rpc_method`, `tool`: what was called of an MCP server; `cache_percent`: how
-    much of a kept answer is charged."""
+    much of a kept answer is charged; `script`: of the text in its input."""
 
     lease_id: str
     tenant_id: str
@@ -96,6 +96,7 @@ class Decision(NamedTuple):
     rpc_method: str = ""
     tool: str = ""
     cache_percent: int = 0
+    script: str = ""
 
 
 DECISION_FIELDS = Decision._fields
@@ -188,6 +189,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("rpc_method")),
         text(get("tool")),
         count(get("cache_percent")),
+        text(get("script")),
     )
 
 

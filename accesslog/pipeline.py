@@ -38,6 +38,7 @@ from ratelimit.budgets.port import Budgets, LeaseName, Settlement
 from ratelimit.budgets.rule import UNKNOWN, Rule
 from ratelimit.fairness.service import service_of
 from ratelimit.tenants.estimates.corrections import Corrections
+from ratelimit.tenants.estimates.text import SCRIPTS
 from serving.loop import LoopThread
 from tenancy.directory.key_uses import KeyUses
 from tenancy.values.admission import Admission
@@ -171,7 +172,8 @@ class Pipeline:
         self.speeds.learn(entry, usage)
         decision = entry.decision
         if usage.source is UsageSource.REPORTED and entry.status == HTTPStatus.OK and decision.uncorrected:
-            self._corrections.learn(decision.model, decision.kind, decision.uncorrected, usage.input_tokens)
+            script = decision.script if decision.script in SCRIPTS else ""
+            self._corrections.learn(decision.model, decision.kind, decision.uncorrected, usage.input_tokens, script)
 
     def _accept_job(self, entry: LogEntry, seen: Begun | Read, row: UsageRow, settlement: Settlement | None) -> bool:
         decision = entry.decision

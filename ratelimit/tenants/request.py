@@ -83,6 +83,8 @@ def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> l
         )
         if estimate.uncorrected is not None:
             fields.append(("uncorrected", estimate.uncorrected))
+        if screened.script:
+            fields.append(("script", screened.script))
         if estimate.images:
             fields.append(("images", estimate.images))
     return fields

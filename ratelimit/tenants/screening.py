@@ -12,6 +12,7 @@ from ratelimit.tenants.body import NONE, Body
 from ratelimit.tenants.estimates.corrections import SCALE, Corrections
 from ratelimit.tenants.estimates.estimate import Estimate, parse_count
 from ratelimit.tenants.estimates.request import estimate_request
+from ratelimit.tenants.estimates.text import script_of
 from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
 from ratelimit.tenants.routes.table import Found, RouteTable, route_table
 from tenancy.resolving.catalog import ModelState
@@ -84,12 +85,14 @@ class Asked(Struct, frozen=True, gc=False):
 
 
 class Priced(Struct, frozen=True, gc=False):
-    """It may run if the budgets hold `estimate`.  `model` is "" if none was named; `inference`: whether one runs."""
+    """It may run if the budgets hold `estimate`.  `model` is "" if none was named; `inference`: whether one runs;
+    `script`: of its text, as in estimates/text.py."""
 
     estimate: Estimate
     model: str
     inference: bool
     kind: Kind = Kind.GENERATES
+    script: str = ""
 
 
 class Rejected(Struct, frozen=True, gc=False):
@@ -127,9 +130,10 @@ def screen(
     if rejected is not None:
         return rejected
     length = parse_count(asked.content_length) or 0
-    factor = SCALE if corrections is None else corrections.factor(asked.model, said(kind))
+    script = script_of(asked.body.text)
+    factor = SCALE if corrections is None else corrections.factor(asked.model, said(kind), script)
     estimate = estimate_request(kind, asked.body, asked.path, length, default_output, account.smallest, factor)
-    return Priced(estimate, asked.model, kind in RUNS_A_MODEL, kind)
+    return Priced(estimate, asked.model, kind in RUNS_A_MODEL, kind, script)
 
 
 def said(kind: Kind) -> str:

@@ -29,3 +29,12 @@ def test_what_teaches(stack: Stack, decided: dict[str, Any], fields: dict[str, A
     usage = fields.pop("usage", REPORTED)
     stack.stream([entry(decision(**decided), usage, **fields)])
     assert corrections.all() == [Correction("mock-model", kind, 1000, 1)] * reports
+
+
+def test_each_script_teaches_for_itself(stack: Stack) -> None:
+    corrections = Corrections()
+    stack.restart(corrections=corrections)
+    scripts = ("indic", "", "one that nobody knows")
+    stack.stream([entry(decision(input_estimate=100, script=script), REPORTED) for script in scripts])
+    learned = [("", 2), ("indic", 1)]
+    assert corrections.all() == [Correction("mock-model", "", 1000, reports, script) for script, reports in learned]

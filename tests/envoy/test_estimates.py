@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from ratelimit.tenants.average import NEEDED
 from ratelimit.tenants.body import parse_body
-from ratelimit.tenants.estimates.text import text_tokens
+from ratelimit.tenants.estimates.corrections import SCALE, Corrections
+from ratelimit.tenants.estimates.text import script_of, text_tokens
 from tests.envoy.chain import Chain
 
 TEXTS: dict[str, Any] = json.loads((Path(__file__).parent / "texts.json").read_text())
@@ -48,6 +50,36 @@ def test_texts_that_nothing_was_fitted_to_are_within_a_quarter_too(chain: Chain)
     typical = {name: geometric_mean(each["tokens"].values()) for name, each in HELD_OUT.items()}
     errors = {name: abs(estimates[name] / typical[name] - 1) for name in HELD_OUT}
     assert median(errors.values()) < 0.15, errors
+
+
+SCRIPT = {"Russian": "alphabet", "Arabic": "alphabet", "Hindi": "indic", "Chinese": "cjk"}
+
+
+def test_the_script_of_a_text_is_told(chain: Chain) -> None:
+    for texts in (TEXTS, HELD_OUT):
+        for name in texts.keys() - {"Japanese", "Korean"}:
+            assert script(chain, texts[name]["text"]) == SCRIPT.get(name, ""), name
+    assert script(chain, TEXTS["Korean"]["text"]) == "hangul"
+    assert script(chain, TEXTS["English"]["text"] + HELD_OUT["Chinese"]["text"]) == ""
+
+
+@pytest.mark.parametrize("name", ["Hindi", "Arabic", "Chinese"])
+@pytest.mark.parametrize("vocabulary", ["o200k", "cl100k"])
+def test_what_a_model_reported_of_other_texts_brings_a_script_near(chain: Chain, name: str, vocabulary: str) -> None:
+    """Beside as much English, which teaches nothing of it.  Those that were learned from are of another kind."""
+    corrections = Corrections()
+    for each in (TEXTS["English"], TEXTS[name]):
+        estimate = estimated(chain, each["text"], escaped=False)
+        for _ in range(NEEDED):
+            corrections.learn("m", "", estimate, each["tokens"][vocabulary], script(chain, each["text"]))
+    held_out = HELD_OUT[name]
+    estimate = estimated(chain, held_out["text"], escaped=False)
+    corrected = estimate * corrections.factor("m", "", script(chain, held_out["text"])) / SCALE
+    assert abs(corrected / held_out["tokens"][vocabulary] - 1) < 0.2
+
+
+def script(chain: Chain, text: str) -> str:
+    return script_of(parse_body(chain.metadata(json.dumps({"prompt": text}))["asked"]).text)
 
 
 @pytest.mark.parametrize("name", ["English", "Chinese", "JSON", "UUIDs"])

@@ -26,7 +26,7 @@ INTRODUCTION = f"""# Formats of answers
 Made from `accesslog/formats.py` and `tests/formats/` by `python -m tests.formats.page`; do not edit it.
 
 A Lua filter in Envoy reads each answer as it passes, holds nothing of it back, and writes what it found into the access
-log. What is found are whole numbers at the places below, and how much text passed. The same words in a text, in an
+log. What is found are whole numbers at the places below, and how much text and sound passed. The same words in a text, in an
 echoed object of the client's or in the arguments of a tool call are not read.
 
 - The greatest count that was seen at a place counts: a later 0 or placeholder takes nothing away.
@@ -87,11 +87,12 @@ at the same time, use beyond their estimates.
 
 On texts in five scripts, code, JSON and UUIDs to which nothing was fitted, the estimates' median error is 9 to 18% against each
 of four vocabularies (`tests/envoy/test_estimates.py`). Of one script alone it is up to 25% (Chinese), but 32% in Arabic and 47%
-in Hindi, on which the vocabularies differ by 3 times, so that no constant could do much better. So each sidecar learns: of a
-model and a kind of route it multiplies estimates of text by the geometric mean of what was reported, divided by what the text was
+in Hindi, on which the vocabularies differ by 3 times, so that no constant could do much better: of Hindi some make half as many
+tokens as is estimated, and the others nearly twice as many. So each sidecar learns: of a
+model, a kind of route and a script (Latin, other alphabets, Indic, Chinese and Japanese, Hangul: that of most letters) it multiplies estimates of text by the geometric mean of what was reported, divided by what the text was
 taken for before any correction, of the last {MEMORY} or so requests, from {NEEDED} on; at least by {LEAST / SCALE} and at most by
 {MOST / SCALE}. Requests with fewer than {INPUT_MIN} tokens, or with anything but text in them, teach nothing. That depends on nothing but the
-reports, in their order; it is kept in memory, of {MANY:,} models and routes at most, and learned anew after a start, by each process
+reports, in their order; it is kept in memory, of {MANY:,} models, routes and scripts at most, and learned anew after a start, by each process
 that serves both ratelimit and accesslog. `tollkeeper learned` shows it.
 """
 

@@ -102,6 +102,7 @@ def _corrections(corrections: Corrections) -> list[Row]:
         {
             "model": each.model,
             "route": each.kind or Kind.GENERATES,
+            "script": each.script or "latin",
             "factor": each.factor / SCALE,
             "reports": each.reports,
         }

@@ -1,4 +1,6 @@
-"""What estimates of text are multiplied by: learned, for each model and kind of route, from what was reported.
+"""What estimates of text are multiplied by: learned, for each model, kind of route and script, from what was reported.
+
+By script, as vocabularies differ by 3 times on some, and one model's is far off in one and near in another.
 
 The factor is the running mean (average.py) of reported / estimated, where `estimated` is what the text was taken for
 before any correction: so it depends on nothing but the reports, in their order.  In memory, bounded; a process learns
@@ -13,35 +15,36 @@ from ratelimit.tenants.average import Average
 
 SCALE = 1000  # factors are whole thousandths
 LEAST, MOST = SCALE // 2, 2 * SCALE
-MANY = 1000  # models and kinds; those heard of longest ago are forgotten first
+MANY = 1000  # models, kinds and scripts; those heard of longest ago are forgotten first
 INPUT_MIN = 50  # tokens: of fewer, most is what a chat template adds
 # A single report is believed this far: some servers count a cache's tokens elsewhere, or nothing.
 REPORT_LEAST, REPORT_MOST = 0.1, 10.0
 
 
 class Correction(NamedTuple):
-    """`factor` in thousandths, after so many reports; SCALE until there are enough."""
+    """`factor` in thousandths, after so many reports; SCALE until there are enough.  `script` as in text.py."""
 
     model: str
     kind: str
     factor: int
     reports: int
+    script: str = ""
 
 
 class Corrections:
     """Thread-safe; reading takes one look-up.  `kind` as the access log has it: "" for a route that generates."""
 
     def __init__(self, many: int = MANY) -> None:
-        self._averages: OrderedDict[tuple[str, str], Average] = OrderedDict()
-        self._factors: dict[tuple[str, str], int] = {}
+        self._averages: OrderedDict[tuple[str, str, str], Average] = OrderedDict()
+        self._factors: dict[tuple[str, str, str], int] = {}
         self._many = many
         self._lock = threading.Lock()
 
-    def learn(self, model: str, kind: str, estimated: int, reported: int) -> None:
+    def learn(self, model: str, kind: str, estimated: int, reported: int, script: str = "") -> None:
         """Of an input that was all text: what it was taken for, uncorrected, and what it was."""
         if estimated < INPUT_MIN or reported <= 0:
             return
-        key = model, kind
+        key = model, kind, script
         with self._lock:
             average = self._averages.get(key)
             if average is None:
@@ -54,11 +57,11 @@ class Corrections:
             if average.value is not None:
                 self._factors[key] = min(max(round(SCALE * average.value), LEAST), MOST)
 
-    def factor(self, model: str, kind: str) -> int:
-        return self._factors.get((model, kind), SCALE)
+    def factor(self, model: str, kind: str, script: str = "") -> int:
+        return self._factors.get((model, kind, script), SCALE)
 
     def all(self) -> list[Correction]:
-        """By model and kind."""
+        """By model, kind and script."""
         with self._lock:
-            found = [(*key, self.factor(*key), average.samples) for key, average in self._averages.items()]
-        return sorted(Correction(*each) for each in found)
+            found = [(key, self.factor(*key), average.samples) for key, average in self._averages.items()]
+        return [Correction(*key[:2], factor, reports, key[2]) for key, factor, reports in sorted(found)]

@@ -33,6 +33,10 @@ WEIGHTS = {
 _WEIGHTS = tuple(WEIGHTS.values())
 SCALE = 1000
 HEAD = 2  # bytes, and how many of them were looked at, ahead of the counts
+# Classes of letters on which vocabularies differ most: what text of one teaches says nothing of another.
+SCRIPTS = ("alphabet", "indic", "cjk", "hangul")
+_ALPHABET, _INDIC, _CJK, _HANGUL = (HEAD + [*WEIGHTS].index(name) for name in SCRIPTS)
+_LATIN = tuple(HEAD + [*WEIGHTS].index(name) for name in ("lower", "upper", "latin"))
 PER_STRING = 1  # what a chat template puts around each
 
 
@@ -42,3 +46,15 @@ def text_tokens(sample: Sequence[int], strings: int = 0) -> int:
         return PER_STRING * strings
     of_sample: int = sum(map(mul, _WEIGHTS, sample[HEAD:]))
     return PER_STRING * strings + -(-of_sample * sample[0] // (SCALE * sample[1]))
+
+
+def script_of(sample: Sequence[int]) -> str:
+    """The one of SCRIPTS that most letters are of; "" if there is none."""
+    if len(sample) != HEAD + len(_WEIGHTS):
+        return ""
+    letters = sample[_ALPHABET], sample[_INDIC], sample[_CJK], sample[_HANGUL]
+    if not any(letters):
+        return ""
+    most = max(letters)
+    others = sum(letters) + sum(sample[place] for place in _LATIN) - most
+    return SCRIPTS[letters.index(most)] if most > others else ""

@@ -168,7 +168,7 @@ def test_estimates_follow_what_a_model_server_reports(place: Place, monkeypatch:
     assert reserved(NEEDED + 2) == pytest.approx(1.5 * estimate, abs=2)
     monkeypatch.setenv("TOLLKEEPER_METRICS_LISTEN", place.deployment.settings.metrics_listen)
     shown = [line.split() for line in CliRunner().invoke(app, ["learned"]).output.splitlines()]
-    assert ["ratelimit", "learned", "generates", str(found["factor"]), str(NEEDED)] in shown
+    assert ["ratelimit", "learned", "generates", "latin", str(found["factor"]), str(NEEDED)] in shown
 
 
 def learned(deployment: Deployment, reports: int) -> dict[str, Any] | None:

@@ -75,6 +75,14 @@ def test_it_brings_estimates_near_to_what_is_reported() -> None:
     assert sorted(errors[NEEDED:])[(len(errors) - NEEDED) // 2] < 0.07
 
 
+def test_what_one_script_teaches_says_nothing_of_another() -> None:
+    corrections = Corrections()
+    for _ in range(NEEDED):
+        corrections.learn("m", "", 100, 60, "indic")
+    assert [corrections.factor("m", "", script) for script in ("indic", "cjk", "")] == [600, SCALE, SCALE]
+    assert corrections.all() == [Correction("m", "", 600, NEEDED, "indic")]
+
+
 IMAGE = replace(HUNDRED, images=1, sizes=((1024, 1024),))  # 765 tokens
 
 
