@@ -143,8 +143,8 @@ class Pipeline:
         self._ended(lease_id, service_of(usage.input_tokens, usage.output_tokens))
         if entry.decision.admission != Admission.CACHED:  # which tells nothing of the model
             self._learn(entry, usage)
-        usage, _ = charged_of(entry, usage)
-        row = row_of(entry, usage)
+        usage, saved = charged_of(entry, usage)
+        row = row_of(entry, usage, saved)
         settlement = settlement_of(entry, usage, self._cost_of(row))
         if seen := seen_of(entry):
             return self._accept_job(entry, seen, row, settlement)

@@ -2,7 +2,7 @@
 ledger/cost.py."""
 
 from accesslog.entry import LogEntry
-from accesslog.usage import FIRST_PART, Usage
+from accesslog.usage import FIRST_PART, NO_USAGE, Usage
 from ledger.row import UsageRow, UsageSource, clean, dump_parts
 from ratelimit.budgets.port import Orphan
 from ratelimit.tenants.lease import Kept
@@ -15,7 +15,7 @@ _BATCHES = str(Kind.BATCHES)
 BATCH = "batch"  # the service tier of what is begun as one, whatever the server calls it
 
 
-def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
+def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
     """The row of a finished request."""
     decision = entry.decision
     return UsageRow(
@@ -50,6 +50,8 @@ def row_of(entry: LogEntry, usage: Usage) -> UsageRow:
         alias=clean(decision.alias) if decision.alias else "",
         rpc_method=clean(decision.rpc_method) if decision.rpc_method else "",
         tool=clean(decision.tool) if decision.tool else "",
+        saved_input_tokens=saved.input_tokens,
+        saved_output_tokens=saved.output_tokens,
     )
 
 

@@ -28,11 +28,13 @@ class Cost(NamedTuple):
 
 
 class PricedRow(NamedTuple):
-    """A row as the ledger keeps it: what was used, what that cost at the prices of the moment, and which those were."""
+    """A row as the ledger keeps it: what was used, what that cost at the prices of the moment, and which those were.
+    `saved`: what the tokens that it saved would have cost, in the units of Cost."""
 
     usage: UsageRow
     cost: Cost
     price_version: int | None = None
+    saved: int = 0
 
 
 NO_COST = Cost()
@@ -51,7 +53,20 @@ def priced(rows: Iterable[UsageRow], prices: PriceList) -> list[PricedRow]:
 
 
 def priced_row(row: UsageRow, prices: Prices) -> PricedRow:
-    return PricedRow(row, cost_of(row, prices), prices.version or None)
+    cost = cost_of(row, prices)
+    return PricedRow(row, cost, prices.version or None, saved_by(row, cost, prices))
+
+
+def saved_by(row: UsageRow, cost: Cost, prices: Prices) -> int:
+    """What the answer would have cost beyond `cost`, had a model made it for this request."""
+    if not row.saved_input_tokens and not row.saved_output_tokens:
+        return 0
+    made = row._replace(
+        input_tokens=row.input_tokens + row.saved_input_tokens,
+        output_tokens=row.output_tokens + row.saved_output_tokens,
+        usage_source=UsageSource.REPORTED,
+    )
+    return sum(cost_of(made, prices)) - sum(cost)
 
 
 def cost_of(row: UsageRow, prices: Prices) -> Cost:

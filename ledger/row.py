@@ -30,7 +30,8 @@ class UsageRow(NamedTuple):
     `requests`: how many it stands for, of which it has the first id, and sums of times and bytes; more than one only of
     requests that were refused alike.  `alias`: the name by which the model was asked for, "" if by its own.
     `job`: what the model server calls the work that goes on after the answer, "" if none does.
-    `rpc_method` and `tool`: what was called of an MCP server."""
+    `rpc_method` and `tool`: what was called of an MCP server.  `saved_…`: tokens of an answer from the response cache
+    that were not charged."""
 
     id: str
     ts: datetime
@@ -65,6 +66,8 @@ class UsageRow(NamedTuple):
     job: str = ""
     rpc_method: str = ""
     tool: str = ""
+    saved_input_tokens: int = 0
+    saved_output_tokens: int = 0
 
 
 # What few requests use: parts of the input, parts of the output, and images made.

@@ -24,8 +24,9 @@ Interval = tuple[datetime, datetime]  # from, and before
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many requests were admitted and how many refused, and what the admitted ones used.  The last four are
-    SUMS_OF_PARTS of row.py."""
+    """How many requests were admitted and how many refused, and what the admitted ones used.  What is behind the costs
+    are SUMS_OF_PARTS of row.py; and of the response cache how many it answered, the bytes of those answers, and what
+    that saved."""
 
     requests: int = 0
     refused: int = 0
@@ -44,6 +45,11 @@ class Figures:
     audio_tokens: int = 0
     image_tokens: int = 0
     images: int = 0
+    response_cache_hits: int = 0
+    response_cache_bytes: int = 0
+    saved_input_tokens: int = 0
+    saved_output_tokens: int = 0
+    saved_cost: Decimal = Decimal()
 
     @property
     def cost(self) -> Decimal:

@@ -16,6 +16,7 @@ from admin.console.forms import Forms
 from admin.console.pages import (
     audit,
     budgets,
+    caches,
     capacity,
     groups,
     keys,
@@ -38,7 +39,7 @@ from admin.gate.surface import Surface
 
 PAGES = (
     *(overview, tenants, keys, budgets, limits, usage, requests),
-    *(models, tiers, groups, capacity, policies, people, audit),
+    *(models, tiers, caches, groups, capacity, policies, people, audit),
 )
 OPEN_PATHS = frozenset({SIGN_IN, ACCEPT, *BY_PATH})
 REASONS = {404: Reason.NOT_FOUND, 405: Reason.NO_OPERATION}

@@ -16,7 +16,7 @@ from ledger.postgres.partitions import Month, make_partition, month_of
 from ledger.row import UsageRow
 from store.postgres import UNAVAILABLE, Connection, PostgresPool
 
-_USAGE, _COSTS = UsageRow._fields, tuple(f"{name}_cost" for name in Cost._fields)
+_USAGE, _COSTS = UsageRow._fields, tuple(f"{name}_cost" for name in (*Cost._fields, "saved"))
 COLUMNS = (*_USAGE, "price_version", *_COSTS)
 # Lives as long as the connection, empty between transactions; holds neither the keys nor the partitions.  Costs are
 # text in it, as any whole number fits into one: to encode a `numeric` takes the client ten times as long.
@@ -82,8 +82,8 @@ class PostgresLedger:
 
     async def _copy(self, connection: Connection, rows: Sequence[PricedRow]) -> None:
         records = [
-            (*usage, version, str(input_), str(cached), str(output))
-            for usage, (input_, cached, output), version in rows
+            (*usage, version, str(input_), str(cached), str(output), str(saved))
+            for usage, (input_, cached, output), version, saved in rows
         ]
         try:
             await connection.copy_records_to_table(

@@ -76,7 +76,8 @@ def _listed(tenants: Sequence[str] | None) -> list[str] | None:
 def row_of(row: asyncpg.Record) -> PricedRow:
     """Of a row with COLUMNS."""
     id_, *columns = row
+    saved = columns.pop()
     costs = len(Cost._fields)
     usage: list[Any] = columns[: -costs - 1]
     units = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
-    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), columns[-costs - 1])
+    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), columns[-costs - 1], int(saved.scaleb(UNIT_DECIMALS)))

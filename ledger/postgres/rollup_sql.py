@@ -20,11 +20,16 @@ SUMMED = (
     "input_cost",
     "cached_cost",
     "output_cost",
+    "saved_input_tokens",
+    "saved_output_tokens",
+    "saved_cost",
 )
 COUNTED = {
     "rows": "sum(requests)",
     "errors": f"count(*) FILTER (WHERE status >= {SERVER_ERROR} AND admission <> '{Admission.REFUSED}')",
     "cache_hits": "count(*) FILTER (WHERE cached_tokens > 0)",
+    "response_cache_hits": f"count(*) FILTER (WHERE admission = '{Admission.CACHED}')",
+    "response_cache_bytes": f"coalesce(sum(bytes_out) FILTER (WHERE admission = '{Admission.CACHED}'), 0)",
 }
 COLUMNS = ", ".join(("width", "bucket", "grain", *GROUPED, *COUNTED, *SUMMED, *SUMS_OF_PARTS))
 # The dimensions that each grain tells apart, beside the admission, which all do.
@@ -91,7 +96,7 @@ def figures(of_rows: bool, wanted: Iterable[str] = FIGURES) -> list[str]:
     columns = {
         "requests": f"coalesce({counts} FILTER (WHERE admission <> '{Admission.REFUSED}'), 0)",
         "refused": f"coalesce({counts} FILTER (WHERE admission = '{Admission.REFUSED}'), 0)",
-        **{name: COUNTED[name] if of_rows else f"sum({name})" for name in ("errors", "cache_hits")},
+        **{name: COUNTED[name] if of_rows else f"sum({name})" for name in COUNTED if name != "rows"},
         **{name: f"sum({name})" for name in SUMMED},
         **(_PARTS_OF_ROWS if of_rows else _PARTS_OF_ROLLUPS),
     }

@@ -31,7 +31,7 @@ SELECT set_config('jit', 'off', true), minutes_from, width, bucket FROM usage_ho
 SOON_READ = timedelta(hours=2)
 
 LARGEST_SECONDS = 8.0
-MONEY = frozenset({"input_cost", "cached_cost", "output_cost"})
+MONEY = frozenset({"input_cost", "cached_cost", "output_cost", "saved_cost"})
 
 Slots = dict[timedelta, list[tuple[int, Stretch]]]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tenancy.values.trailing import filled
 
-DEFAULT_SECONDS = 300
+DEFAULT_SECONDS, MAX_SECONDS = 300, 10**9
 DEFAULT_BYTES, MAX_BYTES = 1_048_576, 2_097_152  # of one answer, as the client gets it
 
 

@@ -28,6 +28,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("/groups/{group}/delete", {}),
     ("/groups/{group}/limits", {"unit": "tokens", "amount": "5", "every": "day"}),
     ("/keys/{key}/edit", {"name": "by a viewer"}),
+    ("/models/{model}/cache", {"enabled": "true"}),
     ("/models/{model}/tiers", {"service_tier": "batch"}),
     ("/models/{model}/tiers/{number}", {"service_tier": "flex"}),
     ("/models/{model}/tiers/{number}/delete", {}),
@@ -58,6 +59,7 @@ SHOWN = (
     *("/usage", "/requests", "/models", "/models/{model}", "/groups", "/groups/{group}", "/audit"),
     *(
         "/models/{model}/tiers/{number}",
+        "/models/{model}/cache",
         "/capacity",
         "/policies",
         "/policies/{policy}",

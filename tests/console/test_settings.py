@@ -85,6 +85,28 @@ def test_a_group_has_limits_of_all_its_tenants_together(owner: Visitor, admin: A
     assert owner.get("/console/groups/nobody-s/limits").status_code == 404
 
 
+def test_the_response_cache_of_a_model_is_set_and_purged(owner: Visitor, admin: Admin) -> None:
+    made = admin.post("/models", name="kept").json()
+    where = f"/console/models/{made['id']}"
+    assert "Response cache Change Off." in text_of(owner.get(where))
+    fields = {"enabled": "true", "ttl_seconds": "60", "scope": "user", "requests": "all", "max_bytes": "10k"}
+    for wrong in ({"ttl_seconds": "0"}, {"scope": "everybody"}, {"max_bytes": "9m"}, {"charge_percent": "101"}):
+        assert owner.send(f"{where}/cache", **{**fields, **wrong}).status_code == 422
+    assert owner.send(f"{where}/cache", **fields, charge_percent="25", purge="true").status_code == 303
+    cache = admin.http.get(f"/models/{made['id']}").json()["cache"]
+    assert cache == {
+        "enabled": True,
+        "ttl_seconds": 60,
+        "scope": "user",
+        "requests": "all",
+        "max_bytes": 10_000,
+        "charge_percent": 25,
+        "purges": 1,
+    }
+    assert "Answers are kept for 60 s, and given again to the same user." in text_of(owner.get(where))
+    assert 'value="25"' in owner.get(f"{where}/cache").text
+
+
 def test_the_price_tiers_of_a_model_are_added_changed_and_deleted(owner: Visitor, admin: Admin) -> None:
     made = admin.post("/models", name="tiered", input_price="1.25", output_price="10").json()
     where = f"/console/models/{made['id']}"

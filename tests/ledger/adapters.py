@@ -58,10 +58,10 @@ async def postgres_unrolled(url: str) -> AsyncIterator[Subject]:
 
 
 def as_written(id_: object, *columns: Any) -> PricedRow:
-    costs = len(Cost._fields)
+    costs = len(Cost._fields) + 1
     *usage, version = columns[:-costs]
-    units = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
-    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), version)
+    *units, saved = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
+    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), version, saved)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The ledger as a plain model: what every adapter is compared with."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -57,7 +58,7 @@ def figures_of(row: PricedRow) -> Figures:
     """Those of one row."""
     usage, admitted = row.usage, row.usage.admission != Admission.REFUSED
     costs: list[Any] = [Decimal(units).scaleb(-UNIT_DECIMALS) for units in row.cost]
-    return Figures(
+    found = Figures(
         admitted * usage.requests,
         (not admitted) * usage.requests,
         int(admitted and usage.status >= SERVER_ERROR),
@@ -70,6 +71,14 @@ def figures_of(row: PricedRow) -> Figures:
         usage.total_ms,
         *costs,
         *(sum(load_parts(usage.parts).get(part, 0) for part in parts) for parts in SUMS_OF_PARTS.values()),
+    )
+    return replace(
+        found,
+        response_cache_hits=int(usage.admission == Admission.CACHED),
+        response_cache_bytes=usage.bytes_out * (usage.admission == Admission.CACHED),
+        saved_input_tokens=usage.saved_input_tokens,
+        saved_output_tokens=usage.saved_output_tokens,
+        saved_cost=Decimal(row.saved).scaleb(-UNIT_DECIMALS),
     )
 
 

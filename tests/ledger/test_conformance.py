@@ -151,6 +151,17 @@ async def test_a_line_adds_up_every_figure(subject: Subject) -> None:
     assert figures.cost == Decimal("1.0000000007")
 
 
+async def test_a_line_says_what_the_response_cache_answered_and_saved(subject: Subject) -> None:
+    cached = {"admission": "cached", "saved_input_tokens": 30, "saved_output_tokens": 5, "output_tokens": 0}
+    hits = [used(0.1 * n, Cost(1), **cached, bytes_out=100)._replace(saved=2 * 10**10) for n in (1, 2)]
+    await subject.ledger.append([*hits, used(0.3, bytes_out=7)])
+    (found,) = await subject.sums.sums(Selection(), [EVERYTHING])
+    figures = found.figures
+    assert (figures.requests, figures.response_cache_hits, figures.response_cache_bytes) == (3, 2, 200)
+    assert (figures.saved_input_tokens, figures.saved_output_tokens, figures.saved_cost) == (60, 10, Decimal(4))
+    assert {row.saved for row in (await subject.rows()).values()} == {2 * 10**10, 0}
+
+
 async def test_an_interval_holds_its_beginning_and_not_its_end(subject: Subject) -> None:
     await subject.ledger.append([used(0), used(1)])
     hours = [(BEGIN + n * HOUR, BEGIN + (n + 1) * HOUR) for n in range(-1, 2)]

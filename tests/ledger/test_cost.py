@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import asyncpg
 import pytest
 
-from ledger.cost import COST_OF, NO_COST, PER_ONE, UNIT_DECIMALS, Cost, cost_of, priced, quantities_of
+from ledger.cost import COST_OF, NO_COST, PER_ONE, UNIT_DECIMALS, Cost, cost_of, priced, priced_row, quantities_of
 from ledger.row import PARTS, UsageSource, dump_parts
 from tenancy.values.prices import KINDS, PRICE_FIELDS, SCALE, Prices
 from tests.accesslog.entries import row
@@ -143,3 +143,14 @@ async def test_costs_are_those_of_the_sql_before(database_url: str) -> None:
         used = row(input_tokens=input_, cached_tokens=cached, output_tokens=output)
         found = cost_of(used, Prices.of(of_input, of_output, of_cached))
         assert [Decimal(units).scaleb(-UNIT_DECIMALS) for units in found] == list(costs)
+
+
+def test_what_a_kept_answer_saved_is_what_its_tokens_would_have_cost() -> None:
+    prices = Prices.plain(3 * 10**8, 9 * 10**8)
+    kept = row(input_tokens=0, output_tokens=0, saved_input_tokens=1000, saved_output_tokens=100, usage_source="none")
+    half = kept._replace(input_tokens=500, saved_input_tokens=500, output_tokens=50, saved_output_tokens=50)
+    made = sum(priced_row(row(input_tokens=1000, output_tokens=100), prices).cost)
+    assert made > 0
+    assert (sum(priced_row(kept, prices).cost), priced_row(kept, prices).saved) == (0, made)
+    assert (sum(priced_row(half, prices).cost), priced_row(half, prices).saved) == (made // 2, made // 2)
+    assert priced_row(row(input_tokens=1000, output_tokens=100), prices).saved == 0

@@ -75,14 +75,17 @@ async def subject(database_url: str) -> AsyncIterator[Subject]:
 def random_row(chance: random.Random, newest: datetime = NOW) -> UsageRow:
     """Most are of the last minutes, some come up to three days late."""
     age = chance.choice([chance.uniform(0, 200), chance.uniform(0, 7200), chance.uniform(0, 3 * 86400)])
-    input_tokens = chance.randrange(5000)
+    input_tokens, saved = chance.randrange(5000), chance.choice([0, 0, chance.randrange(900)])
     return row(
         lease_id=mint_lease_id(int((newest.timestamp() - age) * 1000)),
         tenant_id=f"t{chance.randrange(3)}",
         key_id=f"k{chance.randrange(4)}",
         user_id=chance.choice(["", "ann"]),
         model=chance.choice(MODELS),
-        admission=chance.choice(["fast", "fast", "local", "refused"]),
+        admission=chance.choice(["fast", "fast", "local", "refused", "cached"]),
+        bytes_out=chance.randrange(5000),
+        saved_input_tokens=saved,
+        saved_output_tokens=saved // 3,
         input_tokens=input_tokens,
         cached_tokens=chance.choice([0, input_tokens // 2]),
         output_tokens=chance.randrange(3000),

@@ -13,6 +13,7 @@ from admin.fields import Text, Time, View
 from ledger.bill import Item
 from ledger.cost import UNIT_DECIMALS
 from ledger.row import load_parts
+from tenancy.values.admission import Admission
 
 router = APIRouter(prefix="/requests", tags=["usage"])
 
@@ -56,6 +57,10 @@ class RequestView(View):
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
+    cache_hit: bool = Field(description="It was answered from the response cache")
+    saved_input_tokens: int = Field(description="Of such an answer, what was not charged")
+    saved_output_tokens: int
+    saved_cost: Money
     parts: dict[str, int] = Field(description="Further parts of these, by kind", examples=[{"cache_write_5m": 1200}])
     service_tier: str = Field(description="As the model server named it")
     requests: int = Field(description="How many it stands for: refusals beyond a rate are summed up", examples=[1])
@@ -97,6 +102,8 @@ def _shown(of: Explained) -> dict[str, Any]:
         "decision": decision_of(row),
         "limit": "" if row.denied_by in REFUSALS else row.denied_by,
         "usage": SOURCES.get(row.usage_source, row.usage_source),
+        "cache_hit": row.admission == Admission.CACHED,
+        "saved_cost": money(Decimal(of.row.saved).scaleb(-UNIT_DECIMALS)),
         "parts": load_parts(row.parts),
         "price_version": of.row.price_version,
         "prices_since": None if of.prices is None else of.prices.since,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from admin.api.call import Reading
 from admin.api.paging import page_of
-from admin.api.reports.figures import GROUPS, GroupView, TokensView, figures
+from admin.api.reports.figures import GROUPS, GroupView, Money, TokensView, figures
 from admin.api.reports.report import ANSWERS, BACK, answer, grouped, in_buckets, rows_of, table, wants_csv
 from admin.api.reports.span import Buckets, Span
 from admin.commands.queries import names
@@ -78,7 +78,7 @@ SeriesPage = page_of("SeriesPage", "A page of points, by time.", ReportPage, ser
 
 
 class CacheView(View):
-    """How much of a model's input came from its prompt cache."""
+    """How much of a model's input came from its prompt cache, and how many of its answers from the response cache."""
 
     __module__ = "admin.usage"  # what the OpenAPI document has always named it after, since there are two
 
@@ -89,6 +89,12 @@ class CacheView(View):
     input_tokens: int = Field(examples=[480000])
     cached_tokens: int = Field(examples=[120000])
     cached_share: float = Field(description="Share of the input tokens", examples=[0.25])
+    response_cache_hits: int = Field(description="Requests answered from the response cache", examples=[100])
+    response_cache_bytes: int = Field(description="Bytes of those answers", examples=[250000])
+    response_hit_ratio: float = Field(description="Share of the requests", examples=[0.083333])
+    saved_input_tokens: int = Field(description="Of those requests, what was not charged", examples=[40000])
+    saved_output_tokens: int = Field(examples=[8000])
+    saved_cost: Money = Field(description="What these tokens would have cost, had a model made the answers")
 
 
 CachePage = page_of("CachePage", "A page of cache figures, one a model, by name.", ReportPage, cache=CacheView)
@@ -134,8 +140,8 @@ async def get_usage_series_of_tenants(query: Annotated[Buckets, Query()], call: 
 
 @router.get("/cache", response_model=CachePage, **JSON)
 async def get_cache_usage(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
-    """How much of the input came from prompt caches, a row a model.  Of the last 30 days, unless `from` says
-    otherwise."""
+    """How much of the input came from prompt caches, and how many answers from the response cache, a row a model.  Of
+    the last 30 days, unless `from` says otherwise."""
     found = await grouped(call.session, query, GROUPS["model"], BACK)
     rows = [_cached(line) for line in found.lines]
     return answer(request, query, "cache", tuple(CacheView.model_fields), rows, found)
@@ -173,6 +179,7 @@ def _cached(line: Line) -> dict[str, Any]:
     ratios = {
         "hit_ratio": _share(of.cache_hits, of.requests),
         "cached_share": _share(of.cached_tokens, of.input_tokens),
+        "response_hit_ratio": _share(of.response_cache_hits, of.requests),
     }
     return {"model": line.group[0], **figures(of), **ratios}
 

@@ -42,6 +42,7 @@ ADMISSIONS: Mapping[str, str] = {
     Admission.QUEUED: "admitted",
     Admission.LOCAL: "admitted by this sidecar's own rate, as Redis was away",
     Admission.UNMETERED: "admitted uncounted, as Redis was away",
+    Admission.CACHED: "answered from the response cache",
 }
 
 

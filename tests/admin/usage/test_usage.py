@@ -55,6 +55,12 @@ def test_keys_models_and_caches_have_reports_of_their_own(march: Admin) -> None:
         "input_tokens": 107,
         "cached_tokens": 47,
         "cached_share": 0.439252,
+        "response_cache_hits": 0,
+        "response_cache_bytes": 0,
+        "response_hit_ratio": 0.0,
+        "saved_input_tokens": 0,
+        "saved_output_tokens": 0,
+        "saved_cost": "0",
     }
     assert cache[1]["cached_share"] == 0
 

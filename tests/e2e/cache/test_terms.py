@@ -73,6 +73,9 @@ def test_a_hit_is_a_request_and_costs_no_tokens(place: Place) -> None:
     assert others == []
     assert ran["output_tokens"] > 0
     for row in cached:
+        saved = row["saved_input_tokens"], row["saved_output_tokens"]
+        assert saved == (ran["input_tokens"], ran["output_tokens"])
+        assert row["saved_cost"] == ran["input_cost"] + ran["output_cost"] > 0
         assert (row["status"], row["input_tokens"], row["output_tokens"], row["reserved_tokens"]) == (200, 0, 0, 0)
         assert row["input_cost"] + row["cached_cost"] + row["output_cost"] == 0
         assert (row["model"], row["aborted"], row["denied_by"], row["bytes_out"]) == (
@@ -81,6 +84,15 @@ def test_a_hit_is_a_request_and_costs_no_tokens(place: Place) -> None:
             "",
             ran["bytes_out"],
         )
+    (explained,) = place.admin.get(f"/requests/{row['id']}").json()["requests"]
+    assert (explained["cache_hit"], explained["decision"]) == (
+        True,
+        "answered from the response cache, 0 tokens reserved",
+    )
+    (used,) = place.admin.get("/usage/cache", params={"tenant_id": who.tenant_id}).json()["cache"]
+    assert used["response_cache_hits"] == len(cached)
+    assert used["response_cache_bytes"] == len(cached) * ran["bytes_out"]
+    assert used["saved_output_tokens"] == len(cached) * ran["output_tokens"]
     budgets = place.admin.get(f"/tenants/{who.tenant_id}/budgets").json()["budgets"]
     (tokens,) = (each for each in budgets if each["unit"] == "tokens")
     assert tokens["remaining"] >= left
@@ -93,6 +105,7 @@ def test_a_share_of_the_tokens_is_charged_if_the_operator_says_so(place: Place) 
     assert (row["input_tokens"], row["output_tokens"]) == (-(-ran["input_tokens"] // 2), -(-ran["output_tokens"] // 2))
     assert row["usage_source"] == "reported"
     assert row["output_cost"] * 2 == ran["output_cost"]
+    assert row["saved_output_tokens"] + row["output_tokens"] == ran["output_tokens"]
 
 
 def test_a_hit_waits_for_no_room(place: Place) -> None:

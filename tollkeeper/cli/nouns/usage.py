@@ -72,7 +72,12 @@ def _add_report(name: str, path: str, columns: tuple[str, ...], help: str, *fiel
 _add_report("show", "/usage", TOKENS, "Show what was used, one row per tenant unless --by says otherwise.", BY)
 _add_report("series", "/usage/series", TOKENS, "Show usage over time.", BY, BUCKET, ZONE)
 _add_report("costs", "/costs", COSTS, "Show what usage cost, at the prices of its time.", BY_SEVERAL)
-_add_report("cache", "/usage/cache", EVERY_COLUMN, "Show how much input came from prompt caches, one row per model.")
+_add_report(
+    "cache",
+    "/usage/cache",
+    EVERY_COLUMN,
+    "Show what came from prompt caches and from the response cache, one row per model.",
+)
 
 
 def _whole(session: Session, path: str, query: Query) -> dict[str, Any]:
