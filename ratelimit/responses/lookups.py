@@ -162,6 +162,10 @@ class Lookups:
                 log.warning("no kept answers while redis does not answer", reason=str(error))
             self._away_until = self._clock() + AWAY_SECONDS
             return [Turn.RUN] * len(looks)
+        except Exception:  # whatever it is, the callers must be told
+            self._metrics.failures.add()
+            log.exception("looking for kept answers failed", requests=len(looks))
+            return [Turn.RUN] * len(looks)
         self._metrics.look_seconds.observe(time.perf_counter() - started)
         return found
 

@@ -10,13 +10,13 @@ local AUTHZ = "envoy.filters.http.ext_authz"
 local ALL = "*"
 
 -- What no answer depends on: who asks (which ratelimit knows better), by what program, and on which way.  Whatever else a
--- client sends may matter to a model server, and is a part of the key.
+-- client sends may matter to a model server, or to a route that leads to it, and is a part of the key: the host too.
 local NOT_ASKED = {}
 for name in ([[
-  :authority :scheme :method host content-length transfer-encoding connection keep-alive te trailer expect user-agent
-  accept-encoding cache-control pragma date via forwarded origin referer priority dnt
-  x-request-id x-client-request-id idempotency-key x-real-ip x-forwarded-for x-forwarded-proto x-forwarded-host
-  x-forwarded-port x-tenant-id x-key-id x-fairshare-group x-user-id x-end-user-id x-admission x-queue-ms
+  :scheme :method content-length transfer-encoding connection keep-alive te trailer expect user-agent
+  accept-encoding cache-control pragma date via priority dnt
+  x-request-id x-client-request-id idempotency-key x-real-ip x-forwarded-for x-forwarded-proto
+  x-tenant-id x-key-id x-fairshare-group x-user-id x-end-user-id x-admission x-queue-ms
   x-gateway-inference-fairness-id x-gateway-inference-objective
   traceparent tracestate baggage b3 x-cloud-trace-context x-amzn-trace-id uber-trace-id]]):gmatch("%S+") do
   NOT_ASKED[name] = true

@@ -52,6 +52,8 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "a text with what ends one": ({"user": 'a","b":"'}, {"user": "a"}),
     "a header that a server may read": ({"h_x_lora": "1"}, {"h_x_lora": "2"}),
+    "a host, by which a route may be chosen": ({"h_host": "one.test"}, {"h_host": "other.test"}),
+    "a host that a proxy tells of": ({"h_x_forwarded_host": "one.test"}, {"h_x_forwarded_host": "other.test"}),
     "a version": ({"h_anthropic_version": "2023-06-01"}, {"h_anthropic_version": "2024-01-01"}),
     "a query": ({"path": "/v1/chat/completions?a=1"}, {"path": "/v1/chat/completions?a=2"}),
     "the order of a tool's fields": (

@@ -130,6 +130,16 @@ def test_without_redis_everybody_runs_and_after_that_at_once(metrics: ResponseMe
         lookups.close()
 
 
+def test_a_reply_that_nobody_understands_lets_everybody_run(
+    lookups: Lookups, store: MemoryResponses, metrics: ResponseMetrics
+) -> None:
+    store.keep(PLACE, "", b"of another version", 60, 10**6)
+    assert ask(lookups, "first").wait() is None
+    store.look = lambda looks: 1 / 0  # type: ignore[method-assign, assignment, return-value] # whatever it is
+    assert ask(lookups, "second").wait() is None
+    assert metrics.failures.counts[""] == 1
+
+
 def message(lease_id: str, body: bytes = b"body", place: Place = PLACE, seal: Seal = SEAL) -> bytes:
     return f"{Ticket(place, lease_id, 'm', 60, 1000).dump(seal)}\na:b\n\n".encode() + body
 
