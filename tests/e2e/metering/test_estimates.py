@@ -19,7 +19,7 @@ from ratelimit.tenants.average import NEEDED
 from ratelimit.tenants.estimates.media import SPOKEN_TOKENS
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import another_envoy
-from tests.envoy.test_asked import png
+from tests.envoy.test_asked import png, wav
 from tests.formats.wire import Answer, Upstream, plain, running
 from tollkeeper.__main__ import app
 
@@ -144,6 +144,19 @@ def test_speech_is_expected_by_its_text_and_charged_by_how_long_it_lasts(place: 
     (row,) = place.deployment.usage_when(who, 1)
     assert (row["usage_source"], row["output_tokens"]) == ("estimated", 200)
     assert row["reserved_tokens"] == (1 + SPOKEN_TOKENS) * row["input_tokens"] > 200
+
+
+@pytest.mark.parametrize(("model", "status"), [("w", 200), ("other", 403)])
+def test_a_restricted_key_may_send_a_form_that_names_its_model(place: Place, model: str, status: int) -> None:
+    who, heard = (
+        place.deployment.tenant(key={"models_allowed": ["w"]}),
+        plain('{"text":"Hi","usage":{"input_tokens":14}}'),
+    )
+    headers = {**who.headers, "x-answer": str(place.upstream.add(heard))}
+    form: Any = {"file": ("a.wav", wav(2), "audio/wav"), "model": (None, model)}
+    assert place.client.post("/v1/audio/transcriptions", files=form, headers=headers).status_code == status
+    (row,) = place.deployment.usage_when(who, 1)
+    assert (row["model"], row["input_tokens"]) == (model, 14 if status == 200 else 0)
 
 
 LONG = [{"role": "user", "content": "The quick brown fox jumps over the lazy dog. " * 20}]
