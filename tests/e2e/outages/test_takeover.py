@@ -173,6 +173,7 @@ def test_a_process_that_is_stopped_when_its_supervisor_is_killed_keeps_no_rows(o
     postgres, name = own_stack.processes["postgres"].pid, "tollkeeper_accesslog_spool_rows"
     assert own_stack.chat(who).status_code == 200
     own_stack.usage_when(who, 1)
+    os.kill(postgres, signal.SIGSTOP)  # and so it makes no others
     stopped = [postgres, *children(postgres)]
     tell(stopped, signal.SIGSTOP)
     ran = [own_stack.chat(who).status_code for _ in range(5)].count(200)
@@ -206,8 +207,10 @@ def children(pid: int) -> list[int]:
 
 
 def tell(pids: list[int], number: signal.Signals) -> None:
+    """Those that are there still."""
     for pid in pids:
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def reserved(stack: Deployment, who: Credential) -> list[dict[str, Any]]:
