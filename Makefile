@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := tollkeeper admin accesslog reconcile ledger authz ratelimit tenancy serving store clients stub_model bench tests build_protos.py
+SOURCES := tollkeeper admin accesslog reconcile ledger authz ratelimit tenancy serving store clients stub_model bench tests kubernetes build_protos.py
 UP ?=
 BENCH ?=
 FAULTS ?=
