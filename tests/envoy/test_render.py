@@ -114,6 +114,9 @@ def test_the_secret_is_said_over_tcp_alone_and_is_in_no_file_that_everybody_read
     log = yaml.safe_load(written[tmp_path / "blocks/access_log.yaml"])["access_log"][-1]["typed_config"]
     assert log["common_config"]["grpc_service"]["initial_metadata"] == said
     assert {path.stat().st_mode & 0o7 for path, text in written.items() if SECRET in text} == {0}
+    (script,) = (text for path, text in written.items() if path.name == "cache.lua")
+    assert f'{{ ["x-tollkeeper-secret"] = "{SECRET}" }}' in script
+    assert "x-tollkeeper-secret" not in rendered(DEFAULTS)["cache.lua"]
 
 
 def addresses(cluster: dict[str, Any]) -> list[Any]:
