@@ -70,9 +70,14 @@ local function whole_escape(text, first, at)
   return at
 end
 
+-- How often each class follows another, as in ALSO: one count a character, of which all others are sums.
+local FIRST, LAST = WIDTH + 1, OTHER * WIDTH + OTHER
+local followed = {}
+for pair = 1, LAST do followed[pair] = 0 end
+
 -- Counts text[first..last].  How far it has read.
 local function count(text, first, last, counts)
-  local at, before = first, SPACE
+  local at, behind = first, SPACE * WIDTH
   while at <= last do
     local c = byte(text, at)
     local value = CLASS[c]
@@ -88,14 +93,26 @@ local function count(text, first, last, counts)
       end
     end
     if value ~= CONTINUES then
-      local also = ALSO[before * WIDTH + value]
-      if also then counts[also] = counts[also] + 1 end
-      counts[value] = counts[value] + 1
-      before = value
+      local pair = behind + value
+      followed[pair] = followed[pair] + 1
+      behind = value * WIDTH
     end
     at = at + 1
   end
   return at - 1
+end
+
+-- Adds up what `count` has found, and empties it.
+local function add_up(counts)
+  for pair = FIRST, LAST do
+    local times = followed[pair]
+    if times > 0 then
+      local value, also = pair % WIDTH, ALSO[pair]
+      counts[value] = counts[value] + times
+      if also then counts[also] = counts[also] + times end
+      followed[pair] = 0
+    end
+  end
 end
 
 -- Made once, and emptied for each summary.
@@ -153,6 +170,7 @@ local function summary(self, text)
       passed = passed + size
     end
   end
+  add_up(counts)
   return "[" .. digits.spelled(self.bytes) .. "," .. digits.spelled(seen) .. "," .. counters(counts) .. "]"
 end
 
