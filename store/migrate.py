@@ -5,6 +5,7 @@ from pathlib import Path
 import asyncpg
 
 DIRECTORY = Path(__file__).parent / "migrations"
+MIGRATIONS = tuple(file.stem for file in sorted(DIRECTORY.glob("*.sql")))  # of this version, in their order
 # Any number, the same in every process: one migrator at a time.
 ADVISORY_LOCK = 0x746F6C6C
 

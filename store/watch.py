@@ -75,7 +75,8 @@ class StoreWatch:
         for store, ask in self._asked.items():
             try:
                 await ask()
-            except _FAILURES as error:
+            except _FAILURES as failure:
+                error = _said(failure)
                 self._count(store)
                 self._missed[store] += 1
                 self.up[store] = 0.0
@@ -101,3 +102,9 @@ class StoreWatch:
         if text.partition(" (")[0] != self._told.get(store, "").partition(" (")[0]:
             log.warning(text)
         self._told[store] = text
+
+
+def _said(failure: Exception) -> Exception:
+    """What the store itself said: redis-py makes a ConnectionError of a wrong password."""
+    cause = failure.__cause__
+    return cause if isinstance(cause, _REFUSES) else failure

@@ -20,6 +20,7 @@ SHARE_A_STACK = (
         "tests/e2e/test_admin_metrics.py",
         "tests/e2e/test_alerts.py",
         "tests/e2e/test_dashboard.py",
+        "tests/e2e/test_doctor.py",
         "tests/e2e/test_envoy_versions.py",
         "tests/e2e/test_runtime.py",
         "tests/e2e/test_slots.py",

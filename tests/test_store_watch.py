@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from redis import Redis
 
 from store.postgres import open_postgres
 from store.redis import open_redis_async
@@ -51,6 +52,19 @@ async def test_a_store_that_refuses_what_the_settings_say(redis_url: str, databa
     redis, postgres = watch.warnings
     assert redis.startswith("redis refuses what TOLLKEEPER_REDIS_URL says (AuthenticationError: ")
     assert postgres.startswith("postgres refuses what TOLLKEEPER_DATABASE_URL says (InvalidCatalogNameError: ")
+
+
+async def test_a_wrong_password_without_a_user(redis_url: str, database_url: str) -> None:
+    parts = urlsplit(redis_url)
+    wrong = parts._replace(netloc=f":{SECRET}@{parts.netloc}").geturl()
+    with Redis.from_url(redis_url) as admin:
+        admin.config_set("requirepass", "right")
+        try:
+            watch = await looked(wrong, database_url, MISSES)
+        finally:
+            admin.config_set("requirepass", "")
+    assert watch.refused == {REDIS}
+    assert watch.warnings[0].startswith("redis refuses what TOLLKEEPER_REDIS_URL says (AuthenticationError: ")
 
 
 async def test_a_database_without_the_schema(redis_url: str, database_url: str) -> None:

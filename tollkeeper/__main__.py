@@ -13,6 +13,7 @@ import typer
 
 from tollkeeper.cli.routes import routes_command
 from tollkeeper.config import BadSettings, Settings, read_settings
+from tollkeeper.doctor.command import doctor_command
 from tollkeeper.envoy.commands import envoy_app
 from tollkeeper.learned import learned_command
 from tollkeeper.logs import configure_logs
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(envoy_app, name="envoy")
 app.command("routes")(routes_command)
 app.command("learned")(learned_command)
+app.command("doctor")(doctor_command)
 
 SURFACES_HELP = f"What is served beside the management API: all, none, or some of {', '.join(SURFACES)}."
 EXIT_FAILED = 1

@@ -156,9 +156,14 @@ class ProcessMetrics(Collector):
         yield from families.values()
 
 
-def get(path: Path, target: str) -> tuple[int, bytes] | None:
-    """Status and body of an HTTP GET on a Unix socket; None if nobody answers."""
-    connection = _UnixConnection(path)
+def get(address: Path | str, target: str) -> tuple[int, bytes] | None:
+    """Status and body of an HTTP GET at a Unix socket or HOST:PORT; None if nobody answers."""
+    host, _, port = str(address).rpartition(":")
+    connection = (
+        _UnixConnection(address)
+        if isinstance(address, Path)
+        else HTTPConnection(host.strip("[]"), int(port), timeout=READ_TIMEOUT_SECONDS)
+    )
     try:
         connection.request("GET", target)
         response = connection.getresponse()

@@ -1,0 +1,144 @@
+"""`tollkeeper doctor` on a running stack: nothing wrong with it, and each fault in a sentence with what to do."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import yaml
+
+from tests.e2e.deployment import Deployment
+from tollkeeper.config import as_environment
+from tollkeeper.doctor.command import examine
+from tollkeeper.doctor.envoy import GRPC_LOG
+from tollkeeper.doctor.finding import WRONG
+from tollkeeper.metrics_http import get
+from tollkeeper.up.binaries import envoy_binary
+from tollkeeper.up.process import Process, free_port
+
+
+def said(stack: Deployment, **changes: Any) -> list[str]:
+    """What is found with other settings than those of the stack."""
+    found = examine(stack.settings.model_copy(update=changes))
+    return [f"{each.level}: {each.part}: {each.says}" for each in found]
+
+
+def run(stack: Deployment, **changes: Any) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, **as_environment(stack.settings.model_copy(update=changes))}
+    command = [sys.executable, "-m", "tollkeeper", "doctor", "--json"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_stack_that_works_has_nothing_wrong(stack: Deployment) -> None:
+    assert stack.chat(stack.tenant()).status_code == 200
+    done = run(stack)
+    assert (done.returncode, json.loads(done.stdout)) == (0, []), done.stdout + done.stderr
+
+
+def test_a_wrong_password_of_redis(stack: Deployment) -> None:
+    secret = "wrong-and-never-shown"
+    done = run(stack, redis_url=f"unix://{urlsplit(stack.redis_url).path}?password={secret}")
+    (found,) = [each for each in json.loads(done.stdout) if each["level"] == WRONG]
+    assert done.returncode == 1
+    assert found["part"] == "redis"
+    assert found["says"].startswith("redis refuses what TOLLKEEPER_REDIS_URL says (")
+    assert "TOLLKEEPER_REDIS_URL" in found["do"]
+    assert secret not in done.stdout + done.stderr
+
+
+def test_a_schema_of_the_version_before(stack: Deployment) -> None:
+    async def change(statement: str) -> None:
+        connection = await asyncpg.connect(stack.database_url)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(change("DELETE FROM schema_migrations WHERE name = '0020_jobs'"))
+    try:
+        assert said(stack) == ["wrong: postgres: its schema lacks 0020_jobs"]
+    finally:
+        asyncio.run(change("INSERT INTO schema_migrations (name) VALUES ('0020_jobs')"))
+
+
+def test_directories_sockets_and_space(stack: Deployment, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    away = tmp_path / "away.sock"
+    found = said(stack, data_dir=file, access_log_file=tmp_path / "none.jsonl", authz_socket=away)
+    assert f"wrong: files: {file} is no directory" in found
+    assert f"wrong: files: Envoy has not made {tmp_path}/none.jsonl" in found
+    assert f"wrong: files: nobody answers at {away} (No such file or directory)" in found
+    (found_space,) = said(stack, spool_max_mb=10**9)
+    assert found_space.startswith(f"doubtful: files: {stack.settings.data_dir} has ")
+
+
+def test_a_sidecar_and_an_envoy_that_do_not_answer(stack: Deployment) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    assert said(stack, metrics_listen=nowhere, envoy_admin=nowhere) == [
+        f"wrong: envoy: it does not answer at {nowhere}",
+        f"wrong: sidecar: nobody answers at {nowhere}",
+    ]
+
+
+@contextmanager
+def another_envoy(stack: Deployment, directory: Path, change: Callable[[Any], None]) -> Iterator[str]:
+    """Its admin address: with the stack's configuration, in which `change` changes the connection manager."""
+    config = yaml.safe_load((stack.directory / "envoy" / "envoy.yaml").read_text())
+    (listener,) = config["static_resources"]["listeners"]
+    listener["address"]["socket_address"]["port_value"] = free_port()
+    change(listener["filter_chains"][0]["filters"][0]["typed_config"])
+    address = f"127.0.0.1:{free_port()}"
+    host, _, port = address.rpartition(":")
+    config["admin"] = {"address": {"socket_address": {"address": host, "port_value": int(port)}}}
+    (directory / "envoy.yaml").write_text(yaml.safe_dump(config))
+    command: list[str | Path] = [envoy_binary(), "-c", directory / "envoy.yaml", "--disable-hot-restart"]
+    process = Process("envoy", [*command, "--concurrency", "1"], directory / "envoy.log")
+    try:
+        process.wait_until(lambda: (get(address, "/ready") or (0, b""))[0] == 200)
+        yield address
+    finally:
+        process.stop()
+
+
+def without_stream(manager: Any) -> None:
+    """As two lists `access_log` in one file leave it."""
+    manager["access_log"] = [each for each in manager["access_log"] if GRPC_LOG not in each["typed_config"]["@type"]]
+
+
+def of_another_version(manager: Any) -> None:
+    (file,) = [each for each in manager["access_log"] if each["name"] == "envoy.access_loggers.file"]
+    del file["typed_config"]["log_format"]["json_format"]["begun_seal"]
+    manager["http_filters"] = [each for each in manager["http_filters"] if each["name"] != "tollkeeper.uploads"]
+
+
+def in_another_order(manager: Any) -> None:
+    filters = manager["http_filters"]
+    names = [each["name"] for each in filters]
+    one, other = names.index("tollkeeper.guard"), names.index("tollkeeper.authz")
+    filters[one], filters[other] = filters[other], filters[one]
+
+
+CASES = [
+    (without_stream, ["has no gRPC access log tollkeeper, so nothing is settled until leases expire"]),
+    (of_another_version, ["has no filter tollkeeper.uploads", "lacks begun_seal: it is of another version"]),
+    (in_another_order, ["has its filters as tollkeeper.authz, tollkeeper.guard, "]),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), CASES, ids=[change.__name__ for change, _ in CASES])
+def test_an_envoy_that_is_set_up_otherwise(
+    stack: Deployment, tmp_path: Path, change: Callable[[Any], None], expected: list[str]
+) -> None:
+    with another_envoy(stack, tmp_path, change) as address:
+        found = said(stack, envoy_admin=address)
+    assert len(found) == len(expected)
+    for text, sentence in zip(found, expected, strict=True):
+        assert text.startswith("wrong: envoy: the ")
+        assert sentence in text
