@@ -14,6 +14,8 @@ from tenancy.values.upstream import Endpoint, Target, Upstream
 
 # One row even if there are no models.  The version is the time of reading, in microseconds, so that a later reading
 # replaces an earlier one; that is enough, since each change causes a reading.
+#
+# A grant for a tenant that is gone is none for another that has been given its id since.
 SELECT = """
 SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(name ORDER BY name), '{}') AS names,
@@ -38,8 +40,11 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS version,
        coalesce(array_agg(CASE WHEN targets <> '[]' THEN targets::text END ORDER BY name), '{}') AS targets,
        (SELECT coalesce(json_object_agg(name, weight), '{}')::text FROM fairshare_groups) AS weights,
        (SELECT coalesce(json_object_agg(name, json_build_array(
-           url, endpoints, credential, credential_header, timeout_seconds, ca_file, grants, max_in_flight,
-           tools_in_flight, headers
+           url, endpoints, credential, credential_header, timeout_seconds, ca_file,
+           (SELECT coalesce(jsonb_agg(each), '[]') FROM jsonb_array_elements(grants) AS each
+            WHERE each ->> 'tenant' IS NULL OR EXISTS (
+                SELECT 1 FROM tenants WHERE id = each ->> 'tenant' AND tenants.created_at <= mcp_servers.updated_at)),
+           max_in_flight, tools_in_flight, headers
        )), '{}')::text FROM mcp_servers WHERE enabled) AS servers,
        coalesce(bool_or(ever_enabled), false) AS closed
 FROM models LEFT JOIN model_prices ON model_prices.version = price_version

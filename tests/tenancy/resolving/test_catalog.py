@@ -8,11 +8,16 @@ from redis import asyncio as aio
 
 from store.postgres import open_postgres
 from store.redis import open_redis_async
+from tenancy.directory.change_request import ChangeRequest
+from tenancy.directory.mcp_servers import NewServer
+from tenancy.directory.tenants import NewTenant
 from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.redis.catalog import RedisModelCache
 from tenancy.resolving.catalog import KnownModels, ModelCache, ModelCatalog, ModelSource, ModelState
 from tenancy.resolving.records import StoreUnavailable
+from tenancy.values.mcp import Grant
 from tenancy.values.upstream import Endpoint, Target, Upstream
+from tests.tenancy.directories import open_directory
 from tests.tenancy.memory.stores import MemoryModelCache, MemoryModelSource
 from tests.tenancy.people import People
 from tests.tenancy.resolving.chain import Clock
@@ -101,6 +106,25 @@ async def test_where_requests_go_and_what_aliases_stand_for(pool: "Pool", people
     assert models.state("fast") is ModelState.KNOWN
     await people.execute("UPDATE models SET enabled = false WHERE name = 'one'")
     assert (await PostgresModelSource(pool).load()).state("fast") is ModelState.DISABLED
+
+
+async def test_a_grant_ends_with_its_tenant_also_if_another_gets_its_id(pool: "Pool", people: People) -> None:
+    directory, by = open_directory("postgres", pool), ChangeRequest("admin")
+    await directory.tenants.create(NewTenant("acme", id="acme"), by)
+    grants = (Grant("acme"), Grant(tools=("add",)))
+    made = await directory.servers.create(NewServer("tools", "https://tools.test", grants=grants), by)
+
+    async def granted() -> tuple[Grant, ...]:
+        return (await PostgresModelSource(pool).load()).servers["tools"].grants
+
+    assert await granted() == grants
+    await directory.tenants.delete("acme", by)
+    assert await granted() == grants[1:]
+    await directory.tenants.create(NewTenant("other", id="acme"), by)
+    assert await granted() == grants[1:]
+    await directory.servers.update(made.id, NewServer("tools", "https://tools.test", grants=grants), by)
+    again = NewServer("tools", "https://tools.test", grants=grants, description="said again")
+    await directory.servers.update(made.id, again, by)
 
 
 async def test_the_catalog_cannot_decide_before_its_first_load() -> None:
