@@ -1,7 +1,7 @@
 """Where each format of an answer says what was used: one table, from which docs/formats.md is made.  Pure data.
 
-Paths are those that envoy/lua/answer_fields.lua finds: dotted, without the places in arrays, and here without the
-object that some events wrap `usage` in (`message`, `response`, `delta`, …).  What is charged for them is usage.py.
+Paths are those that envoy/lua/metering/answer_fields.lua finds: dotted, without the places in arrays, and here without
+the object that some events wrap `usage` in (`message`, `response`, `delta`, …).  What is charged for them is usage.py.
 """
 
 from typing import NamedTuple

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import structlog
 
-from accesslog.append import Appender
 from accesslog.cached import charged_of
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry, Undecided
-from accesslog.fence import Fence
 from accesslog.file_log.backfill import GRACE_SECONDS, Backfill
 from accesslog.file_log.space import has_room_beside
 from accesslog.jobs.keeper import Item, JobKeeper
@@ -27,9 +25,11 @@ from accesslog.metrics import JOBS, ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.refusals import RefusalSums
 from accesslog.row import row_of
 from accesslog.settle import WITHOUT_LEASE, Settler, no_matter, read_rules, settlement_of
-from accesslog.spool import SPOOL_MAX_BYTES, Spool
 from accesslog.usage import Usage, usage_of
-from accesslog.writer import MAX_ROWS, LedgerWriter
+from accesslog.writing.append import Appender
+from accesslog.writing.fence import Fence
+from accesslog.writing.spool import SPOOL_MAX_BYTES, Spool
+from accesslog.writing.writer import MAX_ROWS, LedgerWriter
 from ledger.cost import PriceList, cost_of, in_millionths
 from ledger.ledger import Ledger
 from ledger.row import UsageRow, UsageSource

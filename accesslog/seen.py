@@ -12,7 +12,8 @@ from accesslog.entry import LogEntry
 TEXT_BYTES_PER_TOKEN = 4.5
 # Events with more text than this have several tokens each; with less, one: Hindi has up to 9.5.
 TOKEN_MAX_BYTES = 10
-# As the meter counts them (envoy/lua/answer_sound.lua, answer_fields.lua); the last two in characters of base64.
+# As the meter counts them (answer_sound.lua and answer_fields.lua in envoy/lua/metering); the last two in characters of
+# base64.
 LENGTH, RATE, MP3, SAMPLES = "sound.length", "sound.bytes_per_second", "sound.mp3", "sound.samples"
 # OpenAI's: one each 50 ms.  Gemini has 25.
 TOKENS_PER_SECOND = 20

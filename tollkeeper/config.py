@@ -261,18 +261,6 @@ class Settings(BaseSettings):
     def key_header_names(self) -> tuple[str, ...]:
         return split(self.key_headers)
 
-    @property
-    def spool_max_bytes(self) -> int:
-        return self.spool_max_mb * MEBIBYTE
-
-    @property
-    def response_cache_bytes(self) -> int:
-        return self.response_cache_mb * MEBIBYTE
-
-    @property
-    def uploads_max_bytes(self) -> int:
-        return self.uploads_max_mb * MEBIBYTE
-
 
 def read_settings(**overrides: Any) -> Settings:
     """Settings from the environment, with `overrides` (None: not given) on top; BadSettings names each bad one."""

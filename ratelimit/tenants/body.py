@@ -1,4 +1,4 @@
-"""What the meter in Envoy read of a request's body (envoy/lua/asked.lua): names and counts in one string.  Pure.
+"""What the meter read of a request's body (envoy/lua/metering/asked.lua): names and counts in one string.  Pure.
 
 The values are a client's, so whatever they are the result is a whole number within bounds.  Which names bound and which
 multiply the output is decided here; what the tokens of the input are, in estimates/input.py.

@@ -14,7 +14,7 @@ import pytest
 from serving.call import Call, Unary
 from serving.engine import EngineKind, open_engine
 from tests.serving.conftest import Served, Server, eventually
-from tests.serving.test_stream import LOG, Held, Sinks
+from tests.serving.streams.test_stream import LOG, Held, Sinks
 
 HOLD = "/test.Service/Hold"
 SLOW = "/test.Service/Slow"

@@ -11,8 +11,8 @@ from serving.call import Call, ClientStream, Method, Unary
 from serving.engine import EngineKind, open_engine
 from serving.guard import SECRET_KEY, Guard
 from tests.serving.conftest import TIMEOUT_SECONDS, Served, Server
+from tests.serving.streams.test_stream import LOG, Sink
 from tests.serving.talks import TALK, Talks
-from tests.serving.test_stream import LOG, Sink
 
 OLD, NEW = "o" * 32, "n" * 32
 ECHO, HEALTH = "/test.Service/Echo", "/test.Health/Check"

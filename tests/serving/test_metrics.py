@@ -9,7 +9,7 @@ from serving.call import Call, Method, Unary
 from serving.engine_metrics import EngineMetrics
 from serving.metrics import Counter, Gauge, Metrics, MetricSet
 from tests.serving.conftest import Server, eventually
-from tests.serving.test_stream import LOG, Sinks
+from tests.serving.streams.test_stream import LOG, Sinks
 
 ECHO, BROKEN, HOLD = "/test.Service/Echo", "/test.Service/Broken", "/test.Service/Hold"
 

@@ -12,8 +12,8 @@ from serving.engine import EngineKind
 from serving.threads.calls import HeldCall
 from serving.threads.streams import BidiCall
 from tests.serving.conftest import Served, Server, eventually
+from tests.serving.streams.test_stream import Held, Sinks
 from tests.serving.talks import TALK, Talks
-from tests.serving.test_stream import Held, Sinks
 
 ECHO, LATER, BROKEN = "/test.Service/Echo", "/test.Service/Later", "/test.Service/Broken"
 WATCHED = "/test.Service/Watched"

@@ -13,9 +13,10 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         GUARD: ("collector", "secrets", "client_error", "instance", "guard"),
         METER: (
-            "collector", "digits", "bytes", "json", "sample", "media", "fields", "secrets", "asked", "form",
-            "usage_option", "client_error", "request", "answer_fields", "answer_text", "answer_values", "answer_json",
-            "answer_found", "answer_frames", "answer_sound", "answer",
+            "collector", "metering/digits", "bytes", "json", "metering/sample", "metering/media", "fields", "secrets",
+            "metering/asked", "metering/form", "metering/usage_option", "client_error", "metering/request",
+            "metering/answer_fields", "metering/answer_text", "metering/answer_values", "metering/answer_json",
+            "metering/answer_found", "metering/answer_frames", "metering/answer_sound", "metering/answer",
         ),
         CACHE: (
             "collector", "json", "cache/sha256", "cache/canonical", "cache/request", "cache/answer",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from accesslog.fence import Fence
 from accesslog.learned.speeds import Speeds
 from accesslog.leases.gone import GoneEnvoys
 from accesslog.leases.watch import LOOK_SECONDS, LogWatch
@@ -19,10 +18,11 @@ from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.service import AccessLogService
 from accesslog.siblings import Heard, News, Siblings, over_of
-from accesslog.spool import SpoolInUse, adopt
 from accesslog.streams import Streams
 from accesslog.trust import Trust
 from accesslog.usage import UNKNOWN_SPEED
+from accesslog.writing.fence import Fence
+from accesslog.writing.spool import SpoolInUse, adopt
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.sums import PostgresSums
@@ -153,7 +153,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         checkpoint_file=settings.data_dir / "access-log-checkpoint.json",
         log_file=settings.access_log_file if first else None,
         log_keep_bytes=settings.access_log_keep_mb * MEBIBYTE,
-        spool_max_bytes=settings.spool_max_bytes,
+        spool_max_bytes=settings.spool_max_mb * MEBIBYTE,
         fence=Fence(numbered(settings.ratelimit_socket, shared.number), settings.drain_seconds + FENCE_SECONDS),
         ended=_over(shared, siblings),
         freed=lambda owners: [tell(owners) for tell in shared.freed],

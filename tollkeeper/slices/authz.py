@@ -20,6 +20,7 @@ from tenancy.resolving.process_cache import Lifetimes, ProcessCache
 from tenancy.resolving.refresh import keep_fresh
 from tenancy.resolving.resolver import Resolver
 from tenancy.values.seal import LEASE, Seal
+from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.slices.shared import Shared
 from tollkeeper.slices.table import Service
@@ -42,7 +43,7 @@ def _bodies(shared: Shared) -> Bodies:
     """Over a Unix socket those of one of several processes, which ratelimit tells of what has arrived; over TCP, where
     ratelimit is in this process, all."""
     settings, here = shared.settings, Service.RATELIMIT in shared.services
-    most = settings.uploads_max_bytes // SMALL
+    most = settings.uploads_max_mb * MEBIBYTE // SMALL
     bodies = Bodies(most if here else most // settings.workers)
     shared.metrics.add(
         Gauge("tollkeeper_authz_bodies_coming", "Requests whose body has not arrived yet", lambda: float(len(bodies)))

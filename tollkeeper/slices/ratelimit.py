@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from clients.rates import RateHeaders
 from ratelimit.answer_bytes import serialize
@@ -37,24 +36,15 @@ from ratelimit.tenants.uploads import UploadDecider
 from serving.call import Answer, Call, Method
 from serving.news import Telling
 from store.redis import is_cluster
-from tenancy.metrics import TenancyMetrics
 from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
-from tenancy.redis.invalidation import listen
-from tenancy.redis.names import TRIALS_CHANNEL
-from tenancy.redis.trials import RedisTrials
 from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.catalog import Room as CatalogRoom
 from tenancy.values.lease_id import is_lease_id
 from tenancy.values.seal import DECISION, Seal
-from tollkeeper.envoy import health
-from tollkeeper.envoy.cluster_file import ClusterFile
-from tollkeeper.envoy.credentials import Credentials
-from tollkeeper.envoy.mcp_servers import seal_key_of
-from tollkeeper.envoy.trials import Trials
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.routes import routes_of
-from tollkeeper.setting_types import split
+from tollkeeper.slices.clusters import keep_clusters
 from tollkeeper.slices.responses import wire as wire_responses
 from tollkeeper.slices.shared import Shared
 
@@ -66,7 +56,6 @@ CHARGE_SECONDS = 1.0
 LONG_MS = 2_000
 LONG_AT_ONCE = 1_000  # charged in one round, by chance; takes one or two milliseconds
 LEAST_SPEED = 10.0  # tokens a second, of a model whose speed is not known yet
-HEALTH_SECONDS = 1.0
 SETTLED_SECONDS = 2.5  # by then what ended here while nobody knew it has no lease any more
 
 
@@ -88,7 +77,7 @@ def wire(shared: Shared) -> list[Method]:
     shared.loop.spawn(_report(shared, reporter), "reports")
     shared.loop.spawn(_keep_fair(shared), "fair queue")
     if settings.model_clusters is not None and shared.number == 1:
-        _keep_clusters(shared, settings.model_clusters)
+        keep_clusters(shared, settings.model_clusters)
     uploads, responses = _uploads(shared, committer, metrics), wire_responses(shared, committer)
     shared.metrics.add(*metrics.members(), *groups.members())  # all of them: what is watched later is not shown
     decide = _telling(shared, uploads.gate(_decider(shared, committer, metrics, responses.replays)))
@@ -142,25 +131,6 @@ def _telling(shared: Shared, decide: Decider) -> Decider:
         return decide(descriptors, call)
 
     return asked
-
-
-def _keep_clusters(shared: Shared, path: Path) -> None:
-    """By the first process: the others hear of models too, and one is enough to write."""
-    settings = shared.settings
-    credentials = Credentials(
-        split(settings.model_credential_variables or ""),
-        settings.model_credentials_dir,
-        path.parent / "credentials",
-        shared.seals.keys[0],
-    )
-    file = ClusterFile(path, credentials, settings.model_ca, seal_key=seal_key_of(shared.seals.keys[0]))
-    shared.warned.append(lambda: file.wrong)
-    shared.loop.spawn(file.keep(shared.catalog.known, lambda: shared.leaving), "clusters of models")
-    trials = Trials(RedisTrials(shared.redis), credentials, settings.model_ca, link_local=settings.link_local_endpoints)
-    asked = listen(settings.redis_url, [trials], TenancyMetrics(), channel=TRIALS_CHANNEL)
-    shared.loop.spawn(asked, "trials of models")
-    if settings.envoy_admin:
-        shared.loop.spawn(_watch_endpoints(shared, settings.envoy_admin), "health of endpoints")
 
 
 def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> UploadDecider:
@@ -294,15 +264,3 @@ def _models(shared: Shared) -> tuple[ModelLoad, ...]:
     return tuple(
         ModelLoad(name, running[name], shared.speed_of(name), shared.endpoints.get(name, {})) for name in names if name
     )
-
-
-async def _watch_endpoints(shared: Shared, address: str) -> None:
-    """What Envoy says of their health.  While it says nothing, nothing is known."""
-    while True:
-        known = shared.catalog.known()
-        try:
-            there = known is not None and any(each.endpoints for each in known.upstreams.values())
-            shared.endpoints = health.of_models(await health.ask(address), known) if known and there else {}
-        except (OSError, TimeoutError, ValueError, KeyError):
-            shared.endpoints = {}
-        await asyncio.sleep(HEALTH_SECONDS)

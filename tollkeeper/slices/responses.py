@@ -12,6 +12,7 @@ from ratelimit.tenants.replays import Replays
 from serving.call import Unary
 from store.redis import open_redis
 from tenancy.values.seal import RESPONSE, Seal
+from tollkeeper.config import MEBIBYTE
 from tollkeeper.slices.shared import Shared
 
 KEEP_SECONDS = 1.0  # nobody waits for it
@@ -33,7 +34,7 @@ def wire(shared: Shared, committer: GroupCommit) -> Wired:
         return RedisResponses(lambda: open_redis(settings.redis_url, timeout=timeout))
 
     lookups = Lookups(store(settings.redis_timeout_ms / 1000), metrics)
-    keeper = Keeper(store(KEEP_SECONDS), seal, metrics, settings.response_cache_bytes, now_ms=wall_clock_ms)
+    keeper = Keeper(store(KEEP_SECONDS), seal, metrics, settings.response_cache_mb * MEBIBYTE, now_ms=wall_clock_ms)
     shared.metrics.add(*metrics.members())
     for part in (lookups, keeper):
         part.start()

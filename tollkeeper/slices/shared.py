@@ -30,7 +30,7 @@ from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.redis.catalog import RedisModelCache
 from tenancy.redis.invalidation import Listener, listen
 from tenancy.resolving.catalog import ModelCatalog, ModelState
-from tollkeeper.config import Settings
+from tollkeeper.config import MEBIBYTE, Settings
 from tollkeeper.seal_key import seal_keys
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Shared:
         self.leaving = False  # it drains
         self.replaced = Bell()  # because another process has its place
         self.has_room: Callable[[], bool] = lambda: True  # for the account of new requests; set by accesslog
-        self.uploads = Uploads(settings.uploads_max_bytes, settings.workers)
+        self.uploads = Uploads(settings.uploads_max_mb * MEBIBYTE, settings.workers)
         self.corrections = Corrections()
         self.catalog = ModelCatalog(
             PostgresModelSource(self.pool), RedisModelCache(self.redis), others=settings.unregistered_models

@@ -1,4 +1,4 @@
-"""What text costs in tokens, from the meter's sample of it (envoy/lua/sample.lua).  Pure; no I/O.
+"""What text costs in tokens, from the meter's sample of it (envoy/lua/metering/sample.lua).  Pure; no I/O.
 
 A linear model, in thousandths of a token.  Fitted by least squares of the relative error to six vocabularies (o200k,
 cl100k, Llama 3, Claude's published one, Qwen 3, Gemma 3) on 23 languages, code, JSON, logs, tables, UUIDs and base64,

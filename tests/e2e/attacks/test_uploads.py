@@ -195,7 +195,7 @@ def test_large_bodies_that_are_repeated_cost_nobody_else_an_answer(stack: Deploy
 
 def test_what_one_tenant_makes_envoy_hold_by_small_bodies_is_bounded(stack: Deployment) -> None:
     who, other = stack.tenant(tokens_per_minute=FAR), stack.tenant()
-    share = stack.settings.uploads_max_bytes // SHARE // SMALL
+    share = stack.settings.uploads_max_mb * MEBIBYTE // SHARE // SMALL
     with ExitStack() as closing:
         for _ in range(0, share + 100, 50):
             slow = closing.enter_context(uploads(stack, who, 50, size=SMALL, sent=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from accesslog.spool import Spool
+from accesslog.writing.spool import Spool
 from tenancy.values.lease_id import NO_ENVOY, envoy_of
 from tests.accesslog.entries import row
 from tests.conftest import public_directory

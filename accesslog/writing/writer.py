@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import structlog
 
-from accesslog.append import Appender
 from accesslog.delivery import Deliveries, Step
 from accesslog.metrics import ROWS, AccessLogMetrics
-from accesslog.spool import Spool
+from accesslog.writing.append import Appender
+from accesslog.writing.spool import Spool
 from ledger.row import UsageRow
 
 log = structlog.get_logger(__name__)

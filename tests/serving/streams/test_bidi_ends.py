@@ -14,9 +14,9 @@ import pytest
 from serving.call import BidiStream, Outgoing
 from serving.engine_metrics import EngineMetrics
 from tests.serving.conftest import Server, eventually
+from tests.serving.streams.test_stream import Held
 from tests.serving.talks import TALK, Echoes, Talks
 from tests.serving.test_drain import HOLD, REFUSED, Holder, stopping
-from tests.serving.test_stream import Held
 
 
 def test_we_may_end_a_stream_whose_client_has_not(serve: Server, talks: Talks) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from serving.call import Call, Unary
 from tests.serving.conftest import Server, eventually
+from tests.serving.streams.test_stream import Held
 from tests.serving.talks import TALK, Talks
-from tests.serving.test_stream import Held
 
 ECHO = "/test.Service/Echo"
 MEGABYTE = 1024 * 1024

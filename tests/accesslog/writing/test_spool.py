@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accesslog.spool import SEGMENT_BYTES, Spool, SpoolInUse, adopt
+from accesslog.writing.spool import SEGMENT_BYTES, Spool, SpoolInUse, adopt
 from ledger.row import UsageRow
 from tests.accesslog.entries import row
 
@@ -150,7 +150,7 @@ def test_a_disk_that_fails_is_a_full_spool(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from accesslog.spool import Spool
+from accesslog.writing.spool import Spool
 from tests.accesslog.entries import row
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
 spool = Spool(Path(sys.argv[1]))

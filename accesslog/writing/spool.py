@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from accesslog.fence import Fence
+from accesslog.writing.fence import Fence
 from ledger.row import UsageRow
 from tenancy.values.lease_id import is_lease_id, lease_time
 

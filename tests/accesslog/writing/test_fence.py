@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from accesslog.fence import Fence
-from accesslog.spool import Spool
+from accesslog.writing.fence import Fence
+from accesslog.writing.spool import Spool
 from tests.accesslog.entries import row
 
 SECONDS = 30.0
 HOLDS = """
 import sys, time
 from pathlib import Path
-from accesslog.fence import Fence
-from accesslog.spool import Spool
+from accesslog.writing.fence import Fence
+from accesslog.writing.spool import Spool
 from tests.accesslog.entries import row
 spool = Spool(Path(sys.argv[1]), fence=Fence(Path(sys.argv[2]), 0.0))
 assert spool.append([row(), row()])
