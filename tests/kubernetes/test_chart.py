@@ -111,7 +111,7 @@ def test_what_the_network_lets_in() -> None:
         if each["kind"] == "NetworkPolicy"
     }
     ports = {name: {rule["ports"][0]["port"] for rule in spec["ingress"]} for name, spec in policies.items()}
-    assert ports == {"gateway": {10000, 9464, 9001}, "admin": {9090}, "migrate": set()}
+    assert ports == {"gateway": {10000, 9464, 9001}, "admin": {9090, 9465}, "migrate": set()}
     for spec in policies.values():
         assert all(rule["from"] for rule in spec["ingress"])
         assert spec["policyTypes"] == ["Ingress", "Egress"]
