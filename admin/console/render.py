@@ -58,6 +58,7 @@ SECTIONS = (
     ("usage", "/usage", "Usage", "usage"),
     ("requests", "/requests", "Requests", "usage"),
     ("models", "/models", "Models", "model"),
+    ("mcp-servers", "/mcp-servers", "MCP", "mcp_server"),
     ("groups", "/groups", "Groups", "group"),
     ("policies", "/policies", "Policies", "policy"),
     ("organizations", "/organizations", "Organizations", "organization"),

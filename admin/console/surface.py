@@ -21,6 +21,7 @@ from admin.console.pages import (
     groups,
     keys,
     limits,
+    mcp_servers,
     models,
     overview,
     people,
@@ -39,12 +40,18 @@ from admin.gate.surface import Surface
 
 PAGES = (
     *(overview, tenants, keys, budgets, limits, usage, requests),
-    *(models, tiers, caches, groups, capacity, policies, people, audit),
+    *(models, tiers, caches, mcp_servers, groups, capacity, policies, people, audit),
 )
 OPEN_PATHS = frozenset({SIGN_IN, ACCEPT, *BY_PATH})
 REASONS = {404: Reason.NOT_FOUND, 405: Reason.NO_OPERATION}
 # Where what was made when a form was sent for the first time is shown, by target type.
-MADE = {"tenant": "tenants", "api_key": "keys", "model": "models", "organization": "organizations"}
+MADE = {
+    "tenant": "tenants",
+    "api_key": "keys",
+    "model": "models",
+    "mcp_server": "mcp-servers",
+    "organization": "organizations",
+}
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:

@@ -53,6 +53,8 @@ DONE: Mapping[str, str] = {
     "model-saved": "The model is saved.",
     "model-first": "The model is saved. It is the first: requests for one that is not registered get 404 from now on.",
     "model-deleted": "The model is taken out of the registry.",
+    "server-saved": "The MCP server is saved: it holds within a second for whom it is granted to.",
+    "server-deleted": "The MCP server is taken out of the registry.",
     "capacity-saved": "The bounds are set: sidecars keep to them within a second.",
     "policy-created": "The policy is there. Next: its limits.",
     "policy-saved": "The policy is saved: it holds within a second for every tenant that refers to it.",

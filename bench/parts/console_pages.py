@@ -76,6 +76,7 @@ PAGES = {
     "policies": "/console/policies",
     "organizations": "/console/organizations",
     "models": "/console/models",
+    "MCP servers": "/console/mcp-servers",
     "groups": "/console/groups",
     "audit": "/console/audit",
 }

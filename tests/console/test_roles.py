@@ -23,6 +23,9 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("/models/new", {"name": "by a viewer"}),
     ("/models/{model}", {"name": "by a viewer"}),
     ("/models/{model}/delete", {}),
+    ("/mcp-servers/new", {"name": "by-a-viewer", "url": "http://10.0.0.1/mcp"}),
+    ("/mcp-servers/{server}", {"name": "by-a-viewer", "url": "http://10.0.0.1/mcp"}),
+    ("/mcp-servers/{server}/delete", {}),
     ("/groups", {"name": "by-a-viewer", "weight": "5"}),
     ("/groups/{group}", {"weight": "5"}),
     ("/groups/{group}/delete", {}),
@@ -56,7 +59,17 @@ SHOWN = (
         "/tenants/{tenant}/budgets/tenant:tokens:60s",
         "/limits/{limit}",
     ),
-    *("/usage", "/requests", "/models", "/models/{model}", "/groups", "/groups/{group}", "/audit"),
+    *(
+        "/usage",
+        "/requests",
+        "/models",
+        "/models/{model}",
+        "/mcp-servers",
+        "/mcp-servers/{server}",
+        "/groups",
+        "/groups/{group}",
+        "/audit",
+    ),
     *(
         "/models/{model}/tiers/{number}",
         "/models/{model}/cache",
@@ -77,6 +90,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(visitor: Visitor, admin: A
     limit = {"scope": "tenant", "tenant_id": tenant["id"], "unit": "tokens", "amount": 1000, "calendar": "month"}
     ids = {"tenant": tenant["id"], "key": key, "limit": admin.post("/limits", **limit).json()["id"]}
     ids["model"] = admin.post("/models", name="m", price_tiers=[{"service_tier": "flex"}]).json()["id"]
+    ids["server"] = admin.post("/mcp-servers", name="s", url="http://10.0.0.1/mcp").json()["id"]
     rule = {"name": "r", "unit": "tokens", "amount": 5, "calendar": "day"}
     ids["policy"] = admin.post("/policies", name="p", limits=[rule]).json()["name"]
     organization = ids["organization"] = admin.post("/organizations", name="seen by all").json()["id"]

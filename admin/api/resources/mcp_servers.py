@@ -1,52 +1,21 @@
 """/mcp-servers: MCP servers, where they are, and who may call which of their tools."""
 
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
 from admin.api.derived import view_of
 from admin.api.resources.routes import Routes
 from admin.commands.directory import MCP_SERVERS
-from admin.fields import CREDENTIAL, AnyId, Body, Flag, InFlight, Printable, Text
+from admin.fields import Body, Flag, InFlight, Text
+from admin.mcp_fields import GrantBody, Headers, ServerName, ToolName, grants_of
 from admin.upstream_fields import AnswerSeconds, CaFile, Credential, CredentialHeader, EndpointBody, EndpointUrl
 from tenancy.directory.mcp_servers import NewServer, Server
-from tenancy.values.mcp import MAX_GRANTS, MAX_TOOL, MAX_TOOLS, NAME, Grant
-from tenancy.values.upstream import AUTHORIZATION, HEADER, MAX_ENDPOINTS, Endpoint
+from tenancy.values.mcp import MAX_GRANTS, MAX_TOOLS, Grant
+from tenancy.values.upstream import AUTHORIZATION, MAX_ENDPOINTS, Endpoint
 
 router = APIRouter(prefix="/mcp-servers", tags=["mcp servers"])
-
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
-MAX_HEADERS = 32
-OF_THE_PROTOCOL = "mcp-"
-
-
-def _sendable(headers: dict[str, str]) -> dict[str, str]:
-    for name in headers:
-        if not HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name[:64]!r} is not the name of a header")
-        if CREDENTIAL.search(name):
-            raise ValueError(f"{name[:64]!r} looks like a credential; secrets are not kept here")
-        if not HEADER.fullmatch(name.lower()) or name.lower().startswith(OF_THE_PROTOCOL):
-            raise ValueError(f"{name[:64]!r} is not a header that can be set for a server")
-    return headers
-
-
-ServerName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
-ToolName = Annotated[Printable, Field(min_length=1, max_length=MAX_TOOL)]
-HeaderValue = Annotated[Printable, Field(max_length=1024)]
-Headers = Annotated[dict[str, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_sendable)]
-
-
-class GrantBody(Body):
-    """Who may call a server, and which of its tools.  Without a tenant and a key it is for every key."""
-
-    tenant: AnyId | None = Field(None, description="Id of a tenant: all of its keys", examples=["acme"])
-    key: AnyId | None = Field(None, description="Id of one key")
-    tools: Annotated[list[ToolName], Field(max_length=MAX_TOOLS)] | None = Field(
-        None, description="Tools by name; null: all of them", examples=[["search", "fetch"]]
-    )
 
 
 class ServerBody(Body):
@@ -90,10 +59,7 @@ OWN: dict[str, Any] = {
 def values_of(fields: dict[str, Any]) -> NewServer:
     """What the fields of a body mean."""
     endpoints = tuple(Endpoint(**each) for each in fields.pop("endpoints"))
-    grants = tuple(
-        Grant(each["tenant"], each["key"], None if each["tools"] is None else tuple(each["tools"]))
-        for each in fields.pop("grants")
-    )
+    grants = grants_of(GrantBody(**each) for each in fields.pop("grants"))
     return NewServer(**fields, endpoints=endpoints, grants=grants)
 
 

@@ -212,6 +212,14 @@ TABLE = {
         GET /console/models/{id}/tiers/{number}
         POST /console/models/{id}/tiers/{number}
         POST /console/models/{id}/tiers/{number}/delete
+        GET /console/models/{id}/cache
+        POST /console/models/{id}/cache
+        GET /console/mcp-servers
+        GET /console/mcp-servers/new
+        POST /console/mcp-servers/new
+        GET /console/mcp-servers/{id}
+        POST /console/mcp-servers/{id}
+        POST /console/mcp-servers/{id}/delete
         GET /console/groups
         GET /console/groups/live
         POST /console/groups

@@ -31,6 +31,7 @@ FORMS = {
     "POST /console/organizations": {"name": "x"},
     "POST /console/organizations/{id}": {"name": "x", "plan": "enterprise"},
     "POST /console/models/new": {"name": "x"},
+    "POST /console/mcp-servers/new": {"name": "x", "url": "http://10.0.0.1/mcp"},
     "POST /console/groups": {"name": "x", "weight": "5"},
     "POST /console/policies": {"name": "x"},
     "POST /console/capacity": {"max_in_flight": "1"},

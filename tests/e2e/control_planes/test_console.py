@@ -210,11 +210,14 @@ def prepared(stack: Deployment, model: str) -> tuple[list[str], str]:
     rule = {"name": "daily", "unit": "cost", "amount": "12.5", "calendar": "day"}
     stack.admin.post("/policies", json={"name": "gold", "limits": [rule]}).raise_for_status()
     stack.admin.put(f"/models/{model}", json={"name": MODEL, **PRICES, "price_tiers": [TIER]}).raise_for_status()
+    server = {"name": "looked-at", "url": "http://10.0.0.1/mcp", "grants": [{"tools": ["a_long_name" * 8]}, {}]}
+    server_id = stack.admin.post("/mcp-servers", json=server).raise_for_status().json()["id"]
     made = stack.admin.post("/organizations", json={"name": "Looked at"}).raise_for_status().json()["id"]
     body = {**ANN, "organization": made, "role": "owner"}
     account = stack.admin.post("/accounts", json=body).raise_for_status().json()["id"]
     people, policy = f"organizations/{made}", "policies/gold"
     pages = ["models", "models/new", f"models/{model}", f"models/{model}/tiers", f"models/{model}/tiers/0"]
+    pages += [f"models/{model}/cache", "mcp-servers", "mcp-servers/new", f"mcp-servers/{server_id}"]
     pages += ["groups", "groups/default", "groups/default/limits", "capacity"]
     pages += ["policies", policy, f"{policy}/limits", f"{policy}/limits/0"]
     pages += ["organizations", people, f"{people}/accounts/{account}"]
