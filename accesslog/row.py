@@ -96,4 +96,7 @@ def row_of_orphan(orphan: Orphan) -> UsageRow:
         reserved_tokens=kept.tokens,
         usage_source=UsageSource.RESERVED,
         path=clean(kept.path.partition("?")[0]),
+        alias=clean(kept.alias),
+        rpc_method=clean(kept.rpc_method),
+        tool=clean(kept.tool),
     )

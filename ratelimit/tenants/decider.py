@@ -148,7 +148,7 @@ class TenantDecider:
             return partial(self._over_limit, account, fields, costs, asked.api, refused)
         if not self._has_room():
             return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api))
-        keeps = kept_of_one(estimate, end_user_id, screened.model, shown_path(asked))
+        keeps = kept_of_one(estimate, end_user_id, screened.model, shown_path(asked), asked.alias)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         user = account.policy.user_id or end_user_id
         load = Load(screened.model, *services_of(estimate.input_tokens, estimate.output_tokens), user)

@@ -21,6 +21,9 @@ class Kept(NamedTuple):
     path: str
     tokens: int
     input_estimate: int
+    alias: str = ""
+    rpc_method: str = ""
+    tool: str = ""
 
     @staticmethod
     def read(members: Mapping[str, Any]) -> "Kept":
@@ -33,14 +36,22 @@ def kept_of_all(policy: Policy) -> dict[str, str]:
     return {"key_id": policy.key_id, "user_id": policy.user_id}
 
 
-def kept_of_one(estimate: Estimate, end_user_id: str, model: str, path: str) -> dict[str, str | int]:
-    return {
+def kept_of_one(
+    estimate: Estimate, end_user_id: str, model: str, path: str, alias: str = "", rpc_method: str = "", tool: str = ""
+) -> dict[str, str | int]:
+    """The last three only if there is something to say: few requests have them."""
+    kept: dict[str, str | int] = {
         "tokens": estimate.tokens,
         "input_estimate": estimate.input_tokens,
         "end_user_id": end_user_id,
         "model": model,
         "path": path,
     }
+    if alias:
+        kept["alias"] = alias
+    if rpc_method:
+        kept["rpc_method"], kept["tool"] = rpc_method, tool
+    return kept
 
 
 def _fitting(value: Any, kind: Callable[[], Any]) -> Any:

@@ -152,7 +152,9 @@ class Replays:
             _reply(caller.call, self._goes_on(caller, wanted))
             return
         estimate = charged(caller.screened.estimate, wanted.terms.charge_percent)
-        keeps = kept_of_one(estimate, caller.end_user_id, caller.screened.model, shown_path(caller.asked))
+        keeps = kept_of_one(
+            estimate, caller.end_user_id, caller.screened.model, shown_path(caller.asked), caller.asked.alias
+        )
         reservation = Reservation(rules, caller.account.costs(estimate), caller.lease_id, keeps)
         answer = partial(self._reserved, caller, wanted, teller, kept, reservation)
         outcome = self._committer.reserve(reservation, answer)

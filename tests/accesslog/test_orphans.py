@@ -8,8 +8,13 @@ import redis
 
 from accesslog.file_log.line import read_line
 from accesslog.metrics import FILE
+from accesslog.row import row_of_orphan
 from ratelimit.budgets.keys import leases_key, swept_key
+from ratelimit.budgets.port import Orphan
 from ratelimit.budgets.scripts import Script
+from ratelimit.tenants.estimates.estimate import NOTHING
+from ratelimit.tenants.lease import kept_of_one
+from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog.entries import line
 from tests.accesslog.stack import RESERVED, USED, Stack, wait_until
 
@@ -47,6 +52,14 @@ def test_an_orphaned_lease_is_charged_as_reserved_until_its_entry_comes(expired:
     assert expired.used() == RESERVED + USED
     wait_until(lambda: left(expired) == (0, 0))
     assert expired.metrics.orphans.counts[""] == 0
+
+
+@pytest.mark.parametrize("said", [("fast", "", ""), ("", "tools/call", "read")])
+def test_its_row_says_what_was_asked_for_as_another_would(said: tuple[str, str, str]) -> None:
+    """By which alias a model, or which tool of an MCP server."""
+    kept = kept_of_one(NOTHING, "", "model", "/path", *said)
+    row = row_of_orphan(Orphan("acme", mint_lease_id(1_795_230_000_000), kept))
+    assert (row.model, row.alias, row.rpc_method, row.tool) == ("model", *said)
 
 
 def test_one_that_was_given_in_an_answer_that_was_lost_gets_its_row(expired: Stack) -> None:

@@ -83,7 +83,8 @@ class CallDecider(TenantDecider):
             return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, Api.MCP))
         server = found.subjects[1]
         rules = account.rule_set if found.lasts else RuleSet.of(account.rule_set.owner, account.rule_set.rules)
-        keeps = kept_of_one(found.estimate, end_user_id, server, f"/{server}")
+        called = {name: str(text) for name, text in _called(found.message)}
+        keeps = kept_of_one(found.estimate, end_user_id, server, f"/{server}", **called)
         reservation = Reservation(rules, costs, life.lease_id, keeps)
         if found.room:
             life.load = Load(found.room, user=account.policy.user_id or end_user_id)
