@@ -37,6 +37,19 @@ def test_no_store_and_no_cache_are_obeyed(place: Place, who: Credential) -> None
     assert place.ask(who, prompt).headers[SAYS] == "hit"
 
 
+def test_an_answer_that_is_to_be_kept_passes_as_it_is_written(place: Place, who: Credential) -> None:
+    kept = place.kept
+    given = body(unique(), stream=True, max_tokens=400)
+    headers = {**who.headers, "x-stub-tokens": "400", "x-stub-tokens-per-second": "10"}
+    with place.envoy.stream("POST", "/v1/chat/completions", json=given, headers=headers) as answer:
+        assert answer.headers[SAYS] == "miss"
+        next(answer.iter_raw())
+        (found,) = (each for each in place.admin.get("/models").json()["models"] if each["name"] == MODEL)
+        path = f"/models/{found['id']}"
+        wait_for(lambda: place.admin.get(path).json()["live"]["in_flight"] or None, "it is still being written")
+    assert place.kept == kept
+
+
 def test_errors_and_what_is_too_long_are_not_kept(place: Place, who: Credential) -> None:
     kept = place.kept
     for given in ({"headers": {"x-stub-status": "429"}}, {"headers": {"x-stub-tokens": "2000"}, "max_tokens": 2000}):

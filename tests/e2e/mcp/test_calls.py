@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from tests.e2e.deployment import wait_for
 from tests.e2e.mcp.conftest import Mcp
 from tests.e2e.mcp.servers import VERSIONS, Mode, Server, client
 
@@ -37,7 +38,9 @@ def test_a_client_calls_a_tool(mcp: Mcp, servers: list[Server], mode: Mode, vers
     assert who.secret not in str(came)
     rows = mcp.rows(who, 4)
     assert {(row["model"], row["path"]) for row in rows} == {(f"mcp/{name}", f"/mcp/{name}")}
-    (called,) = [row for row in rows if row["rpc_method"] == "tools/call"]
+    called = wait_for(
+        lambda: next((r for r in mcp.stack.usage(who) if r["rpc_method"] == "tools/call"), None), "its row"
+    )
     assert (called["tool"], called["status"], called["admission"]) == ("add", 200, "fast")
     assert (called["input_tokens"], called["output_tokens"], called["usage_source"]) == (0, 0, "none")
 

@@ -53,6 +53,32 @@ def test_what_could_be_read_in_two_ways_is_refused(mcp: Mcp, servers: list[Serve
     assert servers[0].took() == []
 
 
+NO_SERVERS = [
+    (422, {"url": "nowhere"}, "must begin with http"),
+    (422, {"url": "http://169.254.169.254/mcp"}, "link-local"),
+    (422, {"endpoints": [{"url": "http://metadata.google.internal"}]}, "keeps the credentials of a machine"),
+    (422, {"grants": [{"tools": ["add\u0007"]}]}, "control characters"),
+    (422, {"grants": [{"tools": ["add\u2028"]}]}, "cannot be printed"),
+    (422, {"grants": [{"tenant": "nobody"}]}, "no tenant or key"),
+    (422, {"tools_in_flight": {"a" * 129: 1}}, "at most 128"),
+    (422, {"credential": "sk-1234"}, "env:VARIABLE or file:NAME"),
+    (409, {"url": "http://nowhere.invalid/mcp"}, "resolves to nothing"),
+    (409, {"credential": "env:TOLLKEEPER_DATABASE_URL"}, "gives no such variable"),
+    (409, {"url": "https://127.0.0.1:9/mcp", "ca_file": "/nowhere.pem"}, "Envoy refuses it: Invalid path"),
+]
+
+
+@pytest.mark.parametrize(("status", "fields", "says"), NO_SERVERS, ids=str)
+def test_a_server_that_cannot_be_is_refused_where_it_is_made(
+    mcp: Mcp, status: int, fields: dict[str, Any], says: str
+) -> None:
+    before = mcp.stack.admin.get("/mcp-servers").json()
+    body = {"name": "cannot-be", "url": "http://127.0.0.1:9/mcp", **fields}
+    answer = mcp.stack.admin.post("/mcp-servers", json=body)
+    assert (answer.status_code, says in answer.text) == (status, True), answer.text
+    assert mcp.stack.admin.get("/mcp-servers").json() == before
+
+
 def test_no_other_way_leads_to_a_server(mcp: Mcp, servers: list[Server]) -> None:
     one, two = servers
     who, other = mcp.stack.tenant(), mcp.stack.tenant()

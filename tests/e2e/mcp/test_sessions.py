@@ -1,6 +1,7 @@
 """Sessions and streams: to whom a session belongs, where it stays, what a list shows on its way through."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,8 +54,7 @@ def test_a_session_belongs_to_its_key_and_server(mcp: Mcp, servers: list[Server]
     assert mcp.stack.envoy.delete(path, headers={**other.headers, SESSION: session}).status_code == 404
     assert mcp.stack.envoy.delete(path, headers={**who.headers, SESSION: session}).status_code == 200
     assert mcp.post(who, one, LIST, mcp_session_id=session).status_code == 404
-    rows = mcp.rows(who, 3)
-    assert {row["method"] for row in rows} >= {"POST", "DELETE"}
+    wait_for(lambda: {"POST", "DELETE"} <= {row["method"] for row in mcp.stack.usage(who)} or None, "both rows")
 
 
 def test_a_session_stays_where_it_began(mcp: Mcp, servers: list[Server]) -> None:
@@ -106,6 +106,21 @@ def test_a_stream_tells_of_progress_as_it_comes(mcp: Mcp, servers: list[Server])
 
     assert asyncio.run(call()).structured_content == {"result": "done"}
     assert seen == [0, 1, 2]
+
+
+def test_a_timeout_is_until_an_answer_begins(mcp: Mcp, servers: list[Server]) -> None:
+    """A stream that has begun outlasts it."""
+    who = mcp.stack.tenant()
+    name = mcp.register(servers[0], timeout_seconds=2)
+    mcp.until_served(who, name)
+    servers[0].held.clear()
+
+    async def call() -> Any:
+        async with client(mcp.url(name), who.secret, "legacy") as made:
+            threading.Timer(3.5, servers[0].held.set).start()
+            return await made.call_tool("wait")
+
+    assert asyncio.run(call()).structured_content == {"result": "waited"}
 
 
 def test_a_session_has_a_stream_of_its_own_that_takes_no_place(mcp: Mcp, servers: list[Server]) -> None:

@@ -60,7 +60,11 @@ def test_no_call_goes_to_a_wrong_endpoint_unchecked_or_uncounted() -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(public_directory()))
         servers = {name: stack.enter_context(running(name)) for name in ("one", "two")}
-        place = Deployment(directory / "stack", settings={"spares": True})
+        secrets = directory / "secrets"
+        secrets.mkdir()
+        for name in servers:
+            (secrets / name).write_text(f"secret-of-{name}")
+        place = Deployment(directory / "stack", settings={"spares": True, "model_credentials_dir": secrets})
         stack.callback(place.close)
         who, other = place.tenant(), place.tenant()
         answer = place.admin.post("/mcp-servers", json=led_to(servers["one"], who))
@@ -83,7 +87,7 @@ def test_no_call_goes_to_a_wrong_endpoint_unchecked_or_uncounted() -> None:
             assert {each["headers"]["x-led-to"] for each in requests} == {name}
             assert {each["headers"]["mcp-name"] for each in requests} == {"whoami"}
             assert {each["headers"]["x-key-id"] for each in requests} == {who.key_id}
-            assert {each["headers"].get("authorization") for each in requests} == {None}
+            assert {each["headers"]["authorization"] for each in requests} == {f"Bearer secret-of-{name}"}
         assert 200 in {status for caller, tool, status in calls.answers if (caller, tool) == (who, "whoami")}
         assert {status for caller, tool, status in calls.answers if tool == "text"} <= {403, 404, 503, 0}
         assert {status for caller, _, status in calls.answers if caller is other} <= {404, 503, 0}
@@ -99,4 +103,5 @@ def rows(place: Deployment, query: str, who: Credential) -> int:
 
 def led_to(server: Server, who: Credential) -> dict[str, Any]:
     grants = [{"tenant": who.tenant_id, "tools": ["whoami"]}]
-    return {"name": "led", "url": server.url, "headers": {"x-led-to": server.name}, "grants": grants}
+    said = {"headers": {"x-led-to": server.name}, "credential": f"file:{server.name}"}
+    return {"name": "led", "url": server.url, "grants": grants, **said}

@@ -1,5 +1,6 @@
 """`kill -9` of the sidecar and of Envoy while a model's endpoint changes: nothing goes where it should not."""
 
+import asyncio
 import json
 import os
 import signal
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from stub_model import StubOptions, running
+from tenancy.values.endpoint import parse_endpoint
+from tenancy.values.upstream import cluster_of
 from tests.conftest import public_directory
-from tests.e2e.deployment import MODEL, Deployment, wait_for
+from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.load import Load
 from tests.e2e.outages.test_crash import workers
 from tests.web import WEB
+from tollkeeper.envoy.health import ask
 
 ALL = StubOptions(models=("",), recorded=100_000)
 
@@ -21,7 +25,12 @@ def test_no_request_goes_to_a_wrong_endpoint_unchecked_or_uncounted() -> None:
     with ExitStack() as stack:
         directory = stack.enter_context(public_directory())
         urls = {name: stack.enter_context(running(ALL)) for name in ("one", "two")}
-        place = Deployment(Path(directory) / "stack", settings={"spares": True})
+        secrets = Path(directory) / "secrets"
+        secrets.mkdir()
+        for name in urls:
+            (secrets / name).write_text(f"secret-of-{name}")
+        settings = {"spares": True, "model_credentials_dir": secrets}
+        place = Deployment(Path(directory) / "stack", settings=settings)
         stack.callback(place.close)
         who, model_id = place.tenant(), register(place, to("one", urls))
         wait_for(lambda: place.chat(who).status_code == 200 or None, "the first endpoint")
@@ -42,15 +51,40 @@ def test_no_request_goes_to_a_wrong_endpoint_unchecked_or_uncounted() -> None:
         for name, requests in at.items():
             assert {json.loads(each["body"])["model"] for each in requests} == {f"for-{name}"}
             assert {each["headers"].get("x-tenant-id") for each in requests} == {who.tenant_id}
-            assert {each["headers"].get("authorization") for each in requests} == {None}
+            assert {each["headers"]["authorization"] for each in requests} == {f"Bearer secret-of-{name}"}
         assert [each for each in place.seen_upstream() if each["method"] == "POST"] == []
         ran = sum(map(len, at.values()))
         counted = "SELECT count(*) AS n FROM usage WHERE tenant_id = $1 AND admission <> 'refused'"
         wait_for(lambda: place.rows(counted, who.tenant_id)[0]["n"] >= ran or None, "a row for each", 60)
+        assert_the_last_good_configuration_outlives_both(place, who, urls["one"])
+        logs = [*(place.directory / "logs").iterdir(), place.directory / "access.jsonl"]
+        assert {"sidecar.log", "envoy.log", "admin.log"} < {path.name for path in logs}
+        assert not [path for path in logs if b"secret-of-" in path.read_bytes()]
+
+
+def assert_the_last_good_configuration_outlives_both(place: Deployment, who: Credential, url: str) -> None:
+    """An Envoy that starts while no sidecar is there has the model's endpoint, and passes nothing to it."""
+    place.processes["sidecar"].stop()
+    place.processes["envoy"].kill()
+    place.stack.envoy(place.settings, place.stub_url)
+    before = len(came(url))
+    assert place.chat(who).status_code == 503
+    hosts = wait_for(lambda: asyncio.run(ask(str(place.settings.envoy_admin))).get(cluster_of(MODEL)), "its cluster")
+    assert [*hosts] == [parse_endpoint(url).authority]
+    assert len(came(url)) == before
+    place.stack.sidecar(place.settings)
+    wait_for(lambda: place.chat(who).status_code == 200 or None, "answers again")
+    assert len(came(url)) > before
 
 
 def to(name: str, urls: dict[str, str]) -> dict[str, Any]:
-    return {"name": MODEL, "endpoint": urls[name], "upstream_name": f"for-{name}", "retries": 0}
+    return {
+        "name": MODEL,
+        "endpoint": urls[name],
+        "upstream_name": f"for-{name}",
+        "retries": 0,
+        "credential": f"file:{name}",
+    }
 
 
 def register(place: Deployment, fields: dict[str, Any]) -> str:
