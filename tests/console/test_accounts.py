@@ -148,7 +148,7 @@ def test_nothing_of_another_organization_is_seen_or_changed(two: Two, visitor: V
     before = admin.audit()[0]["id"]
     ids = {**two.theirs, "id": two.theirs["tenant"], "name": "tenant:tokens:60s"}
     of = {"tenants": "tenant", "keys": "key", "limits": "limit", "models": "tenant", "groups": "name"}
-    of |= {"policies": "name", "organizations": "organization"}
+    of |= {"policies": "name", "organizations": "organization", "mcp-servers": "tenant"}
     form = visitor.hidden("/console")["_form"]
     tried = 0
     for module in PAGES:

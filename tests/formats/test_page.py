@@ -13,7 +13,7 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_place_is_one_that_is_read() -> None:
     """By answer_fields.lua, as it is or as a part of an object that is read whole."""
-    lua = (template_dir() / "lua" / "answer_fields.lua").read_text()
+    lua = (template_dir() / "lua" / "metering" / "answer_fields.lua").read_text()
     read = set(re.findall(r"[\w.-]+", lua))
     for form in FORMATS:
         for path in paths_of(form):
