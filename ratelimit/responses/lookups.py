@@ -129,13 +129,13 @@ class Lookups:
     def _poll(self) -> None:
         """Looks once at each place for all who wait there.  Where nobody is at it any more and nothing is kept, they
         all run: what one could not make another cannot either."""
+        self._poll_at = self._clock() + POLL_SECONDS
         places = [*self._waiting]
         for start in range(0, len(places), MAX_BATCH):
             some = places[start : start + MAX_BATCH]
             found = self._look([Look(place, "", claims=False) for place in some])
             for place, each in zip(some, found, strict=True):
                 self._told_at(place, each)
-        self._poll_at = self._clock() + POLL_SECONDS
 
     def _told_at(self, place: Place, found: bytes | Turn) -> None:
         group = self._waiting[place]

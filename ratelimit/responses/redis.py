@@ -10,10 +10,10 @@ from typing import Any
 from ratelimit.budgets.port import BudgetsUnavailable
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
 from ratelimit.responses.kept import Place
+from ratelimit.responses.names import answer_key, claim_key, ends_key, sizes_key, used_key
 from ratelimit.responses.port import Look, Told, Turn
 
 CLAIM_SECONDS = 30.0
-PREFIX = "tollkeeper:response"
 AWAY = "the store of answers does not answer"
 
 
@@ -34,19 +34,19 @@ class RedisResponses:
     def _step(self, looks: Sequence[Look]) -> Step:
         keys, arguments = list[str](), list[str | int]([self._claim_ms])
         for (owner, name), lease_id, claims in looks:
-            keys += (_answer(owner, name), _claim(owner, name), _used(owner))
+            keys += (answer_key(owner, name), claim_key(owner, name), used_key(owner))
             arguments += (name, lease_id, int(claims))
         return Step(keys, arguments)
 
     def keep(self, place: Place, lease_id: str, stored: bytes, ttl_seconds: int, most_bytes: int) -> Told:
         owner, name = place
-        keys = [_answer(owner, name), _claim(owner, name), _used(owner), _ends(owner), _sizes(owner)]
-        arguments: list[Any] = [name, lease_id, stored, ttl_seconds * 1000, most_bytes, _answer(owner, "")]
+        keys = [answer_key(owner, name), claim_key(owner, name), used_key(owner), ends_key(owner), sizes_key(owner)]
+        arguments: list[Any] = [name, lease_id, stored, ttl_seconds * 1000, most_bytes, answer_key(owner, "")]
         kept, evicted, size = self._one(self._keep, Step(keys, arguments))
         return Told(bool(kept), evicted, size)
 
     def release(self, place: Place, lease_id: str) -> None:
-        self._one(self._release, Step([_claim(*place)], [lease_id]))
+        self._one(self._release, Step([claim_key(*place)], [lease_id]))
 
     def close(self) -> None:
         self._runner.close()
@@ -64,23 +64,3 @@ def _read(reply: object) -> bytes | Turn:
 
 def _script(name: str) -> Script:
     return Script.of((files("ratelimit.responses") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
-
-
-def _answer(owner: str, name: str) -> str:
-    return f"{PREFIX}:{{{owner}}}:{name}"
-
-
-def _claim(owner: str, name: str) -> str:
-    return f"{PREFIX}-claim:{{{owner}}}:{name}"
-
-
-def _used(owner: str) -> str:
-    return f"{PREFIX}s-used:{{{owner}}}"
-
-
-def _ends(owner: str) -> str:
-    return f"{PREFIX}s-ends:{{{owner}}}"
-
-
-def _sizes(owner: str) -> str:
-    return f"{PREFIX}s-bytes:{{{owner}}}"

@@ -1,5 +1,5 @@
-"""The names of what Tollkeeper keeps in Redis, but for budgets and leases (ratelimit/budgets/keys.py); no other file
-spells one.  Pure.
+"""The names of what Tollkeeper keeps in Redis, but for budgets and leases (ratelimit/budgets/keys.py) and kept answers
+(ratelimit/responses/names.py); no other file spells one.  Pure.
 """
 
 PREFIX = "tollkeeper"

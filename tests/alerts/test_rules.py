@@ -12,7 +12,7 @@ from tests.alerts.prometheus import NONE, program
 ROOT = Path(__file__).parents[2]
 UNIT_TESTS = Path(__file__).parent / "rules.yml"
 ALERTS = [rule["alert"] for rule in yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"][0]["rules"]]
-needs_promtool = pytest.mark.skipif(program("promtool") is None, reason=NONE)
+needs_promtool = pytest.mark.skipif(program("promtool") is None, reason=NONE)  # .ci/run brings it, from Debian
 
 
 @needs_promtool

@@ -77,7 +77,7 @@ def result(url: str, query: str) -> list[Any]:
     return found
 
 
-@pytest.mark.skipif(program("prometheus") is None, reason=NONE)
+@pytest.mark.skipif(program("prometheus") is None, reason=NONE)  # .ci/run brings it, from Debian
 def test_prometheus_answers_every_panel(prometheus: str) -> None:
     for panel in PANELS:
         for target in panel["targets"]:

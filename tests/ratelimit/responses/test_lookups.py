@@ -196,7 +196,7 @@ def test_without_redis_or_room_an_answer_is_not_kept(metrics: ResponseMetrics, m
     try:
         keeper.keep(message(mint_lease_id(now_ms())), WaitingCall())
         until(lambda: metrics.answers.counts[AWAY] == 1)
-        monkeypatch.setattr("ratelimit.responses.keeper.MAX_BYTES", 3)
+        monkeypatch.setattr("ratelimit.responses.keeper.MAX_BYTES", 3)  # the real bound is 64 MiB
         keeper.keep(message(mint_lease_id(now_ms())), WaitingCall())
         assert metrics.answers.counts[CROWDED] == 1
     finally:
