@@ -37,7 +37,7 @@ from typing import NamedTuple
 from accesslog.entry import UNREAD, UNSEEN, LogEntry
 from accesslog.formats import DRAWN, IMAGES, SHOWN
 from accesslog.report import NO_PARTS, Parts, Report, report_of
-from accesslog.seen import TEXT_BYTES_PER_TOKEN, is_sound, made_tokens, sound_tokens, tokens_seen
+from accesslog.tokens_seen import TEXT_BYTES_PER_TOKEN, is_sound, made_tokens, sound_tokens, tokens_seen
 from ledger.row import UsageSource
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.mcp.screening import KIND as MCP

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from accesslog.entry import LogEntry
-from accesslog.seen import tokens_seen
+from accesslog.tokens_seen import tokens_seen
 from accesslog.usage import UNKNOWN_SPEED, Speed, Usage
 from ledger.row import UsageSource
 from ratelimit.tenants.average import Average

@@ -9,7 +9,7 @@ and how, is not decided here; who waits for a slot, in slots.py.
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import structlog
 
@@ -19,6 +19,7 @@ from ratelimit.commit.fallback import Fallback, Outcome
 from ratelimit.commit.looks import Looked, Looks
 from ratelimit.commit.slots import Answer, Asking, Slots
 from ratelimit.metrics import RatelimitMetrics
+from serving.batch import taken
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +131,7 @@ class GroupCommit:
         if self._silent_since is not None and not self._away:
             self._look_again(self._silent_since)
             return
-        batch = self._wait_for_batch()
+        batch = taken(self._queue, self._max_batch, self._seconds_until_due())
         if not self._abandoned.empty():
             left = [self._abandoned.get() for _ in range(self._abandoned.qsize())]
             self._remember_in_doubt([each for each in left if not self._slots.forget(each)], at_once=True)
@@ -147,21 +148,6 @@ class GroupCommit:
             self._queue.put(None)  # there may be more
         if not self._away and self._in_doubt.seconds_until_due() == 0.0:
             self._release_due()
-
-    def _wait_for_batch(self) -> list[Asking]:
-        """Everything that is queued, at most `max_batch`; waits for the first until something else is due."""
-        batch: list[Asking] = []
-        try:
-            first = self._queue.get(timeout=self._seconds_until_due())
-            if first is not None:
-                batch.append(first)
-            while len(batch) < self._max_batch:
-                asking = self._queue.get_nowait()
-                if asking is not None:
-                    batch.append(asking)
-        except Empty:
-            pass
-        return batch
 
     def _seconds_until_due(self) -> float | None:
         due = self._probe_seconds if self._away else self._in_doubt.seconds_until_due()

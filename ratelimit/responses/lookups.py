@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import structlog
 
@@ -16,6 +16,7 @@ from ratelimit.budgets.port import BudgetsUnavailable
 from ratelimit.responses.kept import Kept, Place
 from ratelimit.responses.metrics import ResponseMetrics
 from ratelimit.responses.port import Look, Responses, Turn
+from serving.batch import taken
 from serving.call import notify
 
 log = structlog.get_logger(__name__)
@@ -96,17 +97,8 @@ class Lookups:
         return left
 
     def _batch(self) -> list[Asking]:
-        batch: list[Asking] = []
         timeout = max(0.0, self._poll_at - self._clock()) if self._waiting else None
-        try:
-            first = self._queue.get(timeout=timeout)
-            batch += [] if first is None else [first]
-            while len(batch) < MAX_BATCH:
-                asking = self._queue.get_nowait()
-                batch += [] if asking is None else [asking]
-        except Empty:
-            pass
-        return [asking for asking in batch if not asking.gone]
+        return [asking for asking in taken(self._queue, MAX_BATCH, timeout) if not asking.gone]
 
     def _serve(self, batch: Sequence[Asking]) -> None:
         """Of those who ask for the same one claims it, and the others see that."""

@@ -8,7 +8,7 @@ import pkgutil
 from pathlib import Path
 from types import ModuleType
 
-from accesslog import seen, usage
+from accesslog import tokens_seen, usage
 from accesslog.formats import FORMATS, Format
 from ledger.row import UsageSource
 from ratelimit.tenants.average import MEMORY, NEEDED
@@ -63,13 +63,13 @@ are assumed. From the same answers it learns which part of a model's tokens is s
 event has several short ones), by which what was seen of a stream that ends early is divided. `TOLLKEEPER_UNDELIVERED=refund`
 charges only what was seen.
 
-What was seen is a token an event where events have up to {seen.TOKEN_MAX_BYTES} bytes of text on average, else {seen.TEXT_BYTES_PER_TOKEN} bytes of text a
+What was seen is a token an event where events have up to {tokens_seen.TOKEN_MAX_BYTES} bytes of text on average, else {tokens_seen.TEXT_BYTES_PER_TOKEN} bytes of text a
 token. Counts that are set while a stream runs may lag by an eighth, and by 16 events, when it ends early. Over 200 random
 cuts of three formats (`tests/formats/test_cuts.py`), half of the charges are within 1% of what the server had made where an
 event has one token, and within 5% where it has one or two.
 
-Sound that comes without a report (speech as a file, the pieces of a stream that ends early) is {seen.TOKENS_PER_SECOND} tokens a second, by its
-bytes: at the rate that a WAVE or MP3 says, else at {8 * seen.OF_MP3 // 1000} kbit/s, for PCM at {8 * seen.OF_SAMPLES // 1000}, for Opus at {8 * seen.RATES["audio/opus"] // 1000}. Of what its client left it is
+Sound that comes without a report (speech as a file, the pieces of a stream that ends early) is {tokens_seen.TOKENS_PER_SECOND} tokens a second, by its
+bytes: at the rate that a WAVE or MP3 says, else at {8 * tokens_seen.OF_MP3 // 1000} kbit/s, for PCM at {8 * tokens_seen.OF_SAMPLES // 1000}, for Opus at {8 * tokens_seen.RATES["audio/opus"] // 1000}. Of what its client left it is
 what passed; but all of it, where the server said its length, since then it had made it.
 
 Not read: what is in a single AWS frame of more than 1 MiB (what is before and behind it is); images and video,

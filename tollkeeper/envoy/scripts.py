@@ -19,7 +19,7 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "metering/answer_found", "metering/answer_frames", "metering/answer_sound", "metering/answer",
         ),
         CACHE: (
-            "collector", "json", "cache/sha256", "cache/canonical", "cache/request", "cache/answer",
+            "collector", "json", "sha256", "cache/canonical", "cache/request", "cache/answer",
         ),
         FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),
         UPSTREAM: ("json", "forwarding/rename", "forwarding/upstream"),
@@ -27,7 +27,7 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "collector", "bytes", "json", "fields", "secrets", "client_error", "mcp/message", "mcp/listed",
             "mcp/events", "mcp/filter",
         ),
-        MCP_UPSTREAM: ("cache/sha256", "mcp/hmac", "mcp/upstream"),
+        MCP_UPSTREAM: ("sha256", "mcp/hmac", "mcp/upstream"),
     }
 )  # fmt: skip
 HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"
