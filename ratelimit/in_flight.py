@@ -34,6 +34,7 @@ class InFlight:
         self.refused = 0  # for want of room, ever
         self.entered = self.heard = 0  # requests that went to the budgets, and ends that were told of, ever
         self.inherits = False  # it is still told what another process has in flight: some may have ended already
+        self.closed = False  # another process has this place
         self._lock = threading.Lock()
         self._roll = Roll(most_known)
         self._scheduler = Scheduler(NO_QUEUE) if scheduler is None else scheduler
@@ -69,6 +70,10 @@ class InFlight:
             self._bound = bound
             self._scheduler.bound(bound.most)
         self._let_in()
+
+    def close(self) -> None:
+        """Another process has this place, and our part of the room: nothing that waits here, or comes, may run here."""
+        self.closed, self.bound = True, Bound(0)
 
     def enter(self, lease_id: str, policy: Policy, now_ms: int | None = None, load: Load = NO_LOAD) -> Life | None:
         """Its life begins, and it is counted in; None if there is no room, or others wait for it.  `now_ms` since 1970:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+import grpc
 import structlog
 
 from clients.api import Api
@@ -50,7 +51,6 @@ MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
 ANSWER_SECONDS = 1.0  # of a caller's patience, for what comes after its turn
 DEFAULT_MANNER = Manner()
 NOTHING: Sequence[Field] = ()
-FAST, QUEUED = Admission.FAST, Admission.QUEUED
 
 
 def wall_clock_ms() -> int:
@@ -167,7 +167,10 @@ class TenantDecider:
         )
 
     def _queue(self, request: Request) -> Answer:
-        """There is no room for it: it waits, unless it cannot run anyway."""
+        """There is no room for it: it waits, unless it cannot run anyway, or is asked again elsewhere."""
+        if self._in_flight.closed:
+            request.call.fail(grpc.StatusCode.UNAVAILABLE, "another process answers here")
+            return None
         remaining = request.call.time_remaining()
         patience = UNBOUNDED if remaining is None else remaining - ANSWER_SECONDS
         full = self._in_flight.queue(request.life, Queued(request, self._turn, self._give_up), patience)
@@ -237,7 +240,7 @@ class TenantDecider:
         leased = outcome.has_lease
         if not self._in_flight.admit(life) and leased:
             self._committer.abandon(reservation)
-        admission = QUEUED if life.queued_ms and leased else outcome.admission
+        admission = Admission.QUEUED if life.queued_ms and leased else outcome.admission
         self._metrics.decisions.add(admission)
         fields += (("admission", admission), ("reserved_tokens", reservation.keeps["tokens"]))
         if life.queued_ms:
@@ -251,7 +254,7 @@ class TenantDecider:
             fields.append(("shadow", decision.shadow))
         headers = [*self._manner.levels(account, decision, api, self._now_ms()), *request.headers]
         self._in_flight.run(life)
-        told = self._told_of_fast if admission is FAST else self._told_of(admission, life.queued_ms)
+        told = self._told_of_fast if admission is Admission.FAST else self._told_of(admission, life.queued_ms)
         return self._say(True, account, fields, headers, b"") + told
 
     def _told_of(self, admission: Admission, queued_ms: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import grpc
 import pytest
 
 from ratelimit.budgets.port import Settlement
@@ -92,3 +93,10 @@ def test_those_who_wait_are_answered_at_the_end(open_slice: Callable[..., Slice]
     eventually(lambda: waits(sidecar))
     sidecar.committer.close()
     assert waiting.told().metadata["denied"] == "429"
+
+
+def test_what_comes_once_another_process_has_the_place_is_not_refused(ratelimit: Slice, served: Served) -> None:
+    ratelimit.in_flight.close()
+    with pytest.raises(grpc.RpcError) as failed:
+        served.call(PATH, ask(ONE))
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE  # Envoy asks again, there

@@ -9,7 +9,7 @@ from tollkeeper.up.stack import REVIVALS, Stack, UpOptions, wait_while_healthy
 def stack_of(directory: Path, shell: str, told: list[str]) -> Stack:
     """With nothing in it but an Envoy that does what `shell` says."""
     stack = Stack(UpOptions("127.0.0.1:0", directory), {}, told.append)
-    stack.processes["envoy"] = Process("envoy", ["/bin/sh", "-c", shell], directory / "envoy.log")
+    stack._keep("envoy", Process("envoy", ["/bin/sh", "-c", shell], directory / "envoy.log"), lambda: True)
     return stack
 
 

@@ -23,7 +23,6 @@ from ratelimit.in_flight import MAX_KNOWN
 from ratelimit.journal import Journal, predecessors_in
 from ratelimit.life import Life
 from ratelimit.metrics import RatelimitMetrics
-from ratelimit.scheduler import Bound
 from ratelimit.service import Decider, RatelimitService, refused_by
 from ratelimit.succession import Succession
 from ratelimit.tenants.answer import Manner
@@ -221,7 +220,7 @@ async def _report(shared: Shared, reporter: Reporter) -> None:
     tasks = asyncio.create_task(reporter.run()), asyncio.create_task(shared.replaced.heard())
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        shared.in_flight.bound = Bound(0)
+        shared.in_flight.close()
     finally:
         for task in tasks:
             task.cancel()

@@ -87,7 +87,7 @@ class Stack:
             return False
         self._revivals.append(now)
         self._tell(f"Envoy again, which ended (exit {ended.exit_code})")
-        self.processes["envoy"] = ended.again()
+        self._keep("envoy", ended.again(), self._ready["envoy"])
         return True
 
     def _start(self) -> None:
@@ -227,7 +227,7 @@ class Stack:
 
     def _keep(self, name: str, process: Process, ready: Callable[[], bool]) -> None:
         self.processes[name], self._ready[name] = process, ready
-        self._stops.callback(lambda: self.processes[name].stop())
+        self._stops.callback(process.stop)  # each: one whose place another took may not have ended yet
 
     def _wait(self, *names: str) -> None:
         """Until they are ready; those that are not ours are taken to be."""
