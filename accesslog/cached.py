@@ -18,7 +18,7 @@ class Charged(NamedTuple):
 
 
 def charged_of(entry: LogEntry, usage: Usage) -> Charged:
-    """`usage`: what its answer is worth, whoever made it."""
+    """`usage`: what its answer is worth, kept or made anew."""
     if entry.decision.admission != Admission.CACHED:
         return Charged(usage)
     percent = min(entry.decision.cache_percent, FULL)

@@ -174,7 +174,7 @@ def usage_of_report(counts: Mapping[str, int]) -> Usage | None:
 
 
 def is_put_off(entry: LogEntry) -> bool:
-    """Whether the response is made without whoever asked for it."""
+    """Whether the response is made in the background, without its caller."""
     if not (entry.answer.background or entry.answer.status in _PUT_OFF):
         return False
     if entry.status >= 400 and not entry.aborted:

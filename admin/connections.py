@@ -37,7 +37,7 @@ class Stage(Enum):
 
 
 class Connection(H11Protocol):
-    """One connection.  Beyond the bounds a new one takes the place of whoever has least to lose."""
+    """One connection.  Beyond the bounds a new one takes the place of the one that has least to lose."""
 
     max_connections = 500  # below the usual bound on open files
     max_per_address = 100  # a proxy is one address, and needs fewer: requests take milliseconds

@@ -15,7 +15,7 @@ from tenancy.resolving.catalog import KnownModels, ModelState
 READING = ("GET", "HEAD")
 VERSION, MODELS = "/v1/", "models"
 OWNED_BY = "llm"
-# What is told to Envoy with each request: so many characters, else that it may be any model.
+# What is told to Envoy with each request: at most this many characters, else that it may be any model.
 MAX_NAMES, EVERY = 512, "*"
 
 NOT_FOUND = Fault(

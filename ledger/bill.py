@@ -9,8 +9,8 @@ from tenancy.values.prices import KINDS, SCALE, Prices
 
 
 class Item(NamedTuple):
-    """`quantity` of a kind at `price` for so many (`per`), in the currency.  `cost` is exact: the columns of the ledger
-    are sums of these, rounded to UNIT_DECIMALS."""
+    """`quantity` of a kind at `price` for each `per` of them, in the currency.  `cost` is exact: the columns of the
+    ledger are sums of these, rounded to UNIT_DECIMALS."""
 
     kind: str
     quantity: int

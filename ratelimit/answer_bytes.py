@@ -24,7 +24,7 @@ def serialize(
     body: bytes,
     both_ways: Iterable[tuple[str, str]] = (),
 ) -> bytes:
-    """An answer, or a part of one: protobuf messages that are concatenated are merged by whoever reads them."""
+    """An answer, or a part of one: protobuf messages that are concatenated are merged by their reader."""
     parts = [CODES[ok]]
     for name, text in headers:
         value = text.encode()
@@ -59,7 +59,7 @@ def _metadata(fields: Iterable[tuple[str, str | int | bool]]) -> list[bytes]:
 
 @lru_cache(MOST_KEPT)
 def _header(tag: bytes, name: str, size: int) -> bytes:
-    """What stands before the value, of so many bytes, of a HeaderValue."""
+    """What stands before the value, of `size` bytes, of a HeaderValue."""
     key = name.encode()
     head = _KEY + _varint(len(key)) + key + _VALUE + _varint(size)
     return tag + _varint(len(head) + size) + head
@@ -67,7 +67,7 @@ def _header(tag: bytes, name: str, size: int) -> bytes:
 
 @lru_cache(MOST_KEPT)
 def _text_field(name: str, size: int) -> bytes:
-    """What stands before a text of so many bytes."""
+    """What stands before a text of `size` bytes."""
     return _entry(name, _STRING + _varint(size), size)
 
 

@@ -50,7 +50,7 @@ from tenancy.values.policy import Policy
 # 1. A request leaves flight once, by whatever comes first; what comes later is ignored.  Both logs bring every entry,
 #    an engine may report a loss twice, siblings tell each other of every end, and most ends that a process hears of are
 #    of requests that it never knew.
-# 2. Whoever has the request in hand tells of it once.  A second answer is a bug, and raises.
+# 2. The part that has the request in hand tells of it once.  A second answer is a bug, and raises.
 # 3. Nobody says that an answer has arrived, only that it was lost.  So a request runs until it is known not to.
 
 

@@ -143,7 +143,7 @@ class ReadingPace:
         self._spent: OrderedDict[str, tuple[float, int]] = OrderedDict()  # microseconds, as of a time in ms; by tenant
 
     def spend(self, tenant_id: str, size: int, values: int, now_ms: int) -> None:
-        """A body of so many bytes and values was read."""
+        """A body of that many bytes and values was read."""
         with self._lock:
             spent = self._spent_by(tenant_id, now_ms) + size // 1024 * MICROS_A_KIBIBYTE + values // VALUES_A_MICRO
             self._spent[tenant_id] = spent, now_ms

@@ -46,9 +46,9 @@ def prepare(address: str, *, takes_over: bool = False) -> None:
 def bind_all(addresses: Iterable[str], bind: Callable[[str], int], takes_over: bool = False) -> dict[str, int]:
     """Has gRPC `bind` what was prepared; returns the port of each `host:port`.  Raises CannotListenError.
 
-    A Unix socket is restricted to its owner and group.  To take one over, another is moved over it: whoever connects
-    finds the old server or the new one.  gRPC core, which removes a socket's file at its end, knows it by a name that
-    is no more."""
+    A Unix socket is restricted to its owner and group.  To take one over, another is moved over it: a client that
+    connects finds the old server or the new one.  gRPC core, which removes a socket's file at its end, knows
+    it by a name that is no more."""
     ports: dict[str, int] = {}
     for address in addresses:
         path = unix_path(address)

@@ -29,7 +29,7 @@ class Counter:
         self.counts[value] += n
 
     def allow(self, value: str, most: int) -> None:
-        """One more value of the label, unless there are so many: for a set that somebody else keeps closed."""
+        """One more value of the label, unless there are that many: for a set that somebody else keeps closed."""
         if value not in self.counts and len(self.counts) < most:
             self.counts[value] = 0
 

@@ -66,7 +66,7 @@ class Telling:
 
 
 def listen_at(path: Path) -> socket.socket:
-    """In place of whoever did."""
+    """In place of the one that did."""
     path.unlink(missing_ok=True)
     own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     own.bind(os.fspath(path))

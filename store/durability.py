@@ -47,7 +47,7 @@ async def _of_node(info: Ask, config_get: Ask) -> Durability:
         return Durability(evicts, False)
     try:
         snapshots = await config_get("save")
-    except ResponseError:  # whoever runs it for us does not let us look
+    except ResponseError:  # a hosted one may not let us look
         return Durability(evicts, None)
     return Durability(evicts, not snapshots.get("save"))
 

@@ -73,7 +73,7 @@ def _newest(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 async def _apply(connection: Connection, redis: Client, versions: dict[str, int]) -> None:
-    """Redis first, then the push: whoever is told to look again must find the change there."""
+    """Redis first, then the push: a process that is told to look again must find the change there."""
     if INVALIDATE_MODELS in versions:
         await RedisModelCache(redis).put(catalog.models_of(await connection.fetch(catalog.SELECT)))
     if INVALIDATE_CAPACITY in versions:

@@ -16,7 +16,7 @@ def contradictions(settings: "Settings") -> Iterator[str]:
     """Durations that cannot work together, and what is missing, a line for each."""
     if settings.grpc_listen and not settings.grpc_secret:
         yield (
-            f"{PREFIX}GRPC_SECRET: not set; without it whoever can reach {settings.grpc_listen}"
+            f"{PREFIX}GRPC_SECRET: not set; without it anyone who can reach {settings.grpc_listen}"
             f" ({PREFIX}GRPC_LISTEN) could charge any tenant"
         )
     if settings.lease_seconds <= min(settings.idle_timeout_seconds, LEAST_RENEWED_SECONDS):

@@ -56,7 +56,7 @@ class Place:
 
     def leave_when_orphaned(self, path: Path, seconds: float) -> None:
         """Once the supervisor has gone, asks this process to stop (SIGTERM) as soon as another has taken over
-        the socket at `path`, which is ours now, or none has come in so many `seconds`."""
+        the socket at `path`, which is ours now, or none has come in `seconds`."""
         threading.Thread(target=self._watch, args=[path, file_of(path), seconds], name="orphan", daemon=True).start()
 
     def _heard(self) -> bytes:

@@ -42,8 +42,8 @@ class LogSpace:
         self._fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
     def give_back(self, done: Position) -> None:
-        """Every line up to `done` is accounted for.  Of a file that was renamed nothing is given back: whoever rotates
-        also removes.  A disk that cannot do it, or a file that is not ours, is told of once."""
+        """Every line up to `done` is accounted for.  Of a file that was renamed nothing is given back: what
+        rotates it also removes it.  A disk that cannot do it, or a file that is not ours, is told of once."""
         end = (done.offset - self._keep_bytes) // STEP_BYTES * STEP_BYTES
         if not self._keep_bytes or self._refused or end <= HEAD_BYTES:
             return

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 SILENT_SECONDS = 10.0  # nothing ends for so long, while
-SILENT_REQUESTS = 20  # so many begin: it may be that models take that long, and clears by itself
+SILENT_REQUESTS = 20  # this many begin: it may be that models take that long, and clears by itself
 FILE_SECONDS = 60.0  # the stream brings entries, and the file no line; Envoy flushes it every 10 s, by default
 
 _RISK = "what ends while the sidecar is restarted stays charged as reserved, and its usage is lost"

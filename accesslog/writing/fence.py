@@ -22,8 +22,8 @@ PEER = struct.Struct("3i")  # ucred: process, user, group
 
 
 class Fence:
-    """`place`: the Unix socket at which whoever has the place listens.  `seconds`: in which who lost it ends by itself.
-    It blocks, for a moment; for one thread.  `clock` in seconds."""
+    """`place`: the Unix socket at which the process that has the place listens.  `seconds`: in which
+    a process that lost it ends by itself.  It blocks, for a moment; for one thread.  `clock` in seconds."""
 
     def __init__(self, place: Path, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._place, self._seconds, self._clock = place, seconds, clock

@@ -1,4 +1,4 @@
-"""Failed sign-ins: whoever guesses has to wait longer each time, and whoever owns the account does not.
+"""Failed sign-ins: someone who guesses has to wait longer each time, and the account's owner does not.
 
 Three counts, of an account and address together, of an address, of an account.  The first bounds everybody.  The other
 two pass over somebody who signs in from an address from which the account was signed into before: others who guess at

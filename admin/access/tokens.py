@@ -33,7 +33,7 @@ class TooManyAdminTokens(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AdminToken:
-    """What may be shown of a token.  Its name is what the audit log calls whoever uses it."""
+    """What may be shown of a token.  Its name stands for its user in the audit log."""
 
     id: str
     name: str

@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """What a command made, and whether every sidecar has been told.  None: it was a dry run.  `notice`: what whoever
-    asked for it may not expect, in words."""
+    """What a command made, and whether every sidecar has been told.  None: it was a dry run.  `notice`: what its
+    caller may not expect, in words."""
 
     value: T
     told: bool | None

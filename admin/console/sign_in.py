@@ -142,7 +142,7 @@ async def _begin(visit: Visit, new: NewBrowserSession, next_: str) -> Response:
 
 
 async def _end(visit: Visit) -> None:
-    """Of whoever's browser this is, if it is signed in."""
+    """The account that is signed in in this browser, if any."""
     if token := token_of(visit.request):
         found = await visit.ports.browser_sessions.find(token)
         await visit.ports.browser_sessions.end(token)

@@ -38,6 +38,6 @@ class Soon(Generic[T]):
 
 
 def _seen(task: asyncio.Task[T]) -> None:
-    """Whoever asks hears of a failure; that nobody does any more is none."""
+    """A failure is told to the caller; that the caller has gone is no failure."""
     if not task.cancelled():
         task.exception()

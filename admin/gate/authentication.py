@@ -93,8 +93,8 @@ class FailedAttempts:
 class Throttled:
     """An Authentication that slows wrong credentials down where there were too many.
 
-    A right one always passes, whoever else is behind the same address: so guesses are made dear, not impossible, and
-    what protects a token is its length.  A missing one is no guess.
+    A right one always passes, also behind an address that others guess from: so guesses are made dear, not impossible,
+    and what protects a token is its length.  A missing one is no guess.
     """
 
     def __init__(self, inner: Authentication, failed: FailedAttempts, metrics: AdminMetrics) -> None:

@@ -15,7 +15,7 @@ from admin.gate.answers import request_id_of
 from admin.gate.surface import Render
 
 MAX_BODY_BYTES = 1 << 20
-EXACT_DIGITS = 15  # and a decimal point: a double keeps so many
+EXACT_DIGITS = 15  # and a decimal point: a double keeps that many
 BODY_SECONDS = 10.0  # a client that sends slower than this is let go
 # What a body may be called.  Curl names every body a form unless told otherwise, and the documented commands do not.
 JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded")

@@ -1,6 +1,6 @@
 """Getting committed changes from the outbox in Postgres to Redis and the sidecars: after each change, and every second.
 
-A change never fails because Redis is away: its outbox row stays, and whoever applies the outbox next heals it.
+A change never fails because Redis is away: its outbox row stays, and the next process that applies the outbox heals it.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ def run(plan: rounds.Plan) -> Report:
 
 
 class _Loaded:
-    """A floor with RUNNING that run, and so many that wait."""
+    """A floor with RUNNING that run, and that many that wait."""
 
     def __init__(self, queued: int, models: int) -> None:
         self.floor: Floor[int] = Floor(Terms(queue_seconds=1e9, most_queued=10**9))

@@ -37,7 +37,7 @@ END_SECONDS = 20
 # Reservations that nobody ends come last: they are in flight from then on.
 MEASURES = {"chain": ("envoy", "authz", "ratelimit"), "check": ("authz",), "ratelimit": ("ratelimit",)}
 # Runs in each tree, with its own benchmark code.  Says where everything is; then, for each number that it reads, when
-# so many more requests are in the ledger.
+# that many more requests are in the ledger.
 HOST = """
 import asyncio, json, sys
 from bench import envoys, h2load, keys, messages, rounds

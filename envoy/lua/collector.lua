@@ -1,7 +1,7 @@
 -- When Lua's garbage is collected. A round looks at all that lives, about 1 MB of scripts, and would begin each time that as
 -- much has been thrown away: every hundred requests or so, a tenth of what Envoy spends on one. So it begins at ten times
 -- as much, unless there is more than a little: then at twice, so that what large bodies and many streams leave is bounded.
-local RARELY, OFTEN = 1000, 200 -- begins at so many percent of what lived after the last round
+local RARELY, OFTEN = 1000, 200 -- begins at this many percent of what lived after the last round
 local LITTLE = 8192 -- KB
 local LARGE = 262144 -- bytes of one text
 local CALLS = 64

@@ -31,7 +31,7 @@ nested("generation_config", "maxOutputTokens max_output_tokens candidateCount ca
 nested("inferenceConfig", "maxTokens max_new_tokens")
 nested("textGenerationConfig", "maxTokenCount")
 
--- Arrays of these are so many prompts, if their elements are texts or arrays; the numbers in them are tokens.
+-- Arrays of these are as many prompts, if their elements are texts or arrays; the numbers in them are tokens.
 local PROMPTS = set "prompt prompts input inputs text texts input_ids token_ids prompt_token_ids tokens context messages"
 -- Written into the prompt as they are, names and brackets included.
 local RAW = set [[tools functions tool_choice response_format json_schema guided_json structured_outputs toolConfig grammar

@@ -8,7 +8,7 @@
 --   reader:key(depth, first, last)       a key, without quotes, in the object at `depth`
 --   reader:text(depth, first, last)      a string value, without quotes
 --   reader:scalar(depth, first, last)    a number, true, false, null
---   reader:numbers(depth, count)         so many numbers in a row in an array, which is how tokens come
+--   reader:numbers(depth, count)         a number of numbers in a row in an array, which is how tokens come
 --   reader:opens(depth, at, is_array)    a container, of which `depth` is the inside
 --   reader:closes(depth, at)
 -- It may set `reader.stop` to end the walk.

@@ -21,7 +21,7 @@ from ledger.sums import DIMENSIONS, FIGURES, MEASURES, Figures, Group, Interval,
 from store.postgres import READ_SECONDS, UNAVAILABLE, Connection, PostgresPool, reading
 
 # What can be read of the rollups; without a mark width and bucket are null.  JIT is off for what follows: compiling a
-# statement of so many sums takes longer than running it.  In one round trip, since every question begins with it.
+# statement of that many sums takes longer than running it.  In one round trip, since every question begins with it.
 COVER = """
 SELECT set_config('jit', 'off', true), minutes_from, width, bucket FROM usage_horizon LEFT JOIN
     (SELECT DISTINCT width, bucket FROM usage_marks WHERE bucket >= $1 AND bucket < $2) AS marks ON true

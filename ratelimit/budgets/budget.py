@@ -167,7 +167,7 @@ def judged(rules: Sequence[Rule], budgets: Sequence[Budget], costs: Sequence[int
 
 
 def _refill_ms(units: int, *, carry: int, capacity: int, window_ms: int) -> int:
-    """Milliseconds until a bucket has gained so many units."""
+    """Milliseconds until a bucket has gained `units`."""
     return max(0, -(-(units * window_ms - carry) // capacity))
 
 

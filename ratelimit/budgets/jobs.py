@@ -43,8 +43,8 @@ class Hold(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What the request `by` saw of a job.  `text`: all of this for whoever holds the job, should that not have happened
-    yet."""
+    """What the request `by` saw of a job.  `text`: all of this for the one that holds the job, should that not
+    have happened yet."""
 
     owner: str
     name: str

@@ -1,7 +1,7 @@
 """The names of budgets and leases in Redis; no other file spells one.  Pure.
 
 What is in the braces is Redis Cluster's hash tag: the *owner*.  All that has one owner lies in one slot, so that one
-script may touch all of it.  Who owns what is decided by whoever makes the rules.
+script may touch all of it.  Who owns what is decided where the rules are made.
 """
 
 import re

@@ -1,7 +1,7 @@
 """How budgets are brought back from the ledger: the epoch that says that a store is whole, who restores it, and raising
 budgets to what was spent.  In Redis or Valkey, for an event loop.
 
-What was spent is not known here: it comes from whoever knows the ledger.
+What was spent is not known here: it comes from the part that knows the ledger.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HOLD_MS = 15_000  # how long a restorer that died keeps the others waiting
 BATCH = 200  # budgets a call: some milliseconds of Redis
-# Keeps the place of whoever has it (ARGV[1]), for ARGV[2] ms.
+# Keeps the place of the one that has it (ARGV[1]), for ARGV[2] ms.
 KEEP = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0"
 # As long as it has, the store was not lost again: the epoch, KEYS[2], is ARGV[2].
 DECLARE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('SET', KEYS[2], ARGV[2]) and 1 or 0"

@@ -89,7 +89,7 @@ class Slots:
         return True
 
     def take(self, owner: str, most: int = 1) -> list[Asking]:
-        """Those that have waited longest leave, to ask again: so many slots of theirs may be free."""
+        """Those that have waited longest leave, to ask again: as many slots of theirs may be free."""
         waiting = self._waiting.get(owner)
         if not waiting:
             return []

@@ -7,7 +7,7 @@ K = TypeVar("K")
 
 
 def max_min(total: float, wanted: Mapping[K, float], weights: Mapping[K, float]) -> dict[K, float]:
-    """What each gets.  Weights are positive; whoever wants nothing gets nothing."""
+    """What each gets.  Weights are positive; one that wants nothing gets nothing."""
     got: dict[K, float] = {}
     left, heavy = max(0.0, total), float(sum(weights[name] for name in wanted))
     for name in sorted(wanted, key=lambda each: wanted[each] / weights[each]):

@@ -35,7 +35,7 @@ class Pace:
         self._since, self._ended = None, now
 
     def took(self, now: float, service: int) -> None:
-        """One that waited was admitted, for so many tokens of service."""
+        """One that waited was admitted, for `service` tokens of service."""
         since = now if self._since is None else self._since
         passed = max(0.0, now - since)
         self._fade(passed)

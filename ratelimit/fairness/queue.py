@@ -196,7 +196,7 @@ class FairQueue(Generic[T]):
         return ticket
 
     def charge_elsewhere(self, way: Way, service: int) -> None:
-        """So much was had in another sidecar: counts for whoever waits or runs here too."""
+        """`service` was had in another sidecar: it counts for those who wait or run here too."""
         node = self._root
         for share in way:
             child = node.children.get(share.name)

@@ -97,7 +97,7 @@ def fault_of(rejected: Rejected) -> Fault:
 
 
 def fault_of_full(full: Full) -> Fault:
-    """429 if nothing waits here, and whoever comes next may find room; else 503 after the queue's own pace."""
+    """429 if nothing waits here, and the next request may find room; else 503 after the queue's own pace."""
     wait_ms = ceil(full.retry_seconds) * MS_PER_SECOND
     code, words = FULL[full.why]
     status = 429 if full.why == "no_queue" else 503

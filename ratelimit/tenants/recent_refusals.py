@@ -1,8 +1,8 @@
 """Refusals of the last milliseconds, so that a client who floods is refused from memory and leaves Redis to the others.
 
-Whoever was refused FLOOD times within HOLD_MS is told the same again, unless the request wants less.  Once in HOLD_MS
-one request stands for all and asks the budgets: so a budget that fills up may seem empty for that long.  For two
-threads: each step is one operation on a dict.
+An account that was refused FLOOD times within HOLD_MS is told the same again, unless the request wants less.  Once in
+HOLD_MS one request stands for all and asks the budgets: so a budget that fills up may seem empty for that long.  For
+two threads: each step is one operation on a dict.
 """
 
 from collections.abc import Sequence

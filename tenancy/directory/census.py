@@ -29,7 +29,7 @@ class TenantLimits:
 
 
 class BudgetChange(NamedTuple):
-    """An operator reset a budget (`given_back` None) or gave so many units back; below zero, charged."""
+    """An operator reset a budget (`given_back` None) or gave a number of units back; below zero, charged."""
 
     tenant_id: str
     budget: str

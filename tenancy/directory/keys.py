@@ -40,7 +40,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to be created.  Its secret is shown once, to whoever asked for it; only hash and prefix are stored.
+    """A key to be created.  Its secret is shown once, to the caller that asked for it; only hash and prefix are stored.
 
     The user is created if the tenant has none with this id.  An e-mail address replaces the user's, None leaves it.
     """

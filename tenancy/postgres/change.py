@@ -2,7 +2,8 @@
 
 A change locks what it depends on (policies, then groups, organizations, tenants by id: in any other order two changes
 wait for each other), writes, counts the tenant's version up, and leaves a row in the outbox for every key hash that it
-affects.  Whoever made the change applies the outbox after the commit (tenancy.outbox).  No SQL of a single table here.
+affects.  The process that made the change applies the outbox after the commit (tenancy.outbox).  No SQL of
+a single table here.
 """
 
 import json

@@ -127,7 +127,7 @@ class Resolver(Generic[T]):
             self._flights.pop(message, None)
 
     async def close(self) -> None:
-        """Ends the loads in progress; whoever waits for one gets Unavailable."""
+        """Ends the loads in progress; callers that wait for one get Unavailable."""
         for flight in self._running:
             flight.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

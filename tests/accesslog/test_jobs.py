@@ -60,7 +60,7 @@ def is_charged(stack: Stack, tokens: int, source: str = "reported") -> bool:
     return bool(found["input_tokens"] + found["output_tokens"] == tokens == stack.used())
 
 
-def test_a_response_in_the_background_is_charged_once_whoever_reads_it(stack: Stack) -> None:
+def test_a_response_in_the_background_is_charged_once_for_all_who_read_it(stack: Stack) -> None:
     done = answer("completed", usage=USED)
     stack.stream([begins(stack)])
     wait_until(lambda: is_charged(stack, RESERVED, "reserved"))

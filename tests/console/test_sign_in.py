@@ -86,7 +86,7 @@ def test_signing_in_anew_ends_the_session_that_the_browser_had(owner: Visitor) -
     assert WEB.get(f"{owner.http.base_url}/console", headers={"cookie": f"{NAME}={before}"}).status_code == 303
 
 
-def test_signing_out_ends_the_session_for_whoever_has_its_cookie(owner: Visitor) -> None:
+def test_signing_out_ends_the_session_for_all_who_have_its_cookie(owner: Visitor) -> None:
     stolen = {"cookie": f"{NAME}={token_of(owner)}"}
     url = f"{owner.http.base_url}/console"
     assert WEB.get(url, headers=stolen).status_code == 200

@@ -87,7 +87,7 @@ def sidecars(stack: Deployment) -> list[dict[str, Any]]:
 
 @contextmanager
 def streaming(stack: Deployment, who: Credential, count: int) -> Iterator[None]:
-    """So many requests in flight through Envoy and the first sidecar, for some seconds."""
+    """That many requests in flight through Envoy and the first sidecar, for some seconds."""
     with ExitStack() as stops:
         for _ in range(count):
             answer = stops.enter_context(

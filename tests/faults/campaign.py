@@ -34,7 +34,7 @@ class Seen:
     def __enter__(self) -> "Seen":
         self._stopping = threading.Event()
         self.look()
-        self._before = set(self.requests)  # of whoever waited for the stack
+        self._before = set(self.requests)  # of what waited for the stack
         self.requests.clear()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -47,7 +47,7 @@ class Seen:
 
     def look(self) -> None:
         found = Counter(each["headers"].get("x-request-id", "") for each in self.place.seen_upstream())
-        del found[""]  # of whoever looked whether it runs
+        del found[""]  # of what looked whether it runs
         for name in found.keys() - self._before:
             times = found[name]
             self.requests[name] = max(self.requests[name], times)

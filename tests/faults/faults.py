@@ -38,7 +38,7 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
             f"hang {victim}",
             "sidecar",
             lambda: hung.extend(place.signal(victim, signal.SIGSTOP)),
-            lambda: wake(hung),  # whoever has its place by now
+            lambda: wake(hung),  # the process that has its place by now
         ),
         Fault("kill the supervisor", "sidecar", place.restart_supervisor, nothing),
         Fault("hang envoy", "envoy", place.processes["envoy"].pause, place.processes["envoy"].resume),

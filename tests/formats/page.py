@@ -40,7 +40,7 @@ echoed object of the client's or in the arguments of a tool call are not read.
   whatever usage their answers repeat.
 - A response that is made in the background keeps its reservation, without a slot, until one of its tenant's keys reads,
   resumes or cancels it and the answer says that it is over and what it used; then the row of the request that began it is
-  completed, once, whoever reads it and however often. A batch is charged in the same way, at the prices of batches: by
+  completed, once, no matter who reads it and how often. A batch is charged in the same way, at the prices of batches: by
   the usage in its object, else by the answers in its results (Anthropic's `results`, OpenAI's and Mistral's file or object),
   added up. One that is never read as finished stays as it was reserved, which for a batch is nothing; `TOLLKEEPER_JOB_HOURS`
   bounds the wait.

@@ -37,15 +37,15 @@ class Answer(NamedTuple):
     pause: float = 0.0
 
     def cut(self, pieces: int) -> "Answer":
-        """The server is gone after so many pieces."""
+        """The server is gone after that many pieces."""
         return self._replace(pieces=self.pieces[:pieces], end=End.CUT)
 
     def left(self, pieces: int) -> "Answer":
-        """The client leaves after so many pieces."""
+        """The client leaves after that many pieces."""
         return self._replace(pieces=self.pieces[:pieces], end=End.STALLED)
 
     def then(self, pieces: int, answer: "Answer") -> "Answer":
-        """So many pieces, and then those of another answer."""
+        """That many pieces, and then those of another answer."""
         return self._replace(pieces=self.pieces[:pieces] + answer.pieces)
 
     def in_pieces_of(self, size: int) -> "Answer":

@@ -1,4 +1,4 @@
-"""Rollers, writers and readers at once: nothing is lost, whoever comes between."""
+"""Rollers, writers and readers at once: nothing is lost, whatever comes between."""
 
 import asyncio
 import random
@@ -72,7 +72,7 @@ async def test_an_hour_that_is_summed_while_its_day_is_stays_stale_for_the_day(s
     await subject.check(Selection(), [EVERYTHING])
 
 
-async def test_whoever_changes_rows_leaves_marks(subject: Subject) -> None:
+async def test_every_change_of_rows_leaves_marks(subject: Subject) -> None:
     await subject.append([row(lease_id=mint_lease_id(int(NOW.timestamp() * 1000)), input_tokens=5)])
     await subject.roller.roll(NOW + 2 * DAY)
     await subject.pool.execute("UPDATE usage SET input_tokens = 7")

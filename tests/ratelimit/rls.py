@@ -19,7 +19,7 @@ BODY_FIELDS = ("model", "max_tokens", "n", "body")
 
 
 def sample(size: int) -> list[int]:
-    """What the meter says of a text of so many bytes that has a token every four."""
+    """What the meter says of a text of `size` bytes that has a token every four."""
     return [size, 4, *(10 if name == "word" else 0 for name in WEIGHTS)]
 
 

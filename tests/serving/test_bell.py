@@ -1,4 +1,4 @@
-"""A bell wakes its task whoever rings it and whenever; nobody is disturbed by one that nobody hears."""
+"""A bell wakes its task from any thread and at any time; nobody is disturbed by one that nobody hears."""
 
 import asyncio
 import threading

@@ -54,7 +54,7 @@ def test_what_can_wait_is_answered_after_those_who_came_later(serve: Server) -> 
     assert order.made[:12] == ["urgent"] * 12  # the rest may have come too late for that
 
 
-def test_whoever_can_wait_does_not_wait_for_ever(serve: Server) -> None:
+def test_a_call_that_can_wait_does_not_wait_for_ever(serve: Server) -> None:
     order = Order()
     served = serve(*order.methods)
     pause = served.start(URGENT, b"0.3")

@@ -151,7 +151,7 @@ def test_a_late_answer_harms_nobody(serve: Server) -> None:
     assert served.call(ECHO, b"next") == b"next"
 
 
-def test_whoever_answers_is_told_that_nobody_took_it(serve: Server) -> None:
+def test_an_answer_that_nobody_took_is_told_of(serve: Server) -> None:
     held: list[Call] = []
     lost: list[bytes] = []
 

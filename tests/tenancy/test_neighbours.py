@@ -55,7 +55,7 @@ async def test_a_tenant_whose_limits_cannot_be_read_holds_up_no_other(
     for key in (odd, *others):
         await people.disable(key)
     assert await apply_outbox(pool, redis) == 3
-    assert await cache.get(odd.hash) is None  # whoever asks now is told that it could not be decided
+    assert await cache.get(odd.hash) is None  # a caller is told now that it could not be decided
     source = PostgresRecordSource(pool)
     with pytest.raises(Unreadable):
         await source.load(odd.hash)

@@ -1,4 +1,4 @@
-"""Changes reach Redis and every process, whoever fails in between."""
+"""Changes reach Redis and every process, whatever fails in between."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Prices keep every decimal of the registry, on every way to whoever counts with them."""
+"""Prices keep every decimal of the registry, on every way to the parts that count with them."""
 
 import json
 from decimal import ROUND_HALF_UP, Decimal

@@ -38,7 +38,7 @@ def test_a_bad_setting_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, 
 
 
 CONTRADICTIONS = [
-    ({"grpc_listen": "0.0.0.0:9001"}, "TOLLKEEPER_GRPC_SECRET: not set; without it whoever can reach 0.0.0.0:9001 "),
+    ({"grpc_listen": "0.0.0.0:9001"}, "TOLLKEEPER_GRPC_SECRET: not set; without it anyone who can reach 0.0.0.0:9001 "),
     ({"lease_seconds": 180}, "TOLLKEEPER_LEASE_SECONDS: 180 must be more than the 600 of TOLLKEEPER_IDLE_TIMEOUT"),
     ({"lease_seconds": 90, "idle_timeout_seconds": 90}, "TOLLKEEPER_LEASE_SECONDS: 90 must be more than the 90 "),
     ({"stale_seconds": 5}, "TOLLKEEPER_STALE_SECONDS: 5 must be 0 or at least the 15 of TOLLKEEPER_CACHE_SECONDS"),

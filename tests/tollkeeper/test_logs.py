@@ -1,4 +1,4 @@
-"""The log does not fail whoever writes it."""
+"""The log does not fail its writer."""
 
 import subprocess
 import sys

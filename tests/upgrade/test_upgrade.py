@@ -51,7 +51,7 @@ class Upgraded:
         return {str(row["id"]): row for row in asyncio.run(fetch())}
 
     def used(self, charged: int, reserved: int) -> dict[str, Any]:
-        """What budgets are to show after so many requests more, ended or in flight."""
+        """What budgets are to show after that many requests more, ended or in flight."""
         return {
             name: Decimal(self.expected["used"][name]) + charged * charge + reserved * reserve
             for name, charge, reserve in zip(LIMITS, CHARGE, RESERVED, strict=True)

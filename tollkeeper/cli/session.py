@@ -13,7 +13,7 @@ from tollkeeper.config import BadSettings, read_settings
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a command talks to: the API, and whoever reads the output."""
+    """What a command talks to: the API, and the reader of the output."""
 
     client: Client
     show: Printer

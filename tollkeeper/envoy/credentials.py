@@ -1,7 +1,7 @@
 """The secrets that endpoints of models ask for: where a sidecar has them, and where it puts them for Envoy.
 
-What an operator of models names can only be what an operator of sidecars gave for that: else whoever registers a model
-could send any secret of the machine to a server of their own.
+What an operator of models names can only be what an operator of sidecars gave for that: else someone who registers a
+model could send any secret of the machine to a server of their own.
 """
 
 import hashlib

@@ -45,7 +45,7 @@ MODE, SECRET_MODE = 0o666, 0o640
 ECDS = "envoy.config.core.v3.TypedExtensionConfig"
 CDS = "envoy.config.cluster.v3.Cluster"
 ROUTE_SWITCH = "envoy.config.route.v3.FilterConfig"
-EXEMPT = "On a route or a virtual host: whoever gets there needs no key and is not counted."
+EXEMPT = "On a route or a virtual host: requests there need no key and are not counted."
 APPLY = "On a route or a virtual host, if all of http_filters.yaml is `disabled: true`: Tollkeeper decides there alone."
 HEADER = "# Cut out of envoy.yaml by `tollkeeper envoy render`; see README.md.\n"
 

@@ -34,7 +34,7 @@ class Trials:
         self._waiting, self._one = set[asyncio.Task[None]](), asyncio.Lock()
 
     def subscribed(self) -> None:
-        """Whoever asked meanwhile has gone on without us."""
+        """The caller has gone on without an answer meanwhile."""
 
     def invalidate(self, message: str) -> None:
         try:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/admin-tokens", tags=["admin tokens"])
 class AdminTokenBody(Body):
     """A token to be made.  Viewers read; operators change everything but admin tokens; owners those too."""
 
-    name: Name = Field(description="What the audit log calls whoever uses it", examples=["ci"])
+    name: Name = Field(description="The name of its user in the audit log", examples=["ci"])
     role: Role
     expires_at: Expiry | None = None
 

@@ -86,7 +86,7 @@ async def sign_out(ports: Ports, token: str) -> None:
 
 
 async def change_password(ports: Ports, token: str, old: str, new: str, by: ChangeRequest) -> Admitted:
-    """Of whoever holds the token.  Ends all sessions of the account, and opens another."""
+    """Of the account that the token is for.  Ends all sessions of the account, and opens another."""
     desk, address = _open(ports), network_of(by.source)
     with _in_words():
         found = await desk.signed_in.account_of(token)

@@ -30,7 +30,7 @@ def together(reports: Sequence[Aged], name: str) -> int:
 
 
 def bound_on_all(capacity: Capacity, sidecars: int) -> int | None:
-    """How many requests may be in flight through so many sidecars; None: any number."""
+    """How many requests may be in flight through that number of sidecars; None: any number."""
     own = None if capacity.max_in_flight is None else capacity.max_in_flight * sidecars
     bounds = [bound for bound in (own, capacity.max_in_flight_total) if bound is not None]
     return min(bounds, default=None)

@@ -1,1 +1,1 @@
-"""ChatAPI: whoever has the master key makes tenants, each with its first key."""
+"""ChatAPI: who has the master key makes tenants, each with its first key."""

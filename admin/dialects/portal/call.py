@@ -31,7 +31,7 @@ def _token(request: Request) -> str:
 
 
 def own(session: Session) -> str:
-    """The organization of whoever asks; Refused for an operator, who has none."""
+    """The organization of the caller; Refused for an operator, who has none."""
     if session.principal.organization is None:
         raise Refused(NO_ORGANIZATION)
     return session.principal.organization

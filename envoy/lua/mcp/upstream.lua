@@ -2,7 +2,7 @@
 -- server is in the marked lines, so that path, headers and credential are always those of the endpoint that gets the request.
 --
 -- A session belongs to the key that opened it: its id goes to the client behind a seal of server, key and id, and comes back
--- with it.  Whoever brings another's id is told what a server says of a session that it does not know.
+-- with it.  A client that brings another's id is told what a server says of a session that it does not know.
 
 local SERVER = "" -- render: server
 local FILES = {} -- render: files

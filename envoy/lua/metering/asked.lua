@@ -47,7 +47,7 @@ local function forget()
   one.body = ""
 end
 
--- More values, of which a body may have so many.
+-- More values; a body may have that many.
 local function counted(self, count)
   self.values = self.values + count
   if self.values > MAX_VALUES then self.stop = "too_many_values" end

@@ -10,7 +10,7 @@
 -- bounds are then given: where its window begins, where the next does, and the one after that.
 --
 -- What cannot be read (of another type, or not numbers) is a budget that is `unreadable`: nothing is taken from it, given
--- back to it or written, and whoever needs it is not decided.  The others of the same call are not its business.
+-- back to it or written, and a request that needs it is not decided.  The others of the same call are not its business.
 --
 -- The clock is Redis's own: the sidecars' clocks need not agree.  Numbers are written by `whole`, because the default
 -- conversion makes 600000000 "6e+8" on some versions, and no integer command takes that back.
@@ -127,7 +127,7 @@ local function give_back(budget, units, at_ms)
   end
 end
 
--- Milliseconds until a bucket has gained so many units.
+-- Milliseconds until a bucket has gained `units`.
 local function refill_ms(budget, units)
   return math.max(0, math.ceil((units * budget.window_ms - budget.carry) / budget.capacity))
 end

@@ -8,7 +8,7 @@
 -- The lease keys are not among KEYS: they are a prefix followed by a lease id, in the zset's slot by the hash tag.
 --
 -- KEYS  per owner: leases zset, the prefix of its leases, zset of what was given by the time in ms
--- ARGV  at most so many; ms after which it is given again
+-- ARGV  at most how many; ms after which it is given again
 -- reply per lease: owner (from 0), lease id, what is stored, 1 if it was given before
 
 local time = redis.call('TIME')

@@ -59,7 +59,7 @@ def _over_time(policy: str, measured: Measured, every: int) -> list[Row]:
 
 
 def rates_of(account: Account, every: int) -> list[float]:
-    """Tokens of service a second, in stretches of so many; the last may be shorter."""
+    """Tokens of service a second, in stretches of `every` seconds; the last may be shorter."""
     served = account.served
     stretches = (served[number * every : (number + 1) * every] for number in range(math.ceil(len(served) / every)))
     return [sum(stretch) / len(stretch) for stretch in stretches]

@@ -1,6 +1,6 @@
 """A model of a model server with continuous batching.  Pure.
 
-All that run advance at one speed: `stream_rate` tokens a second each, less when so many run that `total_rate` is
+All that run advance at one speed: `stream_rate` tokens a second each, less once that many run that `total_rate` is
 reached.  A prompt is read `READS` times as fast as an answer is written.
 """
 

@@ -39,7 +39,7 @@ class Request(NamedTuple):
 
 
 def read(path: Path, tenants: int, begin: float = 0.0, seconds: float = math.inf) -> list[Request]:
-    """In order of time: those of so many seconds, which begin so long after the first, at most MAX_REQUESTS.  Those
+    """In order of time: those of `seconds`, from `begin` seconds after the first, at most MAX_REQUESTS.  Those
     without a tenant are dealt out to `tenants` of them: `tenant-1`, and so on."""
     first = min(_read(path, lambda row, places, _: _seconds(row[places["at"]])), default=None)
     if first is None:
@@ -138,7 +138,7 @@ SYNTHETIC: Mapping[str, Callable[[float, int], list[Request]]] = {"steady": stea
 
 
 def _merged(seed: int, seconds: float, **tenants: tuple[float, int, int]) -> list[Request]:
-    """Poisson arrivals a second, and about so many tokens of input and output."""
+    """Poisson arrivals a second, and about that many tokens of input and output."""
     chance = random.Random(seed)  # noqa: S311 - a trace, not a secret
     found = []
     for tenant, (rate, input_tokens, output_tokens) in tenants.items():

@@ -3,7 +3,7 @@
 -- The report keys are not among KEYS: they are ARGV[1] followed by a sidecar's id, in the same slot by the hash tag.
 --
 -- KEYS  sidecars zset, capacity
--- ARGV  the prefix of the reports; at most so many
+-- ARGV  the prefix of the reports; at most how many
 -- reply now_ms, capacity JSON or ''; then per sidecar, the oldest report first: report JSON, its time in ms
 
 local time = redis.call('TIME')

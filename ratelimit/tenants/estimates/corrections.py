@@ -22,7 +22,7 @@ REPORT_LEAST, REPORT_MOST = 0.1, 10.0
 
 
 class Correction(NamedTuple):
-    """`factor` in thousandths, after so many reports; SCALE until there are enough.  `script` as in text.py."""
+    """`factor` in thousandths, after that many reports; SCALE until there are enough.  `script` as in text.py."""
 
     model: str
     kind: str

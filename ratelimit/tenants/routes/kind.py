@@ -11,7 +11,7 @@ class Kind(StrEnum):
     GENERATES = "generates"
     """Text; costs its input and the output that it allows."""
     DRAWS = "draws"
-    """Images; costs its input and so many images."""
+    """Images; costs its input and a number of images."""
     SPEAKS = "speaks"
     """Speech from text; costs its input and how long it lasts."""
     TRANSCRIBES = "transcribes"

@@ -217,7 +217,7 @@ def test_a_file_of_another_name_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_segment_that_cannot_be_read_does_not_hold_up_those_behind_it(tmp_path: Path) -> None:
-    (tmp_path / "0000000001.jsonl").mkdir()  # an error for whoever reads it, root too
+    (tmp_path / "0000000001.jsonl").mkdir()  # an error for any reader, root too
     spool, kept = Spool(tmp_path), rows(3)
     assert spool.append(kept)
     assert emptied(spool) == kept

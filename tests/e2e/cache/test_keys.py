@@ -1,4 +1,4 @@
-"""What is the same request, and what is not: whoever asks cannot have, or leave, an answer of anything else."""
+"""What is the same request, and what is not: a caller cannot have, or leave, an answer of anything else."""
 
 import json
 from typing import Any

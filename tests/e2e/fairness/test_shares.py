@@ -1,4 +1,4 @@
-"""Tokens follow weights, whoever asks more often, at once, or for longer answers."""
+"""Tokens follow weights, no matter who asks more often, at once, or for longer answers."""
 
 import re
 

@@ -135,7 +135,7 @@ def test_what_was_queued_and_ran_when_envoy_and_then_the_sidecar_were_killed_is_
 
 @contextmanager
 def room(stack: Deployment, most: int) -> Iterator[None]:
-    """For so many requests for the model; the others wait."""
+    """For that many requests for the model; the others wait."""
     model = {"name": MODEL, "max_in_flight": most, "queue_timeout_seconds": 60}
     model_id = stack.admin.post("/models", json=model).raise_for_status().json()["id"]
     try:

@@ -34,7 +34,7 @@ def several() -> Iterator[Deployment]:
         left = Spool(directory / "stack" / "sidecar" / f"spool-{WORKERS + 1}")
         assert left.append([LEFT])
         left.close()
-        # So many Envoy workers, each with a log stream of its own, that not all of these end in the first process.
+        # Enough Envoy workers, each with a log stream of its own, that not all of these end in the first process.
         deployment = Deployment(directory / "stack", settings={"workers": WORKERS, "spares": True}, concurrency=8)
         yield deployment
         deployment.close()

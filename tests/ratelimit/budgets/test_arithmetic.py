@@ -2,7 +2,7 @@
 
 Each case is the history of one budget, which begins full.  A row reads: at this time, this step; what is taken may have
 to wait so long (0: it was taken; NEVER: it can never fit), and takes nothing then; afterwards the budget holds so much,
-and would be full again in so many milliseconds.
+and would be full again in a number of milliseconds.
 """
 
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ def test_a_job_is_no_orphan_and_its_lease_settles_no_more(store: Store) -> None:
 
 
 @pytest.mark.parametrize("used", [0, 30, 100, 450])
-def test_a_job_is_charged_once_whoever_reads_it(store: Store, used: int) -> None:
+def test_a_job_is_charged_once_for_all_who_read_it(store: Store, used: int) -> None:
     begun(store)
     assert store.jobs.report(report(used)) == "notes of a"
     assert store.peek(OF) == [1000 - used, 8]

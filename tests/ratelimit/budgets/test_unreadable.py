@@ -1,4 +1,4 @@
-"""What cannot be read in Redis costs whoever needs it, and nobody else in the same batch."""
+"""What cannot be read in Redis costs the request that needs it, and no other in the same batch."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -37,7 +37,7 @@ INPUT = 10
 
 @dataclass
 class Crowd:
-    """Requests of one tenant, so many at each of some sidecars all the time, each of so many tokens."""
+    """Requests of one tenant, a number at each of some sidecars all the time, each of the same number of tokens."""
 
     policy: Policy
     at: tuple[int, ...]
@@ -64,7 +64,7 @@ class Asked:
 
 
 class Fleet:
-    """So many sidecars.  A place writes 100 tokens a second."""
+    """Some sidecars.  A place writes 100 tokens a second."""
 
     def __init__(self, client: "Client", size: int, *crowds: Crowd) -> None:
         self.now, self.crowds, self.most = 0.0, crowds, dict.fromkeys(("", "m", "other"), 0)
