@@ -1,6 +1,6 @@
 """Engines: what serves the methods of a process.  Chooses one, and prepares its addresses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import grpc
@@ -36,6 +36,10 @@ class Engine(Protocol):
         seconds, then refuses them too.  Open streams are refused as soon as no unary call is left.  From any
         thread or signal handler; only the first call counts.  An engine that never served is freed by stop(), then
         serve()."""
+
+    def between_calls(self, step: Callable[[], object]) -> None:
+        """Calls it soon where handlers run, unless one of them does not come to an end.  From any thread; does not
+        wait."""
 
 
 def open_engine(

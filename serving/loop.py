@@ -6,7 +6,7 @@ thread and its tasks; knows nothing of what they do.
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -28,6 +28,10 @@ class LoopThread:
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Starts `work` on the loop, from any other thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, step: Callable[[], object]) -> None:
+        """Has the loop call it, and does not wait for that.  From any thread."""
+        self._loop.call_soon_threadsafe(step)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Runs `work` on the loop and waits for its result; TimeoutError after `timeout` seconds."""

@@ -4,13 +4,17 @@ A spare has its modules loaded and its stores open, and waits to be told which p
 the start of a process, and a restart replaces one process after another while both answer.
 """
 
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
 from tollkeeper.handover import Candidate, News
+from tollkeeper.hanging import Silence
 from tollkeeper.plan import Worker
 from tollkeeper.up.process import Process
 
@@ -19,6 +23,7 @@ log = structlog.get_logger(__name__)
 RESTART_SECONDS = (0.2, 1.0, 5.0)  # after the first, second and any further failure in a row
 STEADY_SECONDS = 30.0  # a process that ran this long has recovered from earlier failures
 REAP_SECONDS = 1.0  # between the end of a process's socket and its own
+ASK_SECONDS = 1.0  # between two questions whether all is well
 
 
 class Member:
@@ -31,6 +36,7 @@ class Member:
         self.started_at = time.monotonic()
         self.worker: Worker | None = None
         self.kill_at = float("inf")
+        self._silence, self._ask_at = Silence(self.process.pid), 0.0
 
     @property
     def ready(self) -> bool:
@@ -48,10 +54,25 @@ class Member:
         self.worker = worker
         self.candidate.give(worker)
 
+    def hangs(self, now: float) -> bool:
+        """To be asked often; asks the process whether all is well."""
+        candidate = self.candidate
+        if self.serving and not candidate.owes and now >= self._ask_at:
+            self._ask_at = now + ASK_SECONDS
+            self._silence.end()
+            candidate.ask()
+        return self._silence.hangs(now, owes=self.serving and candidate.owes and candidate.has_answered)
+
     def leave(self, seconds: float) -> None:
         """Asks it to end, and is to insist after `seconds`."""
         self.process.ask_to_stop()
         self.kill_at = time.monotonic() + seconds
+
+    def kill_now(self) -> None:
+        """Does not wait for its end."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGKILL)
+        self._silence.end()
 
 
 class Group:
@@ -103,6 +124,14 @@ class Group:
         for member in self._leaving:
             if time.monotonic() >= member.kill_at:
                 member.process.kill()
+        self._end_what_hangs(time.monotonic())
+
+    def _end_what_hangs(self, now: float) -> None:
+        """Its place is filled once its end is seen."""
+        for member in self.members:
+            if member.kill_at == float("inf") and member.hangs(now):
+                log.error("process hangs, it is killed", name=_name(member), pid=member.process.pid)
+                member.kill_now()
 
     @property
     def runs(self) -> bool:

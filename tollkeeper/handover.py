@@ -2,6 +2,8 @@
 
 The supervisor's end and the process's end of one Unix socket, which is the process's standard input.  The end of either
 side is seen by the other at once.  A process whose supervisor has gone serves on until that of the next has its place.
+Any line after the place asks whether all is well, which is answered once each part of the process has had its turn; the
+two may be of versions of which only one knows that.
 """
 
 import json
@@ -10,8 +12,10 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -30,6 +34,17 @@ class News(Enum):
 
     READY = b"ready"  # it waits for a place
     SERVING = b"serving"  # it answers in the place that it was given
+    # Told to who asks alone: a supervisor of a version before does not know them.
+    WELL = b"well"
+    LEAVING = b"leaving"  # it drains, and answers no more
+
+
+ASK = b"well?\n"
+
+
+def call(tell: Callable[[], None]) -> None:
+    """The check of a process that has no parts."""
+    tell()
 
 
 class Place:
@@ -38,6 +53,7 @@ class Place:
     def __init__(self) -> None:
         self._socket = socket.socket(fileno=STDIN)
         self._lines = self._socket.makefile("rb")
+        self._is_asked = False
 
     def tell(self, news: News) -> None:
         """Does nothing if the supervisor is gone."""
@@ -54,10 +70,18 @@ class Place:
         found = json.loads(line)
         return Worker(**{**found, "services": tuple(found["services"])})
 
-    def leave_when_orphaned(self, path: Path, seconds: float) -> None:
+    def leaves(self) -> None:
+        """It drains."""
+        if self._is_asked:
+            self.tell(News.LEAVING)
+
+    def watch(self, path: Path, seconds: float, check: Callable[[Callable[[], None]], object] = call) -> None:
         """Once the supervisor has gone, asks this process to stop (SIGTERM) as soon as another has taken over
-        the socket at `path`, which is ours now, or none has come in `seconds`."""
-        threading.Thread(target=self._watch, args=[path, file_of(path), seconds], name="orphan", daemon=True).start()
+        the socket at `path`, which is ours now, or none has come in `seconds`.  As long as it is there,
+        answers when it asks: `check` is to call what it is given once all is well, and does not wait."""
+        threading.Thread(
+            target=self._watch, args=[path, file_of(path), seconds, check], name="supervisor", daemon=True
+        ).start()
 
     def _heard(self) -> bytes:
         """The next line; empty once the supervisor has gone, also before it read what it was told, which is an error
@@ -67,9 +91,16 @@ class Place:
         except OSError:
             return b""
 
-    def _watch(self, path: Path, ours: tuple[int, int] | None, seconds: float) -> None:
+    def _watch(
+        self,
+        path: Path,
+        ours: tuple[int, int] | None,
+        seconds: float,
+        check: Callable[[Callable[[], None]], object],
+    ) -> None:
         while self._heard():
-            continue
+            self._is_asked = True
+            check(partial(self.tell, News.WELL))
         log.warning("the supervisor has gone: serving until another takes over", seconds=seconds)
         until = time.monotonic() + seconds
         while file_of(path) == ours and time.monotonic() < until:
@@ -85,16 +116,20 @@ class Candidate:
         self.socket.setblocking(False)
         self.latest: News | None = None
         self.gone = False
+        self.owes = self.has_answered = False
 
     def give(self, worker: Worker) -> None:
         """It may be told before it is ready.  If it is gone, `gone` will say so."""
-        try:
-            self.socket.sendall(json.dumps(asdict(worker)).encode() + b"\n")
-        except OSError:
-            self.gone = True
+        self._send(json.dumps(asdict(worker)).encode() + b"\n")
+
+    def ask(self) -> None:
+        """Whether all is well: it `owes` an answer from now on, of which it may know nothing if it never has answered
+        one."""
+        self.owes = True
+        self._send(ASK)
 
     def read(self) -> None:
-        """Takes what it has said: `latest`; `gone` once it has ended."""
+        """Takes what it has said: `latest`, and its answers; `gone` once it has ended."""
         try:
             data = self.socket.recv(4096)
         except BlockingIOError:
@@ -103,11 +138,20 @@ class Candidate:
             data = b""
         if not data:
             self.gone = True
-        for line in data.split():
-            self.latest = News(line)
+        for news in map(News, data.split()):
+            if news is News.WELL:
+                self.owes, self.has_answered = False, True
+            else:
+                self.latest = news
 
     def close(self) -> None:
         self.socket.close()
+
+    def _send(self, line: bytes) -> None:
+        try:
+            self.socket.sendall(line)
+        except OSError:
+            self.gone = True
 
 
 def file_of(path: Path) -> tuple[int, int] | None:

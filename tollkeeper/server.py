@@ -75,6 +75,7 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
 
     def drain(*_: object) -> None:
         shared.leaving, replaced = True, file_of(socket) not in (ours, None)
+        place.leaves()
         if replaced:
             shared.replaced.ring()
         health.set_all(False)
@@ -86,7 +87,11 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     health.set_all(True)
     log.info("serving", services=worker.services, addresses=addresses)
     place.tell(News.SERVING)
-    place.leave_when_orphaned(socket, max(ORPHAN_SECONDS, settings.handover_seconds))
+    place.watch(
+        socket,
+        max(ORPHAN_SECONDS, settings.handover_seconds),
+        lambda tell: engine.between_calls(lambda: shared.loop.call(tell)),
+    )
     engine.serve()
 
 

@@ -61,7 +61,7 @@ class CompletionQueueEngine:
         self.unanswered: set[PendingCall] = set()
         self.unfinished = 0
         self.watching = threading.Lock()
-        self._postponed: deque[tuple[float, Callable[[], None]]] = deque()  # with the time.monotonic() they came
+        self._postponed: deque[tuple[float, Callable[[], object]]] = deque()  # with the time.monotonic() they came
         self._max_postponed = max_postponed
         self._stop_at: float | None = None
         self._stopping = self._stopped = self._shut = False
@@ -104,6 +104,9 @@ class CompletionQueueEngine:
     def stop(self, grace: float = 10.0) -> None:
         if self._stop_at is None:
             self._stop_at = time.monotonic() + grace
+
+    def between_calls(self, step: Callable[[], object]) -> None:
+        self._postponed.append((time.monotonic(), step))
 
     def postpone(self, step: Callable[[], None]) -> None:
         """See calls.Engine.  Call from the serving thread only."""

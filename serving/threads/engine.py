@@ -69,6 +69,13 @@ class ThreadsEngine:
         if self._stop_at is None:
             self._stop_at = time.monotonic() + grace
 
+    def between_calls(self, step: Callable[[], object]) -> None:
+        threading.Thread(target=self._locked, args=[step], name="between calls", daemon=True).start()
+
+    def _locked(self, step: Callable[[], object]) -> None:
+        with self.lock:
+            step()
+
     def _drain(self, stop_at: float) -> None:
         """Accepts no more; ends the streams once no call is open; refuses what is left at `stop_at` (monotonic)."""
         ended = self._server.stop(max(0.0, stop_at - time.monotonic()) + _REFUSAL_SECONDS)

@@ -40,6 +40,7 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
             lambda: hung.extend(place.signal(victim, signal.SIGSTOP)),
             lambda: wake(hung),  # the process that has its place by now
         ),
+        Fault(f"hang {victim} for good", "sidecar", lambda: place.signal(victim, signal.SIGSTOP), nothing),
         Fault("kill the supervisor", "sidecar", place.restart_supervisor, nothing),
         Fault("hang envoy", "envoy", place.processes["envoy"].pause, place.processes["envoy"].resume),
         Fault("cut redis off", "redis", redis.cut, redis.restore),

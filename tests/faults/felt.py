@@ -40,6 +40,9 @@ class Victim(Deployment):
     def kill_worker(self, name: str) -> None:
         os.kill(workers(self)[name], signal.SIGKILL)
 
+    def hang_worker(self, name: str) -> None:
+        os.kill(workers(self)[name], signal.SIGSTOP)
+
     def kill_supervisor(self) -> None:
         self.processes["sidecar"].kill()
         self.stack.sidecar(self.settings)
@@ -86,6 +89,8 @@ EVENTS: dict[str, Callable[[Victim], object]] = {
     "control": lambda victim: None,
     "kill authz": lambda victim: victim.kill_worker("authz"),
     "kill ratelimit and accesslog": lambda victim: victim.kill_worker("ratelimit"),
+    "hang authz": lambda victim: victim.hang_worker("authz"),
+    "hang ratelimit and accesslog": lambda victim: victim.hang_worker("ratelimit"),
     "kill the supervisor": Victim.kill_supervisor,
     "SIGHUP": Victim.reload,
     "replace the sidecar": Victim.replace,

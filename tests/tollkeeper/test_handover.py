@@ -14,7 +14,7 @@ from pathlib import Path
 from tollkeeper import handover
 place = handover.Place()
 place.tell(handover.News.SERVING)
-place.leave_when_orphaned(Path(sys.argv[1]), float(sys.argv[2]))
+place.watch(Path(sys.argv[1]), float(sys.argv[2]))
 print("serving", flush=True)
 signal.pause()
 """

@@ -72,6 +72,15 @@ def test_a_kill_is_taken_over_at_once(own_stack: Deployment, victim: str) -> Non
     assert f'tollkeeper_worker_restarts_total{{group="{victim}"}} 1.0' in own_stack.metrics().splitlines()
 
 
+def test_a_process_that_hangs_is_replaced_while_its_supervisor_lives(own_stack: Deployment) -> None:
+    before, who = workers(own_stack), own_stack.tenant(tokens_per_minute=None)
+    assert own_stack.chat(who).status_code == 200
+    os.kill(before["ratelimit"], signal.SIGSTOP)
+    others(own_stack, before, "ratelimit")
+    wait_for(lambda: True if own_stack.chat(who).status_code == 200 else None, "the takeover")
+    assert workers(own_stack)["authz"] == before["authz"]
+
+
 def test_a_restart_replaces_one_process_after_another(own_stack: Deployment) -> None:
     before = workers(own_stack)
     who = own_stack.tenant(tokens_per_minute=None)

@@ -1,0 +1,53 @@
+"""Whether a process hangs: it is stopped, or does not answer though nothing keeps it busy.  For the supervisor.
+
+A process that has work to do, or no processor to do it on, answers late and is not to be killed for that.  So the time
+without an answer counts in full while each of its threads sleeps, and as a tenth while one runs, or would.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+HUNG_SECONDS = 5.0
+BUSY_SHARE = 0.1
+LOOK_SECONDS = 0.5
+MOST_SECONDS = 1.0  # between two looks: if it is more, it was we who had no processor
+STOPPED, TRACED, BUSY = "T", "t", frozenset("RD")
+
+
+class Silence:
+    """Of one process: how long it has owed an answer, as that counts."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._counted, self._looked_at = 0.0, float("-inf")
+
+    def end(self) -> None:
+        """It has answered."""
+        self._counted = 0.0
+
+    def hangs(self, now: float, *, owes: bool) -> bool:
+        """To be asked again and again.  `owes`: it was asked and should answer; if not, only a process that is stopped
+        hangs.  `now`: seconds, of any clock."""
+        if now - self._looked_at >= LOOK_SECONDS:
+            passed, self._looked_at = min(MOST_SECONDS, now - self._looked_at), now
+            self._look(passed, owes)
+        return self._counted >= HUNG_SECONDS
+
+    def _look(self, passed: float, owes: bool) -> None:
+        states = states_of(self._pid, all_threads=owes)
+        if STOPPED in states:
+            self._counted += passed
+        elif owes and TRACED not in states:  # else somebody debugs it
+            self._counted += passed * (BUSY_SHARE if BUSY & states else 1.0)
+        else:
+            self._counted = 0.0
+
+
+def states_of(pid: int, *, all_threads: bool) -> set[str]:
+    """Of its threads, or its main one, as /proc has them; empty if it has ended."""
+    found = set[str]()
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir() if all_threads else [Path(f"/proc/{pid}")]:
+            with suppress(OSError):  # it has ended
+                found.add((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return found
