@@ -1,4 +1,4 @@
-"""Who may call over TCP: callers that carry a secret in their metadata.  Who may open a Unix socket is decided by the
+"""Who may call over TCP: callers that carry a secret in their metadata.  Access to a Unix socket is decided by the
 mode of its file.
 """
 

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     )
     metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`, `/learned`")
     grpc_listen: ListenAddress | None = Field(
-        None, description="where authz, ratelimit and accesslog are served over TCP too, to who has the next"
+        None, description="where authz, ratelimit and accesslog are served over TCP too, to callers with the next"
     )
     grpc_secret: GrpcSecret | None = Field(
         None,
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     access_log_keep_mb: int = Field(
         256,
         ge=0,
-        description="how much of that log stays on disk once it is accounted for, in MiB; 0: all, for who rotates it",
+        description="how much of that log stays on disk once it is accounted for, in MiB; 0: all (rotate it yourself)",
     )
     workers: int = Field(
         1,
@@ -196,7 +196,7 @@ class Settings(BaseSettings):
         60,
         ge=1,
         le=86_400,
-        description="longest `Retry-After`, in s; who has to wait longer is told `x-should-retry: false` with it",
+        description="longest `Retry-After`, in s; with a longer wait `x-should-retry: false` is said too",
     )
     queue_seconds: float = Field(
         30,

@@ -1,6 +1,7 @@
 """Leases that no log entry ever settled: they stay charged as reserved, and the ledger says so.
 
-The budgets give each until they are told that its row is safe, so that none is lost with an answer, or with who had it.
+The budgets give each until they are told that its row is safe, so that none is lost with an answer, or with the process
+that had it.
 """
 
 import asyncio

@@ -102,7 +102,7 @@ def cut(items: Sequence[T], limit: int, position: Callable[[T], Sequence[object]
 
 
 def encode(position: Sequence[object]) -> str:
-    """The cursor of a position, sealed: it is good for this list alone, and for who was given it."""
+    """The cursor of a position, sealed: it is good for this list alone, and for the caller who was given it."""
     parts = json.loads(json.dumps([*position], default=str))
     text = json.dumps([_seal(parts), *parts], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

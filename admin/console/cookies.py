@@ -18,7 +18,8 @@ def token_of(request: HTTPConnection) -> str:
 
 
 def is_secure(request: HTTPConnection) -> bool:
-    """Whether the browser speaks TLS, with us or with a proxy before us.  Who claims it falsely harms only itself."""
+    """Whether the browser speaks TLS, with us or with a proxy before us.  A browser that claims it falsely harms only
+    itself."""
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").partition(",")[0].strip())
 
 

@@ -2,7 +2,7 @@
 --
 -- Strict in all that decides where a value begins and ends: no comments, no single quotes, no NaN, no trailing commas,
 -- brackets that match.  So a server that is more lenient finds the same keys with the same values.  What a string says is
--- left to who reads it; it is skipped with `find`, since a prompt is one long string.
+-- left to its reader; it is skipped with `find`, since a prompt is one long string.
 --
 -- A reader is told of everything:
 --   reader:key(depth, first, last)       a key, without quotes, in the object at `depth`

@@ -91,7 +91,7 @@ SWEPT_AGAIN_MS = 60_000
 class Orphan(NamedTuple):
     """A lease that expired unsettled: its costs stay charged, unless it is settled within a day after all.  `kept` is
     what it kept: empty if it cannot be read, and with other members if another version wrote it.  `again`: somebody was
-    given it before, who did not say that its row is safe."""
+    given it before, and did not say that its row is safe."""
 
     owner: str
     lease_id: str

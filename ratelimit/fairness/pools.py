@@ -1,7 +1,7 @@
 """The pools: each model that has a bound of its own has one, so that a slow model does not hold up a fast one; all
 others share one.  Which of them is served next.  Pure.
 
-Like the children of a node (tree.py) pools have tags: who has the lowest is next, among those with something waiting
+Like the children of a node (tree.py) pools have tags: the lowest is next, among those with something waiting
 and room for it.  Only such a pool is listed, so that a decision does not depend on how many models there are.
 """
 

@@ -187,8 +187,8 @@ class FairQueue(Generic[T]):
         self._forget(ticket.leaf)
 
     def last(self) -> Ticket[T]:
-        """The newest request of those with most waiting for their weight: who has to go when the queue is full.  It
-        stays in the queue.  IndexError if none waits."""
+        """The newest request of those with most waiting for their weight: the one that has to go when the queue is
+        full.  It stays in the queue.  IndexError if none waits."""
         node = self._root
         while not node.is_leaf:
             node = node.most_waiting()

@@ -1,9 +1,9 @@
 """One level of the hierarchy: whose turn it is among siblings.  Pure.
 
 Start-time Fair Queuing (Goyal, Vin and Cheng, SIGCOMM 1996), with tokens of service in place of bits.  Each child has a
-tag: the service that it has had, divided by its weight.  Who has the lowest tag is next.  `virtual` is the tag of the
-latest one that was served, and a child that comes back is lifted to it: having been idle is no credit.  A child whose
-tag is beyond `virtual` when it goes is remembered until the others have caught up, or until nobody is left.
+tag: the service that it has had, divided by its weight.  The child with the lowest tag is next.  `virtual` is the tag
+of the latest one that was served, and a child that comes back is lifted to it: having been idle is no credit.  A child
+whose tag is beyond `virtual` when it goes is remembered until the others have caught up, or until nobody is left.
 
 Each step takes O(log n) of the siblings that wait.  Heaps are lazy: an entry says how far its child was, at least, when
 it was made.  When it comes up, it is put where the child is now, or dropped if the child waits no more; when there are

@@ -2,9 +2,9 @@
 they ask.  Pure.
 
 Each bound is poured out by weighted max-min: over the groups, over the tenants of each, and what a tenant is due evenly
-over the sidecars in which it asks.  Shares mean tokens of service, and what is spread are places: who gets more tokens
-out of a place (its model is faster, its answers are longer) gets fewer of them.  So a place weighs by how fast it has
-lately been.
+over the sidecars in which it asks.  Shares mean tokens of service, and what is spread are places: a tenant that gets
+more tokens out of a place (its model is faster, its answers are longer) gets fewer of them.  So a place weighs by how
+fast it has lately been.
 
 What a sidecar is due is seldom a whole number.  It gets the one below or above in turn, so that it has had its due over
 time: what it lacked counts in the next rounds.

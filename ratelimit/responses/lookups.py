@@ -1,6 +1,6 @@
 """Looking for kept answers, on a thread of its own: everybody who asked since the last round trip, in one.
 
-Who asks for what another request is just running for waits until that is kept, is given up, or has taken too long.
+A request for what another one is just running for waits until that is kept, is given up, or has taken too long.
 Without Redis nothing is kept, and everybody runs.
 """
 

@@ -1,4 +1,4 @@
-"""What the seal of a decision covers, for who decides and for who hears of it from a log.  Pure.
+"""What the seal of a decision covers, for the process that decides and for one that hears of it from a log.  Pure.
 
 Fixed: a version seals what the next one reads, and the other way round.  A field that is added later is covered by a
 second seal, or by none.

@@ -59,8 +59,8 @@ Decide = Callable[[Sequence[Mapping[str, str]], Call], Answer]
 
 
 class _Asked(NamedTuple):
-    """`size`: as long as the body may be.  `bodiless`: its method needs none, so it is counted apart: who only asks
-    how something is going does not wait for what is being received."""
+    """`size`: as long as the body may be.  `bodiless`: its method needs none, so it is counted apart: a client that
+    only asks how something is going does not wait for what is being received."""
 
     call: Call
     account: Account
@@ -210,7 +210,7 @@ class UploadDecider:
         return None if outcome is None else self._seen(asked, outcome, now_ms)
 
     def _seen(self, asked: _Asked, outcome: Outcome, now_ms: int) -> bytes:
-        """Who cannot be asked now is asked again with the body."""
+        """An account that cannot be asked now is asked again with the body."""
         held = outcome.decision.held if outcome.decision is not None and outcome.admission is Admission.FAST else ()
         rules = asked.account.rule_set.rules
         empty = [(rule, left) for rule, left in zip(rules, held, strict=False) if left < 1 and not rule.shadow]

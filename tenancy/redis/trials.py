@@ -1,7 +1,7 @@
 """Asking sidecars, before a model is kept, whether its endpoints could be reached as it says: the names, secrets and
 certificates that it needs are where Envoy is.
 
-A question goes to all that listen, and waits for their answers for a while; who does not answer has no say.
+A question goes to all that listen, and waits for their answers for a while; one that does not answer has no say.
 """
 
 import asyncio

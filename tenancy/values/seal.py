@@ -1,6 +1,6 @@
 """Seals: what a process of this deployment says through Envoy shows, when a log brings it back, that it was said here.
 
-A seal is a keyed BLAKE2b of what was said.  It keeps nothing secret, and says nothing of who brings it.
+A seal is a keyed BLAKE2b of what was said.  It keeps nothing secret, and says nothing of its bearer.
 """
 
 from collections.abc import Sequence

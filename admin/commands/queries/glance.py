@@ -121,7 +121,7 @@ async def nearly_spent(
     session: Session, running: Live, refused: Sequence[Refusals], busiest: Sequence[str]
 ) -> Sequence[Spent]:
     """The fullest first.  Of the tenants that run something, that were refused lately, and that used most in the last
-    hour: who does nothing has its budgets."""
+    hour: one that does nothing has its budgets."""
     budgets = {each.tenant_id: each.budgets for each in running.tenants if each.budgets is not None}
     candidates = dict.fromkeys([*(each.tenant_id for each in refused), *busiest])
     others = [tenant_id for tenant_id in candidates if tenant_id not in budgets][:MAX_LOOKED_AT]

@@ -1,1 +1,1 @@
-"""ChatAPI: who has the master key makes tenants, each with its first key."""
+"""ChatAPI: the holder of the master key makes tenants, each with its first key."""

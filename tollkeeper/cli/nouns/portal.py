@@ -64,7 +64,7 @@ def create_user(session: Session, given: Given, assignments: SetOption = None, f
     session.changed(session.client.ask("POST", USERS.path, body_of({**given, "password": password}, file, assignments)))
 
 
-users.add_update("Change the given fields.  Who is disabled is signed out.")
+users.add_update("Change the given fields.  A disabled user is signed out.")
 
 
 @command(users, "password", USERS.item)
