@@ -9,6 +9,7 @@ ROWS, SETTLEMENTS, JOBS = "rows", "settlements", "jobs"
 QUEUES = (ROWS, SETTLEMENTS, JOBS)
 FORGED, UNSEALED, UNTIMELY = "forged", "unsealed", "untimely"
 DISTRUSTS = (FORGED, UNSEALED, UNTIMELY)
+KEPT, LEFT_OUT = "kept", "left_out"
 JOB_EVENTS = ("held", "held_again", "not_held", "more", "over")
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 
@@ -28,6 +29,9 @@ class AccessLogMetrics(MetricSet):
         )
         self.entries = Counter(f"{name}entries", "Log entries that reached us, by log", "log", LOGS)
         self.no_decision = Counter(f"{name}entries_without_decision", "Log entries of requests never decided")
+        self.denials = Counter(
+            f"{name}denials", "Refusals without a row, kept to be explained or not", "outcome", (KEPT, LEFT_OUT)
+        )
         self.undecided = Counter(f"{name}undecided_requests", "Requests that ended before their decision reached Envoy")
         self.distrusted = Counter(f"{name}distrusted_entries", "Log entries not believed", "reason", DISTRUSTS)
         self.duplicates = Counter(f"{name}duplicate_entries", "Log entries that were known", "log", LOGS)

@@ -5,12 +5,15 @@ An entry that cannot be read costs none of the others in its message: each is th
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC
+from typing import TypeAlias
 
 import structlog
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
+from accesslog.denied import GUARD_NAMESPACE, denied_of, is_denied
 from accesslog.entry import (
     AUTHZ_NAMESPACE,
     DECISION_FIELDS,
@@ -33,11 +36,14 @@ from accesslog.entry import (
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.streams import Streams
+from ledger.denials import Denial
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry, ResponseFlags
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from serving.call import ClientStream, Method, StreamSink
 from serving.messages import parts, read
+from tenancy.values.denied import DENIED_FIELDS
+from tenancy.values.seal import Seal
 
 PATH = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
@@ -66,26 +72,44 @@ _LOG_ENTRY = (
 )
 _NANOS_PER_MS = 1_000_000
 
+Deny: TypeAlias = Callable[[HTTPAccessLogEntry, bool], None]
+
 log = structlog.get_logger(__name__)
 
 
 class AccessLogService:
-    """`methods` go to the engine."""
+    """`methods` go to the engine.  `denied` is told, in its thread, of what was refused without a decision; `denials`
+    is the seal of what authz says of that."""
 
-    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        metrics: AccessLogMetrics,
+        streams: Streams | None = None,
+        denials: Seal | None = None,
+        denied: Callable[[Denial], object] | None = None,
+    ) -> None:
         self._pipeline, self._metrics, self._streams = pipeline, metrics, streams or Streams(time.time)
+        self._denials, self._denied = denials, denied
 
     def methods(self) -> list[Method]:
         return [ClientStream(PATH, self._open)]
 
     def _open(self) -> StreamSink:
-        return _Stream(self._pipeline, self._metrics, self._streams)
+        return _Stream(self._pipeline, self._metrics, self._streams, self._deny)
+
+    def _deny(self, log_entry: HTTPAccessLogEntry, begun: bool) -> None:
+        if self._denials is None or self._denied is None:
+            return
+        if (denial := read_denial(log_entry, self._denials, begun)) is not None:
+            self._denied(denial)
 
 
 class _Stream:
     """One Envoy worker's stream, which lasts as long as both processes."""
 
-    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams) -> None:
+    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams, deny: Deny) -> None:
+        self._deny = deny
         self._sift, self._accept, self._renew = pipeline.sift, pipeline.accept, pipeline.renew
         self._metrics, self._streams = metrics, streams
         self._number: int | None = None  # once it has brought something
@@ -116,10 +140,13 @@ class _Stream:
         if entry is None:
             if ends:
                 self._metrics.no_decision.add()
+                self._deny(log_entry, False)
         elif (believed := self._sift(entry)) is not None:
             self._streams.brought(number, lease_id_of(believed))
             if ends:
                 self._accept(believed, STREAM)
+                if isinstance(believed, Undecided):
+                    self._deny(log_entry, True)
             elif isinstance(believed, LogEntry):
                 self._renew(believed)
 
@@ -179,6 +206,27 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
         ttft_ms=_first_byte_ms(log_entry),
         given_up=is_given_up(flags, status),
         undecided=undecided,
+    )
+
+
+def read_denial(log_entry: HTTPAccessLogEntry, seal: Seal, begun: bool) -> Denial | None:
+    """Of an entry without a decision, if it is of a refusal.  `begun`: see denied_of."""
+    common, request, response = log_entry.common_properties, log_entry.request, log_entry.response
+    metadata, status = common.metadata.filter_metadata, response.response_code.value
+    if not is_denied(status, response.response_code_details, guarded=GUARD_NAMESPACE in metadata):
+        return None
+    said = _plain(metadata[AUTHZ_NAMESPACE], DENIED_FIELDS) if AUTHZ_NAMESPACE in metadata else {}
+    denied = denied_of(said, response.response_code_details, seal, begun=begun)
+    return Denial(
+        ts=common.start_time.ToDatetime(UTC),
+        request_id=request.request_id,
+        reason=denied.reason,
+        status=status,
+        key_prefix=denied.key_prefix,
+        tenant_id=denied.tenant_id,
+        key_id=denied.key_id,
+        method=_METHODS.get(request.request_method, "OTHER"),
+        path=(request.original_path or request.path).partition("?")[0],
     )
 
 

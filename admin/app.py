@@ -29,6 +29,7 @@ from admin.postgres.sessions import PostgresSessions
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
 from admin.surfaces import OTHERS, surfaces
+from ledger.postgres.denials import PostgresDenials
 from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.roller import Roller
 from ledger.postgres.sums import PostgresSums
@@ -172,6 +173,7 @@ def ports_on(
         names=PostgresNames(pool),
         sums=sums,
         requests=PostgresRequests(pool),
+        denials=PostgresDenials(pool),
         price_history=PostgresPriceHistory(pool),
         books=Books(PostgresCensus(pool), sums, RedisRestoring(redis)),
         propagation=propagation,

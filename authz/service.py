@@ -36,16 +36,18 @@ from serving.messages import read
 from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.resolution import Found, Resolution, Unknown
 from tenancy.resolving.resolver import Resolver
+from tenancy.values.denied import Denied
 from tenancy.values.key_record import KeyRecord
 from tenancy.values.lease_id import NO_ENVOY, is_envoy, mint_lease_id
 from tenancy.values.seal import Seal
-from tenancy.values.secret import hash_secret
+from tenancy.values.secret import hash_secret, shown_prefix
 
 log = structlog.get_logger(__name__)
 
 GUARD = "tollkeeper.guard"  # the namespace of what the guard says
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+MAX_DENIALS = 1000  # whose metadata is kept as bytes; guessed keys make another each
 _GRPC_OK, _GRPC_PERMISSION_DENIED = 0, 7  # google.rpc.Code; Envoy tells only OK from the rest
 _NO_CREDENTIAL = {problem: Outcome(problem.value) for problem in NoCredential}
 
@@ -75,7 +77,8 @@ class Models(Protocol):
 
 class AuthzService:
     """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry.  `seal`: of lease ids.
-    `key_headers`: which of them carry a key, in small letters.  `bodies`: None: they are not counted."""
+    `denials`: the same of what refusals say to the access
+    log.  `key_headers`: which of them carry a key, in small letters.  `bodies`: None: they are not counted."""
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class AuthzService:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         seal: Seal | None = None,
+        denials: Seal | None = None,
         key_headers: Sequence[str] = CREDENTIAL_HEADERS,
         bodies: Bodies | None = None,
     ) -> None:
@@ -97,7 +101,7 @@ class AuthzService:
         faults = refusals(key_headers)
         self._refused = {(outcome, api): _denied(fault, api) for outcome, fault in faults.items() for api in Api}
         self._no_end_user = _end_user_part("")
-        self._seal = seal
+        self._seal, self._denials, self._said = seal, denials, dict[Denied, bytes]()
         self._told_of: KnownModels | None = None  # by what `_cached_models` says
         self._caches = b""
         self._before_id, self._after_id = _part_with("lease_id", mint_lease_id(0))
@@ -118,31 +122,34 @@ class AuthzService:
         key_hash, user_id = hash_secret(secret), headers.get(USER_ID, "")
         resolution, envoy = self._resolver.peek(key_hash, self._clock()), _envoy_of(attributes)
         if resolution is not None:
-            return self._answer(resolution, user_id, method, path, envoy)
-        self._loop.submit(self._answer_later(key_hash, user_id, method, path, envoy, call))
+            return self._answer(resolution, secret, user_id, method, path, envoy)
+        self._loop.submit(self._answer_later(key_hash, secret, user_id, method, path, envoy, call))
         return None
 
-    async def _answer_later(self, key_hash: str, user_id: str, method: str, path: str, envoy: str, call: Call) -> None:
+    async def _answer_later(
+        self, key_hash: str, secret: str, user_id: str, method: str, path: str, envoy: str, call: Call
+    ) -> None:
         try:
             resolution = await self._resolver.resolve(key_hash)
             _log(resolution)
-            answer = self._answer(resolution, user_id, method, path, envoy)
+            answer = self._answer(resolution, secret, user_id, method, path, envoy)
             message = answer if isinstance(answer, bytes) else answer()
         except Exception:  # the edge of an RPC: the client still gets an answer, and it is no
             log.exception("check failed")
             self._metrics.failures.add()
-            message = self._refuse(Outcome.UNAVAILABLE, path)
+            message = self._refuse(Outcome.UNAVAILABLE, path, secret)
         call.reply(message)
 
     def _answer(
-        self, resolution: Resolution[bytes], user_id: str, method: str, path: str, envoy: str
+        self, resolution: Resolution[bytes], secret: str, user_id: str, method: str, path: str, envoy: str
     ) -> bytes | Callable[[], bytes]:
         """A refusal is returned as a function, which the engine may run after the calls that may pass."""
+        record = resolution.record if isinstance(resolution, Found) else None
         if isinstance(resolution, Found):
             outcome = decide(resolution.record, self._wall())
             if outcome is Outcome.ALLOWED:
                 asked = asked_model(method, path)
-                if asked is not None and (said := self._say_models(asked, resolution.record)):
+                if asked is not None and (said := self._say_models(asked, secret, resolution.record)):
                     return said
                 lease_id = mint_lease_id(int(self._wall() * 1000), envoy)
                 tenant_id = resolution.record.tenant_id
@@ -153,15 +160,17 @@ class AuthzService:
                 outcome = Outcome.BODIES
         else:
             outcome = Outcome.UNKNOWN if isinstance(resolution, Unknown) else Outcome.UNAVAILABLE
-        return partial(self._refuse, outcome, path)
+        return partial(self._refuse, outcome, path, secret, record)
 
-    def _say_models(self, asked: str, record: KeyRecord) -> bytes | None:
+    def _say_models(self, asked: str, secret: str, record: KeyRecord) -> bytes | None:
         """In place of the model server; None if it is to answer."""
         said = answer_models(asked, self._models.known(), record.models_allowed)
         if said is None:
             return None
         self._metrics.decisions.counts[Outcome.ANSWERED] += 1
-        return _denied(said, Api.OPENAI) if isinstance(said, Fault) else _answered(200, dict([CONTENT_TYPE]), said)
+        if isinstance(said, Fault):
+            return _denied(said, Api.OPENAI) + self._denial(said.code, secret, record)
+        return _answered(200, dict([CONTENT_TYPE]), said)
 
     def _reads(self, tenant_id: str, lease_id: str) -> bool:
         """Whether the request's body may be read; then it is counted as coming."""
@@ -190,9 +199,22 @@ class AuthzService:
             self._caches = CheckResponse(dynamic_metadata={"cache": names_of_cached(known)}).SerializeToString()
         return self._caches
 
-    def _refuse(self, outcome: Outcome, path: str) -> bytes:
+    def _refuse(self, outcome: Outcome, path: str, secret: str = "", record: KeyRecord | None = None) -> bytes:
         self._metrics.decisions.counts[outcome] += 1
-        return self._refused[outcome, api_of(path)]
+        return self._refused[outcome, api_of(path)] + self._denial(outcome, secret, record)
+
+    def _denial(self, reason: str, secret: str, record: KeyRecord | None) -> bytes:
+        """The part that tells the access log why, and whose key it was; empty if nobody seals it."""
+        if self._denials is None:
+            return b""
+        ids = ("", "") if record is None else (record.tenant_id, record.key_id)
+        denied = Denied(str(reason), shown_prefix(secret), *ids)
+        if (part := self._said.get(denied)) is None:
+            if len(self._said) >= MAX_DENIALS:
+                self._said.clear()
+            said = denied.said(self._denials)
+            part = self._said[denied] = CheckResponse(dynamic_metadata=said).SerializeToString()
+        return part
 
 
 def _envoy_of(attributes: AttributeContext) -> str:

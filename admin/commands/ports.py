@@ -10,6 +10,7 @@ from admin.access.browser_sessions import BrowserSessions
 from admin.access.desk import Desk
 from admin.access.principals import Principals
 from admin.access.tokens import AdminTokens
+from ledger.denials import Denials
 from ledger.requests import Requests
 from ledger.sums import Sums
 from ratelimit.budgets.control_redis import RedisControl
@@ -145,6 +146,7 @@ class Ports:
     names: Names
     sums: Sums
     requests: Requests
+    denials: Denials
     price_history: PriceHistory
     books: Books
     propagation: Propagation

@@ -99,7 +99,11 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     NoSuchLimit: (Reason.NOT_FOUND, "", "there is no limit {!r}"),
     NoSuchServer: (Reason.NOT_FOUND, "", "there is no MCP server {!r}"),
     NoSuchPolicy: (Reason.NOT_FOUND, "", "there is no policy {!r}"),
-    NoSuchRequest: (Reason.NOT_FOUND, "", "the ledger has no row of a request {!r}; rows come a moment after its end"),
+    NoSuchRequest: (
+        Reason.NOT_FOUND,
+        "",
+        "nothing is known of a request {!r}; it is a moment after its end, and of a flood of refusals some",
+    ),
     NoSuchAdminToken: (Reason.NOT_FOUND, "", "there is no admin token {!r}"),
     NoSuchOrganization: (Reason.NOT_FOUND, "", "there is no organization {!r}"),
     NoSuchAccount: (Reason.NOT_FOUND, "", "there is no account {!r}"),

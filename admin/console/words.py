@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from admin.commands.queries.explain import BOUNDS, REFUSALS
+from admin.commands.queries.denied import reason_of
 from admin.commands.queries.glance import Finding
 from admin.commands.rules import amount_of, weight_of
 from tenancy.directory.models import PriceTier
@@ -163,8 +163,8 @@ def rule(limit: Any) -> str:
 
 def reason(denied_by: str) -> str:
     """Why a request was refused; limits have their own names."""
-    if words := REFUSALS.get(denied_by) or BOUNDS.get(denied_by):
-        return words[:1].upper() + words[1:]
+    if found := reason_of(denied_by):
+        return found.why[:1].upper() + found.why[1:]
     return f"Limit {denied_by}" if denied_by else "Not said"
 
 

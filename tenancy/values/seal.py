@@ -10,7 +10,7 @@ from hmac import compare_digest
 SEAL_BYTES = 16
 KEY_BYTES = 32
 # What is said.  A seal of one kind is none of another.
-LEASE, DECISION, RESPONSE = b"lease", b"decision", b"response"
+LEASE, DECISION, RESPONSE, DENIAL = b"lease", b"decision", b"response", b"denial"
 
 
 def key_of(secret: str) -> bytes:

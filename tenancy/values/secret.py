@@ -11,6 +11,7 @@ PREFIX_LENGTH = 18  # `sk_` and 15 hex digits, `xag_` and 14: enough to recogniz
 
 
 _SECRET = re.compile(rf"({SECRET_PREFIX}|{PORTAL_PREFIX})[0-9a-fA-F]{{{2 * SECRET_BYTES}}}")
+_SHOWN = re.compile(rf"(?:{SECRET_PREFIX}|{PORTAL_PREFIX})[0-9a-f]{{14}}")
 
 
 def mint_secret(prefix: str = SECRET_PREFIX) -> str:
@@ -31,6 +32,11 @@ def hash_secret(secret: str) -> str:
 def prefix_of(secret: str) -> str:
     """The part of a secret that may be stored and shown."""
     return secret[:PREFIX_LENGTH]
+
+
+def shown_prefix(sent: str) -> str:
+    """The same of what a client sent, "" unless it looks like one of ours: else it may be somebody's password."""
+    return prefix_of(sent) if len(sent) >= 2 * PREFIX_LENGTH and _SHOWN.match(sent) else ""
 
 
 def without_secrets(text: str) -> str:

@@ -136,7 +136,7 @@ def test_a_request_is_explained_by_its_id(owner: Visitor, admin: Admin) -> None:
     assert "Refused with 429 by the limit monthly" in text_of(answer)
     assert NASTY not in answer.text
     missing = owner.get("/console/requests", id="nobody-s")
-    assert (missing.status_code, "The ledger has no request nobody-s" in text_of(missing)) == (404, True)
+    assert (missing.status_code, "Nothing is known of a request nobody-s" in text_of(missing)) == (404, True)
     assert owner.get("/console/requests").status_code == 200
 
 

@@ -21,8 +21,10 @@ from accesslog.siblings import Heard, News, Siblings, over_of
 from accesslog.streams import Streams
 from accesslog.trust import Trust
 from accesslog.usage import UNKNOWN_SPEED
+from accesslog.writing.denials import DenialWriter
 from accesslog.writing.fence import Fence
 from accesslog.writing.spool import SpoolInUse, adopt
+from ledger.postgres.denials import PostgresDenials
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.sums import PostgresSums
@@ -41,7 +43,7 @@ from store.redis import open_redis_async
 from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.key_uses import PostgresKeyUses
 from tenancy.postgres.limits_in_force import PostgresLimitsInForce
-from tenancy.values.seal import DECISION, LEASE, Seal
+from tenancy.values.seal import DECISION, DENIAL, LEASE, Seal
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered, numbered
 from tollkeeper.slices.shared import Row, Shared
@@ -94,7 +96,10 @@ def wire(shared: Shared) -> list[Method]:
     if shared.number == 1:
         _reconcile(shared, pipeline)
     shared.loop.spawn(gone.run(), "gone envoys")
-    return AccessLogService(pipeline, metrics, streams).methods()
+    denials = DenialWriter(PostgresDenials(shared.pool), metrics)
+    shared.loop.spawn(denials.run(), "denials")
+    seal = Seal(shared.seals.keys, DENIAL)
+    return AccessLogService(pipeline, metrics, streams, seal, denials.offer).methods()
 
 
 def _corrections(corrections: Corrections) -> list[Row]:

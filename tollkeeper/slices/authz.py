@@ -19,7 +19,7 @@ from tenancy.redis.records import RedisRecordCache
 from tenancy.resolving.process_cache import Lifetimes, ProcessCache
 from tenancy.resolving.refresh import keep_fresh
 from tenancy.resolving.resolver import Resolver
-from tenancy.values.seal import LEASE, Seal
+from tenancy.values.seal import DENIAL, LEASE, Seal
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.slices.shared import Shared
@@ -31,11 +31,18 @@ ALONE_SECONDS = 1.0
 def wire(shared: Shared) -> list[Method]:
     metrics = AuthzMetrics()
     shared.metrics.add(*metrics.members())
-    seal = Seal(shared.seals.keys, LEASE)
+    seal, denials = (Seal(shared.seals.keys, kind) for kind in (LEASE, DENIAL))
     headers = shared.settings.key_header_names
     bodies = _bodies(shared)
     return AuthzService(
-        _resolver(shared), shared.catalog, shared.loop, metrics, seal=seal, key_headers=headers, bodies=bodies
+        _resolver(shared),
+        shared.catalog,
+        shared.loop,
+        metrics,
+        seal=seal,
+        denials=denials,
+        key_headers=headers,
+        bodies=bodies,
     ).methods()
 
 

@@ -1,4 +1,4 @@
-"""/requests: one request explained: what was decided, what it used, and its bill recomputed."""
+"""/requests: one request explained: what was decided, what it used, and its bill recomputed; or why it was refused."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -8,10 +8,12 @@ from pydantic import Field
 
 from admin.api.call import Reading
 from admin.api.reports.figures import Money, money
-from admin.commands.queries.explain import REFUSALS, SOURCES, Explained, decision_of, explain, tier_of
+from admin.commands.queries.denied import REFUSALS, denial_reason
+from admin.commands.queries.explain import SOURCES, Explained, Explanation, advice_of, decision_of, explain, tier_of
 from admin.fields import Text, Time, View
 from ledger.bill import Item
 from ledger.cost import UNIT_DECIMALS
+from ledger.denials import Denial
 from ledger.row import load_parts
 from tenancy.values.admission import Admission
 
@@ -43,6 +45,7 @@ class RequestView(View):
     path: str
     status: int
     decision: str = Field(description="In words", examples=["admitted, 130 tokens reserved"])
+    advice: str = Field(description="Of a refusal: what to do", examples=[""])
     admission: str = Field(examples=["fast"])
     limit: str = Field(examples=[""])
     reserved_tokens: int
@@ -77,10 +80,29 @@ class RequestView(View):
     recomputed: bool = Field(description="Whether the items add up to the costs of the row, to the last decimal")
 
 
+class DenialView(View):
+    """A request that was refused before its budgets were asked: it used nothing, and is in no report."""
+
+    request_id: str
+    at: Time
+    status: int
+    decision: str = Field(description="In words", examples=["refused with 401: no API key was sent"])
+    advice: str = Field(description="What to do", examples=["Send the key as `Authorization: Bearer <key>`."])
+    reason: str = Field(description="In a word: authz's, or Envoy's response code details", examples=["missing"])
+    key_prefix: str = Field(description="What its key begins with, if it looked like one of Tollkeeper's")
+    key_id: str = Field(description="Empty if the key is not known")
+    tenant_id: str
+    tenant: str = Field(description="Its name", examples=["acme"])
+    method: str
+    path: str
+
+
 class RequestsView(View):
-    """Requests with this id, newest first: clients choose it, so several may have the same."""
+    """Requests with this id, newest first: clients choose it, so several may have the same.  `denials`: those that were
+    refused before their budgets were asked, as far as they are kept: a few of a kind in ten seconds, the newest."""
 
     requests: list[RequestView]
+    denials: list[DenialView]
 
 
 @router.get("/{id}", response_model=RequestsView)
@@ -88,8 +110,11 @@ async def explain_request(
     id: Annotated[Text, Path(min_length=1, max_length=512, description="An `x-request-id`, or a lease id")],
     call: Reading,
 ) -> dict[str, object]:
-    """Explains a request that ended, by its `x-request-id` or its lease id: admission, usage, prices, cost."""
-    return {"requests": [_shown(each) for each in await explain(call.session, id)]}
+    """Explains a request that ended, by its `x-request-id` or its lease id: admission, usage, prices, cost; or why it
+    was refused, whose key it was, and what to do."""
+    found = await explain(call.session, id)
+    requests = [_shown(each) for each in found.requests]
+    return {"requests": requests, "denials": [_denial(each, found) for each in found.denials]}
 
 
 def _shown(of: Explained) -> dict[str, Any]:
@@ -100,6 +125,7 @@ def _shown(of: Explained) -> dict[str, Any]:
         "lease_id": row.id,
         "at": row.ts,
         "decision": decision_of(row),
+        "advice": advice_of(row),
         "limit": "" if row.denied_by in REFUSALS else row.denied_by,
         "usage": SOURCES.get(row.usage_source, row.usage_source),
         "cache_hit": row.admission == Admission.CACHED,
@@ -112,6 +138,17 @@ def _shown(of: Explained) -> dict[str, Any]:
         **{name: money(each) for name, each in costs.items()},
         "cost": money(sum(costs.values(), Decimal())),
         "recomputed": of.recomputed,
+    }
+
+
+def _denial(of: Denial, found: Explanation) -> dict[str, Any]:
+    reason = denial_reason(of.reason)
+    return {
+        **of._asdict(),
+        "at": of.ts,
+        "decision": f"refused with {of.status}: {reason.why}",
+        "advice": reason.advice,
+        "tenant": found.names.get(of.tenant_id, ""),
     }
 
 

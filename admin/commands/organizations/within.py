@@ -32,6 +32,7 @@ from admin.commands.organizations.within_tenants import (
 )
 from admin.commands.ports import Names, Ports
 from ledger.cost import PricedRow
+from ledger.denials import Denial, Denials
 from ledger.requests import Refusals, Requests
 from ledger.sums import Group, Interval, Line, Selection, Sums
 from tenancy.directory.audit import EVERYTHING, AuditEntry, AuditFilter, AuditLog
@@ -58,6 +59,7 @@ def within(ports: Ports, organization: str) -> Ports:
         names=NamesWithin(ports.names, organization),
         sums=SumsWithin(ports.sums, ports.organizations, organization),
         requests=RequestsWithin(ports.requests, ports.organizations, organization),
+        denials=DenialsWithin(ports.denials, ports.organizations, organization),
         # What is about no tenant, or about whatever it is handed.
         repeats=ports.repeats,
         control=ports.control,
@@ -239,3 +241,18 @@ class RequestsWithin:
 
     async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
         return await self._inner.refusals(since, limit, await self._organizations.tenant_ids(self._own))
+
+
+@dataclass(frozen=True, slots=True)
+class DenialsWithin:
+    """Implements ledger.denials.Denials of the tenants that are or were its own; those of nobody are the operators'."""
+
+    _inner: Denials
+    _organizations: Organizations
+    _own: str
+
+    async def append(self, denials: Sequence[Denial]) -> None:
+        raise not_theirs("only sidecars say what they refused")
+
+    async def by_label(self, request_id: str, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Denial]:
+        return await self._inner.by_label(request_id, limit, await self._organizations.tenant_ids(self._own))

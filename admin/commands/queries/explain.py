@@ -1,12 +1,14 @@
-"""Why a request was let through or refused, and what it cost: its row, and its bill recomputed."""
+"""Why a request was let through or refused, and what it cost: its row with its bill recomputed, or its denial."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from admin.access.permission import ResourceKind
+from admin.commands.queries.denied import RAISE, reason_of
 from admin.commands.session import Session, query
 from ledger.bill import Item, bill_of
 from ledger.cost import PricedRow, cost_of
+from ledger.denials import Denial
 from ledger.requests import NoSuchRequest
 from ledger.row import UsageRow, UsageSource
 from tenancy.directory.price_history import PriceVersion
@@ -20,22 +22,6 @@ SOURCES: Mapping[str, str] = {
     UsageSource.ESTIMATED: "estimated, as the report was missing, incomplete or not believed",
     UsageSource.RESERVED: "the request's end was never seen, so what was reserved stands for it",
     UsageSource.NONE: "nothing was used",
-}
-# What refuses beside limits.
-REFUSALS: Mapping[str, str] = {
-    "invalid_body": "the body cannot be read",
-    "model_not_allowed": "the key may not use this model, or no model is named",
-    "model_not_found": "the model is not registered, or not enabled",
-    "route_refused": "the route is in no table, or not open to keys",
-    "unavailable": "Tollkeeper could not decide",
-}
-# Bounds that are no limits, by the names under which they refuse.
-BOUNDS: Mapping[str, str] = {
-    "sidecar:in_flight": "all that the sidecar may run was running",
-    "all:in_flight": "all that may run was running",
-    "model:in_flight": "all that the model may run was running",
-    "tenant:in_flight": "all that the tenant may run at once was running",
-    "key:in_flight": "all that the key may run at once was running",
 }
 ADMISSIONS: Mapping[str, str] = {
     Admission.FAST: "admitted",
@@ -58,8 +44,17 @@ class Explained:
     recomputed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Of an id: what was decided about budgets, and what was refused before that.  `names`: of tenants, by id."""
+
+    requests: Sequence[Explained]
+    denials: Sequence[Denial] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
 @query(ResourceKind.USAGE)
-async def explain(session: Session, label: str) -> Sequence[Explained]:
+async def explain(session: Session, label: str) -> Explanation:
     """The requests that came with this `x-request-id`, newest first, at most MAX_ROWS; or that with this lease id."""
     requests, rows = session.ports.requests, list[PricedRow]()
     if is_lease_id(label):
@@ -67,9 +62,12 @@ async def explain(session: Session, label: str) -> Sequence[Explained]:
         rows += [found] if found else []
     if label:
         rows += [row for row in await requests.by_label(label, MAX_ROWS) if row.usage.id != label]
-    if not rows:
+    denials = await session.ports.denials.by_label(label, MAX_ROWS) if label else ()
+    if not rows and not denials:
         raise NoSuchRequest(label)
-    return [await _explained(session, row) for row in rows]
+    tenants = {each.tenant_id for each in denials if each.tenant_id}
+    names = await session.ports.names.of_tenants([*tenants]) if tenants else {}
+    return Explanation([await _explained(session, row) for row in rows], denials, names)
 
 
 @query(ResourceKind.MODEL)
@@ -98,9 +96,17 @@ def decision_of(row: UsageRow) -> str:
 
 
 def _cause(denied_by: str) -> str:
-    if words := REFUSALS.get(denied_by) or BOUNDS.get(denied_by):
-        return f": {words}"
+    if found := reason_of(denied_by):
+        return f": {found.why}"
     return f" by the limit {denied_by}" if denied_by else ""
+
+
+def advice_of(row: UsageRow) -> str:
+    """What to do about a refusal; "" if it was none."""
+    if row.admission != Admission.REFUSED:
+        return ""
+    found = reason_of(row.denied_by)
+    return found.advice if found else RAISE if row.denied_by else ""
 
 
 def _wait(row: UsageRow) -> str:

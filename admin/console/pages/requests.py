@@ -5,7 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from admin.commands.queries.explain import SOURCES, Explained, decision_of, explain, tier_of
+from admin.commands.queries.denied import denial_reason
+from admin.commands.queries.explain import SOURCES, Explained, Explanation, advice_of, decision_of, explain, tier_of
 from admin.commands.refusals import Reason, Refused
 from admin.console.cookies import PREFIX
 from admin.console.visit import Routes, Visit
@@ -13,25 +14,30 @@ from ledger.cost import UNIT_DECIMALS
 from ledger.row import load_parts
 
 routes = Routes()
+NOTHING = Explanation(())
 
 
 @routes.get(f"{PREFIX}/requests")
 async def requests(visit: Visit) -> Response:
     asked = visit.query("id").strip()
-    found = await _explained(visit, asked) if asked.isprintable() else []
-    status = 404 if asked and not found else 200
-    return visit.page("requests.html", status, title="Requests", section="requests", asked=asked, requests=found)
+    found = await _explained(visit, asked) if asked.isprintable() else NOTHING
+    shown = [_shown(each) for each in found.requests]
+    denials = [(each, denial_reason(each.reason), found.names.get(each.tenant_id)) for each in found.denials]
+    status = 404 if asked and not shown and not denials else 200
+    return visit.page(
+        "requests.html", status, title="Requests", section="requests", asked=asked, requests=shown, denials=denials
+    )
 
 
-async def _explained(visit: Visit, asked: str) -> list[dict[str, Any]]:
-    """What the template shows of each; nothing if there is no such request."""
+async def _explained(visit: Visit, asked: str) -> Explanation:
+    """NOTHING if there is no such request."""
     if not asked:
-        return []
+        return NOTHING
     try:
-        return [_shown(each) for each in await explain(visit.session, asked)]
+        return await explain(visit.session, asked)
     except Refused as refused:
         if refused.refusal.reason is Reason.NOT_FOUND:
-            return []
+            return NOTHING
         raise
 
 
@@ -40,6 +46,7 @@ def _shown(of: Explained) -> dict[str, Any]:
     return {
         "row": row,
         "decision": decision_of(row),
+        "advice": advice_of(row),
         "refused": row.admission == "refused",
         "source": SOURCES.get(row.usage_source, row.usage_source),
         "parts": load_parts(row.parts),

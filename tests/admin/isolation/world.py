@@ -135,11 +135,14 @@ class World:
         return replace(things, **ids)
 
     def used(self, things: Things, word: str, tokens: int) -> None:
-        """A row of the ledger."""
+        """A row of the ledger, and a denial with the same label."""
         time = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
         use(self.admin, time, things.tenant, key=things.key, user=things.user, model=f"{word}-model", input=tokens)
         label = "UPDATE usage SET request_id = $1 WHERE tenant_id = $2"
         self.admin.query(label, things.request, things.tenant)
+        denied = """INSERT INTO denials (ts, request_id, reason, status, key_prefix, tenant_id, key_id, method, path)
+                    VALUES (now(), $1, 'expired', 401, $2, $3, $4, 'POST', '/')"""
+        self.admin.query(denied, things.request, word, things.tenant, things.key)
 
     def ask(
         self, route: str, things: Things, token: str, body: Any = None, query: Mapping[str, str] | None = None

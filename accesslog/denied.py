@@ -1,0 +1,30 @@
+"""What an access log entry says of a request that was refused and has no decision.  Pure.
+
+Authz says why in metadata, with a seal; of what it did not say, Envoy's own response code details are the reason.
+Those are words for an operator, from which nothing follows.
+"""
+
+from collections.abc import Mapping
+
+from accesslog.entry import text
+from tenancy.values.denied import Denied
+from tenancy.values.seal import Seal
+
+GUARD_NAMESPACE = "tollkeeper.guard"
+EARLY = frozenset({"overload", "upgrade_failed"})  # Envoy's, before any filter of ours has seen the request
+LEAST_STATUS = 400
+
+
+def is_denied(status: int, details: str, *, guarded: bool) -> bool:
+    """Whether a request without a decision is to be explained: it was refused, and it was ours to refuse."""
+    return status >= LEAST_STATUS and (guarded or details in EARLY)
+
+
+def denied_of(said: Mapping[str, object], details: str, seal: Seal, *, begun: bool) -> Denied:
+    """`said`: what authz's metadata has of DENIED_FIELDS.  `begun`: authz let the request go on, which is believed."""
+    get = said.get
+    ids = text(get("tenant_id")), text(get("key_id"))
+    if begun:
+        return Denied(details, "", *ids)
+    found = Denied(text(get("denied")), text(get("key_prefix")), *ids)
+    return found if found.reason and found.fits(text(get("denied_seal")), seal) else Denied(details)
