@@ -206,6 +206,7 @@ async def _migrate(url: str) -> None:
 def _child(parent: int, group: str, known: Iterable[int]) -> int:
     """A child of `parent` that serves `group` and is not known yet."""
     for pid in map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split()):
-        if pid not in known and group in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
+        names = [Path(f"/proc/{pid}/comm").read_text().strip(), *Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+        if pid not in known and group in names:  # in its arguments: of commits that did not fork it
             return pid
     raise LookupError(group)

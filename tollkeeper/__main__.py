@@ -11,11 +11,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tollkeeper.cli.routes import routes_command
+import tollkeeper.lean  # noqa: F401 - ahead of all that imports structlog
 from tollkeeper.config import BadSettings, Settings, read_settings
-from tollkeeper.doctor.command import doctor_command
-from tollkeeper.envoy.commands import envoy_app
-from tollkeeper.learned import learned_command
 from tollkeeper.logs import configure_logs
 from tollkeeper.setting_types import SURFACES
 from tollkeeper.slices.table import Service
@@ -25,14 +22,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(envoy_app, name="envoy")
-app.command("routes")(routes_command)
-app.command("learned")(learned_command)
-app.command("doctor")(doctor_command)
-
 SURFACES_HELP = f"What is served beside the management API: all, none, or some of {', '.join(SURFACES)}."
+# Processes start without what only people at a terminal need, which takes half a second.
+PROCESS = sys.argv[1:2] in (["sidecar"], ["admin"], ["migrate"], ["stub-model"])
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
+
+if not PROCESS:
+    from tollkeeper.cli.routes import routes_command
+    from tollkeeper.doctor.command import doctor_command
+    from tollkeeper.envoy.commands import envoy_app
+    from tollkeeper.learned import learned_command
+
+    app.add_typer(envoy_app, name="envoy")
+    app.command("routes")(routes_command)
+    app.command("learned")(learned_command)
+    app.command("doctor")(doctor_command)
 
 
 @app.command()
@@ -190,8 +195,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     sys.exit(code)
 
 
-# Processes start without what only people at a terminal need, which takes half a second.
-if sys.argv[1:2] not in (["sidecar"], ["admin"], ["migrate"], ["stub-model"]):
+if not PROCESS:
     from tollkeeper.cli.app import add_to
 
     add_to(app)

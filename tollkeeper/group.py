@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import structlog
 
+from tollkeeper.forking import Forked
 from tollkeeper.handover import Candidate, News
 from tollkeeper.hanging import Silence
 from tollkeeper.plan import Worker
@@ -29,7 +30,7 @@ ASK_SECONDS = 1.0  # between two questions whether all is well
 class Member:
     """One process, what it was told and what it has said."""
 
-    def __init__(self, start: Callable[[Candidate], Process]) -> None:
+    def __init__(self, start: Callable[[Candidate], Process | Forked]) -> None:
         self.candidate = Candidate()
         self.process = start(self.candidate)
         self.candidate.child.close()
@@ -76,21 +77,23 @@ class Member:
 
 
 class Group:
-    """`start` makes a process that waits for its place.  `keep_spare`: else there is one only while a restart needs it.
-    `step` does what is due; call it often, and at once when a member's socket has something to read.  `restarted` is
-    told of each process that ended without being asked to."""
+    """`start` makes a process that waits for its place, once it `can_start`.  `keep_spare`: else there is one only
+    while a restart needs it.  `step` does what is due; call it often, and at once when a member's socket has something
+    to read.  `restarted` is told of each process that ended without being asked to."""
 
     def __init__(
         self,
         workers: Sequence[Worker],
-        start: Callable[[Candidate], Process],
+        start: Callable[[Candidate], Process | Forked],
         *,
         keep_spare: bool,
         drain: float,
+        can_start: Callable[[], bool] = lambda: True,
         restarted: Callable[[], None] = lambda: None,
     ) -> None:
         self._workers, self._start = {worker.number: worker for worker in workers}, start
         self._keep_spare, self._drain, self._restarted = keep_spare, drain, restarted
+        self._can_start = can_start
         self._working: dict[int, Member] = {}
         self._spares: list[Member] = []  # one at most
         self._replaced: list[Member] = []  # one at most: it answers until its successor does
@@ -189,7 +192,7 @@ class Group:
             new.take(worker)
 
     def _may_start(self) -> bool:
-        return time.monotonic() >= self._due_at
+        return time.monotonic() >= self._due_at and self._can_start()
 
     def _all_serve(self) -> bool:
         return len(self._working) == len(self._workers) and all(each.serving for each in self._working.values())

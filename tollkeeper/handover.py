@@ -25,6 +25,7 @@ from tollkeeper.plan import Worker
 log = structlog.get_logger(__name__)
 
 STDIN = 0
+LOADED = b"loaded"  # what the process that forks the others tells its supervisor
 ORPHAN_SECONDS = 30.0  # for another supervisor to come
 LOOK_SECONDS = 0.1
 

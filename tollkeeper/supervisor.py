@@ -9,6 +9,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,8 @@ from prometheus_client import CollectorRegistry
 from serving.addresses import prepare
 from serving.metrics import Counter, Metrics
 from tollkeeper.config import Settings, as_environment
+from tollkeeper.forking import ForkServer
 from tollkeeper.group import Group
-from tollkeeper.handover import Candidate
 from tollkeeper.metrics_http import MetricsServer, ProcessMetrics, get
 from tollkeeper.plan import metrics_socket, plan
 from tollkeeper.slices.table import socket_of
@@ -83,14 +84,16 @@ class Supervisor:
         registry.register(ProcessMetrics(self._sockets))
         registry.register(own := Metrics())
         own.add(self._restarts)
-        groups = [self._group(name) for name in dict.fromkeys(worker.group for worker in self._plan)]
         with ExitStack() as stops:
             for group in {worker.group for worker in self._plan}:
                 stops.enter_context(_held(socket_of(group, self._settings), self._replace))
             told = self.readiness, self.warnings, self.learned
             endpoint = MetricsServer(self._settings.metrics_listen, registry, *told)
             stops.callback(endpoint.close)
-            self._serve(groups)
+            forks = ForkServer(self._load)
+            stops.callback(forks.close)
+            groups = [self._group(name, forks) for name in dict.fromkeys(worker.group for worker in self._plan)]
+            self._serve(groups, forks)
         # From here on another may have the sockets, and the address of the metrics.
         if self._end is not End.LEAVE:
             self._finish(groups)
@@ -122,17 +125,21 @@ class Supervisor:
                 tables.setdefault(table, []).extend({"process": name, **row} for row in rows)
         return tables
 
-    def _serve(self, groups: Sequence[Group]) -> None:
+    def _serve(self, groups: Sequence[Group], forks: ForkServer) -> None:
         while self._end is None:
             if self._restart:
                 self._restart = False
+                forks.renew()
                 for group in groups:
                     group.restart()
             for group in groups:
                 group.step()
-            candidates = {member.candidate.socket: member.candidate for group in groups for member in group.members}
-            for readable in select.select(list(candidates), [], [], POLL_SECONDS)[0]:
-                candidates[readable].read()
+            readers = {member.candidate.socket: member.candidate.read for group in groups for member in group.members}
+            if forks.socket is not None:
+                readers[forks.socket] = forks.step
+            for readable in select.select(list(readers), [], [], POLL_SECONDS)[0]:
+                readers[readable]()
+            forks.step()
 
     def _finish(self, groups: Sequence[Group]) -> None:
         """Returns once all processes have ended: by themselves as soon as others have their places, or drained."""
@@ -146,31 +153,34 @@ class Supervisor:
         for group in groups:
             group.stop(self._settings.drain_seconds + LEAVE_SECONDS)
 
-    def _group(self, name: str) -> Group:
+    def _group(self, name: str, forks: ForkServer) -> Group:
         settings = self._settings
         return Group(
             [worker for worker in self._plan if worker.group == name],
-            functools.partial(self._start, name),
+            functools.partial(forks.fork, name),
             keep_spare=settings.spares,
             drain=settings.drain_seconds + LEAVE_SECONDS,
+            can_start=lambda: forks.ready,
             restarted=functools.partial(self._restarts.add, name),
         )
 
-    def _start(self, group: str, candidate: Candidate) -> Process:
-        command = [sys.executable, "-m", "tollkeeper.worker", group]
+    def _load(self, stdin: socket.socket) -> Process:
+        """What forks the processes, once it has loaded what they need."""
         environment = {**as_environment(self._settings), "GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
-        return Process(group, command, environment=environment, stdin=candidate.child, outlives=True)
+        return Process(
+            "worker", [sys.executable, "-m", "tollkeeper.worker"], environment=environment, stdin=stdin, outlives=True
+        )
 
 
 @contextmanager
-def _held(socket: Path, replace: bool) -> Iterator[None]:
+def _held(path: Path, replace: bool) -> Iterator[None]:
     """Keeps another sidecar from taking the socket over, as our own processes do from one another."""
-    socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with socket.with_suffix(".lock").open("a+") as lock:
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("a+") as lock:
         if not _locks(lock):
             if not replace or not _kill_holder(lock):
-                raise SidecarRuns(f"another sidecar serves {socket}")
-            log.info("replaced the supervisor before", socket=str(socket))
+                raise SidecarRuns(f"another sidecar serves {path}")
+            log.info("replaced the supervisor before", socket=str(path))
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
