@@ -9,6 +9,8 @@ ROWS, SETTLEMENTS, JOBS = "rows", "settlements", "jobs"
 QUEUES = (ROWS, SETTLEMENTS, JOBS)
 FORGED, UNSEALED, UNTIMELY = "forged", "unsealed", "untimely"
 DISTRUSTS = (FORGED, UNSEALED, UNTIMELY)
+# By Envoy's response code details.
+UNANSWERED = {"ext_authz_error": "authz", "rate_limiter_error": "ratelimit"}
 KEPT, LEFT_OUT = "kept", "left_out"
 JOB_EVENTS = ("held", "held_again", "not_held", "more", "over")
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
@@ -31,6 +33,9 @@ class AccessLogMetrics(MetricSet):
         self.no_decision = Counter(f"{name}entries_without_decision", "Log entries of requests never decided")
         self.denials = Counter(
             f"{name}denials", "Refusals without a row, kept to be explained or not", "outcome", (KEPT, LEFT_OUT)
+        )
+        self.unanswered = Counter(
+            f"{name}unanswered_requests", "Refused by Envoy, as this did not answer it", "service", UNANSWERED.values()
         )
         self.undecided = Counter(f"{name}undecided_requests", "Requests that ended before their decision reached Envoy")
         self.distrusted = Counter(f"{name}distrusted_entries", "Log entries not believed", "reason", DISTRUSTS)

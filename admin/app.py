@@ -43,6 +43,7 @@ from tenancy.postgres.capacity import PostgresCapacities
 from tenancy.postgres.census import PostgresCensus
 from tenancy.postgres.groups import PostgresGroups
 from tenancy.postgres.idempotency import PostgresRepeats
+from tenancy.postgres.key_ages import key_ages
 from tenancy.postgres.keys import PostgresKeys
 from tenancy.postgres.limits import PostgresLimits
 from tenancy.postgres.limits_in_force import PostgresLimitsInForce
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from redis import asyncio as aio
 
 
+COUNT_SECONDS = 60.0
 AGAIN_SECONDS = 1.0  # after which a database that was away is asked again
 
 log = structlog.get_logger(__name__)
@@ -89,6 +91,7 @@ def create_app(
             asyncio.create_task(propagation.reconcile(), name="outbox-reconciler"),
             asyncio.create_task(roller.run(), name="usage-roller"),
             asyncio.create_task(_follow_default(ports), name="default-rate"),
+            asyncio.create_task(_count_keys(pool, metrics), name="key-ages"),
         ]
         try:
             yield
@@ -129,6 +132,15 @@ async def _follow_default(ports: Ports) -> None:
             if changed:
                 log.info("tenants have another default rate", tenants=changed)
             return
+
+
+async def _count_keys(pool: PostgresPool, metrics: AdminMetrics) -> None:
+    while True:
+        try:
+            metrics.keys = await key_ages(pool)
+        except STORES_AWAY as error:
+            log.info("keys could not be counted", reason=repr(error))
+        await asyncio.sleep(COUNT_SECONDS)
 
 
 def ports_on(

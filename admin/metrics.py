@@ -1,12 +1,15 @@
 """What the management API shows of itself."""
 
-from serving.metrics import Counter, MetricSet
+from collections.abc import Mapping
+
+from serving.metrics import Counter, Gauge, MetricSet
+from tenancy.postgres.key_ages import STATES
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
 class AdminMetrics(MetricSet):
-    """Counters, written on the app's loop only."""
+    """Written on the app's loop only."""
 
     def __init__(self) -> None:
         name = "tollkeeper_admin_"
@@ -19,3 +22,6 @@ class AdminMetrics(MetricSet):
         self.outbox_errors = Counter(f"{name}outbox_errors", "Rounds in which the outbox could not be applied")
         self.rolled = Counter(f"{name}usage_rolled", "Hours and days of usage that were summed up")
         self.roll_errors = Counter(f"{name}usage_roll_errors", "Rounds in which usage could not be summed up")
+        self.keys: Mapping[str, float] = dict.fromkeys(STATES, 0.0)
+        ages = "Keys in use that end within a week, or whose secret is older than a year"
+        self._gauges.append(Gauge(f"{name}keys", ages, lambda: self.keys, "state"))

@@ -14,9 +14,12 @@ from ledger.sums import Interval, Sums
 from ratelimit.budgets.restoring_redis import Found, Spent
 from reconcile.accounts import Account, Terms, accounts_of, rules_of
 from reconcile.expected import intervals_of
+from reconcile.metrics import NONE, TENTH
 from reconcile.usage import Usage
 from tenancy.directory.census import BudgetChange, Census
 from tenancy.values.limit import Scope
+
+HOUR_MS = 3_600_000
 
 
 class Restoring(Protocol):
@@ -141,3 +144,15 @@ async def _spent(account: Account, usage: Usage, changes: Sequence[BudgetChange]
 
 def _within(interval: Interval, change: BudgetChange) -> bool:
     return interval[0] <= change.at < interval[1]
+
+
+def tenants_low(audited: Iterable[Drift]) -> dict[str, float]:
+    """How many tenants have a budget of at least an hour's window, and one that refuses, of which little is left."""
+    low: dict[str, set[str]] = {TENTH: set(), NONE: set()}
+    for each in audited:
+        rule = each.account.rule
+        if rule.shadow or rule.window_ms < HOUR_MS:
+            continue
+        if each.counted * 10 >= rule.capacity * 9:
+            low[NONE if each.counted >= rule.capacity else TENTH].update(each.account.tenants)
+    return {TENTH: float(len(low[TENTH] - low[NONE])), NONE: float(len(low[NONE]))}

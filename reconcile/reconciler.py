@@ -16,7 +16,7 @@ import structlog
 from ledger.ledger import LedgerUnavailable
 from ledger.sums import NotSummedYet
 from ratelimit.budgets.port import BudgetsUnavailable
-from reconcile.books import Books, Drift
+from reconcile.books import Books, Drift, tenants_low
 from reconcile.lost_jobs import LostJobs
 from reconcile.metrics import BEYOND, EVICTS, FORGETS, MISSING, ReconcileMetrics
 from store import postgres, redis
@@ -68,6 +68,7 @@ class Reconciler:
         self._books, self._epoch, self._durability, self._jobs = books, epoch, durability, jobs
         self._metrics, self._pace, self._who = metrics, pace, secrets.token_hex(8)
         self._looked, self._trouble = False, ""
+        self._evicted: int | None = None
         self._audit_at = self._durability_at = 0.0
         self._before: dict[str, Drift] = {}
         self.lost = True  # until the store has been seen, or cannot be
@@ -143,7 +144,9 @@ class Reconciler:
             log.info("budgets were charged with what only the ledger had", budgets=len(mended))
 
     async def _audit(self) -> None:
-        drifts = {drift.account.rule.key: drift for drift in await self._books.audit()}
+        audited = await self._books.audit()
+        self._metrics.low = tenants_low(audited)
+        drifts = {drift.account.rule.key: drift for drift in audited}
         before = self._before
         missing = [drift for key, drift in drifts.items() if drift.missing and key in before and before[key].missing]
         beyond = [drift for key, drift in drifts.items() if drift.beyond and key in before and before[key].beyond]
@@ -162,6 +165,9 @@ class Reconciler:
             return
         self._durability_at = time.monotonic() + self._pace.audit
         found = await self._durability()
+        if self._evicted is not None:  # what was dropped before is somebody else's to report
+            self._metrics.evictions.add(n=max(0, found.evicted - self._evicted))
+        self._evicted = found.evicted
         self._metrics.risks = {EVICTS: float(bool(found.evicts)), FORGETS: float(bool(found.forgets))}
         if found.warnings != self.warnings and found.warnings:
             log.warning("redis may lose budgets; until they are restored requests get the failure mode",

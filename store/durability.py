@@ -18,10 +18,11 @@ log = structlog.get_logger(__name__)
 
 class Durability(NamedTuple):
     """`evicts`: under memory pressure it drops keys.  `forgets`: a restart finds nothing, or only what a snapshot that
-    nobody takes by itself has.  None: it does not say."""
+    nobody takes by itself has.  None: it does not say.  `evicted`: keys that it has dropped since it was started."""
 
     evicts: bool | None
     forgets: bool | None
+    evicted: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -35,21 +36,23 @@ async def durability_of(client: "Client") -> Durability:
         return await _of_node(client.info, client.config_get)
     await client.initialize()
     found = [await _of_node(_on(client.info, node), _on(client.config_get, node)) for node in client.get_primaries()]
-    return Durability(_any(each.evicts for each in found), _any(each.forgets for each in found))
+    evicted = sum(each.evicted for each in found)
+    return Durability(_any(each.evicts for each in found), _any(each.forgets for each in found), evicted)
 
 
 async def _of_node(info: Ask, config_get: Ask) -> Durability:
-    memory, persistence = await info("memory"), await info("persistence")
+    memory, persistence, stats = await info("memory"), await info("persistence"), await info("stats")
+    evicted = int(stats.get("evicted_keys", 0))
     evicts = None
     if "maxmemory" in memory and "maxmemory_policy" in memory:
         evicts = int(memory["maxmemory"]) > 0 and memory["maxmemory_policy"] != "noeviction"
     if persistence.get("aof_enabled"):
-        return Durability(evicts, False)
+        return Durability(evicts, False, evicted)
     try:
         snapshots = await config_get("save")
     except ResponseError:  # a hosted one may not let us look
-        return Durability(evicts, None)
-    return Durability(evicts, not snapshots.get("save"))
+        return Durability(evicts, None, evicted)
+    return Durability(evicts, not snapshots.get("save"), evicted)
 
 
 def _on(ask: Ask, node: Any) -> Ask:

@@ -13,7 +13,7 @@ from itertools import islice
 
 import structlog
 
-from accesslog.metrics import KEPT, LEFT_OUT, AccessLogMetrics
+from accesslog.metrics import KEPT, LEFT_OUT, UNANSWERED, AccessLogMetrics
 from ledger.denials import Denial, Denials
 from ledger.ledger import LedgerUnavailable
 
@@ -42,6 +42,8 @@ class DenialWriter:
 
     def offer(self, denial: Denial) -> None:
         """Keeps it if it is one of the first of its kind.  Does not wait."""
+        if (service := UNANSWERED.get(denial.reason)) is not None:
+            self._metrics.unanswered.add(service)
         now = self._clock()
         if now - self._since >= SECONDS:
             self._since = now

@@ -53,7 +53,10 @@ SELECT key_hash, id, key_prefix, now() + make_interval(secs => $2) FROM api_keys
 """
 BOUND = "UPDATE retired_secrets SET expires_at = least(expires_at, now() + make_interval(secs => $2)) WHERE key_id = $1"
 FORGET = "DELETE FROM retired_secrets WHERE key_id = $1 AND expires_at <= now()"
-RENEW = f"UPDATE api_keys SET key_hash = $2, key_prefix = $3, updated_at = now() WHERE id = $1 RETURNING {COLUMNS}"
+RENEW = f"""
+UPDATE api_keys SET key_hash = $2, key_prefix = $3, secret_since = now(), updated_at = now()
+WHERE id = $1 RETURNING {COLUMNS}
+"""
 # A row for every secret of the key: to be written before one of them is deleted.
 ANNOUNCE = """
 INSERT INTO redis_outbox (key_hash, version)

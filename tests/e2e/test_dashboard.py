@@ -2,22 +2,16 @@
 
 import json
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import promql_parser
 import pytest
-import yaml
 
 from tests.alerts.dashboard import PATH, made
-from tests.alerts.prometheus import NONE, program
+from tests.alerts.prometheus import NONE, program, result, scraping
 from tests.e2e.deployment import Deployment, wait_for
-from tollkeeper.up.process import Process, free_port
-from tollkeeper.up.stack import answers
 
 PANELS: list[Any] = [each for each in json.loads(PATH.read_text())["panels"] if each["type"] != "row"]
 NAME = re.compile(r"\btollkeeper_\w+")
@@ -49,32 +43,13 @@ def test_every_panel_asks_for_metrics_that_there_are(stack: Deployment) -> None:
 def prometheus(stack: Deployment, tmp_path: Path) -> Iterator[str]:
     """URL of one that has scraped the stack, through which requests have run, twice at least."""
     targets = {"tollkeeper": stack.settings.metrics_listen, "tollkeeper-admin": stack.settings.admin_metrics_listen}
-    jobs = [{"job_name": name, "static_configs": [{"targets": [each]}]} for name, each in targets.items()]
-    config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
-    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port()}"
-    command = [str(program("prometheus")), f"--config.file={tmp_path}/prometheus.yml"]
-    command += [f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address={address}"]
-    server = Process("prometheus", command, tmp_path / "prometheus.log")
-    try:
-        server.wait_until(lambda: answers(f"http://{address}/-/ready"))
+    with scraping(tmp_path, targets, 1.0) as url:
         who = stack.tenant()
         assert stack.chat(who).status_code == 200
         stack.usage_when(who, 1)
         scraped = "min(count_over_time(up[1m])) > 2 and count(up == 1) == 2"
-        wait_for(lambda: result(f"http://{address}", scraped) or None, "three scrapes of both", 60)
-        yield f"http://{address}"
-    finally:
-        server.stop()
-
-
-def result(url: str, query: str) -> list[Any]:
-    try:
-        with urllib.request.urlopen(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}") as response:
-            found: list[Any] = json.load(response)["data"]["result"]
-    except urllib.error.HTTPError as error:
-        raise AssertionError(f"{query}: {error.read().decode()}") from None
-    return found
+        wait_for(lambda: result(url, scraped) or None, "three scrapes of both", 60)
+        yield url
 
 
 @pytest.mark.skipif(program("prometheus") is None, reason=NONE)  # .ci/run brings it, from Debian

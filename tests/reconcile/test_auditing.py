@@ -3,8 +3,9 @@
 from typing import Any
 
 from ratelimit.budgets.port import Settled
+from ratelimit.budgets.rule import Used
 from reconcile.books import Drift
-from reconcile.metrics import BEYOND, MISSING
+from reconcile.metrics import BEYOND, MISSING, NONE, TENTH
 from reconcile.reconciler import Pace
 from tenancy.values.calendar import Calendar
 from tenancy.values.lease_id import mint_lease_id
@@ -99,3 +100,17 @@ async def test_refilling_buckets_are_not_compared(place: Place) -> None:
     tenant_id = await place.tenant("acme", tokens_per_minute=6_000)
     await place.run(await place.account(tenant_id), 3)
     assert await place.books.audit() == []
+
+
+async def test_tenants_with_little_left_are_counted_once_and_short_windows_and_shadows_are_not(place: Place) -> None:
+    await place.round()
+    for name, used in (("plenty", 500), ("low", 550), ("spent", 600), ("minute", 600)):
+        tenant_id = await place.tenant(name)
+        window: dict[str, Any] = MONTH if name != "minute" else {"kind": Kind.FIXED, "window_seconds": 60}
+        await place.limit(tenant_id, name="of", amount=600, **window)
+        await place.limit(tenant_id, name="shadow", amount=1, shadow=True, **MONTH)
+        await place.limit(tenant_id, name="other", amount=100_000, **MONTH)
+        await place.run(await place.account(tenant_id), used=Used(used))
+    place.reconciler._pace = SETTLED_LONG_AGO
+    await place.round()
+    assert place.metrics.low == {TENTH: 1.0, NONE: 1.0}

@@ -11,7 +11,7 @@ from reconcile.metrics import EVICTS, FORGETS
 from store.durability import Durability, durability_of
 from store.redis import open_redis_async
 from tenancy.values.limit import Kind
-from tests.reconcile.conftest import Place
+from tests.reconcile.conftest import PACE, Place
 from tollkeeper.up.valkey import Valkey
 
 
@@ -41,6 +41,31 @@ async def test_a_store_that_may_lose_budgets_is_known(own_valkey: Valkey, expect
         assert await durability_of(client) == expected
     finally:
         await client.aclose()
+
+
+@pytest.mark.parametrize("own_valkey", [("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")], indirect=True)
+async def test_keys_that_a_store_has_dropped_are_counted(own_valkey: Valkey) -> None:
+    client = open_redis_async(own_valkey.url, timeout=5.0)
+    try:
+        assert (await durability_of(client)).evicted == 0
+        for number in range(10):
+            await client.set(f"k{number}", b"x" * 500_000)
+        assert (await durability_of(client)).evicted > 0
+    finally:
+        await client.aclose()
+
+
+async def test_only_what_is_dropped_from_now_on_counts(place: Place) -> None:
+    seen = [7, 7, 9, 2, 3]  # it was started again before the last but one
+
+    async def durability() -> Durability:
+        return Durability(True, False, seen.pop(0))
+
+    place.reconciler._durability, place.reconciler._pace = durability, PACE._replace(audit=0.0)
+    await place.round()  # restores
+    for _ in range(5):
+        await place.round()
+    assert place.metrics.evictions.counts[""] == 3
 
 
 async def test_what_the_store_does_not_promise_is_a_warning_and_a_metric(place: Place) -> None:

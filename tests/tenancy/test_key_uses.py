@@ -8,7 +8,11 @@ import asyncpg
 import pytest
 
 from store.postgres import open_postgres
+from tenancy.directory.change_request import ChangeRequest
+from tenancy.postgres.key_ages import EXPIRE_SOON, OLD, key_ages
 from tenancy.postgres.key_uses import LastUsed, PostgresKeyUses
+from tenancy.postgres.keys import PostgresKeys
+from tenancy.values.secret import hash_secret
 from tests.conftest import PATIENT
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -89,3 +93,23 @@ async def test_nobody_is_troubled_by_keys_that_cannot_be_written(pool: "asyncpg.
     await PostgresKeyUses(pool).note(used("a", 0))
     async with open_postgres("postgresql://nobody@127.0.0.1:1/none") as away:
         await PostgresKeyUses(away).note(used("a", 0))
+
+
+async def test_keys_in_use_that_are_old_or_about_to_end_are_counted(database_url: str) -> None:
+    async with open_postgres(database_url, timeout=PATIENT) as pool:
+        await pool.execute("INSERT INTO tenants (id, name) VALUES ('t', 't')")
+        keys = [  # days until it ends, days since it was used, days since it was made, whether its secret is new
+            ("soon", 3, 1, 9, False), ("unused", 3, 9, 999, False), ("ended", -1, 1, 9, False),
+            ("late", 30, 1, 9, False), ("old", None, 1, 400, False), ("rotated", None, 1, 400, True),
+        ]  # fmt: skip
+        for name, ends, used, made, rotated in keys:
+            await pool.execute(
+                """INSERT INTO api_keys
+                    (id, tenant_id, name, key_hash, key_prefix, expires_at, last_used_at, created_at)
+                VALUES ($1, 't', $1, $5, $1, now() + $2 * interval '1 day',
+                        now() - $3 * interval '1 day', now() - $4 * interval '1 day')""",
+                name, ends, used, made, hash_secret(name),
+            )  # fmt: skip
+            if rotated:
+                await PostgresKeys(pool).rotate(name, "sk_new", 0, ChangeRequest("op", "here"))
+        assert await key_ages(pool) == {EXPIRE_SOON: 1.0, OLD: 1.0}
