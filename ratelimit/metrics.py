@@ -10,6 +10,7 @@ OUTCOMES = (
     "over_limit",
     "over_capacity",
     "model_not_allowed",
+    "model_unpriced",
     "model_not_found",
     "server_not_found",
     "tool_not_allowed",

@@ -163,7 +163,10 @@ class Settings(BaseSettings):
         1_024, ge=1, le=1_000_000, description="output tokens reserved for a request without `max_tokens`"
     )
     default_model: str | None = Field(None, max_length=256, description="the model meant by a request that names none")
-    unregistered_models: bool = Field(False, description="whether unregistered models go to the default upstream")
+    unregistered_models: bool = Field(
+        True,
+        description="whether unregistered models go to the default upstream; else they get 404 once any is registered",
+    )
     model_clusters: Path | None = Field(
         None,
         description="file of models' clusters, for Envoy; also for `envoy render`; none: no endpoints or aliases",

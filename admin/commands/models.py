@@ -24,16 +24,16 @@ OF_MODELS_ALONE = (
     *PRICE_FIELDS,
 )
 NOTHING_SET = NewModel("")
-FIRST = "it is the first model: from now on a request for one that is not registered gets 404"
+FIRST = "it is the first model: from now on a request must name one, and "
+OTHERS = "one that is not registered goes to the default upstream without a price, which a limit on spending refuses"
+CLOSED = "one that is not registered gets 404"
 
 
 async def notice_on_first(session: "Session", made: Model) -> str:
     """ "" if it is not the first that may be used."""
-    if session.ports.configured.admits_unregistered:
-        return ""
     with suppress(*STORES_AWAY):
         if made.enabled and all(each.id == made.id for each in await session.ports.models.page(2)):
-            return FIRST
+            return FIRST + (OTHERS if session.ports.configured.admits_unregistered else CLOSED)
     return ""
 
 

@@ -100,7 +100,7 @@ class Configured:
     default_rate_limit: int | None = None
     portal_hosts: Mapping[str, str] = field(default_factory=dict)
     link_local_endpoints: bool = False
-    admits_unregistered: bool = False
+    admits_unregistered: bool = True
 
 
 NOTHING = Configured()

@@ -51,7 +51,7 @@ DONE: Mapping[str, str] = {
     "limit-free": "The limit is in force, but no registered model has prices: nothing counts against it until one has.",
     "limit-deleted": "The limit is gone.",
     "model-saved": "The model is saved.",
-    "model-first": "The model is saved. It is the first: requests for one that is not registered get 404 from now on.",
+    "model-first": "The model is saved, the first: requests must name one now. One that is not registered is free.",
     "model-deleted": "The model is taken out of the registry.",
     "server-saved": "The MCP server is saved: it holds within a second for whom it is granted to.",
     "server-deleted": "The MCP server is taken out of the registry.",

@@ -80,6 +80,11 @@ class Account:
             ),
         )
 
+    @property
+    def spends(self) -> bool:
+        """Whether a limit on what is spent may refuse its requests."""
+        return any(unit is COST for unit, _ in self.by_unit)
+
     def costs(self, estimate: Estimate) -> list[int]:
         """The estimated cost by each rule."""
         prices = self.prices

@@ -46,6 +46,7 @@ REJECTED = {
     "model_required": "model_not_allowed",
     "model_not_allowed": "model_not_allowed",
     "model_not_found": "model_not_found",
+    "model_unpriced": "model_unpriced",
     "unknown_url": "route_refused",
     "route_refused": "route_refused",
     "models_unavailable": "unavailable",

@@ -22,7 +22,7 @@ from tenancy.values.secret import without_secrets
 from tenancy.values.upstream import Target, Upstream
 
 ABSENT = "-"  # what Envoy puts for a value that the request does not have
-_REFUSED, _GENERATES, _KNOWN = Kind.REFUSED, Kind.GENERATES, ModelState.KNOWN
+_REFUSED, _GENERATES, _KNOWN, _OTHER = Kind.REFUSED, Kind.GENERATES, ModelState.KNOWN, ModelState.OTHER
 MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
 
 
@@ -117,8 +117,8 @@ CONTROL = Rejected(
 def screen(
     asked: Asked, account: Account, catalog: Catalog, default_output: int, corrections: Corrections | None = None
 ) -> Priced | Rejected:
-    """Refusals in this order: no such route (404, 403), unreadable (400), not allowed (403), unknown (404), undecidable
-    (503).  What runs no model costs nothing, and need not name one."""
+    """Refusals in this order: no such route (404, 403), unreadable (400), not allowed (403), unknown (404), without a
+    price (403), undecidable (503).  What runs no model costs nothing, and need not name one."""
     if asked.route is None:
         return _unknown_route(asked)
     kind = asked.route.kind
@@ -168,10 +168,18 @@ def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog, 
     state = catalog.check(model) if len(model) <= MAX_MODEL and model.isprintable() else ModelState.UNKNOWN
     if state is _KNOWN and not catalog.targets(model):  # of an alias that led to no model there is nothing
         return None
+    if state is _OTHER:
+        return _unpriced(model) if kind in RUNS_A_MODEL and account.spends else None
     if state is ModelState.UNAVAILABLE:
         return CATALOG_AWAY
     shown = _shown(model)
     return Rejected(404, "model_not_found", f"The model '{shown}' does not exist.", "model", shown)
+
+
+def _unpriced(model: str) -> Rejected:
+    shown = _shown(model)
+    message = f"The model '{shown}' is not registered, so it has no price, and this key has a limit on what it spends."
+    return Rejected(403, "model_unpriced", message, "model", shown)
 
 
 def _shown(model: str) -> str:

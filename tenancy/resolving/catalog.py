@@ -36,6 +36,7 @@ class ModelState(StrEnum):
     """What the catalog says about a model name."""
 
     KNOWN = "known"
+    OTHER = "other"  # not registered, and goes to the default upstream beside those that are; it has no price
     UNKNOWN = "unknown"
     DISABLED = "disabled"
     UNAVAILABLE = "unavailable"
@@ -203,7 +204,7 @@ class ModelCatalog:
         if known is None:
             return ModelState.UNAVAILABLE
         state = known.state(model)
-        return ModelState.KNOWN if state is ModelState.UNKNOWN and model and self._others else state
+        return ModelState.OTHER if state is ModelState.UNKNOWN and model and self._others else state
 
     def known(self) -> KnownModels | None:
         """The registry as it was last read; None while `check` says UNAVAILABLE."""

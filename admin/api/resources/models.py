@@ -84,8 +84,9 @@ def _apart(tiers: list[TierBody]) -> list[TierBody]:
 
 
 class ModelBody(UpstreamFields):
-    """A model, or with `targets` an alias of models.  From the first registered model on, a request for a model that is
-    not registered gets 404."""
+    """A model, or with `targets` an alias of models.  From the first registered model on, a request must name a model;
+    one that is not registered goes to the default upstream without a price, or gets 404
+    (`TOLLKEEPER_UNREGISTERED_MODELS`)."""
 
     name: ModelName = Field(description="What requests ask for", examples=["mock-model"])
     enabled: Flag = True

@@ -29,6 +29,10 @@ REFUSALS: Mapping[str, Reason] = {
         "the model is not registered, or not enabled",
         "Look at `tollkeeper model list`, and create or enable it.",
     ),
+    "model_unpriced": Reason(
+        "the model is not registered, so it has no price, and a limit on what is spent holds for the key",
+        "Register it with its price: `tollkeeper model create`.",
+    ),
     "route_refused": Reason(
         "the route is in no table, or not open to keys", "`tollkeeper routes` lists those that are open."
     ),

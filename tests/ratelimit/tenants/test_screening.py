@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from ratelimit.tenants.screening import (
     screen,
 )
 from tenancy.resolving.catalog import KnownModels, ModelState
+from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tenancy.values.prices import Prices
 from tenancy.values.response_cache import CacheTerms
@@ -177,6 +179,24 @@ def test_a_model_must_be_known_and_allowed(model: str, allowed: tuple[str, ...] 
     assert (rejected.status, rejected.code, rejected.param) == (status, code, "model")
     assert rejected.model.isprintable()
     assert len(rejected.model) <= 256
+
+
+def test_a_model_without_a_price_is_not_for_a_key_with_a_limit_on_spending() -> None:
+    class Open(Registry):
+        def check(self, model: str) -> ModelState:
+            return ModelState.OTHER if model == "nope" else super().check(model)
+
+    def told(model: str, *limits: Limit, path: str = CHAT) -> str:
+        found = screen(asked("POST", path, model), Account.of(Policy("a", "k", limits=limits)), Open("m"), 1024)
+        return found.code if isinstance(found, Rejected) else "priced"
+
+    spend = Limit(Scope.TENANT, Unit.COST, 10_000_000, 86_400)
+    assert [told("m", spend), told("nope", tokens(9)), told("nope"), told("off")] == ["priced"] * 3 + [
+        "model_not_found"
+    ]
+    assert told("nope", replace(spend, shadow=True)) == "priced"  # it refuses nothing
+    assert told("nope", tokens(9), spend) == "model_unpriced"
+    assert told("nope", spend, path="/v1/messages/count_tokens") == "priced"  # it runs no model
 
 
 def test_a_restricted_key_must_name_a_model_where_one_runs() -> None:

@@ -141,7 +141,7 @@ async def test_models_that_are_not_registered_may_be_admitted() -> None:
     assert catalog.check("other") is ModelState.UNAVAILABLE
     assert await catalog.refresh()
     states = [catalog.check(name) for name in ("one", "off", "other", "")]
-    assert states == [ModelState.KNOWN, ModelState.DISABLED, ModelState.KNOWN, ModelState.UNKNOWN]
+    assert states == [ModelState.KNOWN, ModelState.DISABLED, ModelState.OTHER, ModelState.UNKNOWN]
 
 
 class Gone:
