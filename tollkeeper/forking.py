@@ -65,20 +65,23 @@ class Forked:
             os.kill(self.pid, number)
 
 
-class ForkServer:
-    """`start` makes its process, with a socket as standard input.  It can `fork` once it is `ready`.  Call `step`
-    often, and at once when `socket` has something to read."""
+Start = Callable[[socket.socket], Process | Forked]
 
-    def __init__(self, start: Callable[[socket.socket], Process]) -> None:
+
+class ForkServer:
+    """`first` makes its process, with a socket as standard input, and `start` each that follows it.  It can `fork` once
+    it is `ready`.  Call `step` often, and at once when `socket` has something to read."""
+
+    def __init__(self, start: Start, first: Start | None = None) -> None:
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
             raise OSError(ctypes.get_errno(), "cannot become the parent of what is forked")
         self._start = start
-        self._begin()
+        self._begin(first or start)
 
     def step(self) -> None:
         if self.socket is None:
             if time.monotonic() >= self._again_at:
-                self._begin()
+                self._begin(self._start)
             return
         try:
             self.ready = bool(self.socket.recv(MOST))
@@ -103,7 +106,7 @@ class ForkServer:
     def renew(self) -> None:
         """Another one, of the code that is installed now."""
         self.close()
-        self._begin()
+        self._begin(self._start)
 
     def close(self) -> None:
         self.ready = False
@@ -111,11 +114,11 @@ class ForkServer:
             self.socket.close()
             self._process.stop(STOP_SECONDS)
 
-    def _begin(self) -> None:
+    def _begin(self, start: Start) -> None:
         self.socket: socket.socket | None
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
-        self._process, self.ready = self._start(theirs), False
+        self._process, self.ready = start(theirs), False
         theirs.close()
 
     def _failed(self, message: str, **fields: str) -> None:

@@ -24,12 +24,13 @@ from prometheus_client import CollectorRegistry
 from serving.addresses import prepare
 from serving.metrics import Counter, Metrics
 from tollkeeper.config import Settings, as_environment
-from tollkeeper.forking import ForkServer
+from tollkeeper.forking import Forked, ForkServer
 from tollkeeper.group import Group
 from tollkeeper.metrics_http import MetricsServer, ProcessMetrics, get
 from tollkeeper.plan import metrics_socket, plan
 from tollkeeper.slices.table import socket_of
 from tollkeeper.up.process import Process
+from tollkeeper.worker import fork_from_here
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ class Supervisor:
         after another.  To be called from the main thread.  SidecarRuns, CannotListenError."""
         if self._settings.grpc_listen:
             prepare(self._settings.grpc_listen, takes_over=True)  # else a process says it, again and again
+        forks = ForkServer(self._load, self._fork)
         for number in SIGNALS:
             signal.signal(number, self._told)
         signal.signal(signal.SIGHUP, lambda *_: setattr(self, "_restart", True))
@@ -85,13 +87,12 @@ class Supervisor:
         registry.register(own := Metrics())
         own.add(self._restarts)
         with ExitStack() as stops:
+            stops.callback(forks.close)
             for group in {worker.group for worker in self._plan}:
                 stops.enter_context(_held(socket_of(group, self._settings), self._replace))
             told = self.readiness, self.warnings, self.learned
             endpoint = MetricsServer(self._settings.metrics_listen, registry, *told)
             stops.callback(endpoint.close)
-            forks = ForkServer(self._load)
-            stops.callback(forks.close)
             groups = [self._group(name, forks) for name in dict.fromkeys(worker.group for worker in self._plan)]
             self._serve(groups, forks)
         # From here on another may have the sockets, and the address of the metrics.
@@ -164,12 +165,17 @@ class Supervisor:
             restarted=functools.partial(self._restarts.add, name),
         )
 
+    def _fork(self, stdin: socket.socket) -> Forked:
+        """What forks the processes, from what is loaded here; while there is one thread, and nothing is open."""
+        return Forked(fork_from_here(stdin, self._environment()))
+
     def _load(self, stdin: socket.socket) -> Process:
-        """What forks the processes, once it has loaded what they need."""
-        environment = {**as_environment(self._settings), "GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
-        return Process(
-            "worker", [sys.executable, "-m", "tollkeeper.worker"], environment=environment, stdin=stdin, outlives=True
-        )
+        """The same, of the code that is installed now."""
+        command = [sys.executable, "-m", "tollkeeper.worker"]
+        return Process("worker", command, environment=self._environment(), stdin=stdin, outlives=True)
+
+    def _environment(self) -> dict[str, str]:
+        return {**as_environment(self._settings), "GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
 
 
 @contextmanager

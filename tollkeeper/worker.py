@@ -9,6 +9,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -18,7 +19,9 @@ from serving.addresses import CannotListenError
 from tollkeeper.config import read_settings
 from tollkeeper.handover import LOADED, STDIN, Place
 from tollkeeper.logs import configure_logs
+from tollkeeper.up.process import PRIVATE_UMASK
 
+STDERR = 2
 MOST_NAME = 64  # bytes of a group's name
 OWN_NAME = Path("/proc/self/comm")  # what `ps` and `top` call it
 
@@ -38,6 +41,23 @@ def main() -> None:
             name, (place,) = asked[0].decode(), asked[1]
             supervisor.sendall(f"{fork_apart(name, place, supervisor)}\n".encode())
             os.close(place)
+
+
+def fork_from_here(stdin: socket.socket, environment: Mapping[str, str]) -> int:
+    """The pid of a process that does the same, with what this one has loaded already.  This one has one thread, and has
+    opened nothing but `stdin` and its other end."""
+    gc.collect()
+    gc.freeze()
+    if pid := os.fork():
+        return pid
+    os.dup2(stdin.fileno(), STDIN)
+    os.closerange(STDERR + 1, os.sysconf("SC_OPEN_MAX"))
+    os.setsid()
+    os.umask(PRIVATE_UMASK)
+    os.environ.update(environment)
+    OWN_NAME.write_text("worker")
+    main()
+    os._exit(0)
 
 
 def fork_apart(group: str, place: int, supervisor: socket.socket) -> int:

@@ -15,7 +15,7 @@ import pytest
 from tests.serving.conftest import eventually
 from tollkeeper.config import as_environment, read_settings
 from tollkeeper.forking import PR_SET_CHILD_SUBREAPER, Forked, ForkServer
-from tollkeeper.handover import Candidate
+from tollkeeper.handover import LOADED, Candidate
 from tollkeeper.up.process import Process
 
 LOAD_SECONDS = 60.0  # on a busy machine
@@ -26,6 +26,14 @@ import tollkeeper.server
 from tollkeeper.slices.table import load_services
 load_services()
 print(*os.listdir("/proc/self/task"))
+"""
+
+FORKS = """
+import socket, sys
+from tollkeeper.worker import fork_from_here
+stdin = socket.socket(fileno=int(sys.argv[1]))
+fork_from_here(stdin, {})
+stdin.close()
 """
 
 
@@ -86,6 +94,22 @@ def test_workers_are_children_of_the_supervisor(forks: Forks) -> None:
     assert second.running()
     second.stop(0)
     assert not second.running()
+
+
+def test_what_is_forked_from_here_ends_with_its_socket() -> None:
+    """It keeps nothing of ours open, by which others would take us to be alive."""
+    ours, theirs = socket.socketpair()
+    read, write = os.pipe()
+    with ours, theirs, open(read) as kept:
+        command = [sys.executable, "-c", FORKS, str(theirs.fileno()), str(write)]
+        supervisor = subprocess.Popen(command, pass_fds=[theirs.fileno(), write])
+        theirs.close()
+        os.close(write)
+        assert ours.recv(64) == LOADED
+        assert supervisor.wait(LOAD_SECONDS) == 0
+        assert kept.read() == ""
+        ours.shutdown(socket.SHUT_WR)
+        assert ours.recv(64) == b""
 
 
 def test_what_loads_is_replaced_when_it_ends(forks: Forks) -> None:
