@@ -27,6 +27,7 @@ NAMES = (
     "scale",
     "envoy_reader",
     "fairness",
+    "cache",
     "profile",
 )
 GUARD = "guard"  # compares by itself, and only if it is asked for

@@ -2,6 +2,7 @@
 gives one answer as the model server."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,17 @@ def start_bare(stage: Stage, upstream: str) -> str:
 
 
 def start_ours(
-    stage: Stage, name: str, upstream: str, authz: Path, ratelimit: Path, access_log: Path, workers: int = 1
+    stage: Stage,
+    name: str,
+    upstream: str,
+    authz: Path,
+    ratelimit: Path,
+    access_log: Path,
+    workers: int = 1,
+    without: Sequence[str] = (),
 ) -> str:
-    """Starts the whole chain, on the servers at these sockets, `workers` of each; returns its URL."""
+    """Starts the whole chain, on the servers at these sockets, `workers` of each, but for the filters `without`;
+    returns its URL."""
     port, directory = free_port(), stage.directory / name
     settings = EnvoySettings(
         upstream=upstream,
@@ -80,7 +89,10 @@ def start_ours(
         config_dir=str(directory),
     )
     render(settings, directory)
-    return _start(stage, name, directory / "envoy.yaml", port)
+    config = yaml.safe_load((directory / "envoy.yaml").read_text())
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["http_filters"] = [each for each in manager["http_filters"] if each["name"] not in without]
+    return _start(stage, name, stage.write(f"{name}.json", config), port)
 
 
 def _start(stage: Stage, name: str, config: Path, port: int, *arguments: str) -> str:
