@@ -11,6 +11,7 @@ FORGED, UNSEALED, UNTIMELY = "forged", "unsealed", "untimely"
 DISTRUSTS = (FORGED, UNSEALED, UNTIMELY)
 # By Envoy's response code details.
 UNANSWERED = {"ext_authz_error": "authz", "rate_limiter_error": "ratelimit"}
+EXPORTED, DROPPED, UNSAMPLED = "exported", "dropped", "unsampled"
 KEPT, LEFT_OUT = "kept", "left_out"
 JOB_EVENTS = ("held", "held_again", "not_held", "more", "over")
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
@@ -36,6 +37,9 @@ class AccessLogMetrics(MetricSet):
         )
         self.unanswered = Counter(
             f"{name}unanswered_requests", "Refused by Envoy, as this did not answer it", "service", UNANSWERED.values()
+        )
+        self.spans = Counter(
+            f"{name}spans", "Requests as spans, for TOLLKEEPER_OTLP_ENDPOINT", "outcome", (EXPORTED, DROPPED, UNSAMPLED)
         )
         self.undecided = Counter(f"{name}undecided_requests", "Requests that ended before their decision reached Envoy")
         self.distrusted = Counter(f"{name}distrusted_entries", "Log entries not believed", "reason", DISTRUSTS)

@@ -56,8 +56,9 @@ class Pipeline:
     `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over, and
     the tokens of service that it had (None: not known, or told before), `undecided` with that of each whose decision
     did not reach Envoy, and never will; `freed` with the owners of leases that were settled; `done` with the lease ids
-    of requests that are settled and whose row is safe.  `sweeps`: whether this process looks for orphaned leases.
-    `refunds`: see usage.py.  `corrections`: what finished requests are to teach ratelimit."""
+    of requests that are settled and whose row is safe. `sweeps`: whether this process looks for orphaned leases.
+    `observed` is told of each with its row. `refunds`: see usage.py. `corrections`: what finished requests are to teach
+    ratelimit."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Pipeline:
         sweeps: bool = True,
         refunds: bool = False,
         corrections: Corrections | None = None,
+        observed: Callable[[LogEntry, UsageRow], None] | None = None,
         ended: Callable[[str, int | None], object] = no_matter_how,
         undecided: Callable[[str], None] | None = None,
         freed: Callable[[Sequence[str]], object] = no_matter,
@@ -89,7 +91,7 @@ class Pipeline:
     ) -> None:
         self._loop, self._metrics, self.sift = loop, metrics, sift
         self._ended, self._undecided, self._sweeps = ended, undecided, sweeps
-        self._prices, self._refunds = prices, refunds
+        self._prices, self._refunds, self._observed = prices, refunds, observed
         self.speeds, self._corrections = Speeds(), corrections or Corrections()
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
@@ -145,6 +147,8 @@ class Pipeline:
             self._learn(entry, usage)
         usage, saved = charged_of(entry, usage)
         row = row_of(entry, usage, saved)
+        if self._observed is not None:
+            self._observed(entry, row)
         settlement = settlement_of(entry, usage, self._cost_of(row))
         if seen := seen_of(entry):
             return self._accept_job(entry, seen, row, settlement)

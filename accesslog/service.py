@@ -70,7 +70,7 @@ _LOG_ENTRY = (
     StreamAccessLogsMessage.HTTP_LOGS_FIELD_NUMBER,
     StreamAccessLogsMessage.HTTPAccessLogEntries.LOG_ENTRY_FIELD_NUMBER,
 )
-_NANOS_PER_MS = 1_000_000
+_NANOS_PER_MS, _NANOS_PER_S = 1_000_000, 1_000_000_000
 
 Deny: TypeAlias = Callable[[HTTPAccessLogEntry, bool], None]
 
@@ -79,7 +79,7 @@ log = structlog.get_logger(__name__)
 
 class AccessLogService:
     """`methods` go to the engine.  `denied` is told, in its thread, of what was refused without a decision; `denials`
-    is the seal of what authz says of that."""
+    is the seal of what authz says of that.  `traced`: whether entries are to have what telemetry needs."""
 
     def __init__(
         self,
@@ -88,15 +88,16 @@ class AccessLogService:
         streams: Streams | None = None,
         denials: Seal | None = None,
         denied: Callable[[Denial], object] | None = None,
+        traced: bool = False,
     ) -> None:
         self._pipeline, self._metrics, self._streams = pipeline, metrics, streams or Streams(time.time)
-        self._denials, self._denied = denials, denied
+        self._denials, self._denied, self._traced = denials, denied, traced
 
     def methods(self) -> list[Method]:
         return [ClientStream(PATH, self._open)]
 
     def _open(self) -> StreamSink:
-        return _Stream(self._pipeline, self._metrics, self._streams, self._deny)
+        return _Stream(self._pipeline, self._metrics, self._streams, self._deny, self._traced)
 
     def _deny(self, log_entry: HTTPAccessLogEntry, begun: bool) -> None:
         if self._denials is None or self._denied is None:
@@ -108,8 +109,10 @@ class AccessLogService:
 class _Stream:
     """One Envoy worker's stream, which lasts as long as both processes."""
 
-    def __init__(self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams, deny: Deny) -> None:
-        self._deny = deny
+    def __init__(
+        self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams, deny: Deny, traced: bool
+    ) -> None:
+        self._deny, self._traced = deny, traced
         self._sift, self._accept, self._renew = pipeline.sift, pipeline.accept, pipeline.renew
         self._metrics, self._streams = metrics, streams
         self._number: int | None = None  # once it has brought something
@@ -144,6 +147,8 @@ class _Stream:
         elif (believed := self._sift(entry)) is not None:
             self._streams.brought(number, lease_id_of(believed))
             if ends:
+                if self._traced and isinstance(believed, LogEntry):
+                    believed = with_trace(believed, log_entry)
                 self._accept(believed, STREAM)
                 if isinstance(believed, Undecided):
                     self._deny(log_entry, True)
@@ -207,6 +212,13 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
         given_up=is_given_up(flags, status),
         undecided=undecided,
     )
+
+
+def with_trace(entry: LogEntry, log_entry: HTTPAccessLogEntry) -> LogEntry:
+    """With what telemetry needs beside."""
+    started = log_entry.common_properties.start_time
+    traceparent = log_entry.request.request_headers.get("traceparent", "")
+    return entry._replace(traceparent=traceparent, started_ns=started.seconds * _NANOS_PER_S + started.nanos)
 
 
 def read_denial(log_entry: HTTPAccessLogEntry, seal: Seal, begun: bool) -> Denial | None:

@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tollkeeper.contradictions import contradictions
+from tollkeeper.environment import as_environment as as_environment
 from tollkeeper.other_names import by_other_names
 from tollkeeper.secret_files import IN_FILES, SUFFIX, from_files
 from tollkeeper.setting_types import (
@@ -27,12 +28,15 @@ from tollkeeper.setting_types import (
     LogLevel,
     Names,
     Origins,
+    OtlpHeaders,
+    OtlpNames,
     PortalHosts,
     PortalSecrets,
     RateHeaders,
     RedisUrl,
     Surfaces,
     Undelivered,
+    pairs_of,
     split,
 )
 
@@ -248,6 +252,9 @@ class Settings(BaseSettings):
     )
     handover_seconds: float = Field(8, ge=0, le=300, description="after SIGTERM, time for another to take its place")
     drain_seconds: float = Field(10, ge=0, le=300, description="after that, time to answer the requests that are held")
+    otlp_endpoint: ApiUrl | None = Field(None, description="URL of an OTLP/HTTP receiver of spans and metrics")
+    otlp_headers: OtlpHeaders | None = Field(None, description="what it is told: `NAME=VALUE`, with commas between")
+    otlp_names: OtlpNames = Field("current", description="GenAI names: `current`, `old` (of the renamed), `both`")
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`; also `LOG_LEVEL`")
 
     @property
@@ -259,6 +266,10 @@ class Settings(BaseSettings):
     def grpc_secrets(self) -> tuple[str, ...]:
         """The first is the one to say; all are accepted."""
         return split(self.grpc_secret.get_secret_value()) if self.grpc_secret else ()
+
+    @property
+    def otlp_header_values(self) -> dict[str, str]:
+        return pairs_of(self.otlp_headers.get_secret_value()) if self.otlp_headers else {}
 
     @property
     def key_header_names(self) -> tuple[str, ...]:
@@ -284,15 +295,6 @@ def read_settings(**overrides: Any) -> Settings:
     if wrong := list(contradictions(settings)):
         raise BadSettings("\n".join(wrong))
     return settings
-
-
-def as_environment(settings: Settings) -> dict[str, str]:
-    """The variables that make a child process read these settings."""
-    return {
-        f"{PREFIX}{name}".upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        for name in Settings.model_fields
-        if (value := getattr(settings, name)) is not None
-    } | ({} if settings.access_log_file else {f"{PREFIX}ACCESS_LOG_FILE": "none"})
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

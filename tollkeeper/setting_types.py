@@ -25,6 +25,7 @@ KEY_HEADER = re.compile(
 EngineKind = Literal["auto", "completion_queue", "threads"]
 Undelivered = Literal["charge", "refund"]
 FailureMode = Literal["deny", "allow", "local"]
+OtlpNames = Literal["current", "old", "both"]
 RateHeaders = Literal["vendor", "ietf", "both"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -87,6 +88,19 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.strip() for each in text.split(",")))
 
 
+def pairs_of(text: str) -> dict[str, str]:
+    found = (each.partition("=") for each in text.split(","))
+    return {name.strip(): value.strip() for name, _, value in found}
+
+
+def otlp_headers(secret: SecretStr) -> SecretStr:
+    """They go into HTTP as they are."""
+    for name, value in pairs_of(secret.get_secret_value()).items():
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value):
+            raise ValueError("must be NAME=VALUE, separated by commas, in printable ASCII")
+    return secret
+
+
 def log_file(text: object) -> object:
     return None if text in ("", "none") else text
 
@@ -114,6 +128,7 @@ def portal_hosts(text: str) -> str:
 
 AdminToken = Annotated[SecretStr, AfterValidator(admin_token)]
 PortalSecrets = Annotated[SecretStr, AfterValidator(portal_secrets)]
+OtlpHeaders = Annotated[SecretStr, AfterValidator(otlp_headers)]
 PortalHosts = Annotated[str, AfterValidator(portal_hosts)]
 LogFile = Annotated[Path | None, BeforeValidator(log_file)]
 Origins = Annotated[str, AfterValidator(origins)]

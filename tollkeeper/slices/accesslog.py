@@ -2,15 +2,17 @@
 in flight; several processes of a sidecar tell each other what they saw.  The first also restores and audits budgets."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
+from accesslog.entry import LogEntry
 from accesslog.learned.speeds import Speeds
 from accesslog.leases.gone import GoneEnvoys
 from accesslog.leases.watch import LOOK_SECONDS, LogWatch
@@ -28,6 +30,7 @@ from ledger.postgres.denials import PostgresDenials
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.sums import PostgresSums
+from ledger.row import UsageRow
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import expire_leases
 from ratelimit.tenants.estimates.corrections import SCALE, Corrections
@@ -37,6 +40,7 @@ from reconcile.lost_jobs import LostJobs
 from reconcile.metrics import ReconcileMetrics
 from reconcile.reconciler import Pace, Reconciler
 from serving.call import Method
+from serving.process_metrics import own_version
 from store.durability import durability_of
 from store.postgres import PostgresPool, open_postgres
 from store.redis import open_redis_async
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+Observed: TypeAlias = Callable[[LogEntry, UsageRow], None]
+FLUSH_SECONDS = 2.0  # for what waits when the process ends
 LATE_SECONDS = 900.0  # within which a row is in the ledger once its request has ended, if Postgres answers
 REDIS_SECONDS = 1.0  # nobody waits for a settlement
 FENCE_SECONDS = 10.0  # beyond the drain of a process that another has replaced
@@ -62,7 +68,8 @@ SUMS_SECONDS = 15.0  # those of a month of many tenants, which the roller may no
 def wire(shared: Shared) -> list[Method]:
     metrics = AccessLogMetrics()
     siblings = _siblings(shared, metrics)
-    pipeline, streams = _pipeline(shared, metrics, siblings), Streams(time.time)
+    observed = _telemetry(shared, metrics)
+    pipeline, streams = _pipeline(shared, metrics, siblings, observed), Streams(time.time)
     expire = partial(expire_leases, shared.redis)
     gone = GoneEnvoys(streams, shared.in_flight, expire, siblings, lambda: shared.leaving)
     if siblings:
@@ -99,7 +106,26 @@ def wire(shared: Shared) -> list[Method]:
     denials = DenialWriter(PostgresDenials(shared.pool), metrics)
     shared.loop.spawn(denials.run(), "denials")
     seal = Seal(shared.seals.keys, DENIAL)
-    return AccessLogService(pipeline, metrics, streams, seal, denials.offer).methods()
+    traced = observed is not None
+    return AccessLogService(pipeline, metrics, streams, seal, denials.offer, traced).methods()
+
+
+def _telemetry(shared: Shared, metrics: AccessLogMetrics) -> Observed | None:
+    """What is loaded for it is loaded where it is switched on."""
+    settings = shared.settings
+    if settings.otlp_endpoint is None:
+        return None
+    from accesslog.telemetry.exporter import Exporter
+    from accesslog.telemetry.otlp import Receiver
+    from accesslog.telemetry.spans import Names
+
+    instance = f"{socket.gethostname()}-{shared.number}"
+    resource = {"service.name": "tollkeeper", "service.version": own_version(), "service.instance.id": instance}
+    receiver = Receiver(settings.otlp_endpoint, settings.otlp_header_values, resource)
+    exporter = Exporter(receiver, metrics, Names(settings.otlp_names))
+    shared.loop.spawn(exporter.run(), "telemetry")
+    shared.stops.callback(lambda: shared.loop.run(exporter.flush(), FLUSH_SECONDS))
+    return exporter.offer
 
 
 def _corrections(corrections: Corrections) -> list[Row]:
@@ -134,7 +160,9 @@ async def _look(watch: LogWatch) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | None) -> Pipeline:
+def _pipeline(
+    shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | None, observed: Observed | None
+) -> Pipeline:
     """The first process reads the file log for all of them, so it alone knows when orphans may be swept."""
     settings, first = shared.settings, shared.number == 1
     spools = all_numbered(settings.data_dir / "spool", settings.workers)
@@ -167,6 +195,7 @@ def _pipeline(shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | No
         sweeps=first,
         refunds=settings.undelivered == "refund",
         corrections=shared.corrections,
+        observed=observed,
     )
 
 

@@ -1,0 +1,1 @@
+"""What OpenTelemetry is told of finished requests, after the fact; loaded only where a receiver is set."""

@@ -1,0 +1,91 @@
+"""Brings spans and metrics of finished requests to a receiver: batched, from a bounded queue, in a thread that nobody
+waits for.  What finds no room, or the receiver away, is dropped and counted: telemetry must not hold up an account."""
+
+import asyncio
+import time
+from collections import deque
+
+import structlog
+
+from accesslog.entry import LogEntry
+from accesslog.metrics import DROPPED, EXPORTED, UNSAMPLED, AccessLogMetrics
+from accesslog.telemetry.figures import Figures
+from accesslog.telemetry.otlp import NotTaken, Receiver
+from accesslog.telemetry.spans import Names, span_of
+from ledger.row import UsageRow
+
+log = structlog.get_logger(__name__)
+
+MAX_WAITING = 8192
+BATCH = 512
+LINGER_SECONDS = 1.0
+AGAIN_SECONDS = 5.0  # after which a receiver that was away is tried again
+METRICS_SECONDS = 10.0
+
+
+class Exporter:
+    """`offer` from any thread; the rest on one loop."""
+
+    def __init__(
+        self, receiver: Receiver, metrics: AccessLogMetrics, names: Names, metrics_seconds: float = METRICS_SECONDS
+    ) -> None:
+        self._receiver, self._metrics, self._names = receiver, metrics, names
+        self._waiting = deque[tuple[LogEntry, UsageRow]]()
+        self._figures, self._since_ns = Figures(), time.time_ns()
+        self._metrics_seconds, self._metrics_at = metrics_seconds, 0.0
+        self._trouble = ""
+
+    def offer(self, entry: LogEntry, row: UsageRow) -> None:
+        """Does not wait."""
+        if len(self._waiting) >= MAX_WAITING:
+            self._metrics.spans.add(DROPPED)
+        else:
+            self._waiting.append((entry, row))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LINGER_SECONDS)
+            if not await self.flush():
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def flush(self) -> bool:
+        """All that waits, if the receiver takes it; False if not."""
+        try:
+            await asyncio.to_thread(self._send)
+        except NotTaken as error:
+            self._report(str(error))
+            return False
+        except Exception:  # the top of a background task
+            self._metrics.failures.add()
+            log.exception("telemetry could not be exported")
+            return False
+        self._report("")
+        return True
+
+    def _send(self) -> None:
+        while self._waiting:
+            self._send_batch([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+        if time.monotonic() >= self._metrics_at and self._figures.all:
+            self._receiver.take_metrics(self._figures, self._since_ns, time.time_ns(), self._names)
+            self._metrics_at = time.monotonic() + self._metrics_seconds
+
+    def _send_batch(self, batch: list[tuple[LogEntry, UsageRow]]) -> None:
+        spans = [span_of(entry, row, self._names) for entry, row in batch]
+        for span in spans:
+            self._figures.add(span)
+        sampled, taken = [span for span in spans if span.sampled], 0
+        self._metrics.spans.add(UNSAMPLED, len(spans) - len(sampled))
+        try:
+            taken = self._receiver.take_spans(sampled) if sampled else 0
+        finally:
+            self._metrics.spans.add(EXPORTED, taken)
+            self._metrics.spans.add(DROPPED, len(sampled) - taken)
+
+    def _report(self, trouble: str) -> None:
+        """The first of a series."""
+        if trouble and not self._trouble:
+            log.warning("the receiver of telemetry does not take it; it is dropped meanwhile", reason=trouble)
+        elif self._trouble and not trouble:
+            log.info("the receiver of telemetry takes it again")
+        self._trouble = trouble
