@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+
+from store.tls import check_postgres_files
 
 Row: TypeAlias = asyncpg.Record
 PostgresPool: TypeAlias = "asyncpg.Pool[Row]"
@@ -42,6 +44,7 @@ def open_postgres(url: str, *, timeout: float = 1.0, size: int = 4) -> PostgresP
     """
     return asyncpg.create_pool(
         url,
+        connect=cast(Any, _connect),  # its type names each keyword
         min_size=0,
         max_size=size,
         timeout=timeout,
@@ -56,6 +59,12 @@ async def reading(pool: PostgresPool, seconds: float = READ_SECONDS) -> AsyncIte
     """A connection for queries; TimeoutError when they do not end in time."""
     async with asyncio.timeout(seconds), pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         yield connection
+
+
+async def _connect(url: str, **settings: Any) -> "asyncpg.Connection[asyncpg.Record]":
+    """asyncpg reads the files of TLS here, for each connection anew."""
+    check_postgres_files(url)
+    return await asyncpg.connect(url, **settings)
 
 
 async def _keep(_: "asyncpg.Connection[asyncpg.Record]") -> None:

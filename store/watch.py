@@ -1,7 +1,8 @@
 """Whether the stores answer, asked every few seconds though no request does: what cannot work is known at the start.
 
 Owns the questions and what the answers mean.  A store that is away may come back, and is told of; one that refuses what
-the settings say (credentials, rights, a database that is not there) will not, so nobody should be sent to this process.
+the settings say (credentials, rights, certificates, a database that is not there) will not, so nobody should be sent to
+this process.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissi
 from store.postgres import UNAVAILABLE as POSTGRES_AWAY
 from store.postgres import PostgresPool, reading
 from store.redis import UNAVAILABLE as REDIS_AWAY
+from store.tls import in_words, tls_error
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -25,6 +27,7 @@ LOOK_SECONDS = 2.0
 MISSES = 2  # in a row, before it is said of a store that may just have been busy
 MAX_REASON = 200  # characters
 REDIS, POSTGRES = "redis", "postgres"
+SETTINGS = {REDIS: "TOLLKEEPER_REDIS_URL", POSTGRES: "TOLLKEEPER_DATABASE_URL"}
 Probe = Callable[[], Awaitable[object]]
 
 _REDIS_REFUSES = (AuthenticationError, AuthorizationError, NoPermissionError)
@@ -80,9 +83,10 @@ class StoreWatch:
                 self._count(store)
                 self._missed[store] += 1
                 self.up[store] = 0.0
-                if isinstance(error, _REFUSES):
+                final = isinstance(error, _REFUSES) or tls_error(error) is not None
+                if final:
                     refused.add(store)
-                if isinstance(error, _REFUSES) or self._missed[store] >= MISSES:
+                if final or self._missed[store] >= MISSES:
                     self._tell(store, error)
                 continue
             self.up[store], self._missed[store] = 1.0, 0
@@ -93,8 +97,10 @@ class StoreWatch:
     def _tell(self, store: str, error: Exception) -> None:
         """In the log once for each state; what the driver says of it has no secret."""
         said = f"{type(error).__name__}: {error}"[:MAX_REASON].rstrip(": ")
-        if isinstance(error, _REFUSES):
-            setting = {REDIS: "TOLLKEEPER_REDIS_URL", POSTGRES: "TOLLKEEPER_DATABASE_URL"}.get(store, store)
+        setting = SETTINGS.get(store, store)
+        if (of_tls := tls_error(error)) is not None:
+            text = in_words(store, setting, of_tls)
+        elif isinstance(error, _REFUSES):
             hint = ": run `tollkeeper migrate`" if isinstance(error, asyncpg.UndefinedTableError) else ""
             text = f"{store} refuses what {setting} says ({said}){hint}"
         else:

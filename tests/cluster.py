@@ -19,7 +19,7 @@ class Cluster:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.ports = [_free_pair() for _ in range(NODES)]
+        self.ports = [free_pair() for _ in range(NODES)]
         self.nodes = [self._start(directory / f"node-{port}", port) for port in self.ports]
         self.url = f"redis+cluster://127.0.0.1:{self.ports[0]}"
         self._join()
@@ -90,7 +90,7 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _free_pair() -> int:
+def free_pair() -> int:
     """A port that is free, as is its cluster bus 10,000 above; neither is one that clients are given."""
     while True:
         port = random.randrange(20_000, 22_700)

@@ -53,11 +53,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     database_url: DatabaseUrl = Field(
-        "postgresql://tollkeeper@127.0.0.1:5432/tollkeeper", description="Postgres: tenants, keys, ledger, audit"
+        "postgresql://tollkeeper@127.0.0.1:5432/tollkeeper",
+        description="Postgres: tenants, keys, ledger, audit; TLS: [docs/tls.md](docs/tls.md)",
     )
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
-        description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster",
+        description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster;"
+        " `rediss://` and `rediss+cluster://`: [docs/tls.md](docs/tls.md)",
     )
     admin_token: AdminToken | None = Field(
         None,

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from store.tls import REDIS_OPTIONS
 
 SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
 PREFIX = "TOLLKEEPER_"  # of every variable
@@ -44,6 +47,15 @@ def url_with(*schemes: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def redis_options(value: str) -> str:
+    """Of those for TLS only what store/tls.py heeds: none is dropped in silence."""
+    query = urlsplit(value).query
+    unknown = [name for name, _ in parse_qsl(query) if name.startswith("ssl_") and name not in REDIS_OPTIONS]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no such option of TLS; there are {', '.join(REDIS_OPTIONS)}")
+    return value
 
 
 def origins(text: str) -> str:
@@ -137,6 +149,8 @@ Names = Annotated[str, AfterValidator(names)]
 KeyHeaders = Annotated[str, AfterValidator(key_headers)]
 Surfaces = Annotated[str, AfterValidator(surfaces)]
 ListenAddress = Annotated[str, AfterValidator(listen_address)]
-RedisUrl = Annotated[str, url_with("redis", "rediss", "unix", "redis+cluster")]
+RedisUrl = Annotated[
+    str, url_with("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"), AfterValidator(redis_options)
+]
 ApiUrl = Annotated[str, url_with("http", "https")]
 DatabaseUrl = Annotated[str, url_with("postgresql", "postgres")]

@@ -1,0 +1,108 @@
+"""TLS to the stores: the files that their URLs name, and what to trust by them.
+
+A new connection takes the files as they are by then, so they can be replaced at any time.  If a URL names a CA, that
+one alone is trusted: redis-py would add it to those of the system.
+"""
+
+import os
+import ssl
+from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+POSTGRES_FILES = ("sslrootcert", "sslcert", "sslkey")
+REDIS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs")
+MAX_CONTEXTS = 16
+# A handshake that was cut.
+_PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+
+_Stamp = tuple[int, int, int]
+_contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+
+class BadTlsFile(OSError):
+    """The text names the option of the URL and its file, and says what is wrong with it."""
+
+
+class Secured(Protocol):
+    """What redis-py knows of a connection with TLS."""
+
+    @property
+    def ca_certs(self) -> str | None: ...
+    @property
+    def certfile(self) -> str | None: ...
+    @property
+    def keyfile(self) -> str | None: ...
+    @property
+    def check_hostname(self) -> bool: ...
+    @property
+    def cert_reqs(self) -> ssl.VerifyMode: ...
+
+
+def redis_context(connection: Secured) -> ssl.SSLContext:
+    """One for all connections, until a file changes: the system's CAs take 20 ms to read.  BadTlsFile."""
+    ca, chain, key = connection.ca_certs, connection.certfile, connection.keyfile
+    stamps = tuple(_stamp(name, path) for name, path in zip(REDIS_OPTIONS, (ca, chain, key), strict=False))
+    wanted = (ca, chain, key, connection.check_hostname, connection.cert_reqs, stamps)
+    if (known := _contexts.get(wanted)) is not None:
+        return known
+    context = _loaded(ca, chain, key)
+    context.check_hostname = connection.check_hostname
+    context.verify_mode = connection.cert_reqs
+    if len(_contexts) >= MAX_CONTEXTS:
+        _contexts.clear()
+    _contexts[wanted] = context
+    return context
+
+
+def check_postgres_files(url: str) -> None:
+    """BadTlsFile, since asyncpg does not say which file it is that cannot be used."""
+    named = dict(parse_qsl(urlsplit(url).query))
+    ca, chain, key = (named.get(name) for name in POSTGRES_FILES)
+    for name in POSTGRES_FILES:
+        _stamp(name, named.get(name))
+    if ca or chain:
+        _loaded(ca, chain, key, named.get("sslpassword", ""), system=False)
+
+
+def tls_error(failure: BaseException | None) -> OSError | None:
+    """What of TLS is behind a driver's error and will not pass by itself."""
+    while failure is not None:
+        if isinstance(failure, BadTlsFile | ssl.SSLError) and not isinstance(failure, _PASSING):
+            return failure
+        failure = failure.__cause__ or failure.__context__
+    return None
+
+
+def in_words(store: str, setting: str, error: OSError) -> str:
+    """A sentence on one of those: what is wrong first, in parentheses what the library says."""
+    if isinstance(error, BadTlsFile):
+        return f"{store} is not asked, since {setting} names a file for TLS that cannot be used ({error})"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{store} is not trusted: its certificate is not what {setting} asks for ({error.verify_message})"
+    return f"{store} and {setting} do not agree on TLS ({error.reason if isinstance(error, ssl.SSLError) else error})"
+
+
+def _loaded(
+    ca: str | None, chain: str | None, key: str | None, password: str = "", *, system: bool = True
+) -> ssl.SSLContext:
+    """With a password always: OpenSSL would ask the terminal for one."""
+    try:
+        context = ssl.create_default_context(cafile=ca) if ca or system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if chain:
+            context.load_cert_chain(chain, key, password)
+    except OSError as error:  # ssl.SSLError is one
+        why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        raise BadTlsFile(f"{', '.join(path for path in (ca, chain, key) if path)}: {why}") from error
+    return context
+
+
+def _stamp(name: str, path: str | None) -> _Stamp | None:
+    """What is another when the file is."""
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            found = os.stat(file.fileno())
+    except OSError as error:
+        raise BadTlsFile(f"{name}={path}: {error.strerror}") from error
+    return found.st_ino, found.st_mtime_ns, found.st_size
