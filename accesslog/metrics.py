@@ -14,6 +14,7 @@ UNANSWERED = {"ext_authz_error": "authz", "rate_limiter_error": "ratelimit"}
 EXPORTED, DROPPED, UNSAMPLED = "exported", "dropped", "unsampled"
 KEPT, LEFT_OUT = "kept", "left_out"
 JOB_EVENTS = ("held", "held_again", "not_held", "more", "over")
+REQUEST_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 ROW_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 
 
@@ -59,4 +60,8 @@ class AccessLogMetrics(MetricSet):
         self.jobs = Counter(f"{name}jobs", "Responses in the background and batches, by event", "event", JOB_EVENTS)
         self.untold = Counter(f"{name}untold", "Lease ids that could not be told to a sibling process")
         self.failures = Counter(f"{name}task_failures", "Unexpected errors in background work")
+        self.request_seconds = Histogram(f"{name}request_seconds", "Requests from begin to end", REQUEST_BUCKETS)
+        self.first_byte_seconds = Histogram(
+            f"{name}first_byte_seconds", "Requests until the model server's first byte", REQUEST_BUCKETS
+        )
         self.batch_rows = Histogram(f"{name}batch_rows", "Rows in a ledger batch", ROW_BUCKETS)

@@ -25,6 +25,7 @@ from accesslog.metrics import JOBS, ROWS, SETTLEMENTS, AccessLogMetrics
 from accesslog.refusals import RefusalSums
 from accesslog.row import row_of
 from accesslog.settle import WITHOUT_LEASE, Settler, no_matter, read_rules, settlement_of
+from accesslog.trace_context import sampled_trace
 from accesslog.usage import Usage, usage_of
 from accesslog.writing.append import Appender
 from accesslog.writing.fence import Fence
@@ -44,6 +45,8 @@ from tenancy.directory.key_uses import KeyUses
 from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
+
+MS_PER_SECOND = 1000
 
 
 def no_matter_how(lease_id: str, service: int | None) -> None:
@@ -147,8 +150,7 @@ class Pipeline:
             self._learn(entry, usage)
         usage, saved = charged_of(entry, usage)
         row = row_of(entry, usage, saved)
-        if self._observed is not None:
-            self._observed(entry, row)
+        self._measure(entry, row)
         settlement = settlement_of(entry, usage, self._cost_of(row))
         if seen := seen_of(entry):
             return self._accept_job(entry, seen, row, settlement)
@@ -171,6 +173,14 @@ class Pipeline:
         decision = entry.decision
         if not decision.denied and not self._deliveries.is_known(decision.lease_id):
             self._renewals.add(LeaseName(decision.tenant_id, decision.lease_id))
+
+    def _measure(self, entry: LogEntry, row: UsageRow) -> None:
+        trace, metrics = sampled_trace(entry.traceparent, row.id), self._metrics
+        metrics.request_seconds.observe(row.total_ms / MS_PER_SECOND, trace=trace)
+        if row.ttft_ms is not None:
+            metrics.first_byte_seconds.observe(row.ttft_ms / MS_PER_SECOND, trace=trace)
+        if self._observed is not None:
+            self._observed(entry, row)
 
     def _learn(self, entry: LogEntry, usage: Usage) -> None:
         self.speeds.learn(entry, usage)

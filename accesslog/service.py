@@ -148,7 +148,7 @@ class _Stream:
             self._streams.brought(number, lease_id_of(believed))
             if ends:
                 if self._traced and isinstance(believed, LogEntry):
-                    believed = with_trace(believed, log_entry)
+                    believed = believed._replace(started_ns=_started_ns(log_entry))
                 self._accept(believed, STREAM)
                 if isinstance(believed, Undecided):
                     self._deny(log_entry, True)
@@ -211,14 +211,8 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
         ttft_ms=_first_byte_ms(log_entry),
         given_up=is_given_up(flags, status),
         undecided=undecided,
+        traceparent=headers["traceparent"] if "traceparent" in (headers := request.request_headers) else "",
     )
-
-
-def with_trace(entry: LogEntry, log_entry: HTTPAccessLogEntry) -> LogEntry:
-    """With what telemetry needs beside."""
-    started = log_entry.common_properties.start_time
-    traceparent = log_entry.request.request_headers.get("traceparent", "")
-    return entry._replace(traceparent=traceparent, started_ns=started.seconds * _NANOS_PER_S + started.nanos)
 
 
 def read_denial(log_entry: HTTPAccessLogEntry, seal: Seal, begun: bool) -> Denial | None:
@@ -264,6 +258,11 @@ def _flags(flags: ResponseFlags) -> list[str]:
     if not flags.ByteSize():
         return []
     return [name for field, name in _FLAGS.items() if getattr(flags, field)]
+
+
+def _started_ns(log_entry: HTTPAccessLogEntry) -> int:
+    started = log_entry.common_properties.start_time
+    return started.seconds * _NANOS_PER_S + started.nanos
 
 
 def _first_byte_ms(log_entry: HTTPAccessLogEntry) -> int | None:

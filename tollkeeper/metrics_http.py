@@ -15,9 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
 from prometheus_client.registry import Collector
 
 from serving.addresses import CannotListenError
@@ -31,6 +34,7 @@ Readiness = Callable[[], Mapping[str, bool]]
 Warnings = Callable[[], Sequence[str]]
 # Tables, by name: of the rows each is an object.
 Learned = Callable[[], Mapping[str, Any]]
+OPENMETRICS, END = "application/openmetrics-text", "# EOF\n"
 NOT_FOUND = b'{"error":"not found; there are /metrics, /healthz, /readyz, /learned"}'
 
 
@@ -65,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/metrics":
-            self._answer(200, generate_latest(self.server.registry), CONTENT_TYPE_LATEST)
+            self._answer(200, *exposition(self.server.registry, self.headers.get("Accept", "")))
         elif path == "/healthz":
             self._answer(200, b'{"status":"ok"}', "application/json")
         elif path == "/readyz":
@@ -148,15 +152,29 @@ class ProcessMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
         for process, path in self._sockets.items():
-            answer = get(path, "/metrics")
-            for family in text_string_to_metric_families(answer[1].decode()) if answer else ():
+            answer = get(path, "/metrics", OPENMETRICS)
+            for family in families_of(answer[1].decode()) if answer else ():
                 merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 for sample in family.samples:
                     merged.samples.append(sample._replace(labels={**sample.labels, "process": process}))
         yield from families.values()
 
 
-def get(address: Path | str, target: str) -> tuple[int, bytes] | None:
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """The metrics and their content type: OpenMetrics, which has exemplars, for those who name it, whichever version of
+    it they like best; the classic text for all others."""
+    if OPENMETRICS in (each.partition(";")[0].strip().lower() for each in accept.split(",")):
+        return openmetrics.generate_latest(registry), openmetrics.CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+def families_of(text: str) -> list[Metric]:
+    """Of either format: a process of the version before knows only the classic one."""
+    read = read_openmetrics if text.endswith(END) else read_text
+    return list(read(text))
+
+
+def get(address: Path | str, target: str, accept: str = "*/*") -> tuple[int, bytes] | None:
     """Status and body of an HTTP GET at a Unix socket or HOST:PORT; None if nobody answers."""
     host, _, port = str(address).rpartition(":")
     connection = (
@@ -165,7 +183,7 @@ def get(address: Path | str, target: str) -> tuple[int, bytes] | None:
         else HTTPConnection(host.strip("[]"), int(port), timeout=READ_TIMEOUT_SECONDS)
     )
     try:
-        connection.request("GET", target)
+        connection.request("GET", target, headers={"Accept": accept})
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, HTTPException):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from accesslog.entry import LogEntry
-from accesslog.telemetry.context import context_of, span_id_of
+from accesslog.trace_context import context_of, span_id_of
 from clients.api import Api, api_of
 from ledger.row import UsageRow, load_parts
 from ratelimit.tenants.routes.kind import Kind

@@ -13,11 +13,11 @@ from opentelemetry.semconv.attributes import error_attributes, http_attributes, 
 from accesslog.metrics import DROPPED, EXPORTED, UNSAMPLED, AccessLogMetrics
 from accesslog.row import row_of
 from accesslog.telemetry import exporter as exporting
-from accesslog.telemetry.context import context_of
 from accesslog.telemetry.exporter import Exporter
 from accesslog.telemetry.figures import MAX_SERIES, UNITS, Figures
 from accesslog.telemetry.otlp import Receiver
 from accesslog.telemetry.spans import OLD_NAMES, Names, Span, span_of
+from accesslog.trace_context import context_of
 from accesslog.usage import usage_of
 from tests.accesslog.entries import CHAT_USAGE, finished
 from tests.otlp import Collector, collector

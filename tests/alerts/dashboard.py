@@ -23,6 +23,9 @@ SOURCE = DataSourceRef(type_val="prometheus", uid="$source")
 PANEL_WIDTH, PANEL_HEIGHT = 8, 8  # of a dashboard's 24 columns
 
 
+WITH_TRACES = ("tollkeeper_accesslog_request_seconds", "tollkeeper_accesslog_first_byte_seconds")
+
+
 class Shown(NamedTuple):
     """A panel: `queries` by legend.  `unit` is Grafana's name of it."""
 
@@ -67,6 +70,18 @@ ROWS = {
             "One round trip to Redis, for a batch of requests.",
             "s",
             quantiles("tollkeeper_ratelimit_reserve_seconds", 0.5, 0.95, 0.99),
+        ),
+        Shown(
+            "Time of requests",
+            "From begin to end, the model's work included; dots are traces.",
+            "s",
+            quantiles("tollkeeper_accesslog_request_seconds", 0.5, 0.95),
+        ),
+        Shown(
+            "Time to the first byte",
+            "Of the model server's answer; dots are traces.",
+            "s",
+            quantiles("tollkeeper_accesslog_first_byte_seconds", 0.5, 0.95),
         ),
     ],
     "Capacity": [
@@ -215,7 +230,8 @@ def panel_of(number: int, shown: Shown) -> Timeseries:
     panel = Timeseries().id(number).title(shown.title).description(shown.about).unit(shown.unit).datasource(SOURCE)
     panel.tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
     for query, (legend, expression) in enumerate(shown.queries.items()):
-        panel.with_target(Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + query)))
+        target = Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + query))
+        panel.with_target(target.exemplar(True) if any(name in expression for name in WITH_TRACES) else target)
     return panel.span(PANEL_WIDTH).height(PANEL_HEIGHT).min(0)
 
 

@@ -42,6 +42,7 @@ def scraping(directory: Path, targets: Mapping[str, str | None], seconds: float,
     address = f"127.0.0.1:{free_port()}"
     command = [str(program("prometheus")), f"--config.file={directory}/prometheus.yml"]
     command += [f"--storage.tsdb.path={directory}/data", f"--web.listen-address={address}"]
+    command += ["--enable-feature=exemplar-storage"]
     server = Process("prometheus", command, directory / "prometheus.log")
     try:
         server.wait_until(lambda: answers(f"http://{address}/-/ready"))

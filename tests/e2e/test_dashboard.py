@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ import pytest
 
 from tests.alerts.dashboard import PATH, made
 from tests.alerts.prometheus import NONE, program, result, scraping
+from tests.alerts.prometheus import asked as ask
 from tests.e2e.deployment import Deployment, wait_for
 
 PANELS: list[Any] = [each for each in json.loads(PATH.read_text())["panels"] if each["type"] != "row"]
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 NAME = re.compile(r"\btollkeeper_\w+")
 # What a stack has nothing to show of, while nobody bounds it.
 EMPTY = {"room of {{instance}}", "bound on all"}
@@ -45,7 +49,7 @@ def prometheus(stack: Deployment, tmp_path: Path) -> Iterator[str]:
     targets = {"tollkeeper": stack.settings.metrics_listen, "tollkeeper-admin": stack.settings.admin_metrics_listen}
     with scraping(tmp_path, targets, 1.0) as url:
         who = stack.tenant()
-        assert stack.chat(who).status_code == 200
+        assert stack.chat(who, {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}).status_code == 200
         stack.usage_when(who, 1)
         scraped = "min(count_over_time(up[1m])) > 2 and count(up == 1) == 2"
         wait_for(lambda: result(url, scraped) or None, "three scrapes of both", 60)
@@ -60,5 +64,9 @@ def test_prometheus_answers_every_panel(prometheus: str) -> None:
             assert bool(found) is not (target["legendFormat"] in EMPTY), (panel["title"], target)
             labels = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
             assert not found or any(labels <= each["metric"].keys() for each in found), (panel["title"], found)
+    begun = time.time() - 600
+    times = {"start": begun, "end": begun + 1200, "query": "tollkeeper_accesslog_request_seconds_bucket"}
+    (series,) = ask(prometheus, f"query_exemplars?{urllib.parse.urlencode(times)}")
+    assert TRACE in [each["labels"]["trace_id"] for each in series["exemplars"]]
     instances = {each["metric"]["instance"] for each in result(prometheus, "tollkeeper_build_info")}
     assert len(instances) == 2

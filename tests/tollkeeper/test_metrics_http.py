@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from serving.metrics import Counter, Gauge, Histogram, Metrics
 from tests.accesslog.stack import wait_until
-from tollkeeper.metrics_http import MAX_CONNECTIONS, MetricsServer, ProcessMetrics
+from tollkeeper.metrics_http import MAX_CONNECTIONS, MetricsServer, ProcessMetrics, families_of
 from tollkeeper.up.process import free_port
 
 
@@ -91,3 +91,54 @@ def test_connections_that_ask_for_nothing_hold_up_no_scrape(merged: str) -> None
         wait_until(lambda: threading.active_count() - before <= MAX_CONNECTIONS)
         with urllib.request.urlopen(f"http://{merged}/metrics", timeout=10) as response:
             assert response.status == 200
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+# As each sends it by default.
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;"
+    "q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (PROMETHEUS_2, OPEN),
+        (PROMETHEUS_3, OPEN),
+        ("*/*", PLAIN),
+        ("text/plain;version=0.0.4", PLAIN),
+        (
+            "application/openmetrics-text;version=no-number,;;,=",
+            OPEN,
+        ),
+    ],
+)
+def test_who_names_openmetrics_gets_it_with_exemplars(tmp_path: Path, accept: str, content_type: str) -> None:
+    seconds = Histogram("tollkeeper_test_seconds", "Time", (0.1, 1.0), "kind", ("a", "b"))
+    for amount, trace in ((0.5, TRACE), (0.6, ""), (7.0, "")):
+        seconds.observe(amount, "a", trace)
+    calls = Counter("tollkeeper_test_calls", "Calls", "outcome", ("good", "bad"))
+    with ExitStack() as stops:
+        stops.callback(MetricsServer(tmp_path / "one.sock", registry_of(seconds, calls), dict).close)
+        registry, address = CollectorRegistry(), f"127.0.0.1:{free_port()}"
+        registry.register(ProcessMetrics({"one": tmp_path / "one.sock"}))
+        stops.callback(MetricsServer(address, registry, dict).close)
+        asked = urllib.request.Request(f"http://{address}/metrics", headers={"accept": accept})
+        with urllib.request.urlopen(asked) as response:
+            assert response.headers["content-type"] == content_type
+            text = response.read().decode()
+    found = {str(s.labels): s.exemplar for f in families_of(text) for s in f.samples if s.name.endswith("_bucket")}
+    assert len(found) == 6
+    exemplars = [each for each in found.values() if each is not None]
+    if content_type.startswith("text/plain"):
+        assert exemplars == []
+    else:
+        assert [(each.labels, each.value) for each in exemplars] == [({"trace_id": TRACE}, 0.5)]
+        assert text.endswith("# EOF\n")

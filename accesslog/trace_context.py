@@ -29,6 +29,14 @@ def context_of(traceparent: str, lease_id: str) -> Context:
     return Context(UUID(lease_id).bytes, b"", True)
 
 
+def sampled_trace(traceparent: str, lease_id: str) -> str:
+    """The id of somebody's trace that is kept, as exemplars have it; "" if there is none."""
+    if not traceparent:
+        return ""
+    context = context_of(traceparent, lease_id)
+    return context.trace_id.hex() if context.sampled and context.parent_id else ""
+
+
 def span_id_of(lease_id: str) -> bytes:
     """The same whichever log brings the request."""
     return blake2b(lease_id.encode(), digest_size=8, person=b"tollkeeper.span").digest()
