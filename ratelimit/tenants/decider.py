@@ -30,10 +30,10 @@ from ratelimit.tenants.estimates.corrections import Corrections
 from ratelimit.tenants.forward import alias_of, resolved, told_of
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.recent_refusals import RecentRefusals
-from ratelimit.tenants.replays import Caller, Replays, charged
-from ratelimit.tenants.request import Field, Queued, Request, Serialize, asked_of, fields_of, shown_path
+from ratelimit.tenants.replays import Replays, charged
+from ratelimit.tenants.request import Field, Queued, Request, Runnable, Serialize, asked_of, fields_of, shown_path
 from ratelimit.tenants.routes.kind import Kind
-from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Priced, Rejected, Terms, screen
+from ratelimit.tenants.screening import ABSENT, Catalog, Rejected, Terms, screen
 from ratelimit.tenants.sealed import ids_of, text_to_seal
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
@@ -114,40 +114,33 @@ class TenantDecider:
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
+        runnable = Runnable(call, account, asked, screened, fields, lease_id, end_user_id)
         said = entries.get("cache")
         terms = self._catalog.cache(screened.model) if said is not None and self._replays is not None else None
         if said is None or terms is None or self._replays is None:
-            return self._go_on(call, account, asked, screened, fields, lease_id, end_user_id)
-        costs = account.costs(charged(screened.estimate, terms.charge_percent))
-        if refused := self._recent_refusals.find(account, costs, now_ms):
-            return partial(self._over_limit, account, fields, costs, asked.api, refused)
-        if not self._has_room():
-            return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api))
-        goes_on = partial(self._go_on, call, account, asked, screened, fields, lease_id, end_user_id)
-        caller = Caller(call, account, asked, screened, fields, lease_id, end_user_id, goes_on)
-        return self._replays.ask(caller, said, terms, self._catalog.upstream(screened.model), self)
+            return self.go_on(runnable)
+        refused = self._refused_at_once(runnable, account.costs(charged(screened.estimate, terms.charge_percent)))
+        return refused or self._replays.ask(runnable, said, terms, self._catalog.upstream(screened.model), self)
 
-    def _go_on(
-        self,
-        call: Call,
-        account: Account,
-        asked: Asked,
-        screened: Priced,
-        fields: list[Field],
-        lease_id: str,
-        end_user_id: str,
-        more: Sequence[Field] = NOTHING,
-        headers: Sequence[Header] = (),
-    ) -> Answer:
+    def _refused_at_once(self, runnable: Runnable, costs: Sequence[int]) -> Answer:
+        """The answer to one that the budgets need not be asked for; None if they must be."""
+        account, fields, api = runnable.account, runnable.fields, runnable.asked.api
+        if refused := self._recent_refusals.find(account, costs, self._now_ms()):
+            return partial(self._over_limit, account, fields, costs, api, refused)
+        if not self._has_room():
+            return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
+        return None
+
+    def go_on(self, runnable: Runnable, more: Sequence[Field] = NOTHING, headers: Sequence[Header] = ()) -> Answer:
         """To the budgets.  `more`: what an admission says besides, `headers` to the client.  Any thread."""
+        call, account, asked, screened = runnable.call, runnable.account, runnable.asked, runnable.screened
+        fields, lease_id, end_user_id = runnable.fields, runnable.lease_id, runnable.end_user_id
         now_ms, estimate = self._now_ms(), screened.estimate
         runs = self._forwards and (screened.inference or screened.kind is Kind.COUNTS)
         forward = [*told_of(asked, account.policy.fairshare_group, self._catalog), *more] if runs else more
         costs = account.costs(estimate)
-        if refused := self._recent_refusals.find(account, costs, now_ms):
-            return partial(self._over_limit, account, fields, costs, asked.api, refused)
-        if not self._has_room():
-            return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, asked.api))
+        if refused := self._refused_at_once(runnable, costs):
+            return refused
         keeps = kept_of_one(estimate, end_user_id, screened.model, shown_path(asked), asked.alias)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         user = account.policy.user_id or end_user_id

@@ -26,7 +26,7 @@ from ratelimit.responses.metrics import BYPASS, HIT, MISS, ResponseMetrics
 from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.lease import kept_of_all, kept_of_one
-from ratelimit.tenants.request import Field, shown_path
+from ratelimit.tenants.request import Field, Runnable, shown_path
 from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
 from ratelimit.tenants.screening import Asked, Priced
 from serving.call import Answer, Call
@@ -83,22 +83,11 @@ def _whose(scope: CacheScope, policy: Policy, end_user_id: str) -> tuple[str, ..
     return str(scope), policy.tenant_id, user, end_user_id
 
 
-class Caller(NamedTuple):
-    """A request that may be answered from the cache.  `goes_on`: as if there were none, with what its answer says
-    besides."""
+class Decider(Protocol):
+    """What is done with a request beside looking into the cache."""
 
-    call: Call
-    account: Account
-    asked: Asked
-    screened: Priced
-    fields: list[Field]
-    lease_id: str
-    end_user_id: str
-    goes_on: "Callable[[Sequence[Field], Sequence[Header]], Answer]"
-
-
-class Teller(Protocol):
-    """How answers are made: the decider."""
+    def go_on(self, runnable: Runnable, more: Sequence[Field], headers: Sequence[Header]) -> Answer:
+        """As if there were no cache.  `more`: what an admission says besides, `headers` to the client.  Any thread."""
 
     def cached(self, account: Account, fields: list[Field], headers: Sequence[Header], body: bytes) -> bytes:
         """The answer itself."""
@@ -123,80 +112,91 @@ class Replays:
         self._seal, self._metrics, self._now_ms = seal, metrics, now_ms
         self._rule_sets: LRUCache[int, tuple[Account, RuleSet]] = LRUCache(RULE_SETS)
 
-    def ask(self, caller: Caller, said: str, terms: CacheTerms, to: Upstream | None, teller: Teller) -> Answer:
-        policy = caller.account.policy
-        wanted = wanted_of(said, caller.asked, caller.screened, policy, caller.end_user_id, terms, to)
+    def ask(self, runnable: Runnable, said: str, terms: CacheTerms, to: Upstream | None, decider: Decider) -> Answer:
+        policy = runnable.account.policy
+        wanted = wanted_of(said, runnable.asked, runnable.screened, policy, runnable.end_user_id, terms, to)
         if wanted is None:
             self._metrics.requests.add(BYPASS)
-            return caller.goes_on((), ((SAYS, BYPASS),))
+            return decider.go_on(runnable, (), ((SAYS, BYPASS),))
         if not wanted.looks:
             self._metrics.requests.add(BYPASS)
-            return caller.goes_on(self._ticket(caller, wanted), ((SAYS, BYPASS),))
-        remaining = caller.call.time_remaining()
+            return decider.go_on(runnable, self._ticket(runnable, wanted), ((SAYS, BYPASS),))
+        remaining = runnable.call.time_remaining()
         wait = WAIT_SECONDS if remaining is None else min(WAIT_SECONDS, remaining - PATIENCE_SECONDS)
         asking = self._lookups.ask(
-            wanted.place, caller.lease_id, wait, partial(self._found, caller, wanted, self._rules_of(caller), teller)
+            wanted.place,
+            runnable.lease_id,
+            wait,
+            partial(self._found, runnable, wanted, self._rules_of(runnable), decider),
         )
         if asking is None:
-            return self._goes_on(caller, wanted)
-        caller.call.on_cancel(asking.leave)
+            return self._missed(runnable, wanted, decider)
+        runnable.call.on_cancel(asking.leave)
         return None
 
     def over(self, lease_id: str) -> None:
         """The request has ended, however it did.  From any thread."""
         self._keeper.over(lease_id)
 
-    def _found(self, caller: Caller, wanted: Wanted, rules: RuleSet, teller: Teller, kept: Kept | None) -> None:
+    def _found(self, runnable: Runnable, wanted: Wanted, rules: RuleSet, decider: Decider, kept: Kept | None) -> None:
         if kept is None:
-            self._keeper.claimed(caller.lease_id, wanted.place)
-            _reply(caller.call, self._goes_on(caller, wanted))
+            self._keeper.claimed(runnable.lease_id, wanted.place)
+            _reply(runnable.call, self._missed(runnable, wanted, decider))
             return
-        estimate = charged(caller.screened.estimate, wanted.terms.charge_percent)
+        estimate = charged(runnable.screened.estimate, wanted.terms.charge_percent)
         keeps = kept_of_one(
-            estimate, caller.end_user_id, caller.screened.model, shown_path(caller.asked), caller.asked.alias
+            estimate, runnable.end_user_id, runnable.screened.model, shown_path(runnable.asked), runnable.asked.alias
         )
-        reservation = Reservation(rules, caller.account.costs(estimate), caller.lease_id, keeps)
-        answer = partial(self._reserved, caller, wanted, teller, kept, reservation)
+        reservation = Reservation(rules, runnable.account.costs(estimate), runnable.lease_id, keeps)
+        answer = partial(self._reserved, runnable, wanted, decider, kept, reservation)
         outcome = self._committer.reserve(reservation, answer)
         if outcome is not None:
             answer(outcome)
 
     def _reserved(
-        self, caller: Caller, wanted: Wanted, teller: Teller, kept: Kept, reservation: Reservation, outcome: Outcome
+        self,
+        runnable: Runnable,
+        wanted: Wanted,
+        decider: Decider,
+        kept: Kept,
+        reservation: Reservation,
+        outcome: Outcome,
     ) -> None:
         """Where the budgets could not be asked, the request goes on, to where that is decided."""
-        call, decision = caller.call, outcome.decision
+        call, decision = runnable.call, outcome.decision
         if decision is None or not outcome.has_lease:
-            _reply(call, self._goes_on(caller, wanted))
+            _reply(call, self._missed(runnable, wanted, decider))
         elif isinstance(decision, Refused):
-            account, costs = caller.account, reservation.costs
-            call.reply(teller.refused(account, caller.fields, costs, caller.asked.api, decision))
+            account, costs = runnable.account, reservation.costs
+            call.reply(decider.refused(account, runnable.fields, costs, runnable.asked.api, decision))
         else:
-            message = self._replayed(caller, wanted, teller, kept, reservation)
+            message = self._replayed(runnable, wanted, decider, kept, reservation)
             call.reply(message, partial(self._committer.abandon, reservation))
 
-    def _replayed(self, caller: Caller, wanted: Wanted, teller: Teller, kept: Kept, reservation: Reservation) -> bytes:
+    def _replayed(
+        self, runnable: Runnable, wanted: Wanted, decider: Decider, kept: Kept, reservation: Reservation
+    ) -> bytes:
         self._metrics.requests.add(HIT)
         self._metrics.served_bytes.add(n=len(kept.body))
-        fields = [*caller.fields, ("cache_percent", wanted.terms.charge_percent)]
+        fields = [*runnable.fields, ("cache_percent", wanted.terms.charge_percent)]
         fields.append(("reserved_tokens", reservation.keeps["tokens"]))
         age = max(0, self._now_ms() - kept.at_ms) // 1000
         headers = (*kept.headers, (SAYS, HIT), (AGE, str(age)))
-        return teller.cached(caller.account, fields, headers, kept.body)
+        return decider.cached(runnable.account, fields, headers, kept.body)
 
-    def _goes_on(self, caller: Caller, wanted: Wanted) -> Answer:
+    def _missed(self, runnable: Runnable, wanted: Wanted, decider: Decider) -> Answer:
         self._metrics.requests.add(MISS)
-        return caller.goes_on(self._ticket(caller, wanted), ((SAYS, MISS),))
+        return decider.go_on(runnable, self._ticket(runnable, wanted), ((SAYS, MISS),))
 
-    def _ticket(self, caller: Caller, wanted: Wanted) -> tuple[Field, ...]:
+    def _ticket(self, runnable: Runnable, wanted: Wanted) -> tuple[Field, ...]:
         terms = wanted.terms
-        model = caller.screened.model
-        ticket = Ticket(wanted.place, caller.lease_id, model, terms.ttl_seconds, terms.max_bytes)
+        model = runnable.screened.model
+        ticket = Ticket(wanted.place, runnable.lease_id, model, terms.ttl_seconds, terms.max_bytes)
         return ("cache_ticket", ticket.dump(self._seal)), ("cache_bytes", terms.max_bytes)
 
-    def _rules_of(self, caller: Caller) -> RuleSet:
+    def _rules_of(self, runnable: Runnable) -> RuleSet:
         """The rules of its account, under which a lease holds no slot: nothing runs."""
-        account = caller.account
+        account = runnable.account
         known = self._rule_sets.get(id(account))
         if known is None or known[0] is not account:
             leases = Leases(IN_FLIGHT, None, kept_of_all(account.policy))

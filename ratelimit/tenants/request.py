@@ -35,6 +35,18 @@ class Serialize(Protocol):
         metadata.  `headers` are for the client; those that go `both_ways`, for the model server too."""
 
 
+class Runnable(Struct, frozen=True):
+    """One that may run if the budgets hold it.  `fields`: what its answer says, whatever it is."""
+
+    call: Call
+    account: Account
+    asked: Asked
+    screened: Priced
+    fields: list[Field]
+    lease_id: str
+    end_user_id: str
+
+
 class Request(Struct, frozen=True):
     """One that goes to the budgets.  `fields`: what its answer says, whatever it is; `forward`: what an admission says
     besides; `headers`: what it tells the client besides."""
