@@ -20,8 +20,6 @@ from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.process import free_port
 
-pytestmark = pytest.mark.alone
-
 T = TypeVar("T")
 MEBIBYTE = 1024 * 1024
 HEAP = 64  # MiB

@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,9 +172,8 @@ class Stack:
     def _stub_model(self) -> str:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "tollkeeper", "stub-model", "--listen", f"127.0.0.1:{port}"]
         self._tell("a stub model server (mock-model)")
-        process = Process("stub-model", command, self._log("stub-model"))
+        process = self._ours("stub-model", ["--listen", f"127.0.0.1:{port}"], {}, signal.SIGTERM)
         self._keep("stub-model", process, lambda: answers(f"{url}/v1/models"))
         return url
 
@@ -195,12 +194,15 @@ class Stack:
         self._python("admin", settings, f"http://{settings.admin_listen}/api/v1/health")
 
     def _python(self, command: str, settings: Settings, ready: str, *options: str) -> None:
-        arguments = [sys.executable, "-m", "tollkeeper", command, *options]
         # SIGINT: nobody comes after this sidecar.
-        process = Process(
-            command, arguments, self._log(command), environment=as_environment(settings), stop_signal=signal.SIGINT
-        )
+        process = self._ours(command, options, as_environment(settings), signal.SIGINT)
         self._keep(command, process, lambda: answers(ready))
+
+    def _ours(
+        self, command: str, options: Sequence[str], environment: Mapping[str, str], stop_signal: signal.Signals
+    ) -> Process:
+        arguments = [sys.executable, "-m", "tollkeeper", command, *options]
+        return Process(command, arguments, self._log(command), environment=environment, stop_signal=stop_signal)
 
     def _envoy(self, settings: Settings, upstream: str) -> None:
         self._tell("Envoy")
