@@ -19,6 +19,7 @@ from admin.app import create_app
 from admin.commands.ports import NOTHING, Configured
 from admin.connections import KEEP_ALIVE_SECONDS, Connection
 from admin.metrics import AdminMetrics
+from admin.tls import Certificates, behind_tls
 from serving.store_metrics import StoreMetrics
 from store.postgres import open_postgres
 from store.redis import open_redis_async
@@ -51,10 +52,11 @@ def serve(
     others: Sequence[str] = (),
     metrics: AdminMetrics | None = None,
     store_metrics: StoreMetrics | None = None,
+    tls: Certificates | None = None,
 ) -> None:
     """Blocks until SIGINT or SIGTERM, then ends open requests and returns.
 
-    `others`: the surfaces beside the management API, by their names in admin/surfaces.py.
+    `others`: the surfaces beside the management API, by their names in admin/surfaces.py.  `tls`: in the clear without.
     Raises NoAdminToken (admin.access.principals) and CannotListen first.  The database must be migrated.
     """
     Principals(admin_token)
@@ -65,7 +67,7 @@ def serve(
     make = partial(create_app, **who, cors_origins=cors_origins, others=others, metrics=metrics)  # type: ignore[arg-type]
     try:
         with _quiet_signals():
-            asyncio.run(_serve(listener, database_url, redis_url, make, store_metrics or StoreMetrics()))
+            asyncio.run(_serve(listener, database_url, redis_url, make, store_metrics or StoreMetrics(), tls))
     finally:
         listener.close()
 
@@ -89,14 +91,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(
-    listener: socket.socket, database_url: str, redis_url: str, make: Callable[..., ASGIApp], shown: StoreMetrics
+    listener: socket.socket,
+    database_url: str,
+    redis_url: str,
+    make: Callable[..., ASGIApp],
+    shown: StoreMetrics,
+    tls: Certificates | None,
 ) -> None:
     redis = open_redis_async(redis_url, timeout=REDIS_SECONDS)
     try:
         async with open_postgres(database_url, timeout=POSTGRES_SECONDS, size=CONNECTIONS) as pool:
             looks = asyncio.create_task(shown.of(probes(redis, pool)).run(), name="store watch")
             try:
-                await uvicorn.Server(config(make(pool, redis))).serve(sockets=[listener])
+                await uvicorn.Server(config(make(pool, redis), tls=tls)).serve(sockets=[listener])
             finally:
                 looks.cancel()
                 await asyncio.wait([looks])
@@ -104,14 +111,14 @@ async def _serve(
         await redis.aclose()
 
 
-def config(app: object, connection: type[Connection] = Connection) -> uvicorn.Config:
+def config(app: object, connection: type[Connection] = Connection, tls: Certificates | None = None) -> uvicorn.Config:
     """No access log and no logging set-up of uvicorn's own; no headers trusted, none that name the server.
 
     What uvicorn warns of is what clients send that is no HTTP; it is answered, and would let anybody fill a log.
     """
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=connection,
+        http=behind_tls(connection, tls) if tls else connection,  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         log_level=logging.ERROR,

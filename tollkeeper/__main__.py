@@ -114,10 +114,13 @@ def admin(
         fail("TOLLKEEPER_ADMIN_TOKEN: not set; the management API has no default credential", EXIT_BAD_SETTINGS)
     from admin.server import CannotListen
     from serving.addresses import CannotListenError
+    from serving.tls_files import BadCertificates
     from tollkeeper.server import run_admin
 
     try:
         run_admin(settings, settings.admin_token.get_secret_value())
+    except BadCertificates as error:
+        fail(f"TOLLKEEPER_ADMIN_TLS_DIR: {error}", EXIT_BAD_SETTINGS)
     except CannotListen as error:
         fail(str(error))
     except CannotListenError as error:
@@ -128,12 +131,15 @@ def admin(
 def migrate() -> None:
     """Bring the database schema up to this version."""
     settings = settings_or_exit("migrate")
+    from store.tls import in_words, tls_error
     from tollkeeper.migrations import run_migrations
 
     try:
         applied = run_migrations(settings.database_url)
     except Exception as error:  # noqa: BLE001 - the top of a command: one line for whatever Postgres says
-        fail(f"cannot migrate the database: {error}")
+        of_tls = tls_error(error)
+        said = in_words("postgres", "TOLLKEEPER_DATABASE_URL", of_tls) if of_tls else error
+        fail(f"cannot migrate the database: {said}")
     typer.echo(f"applied: {', '.join(applied)}" if applied else "nothing to do: the schema is current")
 
 

@@ -85,7 +85,19 @@ class Settings(BaseSettings):
     api_url: ApiUrl = Field(
         "http://127.0.0.1:9090", description="URL at which the commands `tenant`, `key`, … reach the management API"
     )
+    api_ca: Path | None = Field(
+        None, description="file of the CAs of an `https` one, and no other; none: those of the system"
+    )
+    api_tls_dir: Path | None = Field(
+        None, description="directory of `tls.crt`, `tls.key`: the certificate that the commands show it, if it asks"
+    )
     admin_listen: ListenAddress = Field("127.0.0.1:9090", description="management API")
+    admin_tls_dir: Path | None = Field(
+        None, description="directory of `tls.crt`, `tls.key`: management API and console over TLS"
+    )
+    admin_client_ca: Path | None = Field(
+        None, description="file of CAs: over TLS only clients with a certificate of theirs get through"
+    )
     admin_metrics_listen: ListenAddress | None = Field(
         None, description="`/metrics`, `/healthz`, `/readyz` of the management API, which ask for no token"
     )

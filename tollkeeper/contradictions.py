@@ -19,6 +19,8 @@ def contradictions(settings: "Settings") -> Iterator[str]:
             f"{PREFIX}GRPC_SECRET: not set; without it anyone who can reach {settings.grpc_listen}"
             f" ({PREFIX}GRPC_LISTEN) could charge any tenant"
         )
+    if settings.admin_client_ca and not settings.admin_tls_dir:
+        yield f"{PREFIX}ADMIN_CLIENT_CA: asks clients for nothing without {PREFIX}ADMIN_TLS_DIR"
     if settings.lease_seconds <= min(settings.idle_timeout_seconds, LEAST_RENEWED_SECONDS):
         yield (
             f"{PREFIX}LEASE_SECONDS: {settings.lease_seconds} must be more than the"

@@ -96,11 +96,13 @@ def _serve(shared: Shared, worker: Worker, place: Place) -> None:
 
 
 def run_admin(settings: Settings, admin_token: str) -> None:
-    """The management API until SIGTERM; admin.server.CannotListen, CannotListenError."""
+    """The management API until SIGTERM; admin.server.CannotListen, CannotListenError, BadCertificates."""
     from admin.commands.ports import Configured
     from admin.metrics import AdminMetrics
     from admin.server import serve
+    from admin.tls import Certificates
 
+    tls = Certificates(settings.admin_tls_dir, settings.admin_client_ca) if settings.admin_tls_dir else None
     metrics, stores = AdminMetrics(), StoreMetrics()
     if settings.admin_metrics_listen:
         _show_admin(settings.admin_metrics_listen, metrics, stores)
@@ -122,6 +124,7 @@ def run_admin(settings: Settings, admin_token: str) -> None:
         ),
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
         others=settings.other_surfaces,
+        tls=tls,
     )
 
 

@@ -1,6 +1,8 @@
 """TLS to Redis and Postgres: verified on both sides; what is wrong is said in a sentence, and files are read anew."""
 
 import json
+import os
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -94,6 +96,17 @@ def test_options_that_would_be_ignored_are_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TOLLKEEPER_REDIS_URL", "rediss://localhost/0?ssl_ciphers=none")
     with pytest.raises(BadSettings, match="ssl_ciphers: no such option of TLS"):
         read_settings()
+
+
+def test_migrate_says_so(stores: Stores, tmp_path: Path) -> None:
+    url = stores.postgres.url(stores.client_of(stores.ours, stores.other, tmp_path / "client"))
+    command, environment = (
+        [sys.executable, "-m", "tollkeeper", "migrate"],
+        {**os.environ, "TOLLKEEPER_DATABASE_URL": url},
+    )
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    why = NOT_TRUSTED[1].format("self-signed certificate in certificate chain")
+    assert (ended.returncode, ended.stderr) == (1, f"tollkeeper: cannot migrate the database: {why}\n")
 
 
 def test_a_sidecar_says_so_and_needs_no_restart(stores: Stores, tmp_path: Path) -> None:

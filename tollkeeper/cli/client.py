@@ -4,6 +4,7 @@ On the standard library: one short-lived connection a request is all that a comm
 """
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -11,7 +12,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from tollkeeper.cli.exits import OF_STATUS, CommandFailed, Exit
 
@@ -40,17 +41,23 @@ class _Stay(HTTPRedirectHandler):
 class Client:
     """`url` with or without `/api/v1`.  Proxies of the environment are not used: the API is within.
 
-    With an `idempotency_key` its one POST may be asked for again by another run.
+    With an `idempotency_key` its one POST may be asked for again by another run.  `tls`: for https, if it is not the
+    system's CAs that count.
     """
 
     def __init__(
-        self, url: str, token: str, timeout: float = TIMEOUT_SECONDS, idempotency_key: str | None = None
+        self,
+        url: str,
+        token: str,
+        timeout: float = TIMEOUT_SECONDS,
+        idempotency_key: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.url = url.rstrip("/").removesuffix(PREFIX)
         if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc:
             raise CommandFailed(Exit.USAGE, f"{url!r} is not an address such as http://127.0.0.1:9090")
         self._token, self._timeout, self._idempotency_key = token, timeout, idempotency_key
-        self._opener: OpenerDirector = build_opener(ProxyHandler({}), _Stay())
+        self._opener: OpenerDirector = build_opener(ProxyHandler({}), _Stay(), HTTPSHandler(context=tls))
 
     def get(self, path: str, query: Query | None = None) -> Any:
         return self.ask("GET", path, query=query).body

@@ -1,14 +1,16 @@
 """One run of a command: its connection to the API, its printer, and the person who can be asked.  No resource here."""
 
+import ssl
 import sys
 from dataclasses import dataclass
 
 import typer
 
+from serving.tls_files import CHAIN, KEY
 from tollkeeper.cli.client import Answer, Client
 from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.printer import Printer
-from tollkeeper.config import BadSettings, read_settings
+from tollkeeper.config import BadSettings, Settings, read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,21 @@ def connect(api: str | None, idempotency_key: str | None) -> Client:
     if settings.admin_token is None:
         raise CommandFailed(Exit.USAGE, "TOLLKEEPER_ADMIN_TOKEN: not set; it is the token for the management API")
     url, token = api or settings.api_url, settings.admin_token.get_secret_value()
-    return Client(url, token, idempotency_key=idempotency_key)
+    return Client(url, token, idempotency_key=idempotency_key, tls=_tls(settings))
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    ca, own = settings.api_ca, settings.api_tls_dir
+    if not (ca or own):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if own:
+            context.load_cert_chain(own / CHAIN, own / KEY)
+    except OSError as error:  # ssl.SSLError is one
+        names = ", ".join(f"TOLLKEEPER_{name}" for name, path in (("API_CA", ca), ("API_TLS_DIR", own)) if path)
+        raise CommandFailed(Exit.USAGE, f"{names}: not to be used: {error}") from None
+    return context
 
 
 def confirm(question: str, yes: bool) -> None:
