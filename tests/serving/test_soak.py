@@ -8,7 +8,6 @@ import pytest
 
 from serving.call import Call, Malformed, Unary
 from serving.completion_queue.calls import PendingCall
-from serving.engine import EngineKind
 from serving.threads.calls import HeldCall
 from serving.threads.streams import BidiCall
 from tests.serving.conftest import Served, Server, eventually
@@ -69,9 +68,7 @@ def soak(served: Served, sinks: Sinks, rounds: int) -> None:
         held.end.set()
 
 
-def test_no_call_outlives_its_answer(
-    kind: EngineKind, serve: Server, answerer: "SimpleQueue[tuple[Call, bytes] | None]"
-) -> None:
+def test_no_call_outlives_its_answer(serve: Server, answerer: "SimpleQueue[tuple[Call, bytes] | None]") -> None:
     def later(message: bytes, call: Call) -> None:
         answerer.put((call, message))
 
@@ -83,7 +80,7 @@ def test_no_call_outlives_its_answer(
     gone: list[Call] = []
     unary = [Unary(ECHO, echo), Unary(LATER, later), Unary(WATCHED, watched), Unary(BROKEN, broken)]
     served = serve(*unary, sinks.method, talks.method)
-    soak(served, sinks, rounds=30 if kind == "completion_queue" else 10)
+    soak(served, sinks, rounds=10)
     eventually(lambda: all(len(sink.closed) == 1 for sink in talks.opened))
     gone.clear()
     talks.opened.clear()
