@@ -135,6 +135,7 @@ async def test_what_finds_no_receiver_or_no_room_is_dropped_and_counted(
     row = row_of(entry, usage_of(entry))
     for _ in range(5):
         away.offer(entry, row)
+    assert metrics.spans.counts[DROPPED] == 2
     assert not await away.flush()
     assert metrics.spans.counts == {EXPORTED: 0, DROPPED: 5, UNSAMPLED: 0}
     there = Exporter(Receiver(receiver.url, {"x-token": "s3cret"}, {"service.name": "t"}), metrics, Names.CURRENT)

@@ -108,7 +108,7 @@ async def test_tenants_with_little_left_are_counted_once_and_short_windows_and_s
         tenant_id = await place.tenant(name)
         window: dict[str, Any] = MONTH if name != "minute" else {"kind": Kind.FIXED, "window_seconds": 60}
         await place.limit(tenant_id, name="of", amount=600, **window)
-        await place.limit(tenant_id, name="shadow", amount=1, shadow=True, **MONTH)
+        await place.limit(tenant_id, name="shadow", amount=550, shadow=True, **MONTH)
         await place.limit(tenant_id, name="other", amount=100_000, **MONTH)
         await place.run(await place.account(tenant_id), used=Used(used))
     place.reconciler._pace = SETTLED_LONG_AGO

@@ -47,6 +47,11 @@ def expired(stack: Deployment, who: Credential) -> httpx.Response:
     return once_changed("PATCH", "/keys/{key}", expires_at=soon)(stack, who)
 
 
+def not_allowed(stack: Deployment, who: Credential) -> httpx.Response:
+    assert stack.admin.patch(f"/keys/{who.key_id}", json={"models_allowed": ["other"]}).is_success
+    return stack.chat(who)
+
+
 # What is said after "refused with STATUS"; whose it was: nobody's known, somebody's, or somebody's with its prefix.
 NOBODY, ITS_TENANT, ITS_KEY = range(3)
 CASES: dict[str, tuple[int, str, int, Send]] = {
@@ -72,6 +77,7 @@ CASES: dict[str, tuple[int, str, int, Send]] = {
         lambda stack, _: stack.envoy.get(f"/v1/models?key={UNKNOWN}"),
     ),
     "model looked up": (404, "the model is not registered, or not enabled", ITS_KEY, looked_up),
+    "model not allowed": (403, "the key may not use this model", ITS_TENANT, not_allowed),
     "invalid body": (
         400, "the body cannot be read", ITS_TENANT,
         lambda stack, who: stack.envoy.post("/v1/chat/completions", headers=who.headers, content=b"{"),

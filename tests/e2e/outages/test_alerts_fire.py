@@ -13,6 +13,8 @@ import yaml
 from tests.alerts.prometheus import NONE, asked, program, scraping
 from tests.conftest import public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.e2e.metering.test_explain_refusals import explanation
+from tests.e2e.outages.test_crash import workers
 from tests.e2e.outages.test_takeover import children, tell
 from tollkeeper.up.stack import accepts
 
@@ -88,6 +90,7 @@ def test_faults_fire_their_alerts_and_an_end_of_them_ends_those(watched: Watched
     watched.wait_for_silence("TollkeeperStoreDown", "TollkeeperLedgerBehind")
     store_away(watched, "valkey", "TollkeeperCannotDecide", wait=503)
     watched.wait_for_silence("TollkeeperStoreDown")
+    without_authz(watched)
     stack.processes["admin"].stop()
     stack.processes["sidecar"].stop()
     watched.wait("TollkeeperDown", "TollkeeperAdminDown")
@@ -112,6 +115,23 @@ def no_log_then_log(watched: Watched) -> None:
             watched.wait("TollkeeperLogSilent")
     assert watched.send(1) == [200]
     watched.wait_for_silence("TollkeeperLogSilent")
+
+
+def without_authz(watched: Watched) -> None:
+    """Envoy itself refuses what no authz answers; the access log tells why, afterwards."""
+    stack, supervisor = watched.stack, watched.stack.processes["sidecar"].pid
+    authz = workers(stack)["authz"]
+    os.kill(supervisor, signal.SIGSTOP)  # and so it makes no other
+    try:
+        os.kill(authz, signal.SIGKILL)
+        refused = stack.chat(watched.who)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "tollkeeper_unavailable")
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    found = wait_for(lambda: explanation(stack, refused.headers["x-request-id"]), "the explanation")
+    assert found["decision"] == "refused with 503: authz did not answer Envoy"
+    counted = 'tollkeeper_accesslog_unanswered_requests_total{process="ratelimit",service="authz"} 1.0'
+    wait_for(lambda: True if counted in stack.metrics() else None, counted)
 
 
 def store_away(watched: Watched, part: str, alert: str, wait: int = 200) -> None:
