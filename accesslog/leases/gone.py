@@ -1,45 +1,45 @@
 """Leases of what ran through an Envoy that is gone: no entry will come of it, so they end at once, and the sweep
-accounts for them.  Which Envoy is gone is streams.py's; each process ends what it has in flight itself.
+accounts for them.  Which Envoy is gone is streams.py's and living.py's; each process ends what it has in flight itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from accesslog.siblings import Siblings, gone_of
 from accesslog.streams import Gone, Streams
+from ratelimit.budgets.port import Budgets, BudgetsUnavailable, LeaseName
 from ratelimit.in_flight import InFlight
 from ratelimit.life import Life
-from store.redis import UNAVAILABLE
 from tenancy.values.lease_id import envoy_of
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
-LEASES_AT_ONCE = 500
+LEASES_AT_ONCE = 100
 MOST_GONE = 1000  # Envoys that wait for Redis
 
 
 class GoneEnvoys:
-    """`expire`: has these leases (id → tenant) end now; raises what store.redis.UNAVAILABLE lists.  `leaving`: this
-    process drains, so that its streams are cut by its own doing.  On the loop."""
+    """`leaving`: this process drains, so that its streams are cut by its own doing.  On the loop."""
 
     def __init__(
         self,
         streams: Streams,
         in_flight: InFlight,
-        expire: Callable[[Mapping[str, str]], Awaitable[None]],
+        budgets: Budgets,
         siblings: Siblings | None,
         leaving: Callable[[], bool],
     ) -> None:
-        self._streams, self._in_flight, self._expire = streams, in_flight, expire
+        self._streams, self._in_flight, self._budgets = streams, in_flight, budgets
         self._siblings, self._leaving = siblings, leaving
         self._waiting: dict[str, float] = {}  # by Envoy: what began before is over
+        self._found: set[str] = set()
 
     def told(self, items: Iterable[str]) -> None:
         """A process beside this one saw that they are gone."""
-        self._add(each for item in items if (each := gone_of(item)) is not None)
+        self.add(each for item in items if (each := gone_of(item)) is not None)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -48,17 +48,24 @@ class GoneEnvoys:
             if self._leaving():
                 continue
             gone = self._streams.gone()
-            self._add(gone)
+            self.add(gone)
+            self._found.update(each.envoy for each in gone)
             if self._siblings is not None:
                 self._siblings.here(self._streams.here())
                 self._siblings.gone(gone)
             for envoy, before in list(self._waiting.items()):
                 try:
                     await self._free(envoy, before)
-                except UNAVAILABLE:
+                except BudgetsUnavailable:
                     break  # the next round tries again
 
-    def _add(self, gone: Iterable[Gone]) -> None:
+    def take_found(self) -> set[str]:
+        """Those that were found by their streams here since the last time."""
+        found, self._found = self._found, set()
+        return found
+
+    def add(self, gone: Iterable[Gone]) -> None:
+        """These are gone."""
         for each in gone:
             if len(self._waiting) < MOST_GONE:
                 self._waiting[each.envoy] = max(each.before, self._waiting.get(each.envoy, 0.0))
@@ -67,10 +74,12 @@ class GoneEnvoys:
         lives = self._through(envoy, before)
         for start in range(0, len(lives), LEASES_AT_ONCE):
             some = lives[start : start + LEASES_AT_ONCE]
-            await self._expire({life.lease_id: life.policy.tenant_id for life in some})
+            names = [LeaseName(life.policy.tenant_id, life.lease_id) for life in some]
+            await asyncio.to_thread(self._budgets.expire, names)
         self._in_flight.expire(lives)
         del self._waiting[envoy]
-        log.warning("an Envoy is gone, what ran through it is charged as reserved", envoy=envoy, requests=len(lives))
+        if lives:
+            log.warning("an Envoy is gone, its requests are charged as reserved", envoy=envoy, requests=len(lives))
 
     def _through(self, envoy: str, before: float) -> list[Life]:
         older = self._in_flight.older_than(int(before * 1000))

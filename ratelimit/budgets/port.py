@@ -4,7 +4,7 @@ A request reserves what it may cost from the budget of every rule that it must f
 what it really used is settled later by the lease's id: the difference is refunded or charged, once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
@@ -123,6 +123,12 @@ class Budgets(Protocol):
 
     def renew(self, batch: Sequence[LeaseName]) -> None:
         """Puts off when these expire.  One that has ended stays so; one that expired unsettled counts again."""
+
+    def expire(self, batch: Sequence[LeaseName]) -> None:
+        """Has these end now, as far as they are there: their slots are free, and `orphans` gives them."""
+
+    def running(self) -> Iterator[Sequence[LeaseName]]:
+        """All that have not expired, by the page.  Looks at the whole store."""
 
     def orphans(self, limit: int) -> list[Orphan]:
         """Up to about `limit` expired leases, each one once over all callers, and again each SWEPT_AGAIN_MS until it is

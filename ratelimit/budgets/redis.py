@@ -4,15 +4,13 @@ How batches come about, and what happens while Redis is away, is decided above. 
 how a script is called in scripts.py.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import structlog
 
-from ratelimit.budgets.keys import all_leases_keys, lease_key, leases_key, owner_of, settled_key, swept_key
+from ratelimit.budgets.keys import all_leases_keys, lease_key, leases_key, owner_of, swept_key
 from ratelimit.budgets.port import (
     LOST,
     SWEPT_AGAIN_MS,
@@ -27,21 +25,19 @@ from ratelimit.budgets.port import (
     Settled,
     Settlement,
 )
-from ratelimit.budgets.rule import Leases, RuleSet, Used, dump_rules
+from ratelimit.budgets.rule import Leases, RuleSet
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
-from serving.fast_json import json_of
+from ratelimit.budgets.stored import end_step, kept_of, lease_of, swept_keys
 
 DAY_MS = 86_400_000
 KEEP_LEASE_MS = DAY_MS  # beyond the deadline: time for a sidecar to sweep it, and for its log entry to come late
-MARKER_MS = DAY_MS  # the JSON access log may be read back late; later than that, a direct charge could repeat
 OWNERS_A_CALL = 250  # looked at in one call: less than a millisecond of Redis, unless there is something to take
 LEASES_A_CALL = 50  # taken in one call: about as long
 PAGES_A_SWEEP = 20  # bounds one sweep: some 20,000 keys looked at
-OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; the others are what it keeps
 
 log = structlog.get_logger(__name__)
 
-NOTHING_USED = Used(0)
+PART_AWAY = "a part of the budgets did not answer"
 UNREADABLE, NO_LEASE = -2, -1  # verdicts
 MAX_UNREADABLE = 1000
 
@@ -70,6 +66,7 @@ class RedisBudgets:
         self._reserve = Script.read("budget", "reserve")
         self._settle = Script.read("budget", "lease", "settle")
         self._orphans, self._renewing = Script.read("orphans"), Script.read("renew")
+        self._expiring, self._running = Script.read("expire"), Script.read("running")
         self._accounted = Script.read("accounted")
         self._sweep: Iterator[list[str]] = iter(())
         self._unreadable: set[str] = set()
@@ -96,14 +93,16 @@ class RedisBudgets:
         return self._end(batch)
 
     def renew(self, batch: Sequence[LeaseName]) -> None:
-        groups = self._groups([each.owner for each in batch])
-        steps = []
-        for group in groups:
-            names = [batch[i] for i in group]
-            keys = [key for each in names for key in (lease_key(each.owner, each.lease_id), leases_key(each.owner))]
-            steps.append(Step(keys, [self._lease_ms, KEEP_LEASE_MS, *(each.lease_id for each in names)]))
-        if None in self._runner.run(self._renewing, steps):
-            raise BudgetsUnavailable("a part of the budgets did not answer")
+        self._on_leases(self._renewing, batch, (self._lease_ms, KEEP_LEASE_MS))
+
+    def expire(self, batch: Sequence[LeaseName]) -> None:
+        self._on_leases(self._expiring, batch)
+
+    def running(self) -> Iterator[list[LeaseName]]:
+        for names in self._runner.pages(all_leases_keys()):
+            owners = list({owner_of(name) for name in names})
+            for start in range(0, len(owners), OWNERS_A_CALL):
+                yield self._running_of(owners[start : start + OWNERS_A_CALL])
 
     def orphans(self, limit: int) -> list[Orphan]:
         """Looks at a bounded part of the keys and goes on from there the next time, so that a sweep stays short on a
@@ -131,7 +130,7 @@ class RedisBudgets:
         groups = [[batch[i] for i in group] for group in self._groups([each.owner for each in batch])]
         steps = [Step([swept_key(each.owner) for each in group], [each.lease_id for each in group]) for group in groups]
         if None in self._runner.run(self._accounted, steps):
-            raise BudgetsUnavailable("a part of the budgets did not answer")
+            raise BudgetsUnavailable(PART_AWAY)
 
     def ping(self) -> None:
         """BudgetsUnavailable unless Redis answers; BudgetsLost."""
@@ -141,6 +140,29 @@ class RedisBudgets:
 
     def close(self) -> None:
         self._runner.close()
+
+    def _on_leases(self, script: Script, batch: Sequence[LeaseName], said: Sequence[int] = ()) -> None:
+        steps = []
+        for group in self._groups([each.owner for each in batch]):
+            names = [batch[i] for i in group]
+            keys = [key for each in names for key in (lease_key(each.owner, each.lease_id), leases_key(each.owner))]
+            steps.append(Step(keys, [*said, *(each.lease_id for each in names)]))
+        if None in self._runner.run(script, steps):
+            raise BudgetsUnavailable(PART_AWAY)
+
+    def _running_of(self, owners: Sequence[str]) -> list[LeaseName]:
+        groups = self._groups(owners)
+        replies = self._runner.run(
+            self._running, [Step([leases_key(owners[i]) for i in group], []) for group in groups]
+        )
+        if None in replies:
+            raise BudgetsUnavailable(PART_AWAY)
+        return [
+            LeaseName(owners[i], lease_id.decode())
+            for group, reply in zip(groups, replies, strict=True)
+            for i, lease_ids in zip(group, reply, strict=True)
+            for lease_id in lease_ids
+        ]
 
     def _groups(self, owners: Sequence[str]) -> list[list[int]]:
         """Indexes of what may go into one call."""
@@ -213,17 +235,17 @@ class RedisBudgets:
                 requests += (number, *costs)
             else:
                 lease_keys.append(rules.lease_prefix + reservation.lease_id)
-                requests += (number, reservation.lease_id, _lease(reservation), *costs)
+                requests += (number, reservation.lease_id, lease_of(reservation), *costs)
         arguments[3] = len(numbers)
         return Step(keys + lease_keys, arguments + requests)
 
     def _end(self, batch: Sequence[Settlement | LeaseName]) -> list[Settled]:
         ended: list[Settled] = [Settled.GONE] * len(batch)
         groups = self._groups([each.owner for each in batch])
-        steps = [_end_step([batch[i] for i in group], self._epoch) for group in groups]
+        steps = [end_step([batch[i] for i in group], self._epoch) for group in groups]
         for group, reply in zip(groups, self._runner.run(self._settle, steps), strict=True):
             if reply is None:
-                raise BudgetsUnavailable("a part of the budgets did not answer")
+                raise BudgetsUnavailable(PART_AWAY)
             if reply[0] < 0:
                 raise BudgetsLost(LOST)
             for i, settled in zip(group, reply, strict=True):
@@ -233,48 +255,14 @@ class RedisBudgets:
     def _take(self, owners: Sequence[str], limit: int) -> list[Orphan]:
         groups = self._groups(owners)
         steps = [
-            Step([key for i in group for key in _swept_keys(owners[i])], [limit, self._again_ms]) for group in groups
+            Step([key for i in group for key in swept_keys(owners[i])], [limit, self._again_ms]) for group in groups
         ]
         replies = self._runner.run(self._orphans, steps)
         return [
-            Orphan(owners[group[index]], lease_id.decode(), _kept(lease), again=bool(again))
+            Orphan(owners[group[index]], lease_id.decode(), kept_of(lease), again=bool(again))
             for group, reply in zip(groups, replies, strict=True)
             for index, lease_id, lease, again in zip(*(iter(reply or ()),) * 4, strict=True)
         ]
-
-
-def _swept_keys(owner: str) -> tuple[str, str, str]:
-    return leases_key(owner), lease_key(owner, ""), swept_key(owner)
-
-
-def _end_step(batch: Sequence[Settlement | LeaseName], epoch: str) -> Step:
-    step = Step([], [MARKER_MS, epoch])
-    for each in batch:
-        owner, lease_id = each.owner, each.lease_id
-        step.keys.extend((lease_key(owner, lease_id), leases_key(owner), settled_key(owner, lease_id)))
-        if isinstance(each, LeaseName):
-            step.arguments.extend((lease_id, "release", *NOTHING_USED, ""))
-        elif each.direct:
-            step.arguments.extend((lease_id, "direct", *each.used, dump_rules(each.rules)))
-        else:
-            step.arguments.extend((lease_id, "lease", *each.used, ""))
-    return step
-
-
-def _lease(reservation: Reservation) -> str:
-    """The lease as stored: a JSON object."""
-    return f"{reservation.rules.lease_head},{json_of({'reserved': reservation.costs, **reservation.keeps})[1:]}"
-
-
-def _kept(lease: bytes) -> dict[str, Any]:
-    """What a stored lease kept.  It is out of Redis by now, so one that cannot be read must not cost the others."""
-    try:
-        found = json.loads(lease)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: value for name, value in found.items() if name not in OWN_MEMBERS}
 
 
 def _monotonic_ms() -> int:

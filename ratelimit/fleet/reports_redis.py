@@ -101,14 +101,6 @@ async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]
     return [lease_id for lease_id, there, deadline in found if not there or deadline is None]
 
 
-async def expire_leases(client: "Client", leases: Mapping[str, str]) -> None:
-    """Has these leases (id → tenant), if they exist, end now: their slots are free, and the sweep takes them."""
-    pipeline = client.pipeline(transaction=False)
-    for lease_id, tenant_id in leases.items():
-        pipeline.zadd(leases_key(tenant_id), {lease_id: 0}, xx=True)
-    await pipeline.execute()
-
-
 def _capacity(text: bytes) -> Capacity | None:
     """None if it is not there, or not to be read: the sidecars then put it back."""
     try:

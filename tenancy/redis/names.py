@@ -16,6 +16,14 @@ SHARES_KEY = f"{PREFIX}:shares:{_SIDECARS}"  # hash: sidecar id to what it wants
 DUES_KEY = f"{PREFIX}:dues:{_SIDECARS}"  # hash: sidecar id to what it is due of each bound, as JSON
 LEADER_KEY = f"{PREFIX}:leader:{_SIDECARS}"  # string: the id of the sidecar that says what each is due
 
+# Sorted sets of Envoys, by a time in ms: when they were heard of; until when they are taken for alive; when they were
+# found gone; and when somebody was given those that are gone, until all that ran through them is over.
+ENVOYS_KEY = f"{PREFIX}:envoys:{_SIDECARS}"
+ENVOYS_ALIVE_KEY = f"{PREFIX}:envoys-alive:{_SIDECARS}"
+ENVOYS_GONE_KEY = f"{PREFIX}:envoys-gone:{_SIDECARS}"
+ENVOYS_OPEN_KEY = f"{PREFIX}:envoys-open:{_SIDECARS}"
+ENVOY_LOOKS_KEY = f"{PREFIX}:envoy-looks:{_SIDECARS}"  # hash: since when somebody looks at them
+
 
 def redis_key_record(key_hash: str) -> str:
     """String: the KeyRecord as JSON, or a tombstone."""

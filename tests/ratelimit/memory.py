@@ -1,7 +1,7 @@
 """The ports to budgets as plain Python, to compare the scripts with: the same arithmetic, and nothing of Redis."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from cachetools import TTLCache
@@ -78,6 +78,19 @@ class MemoryBudgets:
                 if (lease := owner.leases.get(name.lease_id)) is not None:
                     owner.leases[name.lease_id] = replace(lease, deadline_ms=self._now_ms() + self._lease_ms)
                     owner.swept.pop(name.lease_id, None)
+
+    def expire(self, batch: Sequence[LeaseName]) -> None:
+        with self._lock:
+            for name in batch:
+                owner = self._owners.setdefault(name.owner, _Owner())
+                if (lease := owner.leases.get(name.lease_id)) is not None and name.lease_id not in owner.swept:
+                    owner.leases[name.lease_id] = replace(lease, deadline_ms=0)
+
+    def running(self) -> Iterator[list[LeaseName]]:
+        with self._lock:
+            now_ms, owners = self._now_ms(), list(self._owners.items())
+        for name, owner in owners:
+            yield [LeaseName(name, each) for each, lease in list(owner.leases.items()) if lease.deadline_ms > now_ms]
 
     def orphans(self, limit: int) -> list[Orphan]:
         with self._lock:

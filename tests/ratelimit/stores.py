@@ -62,7 +62,7 @@ def redis_store(url: str, timeout: float = 1.0) -> Store:
     budgets = RedisBudgets(partial(open_redis, url, timeout=timeout), LEASE_SECONDS, timeout=timeout)
     budgets._reserve, budgets._settle = at_test_clock(budgets._reserve), at_test_clock(budgets._settle)
     budgets._orphans = at_test_clock(budgets._orphans)
-    budgets._renewing = at_test_clock(budgets._renewing)
+    budgets._renewing, budgets._running = at_test_clock(budgets._renewing), at_test_clock(budgets._running)
     jobs = RedisJobs(partial(open_redis, url, timeout=timeout), JOB_MS / 1000)
     jobs._hold, jobs._report = at_test_clock(jobs._hold), at_test_clock(jobs._report)
 

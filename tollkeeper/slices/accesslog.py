@@ -15,6 +15,7 @@ import structlog
 from accesslog.entry import LogEntry
 from accesslog.learned.speeds import Speeds
 from accesslog.leases.gone import GoneEnvoys
+from accesslog.leases.living import LivingEnvoys
 from accesslog.leases.watch import LOOK_SECONDS, LogWatch
 from accesslog.metrics import AccessLogMetrics
 from accesslog.pipeline import Pipeline
@@ -32,7 +33,7 @@ from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.sums import PostgresSums
 from ledger.row import UsageRow
 from ratelimit.budgets.restoring_redis import RedisRestoring
-from ratelimit.fleet.reports_redis import expire_leases
+from ratelimit.fleet.envoys_redis import RedisEnvoys
 from ratelimit.tenants.estimates.corrections import SCALE, Corrections
 from ratelimit.tenants.routes.kind import Kind
 from reconcile.books import Books
@@ -70,8 +71,10 @@ def wire(shared: Shared) -> list[Method]:
     siblings = _siblings(shared, metrics)
     observed = _telemetry(shared, metrics)
     pipeline, streams = _pipeline(shared, metrics, siblings, observed), Streams(time.time)
-    expire = partial(expire_leases, shared.redis)
-    gone = GoneEnvoys(streams, shared.in_flight, expire, siblings, lambda: shared.leaving)
+    budgets = shared.budgets(REDIS_SECONDS)
+    gone = GoneEnvoys(streams, shared.in_flight, budgets, siblings, lambda: shared.leaving)
+    registry = RedisEnvoys(shared.redis)
+    living = LivingEnvoys(registry, streams, shared.take_asked, shared.in_flight, gone, budgets, metrics)
     if siblings:
         heard: dict[News, Heard] = {
             News.OVER: partial(_end_each, shared),
@@ -102,7 +105,9 @@ def wire(shared: Shared) -> list[Method]:
     shared.stops.callback(pipeline.close)
     if shared.number == 1:
         _reconcile(shared, pipeline)
+    shared.stops.callback(budgets.close)
     shared.loop.spawn(gone.run(), "gone envoys")
+    shared.loop.spawn(living.run(), "living envoys")
     denials = DenialWriter(PostgresDenials(shared.pool), metrics)
     shared.loop.spawn(denials.run(), "denials")
     seal = Seal(shared.seals.keys, DENIAL)

@@ -39,7 +39,7 @@ from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
 from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.catalog import Room as CatalogRoom
-from tenancy.values.lease_id import is_lease_id
+from tenancy.values.lease_id import envoy_of, is_lease_id
 from tenancy.values.seal import DECISION, Seal
 from tollkeeper.plan import bodies_sockets
 from tollkeeper.routes import routes_of
@@ -127,6 +127,7 @@ def _telling(shared: Shared, decide: Decider) -> Decider:
         lease_id = descriptors[0].get("lease_id", "") if descriptors else ""
         if is_lease_id(lease_id):
             tell(lease_id)
+            shared.asked.add(envoy_of(lease_id))
         return decide(descriptors, call)
 
     return asked

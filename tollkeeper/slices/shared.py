@@ -81,6 +81,7 @@ class Shared:
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]
         self.answered: Callable[[str], None] = lambda _lease_id: None  # tells the cache of an end; set by ratelimit
+        self.asked: set[str] = set()  # Envoys that have, by name
         self.freed: list[Callable[[Sequence[str]], None]] = []
         self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
         store_metrics = StoreMetrics()
@@ -104,6 +105,11 @@ class Shared:
         """It works from now on; until then it only knew."""
         self.number, self.services = number, services
         self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")
+
+    def take_asked(self) -> set[str]:
+        """The Envoys that have asked ratelimit since the last time."""
+        asked, self.asked = self.asked, set()
+        return asked
 
     def readiness(self) -> Mapping[str, bool]:
         return {"serving": True, **{name: ready() for name, ready in self.parts.items()}}

@@ -7,8 +7,9 @@ import pytest
 import redis
 
 from ratelimit.budgets.port import Admitted, LeaseName, Reservation, Settled, Settlement
-from ratelimit.budgets.redis import KEEP_LEASE_MS, MARKER_MS, RedisBudgets
+from ratelimit.budgets.redis import KEEP_LEASE_MS, RedisBudgets
 from ratelimit.budgets.rule import Rule, RuleSet, Used
+from ratelimit.budgets.stored import MARKER_MS
 from ratelimit.tenants.lease import Kept
 from store.redis import open_redis
 from tests.ratelimit.stores import LEASE_SECONDS, account, peek, requests, reservation, tokens

@@ -169,6 +169,24 @@ def test_a_lease_that_is_renewed_lasts_and_one_that_ended_stays_ended(store: Sto
     assert isinstance(reserve(store, of, 10), Admitted)
 
 
+def test_leases_that_are_told_to_end_free_their_slots_and_are_swept_once(store: Store) -> None:
+    of = account(tokens(100), max_in_flight=3, key_max_in_flight=2)
+    for lease_id in ("over", "runs"):
+        reserve(store, of, 10, lease_id)
+    over, runs, ended = (LeaseName("acme", name) for name in ("over", "runs", "ended"))
+    assert sorted(name for page in store.budgets.running() for name in page) == [over, runs]
+    for _ in range(2):
+        store.budgets.expire([over, ended])
+        assert [name for page in store.budgets.running() for name in page] == [runs]
+    assert [orphan.lease_id for orphan in sweep(store)] == ["over"]
+    store.budgets.expire([over])
+    assert sweep(store) == []
+    assert isinstance(reserve(store, of, 10, "next"), Admitted)
+    assert isinstance(reserve(store, of, 10), Refused)
+    assert settle(store, "over", 5) is Settled.SETTLED
+    assert store.peek(of) == [75]
+
+
 def test_a_lease_that_was_swept_is_settled_once_when_its_entry_comes_late(store: Store) -> None:
     of = account(tokens(100), max_in_flight=2)
     for lease_id in ("less", "more"):

@@ -1,0 +1,49 @@
+"""Leases as they are stored, and what of them goes into a script call that ends some.  Pure."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ratelimit.budgets.keys import lease_key, leases_key, settled_key, swept_key
+from ratelimit.budgets.port import LeaseName, Reservation, Settlement
+from ratelimit.budgets.rule import Used, dump_rules
+from ratelimit.budgets.scripts import Step
+from serving.fast_json import json_of
+
+MARKER_MS = 86_400_000  # the JSON access log may be read back late; later than that, a direct charge could repeat
+OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; the others are what it keeps
+NOTHING_USED = Used(0)
+
+
+def swept_keys(owner: str) -> tuple[str, str, str]:
+    return leases_key(owner), lease_key(owner, ""), swept_key(owner)
+
+
+def end_step(batch: Sequence[Settlement | LeaseName], epoch: str) -> Step:
+    step = Step([], [MARKER_MS, epoch])
+    for each in batch:
+        owner, lease_id = each.owner, each.lease_id
+        step.keys.extend((lease_key(owner, lease_id), leases_key(owner), settled_key(owner, lease_id)))
+        if isinstance(each, LeaseName):
+            step.arguments.extend((lease_id, "release", *NOTHING_USED, ""))
+        elif each.direct:
+            step.arguments.extend((lease_id, "direct", *each.used, dump_rules(each.rules)))
+        else:
+            step.arguments.extend((lease_id, "lease", *each.used, ""))
+    return step
+
+
+def lease_of(reservation: Reservation) -> str:
+    """The lease as stored: a JSON object."""
+    return f"{reservation.rules.lease_head},{json_of({'reserved': reservation.costs, **reservation.keeps})[1:]}"
+
+
+def kept_of(lease: bytes) -> dict[str, Any]:
+    """What a stored lease kept.  It is out of Redis by now, so one that cannot be read must not cost the others."""
+    try:
+        found = json.loads(lease)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if name not in OWN_MEMBERS}
