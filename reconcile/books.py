@@ -147,11 +147,11 @@ def _within(interval: Interval, change: BudgetChange) -> bool:
 
 
 def tenants_low(audited: Iterable[Drift]) -> dict[str, float]:
-    """How many tenants have a budget of at least an hour's window, and one that refuses, of which little is left."""
+    """How many tenants have a budget of at least an hour's window of which little is left.  Shadows are not audited."""
     low: dict[str, set[str]] = {TENTH: set(), NONE: set()}
     for each in audited:
         rule = each.account.rule
-        if rule.shadow or rule.window_ms < HOUR_MS:
+        if rule.window_ms < HOUR_MS:
             continue
         if each.counted * 10 >= rule.capacity * 9:
             low[NONE if each.counted >= rule.capacity else TENTH].update(each.account.tenants)
