@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from tests.upgrade.running import wait_for
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.valkey import Valkey
 
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 HEALTH = b"GET /api/v1/health HTTP/1.1\r\nhost: a\r\n\r\n"
 TOKEN = "dev-admin-token"
 
@@ -136,3 +138,9 @@ def test_who_gets_through_and_with_which_certificates(api: Api, tmp_path: Path) 
             assert after.getpeercert(True) != before.getpeercert(True)
         assert refused(api, old)
         assert answer(before) == b"HTTP/1.1 200"
+
+        expired = other.issue_cert("localhost", not_before=LONG_AGO, not_after=LONG_AGO + timedelta(days=1))
+        (api.server / KEY).write_bytes(expired.private_key_pem.bytes())
+        (api.server / CHAIN).write_bytes(b"".join(each.bytes() for each in expired.cert_chain_pems))
+        with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
+            api.connect(api.client)
