@@ -13,7 +13,7 @@ from tests.e2e.fairness.beside import begin_beside
 from tests.e2e.fairness.conftest import idle, stats
 from tests.e2e.fairness.crowd import Clients, run
 
-pytestmark = pytest.mark.timeout(300)  # on a busy machine the stacks take a while to start
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]  # on a busy machine the stacks take a while to start
 
 SETTLED, SECONDS = 3.0, 13.0
 
