@@ -42,6 +42,7 @@ LEAVE_SECONDS = 5.0  # for the rest of a process once it has drained
 
 
 REPLACED_SECONDS = 5.0  # for the supervisor before to be gone, once it was killed
+LEAVING_SECONDS = 2.0  # for one that was told to go a moment ago
 
 
 class SidecarRuns(Exception):
@@ -183,7 +184,7 @@ def _held(path: Path, replace: bool) -> Iterator[None]:
     """Keeps another sidecar from taking the socket over, as our own processes do from one another."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("a+") as lock:
-        if not _locks(lock):
+        if not _locks(lock, 0.0 if replace else LEAVING_SECONDS):
             if not replace or not _kill_holder(lock):
                 raise SidecarRuns(f"another sidecar serves {path}")
             log.info("replaced the supervisor before", socket=str(path))
@@ -193,24 +194,28 @@ def _held(path: Path, replace: bool) -> Iterator[None]:
         yield
 
 
-def _locks(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _locks(lock: IO[str], seconds: float) -> bool:
+    """Whether it is ours within `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(POLL_SECONDS)
+        else:
+            return True
 
 
 def _kill_holder(lock: IO[str]) -> bool:
     """Whether the lock is ours then.  Its holder has no say in it: its processes serve on without it."""
     lock.seek(0)
-    pid, until = lock.read(), time.monotonic() + REPLACED_SECONDS
+    pid = lock.read()
     if pid and _has_open(int(pid), lock):
         with suppress(ProcessLookupError):  # it has just ended by itself
             os.kill(int(pid), signal.SIGKILL)
-    while not (ours := _locks(lock)) and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
-    return ours
+    return _locks(lock, REPLACED_SECONDS)
 
 
 def _has_open(pid: int, file: IO[str]) -> bool:

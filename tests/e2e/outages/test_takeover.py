@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.cpu import family
 from tenancy.redis.names import redis_key_shares
 from tests.conftest import public_directory
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
@@ -162,7 +163,8 @@ def queued_and_ran_when_both_were_killed(own_stack: Deployment) -> None:
             waiting = stops.enter_context(socket.create_connection(own_stack.envoy_host_port))
             waiting.sendall(message)
         wait_for(lambda: True if stats(own_stack)["queued"] == 3 else None, "three in the queue")
-        processes = children(sidecar.pid)
+        processes = sorted(family(sidecar.pid) - {sidecar.pid})
+        assert set(workers(own_stack).values()) <= set(processes)
         own_stack.processes["envoy"].kill()
         sidecar.kill()
         tell(processes, signal.SIGKILL)
