@@ -24,7 +24,7 @@ def read_files(directory: Path) -> Files:
     chain, key, ca = (directory / name for name in (CHAIN, KEY, CA))
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain, key)
+        context.load_cert_chain(chain, key, password="")  # none is asked for at the terminal
         context.load_verify_locations(ca)
         return Files(chain.read_bytes(), key.read_bytes(), ca.read_bytes())
     except OSError as error:  # ssl.SSLError is one

@@ -1,5 +1,8 @@
 """Over TLS only callers with a certificate are heard, and with the secret served; on both engines."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,12 +10,18 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from serving.call import Unary
 from serving.engine import EngineKind, open_engine
 from serving.guard import SECRET_KEY, Guard
 from serving.tls import server_credentials
-from serving.tls_files import BadCertificates, read_files
+from serving.tls_files import KEY, BadCertificates, read_files
 from tests.serving.certificates import issue
 from tests.serving.conftest import Server
 from tests.serving.test_guard import ECHO, NEW, TCP, echo, unary
@@ -20,6 +29,18 @@ from tests.serving.test_guard import ECHO, NEW, TCP, echo, unary
 SECRET = ((SECRET_KEY, NEW),)
 UNAVAILABLE, UNAUTHENTICATED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED
 Refused = Callable[[grpc.Channel], grpc.StatusCode]
+
+# At a terminal of its own.  0: they are refused.
+READ = """
+import sys
+from pathlib import Path
+from serving.tls_files import BadCertificates, read_files
+try:
+    read_files(Path(sys.argv[1]))
+except BadCertificates:
+    sys.exit(0)
+sys.exit(1)
+"""
 
 
 @contextmanager
@@ -76,3 +97,15 @@ def test_what_is_wrong_with_the_files_is_said(tmp_path: Path) -> None:
     (tmp_path / "tls.crt").write_bytes(issue(trustme.CA(), tmp_path / "other", "b").joinpath("tls.crt").read_bytes())
     with pytest.raises(BadCertificates, match="KEY_VALUES_MISMATCH"):
         server_credentials(tmp_path)
+
+
+def test_a_key_with_a_passphrase_is_refused_and_not_asked_about(tmp_path: Path) -> None:
+    directory = issue(trustme.CA(), tmp_path, "sidecar")
+    key = load_pem_private_key((directory / KEY).read_bytes(), None)
+    sealed = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"secret"))
+    (directory / KEY).write_bytes(sealed)
+    command = [sys.executable, "-c", READ, str(directory)]
+    ours, theirs = os.openpty()
+    with open(ours), open(theirs):
+        process = subprocess.run(command, preexec_fn=lambda: os.login_tty(theirs), timeout=30, check=False)
+    assert process.returncode == 0
