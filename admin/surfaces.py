@@ -1,6 +1,6 @@
 """Which surfaces are served beside the management API, by the names that the setting TOLLKEEPER_SURFACES has for them.
 
-A new one is a line in OTHERS, and its name in tollkeeper/config.py.
+A new one is a line in OTHERS, and its name in tollkeeper/settings/types.py.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -14,7 +14,7 @@ from bench.__main__ import NAMES
 from tollkeeper.__main__ import app
 from tollkeeper.config import Settings
 from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.setting_types import PREFIX
+from tollkeeper.settings.types import PREFIX
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, Stack, UpOptions
 
 ROOT = Path(__file__).parent.parent

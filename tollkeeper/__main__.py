@@ -14,7 +14,7 @@ import typer
 import tollkeeper.lean  # noqa: F401 - ahead of all that imports structlog
 from tollkeeper.config import BadSettings, Settings, read_settings
 from tollkeeper.logs import configure_logs
-from tollkeeper.setting_types import SURFACES
+from tollkeeper.settings.types import SURFACES
 from tollkeeper.slices.table import Service
 
 app = typer.Typer(

@@ -13,7 +13,7 @@ import yaml
 from tests.kubernetes import manifests
 from tests.kubernetes.chart import CHART, CONFIGURATIONS, component, containers, objects, pod_templates, rendered
 from tollkeeper.config import Settings
-from tollkeeper.setting_types import PREFIX
+from tollkeeper.settings.types import PREFIX
 
 EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS)
 # Those that this version needs, and the newest that can be checked.

@@ -4,7 +4,7 @@ import pytest
 
 from admin.surfaces import OTHERS
 from tollkeeper.config import BadSettings, as_environment, read_settings
-from tollkeeper.setting_types import SURFACES
+from tollkeeper.settings.types import SURFACES
 
 BAD = [
     ("TOLLKEEPER_GRPC_LISTEN", "9001", "must be HOST:PORT"),

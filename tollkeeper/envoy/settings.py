@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tenancy.values.endpoint import HOSTNAME, BadEndpoint, Place, is_ip, parse_endpoint
 from tollkeeper.plan import all_numbered
-from tollkeeper.setting_types import KEY_HEADER
+from tollkeeper.settings.types import KEY_HEADER
 
 CONFIG_DIR = Path("/etc/tollkeeper/envoy")
 SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{32,256}")

@@ -13,7 +13,7 @@ from tollkeeper.envoy.cluster_file import ClusterFile
 from tollkeeper.envoy.credentials import Credentials
 from tollkeeper.envoy.mcp_servers import seal_key_of
 from tollkeeper.envoy.trials import Trials
-from tollkeeper.setting_types import split
+from tollkeeper.settings.types import split
 from tollkeeper.slices.shared import Shared
 
 HEALTH_SECONDS = 1.0

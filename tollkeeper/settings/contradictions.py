@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tollkeeper.setting_types import PREFIX
+from tollkeeper.settings.types import PREFIX
 
 if TYPE_CHECKING:
-    from tollkeeper.config import Settings
+    from tollkeeper.settings.fields import Settings
 
 
 LEAST_RENEWED_SECONDS = 180  # three times as long as Envoy is silent of what runs (access_log_flush_interval)

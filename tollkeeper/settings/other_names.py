@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from tollkeeper.setting_types import PREFIX, LogLevel
+from tollkeeper.settings.types import PREFIX, LogLevel
 
 OTHER_NAMES = {"MASTER_API_KEY": "admin_token", "DEFAULT_RATE_LIMIT": "default_rate_limit", "LOG_LEVEL": "log_level"}
 

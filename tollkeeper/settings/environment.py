@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from tollkeeper.setting_types import PREFIX
+from tollkeeper.settings.types import PREFIX
 
 if TYPE_CHECKING:
-    from tollkeeper.config import Settings
+    from tollkeeper.settings.fields import Settings
 
 
 def as_environment(settings: "Settings") -> dict[str, str]:
