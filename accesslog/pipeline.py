@@ -59,9 +59,9 @@ class Pipeline:
     `ended` is called, from any thread and perhaps more than once, with the lease id of each request that is over, and
     the tokens of service that it had (None: not known, or told before), `undecided` with that of each whose decision
     did not reach Envoy, and never will; `freed` with the owners of leases that were settled; `done` with the lease ids
-    of requests that are settled and whose row is safe. `sweeps`: whether this process looks for orphaned leases.
-    `observed` is told of each with its row. `refunds`: see usage.py. `corrections`: what finished requests are to teach
-    ratelimit."""
+    of requests that are settled and whose row is safe.  `sweeps`: whether this process looks for orphaned leases.
+    `observed` is told of each with its row.  `refunds`: see usage.py.  `corrections`: what finished requests are to
+    teach ratelimit."""
 
     def __init__(
         self,

@@ -77,8 +77,8 @@ class Models(Protocol):
 
 class AuthzService:
     """`clock` must be the resolver's; `wall` gives seconds since the epoch, for expiry.  `seal`: of lease ids.
-    `denials`: the same of what refusals say to the access
-    log.  `key_headers`: which of them carry a key, in small letters.  `bodies`: None: they are not counted."""
+    `denials`: of what refusals say to the access log.  `key_headers`: which of them carry a key, in small letters.
+    `bodies`: None: they are not counted."""
 
     def __init__(
         self,

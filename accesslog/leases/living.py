@@ -6,7 +6,7 @@ heard of any more is gone, unless a process that lives has reason to take it for
 in which Envoy tells of each request that runs, or the process has just begun, in place of one that counted its
 requests.  If another Envoy has begun meanwhile, and this one is silent, then that is in its place.
 
-Who is wrong in this, since all sidecars of an Envoy were away while it ran on, frees slots until Envoy tells of the
+A wrong verdict, where all sidecars of an Envoy were away while it ran on, frees its slots until Envoy tells of the
 requests again, at most a minute later: that renews their leases, and their rows are replaced.
 """
 

@@ -24,12 +24,17 @@ METRICS_SECONDS = 10.0
 
 
 class Exporter:
-    """`offer` from any thread; the rest on one loop."""
+    """`offer` from any thread; the rest on one loop.  At most `most` wait."""
 
     def __init__(
-        self, receiver: Receiver, metrics: AccessLogMetrics, names: Names, metrics_seconds: float = METRICS_SECONDS
+        self,
+        receiver: Receiver,
+        metrics: AccessLogMetrics,
+        names: Names,
+        metrics_seconds: float = METRICS_SECONDS,
+        most: int = MAX_WAITING,
     ) -> None:
-        self._receiver, self._metrics, self._names = receiver, metrics, names
+        self._receiver, self._metrics, self._names, self._most = receiver, metrics, names, most
         self._waiting = deque[tuple[LogEntry, UsageRow]]()
         self._figures, self._since_ns = Figures(), time.time_ns()
         self._metrics_seconds, self._metrics_at = metrics_seconds, 0.0
@@ -37,7 +42,7 @@ class Exporter:
 
     def offer(self, entry: LogEntry, row: UsageRow) -> None:
         """Does not wait."""
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= self._most:
             self._metrics.spans.add(DROPPED)
         else:
             self._waiting.append((entry, row))

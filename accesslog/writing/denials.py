@@ -65,7 +65,7 @@ class DenialWriter:
                 await self.write()
             except LedgerUnavailable:
                 pass  # they wait; the oldest give way
-            except Exception:
+            except Exception:  # the top of a background task
                 self._waiting.clear()  # what cannot be written must not be tried for ever
                 self._metrics.failures.add()
                 log.exception("denials could not be kept")

@@ -1,5 +1,5 @@
 -- Requests refused before their budgets were asked (no valid key, too large, a part of ours away), to explain them by
--- their x-request-id.  The newest only: whoever appends trims.
+-- their x-request-id.  The newest only: each writer trims.
 CREATE TABLE denials (
     n          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     ts         timestamptz NOT NULL,

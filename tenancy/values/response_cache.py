@@ -14,7 +14,7 @@ DEFAULT_BYTES, MAX_BYTES = 1_048_576, 2_097_152  # of one answer, as the client 
 
 
 class CacheScope(StrEnum):
-    """Who is given an answer again: callers of the tenant that it was made for; the user, or
+    """Who is given an answer again: callers of the tenant that it was made for; of the user, or
     without one the key; or anybody who may use the model."""
 
     TENANT = "tenant"

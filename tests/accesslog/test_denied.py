@@ -9,7 +9,6 @@ from accesslog.metrics import KEPT, LEFT_OUT, AccessLogMetrics
 from accesslog.writing.denials import FEW, MOST, DenialWriter
 from ledger.denials import Denial
 from ledger.ledger import LedgerUnavailable
-from ledger.postgres import denials as stored
 from ledger.postgres.denials import PostgresDenials
 from store.postgres import open_postgres
 from tenancy.values.denied import Denied
@@ -78,13 +77,9 @@ async def test_a_few_of_a_kind_are_kept_and_guessed_keys_leave_room_for_known_on
     assert memory.kept[-1].request_id == "later"
 
 
-async def test_the_last_ones_are_kept_and_no_text_stops_them(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stored, "TRIM_EVERY", 5)
-    monkeypatch.setattr(stored, "TRIM", stored.TRIM.replace(str(stored.MOST), "10"))
+async def test_the_last_ones_are_kept_and_no_text_stops_them(database_url: str) -> None:
     async with open_postgres(database_url, timeout=PATIENT) as pool:
-        kept = PostgresDenials(pool, timeout=PATIENT)
+        kept = PostgresDenials(pool, timeout=PATIENT, most=10, trim_every=5)
         for number in range(6):
             await kept.append([denial(f"{number}", tenant_id="mine" if number % 2 else "") for _ in range(5)])
         await kept.append([denial("odd", reason="\0" * 999, path="\ud800", method="x" * 9999).cleaned()])

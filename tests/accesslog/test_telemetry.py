@@ -12,7 +12,6 @@ from opentelemetry.semconv.attributes import error_attributes, http_attributes, 
 
 from accesslog.metrics import DROPPED, EXPORTED, UNSAMPLED, AccessLogMetrics
 from accesslog.row import row_of
-from accesslog.telemetry import exporter as exporting
 from accesslog.telemetry.exporter import Exporter
 from accesslog.telemetry.figures import MAX_SERIES, UNITS, Figures
 from accesslog.telemetry.otlp import Receiver
@@ -126,12 +125,9 @@ def receiver() -> Iterator[Collector]:
         yield running
 
 
-async def test_what_finds_no_receiver_or_no_room_is_dropped_and_counted(
-    receiver: Collector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exporting, "MAX_WAITING", 3)
+async def test_what_finds_no_receiver_or_no_room_is_dropped_and_counted(receiver: Collector) -> None:
     metrics, entry = AccessLogMetrics(), finished(CHAT_USAGE)
-    away = Exporter(Receiver(f"http://127.0.0.1:{free_port()}", {}, {}), metrics, Names.CURRENT)
+    away = Exporter(Receiver(f"http://127.0.0.1:{free_port()}", {}, {}), metrics, Names.CURRENT, most=3)
     row = row_of(entry, usage_of(entry))
     for _ in range(5):
         away.offer(entry, row)

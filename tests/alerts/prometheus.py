@@ -30,7 +30,7 @@ def program(name: str) -> str | None:
 
 @contextmanager
 def scraping(directory: Path, targets: Mapping[str, str | None], seconds: float, *rule_files: Path) -> Iterator[str]:
-    """URL of one that scrapes the targets, by their job, and evaluates the rules, every so many seconds."""
+    """URL of one that scrapes the targets, by their job, and evaluates the rules, every `seconds`."""
     jobs = [{"job_name": name, "static_configs": [{"targets": [each]}]} for name, each in targets.items()]
     pace = f"{int(seconds * 1000)}ms"
     config = {

@@ -2,7 +2,7 @@
 -- them yet.  One of which nobody has heard for silent_ms, and that nobody takes for alive, is gone.  A script, because
 -- what is gone must be given to one of the sidecars, and not while another says that it lives.
 --
--- Who was given one may die before all is done.  So it is given again, until it is said to be done.
+-- The sidecar that was given one may die before all is done.  So it is given again, until it is said to be done.
 --
 -- While nobody looks (Redis was away, or all sidecars were) silence means nothing: it counts from the next look on.
 --

@@ -79,7 +79,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
             stack.close()
 
 
-@pytest.mark.skipif(program("prometheus") is None, reason=NONE)
+@pytest.mark.skipif(program("prometheus") is None, reason=NONE)  # .ci/run brings it, from Debian
 def test_faults_fire_their_alerts_and_an_end_of_them_ends_those(watched: Watched) -> None:
     stack = watched.stack
     assert set(watched.send(5)) == {200}
