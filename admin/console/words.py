@@ -51,7 +51,8 @@ DONE: Mapping[str, str] = {
     "limit-free": "The limit is in force, but no registered model has prices: nothing counts against it until one has.",
     "limit-deleted": "The limit is gone.",
     "model-saved": "The model is saved.",
-    "model-first": "The model is saved, the first: requests must name one now. One that is not registered is free.",
+    "model-first": "The model is saved. It is the first: from now on a request must name one. "
+    "What is not registered has no price.",
     "model-deleted": "The model is taken out of the registry.",
     "server-saved": "The MCP server is saved: it holds within a second for whom it is granted to.",
     "server-deleted": "The MCP server is taken out of the registry.",
