@@ -11,8 +11,9 @@ whatever is served at the others.  W: what each has had in any stretch of time; 
   Vin and Cheng, SIGCOMM 1996).
 - If they are wrong, it is at most 2 (n + 1) l / min(r), where n is how many run at once.  The Virtual Token Counter
   (Sheng and others, OSDI 2024), which charges as answers run, has the same bound: twice what fits into the server.
-- Who comes waits for at most one request of each sibling (the delay bound of Start-time Fair Queuing).  So no one
-  starves, and what a flood adds to the wait of others does not depend on its length.
+- One that comes waits for at most one request of each sibling (the delay bound of Start-time Fair Queuing), once what
+  was charged too much of those that run has been corrected.  So no one starves, and what a flood adds to the wait of
+  others does not depend on its length.
 - As long as anything waits, `next` gives something: it is work-conserving.
 
 A step takes O(log n) at each level.  What nobody waits in or runs from is forgotten (tree.py says when).

@@ -2,8 +2,10 @@
 
 Start-time Fair Queuing (Goyal, Vin and Cheng, SIGCOMM 1996), with tokens of service in place of bits.  Each child has a
 tag: the service that it has had, divided by its weight.  The child with the lowest tag is next.  `virtual` is the tag
-of the latest one that was served, and a child that comes back is lifted to it: having been idle is no credit.  A child
-whose tag is beyond `virtual` when it goes is remembered until the others have caught up, or until nobody is left.
+of the latest one that was served, and a child that comes back is lifted to it: having been idle is no credit.  No child
+that waits is behind it: where an estimate that was too high is corrected, time goes back with its child, else one that
+comes would pay for it.  A child whose tag is beyond `virtual` when it goes is remembered until the others have caught
+up, or until nobody is left.
 
 Each step takes O(log n) of the siblings that wait.  Heaps are lazy: an entry says how far its child was, at least, when
 it was made.  When it comes up, it is put where the child is now, or dropped if the child waits no more; when there are
@@ -78,8 +80,9 @@ class Node:
         child.tag = max(child.tag, self.virtual)
 
     def offer(self, child: "Node") -> None:
-        """The child waits, with the tag that it has now; its earlier entry is void.  Needed when it begins to wait, and
-        when its tag has become less."""
+        """The child waits, with the tag that it has now, and time is no further; its earlier entry is void.  Needed
+        when it begins to wait, and when its tag has become less."""
+        self.virtual = min(self.virtual, child.tag)
         child.turn = self.count()
         heappush(self.ready, (child.tag, child.turn, child))
         if len(self.ready) > 2 * len(self.children) + SLACK:

@@ -61,8 +61,9 @@ def test_a_flood_adds_no_more_than_one_service_time_to_the_wait_of_others(deploy
     assert {answer.status for answer in other.answers} == {200}
     served = sum(answer.status == 200 for answer in flood.answers)
     assert len(other.answers) > 0.25 * served / 2
-    queued = sorted(_queued_ms(answer) for answer in other.answers)
-    assert queued[len(queued) * 3 // 4] <= service, queued
+    queued = [_queued_ms(answer) for answer in other.answers]
+    # Each of them, its first too.  A place is taken for some milliseconds longer, until the log tells of its end.
+    assert max(queued) < 1.5 * service, queued
     assert max(_queued_ms(answer) for answer in flood.answers) > 4 * service
 
 

@@ -80,6 +80,23 @@ def test_an_estimate_that_was_wrong_is_corrected() -> None:
     assert had["c"] == pytest.approx(had["d"], abs=1000)
 
 
+@pytest.mark.parametrize("comes", [("o", "g"), ("o", "other")], ids=["a tenant", "a group"])
+def test_one_that_comes_does_not_pay_for_estimates_of_others_that_were_too_high(comes: tuple[str, str]) -> None:
+    """Time had come to where two that run at once were taken for."""
+    queue: FairQueue[str] = FairQueue()
+    running = [queue.run("c", 500, way("c")) for _ in range(2)]
+    for _ in range(50):
+        queue.push("c", 20, way("c"))
+    for _ in range(4):
+        ticket = running.pop(0)
+        queue.charge(ticket, 20)
+        queue.end(ticket)
+        running.append(queue.next())
+    for _ in range(3):
+        queue.push("o", 20, way(*comes))
+    assert [queue.next().item for _ in range(6)].count("o") == 3
+
+
 def test_debt_ends_with_the_contention() -> None:
     queue: FairQueue[str] = FairQueue()
     ticket = queue.run("c", 10, way("c"))
