@@ -11,6 +11,7 @@ import yaml
 from bench import messages
 from bench.stage import Stage
 from tollkeeper.envoy.render import render
+from tollkeeper.envoy.scripts import METER
 from tollkeeper.envoy.settings import EnvoySettings, of_each_process
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import free_port
@@ -75,10 +76,10 @@ def start_ours(
     ratelimit: Path,
     access_log: Path,
     workers: int = 1,
-    without: Sequence[str] = (),
+    left_out: Sequence[str] = (),
 ) -> str:
-    """Starts the whole chain, on the servers at these sockets, `workers` of each, but for the filters `without`;
-    returns its URL."""
+    """Starts the whole chain, on the servers at these sockets, `workers` of each, without these lines of its meter's
+    script; returns its URL."""
     port, directory = free_port(), stage.directory / name
     settings = EnvoySettings(
         upstream=upstream,
@@ -89,10 +90,18 @@ def start_ours(
         config_dir=str(directory),
     )
     render(settings, directory)
-    config = yaml.safe_load((directory / "envoy.yaml").read_text())
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    manager["http_filters"] = [each for each in manager["http_filters"] if each["name"] not in without]
-    return _start(stage, name, stage.write(f"{name}.json", config), port)
+    script = directory / METER
+    text = script.read_text()
+    for line in left_out:
+        text = _without(text, line)
+    script.write_text(text)
+    return _start(stage, name, directory / "envoy.yaml", port)
+
+
+def _without(text: str, line: str) -> str:
+    if text.count(line) != 1:
+        raise ValueError(f"not one line of the script is {line!r}")
+    return text.replace(line, "")
 
 
 def _start(stage: Stage, name: str, config: Path, port: int, *arguments: str) -> str:

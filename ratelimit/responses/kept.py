@@ -79,7 +79,7 @@ class Ticket(NamedTuple):
 
 
 def read_answer(message: bytes) -> "tuple[str, tuple[Header, ...], bytes] | None":
-    """What Envoy brings (envoy/lua/cache/answer.lua): the ticket in the first line, a header in each further one, an
+    """What Envoy brings (envoy/lua/cache/kept_copy.lua): the ticket in the first line, a header in each further one, an
     empty line, the body.  None for anything else."""
     head, between, body = message.partition(b"\n\n")
     if not between or len(head) > MAX_HEAD or not body:

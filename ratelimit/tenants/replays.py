@@ -58,7 +58,7 @@ class Wanted(NamedTuple):
 def wanted_of(
     said: str, asked: Asked, screened: Priced, policy: Policy, end_user_id: str, terms: CacheTerms, to: Upstream | None
 ) -> Wanted | None:
-    """`said`: what Envoy made of the request (envoy/lua/cache/request.lua).  None: it passes the cache by."""
+    """`said`: what Envoy made of the request (envoy/lua/cache/cache_key.lua).  None: it passes the cache by."""
     key, _, flags = said.partition(":")
     if key == NO_KEY or "s" in flags or asked.method != "POST" or screened.kind not in RUNS_A_MODEL:
         return None

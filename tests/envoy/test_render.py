@@ -24,7 +24,7 @@ def test_committed_files_are_what_the_defaults_render() -> None:
         if path.is_file() and path.name != "README.md" and path.suffix != ".lua"
     }
     written = rendered(DEFAULTS)
-    for script in ("guard.lua", "meter.lua", "cache.lua"):
+    for script in ("guard.lua", "meter.lua"):
         assert written.pop(script).startswith("-- Joined")
     assert committed == written
 
@@ -114,9 +114,9 @@ def test_the_secret_is_said_over_tcp_alone_and_is_in_no_file_that_everybody_read
     log = yaml.safe_load(written[tmp_path / "blocks/access_log.yaml"])["access_log"][-1]["typed_config"]
     assert log["common_config"]["grpc_service"]["initial_metadata"] == said
     assert {path.stat().st_mode & 0o7 for path, text in written.items() if SECRET in text} == {0}
-    (script,) = (text for path, text in written.items() if path.name == "cache.lua")
+    (script,) = (text for path, text in written.items() if path.name == "meter.lua")
     assert f'{{ ["x-tollkeeper-secret"] = "{SECRET}" }}' in script
-    assert "x-tollkeeper-secret" not in rendered(DEFAULTS)["cache.lua"]
+    assert "x-tollkeeper-secret" not in rendered(DEFAULTS)["meter.lua"]
 
 
 def addresses(cluster: dict[str, Any]) -> list[Any]:

@@ -16,7 +16,7 @@ from tenancy.values.endpoint import Place
 from tollkeeper.envoy import forward, mcp_routes, template, tls
 from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
 from tollkeeper.envoy.said_secret import metadata_of, table_of
-from tollkeeper.envoy.scripts import CACHE, FORWARD, GUARD, MCP, METER, join
+from tollkeeper.envoy.scripts import FORWARD, GUARD, MCP, METER, join
 from tollkeeper.envoy.settings import (
     NO_UPSTREAM,
     Address,
@@ -93,7 +93,6 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "own_bodies": OWN_BODIES,
         "guard": f"{config_dir}/{GUARD}",
         "meter": f"{config_dir}/{METER}",
-        "cache": f"{config_dir}/{CACHE}",
         "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
         "upstream.port": str(upstream.port),
@@ -121,12 +120,11 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     }
     config = template.fill(text, values, blocks)
     shared = {**values, "own_bodies": OWN_BODIES_SHARED}, {**blocks, "local_replies": [*mappers(shared=True)]}
-    switches = {"include_usage": str(settings.include_usage).lower()}
+    switches = {"include_usage": str(settings.include_usage).lower(), "secret": table_of(secret)}
     read = {"key_headers": "{ " + ", ".join(f'["{name}"] = true' for name in key_headers) + " }"}
     scripts = {
         GUARD: template.fill(join(GUARD, source / "lua"), read, {}),
         METER: template.fill(join(METER, source / "lua"), switches, {}),
-        CACHE: template.fill(join(CACHE, source / "lua"), {"secret": table_of(secret)}, {}),
     }
     if settings.model_clusters is not None:
         scripts |= {name: join(name, source / "lua") for name in (FORWARD, MCP)}

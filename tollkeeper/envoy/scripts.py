@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-GUARD, METER, CACHE, FORWARD, UPSTREAM = "guard.lua", "meter.lua", "cache.lua", "forward.lua", "upstream.lua"
+GUARD, METER, FORWARD, UPSTREAM = "guard.lua", "meter.lua", "forward.lua", "upstream.lua"
 MCP, MCP_UPSTREAM = "mcp.lua", "mcp_upstream.lua"
 FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         GUARD: ("collector", "secrets", "client_error", "instance", "guard"),
         METER: (
             "collector", "metering/digits", "bytes", "json", "metering/sample", "metering/media", "fields", "secrets",
-            "metering/asked", "metering/form", "metering/usage_option", "client_error", "metering/request",
+            "metering/asked", "metering/form", "metering/usage_option", "client_error", "sha256", "cache/canonical",
+            "cache/cache_key", "metering/request",
             "metering/answer_fields", "metering/answer_text", "metering/answer_values", "metering/answer_json",
-            "metering/answer_found", "metering/answer_frames", "metering/answer_sound", "metering/answer",
-        ),
-        CACHE: (
-            "collector", "json", "sha256", "cache/canonical", "cache/request", "cache/answer",
+            "metering/answer_found", "metering/answer_frames", "metering/answer_sound", "cache/kept_copy",
+            "metering/answer",
         ),
         FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),
         UPSTREAM: ("json", "forwarding/rename", "forwarding/upstream"),

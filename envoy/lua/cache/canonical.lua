@@ -39,7 +39,6 @@ local function note(self, piece)
   if self.depth == 2 and not SAMPLING[self.levels[1].name or ""] then return end
   if name == "temperature" and tonumber(piece) == 0 or name == "seed" and tonumber(piece) then self.deterministic = true end
   if self.depth > 1 then return end
-  if name == "model" then self.model = sub(piece, 2, -2) end
   if STATEFUL[name] and piece ~= "null" or name == "background" and piece ~= "false" and piece ~= "null" then
     self.stateful = true
   end
@@ -125,7 +124,7 @@ function Scan:behind(piece)
   end
 end
 
--- The canonical text, with what was seen on the way: `model`, `deterministic`, `stateful`; nil for what is no JSON object.
+-- The canonical text, with what was seen on the way: `deterministic`, `stateful`; nil for what is no JSON object.
 local function of(text)
   local at, c = skip_space(text, 1)
   if c ~= OPEN_OBJECT then return nil end

@@ -51,17 +51,17 @@ local function kind_of(content_type)
   return kind
 end
 
-local function read_body(handle, headers, found)
+local function read_body(handle, headers, found, chunks)
   local kind = kind_of(headers:get("content-type") or "")
   if not kind then return end
-  if kind == "audio" then return answer_sound.read(handle, headers, found) end
+  if kind == "audio" then return answer_sound.read(handle, headers, found, chunks) end
   local coding = headers:get("content-encoding") or "" -- what gzip wrote is plain by now
   if coding ~= "" and coding ~= "identity" then
     found:ended("unread")
     return found:tell(handle)
   end
   local reader
-  for chunk in handle:bodyChunks() do
+  for chunk in chunks do
     local size = chunk:length()
     collector.expect(size)
     local text = size > 0 and chunk:getBytes(0, size) or ""
@@ -78,13 +78,22 @@ local function read_body(handle, headers, found)
   found:tell(handle, true)
 end
 
-local function read_answer(handle)
-  local found = answer_found.new()
-  read_body(handle, handle:headers(), found)
+-- What the body leaves out.
+local function read_around(handle, found)
   if #found.paths > 1 then return end
   count_headers(handle:headers(), found, handle)
   local trailers = handle:trailers()
   if trailers then count_headers(trailers, found, handle) end
+end
+
+local function read_answer(handle)
+  local found, headers, chunks = answer_found.new(), handle:headers(), handle:bodyChunks()
+  -- ratelimit says it of each request that a cache was looked up for.
+  local copy = headers:get("x-tollkeeper-cache") and kept_copy.new(handle, headers)
+  if copy then chunks = kept_copy.copying(copy, chunks) end
+  read_body(handle, headers, found, chunks)
+  read_around(handle, found)
+  if copy then kept_copy.keep(copy, handle, found, chunks) end
 end
 
 function envoy_on_response(handle)

@@ -28,10 +28,10 @@ local function of_wave(text)
   return ((d * 256 + c) * 256 + b) * 256 + a
 end
 
-local function read(handle, headers, found)
+local function read(handle, headers, found, chunks)
   local length = headers:get("content-length") or ""
   if #length <= 12 and find(length, "^%d+$") then found:count("sound.length", tonumber(length)) end
-  for chunk in handle:bodyChunks() do
+  for chunk in chunks do
     local size = chunk:length()
     if size > 0 then
       local text = chunk:getBytes(0, size < HEAD and size or HEAD)

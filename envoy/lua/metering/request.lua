@@ -64,6 +64,7 @@ local function guard(handle)
   if asked.stop then return refuse_body(handle, asked) end
   local composed = open and asked:compose()
   local metadata = handle:streamInfo():dynamicMetadata()
+  cache_key.note(handle, metadata, open ~= 0 and open and text, asked.scalars.model)
   if not composed then return metadata:set("tollkeeper", "asked", asked:invalid()) end
   metadata:set("tollkeeper", "asked", composed)
   for _, name in ipairs(TOLD) do

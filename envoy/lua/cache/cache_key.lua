@@ -1,0 +1,102 @@
+-- The key of a request whose answer may be kept, for ratelimit: metadata `tollkeeper.cache`, `request` = `KEY:FLAGS`.
+--
+--   KEY    SHA-256 of all that an answer depends on: path, headers, canonical body.  `-` if there is none.
+--   FLAGS  d: always the same answer is wanted; c: `no-cache`; s: `no-store`
+--
+-- Whose answer it is, of which model and for how long is ratelimit's to say.  The meter tells of each request: of one whose
+-- model has no cache the body is not looked at again.
+
+local MAX_BODY = 262144 -- so long a hash holds up the worker for some milliseconds
+local AUTHZ = "envoy.filters.http.ext_authz"
+local ALL = "*"
+
+-- What no answer depends on: who asks (which ratelimit knows better), by what program, and on which way.  Whatever else a
+-- client sends may matter to a model server, or to a route that leads to it, and is a part of the key: the host too.
+local NOT_ASKED = {}
+for name in ([[
+  :scheme :method content-length transfer-encoding connection keep-alive te trailer expect user-agent
+  accept-encoding cache-control pragma date via priority dnt
+  x-request-id x-client-request-id idempotency-key x-real-ip x-forwarded-for x-forwarded-proto
+  x-tenant-id x-key-id x-fairshare-group x-user-id x-end-user-id x-admission x-queue-ms
+  x-gateway-inference-fairness-id x-gateway-inference-objective
+  traceparent tracestate baggage b3 x-cloud-trace-context x-amzn-trace-id uber-trace-id]]):gmatch("%S+") do
+  NOT_ASKED[name] = true
+end
+local PREFIXES = { "x-stainless-", "x-envoy-", "x-b3-", "x-datadog-", "sec-", "x-tollkeeper-" }
+local find, gsub, gmatch, lower, sub = string.find, string.gsub, string.gmatch, string.lower, string.sub
+
+local function decoded_byte(code)
+  return string.char(tonumber(code, 16))
+end
+
+local function is_asked(name)
+  if NOT_ASKED[name] then return false end
+  for _, prefix in ipairs(PREFIXES) do
+    if find(name, prefix, 1, true) == 1 then return false end
+  end
+  return true
+end
+
+-- The lines of the headers that count, and what the client says of caches.
+local function read(headers)
+  local lines, flags = {}, ""
+  for name, value in pairs(headers) do
+    if is_asked(name) then
+      lines[#lines + 1] = name .. ":" .. value
+    elseif name == "cache-control" or name == "pragma" then
+      local said = "," .. lower(value):gsub("[%s\"]", "") .. ","
+      if find(said, ",no-store,", 1, true) then flags = flags .. "s" end
+      if find(said, ",no-cache,", 1, true) or find(said, ",max%-age=0+,") then flags = flags .. "c" end
+    end
+  end
+  table.sort(lines)
+  return table.concat(lines, "\n"), flags
+end
+
+-- Whether one of the models, a line each, is asked for by a path; true of a path that names none, as the model is then an
+-- operator's default.
+local function is_in_path(names, path)
+  if not (find(path, "/models?/") or find(path, "/deployments/", 1, true) or find(path, "/engines/", 1, true)) then
+    return true
+  end
+  path = gsub(path, "%%(%x%x)", decoded_byte)
+  for name in gmatch(names, "[^\n]+") do
+    if find(path, name, 1, true) then return true end
+  end
+  return false
+end
+
+-- Whether answers to a request may be kept, by the names of the models that have a cache.  `model` as the body has it.
+local function is_kept(names, model, path)
+  if names == ALL then return true end
+  if model == nil then return is_in_path(names, path) end
+  return find("\n" .. names .. "\n", "\n" .. sub(model, 2, -2) .. "\n", 1, true) ~= nil
+end
+
+local function key_of(text)
+  if #text > MAX_BODY then return "-", "" end
+  collector.expect(#text)
+  local whole, found = canonical.of(text)
+  if whole == nil or found.stateful then return "-", "" end
+  return whole, found.deterministic and "d" or ""
+end
+
+-- What is told of the body `text` that a client sent; false or nil if it is not JSON.
+local function told(headers, text)
+  local lines, flags = read(headers)
+  if not text or find(flags, "s", 1, true) then return "-:" .. flags end
+  local key, more = key_of(text)
+  if key ~= "-" then key = sha256.digits(lines .. "\n\n" .. key) end
+  return key .. ":" .. flags .. more
+end
+
+local function note(handle, metadata, text, model)
+  local said = metadata:get(AUTHZ)
+  local names = said and said.cache
+  if not names or not is_kept(names, model, handle:headers():get(":path")) then return end
+  local ok, found = pcall(told, handle:headers(), text)
+  if not ok then return handle:logErr("cache: " .. tostring(found)) end -- it runs as any other request does
+  metadata:set("tollkeeper.cache", "request", found)
+end
+
+return { note = note }

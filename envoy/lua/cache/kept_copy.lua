@@ -1,0 +1,104 @@
+-- The answer to a request whose answer may be kept: a copy of what passes, for the sidecar, once all of it has passed.
+--
+-- The meter, which reads the answer, has each chunk copied and passes it on at once.  Nobody waits for the sidecar: its call is sent, and its answer to that is not heard.
+-- Only what is complete is kept: a coroutine whose stream was cut is never resumed.
+
+local CLUSTER, AUTHORITY = "tollkeeper_ratelimit", "tollkeeper"
+local PATH = "/tollkeeper.Responses/Keep"
+local SAID = {} -- render: secret
+local TIMEOUT_MS = 5000
+local MAX_HEADERS = 16384
+local RATELIMIT = "envoy.filters.http.ratelimit"
+local char, find, floor = string.char, string.find, math.floor
+
+-- What is said of one answer alone, or of its way.
+local NOT_KEPT = {}
+for name in ([[
+  :status connection keep-alive transfer-encoding content-length date server set-cookie x-request-id retry-after x-admission
+  x-queue-ms age via x-should-retry alt-svc trailer]]):gmatch("%S+") do
+  NOT_KEPT[name] = true
+end
+
+local function headers_of(headers)
+  local lines, size = {}, 0
+  for name, value in pairs(headers) do
+    local own = NOT_KEPT[name] or find(name, "ratelimit", 1, true) or find(name, "x-envoy-", 1, true) == 1
+      or find(name, "x-tollkeeper-", 1, true) == 1
+    if not own then
+      lines[#lines + 1] = name .. ":" .. value
+      size = size + #name + #value
+    end
+  end
+  return size <= MAX_HEADERS and table.concat(lines, "\n") or nil
+end
+
+-- A gRPC message.
+local function framed(message)
+  local size = #message
+  return char(0, floor(size / 16777216), floor(size / 65536) % 256, floor(size / 256) % 256, size % 256) .. message
+end
+
+local function send(handle, message)
+  local headers = {
+    [":method"] = "POST", [":path"] = PATH, [":authority"] = AUTHORITY,
+    ["content-type"] = "application/grpc", ["te"] = "trailers",
+  }
+  for name, value in pairs(SAID) do headers[name] = value end
+  handle:httpCall(CLUSTER, headers, framed(message), TIMEOUT_MS, true)
+end
+
+local function is_stream_of(kind)
+  return find(kind, "event-stream", 1, true) or find(kind, "eventstream", 1, true) or find(kind, "ndjson", 1, true)
+    or find(kind, "jsonl", 1, true)
+end
+
+-- A copy to be made of the answer that begins; nil if it is not to be kept.
+local function new(handle, headers)
+  local said = handle:streamInfo():dynamicMetadata():get(RATELIMIT)
+  if said == nil then return nil end
+  local is_stream = is_stream_of((headers:get("content-type") or ""):lower())
+  if said.admission == "cached" and is_stream then
+    headers:remove("content-length") -- a stream does not say how long it will be
+  end
+  if not said.cache_ticket or headers:get(":status") ~= "200" then return nil end
+  local kept = headers_of(headers)
+  return kept and {
+    head = said.cache_ticket .. "\n" .. kept .. "\n\n", most = said.cache_bytes, is_stream = is_stream,
+    chunks = {}, size = 0, more = true,
+  }
+end
+
+local function add(copy, chunk)
+  local length = chunk:length()
+  copy.size = copy.size + length
+  if copy.size > copy.most then
+    copy.chunks = nil
+  elseif copy.chunks and length > 0 then
+    copy.chunks[#copy.chunks + 1] = chunk:getBytes(0, length)
+  end
+end
+
+-- The chunks of an answer, of which each is copied on its way.
+local function copying(copy, chunks)
+  return function()
+    local chunk = chunks()
+    if chunk then add(copy, chunk) else copy.more = false end
+    return chunk
+  end
+end
+
+-- Whether the answer is one that ended as it should, by what the meter has `found` in it.
+local function is_whole(copy, found)
+  local ended = found.ended_how
+  return ended == "done" or ended == "" and not copy.is_stream and found.events <= 1
+end
+
+-- Hands over the copy, once the meter has read what it reads of the answer; `chunks`: those that are left.
+local function keep(copy, handle, found, chunks)
+  while copy.more do chunks() end
+  if not copy.chunks or copy.size == 0 or handle:trailers() ~= nil or not is_whole(copy, found) then return end
+  collector.expect(copy.size)
+  send(handle, copy.head .. table.concat(copy.chunks))
+end
+
+return { new = new, copying = copying, keep = keep }
