@@ -1,5 +1,6 @@
 """Forward-only migrations: applies `migrations/NNNN_name.sql` in order, each in a transaction, once."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import asyncpg
@@ -18,19 +19,23 @@ async def migrate(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]
     """Applies what is missing and returns its names; NewerSchema if the database is ahead of this code."""
     await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
     try:
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations"
-            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        applied = {row["name"] for row in await connection.fetch("SELECT name FROM schema_migrations")}
-        files = sorted(DIRECTORY.glob("*.sql"))
-        if unknown := applied - {file.stem for file in files}:
-            raise NewerSchema(f"a newer version wrote the database; unknown here: {', '.join(sorted(unknown))}")
-        missing = [file for file in files if file.stem not in applied]
-        for file in missing:
-            async with connection.transaction():
-                await connection.execute(file.read_text())
-                await connection.execute("INSERT INTO schema_migrations (name) VALUES ($1)", file.stem)
-        return [file.stem for file in missing]
+        return await apply(connection, MIGRATIONS)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+
+
+async def apply(connection: "asyncpg.Connection[asyncpg.Record]", names: Iterable[str]) -> list[str]:
+    """Applies those of `names` that are missing, and returns them; NewerSchema.  The caller holds the lock."""
+    await connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations"
+        " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    applied = {row["name"] for row in await connection.fetch("SELECT name FROM schema_migrations")}
+    if unknown := applied - {*MIGRATIONS}:
+        raise NewerSchema(f"a newer version wrote the database; unknown here: {', '.join(sorted(unknown))}")
+    missing = [name for name in names if name not in applied]
+    for name in missing:
+        async with connection.transaction():
+            await connection.execute((DIRECTORY / f"{name}.sql").read_text())
+            await connection.execute("INSERT INTO schema_migrations (name) VALUES ($1)", name)
+    return missing

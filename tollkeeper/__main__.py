@@ -29,12 +29,15 @@ EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 
 if not PROCESS:
+    from tollkeeper.backup.commands import backup_app, restore_command
     from tollkeeper.cli.routes import routes_command
     from tollkeeper.doctor.command import doctor_command
     from tollkeeper.envoy.commands import envoy_app
     from tollkeeper.learned import learned_command
 
     app.add_typer(envoy_app, name="envoy")
+    app.add_typer(backup_app, name="backup")
+    app.command("restore")(restore_command)
     app.command("routes")(routes_command)
     app.command("learned")(learned_command)
     app.command("doctor")(doctor_command)

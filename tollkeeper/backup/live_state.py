@@ -1,0 +1,38 @@
+"""What Redis holds of Tollkeeper, as a restoration sees it: is a sidecar alive, is there anything, forget it.
+
+Nothing of it is in a backup.  Budgets are restored from the ledger (reconcile/), jobs and records of keys come from
+Postgres; leases of what ran, kept answers, and shares among sidecars do not outlive it.
+"""
+
+from collections.abc import Iterator
+
+from redis import Redis, RedisCluster
+
+from tenancy.redis.names import PREFIX, SIDECARS_KEY
+
+OURS = f"{PREFIX}:*"
+ALIVE_MS = 5_000  # a sidecar reports every second
+COUNT = 1000
+
+
+def sidecars_run(redis: "Redis | RedisCluster") -> bool:
+    """Whether one has reported just now, by Redis's clock."""
+    newest = redis.zrange(SIDECARS_KEY, -1, -1, withscores=True)
+    seconds, micros = redis.time() if isinstance(redis, Redis) else redis.time(target_nodes=RedisCluster.RANDOM)
+    return bool(newest) and newest[0][1] > seconds * 1000 + micros // 1000 - ALIVE_MS
+
+
+def holds_any(redis: "Redis | RedisCluster") -> bool:
+    return next(_names(redis), None) is not None
+
+
+def forget(redis: "Redis | RedisCluster") -> int:
+    """Deletes all of it, and leaves what is others'.  How many keys."""
+    count = 0
+    for name in _names(redis):
+        count += int(redis.unlink(name))
+    return count
+
+
+def _names(redis: "Redis | RedisCluster") -> Iterator[bytes]:
+    yield from redis.scan_iter(match=OURS, count=COUNT)
