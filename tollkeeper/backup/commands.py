@@ -81,17 +81,15 @@ def in_words(manifest: Manifest) -> str:
 
 
 def _run(work: Coroutine[Any, Any, T], *refusals: type[Exception]) -> T:
-    """The result, or one line for whatever was wrong."""
+    """The result; or ends the command with a line.  `refusals` say all there is to say."""
     from store.postgres import UNAVAILABLE
 
     try:
         return asyncio.run(work)
-    except (*refusals, CannotWrite) as error:
-        _fail(str(error))
     except UNAVAILABLE as error:
         _fail(f"Postgres cannot be asked: {error or type(error).__name__}")
-    except Exception as error:  # noqa: BLE001 - the top of a command: one line for whatever a store says
-        _fail(f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - the top of a command: one line for whatever was wrong
+        _fail(str(error) if isinstance(error, (*refusals, CannotWrite)) else f"{type(error).__name__}: {error}")
 
 
 def _settings() -> Settings:

@@ -1,8 +1,10 @@
 """Writing a backup: all tables as one snapshot has them, while everything runs.
 
-It locks no row and no table against writers.  Like pg_dump it holds up who drops a table or a month of the ledger, and it
-waits for no migration.
+It locks nothing against readers and writers.  As under pg_dump, dropping a table or a month of the ledger waits for its
+end; and it does not begin while the schema is being changed.
 """
+
+# ruff: noqa: S608 - statements are put together from names that the database says, quoted
 
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -46,7 +48,7 @@ async def _copy(connection: tables.Connection, archive: Writer) -> Manifest:
         copied = [await _table(connection, archive, found) for found in await tables.tables(connection)]
     except asyncpg.LockNotAvailableError:
         raise CannotBackUp(
-            "something holds a lock on a table: a change of the schema, or forget_usage_before()"
+            "a table is locked by a change of the schema, or by forget_usage_before(): try again"
         ) from None
     return Manifest(
         format=FORMAT,

@@ -5,6 +5,7 @@ Postgres; leases of what ran, kept answers, and shares among sidecars do not out
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from redis import Redis, RedisCluster
 
@@ -17,9 +18,9 @@ COUNT = 1000
 
 def sidecars_run(redis: "Redis | RedisCluster") -> bool:
     """Whether one has reported just now, by Redis's clock."""
-    newest = redis.zrange(SIDECARS_KEY, -1, -1, withscores=True)
+    newest: list[Any] = redis.zrange(SIDECARS_KEY, -1, -1, withscores=True)
     seconds, micros = redis.time() if isinstance(redis, Redis) else redis.time(target_nodes=RedisCluster.RANDOM)
-    return bool(newest) and newest[0][1] > seconds * 1000 + micros // 1000 - ALIVE_MS
+    return bool(newest) and int(newest[0][1]) > int(seconds) * 1000 + int(micros) // 1000 - ALIVE_MS
 
 
 def holds_any(redis: "Redis | RedisCluster") -> bool:

@@ -12,8 +12,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 MIGRATIONS = "schema_migrations"  # the manifest has what is in it
 LEDGER = "usage"
 MONTH = re.compile(r"\d{4}_\d{2}")
-# So that a value is written and read the same wherever, and nothing ends a long transaction.  lock_timeout: a wait for one
-# who changes the schema.
+# So that a value is written and read the same wherever, and nothing ends a long transaction.  lock_timeout bounds the
+# wait for a change of the schema.
 SESSION = """
 SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'; SET LOCAL intervalstyle = 'postgres';
 SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL statement_timeout = 0;
@@ -59,7 +59,7 @@ class NotOurs(Exception):
 async def applied(connection: Connection) -> list[str]:
     """The migrations of the database; NotOurs."""
     try:
-        rows = await connection.fetch(f"SELECT name FROM {MIGRATIONS} ORDER BY name")
+        rows = await connection.fetch("SELECT name FROM schema_migrations ORDER BY name")
     except asyncpg.UndefinedTableError:
         raise NotOurs("the database has no tables of Tollkeeper") from None
     return [row["name"] for row in rows]
@@ -94,7 +94,7 @@ async def months(connection: Connection) -> list[str]:
             found.add(month)
         else:  # a partition that an operator made
             name = quoted(row["name"])
-            query = f"SELECT DISTINCT to_char(ts AT TIME ZONE 'UTC', 'YYYY_MM') AS month FROM {name}"
+            query = f"SELECT DISTINCT to_char(ts AT TIME ZONE 'UTC', 'YYYY_MM') AS month FROM {name}"  # noqa: S608 - quoted
             found |= {each["month"] for each in await connection.fetch(query)}
     return sorted(found)
 
