@@ -19,8 +19,8 @@ OF_ANOTHER_VERSION = Path(__file__).parent.parent / "upgrade/f65c425/postgres.sq
 # What only a change of the restored rows can do right: numbers that go on, marks, triggers, a month of an operator's.
 MORE = (
     "CREATE TABLE usage_all PARTITION OF usage DEFAULT",
-    "INSERT INTO usage (id, ts, tenant_id, admission, usage_source) SELECT gen_random_uuid(), '2020-02-01Z'::timestamptz"
-    " + make_interval(days => n), E'tab\\tand\\nline \\\\. \u20ac', 'fast', 'reported' FROM generate_series(1, 100) n",
+    "INSERT INTO usage (id, ts, tenant_id, admission, usage_source)"
+    " SELECT gen_random_uuid(), '2020-02-01Z'::timestamptz + make_interval(days => n), E'tab\\tand\\nline \\\\. \u20ac', 'fast', 'reported' FROM generate_series(1, 100) n",
     "INSERT INTO tenants (id, name, metadata) VALUES ('t', E'quoted \"\\'', '{\"a\": \"b\"}')",
     "INSERT INTO users (tenant_id, id) VALUES ('t', 'ann')",
     "INSERT INTO api_keys (id, tenant_id, user_id, name, key_hash, key_prefix, models_allowed) VALUES"
