@@ -20,7 +20,8 @@ OF_ANOTHER_VERSION = Path(__file__).parent.parent / "upgrade/f65c425/postgres.sq
 MORE = (
     "CREATE TABLE usage_all PARTITION OF usage DEFAULT",
     "INSERT INTO usage (id, ts, tenant_id, admission, usage_source)"
-    " SELECT gen_random_uuid(), '2020-02-01Z'::timestamptz + make_interval(days => n), E'tab\\tand\\nline \\\\. \u20ac', 'fast', 'reported' FROM generate_series(1, 100) n",
+    " SELECT gen_random_uuid(), timestamptz '2020-02-01Z' + make_interval(days => n), E'tab\\tand\\nline \\\\. \u20ac',"
+    " 'fast', 'reported' FROM generate_series(1, 100) n",
     "INSERT INTO tenants (id, name, metadata) VALUES ('t', E'quoted \"\\'', '{\"a\": \"b\"}')",
     "INSERT INTO users (tenant_id, id) VALUES ('t', 'ann')",
     "INSERT INTO api_keys (id, tenant_id, user_id, name, key_hash, key_prefix, models_allowed) VALUES"
@@ -117,12 +118,16 @@ def test_what_is_there_is_moved_only_when_told(used: str, redis_url: str, tmp_pa
     command = Command(used, redis_url)
     command.ok("backup", "create", tmp_path / "backup")
     before = contents(used)
-    execute(used, "INSERT INTO tenants (id, name) VALUES ('later', 'later')")
+    execute(used, "INSERT INTO tenants (id, name) VALUES ('later', 'later')", "UPDATE api_keys SET disabled = true")
     assert "the database is not empty" in command.refused("restore", tmp_path / "backup")
     said = command.ok("restore", tmp_path / "backup", "--replace")
     assert contents(used)["tenants"] == before["tenants"]
     (moved,) = [line.split()[2] for line in said.splitlines() if "DROP SCHEMA" in line]
     assert value(used, f"SELECT count(*) FROM {moved}.tenants WHERE id = 'later'") == 1  # noqa: S608
+    revoked_since = (
+        f"SELECT id FROM api_keys WHERE NOT disabled EXCEPT SELECT id FROM {moved}.api_keys WHERE NOT disabled"  # noqa: S608
+    )
+    assert value(used, revoked_since) == "k"
     execute(used, f"DROP SCHEMA {moved} CASCADE")
     command.ok("backup", "create", tmp_path / "again")
 

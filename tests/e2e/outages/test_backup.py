@@ -16,6 +16,7 @@ from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import PrivateValkey
 
 LIMIT = {"name": "a day's", "scope": "tenant", "unit": "tokens", "amount": 10_000_000, "kind": "fixed_window"}
+DAY = {"window_seconds": 86_400}
 CHECKPOINT = "sidecar/access-log-checkpoint.json"
 
 
@@ -54,9 +55,7 @@ def test_what_a_backup_has_comes_back_and_envoys_log_brings_the_usage_since(dire
     try:
         who = stack.tenant()
         revoked = stack.key(who.tenant_id)
-        assert stack.admin.post(
-            "/limits", json={**LIMIT, "tenant_id": who.tenant_id, "window_seconds": 86_400}
-        ).is_success
+        assert stack.admin.post("/limits", json={**LIMIT, "tenant_id": who.tenant_id, **DAY}).is_success
         with Load(stack, who) as load:
             load.during(1.0)
             said = first.run("backup", "create", directory / "backup")
