@@ -29,7 +29,7 @@ class Stores:
         self.valkey.process.wait_until(self.valkey.answers)
 
     @property
-    def urls(self) -> dict[str, str]:
+    def urls(self) -> dict[str, Any]:
         return {"database_url": self.postgres.url, "redis_url": self.valkey.url}
 
     def run(self, *arguments: object) -> str:
