@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := tollkeeper admin accesslog reconcile ledger authz ratelimit tenancy serving store clients stub_model bench tests kubernetes build_protos.py
+SOURCES := tollkeeper admin accesslog reconcile ledger authz ratelimit tenancy serving store clients stub_model bench tests kubernetes build_protos.py docs/site.py
 UP ?=
 BENCH ?=
 FAULTS ?=
@@ -13,7 +13,7 @@ WORKERS ?= 3
 # The tests start hundreds of processes: what is compiled is kept, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help up test check check-types check-lines check-imports bench faults format manifests clean
+.PHONY: help up test check check-types check-lines check-imports bench faults format docs manifests clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make test   run the tests on real Envoy, Valkey and Postgres (some: make test PYTEST='tests/ratelimit -k refill')"
 	@echo "make check  ruff, mypy --strict, import-linter"
 	@echo "make faults break it for some minutes and check the books (make faults FAULTS='--seconds 60 --seed 7')"
+	@echo "make docs   build the documentation as a site, into .site/"
 	@echo "make manifests  write kubernetes/manifests/ anew from the chart"
 	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1;"
 	@echo "            beside another commit: make bench BENCH='check ratelimit chain' AGAINST=COMMIT;"
@@ -84,8 +85,12 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check
 	@touch $@
 
+# Without the theme's word on its successor.
+docs: $(VENV)/.installed-test
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && echo 'open .site/index.html'
+
 manifests: $(VENV)/.installed-test
 	$(BIN)/python -m tests.kubernetes.manifests
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis protos/*/
+	rm -rf $(VENV) .site .mypy_cache .ruff_cache .pytest_cache .hypothesis protos/*/

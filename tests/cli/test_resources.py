@@ -118,7 +118,8 @@ def test_named_policies(run: Command) -> None:
 
 
 def test_mcp_servers(run: Command) -> None:
-    run.ok("tenant", "create", "acme")
+    tenant = run.json("tenant", "create", "acme")["id"]
+    key = run.json("key", "create", "acme", "prod")["key"]["id"]
     url = ("--url", "https://mcp.example.com/mcp")
     made = run.json(
         "mcp-server", "create", "search", *url, "--grant", "everybody,tool=add", "--tool-in-flight", "add=4"
@@ -127,9 +128,12 @@ def test_mcp_servers(run: Command) -> None:
     changed = run.json("mcp-server", "update", "search", "--disabled", "--tool-in-flight", "none")
     assert (changed["id"], changed["enabled"], changed["url"]) == (made["id"], False, made["url"])
     assert (changed["grants"], changed["tools_in_flight"]) == (made["grants"], {})
-    for grant in ("somebody", "tenant=acme,tenant=other"):
+    named = run.json("mcp-server", "update", "search", "--grant", "tenant=acme", "--grant", "key=acme/prod,tool=add")
+    granted = [{"tenant": tenant, "key": None, "tools": None}, {"tenant": None, "key": key, "tools": ["add"]}]
+    assert named["grants"] == granted
+    for grant in ("somebody", "tenant=acme,tenant=acme"):
         assert run("mcp-server", "update", "search", "--grant", grant).code == 2
-    assert "no tenant or key 'nobody'" in run("mcp-server", "update", "search", "--grant", "tenant=nobody").err
+    assert "no tenant 'nobody'" in run("mcp-server", "update", "search", "--grant", "tenant=nobody").err
     run.ok("mcp-server", "delete", "search", "--yes")
     assert run.json("mcp-server", "list") == []
 

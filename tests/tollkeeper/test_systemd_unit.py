@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ ANALYZE = shutil.which("systemd-analyze")
     ANALYZE is None, reason="systemd-analyze is not installed: the unit of docs/upgrading.md was not verified"
 )
 def test_systemd_has_nothing_against_the_unit_of_the_page(tmp_path: Path) -> None:
-    (unit,) = re.findall(r"^    \[Unit\]\n(?:(?:    .*)?\n)+", PAGE.read_text(), re.MULTILINE)
-    text = textwrap.dedent(unit).replace("/opt/tollkeeper/bin/tollkeeper", sys.executable)
+    (unit,) = re.findall(r"^```ini\n(\[Unit\]\n.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    text = unit.replace("/opt/tollkeeper/bin/tollkeeper", sys.executable)
     assert text.count(sys.executable) == 1
     file = tmp_path / "tollkeeper.service"
     file.write_text(text)

@@ -67,7 +67,7 @@ class Fresh:
 
     def quick_start(self, page: str, begin: str, **variables: str) -> str:
         """What the commands of a page's quick start print, from the first line that begins so; `tollkeeper` is ours."""
-        found = re.search(r"## Quick start.*?^```\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S)
+        found = re.search(r"## Quick start.*?^```sh\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S)
         assert found is not None
         block = begin + found[1].partition(begin)[2]
         for host, ours in (("http://127.0.0.1:9090", self.admin_url), ("http://127.0.0.1:10000", self.models_url)):

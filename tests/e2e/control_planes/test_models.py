@@ -34,7 +34,7 @@ def test_a_key_without_a_list_gets_the_model_servers_own(stack: Deployment) -> N
 
 def test_the_key_managers_quick_start_works(stack: Deployment) -> None:
     quick_start = PAGE.read_text().split("## Quick start")[1]
-    found = re.search(r"^```\n(.*?)^```$", quick_start, re.M | re.S)
+    found = re.search(r"^```sh\n(.*?)^```$", quick_start, re.M | re.S)
     assert found is not None
     block = found[1].replace("127.0.0.1:9090", stack.admin_address).replace("127.0.0.1:10000", stack.envoy_address)
     done = subprocess.run(["bash", "-c", block], capture_output=True, text=True, timeout=60, check=True)

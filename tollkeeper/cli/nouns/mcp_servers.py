@@ -5,14 +5,16 @@ from typing import Any
 from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.field import NEW_NAME, Field
 from tollkeeper.cli.kinds import AMOUNT, NONE, SWITCH, TEXT, TEXTS, amount, or_none
+from tollkeeper.cli.nouns.keys import KEYS
 from tollkeeper.cli.nouns.models import endpoints_of
+from tollkeeper.cli.nouns.tenants import TENANTS
 from tollkeeper.cli.resource import Resource, scanned
 from tollkeeper.cli.session import Session
 from tollkeeper.cli.verbs import Noun
 
 EVERYBODY = "everybody"
 GRANT_HELP = (
-    "Who may call it: everybody, tenant=ID or key=ID, and tool=NAME for each tool if not all, as in"
+    "Who may call it: everybody, tenant=ID|NAME or key=KEY, and tool=NAME for each tool if not all, as in"
     " tenant=acme,tool=search,tool=fetch.  May be repeated; takes the place of those that there are; none: nobody."
 )
 ENDPOINT_HELP = (
@@ -24,11 +26,11 @@ TOOL_HELP = (
 )
 
 
-def _grants(_: Session, texts: list[str]) -> list[dict[str, Any]]:
-    return [] if texts == [NONE] else [*map(_grant, texts)]
+def _grants(session: Session, texts: list[str]) -> list[dict[str, Any]]:
+    return [] if texts == [NONE] else [_grant(session, text) for text in texts]
 
 
-def _grant(text: str) -> dict[str, Any]:
+def _grant(session: Session, text: str) -> dict[str, Any]:
     """`everybody`, `tenant=acme,tool=search`, `key=…`."""
     found: dict[str, Any] = {}
     for part in text.split(","):
@@ -40,7 +42,7 @@ def _grant(text: str) -> dict[str, Any]:
         if name == "tool":
             found.setdefault("tools", []).append(value)
         else:
-            found[name] = value
+            found[name] = TENANTS.id_of(session, value) if name == "tenant" else KEYS.id_of(session, value)
     return found
 
 
