@@ -1,6 +1,7 @@
 """One fresh `tollkeeper up`, against which the pages' command blocks run, each page as one script."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,13 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.conftest import public_directory
 from tests.e2e.test_up import Up
 from tests.jq import path_with_jq
-from tests.web import NO_TLS
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
 BIN = Path(sys.executable).parent
@@ -69,28 +68,17 @@ def up() -> Iterator[Up]:
 @pytest.fixture(scope="package")
 def shell(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     directory = tmp_path_factory.mktemp("shell")
-    return Shell(
-        directory, {**HOSTS, "127.0.0.1:9090": up.admin, "127.0.0.1:10000": up.listen, "/etc": f"{directory}/etc"}
-    )
+    (directory / "backups").mkdir()
+    places = {name: f"{directory}{name}" for name in ("/etc", "/backups")}
+    return Shell(directory, {**HOSTS, **places, "127.0.0.1:9090": up.admin, "127.0.0.1:10000": up.listen})
 
 
 @pytest.fixture(scope="package")
 def operator(up: Up) -> dict[str, str]:
-    """What the commands need to reach the management API."""
-    return {"TOLLKEEPER_API_URL": f"http://{up.admin}", "TOLLKEEPER_ADMIN_TOKEN": DEV_ADMIN_TOKEN}
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(operator: dict[str, str]) -> Iterator[None]:
-    """Each page finds the deployment as `make up` leaves it."""
-    yield
-    headers = {"authorization": f"Bearer {DEV_ADMIN_TOKEN}"}
-    with httpx.Client(
-        base_url=f"{operator['TOLLKEEPER_API_URL']}/api/v1", headers=headers, timeout=30, verify=NO_TLS
-    ) as api:
-        for kind in ("models", "mcp-servers", "tenants"):
-            (found,) = (
-                value for value in api.get(f"/{kind}").raise_for_status().json().values() if isinstance(value, list)
-            )
-            for each in sorted(found, key=lambda item: not item.get("targets")):  # aliases first
-                api.delete(f"/{kind}/{each['id']}").raise_for_status()
+    """What the commands need to reach the management API, and Postgres, of which `up` tells all but the password."""
+    (state,) = re.findall(r"state and logs +(\S+)", up.output())
+    (database_url,) = re.findall(r"Postgres +(postgresql:\S+)", up.output())
+    password = (Path(state) / "postgres/home/password").read_text()
+    database_url = database_url.replace("@", f":{password}@")
+    reached = {"API_URL": f"http://{up.admin}", "ADMIN_TOKEN": DEV_ADMIN_TOKEN, "DATABASE_URL": database_url}
+    return {f"TOLLKEEPER_{name}": value for name, value in reached.items()}

@@ -15,6 +15,7 @@ from tollkeeper.settings.types import PREFIX
 EVERY = [block for page in pages() for block in blocks(page)]
 # `sh` and `python` run in test_commands.py; `console` is what wants another machine, or the registries.
 LANGUAGES = {"sh", "python", "console", "ini", "yaml", "json", "sql", "text"}
+NO_CODE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 ELSEWHERE = {"docker", "helm", "kubectl", "npm", "pip", "pip3"}
 
 
@@ -29,6 +30,12 @@ def test_every_block_says_what_it_is() -> None:
 def test_none_is_made_by_indenting() -> None:
     """It would have no language, and so would not be tried."""
     assert [str(block) for block in of(INDENTED)] == []
+
+
+@pytest.mark.parametrize("page", pages())
+def test_a_list_within_a_list_is_one_to_the_site_too(page: str) -> None:
+    """Markdown in Python wants four spaces."""
+    assert re.findall(r"^ {1,3}(?:[-*]|\d+\.) .*$", NO_CODE.sub("", (ROOT / page).read_text()), re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("block", of("console"), ids=str)

@@ -1,11 +1,14 @@
 """The command blocks of every page run as they stand, one after the other, against one `tollkeeper up`."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.e2e.documents.conftest import Shell
 from tests.e2e.documents.pages import ROOT, blocks, pages
+from tests.web import NO_TLS
+from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
 # Pages whose blocks run elsewhere, since they start or need a deployment of their own.
 ELSEWHERE = {
@@ -42,6 +45,22 @@ SAID = {
 }
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(operator: dict[str, str]) -> Iterator[None]:
+    """Each page finds the deployment as `make up` leaves it."""
+    yield
+    headers = {"authorization": f"Bearer {DEV_ADMIN_TOKEN}"}
+    with httpx.Client(
+        base_url=f"{operator['TOLLKEEPER_API_URL']}/api/v1", headers=headers, timeout=30, verify=NO_TLS
+    ) as api:
+        for kind in ("models", "mcp-servers", "tenants"):
+            (found,) = (
+                value for value in api.get(f"/{kind}").raise_for_status().json().values() if isinstance(value, list)
+            )
+            for each in sorted(found, key=lambda item: not item.get("targets")):  # aliases first
+                api.delete(f"/{kind}/{each['id']}").raise_for_status()
+
+
 def with_commands() -> list[str]:
     return [page for page in pages() if page not in ELSEWHERE and script(page)]
 
@@ -67,4 +86,4 @@ def test_the_commands_of_a_page_work(page: str, shell: Shell, operator: dict[str
 @pytest.mark.parametrize("test", ELSEWHERE.values())
 def test_the_others_run_elsewhere(test: str) -> None:
     path, _, name = test.partition("::")
-    assert f"def {name}(" in (Path(ROOT) / path).read_text()
+    assert f"def {name}(" in (ROOT / path).read_text()
