@@ -18,18 +18,22 @@ class Bodies:
     """At most `most` at once, of which a tenant may have a quarter.  For any thread.  Times in seconds, of a clock that
     does not go back.
 
-    Refuses only while it hears of bodies that do arrive: where nobody tells of them, all would seem to be missing."""
+    Refuses only while it hears of bodies that do arrive: where nobody tells of them, all would seem to be missing.  And
+    it counts only what began before `told_until`: of what is younger others may know that it is there."""
 
     def __init__(self, most: int) -> None:
+        self._given = most
         self.most, self.most_of_one = most, max(1, most // SHARE)
         self._lock = threading.Lock()
+        self._young: OrderedDict[str, tuple[str, float]] = OrderedDict()  # as `_coming`; they do not count yet
         self._coming: OrderedDict[str, tuple[str, float]] = OrderedDict()  # by lease id, oldest first: tenant, since
         self._tenants: dict[str, int] = {}
+        self._told_until = math.inf
         self._heard_at = -math.inf
         self._counting = True
 
     def __len__(self) -> int:
-        return len(self._coming)
+        return len(self._coming) + len(self._young)
 
     def full(self, tenant_id: str, now: float) -> bool:
         """Whether the tenant may begin no other now."""
@@ -44,29 +48,56 @@ class Bodies:
 
     def begin(self, lease_id: str, tenant_id: str, now: float) -> None:
         with self._lock:
-            if len(self._coming) >= 2 * self.most:  # nobody tells
-                self._remove(next(iter(self._coming)))
-            self._coming[lease_id] = tenant_id, now
-            self._tenants[tenant_id] = self._tenants.get(tenant_id, 0) + 1
+            if len(self) >= 2 * self._given:  # nobody tells
+                self._remove(next(iter(self._coming or self._young)))
+            self._young[lease_id] = tenant_id, now
+            if now < self._told_until:
+                self._let_count()
+
+    def told_until(self, at: float) -> None:
+        """All that arrived of what began before is told."""
+        with self._lock:
+            self._told_until = at
+            self._let_count()
+
+    def shared_by(self, number: int) -> None:
+        """So many processes let in what goes through the same Envoys: each has its part of what there is."""
+        self.most = max(1, self._given // number)
+        self.most_of_one = max(1, self.most // SHARE)
 
     def count(self, counting: bool) -> None:
         """Whether every body that arrives is told of.  As long as not, nobody is refused, and what was begun by then
         does not count later."""
         with self._lock:
             if not (counting and self._counting):
+                self._young.clear()
                 self._coming.clear()
                 self._tenants.clear()
             self._counting = counting
 
-    def arrived(self, lease_ids: Iterable[str], now: float) -> None:
-        """These are there as a whole, or their requests are over."""
+    def arrived(self, lease_ids: Iterable[str], now: float) -> bool:
+        """These are there as a whole, or their requests are over.  Whether any was begun here."""
+        found = False
         with self._lock:
             for lease_id in lease_ids:
-                if lease_id in self._coming:
+                if lease_id in self._coming or lease_id in self._young:
                     self._remove(lease_id)
-                    self._heard_at = now
+                    found = True
+        if found:
+            self._heard_at = now
+        return found
+
+    def _let_count(self) -> None:
+        while self._young:
+            lease_id, (tenant_id, since) = next(iter(self._young.items()))
+            if since >= self._told_until:
+                break
+            self._coming[lease_id] = self._young.pop(lease_id)
+            self._tenants[tenant_id] = self._tenants.get(tenant_id, 0) + 1
 
     def _remove(self, lease_id: str) -> None:
+        if self._young.pop(lease_id, None) is not None:
+            return
         tenant_id, _ = self._coming.pop(lease_id)
         left = self._tenants[tenant_id] - 1
         if left:

@@ -55,13 +55,18 @@ class Uploads:
     For any thread.  A body of which nobody hears any more is forgotten once Envoy must have ended its request."""
 
     def __init__(self, most: int = 256 * MEBIBYTE, processes: int = 1) -> None:
-        self.most = max(LONGEST, most // processes)
-        self.most_of_one = max(LONGEST, self.most // SHARE)
+        self._given = most // processes
+        self.shared_by(1)
         self.pace = ReadingPace(PACE / processes)
         self._lock = threading.Lock()
         self._uploads: OrderedDict[str, _Upload] = OrderedDict()  # by lease id, oldest first
         self._tenants: dict[str, _Held] = {}
         self._size = 0
+
+    def shared_by(self, number: int) -> None:
+        """So many sidecars are asked by the same Envoys: each has its part of what there is."""
+        self.most = max(LONGEST, self._given // number)
+        self.most_of_one = max(LONGEST, self.most // SHARE)
 
     @property
     def size(self) -> int:
@@ -78,9 +83,8 @@ class Uploads:
 
     def enter(self, lease_id: str, tenant_id: str, size: int, now_ms: int) -> Full | None:
         """Counts one in, or says what it does not fit.  `now_ms`: any clock's that does not go back by much."""
+        self.end_older(now_ms - KEEP_MS)
         with self._lock:
-            while self._uploads and next(iter(self._uploads.values())).since_ms < now_ms - KEEP_MS:
-                self._remove(next(iter(self._uploads)))
             held = self._tenants.get(tenant_id, _Held())
             if held.number and held.size + size > self.most_of_one:
                 return Full.TENANT
@@ -120,6 +124,12 @@ class Uploads:
     def end_all(self, lease_ids: Iterable[str]) -> None:
         for lease_id in lease_ids:
             self.end(lease_id)
+
+    def end_older(self, than_ms: int) -> None:
+        """What came before is decided by now, or may be without our having been told."""
+        with self._lock:
+            while self._uploads and next(iter(self._uploads.values())).since_ms < than_ms:
+                self._remove(next(iter(self._uploads)))
 
     def _remove(self, lease_id: str) -> None:
         upload = self._uploads.pop(lease_id, None)

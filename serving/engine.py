@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import grpc
 import structlog
 
-from serving.addresses import prepare
+from serving.addresses import prepare, unix_path
 from serving.call import Method, Observer
 from serving.completion_queue import contract
 from serving.completion_queue.engine import CompletionQueueEngine
@@ -18,6 +18,12 @@ log = structlog.get_logger(__name__)
 EngineKind = Literal["auto", "completion_queue", "threads"]
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # gRPC's own default
 
+# Over TCP: a caller whose machine is lost closes nothing; it is gone once it answers no ping.
+KEEPALIVE = [
+    ("grpc.keepalive_time_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),  # on a log stream nothing flows back
+]
 MAX_PENDING_CALLS = 20_000  # about one second of calls; those whose deadline passes meanwhile cost nearly nothing
 
 
@@ -65,6 +71,8 @@ def open_engine(
         prepare(address, takes_over=takes_over)
     engine = CompletionQueueEngine if choose(kind) == "completion_queue" else ThreadsEngine
     options = _options(max_message_bytes, takes_over)
+    if any(unix_path(address) is None for address in addresses):
+        options += KEEPALIVE
     return engine(methods, addresses, options, observer, takes_over=takes_over, guard=guard, tls=tls)
 
 

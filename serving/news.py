@@ -75,7 +75,7 @@ def listen_at(path: Path) -> socket.socket:
     return own
 
 
-async def hear(own: socket.socket, heard: Callable[[Sequence[str]], None]) -> None:
+async def hear(own: socket.socket, heard: Callable[[Sequence[str]], object]) -> None:
     """Has `heard` called with what is told there, on the loop, until cancelled; then closes it."""
     loop = asyncio.get_running_loop()
 

@@ -53,7 +53,7 @@ def run_worker(settings: Settings, place: Place) -> None:
 
 def _serve(shared: Shared, worker: Worker, place: Place) -> None:
     settings, stops = shared.settings, shared.stops
-    shared.begin(worker.number, worker.services)
+    shared.begin(worker.number, worker.services, tcp=worker.tcp)
     methods = [method for service in worker.services for method in wire(Service(service), shared)]
     health = Health({method.path.split("/")[1] for method in methods})
     observer = EngineMetrics([*methods, health.method])

@@ -14,6 +14,9 @@ SIDECARS_KEY = f"{PREFIX}:sidecars:{_SIDECARS}"  # sorted set: sidecar id by its
 SERVED_KEYS = (f"{PREFIX}:served-0:{_SIDECARS}", f"{PREFIX}:served-1:{_SIDECARS}")
 SHARES_KEY = f"{PREFIX}:shares:{_SIDECARS}"  # hash: sidecar id to what it wants and holds of the capacity
 DUES_KEY = f"{PREFIX}:dues:{_SIDECARS}"  # hash: sidecar id to what it is due of each bound, as JSON
+# Of bodies that have arrived: a stream of lease ids, and a hash, sidecar to up to when it has told.
+ARRIVALS_KEY = f"{PREFIX}:arrivals:{_SIDECARS}"
+TELLERS_KEY = f"{PREFIX}:tellers:{_SIDECARS}"
 LEADER_KEY = f"{PREFIX}:leader:{_SIDECARS}"  # string: the id of the sidecar that says what each is due
 
 # Sorted sets of Envoys, by a time in ms: when they were heard of; until when they are taken for alive; when they were

@@ -46,6 +46,16 @@ def another_envoy(
     stack: Deployment, directory: Path, upstream: str, binary: Path | None = None, **settings: Any
 ) -> Iterator[str]:
     """An Envoy with the sidecar of `stack`; its URL.  `settings` are EnvoySettings."""
+    with envoy_process(stack, directory, upstream, binary, **settings) as (url, process):
+        yield url
+        assert process.running(), process.last_lines()
+
+
+@contextmanager
+def envoy_process(
+    stack: Deployment, directory: Path, upstream: str, binary: Path | None = None, **settings: Any
+) -> Iterator[tuple[str, Process]]:
+    """The same, for one that may end."""
     address, executable = f"127.0.0.1:{free_port()}", binary or envoy_binary()
     rendered = EnvoySettings(
         upstream=upstream,
@@ -63,8 +73,7 @@ def another_envoy(
     process = Process("envoy", [executable, *config, *ENVOY_ARGUMENTS], directory / "envoy.log")
     try:
         process.wait_until(lambda: accepts(address))
-        yield f"http://{address}"
-        assert process.running(), process.last_lines()
+        yield f"http://{address}", process
     finally:
         process.stop()
 

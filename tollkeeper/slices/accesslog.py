@@ -273,7 +273,7 @@ def _over(shared: Shared, siblings: Siblings | None) -> Callable[[str, int | Non
 
     def over(lease_id: str, service: int | None) -> None:
         _end(shared, lease_id, service)
-        shared.bodies(lease_id)
+        shared.body_came(lease_id)
         if siblings is not None:
             siblings.over(lease_id, service)
 
@@ -286,7 +286,8 @@ def _undecided(shared: Shared, siblings: Siblings | None) -> Callable[[str], Non
     def undecided(lease_id: str) -> None:
         shared.in_flight.end_undecided((lease_id,))
         shared.uploads.leave(lease_id, time.time_ns() // 1_000_000)
-        shared.bodies(lease_id)
+        if not shared.body_came(lease_id):
+            shared.tell_sidecars(lease_id)
         shared.answered(lease_id)
         if siblings is not None:
             siblings.undecided((lease_id,))

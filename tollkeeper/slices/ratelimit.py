@@ -5,9 +5,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 
 from clients.rates import RateHeaders
 from ratelimit.answer_bytes import serialize
@@ -15,7 +13,6 @@ from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fairness.pools import UNBOUNDED, Room
 from ratelimit.fairness.service import service_of
-from ratelimit.fleet.identity import Identity
 from ratelimit.fleet.report import MAX_MODELS, ModelLoad
 from ratelimit.fleet.reporter import Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
@@ -32,17 +29,15 @@ from ratelimit.tenants.replays import Replays
 from ratelimit.tenants.screening import Terms
 from ratelimit.tenants.uploads import DOMAIN as UPLOADS
 from ratelimit.tenants.uploads import UploadDecider
-from serving.call import Answer, Call, Method
-from serving.news import Telling
+from serving.call import Method
 from store.redis import is_cluster
 from tenancy.postgres.capacity import load_capacity
 from tenancy.redis.capacity import put_capacity
 from tenancy.resolving.catalog import KnownModels
 from tenancy.resolving.catalog import Room as CatalogRoom
-from tenancy.values.lease_id import envoy_of, is_lease_id
 from tenancy.values.seal import DECISION, Seal
-from tollkeeper.plan import bodies_sockets
 from tollkeeper.routes import routes_of
+from tollkeeper.slices.bodies import telling
 from tollkeeper.slices.clusters import keep_clusters
 from tollkeeper.slices.responses import wire as wire_responses
 from tollkeeper.slices.shared import Shared
@@ -79,7 +74,7 @@ def wire(shared: Shared) -> list[Method]:
         keep_clusters(shared, settings.model_clusters)
     uploads, responses = _uploads(shared, committer, metrics), wire_responses(shared, committer)
     shared.metrics.add(*metrics.members(), *groups.members())  # all of them: what is watched later is not shown
-    decide = _telling(shared, uploads.gate(_decider(shared, committer, metrics, responses.replays)))
+    decide = telling(shared, uploads.gate(_decider(shared, committer, metrics, responses.replays)))
     return [*RatelimitService({DOMAIN: decide, UPLOADS: uploads.decide}).methods(), *responses.methods]
 
 
@@ -111,31 +106,14 @@ def _decider(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics, 
     return lambda descriptors, call: (servers if is_to_a_server(descriptors) else models)(descriptors, call)
 
 
-def _telling(shared: Shared, decide: Decider) -> Decider:
-    """Tells authz of each request that is asked for: its body is there."""
-    telling = Telling(bodies_sockets(shared.settings))
-
-    def tell(lease_id: str) -> None:
-        telling.tell(lease_id)
-        if shared.bodies_here is not None:
-            shared.bodies_here(lease_id)
-
-    shared.bodies = tell
-    shared.loop.spawn(telling.run(), "bodies")
-
-    def asked(descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
-        lease_id = descriptors[0].get("lease_id", "") if descriptors else ""
-        if is_lease_id(lease_id):
-            tell(lease_id)
-            shared.asked.add(envoy_of(lease_id))
-        return decide(descriptors, call)
-
-    return asked
-
-
 def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> UploadDecider:
     settings = shared.settings
     metrics.watch("upload_bytes", "Of large bodies that Envoy may hold now", lambda: float(shared.uploads.size))
+
+    def arrived(lease_id: str) -> None:
+        shared.arrived(lease_id)
+        shared.tell_sidecars(lease_id)
+
     return UploadDecider(
         committer,
         shared.in_flight,
@@ -147,7 +125,7 @@ def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) 
         manner=_manner(shared),
         groups=not is_cluster(settings.redis_url),
         seal=Seal(shared.seals.keys, DECISION),
-        arrived_here=lambda lease_id: shared.arrived(lease_id),
+        arrived_here=arrived,
     )
 
 
@@ -244,7 +222,7 @@ def _reporter(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics)
         await put_capacity(shared.redis, await load_capacity(shared.pool, shared.postgres_seconds))
 
     return Reporter(
-        Identity.make(version("tollkeeper")),
+        shared.identity,
         RedisReports(shared.redis),
         shared.in_flight,
         metrics,

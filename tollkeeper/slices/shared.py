@@ -6,12 +6,14 @@ What only one slice uses belongs to its own file.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ratelimit.budgets.jobs_redis import RedisJobs
 from ratelimit.budgets.keys import epoch_keys
 from ratelimit.budgets.redis import RedisBudgets
 from ratelimit.fairness.floor import Terms
+from ratelimit.fleet.identity import Identity
 from ratelimit.in_flight import InFlight
 from ratelimit.scheduler import Scheduler
 from ratelimit.tenants.estimates.corrections import Corrections
@@ -19,7 +21,7 @@ from ratelimit.uploads import Uploads
 from serving.bell import Bell
 from serving.loop import LoopThread
 from serving.metrics import Metrics
-from serving.process_metrics import process_gauges
+from serving.process_metrics import own_version, process_gauges
 from serving.store_metrics import StoreMetrics
 from store.postgres import PostgresPool, open_postgres
 from store.redis import is_cluster, open_redis, open_redis_async
@@ -54,6 +56,7 @@ class Shared:
     def __init__(self, settings: Settings, stops: ExitStack) -> None:
         self.settings, self.stops, self.number = settings, stops, 0
         self.services: Sequence[str] = ()
+        self.tcp = False  # it answers over TCP
         self.seals = seal_keys(settings.data_dir, settings.grpc_secrets)
         self.postgres_seconds = settings.postgres_timeout_ms / 1000
         self.metrics = Metrics()
@@ -76,8 +79,9 @@ class Shared:
         self.catalog = ModelCatalog(
             PostgresModelSource(self.pool), RedisModelCache(self.redis), others=settings.unregistered_models
         )
-        self.bodies: Callable[[str], None] = lambda _lease_id: None  # tells authz of a body; set by ratelimit
-        self.bodies_here: Callable[[str], None] | None = None  # the same in this process; set by authz
+        self.body_came: Callable[[str], bool] = lambda _lease_id: False  # tells authz; set by ratelimit
+        self.body_began_here: Callable[[str], bool] = lambda _lease_id: False  # set by authz, if it is in this process
+        self.tell_sidecars: Callable[[str], None] = lambda _lease_id: None  # of a body that began elsewhere
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]
         self.answered: Callable[[str], None] = lambda _lease_id: None  # tells the cache of an end; set by ratelimit
@@ -101,10 +105,14 @@ class Shared:
         while self.catalog.check("") is ModelState.UNAVAILABLE and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def begin(self, number: int, services: Sequence[str]) -> None:
+    def begin(self, number: int, services: Sequence[str], *, tcp: bool) -> None:
         """It works from now on; until then it only knew."""
-        self.number, self.services = number, services
+        self.number, self.services, self.tcp = number, services, tcp
         self.loop.spawn(keep_applying(self.pool, self.redis, self.tenancy_metrics), "outbox")
+
+    @cached_property
+    def identity(self) -> Identity:
+        return Identity.make(own_version())
 
     def take_asked(self) -> set[str]:
         """The Envoys that have asked ratelimit since the last time."""

@@ -83,7 +83,7 @@ def test_an_envoy_is_served_over_tcp_if_it_has_the_secret(deployment: Deployment
     assert len(deployment.usage(who)) == 1
 
 
-def test_small_bodies_are_counted_over_tcp_as_long_as_no_other_sidecar_is_asked(
+def test_small_bodies_are_counted_over_tcp_as_long_as_all_tell_of_those_that_come(
     deployment: Deployment, public_path: Path
 ) -> None:
     changed = deployment.settings.model_copy(update={"grpc_tls_dir": None, "uploads_max_mb": MEBIBYTES})
@@ -100,7 +100,7 @@ def test_small_bodies_are_counted_over_tcp_as_long_as_no_other_sidecar_is_asked(
         for _ in range(share + 10):
             begin(closing, url, who)
         wait_for(lambda: True if (status(other), status(who)) == (200, 429) else None, "the bound")
-        with deployment.redis() as redis:
+        with deployment.redis() as redis:  # as if one ran of a version that does not tell
             redis.zadd(SIDECARS_KEY, {"another": redis.time()[0] * 1000 + 600_000})
             wait_for(lambda: True if status(who) == 200 else None, "that it is not alone")
             redis.zrem(SIDECARS_KEY, "another")
