@@ -21,7 +21,7 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # gRPC's own default
 # Over TCP: a caller whose machine is lost closes nothing; it is gone once it answers no ping.
 KEEPALIVE = [
     ("grpc.keepalive_time_ms", 5_000),
-    ("grpc.http2.ping_timeout_ms", 5_000),  # that of keepalive does not end it: findings/grpc_keepalive_timeout_ends_nothing.sh
+    ("grpc.http2.ping_timeout_ms", 5_000),  # keepalive has a timeout too, which ends nothing (findings/)
     ("grpc.http2.max_pings_without_data", 0),  # on a log stream nothing flows back
 ]
 MAX_PENDING_CALLS = 20_000  # about one second of calls; those whose deadline passes meanwhile cost nearly nothing
