@@ -15,6 +15,8 @@ import pytest
 from bench.cpu import family
 from ratelimit.tenants.uploads import SMALL
 from ratelimit.uploads import MEBIBYTE, SHARE
+from tenancy.redis.names import ENVOYS_KEY
+from tenancy.values.lease_id import envoy_of
 from tests.conftest import public_directory
 from tests.e2e.attacks.test_tcp import BODY, CHAT, begin
 from tests.e2e.deployment import Credential, Deployment, wait_for
@@ -69,7 +71,7 @@ class Pair:
         """One that asks both."""
         directory.mkdir()
         both = tuple(f"127.0.0.1:{proxy.port}" for proxy in self.proxies)
-        asked = {"authz": both, "ratelimit": both, "grpc_secret": SECRET}
+        asked: dict[str, Any] = {"authz": both, "ratelimit": both, "grpc_secret": SECRET}
         with envoy_process(self.stack, directory, self.stack.stub_url, **asked) as found:
             yield found
 
@@ -131,7 +133,7 @@ def test_what_ran_through_an_envoy_that_is_lost_is_over_in_both_of_its_sidecars(
     pair: Pair, public_path: Path, how: str
 ) -> None:
     """Also in the one that has no log stream of it: it has one worker, and so one stream."""
-    who, seconds = pair.stack.tenant(max_in_flight=8), 0.0
+    who = pair.stack.tenant(max_in_flight=8)
     with pair.envoy(public_path / "envoy") as (url, envoy), ExitStack() as stops:
         assert status(url, who) == 200
         with suppress(httpx.TransportError), ExitStack() as running:
@@ -143,12 +145,11 @@ def test_what_ran_through_an_envoy_that_is_lost_is_over_in_both_of_its_sidecars(
             if how == "killed":
                 envoy.kill()
             else:
-                stops.callback(lambda: [proxy.restore() for proxy in pair.proxies])
                 for proxy in pair.proxies:
+                    stops.callback(proxy.restore)
                     proxy.freeze()
             wait_for(lambda: True if not sum(pair.metric(IN_FLIGHT)) else None, "free slots", 40)
-            seconds = time.monotonic() - lost_at
-            print(f"free after {seconds:.1f} s")
+            print(f"free after {time.monotonic() - lost_at:.1f} s")
             wait_for(lambda: True if len(reserved(pair.stack, who)) == 8 else None, "their rows", 40)
             print(f"rows after {time.monotonic() - lost_at:.1f} s")
         envoy.kill()
@@ -161,10 +162,16 @@ def test_what_ran_through_an_envoy_and_sidecar_that_are_lost_for_good_is_over_be
     """All of a pod is killed; nobody comes in its place."""
     who = pair.stack.tenant(max_in_flight=4)
     with another_sidecar(pair.stack, public_path) as (settings, sidecar), ExitStack() as stops:
-        sockets = {"authz": (f"unix:{settings.authz_socket}",), "ratelimit": (f"unix:{settings.ratelimit_socket}",)}
+        asked: dict[str, Any] = {
+            "authz": (f"unix:{settings.authz_socket}",),
+            "ratelimit": (f"unix:{settings.ratelimit_socket}",),
+        }
         (directory := public_path / "envoy").mkdir()
-        url, envoy = stops.enter_context(envoy_process(pair.stack, directory, pair.stack.stub_url, **sockets))
+        url, envoy = stops.enter_context(envoy_process(pair.stack, directory, pair.stack.stub_url, **asked))
         wait_for(lambda: True if status(url, who) == 200 else None, "the pod")
+        name = envoy_of(str(pair.stack.usage_when(who, 1)[0]["id"]))
+        with pair.stack.redis() as redis:
+            wait_for(lambda: redis.zscore(ENVOYS_KEY, name), "the first word of its Envoy")
         with suppress(httpx.TransportError), ExitStack() as running:
             for _ in range(4):
                 running.enter_context(stream(url, who))
