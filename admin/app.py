@@ -14,6 +14,7 @@ from admin.access.desk import Desk
 from admin.access.principals import Principals
 from admin.access.sessions import SignedIn
 from admin.access.signing import Signing
+from admin.access.webhook_secrets import WebhookSecrets
 from admin.commands import default_rate
 from admin.commands.ports import NOTHING, Configured, Ports, Propagation
 from admin.commands.refusals import STORES_AWAY
@@ -29,6 +30,8 @@ from admin.postgres.sessions import PostgresSessions
 from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
 from admin.surfaces import OTHERS, surfaces
+from admin.webhooks.deliverer import Deliverer
+from admin.webhooks.sending import Sender
 from ledger.postgres.denials import PostgresDenials
 from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.roller import Roller
@@ -55,6 +58,8 @@ from tenancy.postgres.people.users import PostgresUsers
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.price_history import PostgresPriceHistory
 from tenancy.postgres.tenants import PostgresTenants
+from tenancy.postgres.webhooks.queue import WebhookQueue
+from tenancy.postgres.webhooks.webhooks import PostgresWebhooks
 from tenancy.redis.trials import RedisTrials
 
 if TYPE_CHECKING:
@@ -92,6 +97,7 @@ def create_app(
             asyncio.create_task(roller.run(), name="usage-roller"),
             asyncio.create_task(_follow_default(ports), name="default-rate"),
             asyncio.create_task(_count_keys(pool, metrics), name="key-ages"),
+            asyncio.create_task(_deliverer(pool, configured, metrics).run(), name="webhooks"),
         ]
         try:
             yield
@@ -132,6 +138,12 @@ async def _follow_default(ports: Ports) -> None:
             if changed:
                 log.info("tenants have another default rate", tenants=changed)
             return
+
+
+def _deliverer(pool: PostgresPool, configured: Configured, metrics: AdminMetrics) -> Deliverer:
+    secrets = WebhookSecrets(configured.webhook_secrets)
+    sender = Sender(secrets, configured.reach(None), configured.reach("any"))
+    return Deliverer(WebhookQueue(pool), sender, metrics)
 
 
 async def _count_keys(pool: PostgresPool, metrics: AdminMetrics) -> None:
@@ -189,4 +201,5 @@ def ports_on(
         price_history=PostgresPriceHistory(pool),
         books=Books(PostgresCensus(pool), sums, RedisRestoring(redis)),
         propagation=propagation,
+        webhooks=PostgresWebhooks(pool),
     )

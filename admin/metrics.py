@@ -6,6 +6,8 @@ from serving.metrics import Counter, Gauge, MetricSet
 from tenancy.postgres.key_ages import STATES
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
+OUTCOMES = ("delivered", "again", "failed")
+QUEUE = ("waiting", "disabled", "dropped")
 
 
 class AdminMetrics(MetricSet):
@@ -25,3 +27,8 @@ class AdminMetrics(MetricSet):
         self.keys: Mapping[str, float] = dict.fromkeys(STATES, 0.0)
         ages = "Keys in use that end within a week, or whose secret is older than a year"
         self._gauges.append(Gauge(f"{name}keys", ages, lambda: self.keys, "state"))
+        sent = "Attempts to send an event to a webhook: delivered, to be tried again, or failed for good"
+        self.webhooks = Counter(f"{name}webhook_attempts", sent, "outcome", OUTCOMES)
+        self.webhook_counts: Mapping[str, float] = dict.fromkeys(QUEUE, 0.0)
+        queue = "Events that wait to be sent or were dropped by a full queue, and webhooks disabled since they failed"
+        self._gauges.append(Gauge(f"{name}webhooks", queue, lambda: self.webhook_counts, "what"))

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import structlog
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from serving.engine import open_engine
 from serving.engine_metrics import EngineMetrics
@@ -121,6 +122,8 @@ def run_admin(settings: Settings, admin_token: str) -> None:
             portal_hosts(settings),
             settings.link_local_endpoints,
             settings.unregistered_models,
+            webhook_secrets(settings),
+            settings.local_webhooks,
         ),
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
         others=settings.other_surfaces,
@@ -141,7 +144,15 @@ def _show_admin(address: str, metrics: MetricSet, stores: StoreMetrics) -> None:
 
 
 def portal_secrets(settings: Settings) -> list[str]:
-    text = settings.portal_secret.get_secret_value() if settings.portal_secret else ""
+    return _secrets(settings.portal_secret)
+
+
+def webhook_secrets(settings: Settings) -> list[str]:
+    return _secrets(settings.webhook_secret)
+
+
+def _secrets(setting: SecretStr | None) -> list[str]:
+    text = setting.get_secret_value() if setting else ""
     return [secret.strip() for secret in text.split(",") if secret.strip()]
 
 

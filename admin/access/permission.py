@@ -31,6 +31,7 @@ class ResourceKind(StrEnum):
     ADMIN_TOKEN = "admin_token"
     ORGANIZATION = "organization"
     ACCOUNT = "account"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,10 @@ GRANTS: Grants = {
 # What the people of an organization may do within it.  What bounds their tenants is the operators': they read it.
 OWN = frozenset({ResourceKind.TENANT, ResourceKind.KEY, ResourceKind.USER})
 SEEN = OWN | {ResourceKind.LIMIT, ResourceKind.BUDGET, ResourceKind.USAGE, ResourceKind.ORGANIZATION}
-SEEN_BY_OWNERS = SEEN | {ResourceKind.ACCOUNT, ResourceKind.AUDIT}
+OF_OWNERS_WITHIN = frozenset({ResourceKind.ACCOUNT, ResourceKind.WEBHOOK})
+SEEN_BY_OWNERS = SEEN | OF_OWNERS_WITHIN | {ResourceKind.AUDIT}
 GRANTS_WITHIN: Grants = {
-    Role.OWNER: {Action.READ: SEEN_BY_OWNERS, Action.CHANGE: OWN | {ResourceKind.ACCOUNT}},
+    Role.OWNER: {Action.READ: SEEN_BY_OWNERS, Action.CHANGE: OWN | OF_OWNERS_WITHIN},
     Role.OPERATOR: {Action.READ: SEEN, Action.CHANGE: OWN},
     Role.VIEWER: {Action.READ: SEEN, Action.CHANGE: frozenset()},
 }

@@ -14,7 +14,11 @@ from admin.gate.surface import STATUSES
 MEDIA_TYPE = "application/problem+json"
 REPLAYED = {"idempotency-replayed": "true"}
 # Where to look for what a command made when it was asked for the first time, by target type.
-MADE = {"api_key": f"{PREFIX}/keys/{{}}", "admin_token": f"{PREFIX}/admin-tokens/{{}}"}
+MADE = {
+    "api_key": f"{PREFIX}/keys/{{}}",
+    "admin_token": f"{PREFIX}/admin-tokens/{{}}",
+    "webhook": f"{PREFIX}/webhooks/{{}}",
+}
 
 
 def problem(refusal: Refusal, request_id: str) -> JSONResponse:

@@ -24,6 +24,7 @@ from admin.api.resources import (
     policies,
     tenants,
     users,
+    webhooks,
 )
 from admin.commands.ports import Ports
 from admin.gate import errors
@@ -32,7 +33,7 @@ from admin.gate.surface import Surface, on_ports
 
 RESOURCES = (
     *(tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, budget_audit, capacity),
-    *(organizations, accounts, admin_tokens),
+    *(organizations, accounts, admin_tokens, webhooks),
 )
 REPORTS = (usage, costs, requests, stats, live, audit)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})

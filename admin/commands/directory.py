@@ -26,6 +26,7 @@ from tenancy.directory.organizations import NoSuchOrganization
 from tenancy.directory.stored_limits import NoSuchLimit
 from tenancy.directory.tenants import NoSuchTenant
 from tenancy.directory.users import USER_ID, NoSuchUser
+from tenancy.directory.webhooks import NoSuchWebhook
 
 P = TypeVar("P", covariant=True)
 T = TypeVar("T")
@@ -36,6 +37,7 @@ A = ParamSpec("A")
 # Opaque: some surfaces take the caller's id, others mint one in their own form.
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 LIMIT_ID = re.compile(r"lim_[0-9a-f]{16}")
+WEBHOOK_ID = re.compile(r"wh_[0-9a-f]{16}")
 
 
 class Gets(Protocol[T_co]):
@@ -131,3 +133,4 @@ MCP_SERVERS = Kind(ResourceKind.MCP_SERVER, NoSuchServer, lambda ports: ports.mc
 ORGANIZATIONS = Kind(ResourceKind.ORGANIZATION, NoSuchOrganization, lambda ports: ports.organizations)
 ACCOUNTS = Kind(ResourceKind.ACCOUNT, NoSuchAccount, lambda ports: ports.accounts)
 ADMIN_TOKENS = Kind(ResourceKind.ADMIN_TOKEN, NoSuchAdminToken, lambda ports: ports.admin_tokens)
+WEBHOOKS = Kind(ResourceKind.WEBHOOK, NoSuchWebhook, lambda ports: ports.webhooks, WEBHOOK_ID)

@@ -31,6 +31,8 @@ from tenancy.directory.stored_limits import Limits, LimitsInForce
 from tenancy.directory.teams import Teams
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
+from tenancy.directory.webhooks import Webhooks
+from tenancy.values.receiver import Reach
 from tenancy.values.upstream import Upstream
 
 Answered: TypeAlias = Callable[[Snapshot], Awaitable[None]]
@@ -95,12 +97,21 @@ class Configured:
     `portal_hosts`: where the portal says that things are, by the names of its fields.
     `link_local_endpoints`: whether models may have endpoints at link-local addresses.
     `admits_unregistered`: whether sidecars admit models that are not registered.
+    `webhook_secrets`: what the secrets that sign webhooks follow from; `local_webhooks`: whether webhooks may lead to
+    this machine, and those of organizations into networks that are not the Internet.
     """
 
     default_rate_limit: int | None = None
     portal_hosts: Mapping[str, str] = field(default_factory=dict)
     link_local_endpoints: bool = False
     admits_unregistered: bool = True
+    webhook_secrets: Sequence[str] = field(default=(), repr=False)
+    local_webhooks: bool = False
+
+    def reach(self, organization: str | None) -> Reach:
+        """How far the webhooks of an organization reach, or those of the operators."""
+        local = self.local_webhooks
+        return Reach(local, local) if organization else Reach(True, local, self.link_local_endpoints)
 
 
 NOTHING = Configured()
@@ -150,3 +161,4 @@ class Ports:
     price_history: PriceHistory
     books: Books
     propagation: Propagation
+    webhooks: Webhooks

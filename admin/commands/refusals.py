@@ -32,6 +32,7 @@ from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoS
 from tenancy.directory.teams import NoTokenLimit
 from tenancy.directory.tenants import NoSuchTenant, TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy
 from tenancy.directory.users import NoSuchUser, UserHasKeys
+from tenancy.directory.webhooks import NoSuchDelivery, NoSuchWebhook, TooManyWebhooks, WebhookNameTaken
 
 Field = tuple[str, str]  # a field of the request, and what is wrong with it
 
@@ -107,6 +108,8 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     NoSuchAdminToken: (Reason.NOT_FOUND, "", "there is no admin token {!r}"),
     NoSuchOrganization: (Reason.NOT_FOUND, "", "there is no organization {!r}"),
     NoSuchAccount: (Reason.NOT_FOUND, "", "there is no account {!r}"),
+    NoSuchWebhook: (Reason.NOT_FOUND, "", "there is no webhook {!r}"),
+    NoSuchDelivery: (Reason.NOT_FOUND, "", "the webhook has no delivery {}; they are kept for 35 days"),
     NoSuchInvitation: (Reason.NOT_FOUND, "", "there is no such invitation, or it has expired or been used"),
     UnknownOrganization: (Reason.INVALID, "organization", "there is no organization {!r}"),
     NoTokenLimit: (
@@ -129,6 +132,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     UnknownGrantee: (Reason.INVALID, "grants", "there is no tenant or key {!r} to grant it to"),
     PolicyNameTaken: (Reason.TAKEN, "name", "there is already a policy named {!r}"),
     AdminTokenNameTaken: (Reason.TAKEN, "name", "there is already an admin token named {!r}"),
+    WebhookNameTaken: (Reason.TAKEN, "name", "there is already a webhook named {!r}"),
     UserHasKeys: (Reason.IN_USE, "", "the user {!r} still has keys; delete them first, or with ?cascade=true"),
     GroupInUse: (Reason.IN_USE, "", "tenants belong to the fairshare group {!r}, or it is the default one"),
     PolicyInUse: (Reason.IN_USE, "", "tenants refer to the policy {!r}"),
@@ -138,6 +142,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     LastOwner: (Reason.IN_USE, "", "{!r} is the last owner of the organization who can sign in"),
     PlanIsFull: (Reason.FULL, "", "{}; delete one, or move to a larger plan"),
     TooManyInvitations: (Reason.FULL, "", "there are {} open invitations; wait for some, or withdraw them"),
+    TooManyWebhooks: (Reason.FULL, "", "there are {} webhooks, and no more are kept"),
     TooManyAdminTokens: (Reason.FULL, "", "there are {} admin tokens, and no more are kept"),
     StateChanged: (Reason.STALE, "", "it was changed since you read it, and its ETag is now {!r}; read it again"),
     BudgetsUnavailable: (Reason.UNAVAILABLE, "", NO_ANSWER.format("redis")),

@@ -7,7 +7,7 @@ from admin.commands.refusals import Reason, Refusal, Refused, invalid
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.idempotency import Repeat, Repeats
 
-WITH_SECRET = ("api_key", "admin_token")  # of these target types a secret was shown
+WITH_SECRET = ("api_key", "admin_token", "webhook")  # of these target types a secret was shown
 IN_PROGRESS = Refusal(
     Reason.IN_PROGRESS, "the request with this Idempotency-Key is not done yet, or has just failed: try again"
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ANY = "*"  # in `if_match`: any state, as long as the value exists
 TAG_DIGITS = 24  # 96 bits of a SHA-256: no two states of one value share a tag
 # Fields that change by themselves, or whenever a related value changes: not part of the state that a caller has seen.
-VOLATILE = ("version", "last_used_at", "overlap_until")
+VOLATILE = ("version", "last_used_at", "overlap_until", "dropped", "last_success_at", "old_secrets_until")
 
 # What a deletion removes, or in a dry run would remove: how many, by the name of the collection.
 Deleted = Mapping[str, int]

@@ -1,4 +1,5 @@
-"""The transaction of a change: its deadline, the caller's claim and dry run, its audit entry, its tenant's version.
+"""The transaction of a change: its deadline, the caller's claim and dry run, its audit entry, what webhooks are told of
+it, its tenant's version.
 
 A change locks what it depends on (policies, then groups, organizations, tenants by id: in any other order two changes
 wait for each other), writes, counts the tenant's version up, and leaves a row in the outbox for every key hash that it
@@ -14,7 +15,9 @@ from store.postgres import Connection, PostgresPool, Row, reading
 from tenancy.directory.audit import Snapshot
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.tenants import NoSuchTenant
+from tenancy.directory.told import told
 from tenancy.postgres.idempotency import claim, complete
+from tenancy.postgres.webhooks import events
 
 AUDIT = """
 INSERT INTO audit_log (actor, action, target_type, target_id, before, after, source, request_id, organization)
@@ -57,10 +60,13 @@ async def audit(
     before: Snapshot | None = None,
     after: Snapshot | None = None,
 ) -> None:
-    """Adds the entry of this transaction's change; `target` is its type and id.  Completes the claim of a create."""
+    """Adds the entry of this transaction's change; `target` is its type and id.  Completes the claim of a create, and
+    tells webhooks."""
     old, new = (None if value is None else json.dumps(value) for value in (before, after))
     await complete(connection, by, target, new)
     await connection.execute(AUDIT, by.actor, action, *target, old, new, by.source, by.request_id, by.organization)
+    if (event := told(action, before, after)) is not None:
+        await events.write(connection, event)
 
 
 async def lock_tenant(connection: Connection, tenant_id: str) -> None:

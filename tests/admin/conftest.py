@@ -16,7 +16,7 @@ import redis
 import uvicorn
 
 from admin.app import create_app
-from admin.commands.ports import NOTHING, Configured
+from admin.commands.ports import Configured
 from admin.connections import Connection
 from admin.server import CONNECTIONS, POSTGRES_SECONDS, REDIS_SECONDS, config, listen
 from admin.surfaces import OTHERS
@@ -31,6 +31,8 @@ from tollkeeper.up.valkey import Valkey
 
 TOKEN = "dev-admin-token"
 PORTAL_SECRET = "of the tests, and of 32 characters"
+WEBHOOK_SECRET = "of webhooks in tests, and of 32 characters"
+CONFIGURED = Configured(webhook_secrets=(WEBHOOK_SECRET,))
 
 # What the migrations put into a database stays; all else is taken out, past triggers and references.
 KEEP = """
@@ -133,7 +135,7 @@ def run_admin(
     redis_url: str,
     cors_origins: tuple[str, ...] = (),
     connection: type[Connection] = Connection,
-    configured: Configured = NOTHING,
+    configured: Configured = CONFIGURED,
     others: Iterable[str] = tuple(OTHERS),
     **through: str,
 ) -> Iterator[Admin]:

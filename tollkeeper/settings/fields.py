@@ -65,6 +65,15 @@ class Settings(BaseSettings):
         description="what the portal shows as `region`, `metrics_host`, `logs_host` and `traces_host` of a tenant: "
         "`NAME=VALUE`, separated by commas",
     )
+    webhook_secret: PortalSecrets | None = Field(
+        None,
+        description="what the secrets that sign webhooks are derived from: 32 characters or more; behind a comma the one "
+        "before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
+    )
+    local_webhooks: bool = Field(
+        False,
+        description="whether webhooks may lead to this machine, and those of organizations into private networks",
+    )
     default_rate_limit: int | None = Field(
         None,
         ge=1,

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-IN_FILES = ("database_url", "redis_url", "admin_token", "portal_secret", "grpc_secret", "otlp_headers")
+IN_FILES = (
+    "database_url",
+    "redis_url",
+    "admin_token",
+    "portal_secret",
+    "webhook_secret",
+    "grpc_secret",
+    "otlp_headers",
+)
 SUFFIX = "_FILE"
 MAX_BYTES = 65_536
 

@@ -131,6 +131,7 @@ class Stack:
         return {
             "admin_token": given.admin_token or DEV_ADMIN_TOKEN,
             "portal_secret": given.portal_secret or made_once(self._data / "portal.secret"),
+            "webhook_secret": given.webhook_secret or made_once(self._data / "webhook.secret"),
             "database_url": database_url,
             "redis_url": redis_url,
             "authz_socket": run / "authz.sock",

@@ -137,6 +137,16 @@ TABLE = {
         GET /organization/invitations
         POST /organization/invitations
         DELETE /organization/invitations/{id}
+        POST /api/v1/webhooks
+        GET /api/v1/webhooks
+        GET /api/v1/webhooks/{id}
+        PATCH /api/v1/webhooks/{id}
+        DELETE /api/v1/webhooks/{id}
+        POST /api/v1/webhooks/{id}/rotate
+        POST /api/v1/webhooks/{id}/test
+        GET /api/v1/webhooks/{id}/deliveries
+        GET /api/v1/webhooks/{id}/deliveries/{delivery}
+        POST /api/v1/webhooks/{id}/deliveries/{delivery}/redeliver
         GET /console/audit
         POST /console/organizations/{id}/invitations
         POST /console/organizations/{id}/invitations/{invitation}/withdraw
