@@ -42,7 +42,7 @@ class Checked(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore has it
         local_address: str | None = None,
         socket_options: Iterable[Option] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -59,7 +59,10 @@ class Checked(httpcore.AsyncNetworkBackend):
         raise error
 
     async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Option] | None = None
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore has it
+        socket_options: Iterable[Option] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         raise Refused("no socket of this machine is a receiver")
 

@@ -21,6 +21,7 @@ from tollkeeper.cli.nouns import (
     tenants,
     usage,
     users,
+    webhooks,
 )
 
 PANEL = "Management API"
@@ -35,6 +36,7 @@ NOUNS = {
     "budget": budgets.app,
     "policy": policies.app,
     "mcp-server": mcp_servers.app,
+    "webhook": webhooks.app,
     "usage": usage.app,
     "audit": audit.app,
     "runtime": runtime.app,

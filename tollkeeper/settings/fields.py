@@ -67,8 +67,8 @@ class Settings(BaseSettings):
     )
     webhook_secret: PortalSecrets | None = Field(
         None,
-        description="what the secrets that sign webhooks are derived from: 32 characters or more; behind a comma the one "
-        "before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
+        description="what the secrets that sign webhooks are derived from: 32 characters or more; behind a comma the"
+        " one before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
     )
     local_webhooks: bool = Field(
         False,

@@ -71,6 +71,8 @@ def body_of(route: str, things: Things, example: Any) -> Any:
         | {"window_seconds": 60},
         "PATCH /api/v1/accounts/{id}": {"role": "viewer"},
         "POST /api/v1/accounts": {"email": f"{unique()}@x.test", "password": PASSWORD, "organization": "org_x"},
+        "POST /api/v1/webhooks": {"name": unique(), "url": "https://hooks.test/", "enabled": False},
+        "PATCH /api/v1/webhooks/{id}": {"name": unique()},
         "POST /auth/password": {"old_password": PASSWORD, "new_password": PASSWORD},
         "POST /tenants": {"display_name": "another"},
         "PATCH /tenants/{id}": {"display_name": "changed", "environment": "dev"},

@@ -32,11 +32,14 @@ class Things:
     organization: str = ""
     account: str = ""
     invitation: str = ""
+    webhook: str = ""
+    delivery: str = "1"
 
     def in_path(self, path: str) -> str:
         """A route's path with ids in it; what belongs to the operators alone is called x."""
         found = next((getattr(self, name) for part, name in BY_PART.items() if part in path), "x")
         named = {"{key_id}": self.key, "{team_id}": self.tenant, "{user_id}": self.user, "{name}": "x", "{id}": found}
+        named["{delivery}"] = self.delivery
         for name, value in named.items():
             path = path.replace(name, value)
         return path
@@ -50,7 +53,7 @@ class Things:
         """A text without these ids."""
         for value in (self.secret, self.tenant, self.key, self.user, self.limit, self.request):
             text = text.replace(value, "ID")
-        for value in filter(None, (self.organization, self.account, self.invitation)):
+        for value in filter(None, (self.organization, self.account, self.invitation, self.webhook)):
             text = text.replace(value, "ID")
         return text
 
@@ -63,6 +66,7 @@ BY_PART = {
     "/accounts/{id}": "account",
     "/invitations/{id}": "invitation",
     "/requests/{id}": "request",
+    "/webhooks/{id}": "webhook",
 }
 NOTHING = Things(
     tenant="xs_nothing_aaaaaaaa",
@@ -74,6 +78,7 @@ NOTHING = Things(
     organization="org_000000000000",
     account="acc_0000000000000000",
     invitation="inv_0000000000000000",
+    webhook="wh_0000000000000000",
 )
 
 
@@ -111,7 +116,12 @@ class World:
         self.admin.http.put(f"/tenants/{tenant}/users/{user}", json={}).raise_for_status()
         limit = {"name": f"{word}-limit", "scope": "tenant", "tenant_id": tenant, "unit": "tokens", "amount": 10**9}
         made = self.admin.post("/limits", **limit, window_seconds=3600).raise_for_status().json()["id"]
-        return Things(tenant, key["id"], key["key"], user, made, request)
+        hook = {"name": f"{word}-hook-{next(NUMBERS)}", "url": f"https://{word}.test/", "enabled": False}
+        hook |= {"organization": self.organizations.get(organization)}
+        hook = self.admin.post("/webhooks", **hook).raise_for_status().json()["webhook"]["id"]
+        delivery = self.admin.post(f"/webhooks/{hook}/test").raise_for_status().json()["id"]
+        things = Things(tenant, key["id"], key["key"], user, made, request)
+        return replace(things, webhook=hook, delivery=str(delivery))
 
     def populated(self) -> tuple[Things, Things, Things]:
         """acme's, another organization's, and the operators'; each has used something."""
@@ -153,6 +163,7 @@ class World:
     def state(self) -> str:
         """All rows that are not acme's."""
         tables = ("tenants", "api_keys", "users", "limits", "accounts", "invitations", "organizations")
+        tables = (*tables, "webhooks", "webhook_deliveries")
         found = [row for table in tables for row in self.admin.query(f"SELECT * FROM {table} ORDER BY 1, 2")]  # noqa: S608
         return "\n".join(text for row in found if MARKER in (text := str(row)))
 
