@@ -31,6 +31,7 @@ from admin.postgres.standings import PostgresStandings
 from admin.postgres.tokens import PostgresAdminTokens
 from admin.surfaces import OTHERS, surfaces
 from admin.webhooks.deliverer import Deliverer
+from admin.webhooks.noticing import Noticing
 from admin.webhooks.sending import Sender
 from ledger.postgres.denials import PostgresDenials
 from ledger.postgres.requests import PostgresRequests
@@ -58,6 +59,7 @@ from tenancy.postgres.people.users import PostgresUsers
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.price_history import PostgresPriceHistory
 from tenancy.postgres.tenants import PostgresTenants
+from tenancy.postgres.webhooks.notices import Notices
 from tenancy.postgres.webhooks.queue import WebhookQueue
 from tenancy.postgres.webhooks.webhooks import PostgresWebhooks
 from tenancy.redis.trials import RedisTrials
@@ -98,6 +100,7 @@ def create_app(
             asyncio.create_task(_follow_default(ports), name="default-rate"),
             asyncio.create_task(_count_keys(pool, metrics), name="key-ages"),
             asyncio.create_task(_deliverer(pool, configured, metrics).run(), name="webhooks"),
+            asyncio.create_task(Noticing(Notices(pool), ports).run(), name="webhook-notices"),
         ]
         try:
             yield

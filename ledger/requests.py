@@ -31,9 +31,11 @@ class Requests(Protocol):
         """At most `limit` rows of requests that came with this `x-request-id`, newest first.  Clients choose it, so
         several may have the same.  With `tenants` only those of one of them."""
 
-    async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
-        """The `limit` largest numbers of requests that were refused since then, largest first; of very many, some.
-        With `tenants` only those of one of them."""
+    async def refusals(
+        self, since: datetime, limit: int, tenants: Sequence[str] | None = None, until: datetime | None = None
+    ) -> Sequence[Refusals]:
+        """The `limit` largest numbers of requests that were refused since then, and before `until`, largest first; of
+        very many, some.  With `tenants` only those of one of them."""
 
 
 class OpenJobs(Protocol):

@@ -83,8 +83,10 @@ class Checked(httpcore.AsyncNetworkBackend):
 class Sender:
     """`operators`, `organizations`: how far the webhooks of each may reach."""
 
-    def __init__(self, secrets: WebhookSecrets, operators: Reach, organizations: Reach) -> None:
-        self._secrets = secrets
+    def __init__(
+        self, secrets: WebhookSecrets, operators: Reach, organizations: Reach, seconds: float = DEADLINE_SECONDS
+    ) -> None:
+        self._secrets, self._seconds = secrets, seconds
         self._lookups = ThreadPoolExecutor(8, "webhook-lookup")  # of its own: a lookup may hang
         self._operators, self._organizations = self._pool(operators), self._pool(organizations)
 
@@ -93,12 +95,12 @@ class Sender:
         body = body_of(taken)
         try:
             headers = self._headers(taken, body)
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 return await self._send(taken, headers, body)
         except UnknownRoot:
             return Outcome(None, NO_SECRET)
         except TimeoutError:
-            return Outcome(None, f"there was no whole answer within {DEADLINE_SECONDS:.0f} s")
+            return Outcome(None, f"there was no whole answer within {self._seconds:g} s")
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError) as error:
             return Outcome(None, printable(str(error) or type(error).__name__, MAX_RESPONSE))
 

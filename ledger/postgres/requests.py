@@ -27,7 +27,7 @@ MAX_REFUSED = 100_000  # rows that are counted, so that a flood of refusals does
 REFUSALS = f"""
 SELECT tenant_id, denied_by, status, sum(requests) AS requests FROM (
     SELECT tenant_id, denied_by, status, requests FROM usage WHERE id >= $1 AND ts >= $2 AND admission = 'refused'
-          AND ($4::text[] IS NULL OR tenant_id = ANY ($4))
+          AND ($4::text[] IS NULL OR tenant_id = ANY ($4)) AND ts < coalesce($5::timestamptz, 'infinity')
     LIMIT {MAX_REFUSED}) AS refused
 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT $3
 """
@@ -51,9 +51,11 @@ class PostgresRequests:
     async def by_label(self, request_id: str, limit: int, tenants: Sequence[str] | None = None) -> Sequence[PricedRow]:
         return await self._fetch(BY_LABEL, request_id, limit, _listed(tenants))
 
-    async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
+    async def refusals(
+        self, since: datetime, limit: int, tenants: Sequence[str] | None = None, until: datetime | None = None
+    ) -> Sequence[Refusals]:
         lowest = UUID(int=int(since.timestamp() * 1000) << TIME_SHIFT)
-        return [Refusals(*row) for row in await self._rows(REFUSALS, lowest, since, limit, _listed(tenants))]
+        return [Refusals(*row) for row in await self._rows(REFUSALS, lowest, since, limit, _listed(tenants), until)]
 
     async def open_jobs(self, since: datetime, before: datetime, after: str, limit: int) -> Sequence[UsageRow]:
         return [row.usage for row in await self._fetch(OPEN_JOBS, since, before, after or str(UUID(int=0)), limit)]

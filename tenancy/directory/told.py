@@ -36,8 +36,13 @@ def told(action: str, before: Snapshot | None, after: Snapshot | None) -> Event 
     if kind is None or value is None:
         return None
     if kind.startswith("key."):
-        return Event(kind, value["tenant_id"], {"tenant_id": value["tenant_id"], "key": _of(value, OF_KEY)})
+        return key_told(kind, value)
     return Event(kind, value["id"], {"tenant_id": value["id"], "tenant": _of(value, OF_TENANT)})
+
+
+def key_told(kind: EventKind, key: Snapshot, once: str | None = None) -> Event:
+    """What is told of a key."""
+    return Event(kind, key["tenant_id"], {"tenant_id": key["tenant_id"], "key": _of(key, OF_KEY)}, once)
 
 
 def _of(value: Snapshot, names: tuple[str, ...]) -> dict[str, object]:

@@ -49,6 +49,7 @@ class NewWebhookBody(WebhookBody):
         None,
         description="Told of this organization's tenants alone, and managed by its owners; null: the operators', who"
         " are told of every tenant",
+        examples=[None],
     )
 
 

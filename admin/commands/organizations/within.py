@@ -241,8 +241,10 @@ class RequestsWithin:
     async def by_label(self, request_id: str, limit: int, tenants: Sequence[str] | None = None) -> Sequence[PricedRow]:
         return await self._inner.by_label(request_id, limit, await self._organizations.tenant_ids(self._own))
 
-    async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
-        return await self._inner.refusals(since, limit, await self._organizations.tenant_ids(self._own))
+    async def refusals(
+        self, since: datetime, limit: int, tenants: Sequence[str] | None = None, until: datetime | None = None
+    ) -> Sequence[Refusals]:
+        return await self._inner.refusals(since, limit, await self._organizations.tenant_ids(self._own), until)
 
 
 @dataclass(frozen=True, slots=True)

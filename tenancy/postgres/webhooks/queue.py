@@ -102,13 +102,13 @@ class Outcome:
 class WebhookQueue:
     """Raises what store.postgres.UNAVAILABLE lists."""
 
-    def __init__(self, pool: PostgresPool) -> None:
-        self._pool = pool
+    def __init__(self, pool: PostgresPool, taken_seconds: float = TAKEN_SECONDS) -> None:
+        self._pool, self._taken_seconds = pool, taken_seconds
 
     async def take(self, most: int, of_each: int, busy: Sequence[str]) -> Sequence[Taken]:
         """At most `most` deliveries, `of_each` webhook that is not `busy`."""
         async with reading(self._pool) as connection:
-            rows = await connection.fetch(TAKE, most, of_each, [*busy], TAKEN_SECONDS)
+            rows = await connection.fetch(TAKE, most, of_each, [*busy], self._taken_seconds)
         return [_taken(row) for row in rows]
 
     async def delivered(self, taken: Taken, outcome: Outcome) -> None:
