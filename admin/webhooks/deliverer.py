@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 
 import structlog
@@ -32,6 +33,7 @@ class Deliverer:
         self._queue, self._sender, self._metrics, self._delays = queue, sender, metrics, delays
         self._in_flight: dict[str, int] = {}  # by webhook
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
 
     async def run(self) -> None:
         failing = False
@@ -48,12 +50,18 @@ class Deliverer:
                             log.warning("webhooks wait for the database", reason=repr(error))
                         taken, failing = [], True
                     if not taken:
-                        await asyncio.sleep(INTERVAL_SECONDS)
+                        await self._pause()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._sender.aclose()
+
+    async def _pause(self) -> None:
+        """Until it is time to look, or a webhook is not busy any more."""
+        self._room.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._room.wait(), INTERVAL_SECONDS)
 
     async def _take(self) -> Sequence[Taken]:
         """Begins to send what is due.  A webhook gets no more before all that was taken of it has ended."""
@@ -74,13 +82,14 @@ class Deliverer:
             await asyncio.gather(*map(self._deliver, deliveries))
         finally:
             del self._in_flight[webhook_id]
+            self._room.set()
 
     async def _deliver(self, taken: Taken) -> None:
         try:
             outcome = await self._sender.send(taken)
             await self._say(taken, outcome)
         except UNAVAILABLE as error:  # it comes again when it is due
-            log.warning("what became of a webhook could not be written", event=taken.event_id, reason=repr(error))
+            log.warning("what became of a webhook could not be written", event_id=taken.event_id, reason=repr(error))
         except Exception:  # the top of a background task
             log.exception("webhook failed", webhook=taken.webhook_id, event_id=taken.event_id)
 

@@ -37,6 +37,8 @@ SELECT t.id, t.webhook_id, t.attempts, w.url, w.organization, e.id AS event_id, 
 FROM taken t JOIN webhooks w ON w.id = t.webhook_id JOIN webhook_events e ON e.id = t.event_id
 ORDER BY t.webhook_id, t.id
 """
+# A webhook is locked before its deliveries: in any other order two that end at the same time wait for each other.
+LOCK = "SELECT FROM webhooks WHERE id = $1 FOR NO KEY UPDATE"
 # Those that another process has taken since are its own to speak of.
 DELIVERED = """
 UPDATE webhook_deliveries SET state = 'delivered', ended_at = now(), status = $3, error = '', response = $4
@@ -113,8 +115,8 @@ class WebhookQueue:
 
     async def delivered(self, taken: Taken, outcome: Outcome) -> None:
         async with reading(self._pool) as connection, connection.transaction():
-            await connection.execute(DELIVERED, taken.id, taken.attempts, outcome.status, outcome.response)
             await connection.execute(SUCCEEDED, taken.webhook_id)
+            await connection.execute(DELIVERED, taken.id, taken.attempts, outcome.status, outcome.response)
 
     async def later(self, taken: Taken, outcome: Outcome, seconds: float) -> None:
         """To be tried again after so long."""
@@ -125,6 +127,7 @@ class WebhookQueue:
         """It is not tried again.  If nothing else came through meanwhile, or the receiver wants no more, its webhook is
         disabled: the name of it then."""
         async with reading(self._pool) as connection, connection.transaction():
+            await connection.execute(LOCK, taken.webhook_id)
             first_at = await connection.fetchval(FAILED, taken.id, taken.attempts, *_said(outcome))
             if first_at is None:
                 return None
