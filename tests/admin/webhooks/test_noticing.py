@@ -1,4 +1,4 @@
-"""What is noticed without a change, on real stores: budgets, refusals, keys that end soon; once, by two processes too."""
+"""What is noticed without a change, on real stores: budgets, refusals, keys that end soon; once, by two at a time."""
 
 import asyncio
 import json
@@ -25,6 +25,8 @@ from tenancy.values.limit import Kind, Scope, Unit
 from tests.admin.webhooks.conftest import BY, Hooks
 
 WINDOW, NEXT = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+TOLD = "SELECT data FROM webhook_events WHERE kind = $1 ORDER BY created_at, id"
+ROOM = "CREATE TABLE IF NOT EXISTS usage_of_tests PARTITION OF usage DEFAULT"
 USED = """
 INSERT INTO usage (id, ts, tenant_id, admission, usage_source, status, denied_by, requests)
 VALUES ($1::text::uuid, $2, 'acme', $3, 'none', $4, $5, $6)
@@ -71,13 +73,12 @@ class Noticed:
         id = f"{int(time.timestamp() * 1000):012x}70008000{requests:012x}"
         admission, status = ("refused", 429) if denied_by else ("fast", 200)
         async with self.pool.acquire() as connection:
+            await connection.execute(ROOM)
             await connection.execute(USED, id, time, admission, status, denied_by, requests)
 
     async def told(self, kind: str) -> list[dict[str, Any]]:
         async with self.pool.acquire() as connection:
-            rows = await connection.fetch(
-                "SELECT data FROM webhook_events WHERE kind = $1 ORDER BY created_at, id", kind
-            )
+            rows = await connection.fetch(TOLD, kind)
         return [json.loads(row["data"]) for row in rows]
 
 
