@@ -16,6 +16,7 @@ MADE: list[tuple[str, dict[str, Any]]] = [
     ("/models", {"name": "m"}),
     ("/admin-tokens", {"name": "t", "role": "viewer"}),
     ("/organizations", {"name": "o"}),
+    ("/webhooks", {"name": "w", "url": "https://w.test/"}),
 ]
 PERSON = {"email": "somebody@example.com", "password": "a first password", "role": "member"}
 
@@ -39,7 +40,10 @@ class Documented:
         key = admin.key(tenant, "k")["key"]["id"]
         limit = {"name": "tpm", "scope": "tenant", "tenant_id": tenant, "unit": "tokens", "amount": 5}
         made = {path: admin.post(path, **body).json() for path, body in MADE}
+        webhook = made["/webhooks"]["webhook"]["id"]
+        self._delivery = str(admin.post(f"/webhooks/{webhook}/test").json()["id"])
         self._ids = {
+            "/webhooks/": webhook,
             "/tenants/": tenant,
             "/keys/": key,
             "/limits/": admin.post("/limits", **limit, window_seconds=60).json()["id"],
@@ -67,6 +71,7 @@ class Documented:
     def _path(self, path: str) -> str:
         known = {**self._ids, **self._names}
         value = next((value for prefix, value in known.items() if path.startswith(prefix)), "")
+        path = path.replace("{delivery}", self._delivery)
         return path.replace("{id}", value).replace("{name}", value).replace("{user_id}", "ann")
 
     def _body(self, operation: dict[str, Any]) -> Any:

@@ -162,8 +162,7 @@ class World:
 
     def state(self) -> str:
         """All rows that are not acme's."""
-        tables = ("tenants", "api_keys", "users", "limits", "accounts", "invitations", "organizations")
-        tables = (*tables, "webhooks", "webhook_deliveries")
+        tables = ("tenants", "api_keys", "users", "limits", "accounts", "invitations", "organizations", "webhooks")
         found = [row for table in tables for row in self.admin.query(f"SELECT * FROM {table} ORDER BY 1, 2")]  # noqa: S608
         return "\n".join(text for row in found if MARKER in (text := str(row)))
 
