@@ -23,6 +23,7 @@ IN_FILES = {
     "redis-url": "redis://valkey:6379/0",
     "admin-token": "a-token-of-some-length",
     "portal-secret": "p" * 32,
+    "webhook-secret": "w" * 32,
     "grpc-secret": "g" * 32,
 }
 
