@@ -34,7 +34,9 @@ class Rendered:
 
     def __init__(self, directory: Path) -> None:
         blocks = directory / "blocks"
-        self.clusters: list[Any] = _read(directory / "clusters.yaml")["resources"]
+        read = [_read(path)["resources"][0] for path in directory.glob("secrets/*.yaml")]
+        secrets = {each["name"]: each for each in read}
+        self.clusters = [_with_certificates(each, secrets) for each in _read(directory / "clusters.yaml")["resources"]]
         self.filters = [
             _filter(directory, each["name"]) for each in _read(blocks / "http_filters.yaml")["http_filters"]
         ]
@@ -62,6 +64,18 @@ def _with_scripts(value: Any, directory: Path) -> Any:
     if value.keys() == {"filename"} and str(value["filename"]).endswith(".lua"):
         return {"inline_string": (directory / Path(value["filename"]).name).read_text()}
     return {name: _with_scripts(each, directory) for name, each in value.items()}
+
+
+def _with_certificates(cluster: dict[str, Any], secrets: dict[str, Any]) -> dict[str, Any]:
+    """A cluster that names the files of its certificates itself, and so reads them when it is made."""
+    context = cluster.get("transport_socket", {}).get("typed_config", {}).get("common_tls_context", {})
+    for each in context.pop("tls_certificate_sds_secret_configs", []):
+        own = secrets[each["name"]]["tls_certificate"]
+        context["tls_certificates"] = [{name: own[name] for name in ("certificate_chain", "private_key")}]
+    if combined := context.pop("combined_validation_context", None):
+        trusted = secrets[combined["validation_context_sds_secret_config"]["name"]]["validation_context"]
+        context["validation_context"] = {"trusted_ca": trusted["trusted_ca"], **combined["default_validation_context"]}
+    return cluster
 
 
 def istio(found: Rendered, options: argparse.Namespace) -> dict[str, Any]:

@@ -217,6 +217,15 @@ def test_tls_is_not_spoken_over_unix_sockets() -> None:
     assert "UpstreamTlsContext" not in rendered(replace(DEFAULTS, grpc_tls_dir="/tls"))["clusters.yaml"]
 
 
+def test_certificates_that_cannot_be_used_replace_nothing(tmp_path: Path) -> None:
+    """Envoy reads them when it runs."""
+    sidecar = ("127.0.0.1:9001",)
+    settings = replace(DEFAULTS, authz=sidecar, ratelimit=sidecar, grpc_secret=SECRET, grpc_tls_dir=str(tmp_path))
+    with pytest.raises(InvalidEnvoyConfig, match=r"tls\.crt"):
+        render(settings, tmp_path / "out", envoy_binary())
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_envoy_refuses_replaces_nothing(tmp_path: Path) -> None:
     render(DEFAULTS, tmp_path, envoy_binary())
     before = (tmp_path / "envoy.yaml").read_text()

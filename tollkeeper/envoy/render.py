@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving.guard import SECRET_KEY
+from serving.tls_files import BadCertificates, read_files
 from tenancy.values.endpoint import Place
-from tollkeeper.envoy import forward, mcp_routes, template, tls
+from tollkeeper.envoy import cors, forward, mcp_routes, template, tls
 from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
 from tollkeeper.envoy.said_secret import metadata_of, table_of
 from tollkeeper.envoy.scripts import FORWARD, GUARD, MCP, METER, join
@@ -107,12 +108,12 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         **forward.blocks(models_in, script, text),
         **mcp_routes.blocks(models_in is not None, f"{config_dir}/{MCP}", settings.cors_origins),
         "route": _route(default),
-        **_cors(parse_origins("cors_origins", settings.cors_origins)),
+        **cors.blocks(parse_origins("cors_origins", settings.cors_origins)),
         "local_replies": [*mappers()],
         "key_headers": [f"- {{exact: {name}}}" for name in key_headers],
         "upstream.tls": tls.to_upstream(upstream, parse_path("upstream_ca", settings.upstream_ca)),
-        "authz.tls": tls.to_sidecars("authz", authz, settings.grpc_tls_dir),
-        "ratelimit.tls": tls.to_sidecars("ratelimit", ratelimit, settings.grpc_tls_dir),
+        "authz.tls": tls.to_sidecars("authz", authz, settings.grpc_tls_dir, config_dir),
+        "ratelimit.tls": tls.to_sidecars("ratelimit", ratelimit, settings.grpc_tls_dir, config_dir),
         "authz.secret": metadata_of(parse_secret("authz", authz, settings.grpc_secret)),
         "ratelimit.secret": metadata_of(secret),
         "authz.endpoints": [_endpoint(address) for address in authz],
@@ -128,6 +129,8 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     }
     if settings.model_clusters is not None:
         scripts |= {name: join(name, source / "lua") for name in (FORWARD, MCP)}
+    if blocks["authz.tls"] or blocks["ratelimit.tls"]:
+        scripts |= {name: HEADER + text for name, text in tls.secrets(settings.grpc_tls_dir).items()}
     return {CONFIG: config, **scripts, **_parts(template.fill(text, *shared), config_dir, settings)}
 
 
@@ -152,6 +155,11 @@ def template_dir() -> Path:
 
 def _validate_aside(settings: EnvoySettings, binary: Path) -> None:
     """Envoy opens the script and the log when it validates, and their final places may be on another machine."""
+    if settings.grpc_tls_dir:  # which Envoy itself reads only when it runs
+        try:
+            read_files(Path(settings.grpc_tls_dir))
+        except BadCertificates as error:
+            raise InvalidEnvoyConfig(str(error)) from None
     with tempfile.TemporaryDirectory(prefix="tollkeeper-envoy-") as directory:
         aside = replace(settings, config_dir=directory, access_log=f"{directory}/access.jsonl")
         if settings.model_clusters is not None:
@@ -266,28 +274,3 @@ def _route(upstream: Place | None) -> list[str]:
     if upstream.prefix:
         rewrite.append(f"  prefix_rewrite: {quote(upstream.prefix + '/')}")
     return ["route:", "  cluster: tollkeeper_upstream", "  timeout: 0s", *rewrite]
-
-
-def _cors(origins: tuple[str, ...]) -> dict[str, list[str]]:
-    """Envoy's own filter: no credentials of the browser, so that every header may be named by a star."""
-    if not origins:
-        return {"cors_policy": [], "cors_filter": []}
-    kind = "type.googleapis.com/envoy.extensions.filters.http.cors.v3"
-    allowed = [
-        "    - safe_regex: {regex: '.*'}" if origin == "*" else f"    - exact: {quote(origin)}" for origin in origins
-    ]
-    policy = [
-        "typed_per_filter_config:",
-        "  envoy.filters.http.cors:",
-        f'    "@type": {kind}.CorsPolicy',
-        "    allow_origin_string_match:",
-        *allowed,
-        "    allow_methods: GET, POST, DELETE, OPTIONS",
-        "    allow_headers: authorization, *",
-        '    expose_headers: "*"',
-        '    max_age: "600"',
-    ]
-    return {
-        "cors_policy": policy,
-        "cors_filter": ["- name: envoy.filters.http.cors", f'  typed_config: {{"@type": {kind}.Cors}}'],
-    }

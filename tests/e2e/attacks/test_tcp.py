@@ -16,12 +16,13 @@ from authz.service import CHECK
 from ratelimit.service import PATH as RESERVE
 from ratelimit.tenants.uploads import SMALL
 from ratelimit.uploads import MEBIBYTE, SHARE
+from serving.tls_files import CA, CHAIN, KEY
 from tenancy.redis.names import SIDECARS_KEY
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, message, proto
 from tests.authz.conversation import check_request
 from tests.e2e.attacks.conftest import AUTHORITY, SECRET
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
-from tests.e2e.envoys import another_envoy
+from tests.e2e.envoys import PINNED, VERSIONS, another_envoy, envoy_of
 from tests.ratelimit.rls import ask
 from tests.serving.certificates import issue
 from tests.web import NO_TLS, WEB
@@ -50,6 +51,32 @@ def test_an_envoy_is_served_over_tls_if_it_has_a_certificate_too(deployment: Dep
             if status == 200:
                 (row,) = deployment.usage_when(who, 1)  # the log came over TLS too
                 assert row["usage_source"] == "reported"
+
+
+@pytest.mark.parametrize("version", [VERSIONS[0], PINNED])
+def test_an_envoy_takes_certificates_that_are_moved_over_those_before(
+    deployment: Deployment, version: str, tmp_path: Path
+) -> None:
+    """As Kubernetes does it: the directory that files are links into is replaced by one rename.  Envoy goes on."""
+    address, who = str(deployment.settings.grpc_listen), deployment.tenant()
+    tls, link = tmp_path / "tls", tmp_path / "tls/..data"
+    tls.mkdir()
+    issue(trustme.CA(), tls / "before", "envoy.test", trusts=AUTHORITY)
+    link.symlink_to("before")
+    for name in (CHAIN, KEY, CA):
+        (tls / name).symlink_to(f"..data/{name}")
+    changes: dict[str, Any] = {"authz": (address,), "ratelimit": (address,), "grpc_secret": SECRET}
+    with (
+        another_envoy(
+            deployment, tmp_path, deployment.stub_url, envoy_of(version), grpc_tls_dir=str(tls), **changes
+        ) as url,
+        httpx.Client(verify=NO_TLS, base_url=url, timeout=30) as client,
+    ):
+        assert client.post(CHAT, json=BODY, headers=who.headers).status_code == 503
+        issue(AUTHORITY, tls / "after", "envoy.test")
+        (tls / "new").symlink_to("after")
+        (tls / "new").replace(link)
+        wait_for(lambda: True if client.post(CHAT, json=BODY, headers=who.headers).is_success else None, "the new ones")
 
 
 @pytest.mark.parametrize("engine", ["completion_queue", "threads"])
