@@ -10,8 +10,10 @@ from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
 from ledger.ledger import Ledger
 from ledger.postgres.ledger import COLUMNS, PostgresLedger
 from ledger.postgres.roller import Roller
+from ledger.postgres.rows import PostgresRows
 from ledger.postgres.sums import PostgresSums
 from ledger.row import UsageRow
+from ledger.rows import Rows as Pages
 from ledger.sums import Line, Sums
 from store.postgres import open_postgres
 from tests.conftest import PATIENT
@@ -24,10 +26,11 @@ Rows = Mapping[str, PricedRow]
 
 @dataclass(frozen=True)
 class Subject:
-    """A ledger, its reports, and a way to see what is in it."""
+    """A ledger, its reports, its rows page by page, and a way to see what is in it."""
 
     ledger: Ledger
     sums: Sums
+    pages: Pages
     rows: Callable[[], Awaitable[Rows]]
 
 
@@ -42,7 +45,7 @@ async def oracle(_: str) -> AsyncIterator[Subject]:
     async def rows() -> Rows:
         return memory.rows
 
-    yield Subject(memory, memory, rows)
+    yield Subject(memory, memory, memory, rows)
 
 
 @asynccontextmanager
@@ -54,7 +57,7 @@ async def postgres_unrolled(url: str) -> AsyncIterator[Subject]:
             found = await pool.fetch(f"SELECT {', '.join(COLUMNS)} FROM usage")  # noqa: S608
             return by_id(*(as_written(*each) for each in found))
 
-        yield Subject(PostgresLedger(pool, timeout=20.0), PostgresSums(pool, PATIENT), rows)
+        yield Subject(PostgresLedger(pool, timeout=20.0), PostgresSums(pool, PATIENT), PostgresRows(pool, PATIENT), rows)
 
 
 def as_written(id_: object, *columns: Any) -> PricedRow:
@@ -78,7 +81,7 @@ async def postgres_rolled_up(url: str) -> AsyncIterator[Subject]:
             return await super().largest(*arguments)
 
     async with postgres_unrolled(url) as subject, open_postgres(url, timeout=20.0) as pool:
-        yield Subject(subject.ledger, Rolled(pool), subject.rows)
+        yield Subject(subject.ledger, Rolled(pool), subject.pages, subject.rows)
 
 
 ADAPTERS: Mapping[str, Callable[[str], AbstractAsyncContextManager[Subject]]] = {

@@ -1,6 +1,6 @@
 """The ledger as a plain model: what every adapter is compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from tenancy.values.admission import Admission
 
 
 class MemoryLedger:
-    """Implements ledger.Ledger and sums.Sums on a dict.  `rows` by id."""
+    """Implements ledger.Ledger, sums.Sums and rows.Rows on a dict.  `rows` by id."""
 
     minutes_kept = timedelta.max
 
@@ -35,15 +35,12 @@ class MemoryLedger:
         after: tuple[int, Group] | None = None,
     ) -> Sequence[Line]:
         found: dict[tuple[int, Group], Figures] = {}
-        for row in self.rows.values():
-            if selection.tenants is not None and row.usage.tenant_id not in selection.tenants:
-                continue
-            if all(getattr(row.usage, name) == value for name, value in selection.items()):
-                group = tuple(getattr(row.usage, name) for name in group_by)
-                for slot, (start, stop) in enumerate(intervals):
-                    if start <= row.usage.ts < stop:
-                        known = found.get((slot, group), Figures())
-                        found[slot, group] = _plus(known, figures_of(row))
+        for row in self._selected(selection):
+            group = tuple(getattr(row.usage, name) for name in group_by)
+            for slot, (start, stop) in enumerate(intervals):
+                if start <= row.usage.ts < stop:
+                    known = found.get((slot, group), Figures())
+                    found[slot, group] = _plus(known, figures_of(row))
         lines = [Line(*position, figures) for position, figures in sorted(found.items(), key=lambda item: item[0])]
         return [line for line in lines if after is None or (line.slot, line.group) > after][:limit]
 
@@ -52,6 +49,17 @@ class MemoryLedger:
     ) -> Sequence[Line]:
         lines = await self.sums(selection, [interval], group_by, len(self.rows))
         return sorted(lines, key=lambda line: -sum(getattr(line.figures, name) for name in MEASURES[by]))[:limit]
+
+    async def page(self, selection: Selection, interval: Interval, limit: int, after: str = "") -> Sequence[PricedRow]:
+        start, stop = interval
+        found = [row for row in self._selected(selection) if start <= row.usage.ts < stop and row.usage.id > after]
+        return sorted(found, key=lambda row: row.usage.id)[:limit]
+
+    def _selected(self, selection: Selection) -> Iterator[PricedRow]:
+        for row in self.rows.values():
+            theirs = selection.tenants is None or row.usage.tenant_id in selection.tenants
+            if theirs and all(getattr(row.usage, name) == value for name, value in selection.items()):
+                yield row
 
 
 def figures_of(row: PricedRow) -> Figures:

@@ -1,0 +1,77 @@
+"""The rows of a stretch of time, page by page, of every ledger: each row once, in order of time, whoever writes."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from ledger.cost import Cost, PricedRow
+from ledger.sums import Interval, Selection
+from tests.conftest import create_database, drop_database
+from tests.ledger.adapters import ADAPTERS, BEGIN, Subject
+from tests.ledger.test_conformance import EVERYTHING, HOUR, used
+from tollkeeper.up.postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def ledger_url(postgres: Postgres) -> Iterator[str]:
+    url = asyncio.run(create_database(postgres))
+    yield url
+    asyncio.run(drop_database(postgres, url))
+
+
+@pytest.fixture(params=[name for name in ADAPTERS if name != "postgres, rolled up"])
+async def subject(request: pytest.FixtureRequest, ledger_url: str) -> AsyncIterator[Subject]:
+    async with ADAPTERS[request.param](ledger_url) as made:
+        yield made
+
+
+async def read(
+    subject: Subject, selection: Selection = Selection(), interval: Interval = EVERYTHING, size: int = 3
+) -> list[PricedRow]:
+    """All pages; after the first, what is appended behind a reader does not disturb it."""
+    found: list[PricedRow] = []
+    while page := await subject.pages.page(selection, interval, size, found[-1].usage.id if found else ""):
+        assert len(page) <= size
+        found += page
+    return found
+
+
+async def test_every_row_is_on_one_page_in_order_of_time(subject: Subject) -> None:
+    rows = [used(hours, Cost(number)) for number, hours in enumerate((0, 0, 0, 0.5, 1, 800, 800, 1600.2))]
+    await subject.ledger.append(random.sample(rows, len(rows)))
+    assert await read(subject) == sorted(rows, key=lambda row: row.usage.id)
+    assert await read(subject, size=100) == await read(subject, size=1)
+
+
+async def test_of_a_stretch_of_time_the_last_instant_is_not_part(subject: Subject) -> None:
+    rows = [used(hours) for hours in (0, 1, 2)]
+    await subject.ledger.append(rows)
+    assert await read(subject, interval=(BEGIN, BEGIN + 2 * HOUR)) == rows[:2]
+    assert await read(subject, interval=(BEGIN + timedelta(milliseconds=1), BEGIN + 3 * HOUR)) == rows[1:]
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection("a"), [0, 2]),
+        (Selection("a", model="big"), [0]),
+        (Selection(key_id="k"), [1]),
+        (Selection(user_id="u", tenants=("a", "b")), [2]),
+        (Selection(tenants=("c", "a")), [0, 2, 3]),
+        (Selection("b", tenants=("c", "a")), []),
+        (Selection("b", tenants=("b",)), [1]),
+        (Selection(tenants=()), []),
+    ],
+)
+async def test_only_what_is_selected(subject: Subject, selection: Selection, expected: Sequence[int]) -> None:
+    rows = [
+        used(0, tenant_id="a", model="big"),
+        used(1, tenant_id="b", key_id="k"),
+        used(1, tenant_id="a", user_id="u"),
+        used(2, tenant_id="c"),
+    ]
+    await subject.ledger.append(rows)
+    assert await read(subject, selection, size=1) == sorted((rows[each] for each in expected), key=lambda r: r.usage.id)
