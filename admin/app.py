@@ -36,6 +36,7 @@ from admin.webhooks.sending import Sender
 from ledger.postgres.denials import PostgresDenials
 from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.roller import Roller
+from ledger.postgres.rows import PostgresRows
 from ledger.postgres.sums import PostgresSums
 from ratelimit.budgets.control_redis import RedisControl
 from ratelimit.budgets.restoring_redis import RedisRestoring
@@ -199,6 +200,7 @@ def ports_on(
         standings=PostgresStandings(pool),
         names=PostgresNames(pool),
         sums=sums,
+        rows=PostgresRows(pool),
         requests=PostgresRequests(pool),
         denials=PostgresDenials(pool),
         price_history=PostgresPriceHistory(pool),

@@ -75,6 +75,12 @@ def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def money(amount: Decimal) -> str:
+    """Exact, without an exponent and without zeros at the end."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _http_url(text: str) -> str:
     try:
         parts = urlsplit(text)

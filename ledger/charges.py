@@ -77,7 +77,7 @@ Part = tuple[Rate, int, Decimal, Decimal]
 
 
 def _parts(row: PricedRow, prices: Mapping[int, Prices]) -> Iterator[Part]:
-    """Each kind with its share of the row's costs.  A row that its prices do not explain keeps its costs, unexplained."""
+    """Each kind with its share of the row's costs.  A row that its prices do not explain keeps its costs as such."""
     known = FREE if row.price_version is None else prices.get(row.price_version)
     if known is None or cost_of(row.usage, known) != row.cost:
         yield from _unexplained(row)

@@ -124,6 +124,8 @@ def run_admin(settings: Settings, admin_token: str) -> None:
             settings.unregistered_models,
             webhook_secrets(settings),
             settings.local_webhooks,
+            settings.currency,
+            settings.issuer,
         ),
         cors_origins=[origin.strip() for origin in (settings.admin_cors_origins or "").split(",") if origin.strip()],
         others=settings.other_surfaces,

@@ -12,6 +12,7 @@ from admin.access.principals import Principals
 from admin.access.tokens import AdminTokens
 from ledger.denials import Denials
 from ledger.requests import Requests
+from ledger.rows import Rows
 from ledger.sums import Sums
 from ratelimit.budgets.control_redis import RedisControl
 from ratelimit.fleet.reports_redis import RedisReports
@@ -99,6 +100,7 @@ class Configured:
     `admits_unregistered`: whether sidecars admit models that are not registered.
     `webhook_secrets`: what the secrets that sign webhooks follow from; `local_webhooks`: whether webhooks may lead to
     this machine, and those of organizations into networks that are not the Internet.
+    `currency`: what prices are in (ISO 4217).  `issuer`: who charges for what was used.
     """
 
     default_rate_limit: int | None = None
@@ -107,6 +109,8 @@ class Configured:
     admits_unregistered: bool = True
     webhook_secrets: Sequence[str] = field(default=(), repr=False)
     local_webhooks: bool = False
+    currency: str = "USD"
+    issuer: str = "Tollkeeper"
 
     def reach(self, organization: str | None) -> Reach:
         """How far the webhooks of an organization reach, or those of the operators."""
@@ -156,6 +160,7 @@ class Ports:
     standings: Standings
     names: Names
     sums: Sums
+    rows: Rows
     requests: Requests
     denials: Denials
     price_history: PriceHistory

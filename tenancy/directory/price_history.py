@@ -3,6 +3,7 @@
 No method changes anything: versions are made in the transaction of a change of the model.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -31,8 +32,8 @@ class PriceHistory(Protocol):
     async def any_in_force(self) -> bool:
         """Whether any registered model has a price."""
 
-    async def version(self, version: int) -> PriceVersion | None:
-        """None if there is none."""
+    async def versions(self, versions: Sequence[int]) -> Mapping[int, PriceVersion]:
+        """By version; those that there are none of are missing."""
 
     async def of_model(self, model_id: str, limit: int, before: int | None = None) -> tuple[PriceVersion, ...]:
         """At most `limit` of a model, also of a deleted one, newest first, below the version."""

@@ -1,11 +1,13 @@
 """The history of models' prices in Postgres; written by a trigger of the table `models`."""
 
+from collections.abc import Mapping, Sequence
+
 from store.postgres import PostgresPool, reading
 from tenancy.directory.price_history import PriceVersion
 
 COLUMNS = "version, model_id, model, since, prices::text"
 ANY = "SELECT EXISTS (SELECT FROM models WHERE price_version IS NOT NULL)"
-VERSION = f"SELECT {COLUMNS} FROM model_prices WHERE version = $1"
+VERSIONS = f"SELECT {COLUMNS} FROM model_prices WHERE version = ANY ($1::bigint[])"
 OF_MODEL = f"""
 SELECT {COLUMNS} FROM model_prices
 WHERE model_id = $1 AND ($3::bigint IS NULL OR version < $3) ORDER BY version DESC LIMIT $2
@@ -22,10 +24,10 @@ class PostgresPriceHistory:
         async with reading(self._pool) as connection:
             return bool(await connection.fetchval(ANY))
 
-    async def version(self, version: int) -> PriceVersion | None:
+    async def versions(self, versions: Sequence[int]) -> Mapping[int, PriceVersion]:
         async with reading(self._pool) as connection:
-            row = await connection.fetchrow(VERSION, version)
-        return None if row is None else PriceVersion(*row)
+            rows = await connection.fetch(VERSIONS, [*versions])
+        return {row["version"]: PriceVersion(*row) for row in rows}
 
     async def of_model(self, model_id: str, limit: int, before: int | None = None) -> tuple[PriceVersion, ...]:
         async with reading(self._pool) as connection:

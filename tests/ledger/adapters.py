@@ -57,7 +57,9 @@ async def postgres_unrolled(url: str) -> AsyncIterator[Subject]:
             found = await pool.fetch(f"SELECT {', '.join(COLUMNS)} FROM usage")  # noqa: S608
             return by_id(*(as_written(*each) for each in found))
 
-        yield Subject(PostgresLedger(pool, timeout=20.0), PostgresSums(pool, PATIENT), PostgresRows(pool, PATIENT), rows)
+        yield Subject(
+            PostgresLedger(pool, timeout=20.0), PostgresSums(pool, PATIENT), PostgresRows(pool, PATIENT), rows
+        )
 
 
 def as_written(id_: object, *columns: Any) -> PricedRow:

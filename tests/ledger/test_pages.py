@@ -28,8 +28,11 @@ async def subject(request: pytest.FixtureRequest, ledger_url: str) -> AsyncItera
         yield made
 
 
+ANY = Selection()
+
+
 async def read(
-    subject: Subject, selection: Selection = Selection(), interval: Interval = EVERYTHING, size: int = 3
+    subject: Subject, selection: Selection = ANY, interval: Interval = EVERYTHING, size: int = 3
 ) -> list[PricedRow]:
     """All pages; after the first, what is appended behind a reader does not disturb it."""
     found: list[PricedRow] = []

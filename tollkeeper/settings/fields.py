@@ -12,10 +12,12 @@ from tollkeeper.settings.types import (
     SURFACES,
     AdminToken,
     ApiUrl,
+    Currency,
     DatabaseUrl,
     EngineKind,
     FailureMode,
     GrpcSecret,
+    Issuer,
     KeyHeaders,
     ListenAddress,
     LogFile,
@@ -103,6 +105,10 @@ class Settings(BaseSettings):
     admin_cors_origins: Origins | None = Field(
         None, description="origins of the web pages that may use the management API, separated by commas"
     )
+    currency: Currency = Field(
+        "USD", description="currency of prices and costs, as ISO 4217 names it; for exports and statements"
+    )
+    issuer: Issuer = Field("Tollkeeper", description="who charges for what was used, in exports and on statements")
     surfaces: Surfaces = Field(
         ALL,
         description=f"what is served beside the management API: `{ALL}`, `{NONE}`, or some of"

@@ -14,6 +14,7 @@ PREFIX = "TOLLKEEPER_"  # of every variable
 ALL, NONE = "all", "none"
 MIN_SECRET = 32  # characters
 MIN_TOKEN = 8
+MAX_ISSUER = 200  # characters
 PORTAL_HOSTS = ("region", "metrics_host", "logs_host", "traces_host")
 
 MAX_KEY_HEADERS = 8
@@ -113,6 +114,18 @@ def otlp_headers(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def currency(text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise ValueError("must be a currency's three letters (ISO 4217), such as USD or EUR")
+    return text
+
+
+def issuer(text: str) -> str:
+    if not text.isprintable() or not 0 < len(text.strip()) <= MAX_ISSUER:
+        raise ValueError(f"must be a name: 1 to {MAX_ISSUER} printable characters")
+    return text.strip()
+
+
 def log_file(text: object) -> object:
     return None if text in ("", "none") else text
 
@@ -148,6 +161,8 @@ GrpcSecret = Annotated[SecretStr, AfterValidator(grpc_secret)]
 Names = Annotated[str, AfterValidator(names)]
 KeyHeaders = Annotated[str, AfterValidator(key_headers)]
 Surfaces = Annotated[str, AfterValidator(surfaces)]
+Currency = Annotated[str, AfterValidator(currency)]
+Issuer = Annotated[str, AfterValidator(issuer)]
 ListenAddress = Annotated[str, AfterValidator(listen_address)]
 RedisUrl = Annotated[
     str, url_with("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"), AfterValidator(redis_options)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from admin.fields import View
+from admin.fields import View, money
 from ledger.sums import FIGURES, Figures, Line
 
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["12.0375"]})]
@@ -75,9 +75,3 @@ def figures(of: Figures) -> dict[str, Any]:
     """Every figure by its name."""
     found = {name: getattr(of, name) for name in (*FIGURES, "cost")}
     return {name: money(each) if isinstance(each, Decimal) else each for name, each in found.items()}
-
-
-def money(amount: Decimal) -> str:
-    """Exact, without an exponent and without zeros at the end."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

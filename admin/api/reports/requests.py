@@ -7,10 +7,10 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from admin.api.call import Reading
-from admin.api.reports.figures import Money, money
+from admin.api.reports.figures import Money
 from admin.commands.queries.denied import REFUSALS, denial_reason
 from admin.commands.queries.explain import SOURCES, Explained, Explanation, advice_of, decision_of, explain, tier_of
-from admin.fields import Text, Time, View
+from admin.fields import Text, Time, View, money
 from ledger.bill import Item
 from ledger.cost import UNIT_DECIMALS
 from ledger.denials import Denial

@@ -1,4 +1,4 @@
-"""The query parameters of every report: from when to when, of whom, in which buckets.  No query of the ledger here."""
+"""The query parameters of reports and exports: from when to when, of whom, in which buckets.  No query here."""
 
 import re
 from datetime import datetime, timedelta
@@ -47,7 +47,7 @@ Width = Annotated[str, StringConstraints(max_length=16), AfterValidator(_width)]
 Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(printable)]
 
 
-class Span(Page):
+class Stretch(Page):
     """From when to when, and of whom."""
 
     since: Instant | None = Field(
@@ -63,11 +63,9 @@ class Span(Page):
     key_id: Label | None = Field(None, description="Only this key")
     user_id: Label | None = Field(None, description="Only this user")
     model: ModelName | None = Field(None, description="Only this model")
-    limit: Whole = Field(100, ge=1, le=10_000, description="How many items at most")
-    format: Literal["json", "csv"] | None = Field(None, description="`csv`, as does `Accept: text/csv`")
 
     @model_validator(mode="after")
-    def _in_order(self) -> "Span":
+    def _in_order(self) -> "Stretch":
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError("from: must be before to")
         return self
@@ -93,6 +91,13 @@ class Span(Page):
         if since >= until:
             raise invalid(("from", "must be before to, which is now unless given"))
         return since, until
+
+
+class Span(Stretch):
+    """The same, of a report."""
+
+    limit: Whole = Field(100, ge=1, le=10_000, description="How many items at most")
+    format: Literal["json", "csv"] | None = Field(None, description="`csv`, as does `Accept: text/csv`")
 
 
 class Buckets(Span):

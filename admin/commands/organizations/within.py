@@ -35,6 +35,7 @@ from admin.commands.ports import Names, Ports
 from ledger.cost import PricedRow
 from ledger.denials import Denial, Denials
 from ledger.requests import Refusals, Requests
+from ledger.rows import Rows
 from ledger.sums import Group, Interval, Line, Selection, Sums
 from tenancy.directory.audit import EVERYTHING, AuditEntry, AuditFilter, AuditLog
 from tenancy.directory.change_request import ChangeRequest, Deleted
@@ -59,6 +60,7 @@ def within(ports: Ports, organization: str) -> Ports:
         audit_log=AuditLogWithin(ports.audit_log, organization),
         names=NamesWithin(ports.names, organization),
         sums=SumsWithin(ports.sums, ports.organizations, organization),
+        rows=RowsWithin(ports.rows, ports.organizations, organization),
         requests=RequestsWithin(ports.requests, ports.organizations, organization),
         denials=DenialsWithin(ports.denials, ports.organizations, organization),
         webhooks=WebhooksWithin(ports.webhooks, organization),
@@ -223,6 +225,19 @@ class SumsWithin:
     ) -> Sequence[Line]:
         tenants = await self._organizations.tenant_ids(self._own)
         return await self._inner.largest(replace(selection, tenants=tenants), interval, group_by, by, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsWithin:
+    """Implements ledger.rows.Rows of the tenants that are or were its own."""
+
+    _inner: Rows
+    _organizations: Organizations
+    _own: str
+
+    async def page(self, selection: Selection, interval: Interval, limit: int, after: str = "") -> Sequence[PricedRow]:
+        tenants = await self._organizations.tenant_ids(self._own)
+        return await self._inner.page(replace(selection, tenants=tenants), interval, limit, after)
 
 
 @dataclass(frozen=True, slots=True)

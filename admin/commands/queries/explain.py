@@ -77,9 +77,8 @@ async def history(session: Session, model_id: str, limit: int, before: int | Non
 
 
 async def _explained(session: Session, row: PricedRow) -> Explained:
-    if row.price_version is None:
-        return Explained(row)
-    found = await session.ports.price_history.version(row.price_version)
+    version = row.price_version
+    found = None if version is None else (await session.ports.price_history.versions([version])).get(version)
     if found is None:
         return Explained(row)
     prices, usage = found.prices(), row.usage

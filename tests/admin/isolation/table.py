@@ -56,6 +56,7 @@ TABLE = {
         GET /api/v1/usage/series
         GET /api/v1/usage/series/tenants
         GET /api/v1/usage/cache
+        GET /api/v1/usage/export
         GET /api/v1/costs
         GET /api/v1/requests/{id}
         POST /auth/logout

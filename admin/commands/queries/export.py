@@ -1,0 +1,73 @@
+"""A page of the ledger as a table to be written to a file: its own rows, or charges in the columns of FOCUS."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from admin.access.permission import ResourceKind
+from admin.commands.exports.columns import Column, Table
+from admin.commands.exports.focus import FOCUS_1_2, FOCUS_1_4, Context
+from admin.commands.exports.ledger_rows import LEDGER_ROWS
+from admin.commands.queries import names
+from admin.commands.session import Session, query
+from ledger.charges import Charge, charges_of
+from ledger.cost import PricedRow
+from ledger.sums import Interval, Selection
+from tenancy.values.prices import Prices
+
+
+class Schema(StrEnum):
+    """Which columns there are, and what a row is."""
+
+    FOCUS_1_4 = "focus-1.4"
+    FOCUS_1_2 = "focus-1.2"
+    ROWS = "rows"
+
+
+COLUMNS: Mapping[Schema, Sequence[Column]] = {
+    Schema.FOCUS_1_4: FOCUS_1_4,
+    Schema.FOCUS_1_2: FOCUS_1_2,
+    Schema.ROWS: LEDGER_ROWS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`last`: the id behind which the next page begins; "" if this is the last one."""
+
+    table: Table
+    last: str
+
+
+@query(ResourceKind.USAGE)
+async def export(
+    session: Session, schema: Schema, selection: Selection, interval: Interval, limit: int, after: str = ""
+) -> Exported:
+    """Of at most `limit` requests.  The table's rows are made when they are read."""
+    found = await session.ports.rows.page(selection, interval, limit + 1, after)
+    page = found[:limit]
+    records: Iterable[object] = page
+    if schema is not Schema.ROWS:
+        records = _charges(page, await prices_of(session, page))
+    table = Table(schema, COLUMNS[schema], records, await _context(session, page))
+    return Exported(table, page[-1].usage.id if len(found) > limit else "")
+
+
+async def prices_of(session: Session, rows: Iterable[PricedRow]) -> dict[int, Prices]:
+    """The price sets that the rows name, as far as they are kept."""
+    versions = sorted({row.price_version for row in rows if row.price_version is not None})
+    found = await session.ports.price_history.versions(versions) if versions else {}
+    return {version: each.prices() for version, each in found.items()}
+
+
+def _charges(rows: Sequence[PricedRow], prices: Mapping[int, Prices]) -> Iterator[Charge]:
+    """When they are read: by a thread, since it takes a while."""
+    yield from charges_of(rows, prices)
+
+
+async def _context(session: Session, rows: Sequence[PricedRow]) -> Context:
+    tenants, keys = (sorted({getattr(row.usage, name) for row in rows}) for name in ("tenant_id", "key_id"))
+    configured = session.ports.configured
+    called = await asyncio.gather(names.of_tenants(session, tenants), names.of_keys(session, keys))
+    return Context(configured.issuer, configured.currency, *called)
