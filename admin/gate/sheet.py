@@ -60,11 +60,13 @@ def _sign(text: str) -> str:
 
 
 def cell(value: object) -> object:
-    """An apostrophe keeps text from being computed; numbers are numbers, without an exponent; times as in JSON."""
+    """An apostrophe keeps text from being computed; numbers are numbers; times as in JSON.  A Decimal
+    has no exponent, and a point, so that no reader takes its column for one of whole numbers."""
     if isinstance(value, datetime):
         return rfc3339(value) if not value.microsecond else value.astimezone(UTC).strftime(MILLISECONDS)[:-4] + "Z"
     if isinstance(value, Decimal):
-        return money(value)
+        text = money(value)
+        return text if "." in text else f"{text}.0"
     if isinstance(value, str) and (value.startswith(BREAKS) or _sign(value) in FORMULA):
         return f"'{value}"
     return value

@@ -92,7 +92,8 @@ def _details(charge: Charge, _: Context) -> str | None:
         "x_ServiceTier": rate.service_tier,
         "x_AboveInputTokens": rate.above_input_tokens,
     }
-    return json.dumps({name: value for name, value in found.items() if value}) if _known(charge) else None
+    given = {name: value for name, value in found.items() if value}
+    return json.dumps(given) if given and _known(charge) else None
 
 
 def _description(charge: Charge, _: Context) -> str:
@@ -104,6 +105,20 @@ def _description(charge: Charge, _: Context) -> str:
 def _text(value: str | None) -> str | None:
     """FOCUS has null for what is empty, and no space around text."""
     return (value or "").strip() or None
+
+
+def _tenant(charge: Charge, context: Context) -> str | None:
+    """Of a deleted one the id."""
+    return _text(context.tenants.get(charge.subject.tenant_id)) or _text(charge.subject.tenant_id)
+
+
+def _key(charge: Charge, context: Context) -> str | None:
+    return _text(context.keys.get(charge.subject.key_id)) or _text(charge.subject.key_id)
+
+
+def statement_id(tenant_id: str, time: datetime) -> str:
+    """Of the tenant's statement of that month."""
+    return f"{tenant_id}/{time:%Y-%m}"
 
 
 def _month(time: datetime) -> datetime:
@@ -133,12 +148,10 @@ COMMON = (
     Column("ContractedCost", Kind.MONEY, lambda charge, context: charge.exact),
     Column("BillingCurrency", Kind.TEXT, lambda charge, context: context.currency),
     Column("BillingAccountId", Kind.TEXT, lambda charge, context: charge.subject.tenant_id),
-    Column(
-        "BillingAccountName", Kind.TEXT, lambda charge, context: _text(context.tenants.get(charge.subject.tenant_id))
-    ),
+    Column("BillingAccountName", Kind.TEXT, _tenant),
     _text_column("BillingAccountType", "Tenant"),
     Column("SubAccountId", Kind.TEXT, lambda charge, context: _text(charge.subject.key_id)),
-    Column("SubAccountName", Kind.TEXT, lambda charge, context: _text(context.keys.get(charge.subject.key_id))),
+    Column("SubAccountName", Kind.TEXT, _key),
     Column("SubAccountType", Kind.TEXT, lambda charge, context: "Key" if _text(charge.subject.key_id) else None),
     Column("BillingPeriodStart", Kind.TIME, lambda charge, context: _month(charge.subject.hour)),
     Column("BillingPeriodEnd", Kind.TIME, lambda charge, context: _next_month(charge.subject.hour)),
@@ -166,10 +179,19 @@ COMMON = (
     Column("ResourceName", Kind.TEXT, lambda charge, context: _model(charge)),
     _text_column("ResourceType", "Model"),
     _issuer("InvoiceIssuerName"),
+    Column("InvoiceId", Kind.TEXT, lambda charge, context: statement_id(charge.subject.tenant_id, charge.subject.hour)),
 )
 OURS = (
     Column("x_UserId", Kind.TEXT, lambda charge, context: _text(charge.subject.user_id)),
     Column("x_Requests", Kind.WHOLE, lambda charge, context: charge.requests),
 )
 FOCUS_1_4 = (*COMMON, _issuer("ServiceProviderName"), _issuer("HostProviderName"), *OURS)
-FOCUS_1_2 = (*COMMON, _issuer("ProviderName"), _issuer("PublisherName"), *OURS)
+# What is not required of us, but asked for by the validator of this version.
+ALSO_1_2 = (
+    Column("PricingCurrency", Kind.TEXT, lambda charge, context: context.currency),
+    Column("PricingCurrencyEffectiveCost", Kind.MONEY, lambda charge, context: charge.cost),
+    Column("PricingCurrencyListUnitPrice", Kind.MONEY, lambda charge, context: charge.rate.price),
+    Column("PricingCurrencyContractedUnitPrice", Kind.MONEY, lambda charge, context: charge.rate.price),
+    Column("CommitmentDiscountStatus", Kind.TEXT, lambda charge, context: None),
+)
+FOCUS_1_2 = (*COMMON, _issuer("ProviderName"), _issuer("PublisherName"), *ALSO_1_2, *OURS)
