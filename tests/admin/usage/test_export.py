@@ -97,7 +97,14 @@ def test_a_charge_says_what_was_used_and_at_which_price(march: Admin) -> None:
     each = found["Ärzte & Söhne", "billed/input"]
     shown = {
         name: each[name]
-        for name in ("BilledCost", "PricingQuantity", "PricingUnit", "ListUnitPrice", "ConsumedQuantity", "ConsumedUnit")
+        for name in (
+            "BilledCost",
+            "PricingQuantity",
+            "PricingUnit",
+            "ListUnitPrice",
+            "ConsumedQuantity",
+            "ConsumedUnit",
+        )
     }
     assert shown == {
         "BilledCost": "0.0000075",
@@ -110,7 +117,11 @@ def test_a_charge_says_what_was_used_and_at_which_price(march: Admin) -> None:
     assert (each["SubAccountName"], each["BillingCurrency"], each["InvoiceIssuerName"]) == ("prod", "USD", "Tollkeeper")
     assert (each["ChargePeriodStart"], each["ChargePeriodEnd"]) == ("2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z")
     assert (each["BillingPeriodStart"], each["BillingPeriodEnd"]) == ("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
-    tiers = [json.loads(each["SkuPriceDetails"] or "{}") for each in rows(export(march)) if each["SkuMeter"] == "Output tokens"]
+    tiers = [
+        json.loads(each["SkuPriceDetails"] or "{}")
+        for each in rows(export(march))
+        if each["SkuMeter"] == "Output tokens"
+    ]
     assert {each.get("x_ServiceTier") for each in tiers} == {None, "batch"}
     assert {each.get("x_AboveInputTokens") for each in tiers} == {None, 1000}
 
