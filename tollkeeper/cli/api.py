@@ -8,6 +8,7 @@ import typer
 from tollkeeper.cli.body import FileOption, SetOption, body_of
 from tollkeeper.cli.client import PREFIX
 from tollkeeper.cli.command import command
+from tollkeeper.cli.files.whole import output
 from tollkeeper.cli.session import Session
 
 
@@ -38,5 +39,8 @@ def add_api(app: typer.Typer, panel: str) -> None:
         answer = session.client.ask(method, "/" + path.removeprefix(PREFIX).lstrip("/"), body)
         if isinstance(answer.body, str):
             typer.echo(answer.body, nl=False)
+        elif isinstance(answer.body, bytes):
+            with output(None, binary=True) as stdout:
+                stdout.write(answer.body)
         elif answer.body is not None:
             session.show.json(answer.body)

@@ -24,7 +24,7 @@ Query = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is what the JSON says, or text if it is something else; None without a body."""
+    """`body` is what the JSON says, text, or bytes if it is neither; None without a body."""
 
     status: int
     headers: Message
@@ -134,7 +134,7 @@ def _body(headers: Message, data: bytes) -> Any:
             return json.loads(data)
         except ValueError:
             pass
-    return data.decode(errors="replace")
+    return data if headers.get_content_maintype() == "application" else data.decode(errors="replace")
 
 
 def _refused(status: int, body: Any, url: str) -> CommandFailed:

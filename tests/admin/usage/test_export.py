@@ -1,8 +1,9 @@
-"""/usage/export: the ledger as files, which real tools read, and as FOCUS has it; every row once, to the last decimal."""
+"""/usage/export: the ledger as files that real tools read, and as FOCUS has it; each row once, to the last decimal."""
 
 import csv
 import io
 import json
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -58,7 +59,7 @@ def march(admin: Admin, named: tuple[str, str]) -> Admin:
     return admin
 
 
-def export(admin: Admin, limit: int = 5000, **query: str) -> list[httpx.Response]:
+def export(admin: Admin, limit: int = 5000, **query: Any) -> list[httpx.Response]:
     """All pages."""
     pages, cursor = list[httpx.Response](), ""
     while not pages or cursor:
@@ -158,12 +159,19 @@ def test_parquet_holds_what_csv_holds(march: Admin, schema: str, tmp_path: Path)
 
 
 def test_what_nobody_used_is_a_file_without_rows(march: Admin) -> None:
-    nothing = {"from": "2026-05-01T00:00:00Z", "to": "2026-05-02T00:00:00Z"}
+    nothing: dict[str, Any] = {"from": "2026-05-01T00:00:00Z", "to": "2026-05-02T00:00:00Z"}
     (answer,) = export(march, **nothing)
     assert answer.text.startswith("BilledCost,")
     assert rows([answer]) == []
     (answer,) = export(march, format="parquet", **nothing)
     assert pq.read_table(io.BytesIO(answer.content)).num_rows == 0
+
+
+def test_without_pyarrow_it_is_said_what_to_install(march: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    answer = march.http.get("/usage/export", params={**MARCH, "format": "parquet"})
+    assert answer.status_code == 422
+    assert "pip install 'tollkeeper[parquet]'" in answer.json()["detail"]
 
 
 def test_only_what_is_asked_for(march: Admin) -> None:

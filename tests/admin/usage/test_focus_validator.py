@@ -31,7 +31,15 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason=NONE)
 
 def validated(path: Path) -> str:
     """Its report; it exits with 0 whatever it finds, and reads files beside its packages."""
-    command = [PYTHON, "-m", "focus_validator.main", "--data-file", path, "--validate-version", "1.2.0.1"]
+    command: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "focus_validator.main",
+        "--data-file",
+        path,
+        "--validate-version",
+        "1.2.0.1",
+    ]
     command += ["--block-download", "--show-violations", "--applicability-criteria", ",".join(APPLY)]
     packages = next(PYTHON.parents[1].glob("lib/*/site-packages"))
     done = subprocess.run(command, cwd=packages, capture_output=True, text=True, timeout=100)

@@ -1,4 +1,4 @@
-"""`tollkeeper usage …`: what was used, over time, and what it cost; as a table, JSON or CSV."""
+"""`tollkeeper usage …`: what was used, over time, and what it cost; as a table, JSON, CSV or a file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -11,12 +11,12 @@ from tollkeeper.cli.client import PAGE, Query, collection_of
 from tollkeeper.cli.command import ColumnsOption, command, noun
 from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.field import FROM, TO, Field, Given
+from tollkeeper.cli.files.export import CURSOR_HEADER, add_export
 from tollkeeper.cli.kinds import ID, Kind
 from tollkeeper.cli.nouns.tenants import TENANTS
 from tollkeeper.cli.session import Session
 from tollkeeper.cli.verbs import chosen
 
-CURSOR_HEADER = "tollkeeper-next-cursor"
 WHO = ("start", "tenant_name", "tenant_id", "key_name", "key_id", "user_id", "model")
 TOKENS = (*WHO, "requests", "refused", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost")
 COSTS = (*WHO, "requests", "input_cost", "cached_cost", "output_cost", "cost")
@@ -78,6 +78,7 @@ _add_report(
     EVERY_COLUMN,
     "Show what came from prompt caches and from the response cache, one row per model.",
 )
+add_export(app, OF_WHAT)
 
 
 def _whole(session: Session, path: str, query: Query) -> dict[str, Any]:

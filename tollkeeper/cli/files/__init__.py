@@ -1,0 +1,1 @@
+"""Commands whose answer is a file: exports and statements."""
