@@ -58,4 +58,4 @@ def test_what_fails_leaves_no_part_of_a_file(run: Command, tmp_path: Path, monke
 def test_wrong_options_are_named(run: Command) -> None:
     assert run("usage", "export", "--schema", "focus-9").code == 2
     assert run("usage", "export", "--format", "xlsx").code == 2
-    assert run("usage", "export", "--tenant", "nobody", *MARCH).out.startswith("BilledCost,")
+    assert run("usage", "export", "--tenant", "nobody", *MARCH).code == 3

@@ -9,7 +9,7 @@ from admin.access.permission import ResourceKind
 from admin.commands.exports.columns import Column, Table
 from admin.commands.exports.focus import FOCUS_1_2, FOCUS_1_4, Context
 from admin.commands.exports.ledger_rows import LEDGER_ROWS
-from admin.commands.queries import names
+from admin.commands.queries import names, reports
 from admin.commands.session import Session, query
 from ledger.charges import Charge, charges_of
 from ledger.cost import PricedRow
@@ -44,8 +44,11 @@ class Exported:
 async def export(
     session: Session, schema: Schema, selection: Selection, interval: Interval, limit: int, after: str = ""
 ) -> Exported:
-    """Of at most `limit` requests.  The table's rows are made when they are read."""
+    """Of at most `limit` requests.  The table's rows are made when they are read.  A tenant must exist, or have used
+    something once."""
     found = await session.ports.rows.page(selection, interval, limit + 1, after)
+    if not found and selection.tenant_id is not None:
+        await reports.check_tenant(session, selection.tenant_id)
     page = found[:limit]
     records: Iterable[object] = page
     if schema is not Schema.ROWS:

@@ -22,7 +22,7 @@ async def usage(
     """As ledger.sums.Sums has it.  A tenant must exist, or have used something once."""
     found = await session.ports.sums.sums(selection, intervals, group_by, limit, after)
     if not found and selection.tenant_id is not None:
-        await _check_tenant(session, selection.tenant_id)
+        await check_tenant(session, selection.tenant_id)
     return found
 
 
@@ -34,7 +34,8 @@ async def largest(
     return await session.ports.sums.largest(selection, interval, group_by, by, limit)
 
 
-async def _check_tenant(session: Session, tenant_id: str) -> None:
+async def check_tenant(session: Session, tenant_id: str) -> None:
+    """NoSuchTenant unless it exists, or has used something once.  Within a query."""
     if await session.ports.tenants.get(tenant_id) is not None:
         return
     if not await session.ports.sums.sums(Selection(tenant_id), [(EARLIEST, LATEST)]):
