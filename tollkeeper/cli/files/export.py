@@ -1,6 +1,7 @@
 """`tollkeeper usage export`: the ledger as one file, made of the pages that the API gives, one in memory at a time."""
 
 import io
+import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from tollkeeper.cli.client import Query
+from tollkeeper.cli.client import Answer, Query
 from tollkeeper.cli.command import command
 from tollkeeper.cli.exits import CommandFailed, Exit
 from tollkeeper.cli.field import Field, Given
@@ -17,6 +18,7 @@ from tollkeeper.cli.session import Session
 
 PATH = "/usage/export"
 CURSOR_HEADER = "tollkeeper-next-cursor"
+PAUSES = (1, 2, 4, 8)  # seconds before a page is asked for again
 GROUP_ROWS = 100_000  # of a row group of Parquet: many small ones make a file slow to read
 NO_PYARROW = "parquet is not installed: pip install 'tollkeeper[parquet]', or take --format csv"
 
@@ -69,11 +71,24 @@ def add_export(app: typer.Typer, of_what: Sequence[Field]) -> None:
 def _pages(session: Session, query: Query) -> Iterator[bytes]:
     cursor = None
     while True:
-        answer = session.client.ask("GET", PATH, query={**query, "cursor": cursor})
+        answer = _page(session, {**query, "cursor": cursor})
         yield answer.body.encode() if isinstance(answer.body, str) else answer.body
         cursor = answer.headers.get(CURSOR_HEADER)
         if cursor is None:
             return
+
+
+def _page(session: Session, query: Query) -> Answer:
+    """Asks again while the API cannot answer: a long export should not be lost to one slow moment."""
+    for pause in PAUSES:
+        try:
+            return session.client.ask("GET", PATH, query=query)
+        except CommandFailed as failed:
+            if failed.code is not Exit.UNAVAILABLE:
+                raise
+            session.show.note(f"{failed}; asking again in {pause} s")
+            time.sleep(pause)
+    return session.client.ask("GET", PATH, query=query)
 
 
 def _write_csv(file: BinaryIO, pages: Iterator[bytes]) -> None:
