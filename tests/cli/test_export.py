@@ -15,6 +15,7 @@ from tests.admin.conftest import Admin
 from tests.admin.usage.test_explain import model, write
 from tests.admin.usage.test_export import used
 from tests.cli.conftest import Command
+from tests.proxy import TcpProxy
 
 MARCH = ("--from", "2026-03-01T00:00:00Z", "--to", "2026-04-01T00:00:00Z")
 REQUESTS = 5003  # more than the API gives at once
@@ -53,6 +54,20 @@ def test_what_fails_leaves_no_part_of_a_file(run: Command, tmp_path: Path, monke
     missing = run("usage", "export", *MARCH, "--format", "parquet", "--out", str(out))
     assert (missing.code, out.read_text()) == (2, "the one of yesterday")
     assert "pip install 'tollkeeper[parquet]'" in missing.err
+
+
+def test_a_page_is_asked_for_again_while_the_api_is_away(
+    many: Command, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = TcpProxy(int(admin.url.rpartition(":")[2]))
+    proxy.cut()
+    monkeypatch.setattr("tollkeeper.cli.files.export.sleep", lambda _: proxy.restore())
+    try:
+        ran = many("usage", "export", *MARCH, TOLLKEEPER_API_URL=f"http://127.0.0.1:{proxy.port}")
+    finally:
+        proxy.close()
+    assert (ran.code, ran.out.startswith("BilledCost,")) == (0, True)
+    assert "asking again in 1 s" in ran.err
 
 
 def test_wrong_options_are_named(run: Command) -> None:

@@ -1,10 +1,10 @@
 """`tollkeeper usage export`: the ledger as one file, made of the pages that the API gives, one in memory at a time."""
 
 import io
-import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
+from time import sleep
 from typing import Annotated, Any, BinaryIO
 
 import typer
@@ -87,7 +87,7 @@ def _page(session: Session, query: Query) -> Answer:
             if failed.code is not Exit.UNAVAILABLE:
                 raise
             session.show.note(f"{failed}; asking again in {pause} s")
-            time.sleep(pause)
+            sleep(pause)
     return session.client.ask("GET", PATH, query=query)
 
 
