@@ -27,6 +27,7 @@ GIVEN = {
         tollkeeper tenant create clients
         SECRET=$(tollkeeper key create clients prod --json | grep -o 'sk_[0-9a-f]\\{48\\}')
         export SECRET""",
+    "docs/exports.md": "tollkeeper tenant create my-team",
     "docs/fairness.md": TRACE,
     "docs/kubernetes.md": """
         export TOLLKEEPER_GRPC_SECRET=$(openssl rand -hex 32)
