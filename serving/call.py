@@ -87,7 +87,7 @@ Answer = bytes | Callable[[], bytes] | None
 that a flood of refusals does not hold up admitted requests; or None, if it answers later through the call."""
 
 Handler = Callable[[bytes, Call], Answer]
-"""Request → answer.  Handlers and sinks run one at a time, on either engine, so they need no locks among themselves;
+"""Request → answer.  Handlers and sinks run one at a time, on every engine, so they need no locks among themselves;
 and they must not wait, because every other call waits with them."""
 
 

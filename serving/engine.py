@@ -11,11 +11,12 @@ from serving.call import Method, Observer
 from serving.completion_queue import contract
 from serving.completion_queue.engine import CompletionQueueEngine
 from serving.guard import Guard
+from serving.http2.engine import Http2Engine
 from serving.threads.engine import ThreadsEngine
 
 log = structlog.get_logger(__name__)
 
-EngineKind = Literal["auto", "completion_queue", "threads"]
+EngineKind = Literal["auto", "http2", "completion_queue", "threads"]
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # gRPC's own default
 
 # Over TCP: a caller whose machine is lost closes nothing; it is gone once it answers no ping.
@@ -65,21 +66,27 @@ def open_engine(
     shared with it until it stops.  `guard`: whom it asks about each call, None if everybody may call.  `tls`: of all
     that is not a Unix socket.
 
-    `auto` takes the completion queue if the grpcio that runs has what it needs, else the threads, with a warning.
+    `auto` takes our own where there are Unix sockets only.  Else the completion queue if the grpcio that runs has what
+    it needs, or the threads, with a warning.
     """
     for address in addresses:
         prepare(address, takes_over=takes_over)
-    engine = CompletionQueueEngine if choose(kind) == "completion_queue" else ThreadsEngine
+    chosen = choose(kind, addresses)
+    if chosen == "http2":  # on a Unix socket nobody is asked for a secret, and nothing is encrypted
+        return Http2Engine(methods, addresses, observer, max_message_bytes=max_message_bytes, takes_over=takes_over)
+    engine = CompletionQueueEngine if chosen == "completion_queue" else ThreadsEngine
     options = _options(max_message_bytes, takes_over)
     if any(unix_path(address) is None for address in addresses):
         options += KEEPALIVE
     return engine(methods, addresses, options, observer, takes_over=takes_over, guard=guard, tls=tls)
 
 
-def choose(kind: EngineKind, problems: Sequence[str] | None = None) -> EngineKind:
+def choose(kind: EngineKind, addresses: Sequence[str], problems: Sequence[str] | None = None) -> EngineKind:
     """`problems`: what the running grpcio lacks; found out if None."""
     if kind != "auto":
         return kind
+    if all(unix_path(address) is not None for address in addresses):
+        return "http2"
     problems = contract.problems() if problems is None else problems
     if not problems:
         return "completion_queue"

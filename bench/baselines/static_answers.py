@@ -30,7 +30,7 @@ def main(socket: str, check: str, ratelimit: str) -> None:
         Unary(RESERVE, lambda message, call: reserved),
         ClientStream(STREAM, Drop),
     ]
-    engine = open_engine("completion_queue", methods, [f"unix:{socket}"])
+    engine = open_engine("auto", methods, [f"unix:{socket}"])
     stop_on_signals(lambda: engine.stop(0.0))
     engine.serve()
 

@@ -13,6 +13,7 @@ import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from serving.call import NEVER_SECONDS, Method, Unary, failure, not_bytes, notify
+from serving.waiting.postponed import Postponed
 
 NO_FLAGS = 0
 _OK = 0
@@ -29,9 +30,8 @@ class Engine(Protocol):
     unfinished: int
     watching: threading.Lock
     """Held while a call's watch changes: seldom, so one for all."""
-
-    def postpone(self, step: Callable[[], None]) -> None:
-        """Has `step` run once nothing else waits.  It must not raise."""
+    postponed: Postponed
+    """Its steps must not raise."""
 
 
 class Watch:
@@ -198,7 +198,7 @@ class UnaryCall(PendingCall):
         try:
             answer = self._method.handler(message, self)
             if callable(answer):
-                self._engine.postpone(partial(self._answer_last, answer))
+                self._engine.postponed.add(partial(self._answer_last, answer))
             elif answer is not None:
                 self.reply(answer)
         except Exception as error:  # noqa: BLE001 - the edge of an RPC

@@ -11,7 +11,6 @@ Owns the polling loop and the drain; calls are in calls.py and streams.py.
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from serving.call import BidiStream, ClientStream, Method, Observer, Unary
 from serving.completion_queue.calls import Event, PendingCall, UnaryCall
 from serving.completion_queue.streams import BidiCall, ClientStreamCall
 from serving.guard import REFUSAL, Guard
+from serving.waiting.postponed import MAX_POSTPONED, Postponed
 
 log = structlog.get_logger(__name__)
 
@@ -31,9 +31,6 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 32
 # The serving thread checks for stop() at least this often; the wait itself costs nothing measurable.
 _TICK_SECONDS = 0.1
-# A postponed step runs after this time even if calls wait; beyond this many, steps run at once.
-MAX_POSTPONED_SECONDS = 0.1
-MAX_POSTPONED = 4096
 # For refusals to reach their callers before connections are cut.
 _REFUSAL_SECONDS = 0.2
 # For C-core to end its batches once everything is cancelled.
@@ -61,8 +58,7 @@ class CompletionQueueEngine:
         self.unanswered: set[PendingCall] = set()
         self.unfinished = 0
         self.watching = threading.Lock()
-        self._postponed: deque[tuple[float, Callable[[], object]]] = deque()  # with the time.monotonic() they came
-        self._max_postponed = max_postponed
+        self.postponed = Postponed(max_postponed)
         self._stop_at: float | None = None
         self._stopping = self._stopped = self._shut = False
         self._queue = cygrpc.CompletionQueue()
@@ -86,15 +82,15 @@ class CompletionQueueEngine:
             busy = False
             while not self._stopped:
                 # Waits only after a poll that found nothing: so no event, and no call in it, lives on while we wait.
-                event = poll(0.0 if busy or self._postponed else time.time() + _TICK_SECONDS)
+                event = poll(0.0 if busy or self.postponed else time.time() + _TICK_SECONDS)
                 found = event.tag is not None
                 # Only the second poll in a row that finds nothing has looked at the sockets: an answer that was just
                 # sent makes C-core return from the next one at once.
                 idle = not found and not busy
                 if found:
                     self._dispatch(event)
-                if self._postponed:
-                    self._catch_up(idle)
+                if self.postponed:  # one step at a time: a call that arrives meanwhile waits for no more than one
+                    self.postponed.catch_up(idle)
                 if self._stop_at is not None:
                     self._drain(self._stop_at, idle)
                 busy = found
@@ -106,21 +102,7 @@ class CompletionQueueEngine:
             self._stop_at = time.monotonic() + grace
 
     def between_calls(self, step: Callable[[], object]) -> None:
-        self._postponed.append((time.monotonic(), step))
-
-    def postpone(self, step: Callable[[], None]) -> None:
-        """See calls.Engine.  Call from the serving thread only."""
-        if len(self._postponed) < self._max_postponed:
-            self._postponed.append((time.monotonic(), step))
-        else:
-            step()
-
-    def _catch_up(self, idle: bool) -> None:
-        """One postponed step at a time: a call that arrives meanwhile waits for no more than one."""
-        since, step = self._postponed[0]
-        if idle or time.monotonic() - since > MAX_POSTPONED_SECONDS:
-            self._postponed.popleft()
-            step()
+        self.postponed.append(step)
 
     def _dispatch(self, event: Event) -> None:
         try:

@@ -12,7 +12,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from serving.call import BidiSink, BidiStream, ClientStream, StreamSink, failure, notify
 from serving.completion_queue.calls import NO_FLAGS, Event, PendingCall, Watch
-from serving.outbox import Outbox
+from serving.waiting.outbox import Outbox
 
 
 class ClientStreamCall(PendingCall):

@@ -8,8 +8,8 @@ from functools import partial
 import grpc
 
 from serving.call import BidiStream, ClientStream, StreamSink, failure, notify
-from serving.outbox import Outbox
 from serving.threads.calls import CANCELLED, SHUTTING_DOWN, Context, Engine, Outcome, Status, finish, report
+from serving.waiting.outbox import Outbox
 
 # grpcio reports a cut stream first as ended, then as cut; the second follows at once.
 _CUT_SECONDS = 0.01

@@ -1,6 +1,7 @@
-"""The access log service over real gRPC, on both engines."""
+"""The access log service over real gRPC, on every engine."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 
 import grpc
@@ -16,10 +17,10 @@ from tests.accesslog.stack import Stack
 from tests.serving.conftest import Served, Server
 
 
-@pytest.fixture(params=["completion_queue", "threads"])
-def served(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Served]:
+@pytest.fixture(params=["http2", "completion_queue", "threads"])
+def served(request: pytest.FixtureRequest, stack: Stack, tmp_path: Path) -> Iterator[Served]:
     kind: EngineKind = request.param
-    made = Server(kind)(*AccessLogService(stack.pipeline, stack.metrics).methods())
+    made = Server(kind, tmp_path)(*AccessLogService(stack.pipeline, stack.metrics).methods())
     yield made
     made.channel.close()
     made.stop()

@@ -1,8 +1,9 @@
-"""authz over real gRPC, on both engines, with real stores behind it."""
+"""authz over real gRPC, on every engine, with real stores behind it."""
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -16,7 +17,7 @@ Check = Callable[[dict[str, str]], Answer]
 NO_SUCH_KEY = "sk_" + "0" * 48
 
 
-@pytest.fixture(params=["completion_queue", "threads"])
+@pytest.fixture(params=["http2", "completion_queue", "threads"])
 def kind(request: pytest.FixtureRequest) -> EngineKind:
     kind: EngineKind = request.param
     return kind
@@ -30,11 +31,13 @@ def sidecar(database_url_sync: str, redis_url: str) -> Iterator[Sidecar]:
 
 
 @pytest.fixture
-def channel(kind: EngineKind, sidecar: Sidecar) -> Iterator[grpc.Channel]:
-    engine = open_engine(kind, sidecar.service.methods(), ["127.0.0.1:0"])
+def channel(kind: EngineKind, sidecar: Sidecar, tmp_path: Path) -> Iterator[grpc.Channel]:
+    address = f"unix:{tmp_path}/authz.sock" if kind == "http2" else "127.0.0.1:0"
+    engine = open_engine(kind, sidecar.service.methods(), [address])
     thread = threading.Thread(target=engine.serve)
     thread.start()
-    with grpc.insecure_channel(f"127.0.0.1:{engine.ports['127.0.0.1:0']}") as channel:
+    target = f"127.0.0.1:{engine.ports[address]}" if engine.ports else address
+    with grpc.insecure_channel(target) as channel:
         yield channel
     engine.stop(1.0)
     thread.join(10)

@@ -5,7 +5,7 @@ import pytest
 from tests.e2e.deployment import Deployment
 
 
-@pytest.mark.parametrize("engine", ["threads", "completion_queue"])  # the second is the stack's own
+@pytest.mark.parametrize("engine", ["threads", "completion_queue", "http2"])  # the last is the stack's own
 def test_one_after_the_other_on_one_slot(stack: Deployment, engine: str) -> None:
     stack.engine(engine)
     who = stack.tenant(max_in_flight=1)

@@ -1,4 +1,4 @@
-"""The whole slice on a real Redis: service, group commit, budgets; behind either engine, or called directly."""
+"""The whole slice on a real Redis: service, group commit, budgets; behind any engine, or called directly."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A request that finds every slot of its tenant taken waits a moment for one: the whole slice, on both engines."""
+"""A request that finds every slot of its tenant taken waits a moment for one: the whole slice, on every engine."""
 
 from collections.abc import Callable
 

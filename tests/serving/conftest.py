@@ -1,9 +1,10 @@
-"""Both engines, served in a thread, called by grpcio's public client."""
+"""Every engine, served in a thread, called by grpcio's public client."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, cast
 
 import grpc
@@ -66,17 +67,23 @@ class Server:
     """Starts engines of one kind; stops them when the test is over."""
 
     kind: EngineKind
+    directory: Path
     served: list[Served] = field(default_factory=list)
 
     def __call__(
         self,
         *methods: Method,
-        address: str = "127.0.0.1:0",
+        address: str | None = None,
         observer: Observer | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> Served:
+        address = address or self.address()
         engine = open_engine(self.kind, methods, [address], observer=observer, max_message_bytes=max_message_bytes)
         return self.run(engine, address)
+
+    def address(self) -> str:
+        """One that is free, of the kind that the engine serves."""
+        return f"unix:{self.directory}/{len(self.served)}.sock" if self.kind == "http2" else "127.0.0.1:0"
 
     def run(self, engine: Engine, address: str) -> Served:
         """An engine that is bound to `address`."""
@@ -89,15 +96,20 @@ class Server:
         return self.served[-1]
 
 
-@pytest.fixture(params=["completion_queue", "threads"])
+ON_TCP: list[EngineKind] = ["completion_queue", "threads"]
+on_tcp = pytest.mark.parametrize("kind", ON_TCP)
+"""For tests of what only those do."""
+
+
+@pytest.fixture(params=["http2", *ON_TCP])
 def kind(request: pytest.FixtureRequest) -> EngineKind:
     engine_kind: EngineKind = request.param
     return engine_kind
 
 
 @pytest.fixture
-def serve(kind: EngineKind) -> Iterator[Server]:
-    server = Server(kind)
+def serve(kind: EngineKind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(kind, tmp_path_factory.mktemp("sockets"))
     yield server
     for served in server.served:
         served.channel.close()

@@ -10,7 +10,7 @@ import pytest
 from serving.addresses import CannotListenError
 from serving.call import Call, Unary
 from serving.engine import EngineKind, open_engine
-from tests.serving.conftest import Server
+from tests.serving.conftest import Server, on_tcp
 
 ECHO = "/test.Service/Echo"
 
@@ -42,11 +42,12 @@ def test_a_unix_socket_is_made_with_its_directory_and_removed_at_the_stop(
 
 
 def test_several_addresses_are_served_at_once(kind: EngineKind, serve: Server, tmp_path: Path) -> None:
-    addresses = [f"unix:{tmp_path}/a.sock", f"unix:{tmp_path}/b.sock", "127.0.0.1:0", "localhost:0"]
+    ports = set() if kind == "http2" else {"127.0.0.1:0", "localhost:0"}
+    addresses = [f"unix:{tmp_path}/a.sock", f"unix:{tmp_path}/b.sock", *ports]
     engine = open_engine(kind, [METHOD], addresses)
     thread = threading.Thread(target=engine.serve)
     thread.start()
-    assert set(engine.ports) == {"127.0.0.1:0", "localhost:0"}
+    assert set(engine.ports) == ports
     for address in [*addresses[:2], *(f"127.0.0.1:{port}" for port in engine.ports.values())]:
         assert call(address) == b"hello"
     engine.stop()
@@ -76,6 +77,7 @@ def test_a_file_that_is_no_socket_is_left_alone(kind: EngineKind, tmp_path: Path
     assert path.read_text() == "precious"
 
 
+@on_tcp
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "[::]"])
 def test_a_taken_port_is_refused_by_name(kind: EngineKind, host: str) -> None:
     with socket.socket(socket.AF_INET6 if host == "[::]" else socket.AF_INET) as holder:
@@ -87,6 +89,7 @@ def test_a_taken_port_is_refused_by_name(kind: EngineKind, host: str) -> None:
             open_engine(kind, [METHOD], [address])
 
 
+@on_tcp
 def test_a_port_of_another_engine_is_refused_and_nothing_stays_bound(
     kind: EngineKind, serve: Server, tmp_path: Path
 ) -> None:
@@ -96,6 +99,13 @@ def test_a_port_of_another_engine_is_refused_and_nothing_stays_bound(
         open_engine(kind, [METHOD], [free, taken])
     assert serve(METHOD, address=free).call(ECHO, b"hello") == b"hello"
     assert served.call(ECHO, b"hello") == b"hello"
+
+
+def test_ours_serves_no_port_and_leaves_nothing_bound(tmp_path: Path) -> None:
+    free = tmp_path / "free.sock"
+    with pytest.raises(CannotListenError, match=r"127\.0\.0\.1:0: this engine serves Unix sockets only"):
+        open_engine("http2", [METHOD], [f"unix:{free}", "127.0.0.1:0"])
+    assert not free.exists()
 
 
 BAD_ADDRESSES = [

@@ -10,6 +10,8 @@ from structlog.testing import capture_logs
 from serving.completion_queue import contract
 from serving.engine import EngineKind, choose
 
+BOTH = ["unix:/run/s.sock", "127.0.0.1:0"]
+
 
 def test_the_grpcio_that_runs_has_what_the_engine_uses() -> None:
     assert contract.missing(cygrpc) == []
@@ -43,21 +45,22 @@ def test_a_trial_that_fails_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "problems", "chosen", "warnings"),
+    ("kind", "addresses", "problems", "chosen", "warnings"),
     [
-        ("auto", [], "completion_queue", 0),
-        ("auto", ["Server.request_call"], "threads", 1),
-        ("threads", [], "threads", 0),
-        ("completion_queue", ["Server.request_call"], "completion_queue", 0),
+        ("auto", BOTH, [], "completion_queue", 0),
+        ("auto", BOTH, ["Server.request_call"], "threads", 1),
+        ("auto", BOTH[:1], ["Server.request_call"], "http2", 0),
+        ("threads", BOTH[:1], [], "threads", 0),
+        ("completion_queue", BOTH[:1], ["Server.request_call"], "completion_queue", 0),
     ],
 )
-def test_auto_falls_back_with_a_warning(
-    kind: EngineKind, problems: list[str], chosen: EngineKind, warnings: int
+def test_auto_takes_ours_for_unix_sockets_and_falls_back_with_a_warning(
+    kind: EngineKind, addresses: list[str], problems: list[str], chosen: EngineKind, warnings: int
 ) -> None:
     with capture_logs() as events:
-        assert choose(kind, problems) == chosen
+        assert choose(kind, addresses, problems) == chosen
     assert [event["problems"] for event in events if event["log_level"] == "warning"] == [problems] * warnings
 
 
-def test_auto_is_the_completion_queue_here() -> None:
-    assert choose("auto") == "completion_queue"
+def test_on_tcp_auto_is_the_completion_queue_here() -> None:
+    assert choose("auto", BOTH) == "completion_queue"

@@ -154,11 +154,13 @@ def test_answers_that_cross_with_the_stop_harm_nobody(serve: Server) -> None:
         assert {answer.code() for answer in answers} <= REFUSED | {grpc.StatusCode.OK}
 
 
-def test_an_engine_that_was_stopped_before_it_served_returns_and_frees_its_address(kind: EngineKind) -> None:
-    address = "127.0.0.1:0"
+def test_an_engine_that_was_stopped_before_it_served_returns_and_frees_its_address(
+    kind: EngineKind, serve: Server
+) -> None:
+    address = serve.address()
     for _ in range(2):
         engine = open_engine(kind, [Unary(SLOW, slow)], [address])
-        address = f"127.0.0.1:{engine.ports[address]}"
+        address = f"127.0.0.1:{engine.ports[address]}" if engine.ports else address
         engine.stop()
         engine.stop()
         engine.serve()

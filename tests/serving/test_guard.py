@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from serving.call import Call, ClientStream, Method, Unary
 from serving.engine import EngineKind, open_engine
 from serving.guard import SECRET_KEY, Guard
-from tests.serving.conftest import TIMEOUT_SECONDS, Served, Server
+from tests.serving.conftest import TIMEOUT_SECONDS, Served, Server, on_tcp
 from tests.serving.streams.test_stream import LOG, Sink
 from tests.serving.talks import TALK, Talks
 
@@ -47,6 +47,7 @@ def guarded(kind: EngineKind, serve: Server, talks: Talks, tmp_path: Path) -> Se
     return serve.run(open_engine(kind, methods, addresses, guard=Guard([NEW, OLD], {HEALTH})), TCP)
 
 
+@on_tcp
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_over_tcp_only_who_has_the_secret_is_served(
     guarded: Served, talks: Talks, tmp_path: Path, call: Callable[[grpc.Channel, Metadata], object]
@@ -72,6 +73,7 @@ def test_over_tcp_only_who_has_the_secret_is_served(
         assert call(channel, ())
 
 
+@on_tcp
 def test_health_is_asked_without_the_secret(guarded: Served) -> None:
     assert unary(guarded.channel, HEALTH, ()) == b"a"
 

@@ -1,22 +1,24 @@
-"""Answers that can wait for the other calls, on the engine that lets them wait."""
+"""Answers that can wait for the other calls, on the engines that let them wait."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 import pytest
 
-from serving.call import Call, Unary
+from serving.call import Call, Method, Unary
 from serving.completion_queue.engine import CompletionQueueEngine
-from serving.engine import EngineKind
+from serving.engine import MAX_MESSAGE_BYTES, Engine, EngineKind
+from serving.http2.engine import Http2Engine
 from tests.serving.conftest import Server, eventually
 
 URGENT, PATIENT = "/test.Service/Urgent", "/test.Service/Patient"
 
 
-@pytest.fixture
-def kind() -> EngineKind:
-    return "completion_queue"
+@pytest.fixture(params=["http2", "completion_queue"])
+def kind(request: pytest.FixtureRequest) -> EngineKind:
+    kind: EngineKind = request.param
+    return kind
 
 
 class Order:
@@ -76,9 +78,16 @@ def test_a_drain_waits_for_them(serve: Server) -> None:
     assert {answer.code() for answer in (pause, *patient)} == {grpc.StatusCode.OK}
 
 
+def with_few(kind: EngineKind, methods: Sequence[Method], address: str) -> Engine:
+    """An engine on which at most five answers wait."""
+    if kind == "http2":
+        return Http2Engine(methods, [address], None, max_message_bytes=MAX_MESSAGE_BYTES, max_postponed=5)
+    return CompletionQueueEngine(methods, [address], [], None, max_postponed=5)
+
+
 def test_beyond_so_many_nobody_waits(serve: Server) -> None:
-    order, address = Order(), "127.0.0.1:0"
-    served = serve.run(CompletionQueueEngine(order.methods, [address], [], None, max_postponed=5), address)
+    order, address = Order(), serve.address()
+    served = serve.run(with_few(serve.kind, order.methods, address), address)
     pause = served.start(URGENT, b"0.5")
     eventually(lambda: order.begun)
     patient = [served.start(PATIENT, b"") for _ in range(10)]

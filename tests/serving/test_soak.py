@@ -8,6 +8,7 @@ import pytest
 
 from serving.call import Call, Malformed, Unary
 from serving.completion_queue.calls import PendingCall
+from serving.http2.calls import PendingCall as OurCall
 from serving.threads.calls import HeldCall
 from serving.threads.streams import BidiCall
 from tests.serving.conftest import Served, Server, eventually
@@ -46,7 +47,7 @@ def broken(message: bytes, call: Call) -> bytes:
 
 def live_calls() -> int:
     gc.collect()
-    return sum(isinstance(thing, PendingCall | HeldCall | BidiCall) for thing in gc.get_objects())
+    return sum(isinstance(thing, PendingCall | OurCall | HeldCall | BidiCall) for thing in gc.get_objects())
 
 
 def soak(served: Served, sinks: Sinks, rounds: int) -> None:

@@ -1,4 +1,4 @@
-"""Over TLS only callers with a certificate are heard, and with the secret served; on both engines."""
+"""Over TLS only callers with a certificate are heard, and with the secret served; on the engines that serve TCP."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ from serving.guard import SECRET_KEY, Guard
 from serving.tls import server_credentials
 from serving.tls_files import KEY, BadCertificates, read_files
 from tests.serving.certificates import issue
-from tests.serving.conftest import Server
+from tests.serving.conftest import Server, on_tcp
 from tests.serving.test_guard import ECHO, NEW, TCP, echo, unary
 
 SECRET = ((SECRET_KEY, NEW),)
@@ -61,6 +61,7 @@ def code(channel: grpc.Channel, metadata: tuple[tuple[str, str], ...] = SECRET) 
     return refused.value.code()
 
 
+@on_tcp
 def test_only_a_certificate_and_the_secret_together_are_served(kind: EngineKind, serve: Server, tmp_path: Path) -> None:
     ca, other = trustme.CA(), trustme.CA()
     ours, theirs = issue(ca, tmp_path / "ours", "127.0.0.1"), issue(ca, tmp_path / "theirs", "envoy.test")

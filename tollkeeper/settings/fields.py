@@ -161,7 +161,9 @@ class Settings(BaseSettings):
         True, description="keep one more process of each kind, which takes over at once when another ends"
     )
     engine: EngineKind = Field(
-        "auto", description="gRPC engine: `completion_queue`, `threads` (grpcio's own), or `auto`"
+        "auto",
+        description="gRPC engine: `http2` (our own, Unix sockets only), `completion_queue` (gRPC core), `threads` "
+        "(grpcio's own), or `auto`: the first where nothing listens on TCP, else the second",
     )
     failure_mode: FailureMode = Field(
         "deny", description="while Redis is unreachable: `deny` (503), `allow`, or `local` (each sidecar's own rate)"

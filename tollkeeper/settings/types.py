@@ -26,7 +26,7 @@ KEY_HEADER = re.compile(
     r"[a-z0-9][a-z0-9-]{0,63}"
 )
 
-EngineKind = Literal["auto", "completion_queue", "threads"]
+EngineKind = Literal["auto", "http2", "completion_queue", "threads"]
 Undelivered = Literal["charge", "refund"]
 FailureMode = Literal["deny", "allow", "local"]
 OtlpNames = Literal["current", "old", "both"]

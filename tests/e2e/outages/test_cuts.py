@@ -25,7 +25,7 @@ def deployment() -> Iterator[Deployment]:
         made.close()
 
 
-@pytest.mark.parametrize("engine", ["completion_queue", "threads"])
+@pytest.mark.parametrize("engine", ["http2", "completion_queue", "threads"])
 def test_whenever_clients_leave_nothing_stays_taken(deployment: Deployment, engine: str) -> None:
     deployment.engine(engine)
     who = deployment.tenant(tokens_per_minute=None)

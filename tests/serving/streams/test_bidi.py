@@ -1,4 +1,4 @@
-"""Messages of bidirectional streams, on both engines: order, and backpressure."""
+"""Messages of bidirectional streams, on every engine: order, and backpressure."""
 
 import threading
 import time

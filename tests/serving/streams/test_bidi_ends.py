@@ -1,4 +1,4 @@
-"""Every way in which a bidirectional stream ends, on both engines."""
+"""Every way in which a bidirectional stream ends, on every engine."""
 
 import os
 import signal

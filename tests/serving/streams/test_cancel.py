@@ -1,4 +1,4 @@
-"""What a call hears of its caller's going, on both engines."""
+"""What a call hears of its caller's going, on every engine."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """What waits to be sent on a bidirectional stream: a bounded queue of messages, then the status.
 
-Both engines' implementation of call.Outgoing.  Sends nothing itself.
+Every engine's implementation of call.Outgoing.  Sends nothing itself.
 """
 
 import threading
