@@ -1,5 +1,6 @@
-"""Bodies that have arrived, as sidecars behind one Envoy tell each other: over TCP the sidecar that Envoy asked who is
-calling is seldom the one that it asks once the body is there.  On the background loop, never in the path of a request.
+"""What sidecars behind one Envoy tell each other of requests: over TCP the sidecar that Envoy asks who is calling is
+seldom the one that it asks once the body is there, nor that which hears of the end.  On the background loop, never in
+the path of a request.
 
 A request that began here is known to lack its body only once all others have told of what they were told of since then.
 So what is late, or lost, or cannot be told since Redis is away, makes nobody seem to send no bodies: as long as that is
@@ -10,13 +11,13 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 import structlog
 
-from ratelimit.fleet.arrivals_redis import SILENT_SECONDS, RedisArrivals, Told
+from ratelimit.fleet.arrivals_redis import SILENT_SECONDS, Item, RedisArrivals, Told
 from store.redis import UNAVAILABLE
 
 log = structlog.get_logger(__name__)
@@ -25,8 +26,8 @@ SECONDS = 0.25  # between two rounds
 LATE_SECONDS = 3.0  # for so long others may not have told of all before nothing counts
 QUIET_SECONDS = 1.5
 LEAVE_SECONDS = 1.0
-MAX_WAITING = 50_000  # ids that are not told yet
-IDS_A_ROUND = 5_000
+MAX_WAITING = 50_000  # items that are not told yet
+ITEMS_A_ROUND = 5_000
 SHARED_SECONDS = 60.0  # after which a sidecar that told of nothing that began here is no longer behind the same Envoy
 MAX_SHARING = 1_000
 
@@ -45,7 +46,7 @@ class Register(Protocol):
 
 
 class Arrivals:
-    """`heard` is told of all that arrived elsewhere; `unheard`, each round, that some may not be told of; `shared` how
+    """`heard` is told of all that others tell; `unheard`, each round, that some may not be told of; `shared` how
     many sidecars are asked by the Envoys that ask this one."""
 
     def __init__(
@@ -53,14 +54,14 @@ class Arrivals:
         exchange: RedisArrivals,
         register: Register,
         *,
-        heard: Callable[[Iterable[str]], None],
+        heard: Callable[[Sequence[Item]], None],
         unheard: Callable[[], None],
         shared: Callable[[int], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._exchange, self._register, self._clock = exchange, register, clock
         self._heard, self._unheard, self._shared = heard, unheard, shared
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[Item] = deque()
         self._losses = 0
         self._through_ms = 0  # of Redis's clock, at the last answer: what we were told of before is being told
         self._asked: deque[tuple[float, int]] = deque(maxlen=1000)  # our time before an answer, Redis's in it
@@ -68,12 +69,12 @@ class Arrivals:
         self._sharing: dict[str, float] = {}
         self._alone, self._others_at = True, -math.inf
 
-    def tell(self, lease_id: str) -> None:
-        """This body is there, or its request is over, and it did not begin here.  From any thread."""
+    def tell(self, lease_id: str, what: int) -> None:
+        """Of a request of which this sidecar does not know that it began here.  From any thread."""
         if len(self._waiting) >= MAX_WAITING:
             self._losses += 1
         else:
-            self._waiting.append(lease_id)
+            self._waiting.append(Item(lease_id, what))
 
     async def run(self) -> None:
         """Until cancelled; then tells what is left."""
@@ -93,12 +94,12 @@ class Arrivals:
     async def round(self) -> None:
         """Tells and hears."""
         began, through_ms, losses = self._clock(), self._through_ms, self._losses
-        more = len(self._waiting) > IDS_A_ROUND
-        ids = self._take(IDS_A_ROUND)
+        more = len(self._waiting) > ITEMS_A_ROUND
+        items = self._take(ITEMS_A_ROUND)
         try:
-            told = await self._exchange.tell(ids, 0 if more else through_ms, lost=losses > 0)
+            told = await self._exchange.tell(items, 0 if more else through_ms, lost=losses > 0)
         except UNAVAILABLE:
-            self._waiting.extendleft(reversed(ids))
+            self._waiting.extendleft(reversed(items))
         else:
             self._losses -= losses
             self._through_ms = told.now_ms
@@ -112,7 +113,7 @@ class Arrivals:
         if not self._alone:
             self._unheard()
 
-    def _take(self, most: int) -> list[str]:
+    def _take(self, most: int) -> list[Item]:
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def _hear(self, told: Told, began: float) -> None:
@@ -121,9 +122,9 @@ class Arrivals:
             self._asked.clear()
             self._do_not_count()
         self._asked.append((began, told.now_ms))
-        for sidecar, lease_ids in told.arrived:
-            self._heard(lease_ids)
-            if self._register.arrived(lease_ids, began) and len(self._sharing) < MAX_SHARING:
+        for sidecar, items in told.items:
+            self._heard(items)
+            if self._register.arrived([item.lease_id for item in items], began) and len(self._sharing) < MAX_SHARING:
                 self._sharing[sidecar] = began
         self._sharing = {name: at for name, at in self._sharing.items() if began - at < SHARED_SECONDS}
         self._shared(1 + len(self._sharing))

@@ -1,7 +1,7 @@
-"""What sidecars tell each other of bodies that have arrived, in Redis: a stream that keeps some seconds.  All in one
-cluster slot."""
+"""What sidecars tell each other of requests that began elsewhere, in Redis: a stream that keeps some seconds.  All in
+one cluster slot."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,20 +17,30 @@ KEYS = (ARRIVALS_KEY, TELLERS_KEY, SIDECARS_KEY)
 KEEP_SECONDS = 10.0
 SILENT_SECONDS = 5.0
 MAX_READ = 200  # entries at once
-ID_BYTES = 16
+ID_DIGITS, ITEM_DIGITS = 32, 40
+# What became of a request, in 32 bits; if none of these it is over, and that is the service that it had.
+ARRIVED = 0xFFFFFFFF  # its body is there
+UNDECIDED = 0xFFFFFFFE  # it is over, and no decision reached Envoy
+OVER = 0xFFFFFFFD  # and what it had is not known
+MAX_SERVICE = OVER - 1
+
+
+class Item(NamedTuple):
+    lease_id: str
+    what: int
 
 
 class Told(NamedTuple):
     """`complete`: every sidecar that reports tells, or is asked by nobody over TCP.  `lost`: something may never be
     told.  `through_ms`: up to when all others have told, None if there are none.  `more`: than could be read at once.
-    `arrived`: lease ids, by sidecar."""
+    `items` by sidecar."""
 
     now_ms: int
     complete: bool
     lost: bool
     through_ms: int | None
     more: bool
-    arrived: list[tuple[str, list[str]]]
+    items: list[tuple[str, list[Item]]]
 
 
 class RedisArrivals:
@@ -40,37 +50,41 @@ class RedisArrivals:
         self._client, self._sidecar = client, sidecar
         self._cursor, self._read_ms = "", 0
 
-    async def tell(self, lease_ids: Sequence[str], through_ms: int, *, lost: bool = False) -> Told:
-        """All that this sidecar was told of before `through_ms` is in `lease_ids`, or was told before; if not, some is
+    async def tell(self, items: Sequence[Item], through_ms: int, *, lost: bool = False) -> Told:
+        """All that this sidecar was told of before `through_ms` is in `items`, or was told before; if not, some is
         `lost`."""
-        found = await self._call("tells", lease_ids, through_ms, lost=lost)
+        found = await self._call("tells", items, through_ms, lost=lost)
         now_ms, complete, missed, through, cursor, more, told = found
         self._cursor, self._read_ms = cursor.decode(), now_ms
-        arrived = [(by.decode(), unpacked(ids)) for by, ids in zip(told[::2], told[1::2], strict=True)]
-        return Told(now_ms, bool(complete), bool(missed), None if through < 0 else through, bool(more), arrived)
+        items_by = [(by.decode(), unpacked(text)) for by, text in zip(told[::2], told[1::2], strict=True)]
+        return Told(now_ms, bool(complete), bool(missed), None if through < 0 else through, bool(more), items_by)
 
     async def stay_quiet(self) -> None:
         """Nobody asks this sidecar over TCP.  To be said every few seconds."""
         await self._call("quiet", (), 0)
 
-    async def leave(self, lease_ids: Sequence[str]) -> None:
+    async def leave(self, items: Sequence[Item]) -> None:
         """The last that it tells."""
-        await self._call("leaves", lease_ids, 0)
+        await self._call("leaves", items, 0)
 
-    async def _call(self, how: str, lease_ids: Sequence[str], through_ms: int, *, lost: bool = False) -> list:  # type: ignore[type-arg]
+    async def _call(self, how: str, items: Sequence[Item], through_ms: int, *, lost: bool = False) -> list:  # type: ignore[type-arg]
         durations = [int(seconds * 1000) for seconds in (KEEP_SECONDS, SILENT_SECONDS)]
         said = (self._sidecar, how, through_ms, self._cursor, self._read_ms, int(lost))
         reply: list = await self._client.eval(  # type: ignore[type-arg]
-            SCRIPT, len(KEYS), *KEYS, *map(str, (*said, *durations, MAX_READ)), packed(lease_ids)
+            SCRIPT, len(KEYS), *KEYS, *map(str, (*said, *durations, MAX_READ)), packed(items)
         )
         return reply
 
 
-def packed(lease_ids: Sequence[str]) -> bytes:
-    return bytes.fromhex("".join(lease_ids).replace("-", ""))
+def packed(items: Iterable[Item]) -> bytes:
+    return bytes.fromhex("".join(f"{lease_id.replace('-', '')}{what:08x}" for lease_id, what in items))
 
 
-def unpacked(ids: bytes) -> list[str]:
-    text = ids.hex()
-    found = (text[at : at + 2 * ID_BYTES] for at in range(0, len(text), 2 * ID_BYTES))
-    return [f"{each[:8]}-{each[8:12]}-{each[12:16]}-{each[16:20]}-{each[20:]}" for each in found]
+def unpacked(items: bytes) -> list[Item]:
+    text = items.hex()
+    return [_item(text[at : at + ITEM_DIGITS]) for at in range(0, len(text), ITEM_DIGITS)]
+
+
+def _item(text: str) -> Item:
+    lease_id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:ID_DIGITS]}"
+    return Item(lease_id, int(text[ID_DIGITS:], 16))

@@ -33,6 +33,7 @@ from ledger.postgres.requests import PostgresRequests
 from ledger.postgres.sums import PostgresSums
 from ledger.row import UsageRow
 from ratelimit.budgets.restoring_redis import RedisRestoring
+from ratelimit.fleet.arrivals_redis import MAX_SERVICE, OVER, UNDECIDED
 from ratelimit.fleet.envoys_redis import RedisEnvoys
 from ratelimit.tenants.estimates.corrections import SCALE, Corrections
 from ratelimit.tenants.routes.kind import Kind
@@ -272,6 +273,8 @@ def _over(shared: Shared, siblings: Siblings | None) -> Callable[[str, int | Non
     """What is told of each request that is over."""
 
     def over(lease_id: str, service: int | None) -> None:
+        if not shared.in_flight.knows(lease_id):
+            shared.tell_sidecars(lease_id, OVER if service is None else min(service, MAX_SERVICE))
         _end(shared, lease_id, service)
         shared.body_came(lease_id)
         if siblings is not None:
@@ -287,7 +290,7 @@ def _undecided(shared: Shared, siblings: Siblings | None) -> Callable[[str], Non
         shared.in_flight.end_undecided((lease_id,))
         shared.uploads.leave(lease_id, time.time_ns() // 1_000_000)
         if not shared.body_came(lease_id):
-            shared.tell_sidecars(lease_id)
+            shared.tell_sidecars(lease_id, UNDECIDED)
         shared.answered(lease_id)
         if siblings is not None:
             siblings.undecided((lease_id,))

@@ -1,5 +1,6 @@
 """Which bodies have not arrived yet: authz counts requests in, and is told here of those that are there, by ratelimit
-and accesslog of this sidecar and, over TCP, where Envoy may ask several, of the others."""
+and accesslog of this sidecar.  And, over TCP, where Envoy may ask several, what sidecars tell each other: of these, and
+of requests that are over."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from authz.bodies import Bodies
 from ratelimit.fleet.arrivals import Arrivals, stay_quiet
-from ratelimit.fleet.arrivals_redis import RedisArrivals
+from ratelimit.fleet.arrivals_redis import ARRIVED, OVER, UNDECIDED, Item, RedisArrivals
 from ratelimit.service import Decider
 from ratelimit.tenants.decider import wall_clock_ms
 from ratelimit.tenants.uploads import SMALL
@@ -64,7 +65,7 @@ def telling(shared: Shared, decide: Decider) -> Decider:
         lease_id = descriptors[0].get("lease_id", "") if descriptors else ""
         if is_lease_id(lease_id):
             if not tell(lease_id):
-                shared.tell_sidecars(lease_id)
+                shared.tell_sidecars(lease_id, ARRIVED)
             shared.asked.add(envoy_of(lease_id))
         return decide(descriptors, call)
 
@@ -84,10 +85,20 @@ def _exchange(shared: Shared, bodies: Bodies) -> None:
         bodies.shared_by(number)
         shared.uploads.shared_by(number)
 
+    def heard(items: Sequence[Item]) -> None:
+        for lease_id, what in items:
+            shared.uploads.end(lease_id)
+            if what == UNDECIDED:
+                shared.in_flight.end_undecided((lease_id,))
+            elif what != ARRIVED:
+                shared.in_flight.end(lease_id, None if what == OVER else what)
+            if what != ARRIVED:
+                shared.answered(lease_id)
+
     arrivals = Arrivals(
         RedisArrivals(client, shared.identity.sidecar),
         bodies,
-        heard=shared.uploads.end_all,
+        heard=heard,
         unheard=lambda: shared.uploads.end_older(wall_clock_ms() - UNHEARD_MS),
         shared=share,
     )

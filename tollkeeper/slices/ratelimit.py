@@ -13,6 +13,7 @@ from ratelimit.commit.fallback import FailureMode, Fallback
 from ratelimit.commit.group_commit import GroupCommit
 from ratelimit.fairness.pools import UNBOUNDED, Room
 from ratelimit.fairness.service import service_of
+from ratelimit.fleet.arrivals_redis import ARRIVED
 from ratelimit.fleet.report import MAX_MODELS, ModelLoad
 from ratelimit.fleet.reporter import Reporter
 from ratelimit.fleet.reports_redis import RedisReports, ended_leases
@@ -112,7 +113,7 @@ def _uploads(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) 
 
     def arrived(lease_id: str) -> None:
         shared.arrived(lease_id)
-        shared.tell_sidecars(lease_id)
+        shared.tell_sidecars(lease_id, ARRIVED)
 
     return UploadDecider(
         committer,

@@ -81,7 +81,7 @@ class Shared:
         )
         self.body_came: Callable[[str], bool] = lambda _lease_id: False  # tells authz; set by ratelimit
         self.body_began_here: Callable[[str], bool] = lambda _lease_id: False  # set by authz, if it is in this process
-        self.tell_sidecars: Callable[[str], None] = lambda _lease_id: None  # of a body that began elsewhere
+        self.tell_sidecars: Callable[[str, int], None] = lambda _lease_id, _what: None  # of what began elsewhere
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]
         self.answered: Callable[[str], None] = lambda _lease_id: None  # tells the cache of an end; set by ratelimit

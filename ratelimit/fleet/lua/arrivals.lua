@@ -1,4 +1,4 @@
--- Takes from one sidecar the lease ids of requests whose bodies it was told of, and gives it those of all others.  A
+-- Takes from one sidecar what it was told of requests that began elsewhere, and gives it what all others were.  A
 -- script, so that what is read, how far the others have told, and who there is are seen in one step.
 --
 -- `through` of a sidecar: all that it was told of before that time of Redis's clock is in the stream.  A sidecar that is
@@ -7,12 +7,12 @@
 --
 -- KEYS  stream of what was told, kept for keep_ms; hash: sidecar to "through heard_at" or "quiet heard_at"; sidecars zset
 -- ARGV  sidecar id; 'tells', 'quiet' or 'leaves'; through; cursor, '' at first; when it was moved; 1 if some was lost;
---       keep_ms, silent_ms, entries at most; ids, packed
+--       keep_ms, silent_ms, entries at most; items, packed
 -- reply {now_ms, 1 if each sidecar that reports is one of these, 1 if some was lost, the least `through` of the others
---       (-1: there are none), cursor, 1 if there is more, {sidecar, ids, ...}}
+--       (-1: there are none), cursor, 1 if there is more, {sidecar, items, ...}}
 
 local stream, tellers, sidecars = unpack(KEYS)
-local id, how, through, cursor, read_ms, lost, keep_ms, silent_ms, most, ids = unpack(ARGV)
+local id, how, through, cursor, read_ms, lost, keep_ms, silent_ms, most, items = unpack(ARGV)
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 keep_ms, silent_ms, read_ms = tonumber(keep_ms), tonumber(silent_ms), tonumber(read_ms)
@@ -49,7 +49,7 @@ else
   there[id] = how
 end
 if lost == '1' then add('lost', '1') end
-if #ids > 0 then add('ids', ids) end
+if #items > 0 then add('items', items) end
 redis.call('PEXPIRE', stream, whole(2 * keep_ms))
 if how == 'quiet' then return {now_ms, 1, 0, -1, '', 0, {}} end
 
@@ -61,7 +61,7 @@ local read, told = redis.call('XRANGE', stream, '(' .. cursor, '+', 'COUNT', mos
 for _, entry in ipairs(read) do
   cursor = entry[1]
   local by, name, value = entry[2][2], entry[2][3], entry[2][4]
-  if name ~= 'ids' then
+  if name ~= 'items' then
     missed = missed or by ~= id or name == 'of'
   elseif by ~= id then
     told[#told + 1] = by

@@ -21,7 +21,7 @@ from tests.conftest import public_directory
 from tests.e2e.attacks.test_tcp import BODY, CHAT, begin
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.envoys import envoy_process
-from tests.e2e.outages.test_takeover import reserved, tell
+from tests.e2e.outages.test_takeover import capacity, reserved, tell
 from tests.e2e.outages.test_workers import IN_FLIGHT, stream
 from tests.proxy import TcpProxy
 from tests.warm import WarmProcess
@@ -188,3 +188,11 @@ def test_what_ran_through_an_envoy_and_sidecar_that_are_lost_for_good_is_over_be
     assert all(row["output_tokens"] > 0 for row in rows)
     with pair.stack.redis() as redis:
         wait_for(lambda: True if not redis.zcard(f"tollkeeper:leases:{{{who.tenant_id}}}") else None, "no lease")
+
+
+def test_what_is_over_makes_room_in_the_sidecar_that_admitted_it(pair: Pair, public_path: Path) -> None:
+    """The other one has the log stream, and so hears of all ends."""
+    who = pair.stack.tenant(tokens_per_minute=FAR)
+    with pair.envoy(public_path / "envoy") as (url, _), capacity(pair.stack, 20):
+        assert many(url, who, 200) == {200: 200}
+        wait_for(lambda: True if pair.metric(IN_FLIGHT) == [0.0, 0.0] else None, "nothing in flight", 5)

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authz.bodies import Bodies
-from ratelimit.fleet.arrivals import IDS_A_ROUND, LATE_SECONDS, MAX_WAITING, Arrivals
-from ratelimit.fleet.arrivals_redis import SILENT_SECONDS, RedisArrivals, packed, unpacked
+from ratelimit.fleet.arrivals import ITEMS_A_ROUND, LATE_SECONDS, MAX_WAITING, Arrivals
+from ratelimit.fleet.arrivals_redis import (
+    ARRIVED,
+    MAX_SERVICE,
+    OVER,
+    SILENT_SECONDS,
+    Item,
+    RedisArrivals,
+    packed,
+    unpacked,
+)
 from store.redis import open_redis_async
 from tenancy.redis.names import ARRIVALS_KEY, SIDECARS_KEY, TELLERS_KEY
 from tenancy.values.lease_id import mint_lease_id
@@ -41,7 +50,7 @@ class Sidecar:
         self.arrivals = Arrivals(
             RedisArrivals(client, name),
             self.bodies,
-            heard=self.ended.extend,
+            heard=lambda items: self.ended.extend(item.lease_id for item in items),
             unheard=lambda: self.ended.append("unheard"),
             shared=self.bodies.shared_by,
             clock=lambda: self.now,
@@ -64,7 +73,7 @@ class Sidecar:
         """ratelimit is asked here."""
         for lease_id in lease_ids:
             if not self.bodies.arrived([lease_id], self.now):
-                self.arrivals.tell(lease_id)
+                self.arrivals.tell(lease_id, ARRIVED)
 
 
 async def rounds(*sidecars: Sidecar, count: int = 1) -> None:
@@ -171,7 +180,7 @@ async def test_who_leaves_tells_the_rest_and_is_not_missed(client: "Client") -> 
     slow = first.begin("slow", 20)
     await rounds(first, second, count=5)
     second.came(slow[:15])
-    await RedisArrivals(client, "second").leave(slow[:15])
+    await RedisArrivals(client, "second").leave([Item(lease_id, ARRIVED) for lease_id in slow[:15]])
     await client.zrem(SIDECARS_KEY, "second")
     await rounds(first, count=2)
     assert "unheard" not in first.ended
@@ -191,18 +200,18 @@ async def test_one_that_nobody_asks_over_tcp_holds_up_nobody(client: "Client") -
 
 async def test_a_round_is_bounded_and_so_is_what_is_kept(client: "Client") -> None:
     first, second = await two(client)
-    many = [mint_lease_id(0) for _ in range(3 * IDS_A_ROUND)]
+    many = [mint_lease_id(0) for _ in range(3 * ITEMS_A_ROUND)]
     second.came(many)
     await rounds(second)
     assert len(first.ended) == 1
     await rounds(first)
-    assert len(first.ended) == 1 + IDS_A_ROUND
+    assert len(first.ended) == 1 + ITEMS_A_ROUND
     await rounds(second, first, count=3)
     assert set(many) <= set(first.ended)
     assert await client.pttl(ARRIVALS_KEY) > SILENT_SECONDS
 
 
-def test_ids_are_packed_and_unpacked() -> None:
-    ids = [mint_lease_id(number) for number in range(3)]
-    assert unpacked(packed(ids)) == ids
+def test_items_are_packed_and_unpacked() -> None:
+    items = [Item(mint_lease_id(number), what) for number, what in enumerate((0, 17, MAX_SERVICE, OVER, ARRIVED))]
+    assert unpacked(packed(items)) == items
     assert unpacked(packed([])) == []
