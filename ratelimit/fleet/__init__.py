@@ -1,1 +1,1 @@
-"""What the sidecars tell each other through Redis: reports, shares of the capacity, and bodies that have arrived."""
+"""What the sidecars tell each other through Redis: reports, shares of the capacity, what arrived or ended elsewhere."""
