@@ -48,11 +48,12 @@ class Bodies:
 
     def begin(self, lease_id: str, tenant_id: str, now: float) -> None:
         with self._lock:
-            if len(self) >= 2 * self._given:  # nobody tells
+            if len(self._coming) + len(self._young) >= 2 * self._given:  # nobody tells
                 self._remove(next(iter(self._coming or self._young)))
-            self._young[lease_id] = tenant_id, now
             if now < self._told_until:
-                self._let_count()
+                self._enter(lease_id, tenant_id, now)
+            else:
+                self._young[lease_id] = tenant_id, now
 
     def told_until(self, at: float) -> None:
         """All that arrived of what began before is told."""
@@ -92,11 +93,16 @@ class Bodies:
             lease_id, (tenant_id, since) = next(iter(self._young.items()))
             if since >= self._told_until:
                 break
-            self._coming[lease_id] = self._young.pop(lease_id)
-            self._tenants[tenant_id] = self._tenants.get(tenant_id, 0) + 1
+            del self._young[lease_id]
+            self._enter(lease_id, tenant_id, since)
+
+    def _enter(self, lease_id: str, tenant_id: str, since: float) -> None:
+        self._coming[lease_id] = tenant_id, since
+        self._tenants[tenant_id] = self._tenants.get(tenant_id, 0) + 1
 
     def _remove(self, lease_id: str) -> None:
-        if self._young.pop(lease_id, None) is not None:
+        if lease_id not in self._coming:
+            del self._young[lease_id]
             return
         tenant_id, _ = self._coming.pop(lease_id)
         left = self._tenants[tenant_id] - 1
