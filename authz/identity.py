@@ -4,6 +4,8 @@ Whatever the client sent under one of our names is overwritten or removed.  Envo
 is in exactly one of the two lists.
 """
 
+import hashlib
+import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -17,6 +19,9 @@ ADMISSION = ("x-admission", "x-queue-ms")
 # What the Gateway API inference extension calls whom a request is for, and the resource that says its priority.
 FAIRNESS_ID, OBJECTIVE = "x-gateway-inference-fairness-id", "x-gateway-inference-objective"
 END_USER_MAX_CHARACTERS = 128
+MARK_BYTES = 8
+_MARKED = re.compile(rf"~[0-9a-f]{{{2 * MARK_BYTES}}}\Z")
+_ABSENT = "-"  # what Envoy says in place of a label that is not there
 _VISIBLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -53,8 +58,11 @@ def metadata(record: KeyRecord) -> dict[str, str]:
 
 
 def end_user_of(user_id_header: str) -> str:
-    """The client's X-User-Id as a harmless label: visible ASCII, bounded, "" for none."""
-    label = without_secrets(user_id_header)[:END_USER_MAX_CHARACTERS].strip()
-    if label.isascii() and label.isprintable():
+    """The client's X-User-Id as a harmless label: visible ASCII, bounded, "" for none.  What cannot be one as it stands
+    ends with a mark of its own, so that two users stay two: answers may be kept for one alone."""
+    given = user_id_header.strip()
+    label = "".join(c if c in _VISIBLE else "?" for c in without_secrets(given)[:END_USER_MAX_CHARACTERS])
+    if label == given and label != _ABSENT and not _MARKED.search(label):
         return label
-    return "".join(c if c in _VISIBLE else "?" for c in label)
+    mark = hashlib.blake2b(given.encode(errors="replace"), digest_size=MARK_BYTES).hexdigest()
+    return f"{label[: END_USER_MAX_CHARACTERS - len(mark) - 1]}~{mark}"

@@ -4,7 +4,8 @@
 --    its header, and a path that has one is refused (it would be in everybody's logs) and logged without it.
 --  * Headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*: retries,
 --    hedging, timeouts) or send it elsewhere (x-tollkeeper-*), make another request of it (method and path overrides), or are meant for a proxy.
---  * The client's request id is printable ASCII from here on: Envoy copies its bytes into logs as they are.
+--  * The client's request id is printable ASCII from here on: Envoy copies its bytes into logs as they are. So is the name of
+--    its user, in which all other bytes are escaped: authz is not shown bytes that are no UTF-8, and two users must stay two.
 
 local NOT_SENT = {
   ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
@@ -46,6 +47,12 @@ local function clean_request_id(headers, id)
   end
 end
 
+-- Other names stay others: what escapes is escaped too.
+local function escape_user_id(headers, id)
+  if is_printable(id) and not find(id, "%", 1, true) then return end
+  headers:replace("x-user-id", (gsub(id, "[^\32-\36\38-\126]", function(c) return string.format("%%%02X", byte(c)) end)))
+end
+
 local function decoded_byte(code)
   return string.char(tonumber(code, 16))
 end
@@ -63,7 +70,7 @@ local function screen(handle)
   local headers = handle:headers()
   handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "envoy", instance.ID) -- the request is Tollkeeper's
   headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
-  local removed, request_id, path, in_authority = nil, nil, "", false
+  local removed, request_id, user_id, path, in_authority = nil, nil, nil, "", false
   for name, value in pairs(headers) do -- which may not be changed meanwhile
     if not is_sent(name) or not may_have_key(name) and holds_key(value) then
       removed = removed or {}
@@ -74,10 +81,13 @@ local function screen(handle)
       in_authority = holds_key(value)
     elseif name == "x-request-id" then
       request_id = value
+    elseif name == "x-user-id" then
+      user_id = user_id and user_id .. "," .. value or value
     end
   end
   for i = 1, removed and #removed or 0 do headers:remove(removed[i]) end
   if request_id then clean_request_id(headers, request_id) end
+  if user_id then escape_user_id(headers, user_id) end
   local clean = without_key(path)
   if clean == nil and not in_authority then return end
   if clean then headers:replace(":path", clean) end

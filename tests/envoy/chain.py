@@ -109,7 +109,7 @@ class Chain:
         self._read = 0
         self._entries: dict[str, dict[str, Any]] = {}
 
-    def post(self, body: str | bytes, path: str = CHAT, **headers: str) -> httpx.Response:
+    def post(self, body: str | bytes, path: str = CHAT, **headers: str | bytes) -> httpx.Response:
         sent = {
             "content-type": "application/json",
             **{name.replace("_", "-"): value for name, value in headers.items()},

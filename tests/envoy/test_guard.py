@@ -44,6 +44,20 @@ def test_the_headers_that_authz_reads_are_left_to_it(chain: Chain, sent: Sent) -
     assert (headers["authorization"], headers["x-api-key"], headers["api-key"]) == (f"Bearer {KEY}", KEY, KEY)
 
 
+USERS = {
+    b"ann smith <ann@example.com>": "ann smith <ann@example.com>",
+    "zoë".encode(): "zo%C3%AB",
+    b"zo\xeb": "zo%EB",
+    b"zo%EB": "zo%25EB",
+}
+
+
+@pytest.mark.parametrize("given", USERS, ids=str)
+def test_a_users_name_is_printable_and_stays_anothers_other(chain: Chain, sent: Sent, given: bytes) -> None:
+    assert chain.post(BODY, x_user_id=given).status_code == 200
+    assert dict(sent()[0]["headers"])["x-user-id"] == USERS[given]
+
+
 URLS = {
     "query": f"{CHAT}?key={KEY}",
     "path": f"/{KEY}{CHAT}",

@@ -37,20 +37,24 @@ local function is_asked(name)
   return true
 end
 
--- The lines of the headers that count, and what the client says of caches.
+-- The lines of the headers that count, and what the client says of caches.  Which of two of one name a server reads may hang on
+-- their order.
 local function read(headers)
-  local lines, flags = {}, ""
+  local names, of, flags = {}, {}, ""
   for name, value in pairs(headers) do
     if is_asked(name) then
-      lines[#lines + 1] = name .. ":" .. value
+      local line = name .. ":" .. value
+      if of[name] then line = of[name] .. "\n" .. line else names[#names + 1] = name end
+      of[name] = line
     elseif name == "cache-control" or name == "pragma" then
       local said = "," .. lower(value):gsub("[%s\"]", "") .. ","
       if find(said, ",no-store,", 1, true) then flags = flags .. "s" end
       if find(said, ",no-cache,", 1, true) or find(said, ",max%-age=0+,") then flags = flags .. "c" end
     end
   end
-  table.sort(lines)
-  return table.concat(lines, "\n"), flags
+  table.sort(names)
+  for i, name in ipairs(names) do names[i] = of[name] end
+  return table.concat(names, "\n"), flags
 end
 
 -- Whether one of the models, a line each, is asked for by a path; true of a path that names none, as the model is then an

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -62,10 +62,13 @@ class Place(Deployment):
     ) -> httpx.Response:
         return self.envoy.post(path, json=body(prompt, **fields), headers={**who.headers, **(headers or {})})
 
-    def raw(self, who: Credential, content: str, path: str = "/v1/chat/completions", **headers: str) -> str:
-        """How the cache took it."""
-        named = {name.replace("_", "-"): text for name, text in headers.items()}
-        sent = {"content-type": "application/json", **who.headers, **named}
+    def raw(
+        self, who: Credential, content: str, path: str = "/v1/chat/completions", **headers: str | Sequence[str]
+    ) -> str:
+        """How the cache took it.  A header may be there several times."""
+        sent = [("content-type", "application/json"), *who.headers.items()]
+        for name, texts in headers.items():
+            sent += [(name.replace("_", "-"), text) for text in ([texts] if isinstance(texts, str) else texts)]
         answer = self.envoy.post(path, content=content, headers=sent)
         assert answer.status_code == 200, answer.text
         return answer.headers[SAYS]

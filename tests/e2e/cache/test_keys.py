@@ -54,6 +54,7 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a header that a server may read": ({"h_x_lora": "1"}, {"h_x_lora": "2"}),
     "a host, by which a route may be chosen": ({"h_host": "one.test"}, {"h_host": "other.test"}),
     "a host that a proxy tells of": ({"h_x_forwarded_host": "one.test"}, {"h_x_forwarded_host": "other.test"}),
+    "the order of two headers of a name": ({"h_x_lora": ["1", "2"]}, {"h_x_lora": ["2", "1"]}),
     "a version": ({"h_anthropic_version": "2023-06-01"}, {"h_anthropic_version": "2024-01-01"}),
     "a query": ({"path": "/v1/chat/completions?a=1"}, {"path": "/v1/chat/completions?a=2"}),
     "the order of a tool's fields": (
@@ -130,6 +131,11 @@ def test_a_personal_answer_is_its_users_alone(place: Place, who: Credential) -> 
         assert place.ask(who, prompt, **given, headers=headers).headers[SAYS] == "miss"
     other_key = place.key(who.tenant_id)
     assert place.ask(other_key, prompt, **given, headers={"x-user-id": "ann"}).headers[SAYS] == "miss"
+    names = ("zoë".encode(), "zoé".encode(), b"zo\xeb", b"zo%EB", "x" * 300 + "a", "x" * 300 + "b", "-")
+    for name in names:
+        kept = place.kept
+        assert place.ask(who, prompt, **given, headers={"x-user-id": name}).headers[SAYS] == "miss", name
+        place.until_kept(kept)
     user = place.admin.put(f"/tenants/{who.tenant_id}/users/cy", json={})
     assert user.is_success, user.text
     keys = [place.key(who.tenant_id, user_id="cy") for _ in range(2)]

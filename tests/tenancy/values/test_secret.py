@@ -23,4 +23,4 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 
 def test_a_cut_leaves_no_part_of_one() -> None:
     assert clean("a" * (TEXT_MAX - 20) + SECRET) == "a" * (TEXT_MAX - 20) + "sk_removed"
-    assert end_user_of("a" * 100 + SECRET) == "a" * 100 + "sk_removed"
+    assert end_user_of("a" * 100 + SECRET).startswith("a" * 100 + "sk_removed~")
