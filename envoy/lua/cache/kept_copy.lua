@@ -32,8 +32,7 @@ local function headers_of(headers)
   return size <= MAX_HEADERS and table.concat(lines, "\n") or nil
 end
 
--- A gRPC message.
-local function framed(message)
+local function grpc_message(message)
   local size = #message
   return char(0, floor(size / 16777216), floor(size / 65536) % 256, floor(size / 256) % 256, size % 256) .. message
 end
@@ -44,7 +43,19 @@ local function send(handle, message)
     ["content-type"] = "application/grpc", ["te"] = "trailers",
   }
   for name, value in pairs(SAID) do headers[name] = value end
-  handle:httpCall(CLUSTER, headers, framed(message), TIMEOUT_MS, true)
+  handle:httpCall(CLUSTER, headers, grpc_message(message), TIMEOUT_MS, true)
+end
+
+-- Whether an answer is of what the meter does not know the end of, in a frame that has one.
+local function has_frame(headers, kind)
+  local media = find(kind, "^audio/") or find(kind, "^image/") or find(kind, "^video/")
+  return media ~= nil and (headers:get("content-length") or headers:get("transfer-encoding")) ~= nil
+end
+
+-- Whether the model server allows it: `no-store`, or an answer that hangs on what nobody knows.
+local function may_be_kept(headers)
+  local said = "," .. (headers:get("cache-control") or ""):lower():gsub("%s", "") .. ","
+  return not find(said, ",no-store,", 1, true) and not find(headers:get("vary") or "", "*", 1, true)
 end
 
 local function is_stream_of(kind)
@@ -56,14 +67,15 @@ end
 local function new(handle, headers)
   local said = handle:streamInfo():dynamicMetadata():get(RATELIMIT)
   if said == nil then return nil end
-  local is_stream = is_stream_of((headers:get("content-type") or ""):lower())
-  if said.admission == "cached" and is_stream then
+  local kind = (headers:get("content-type") or ""):lower()
+  if said.admission == "cached" and is_stream_of(kind) then
     headers:remove("content-length") -- a stream does not say how long it will be
   end
-  if not said.cache_ticket or headers:get(":status") ~= "200" then return nil end
+  -- To an answer of no type Envoy gives one when it says it again.
+  if not said.cache_ticket or headers:get(":status") ~= "200" or kind == "" or not may_be_kept(headers) then return nil end
   local kept = headers_of(headers)
   return kept and {
-    head = said.cache_ticket .. "\n" .. kept .. "\n\n", most = said.cache_bytes, is_stream = is_stream,
+    head = said.cache_ticket .. "\n" .. kept .. "\n\n", most = said.cache_bytes, is_framed = has_frame(headers, kind),
     chunks = {}, size = 0, more = true,
   }
 end
@@ -87,10 +99,9 @@ local function copying(copy, chunks)
   end
 end
 
--- Whether the answer is one that ended as it should, by what the meter has `found` in it.
+-- Whether the answer is one that ended as it should: a stream or JSON that says so, by what the meter has `found` in it.
 local function is_whole(copy, found)
-  local ended = found.ended_how
-  return ended == "done" or ended == "" and not copy.is_stream and found.events <= 1
+  return found.ended_how == "done" or found.ended_how == "" and copy.is_framed
 end
 
 -- Hands over the copy, once the meter has read what it reads of the answer; `chunks`: those that are left.

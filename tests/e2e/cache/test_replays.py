@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.e2e.cache.conftest import ALL, OF_ONE, SAYS, Place, unique
+from tests.e2e.cache.conftest import ALL, OF_ONE, READY, SAYS, Place, unique
 from tests.e2e.deployment import Credential, wait_for
 from tests.formats.page import case_modules
-from tests.formats.wire import End
+from tests.formats.wire import JSON, Answer, End
 from tests.web import NO_TLS
 
 CASES = {f"{module.__name__}: {name}": case[0] for module in case_modules() for name, case in module.CASES.items()}
 WHOLE = {name: answer for name, answer in CASES.items() if answer.end is End.WHOLE}
 CUT = {name: answer for name, answer in CASES.items() if answer.end is End.CUT}
-# The last two end without a word of it, as those that were cut do.
-NOT_WHOLE = ("error", "exception", "failed", "just ends", "tensorrt_llm: generate stream")
+# The last three end without a word of it, as those that were cut do.
+NOT_WHOLE = ("error", "exception", "failed", "just ends", "tensorrt_llm: generate stream", "transcription, text")
 AT_ONCE = 100
 
 
@@ -55,6 +55,27 @@ def test_every_format_is_given_again_byte_for_byte(place: Place, who: Credential
         assert int(answer.headers["age"]) >= 0
     for name in WHOLE.keys() - wanted:
         assert place.answer(who, WHOLE[name], first[name][0])[1].headers[SAYS] == "miss", name
+
+
+WORD = b'{"choices":[{"index":0,"message":{"content":"hi"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
+NOT_KEPT = {
+    "no store": Answer((WORD,), JSON, ("cache-control: private, No-Store",)),
+    "whatever the request": Answer((WORD,), JSON, ("vary: *",)),
+    "of no type": Answer((WORD,), ""),
+    "a page": Answer((b"<html>Sign in first</html>",), "text/html"),
+    "text": Answer((b"out of memory",), "text/plain"),
+    "JSON that stops": Answer((WORD[:-9],), JSON),
+    "a stream labelled as JSON that stops": Answer((b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n',), JSON),
+}
+
+
+def test_what_is_no_answer_or_may_not_be_kept_is_not(place: Place, who: Credential) -> None:
+    first = {name: place.answer(who, answer) for name, answer in NOT_KEPT.items()}
+    number, _ = place.answer(who, Answer((WORD,), JSON, ("vary: origin", "cache-control: no-cache")))
+    wait_for(lambda: place.answer(who, READY, number)[1].headers[SAYS] == "hit" or None, "what came last")
+    for name, (number, answer) in first.items():
+        assert (answer.status_code, answer.headers[SAYS]) == (200, "miss"), name
+        assert place.answer(who, READY, number)[1].headers[SAYS] == "miss", name
 
 
 def test_what_was_cut_is_never_kept(place: Place, who: Credential) -> None:
