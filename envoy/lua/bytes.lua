@@ -3,7 +3,7 @@
 -- A body in another encoding (UTF-16, Shift-JIS, whose second bytes may be a backslash) has other strings for a server that
 -- decodes it than for us, so such a body is not read at all.  ASCII is skipped eight bytes at a time where LuaJIT compiles.
 
-local byte = string.byte
+local byte, find = string.byte, string.find
 
 -- The last position of the character of two to four bytes that begins with `lead` at `at`, or nil.
 local function character_end(text, at, lead)
@@ -68,4 +68,20 @@ local function is_plain(text)
   return true
 end
 
-return { is_plain = is_plain }
+-- What names the same characters as UTF-8 does; the others as long as they are ASCII.
+local UTF8 = { ["utf-8"] = true, utf8 = true, ["us-ascii"] = true, ascii = true }
+local ASCII_ALIKE = { ["iso-8859-1"] = true, latin1 = true, ["windows-1252"] = true }
+
+-- Whether a server that heeds the `charset` of a content type reads `text` as UTF-8 all the same.  Others hide names in what is
+-- plain to us: UTF-7 in letters, Shift-JIS takes a backslash for the half of a character.
+local function is_utf8(content_type, text)
+  if not content_type then return true end
+  local kind = content_type:lower()
+  if not find(kind, "charset", 1, true) then return true end
+  local _, count = kind:gsub("charset", "")
+  local charset = kind:match('charset%s*=%s*"?([%w_-]+)"?%s*$') or kind:match('charset%s*=%s*"?([%w_-]+)"?%s*;')
+  if count > 1 or charset == nil then return false end
+  return UTF8[charset] or ASCII_ALIKE[charset] and not find(text, "[\128-\255]") or false
+end
+
+return { is_plain = is_plain, is_utf8 = is_utf8 }

@@ -105,7 +105,7 @@ class Rejected(Struct, frozen=True, gc=False):
     model: str = ""
 
 
-INVALID_BODY = Rejected(400, "invalid_body", "The request body must be a JSON object.")
+INVALID_BODY = Rejected(400, "invalid_body", "The request body must be a JSON object, in UTF-8.")
 MODEL_REQUIRED = Rejected(403, "model_required", "This API key is limited to certain models; name one.", "model")
 MODEL_MISSING = Rejected(400, "model_required", "The request must name a model, as a string.", "model")
 CATALOG_AWAY = Rejected(503, "models_unavailable", "The list of models is not available at the moment.")

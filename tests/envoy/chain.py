@@ -110,7 +110,7 @@ class Chain:
         self._entries: dict[str, dict[str, Any]] = {}
 
     def post(self, body: str | bytes, path: str = CHAT, **headers: str | bytes) -> httpx.Response:
-        sent = {
+        sent: dict[str, Any] = {
             "content-type": "application/json",
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }

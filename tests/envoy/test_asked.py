@@ -259,6 +259,12 @@ NO_FORM = {
     "an encoded name": (form(("name*=UTF-8''model", b"m"), FILE), FORM["content_type"]),
     "a name without quotes": (form(("name=model", b"m"), FILE), FORM["content_type"]),
     "no name": (form(('filename="model"', b"m"), FILE), FORM["content_type"]),
+    "a field and a file": (form(MODEL, ('name="model"; filename="m"', b"m"), FILE), FORM["content_type"]),
+    "a field in another charset": (
+        form(('name="model"\r\nContent-Type: text/plain; charset=utf-7', b"m"), FILE),
+        FORM["content_type"],
+    ),
+    "a charset of all fields": (form(('name="_charset_"', b"utf-7"), MODEL, FILE), FORM["content_type"]),
     "JSON ahead of it": (b'{"model":"m"}\r\n' + form(MODEL, FILE), FORM["content_type"]),
 }
 
@@ -266,6 +272,31 @@ NO_FORM = {
 @pytest.mark.parametrize(("body", "content_type"), NO_FORM.values(), ids=NO_FORM.keys())
 def test_a_form_that_parsers_read_differently_is_none(chain: Chain, body: bytes, content_type: str) -> None:
     assert read(chain, body, FORM["path"], content_type=content_type) == INVALID
+
+
+CHARSETS = {
+    "application/json; charset=utf-7": False,
+    "application/json; charset=shift_jis": False,
+    "application/json; charset=utf-16": False,
+    "application/json; charset=utf-8; charset=utf-7": False,
+    "application/json; charset*=utf-8''utf-7": False,
+    'application/json; charset="utf-7': False,
+    "application/json;charset=UTF-8": True,
+    'application/json; charset="utf-8"; x=y': True,
+    "application/json; charset=us-ascii": True,
+    "application/json; charset=iso-8859-1": True,
+}
+
+
+@pytest.mark.parametrize(("content_type", "is_read"), CHARSETS.items(), ids=CHARSETS)
+def test_a_body_in_another_charset_is_not_read(chain: Chain, content_type: str, is_read: bool) -> None:
+    found = read(chain, b'{"model":"m"}', content_type=content_type)
+    assert (found.model == "m", found == INVALID) == (is_read, not is_read)
+
+
+def test_only_what_is_ascii_is_the_same_in_latin_1(chain: Chain) -> None:
+    kind = "application/json; charset=iso-8859-1"
+    assert read(chain, '{"model":"m","user":"zo\u00eb"}'.encode(), content_type=kind) == INVALID
 
 
 @pytest.mark.parametrize("text", ["\\u-4e2", "\\u", "\\uzzzz", "\\", "\\\\u4e2"])

@@ -21,6 +21,8 @@ GUARDED = "'tollkeeper.guard' in metadata.filter_metadata"
 _AUTHZ, _RATELIMIT = "envoy.filters.http.ext_authz", "envoy.filters.http.ratelimit"
 KNOWN = f"'{_AUTHZ}' in metadata.filter_metadata && 'lease_id' in metadata.filter_metadata['{_AUTHZ}']"
 DECIDED = f"'{_RATELIMIT}' in metadata.filter_metadata && 'admission' in metadata.filter_metadata['{_RATELIMIT}']"
+# On its way to an MCP server a request has another path.
+TO_A_SERVER = DECIDED.replace("admission", "mcp")
 DENIED = DECIDED.replace("admission", "denied")
 REFUSED = f"{GUARDED} && 'refused' in metadata.filter_metadata['tollkeeper.guard']"
 # As Envoy's router says that the model server gave no answer.
@@ -118,7 +120,10 @@ def mappers(shared: bool = False) -> Iterator[str]:
         if condition is None:
             continue
         for api, pattern in PATTERNS.items():
-            yield from _mapper(f"({condition}) && request.url_path.matches('(?i){pattern}')", reply.fault, api)
+            called = f"request.url_path.matches('(?i){pattern}')"
+            if api is Api.MCP:
+                called = f"({called} || {TO_A_SERVER})"
+            yield from _mapper(f"({condition}) && {called}", reply.fault, api)
         yield from _mapper(condition, reply.fault, Api.OPENAI)
 
 

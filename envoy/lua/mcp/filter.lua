@@ -7,7 +7,7 @@ local function screen(handle)
   local body = handle:body()
   if body == nil or body:length() == 0 then return end
   collector.expect(body:length())
-  local asked, id = message.read(body:getBytes(0, body:length()))
+  local asked, id = message.read(body:getBytes(0, body:length()), handle:headers())
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set("tollkeeper", "asked", asked)
   if id == nil then return end

@@ -1,6 +1,6 @@
 -- One message of JSON-RPC, as a client sends it to an MCP server: which method, with which id, and the name of the tool.
 -- Composed into the string that ratelimit gets, which decides:
--- {"rpc":"message","id":…,"method":"…","name":"…"}, or {"rpc":"invalid","why":"…"}.
+-- {"rpc":"message","id":…,"method":"…","name":"…","said_method":"…","said_name":"…"}, or {"rpc":"invalid","why":"…"}.
 --
 -- Linear in the body, no recursion.  A key that is read must be there once, and spelled as the protocol has it: servers
 -- disagree on which of two wins, and some take other capitals for the same.
@@ -70,25 +70,35 @@ local function wrong_with(reader)
   return nil
 end
 
-local function compose(found)
+-- Headers in which a client repeats what is in the message, for whom it spares reading that: a server that goes by them must
+-- not find another tool there.  As JSON: null for one that cannot be a repetition, nil for none.
+local function repeated(headers, name)
+  local value = headers:get(name)
+  if value == nil then return nil end
+  if headers:getNumValues(name) > 1 or #value > MAX_NAME or find(value, "[^\32-\126]") then return "null" end
+  return '"' .. value:gsub('["\\]', "\\%0") .. '"'
+end
+
+local function compose(found, headers)
+  found.said_method, found.said_name = repeated(headers, "mcp-method"), repeated(headers, "mcp-name")
   local out = { '{"rpc":"message"' }
-  for _, name in ipairs({ "id", "method", "name" }) do
+  for _, name in ipairs({ "id", "method", "name", "said_method", "said_name" }) do
     if found[name] then out[#out + 1] = '"' .. name .. '":' .. found[name] end
   end
   return secrets.without(table.concat(out, ",") .. "}")
 end
 
 -- The string for ratelimit, and the id as JSON, if there is one that can be told.
-local function read(text)
+local function read(text, headers)
   local open, c = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
   if c == OPEN_ARRAY then return invalid("batch") end
-  if not bytes.is_plain(text) then return invalid("not_json") end
+  if not bytes.is_plain(text) or not bytes.is_utf8(headers:get("content-type"), text) then return invalid("not_json") end
   local reader = setmetatable({ text_read = text, values = 0, seen = {}, found = {} }, Reader)
   local close = json.walk(text, open, reader)
   if not reader.stop and not (close and json.skip_space(text, close + 1) > #text) then return invalid("not_json") end
   local wrong = wrong_with(reader)
   if wrong then return invalid(wrong) end
-  return compose(reader.found), reader.found.id
+  return compose(reader.found, headers), reader.found.id
 end
 
 return { read = read }

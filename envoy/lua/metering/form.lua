@@ -46,11 +46,12 @@ local function head_of(text)
       return nil
     end
   end
-  if name == nil then return nil end
+  if name == nil or name == "_charset_" then return nil end -- the latter says how servers read all others
   return name, file, mime
 end
 
-local function take_field(asked, name, text, first, last)
+local function take_field(asked, name, mime, text, first, last)
+  if mime and not bytes.is_utf8(mime, sub(text, first, last)) then return false end
   if READ[name] then
     if asked.scalars[name] then
       asked.stop, asked.twice = "duplicate_key", name
@@ -64,7 +65,7 @@ local function take_field(asked, name, text, first, last)
   elseif TEXT[name] then
     asked.strings = asked.strings + 1
     sample.add(asked.text_sample, first, last)
-  elseif READ[(fields.folded(name))] then
+  elseif fields.TOP[(fields.folded(name))] then
     asked.stop, asked.twice = "ambiguous_key", (fields.folded(name))
   end
   return true
@@ -94,8 +95,9 @@ local function read(content_type, text, asked)
     if next_mark == nil then return false end
     local last = next_mark - 1
     if file then
+      if fields.TOP[(fields.folded(name))] then return false end -- servers differ in what they take of a field and a file
       asked:add_media(media.of_file(mime, text, first, last))
-    elseif not take_field(asked, name, text, first, last) then
+    elseif not take_field(asked, name, mime, text, first, last) then
       return false
     end
     at = next_mark + 2

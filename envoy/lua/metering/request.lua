@@ -45,8 +45,9 @@ end
 -- Reads the body into `asked`: where the object opens, 0 for a form, nil for what is neither.
 local function read(handle, text, asked)
   local open, c = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
+  local kind = handle:headers():get("content-type")
+  if not bytes.is_utf8(kind, text) then return nil end
   if c == 0x2D then -- no JSON object begins with a dash, and every boundary does
-    local kind = handle:headers():get("content-type")
     return kind and form.read(kind, text, asked) and 0 or nil
   end
   if not bytes.is_plain(text) then return nil end

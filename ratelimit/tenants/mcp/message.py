@@ -3,8 +3,11 @@
 The values are a client's: whatever they are, the result is a message or says what is wrong with it.
 """
 
+import base64
+import binascii
 import json
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple
 
 from serving.fast_json import read_json
 from tenancy.values.mcp import wrong_with_tool
@@ -22,9 +25,12 @@ WRONG = {
     "too_many_values": "The body has more than 500000 values",
     "invalid_id": "The id of a message must be a string or a number, of at most 300 bytes",
     "invalid_method": "The method of a message must be a string of at most 96 printable characters",
+    "header_mismatch": "The headers Mcp-Method and Mcp-Name must say what the message does",
     "invalid_name": "The name of a tool must be a string of 1 to 128 printable characters",
 }
-NOT_JSON = "not_json"
+NOT_JSON, MISMATCH = "not_json", "header_mismatch"
+# A header's value that is no printable ASCII, or looks like this.
+ENCODED = re.compile(r"=\?base64\?(.*)\?=")
 
 
 class Message(NamedTuple):
@@ -57,8 +63,24 @@ def parse_message(asked: str) -> Message:
     id_text = "" if id_ is None else json.dumps(id_)
     if not isinstance(method, str) or len(method) > MAX_METHOD or not method.isprintable():
         return Message(id_text, wrong="invalid_method")
+    if not _repeats(read, "said_method", method):
+        return Message(id_text, method, wrong=MISMATCH)
     if method != CALL:
         return Message(id_text, method)
     if not isinstance(name, str) or wrong_with_tool(name):
         return Message(id_text, method, wrong="invalid_name")
+    if not _repeats(read, "said_name", name):
+        return Message(id_text, method, wrong=MISMATCH)
     return Message(id_text, method, name)
+
+
+def _repeats(read: dict[str, Any], field: str, value: str) -> bool:
+    """Whether the header says the same, or nothing: some servers, and what stands before them, go by the header."""
+    said = read.get(field, value)
+    found = ENCODED.fullmatch(said) if isinstance(said, str) else None
+    if found is None:
+        return bool(said == value)
+    try:
+        return base64.b64decode(found[1], validate=True) == value.encode()
+    except (binascii.Error, ValueError):
+        return False

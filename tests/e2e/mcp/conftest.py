@@ -33,8 +33,9 @@ class Mcp:
     def url(self, name: str) -> str:
         return f"http://{self.stack.envoy_address}/mcp/{name}"
 
-    def post(self, who: Credential, name: str, message: object = PING, **headers: str) -> httpx.Response:
-        sent = {**who.headers, **ACCEPTS, **{key.replace("_", "-"): value for key, value in headers.items()}}
+    def post(self, who: Credential, name: str, message: object = PING, **headers: str | bytes) -> httpx.Response:
+        sent: dict[str, Any] = {**who.headers, **ACCEPTS}
+        sent |= {key.replace("_", "-"): value for key, value in headers.items()}
         return self.stack.envoy.post(f"/mcp/{name}", json=message, headers=sent)
 
     def until_served(self, who: Credential, name: str) -> None:

@@ -12,6 +12,7 @@ from tests.e2e.deployment import wait_for
 from tests.e2e.mcp.conftest import ACCEPTS, PING, Mcp
 from tests.e2e.mcp.servers import Server, client
 from tests.e2e.wire import request, send
+from tollkeeper.up.process import free_port
 
 
 def call(tool: object, id: object = 7, **arguments: Any) -> dict[str, Any]:
@@ -51,6 +52,47 @@ def test_what_could_be_read_in_two_ways_is_refused(mcp: Mcp, servers: list[Serve
         assert answer.json()["error"]["code"] == code, body
         assert answer.json()["jsonrpc"] == "2.0"
     assert servers[0].took() == []
+
+
+HEADERS: list[dict[str, Any]] = [
+    {"content_type": "application/json; charset=utf-7"},
+    {"content_type": "application/json; charset=utf-8; charset=shift_jis"},
+    {"mcp_name": "text"},
+    {"mcp_method": "tools/list"},
+    {"mcp_name": "=?base64?dGV4dA==?="},
+    {"mcp_name": "=?base64?%?="},
+    {"mcp_name": "\u00e9".encode()},
+]
+
+
+def test_headers_by_which_servers_read_another_message_are_refused(mcp: Mcp, servers: list[Server]) -> None:
+    who = mcp.stack.tenant()
+    name = mcp.register(servers[0], grants=[{"tools": ["add"]}])
+    mcp.until_served(who, name)
+    servers[0].took()
+    for headers in HEADERS:
+        answer = mcp.post(who, name, call("add", a=1, b=2), **headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32600), headers
+    assert servers[0].took() == []
+    right = {
+        "mcp_method": "tools/call",
+        "mcp_name": "=?base64?YWRk?=",
+        "content_type": 'application/json;charset="UTF-8"',
+    }
+    mcp.post(who, name, call("add", a=1, b=2), **right)
+    assert len(servers[0].took()) == 1
+
+
+def test_a_server_that_cannot_be_reached_is_told_of_as_the_protocol_has_it(mcp: Mcp) -> None:
+    who, name = mcp.stack.tenant(), mcp.register(f"http://127.0.0.1:{free_port()}/mcp")
+
+    def away() -> dict[str, Any] | None:
+        answer = mcp.post(who, name, {**PING, "id": "mine"})
+        return answer.json() if answer.status_code == 503 else None
+
+    for _ in range(2):  # Envoy has no cluster at first, or nobody is there
+        told = wait_for(away, "nobody is there")
+        assert (told["jsonrpc"], told["id"], told["error"]["code"]) == ("2.0", "mine", -32603)
 
 
 NO_SERVERS = [
