@@ -36,6 +36,7 @@ from accesslog.entry import (
 from accesslog.metrics import STREAM, AccessLogMetrics
 from accesslog.pipeline import Pipeline
 from accesslog.streams import Streams
+from accesslog.trace_context import MAX_TRACEPARENT
 from ledger.denials import Denial
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry, ResponseFlags
@@ -211,7 +212,9 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
         ttft_ms=_first_byte_ms(log_entry),
         given_up=is_given_up(flags, status),
         undecided=undecided,
-        traceparent=headers["traceparent"] if "traceparent" in (headers := request.request_headers) else "",
+        traceparent=headers["traceparent"][:MAX_TRACEPARENT]
+        if "traceparent" in (headers := request.request_headers)
+        else "",
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 # Of a version that is not known yet, what this one has is read; `ff` is none.
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+MAX_TRACEPARENT = 256  # characters; of a later version no more is read than of this one
 _SAMPLED = 1
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 

@@ -7,6 +7,7 @@ Each sidecar process serves its own on a Unix socket; the supervisor serves all 
 import contextlib
 import json
 import socket
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
@@ -24,6 +26,8 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from prometheus_client.registry import Collector
 
 from serving.addresses import CannotListenError
+
+log = structlog.get_logger(__name__)
 
 READ_TIMEOUT_SECONDS = 2.0
 CLIENT_SECONDS = 5.0  # for each read of a request and each write of its answer
@@ -117,6 +121,11 @@ class _Server(ThreadingHTTPServer):
                 with contextlib.suppress(OSError):
                     oldest.shutdown(socket.SHUT_RDWR)  # wakes its thread
         super().process_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of each client that leaves the library would print a stack."""
+        if not isinstance(sys.exception(), OSError):
+            log.exception("a request for metrics failed")
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:

@@ -10,8 +10,8 @@ import structlog
 from accesslog.entry import LogEntry
 from accesslog.metrics import DROPPED, EXPORTED, UNSAMPLED, AccessLogMetrics
 from accesslog.telemetry.figures import Figures
-from accesslog.telemetry.otlp import NotTaken, Receiver
-from accesslog.telemetry.spans import Names, span_of
+from accesslog.telemetry.otlp import NotTaken, Receiver, span_message
+from accesslog.telemetry.spans import Names, Span, span_of
 from ledger.row import UsageRow
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Exporter:
             self._metrics_at = time.monotonic() + self._metrics_seconds
 
     def _send_batch(self, batch: list[tuple[LogEntry, UsageRow]]) -> None:
-        spans = [span_of(entry, row, self._names) for entry, row in batch]
+        spans = [span for entry, row in batch if (span := self._span_of(entry, row)) is not None]
         for span in spans:
             self._figures.add(span)
         sampled, taken = [span for span in spans if span.sampled], 0
@@ -86,6 +86,17 @@ class Exporter:
         finally:
             self._metrics.spans.add(EXPORTED, taken)
             self._metrics.spans.add(DROPPED, len(sampled) - taken)
+
+    def _span_of(self, entry: LogEntry, row: UsageRow) -> Span | None:
+        """None for one that cannot be told of, which must not cost the others of its batch theirs."""
+        try:
+            span = span_of(entry, row, self._names)
+            span_message(span)
+        except (ValueError, TypeError):
+            self._metrics.spans.add(DROPPED)
+            log.exception("a request could not be made a span", lease_id=row.id)
+            return None
+        return span
 
     def _report(self, trouble: str) -> None:
         """The first of a series."""

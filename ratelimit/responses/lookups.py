@@ -6,6 +6,7 @@ Without Redis nothing is kept, and everybody runs.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 MAX_BATCH = 32
 MAX_QUEUED = 8192
 MAX_WAITING = 8192
+MAX_WAITING_OF_ONE = 1024  # of one owner's answers; each has its body in Envoy, and no place in flight
 POLL_SECONDS = 0.025  # between two looks at what somebody waits for
 AWAY_SECONDS = 1.0  # for so long Redis is not asked again once it did not answer
 TOLD = "response cache"  # what a caller who cannot be told is logged with
@@ -48,12 +50,19 @@ class Asking:
 
 
 class Lookups:
-    """`ask` from any thread."""
+    """`ask` from any thread.  `most_of_one`: so many wait for answers of one owner; further ones run."""
 
-    def __init__(self, store: Responses, metrics: ResponseMetrics, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._metrics, self._clock = store, metrics, clock
+    def __init__(
+        self,
+        store: Responses,
+        metrics: ResponseMetrics,
+        clock: Callable[[], float] = time.monotonic,
+        most_of_one: int = MAX_WAITING_OF_ONE,
+    ) -> None:
+        self._store, self._metrics, self._clock, self._most_of_one = store, metrics, clock, most_of_one
         self._queue: SimpleQueue[Asking | None] = SimpleQueue()
         self._waiting: dict[Place, list[Asking]] = {}
+        self._owners = Counter[str]()  # how many wait, by owner
         self._count, self._poll_at, self._away_until = 0, 0.0, 0.0
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="responses", daemon=True)
@@ -106,16 +115,20 @@ class Lookups:
             return
         found = self._look([Look(asking.place, asking.lease_id) for asking in batch])
         for asking, each in zip(batch, found, strict=True):
-            if each is Turn.WAIT and self._count < MAX_WAITING and asking.until > self._clock():
+            if each is Turn.WAIT and self._has_room(asking.place.owner) and asking.until > self._clock():
                 self._wait(asking)
             else:
                 self._tell([asking], each)
+
+    def _has_room(self, owner: str) -> bool:
+        return self._count < MAX_WAITING and self._owners.get(owner, 0) < self._most_of_one
 
     def _wait(self, asking: Asking) -> None:
         if not self._waiting:
             self._poll_at = self._clock() + POLL_SECONDS
         self._waiting.setdefault(asking.place, []).append(asking)
         self._count += 1
+        self._owners[asking.place.owner] += 1
         self._metrics.waited.add()
 
     def _poll(self) -> None:
@@ -139,6 +152,9 @@ class Lookups:
             stays = [asking for asking in group if asking.until > now and not asking.gone]
             self._tell([asking for asking in group if asking.until <= now])
         self._count -= len(group) - len(stays)
+        self._owners[place.owner] -= len(group) - len(stays)
+        if not self._owners[place.owner]:
+            del self._owners[place.owner]
         if stays:
             self._waiting[place] = stays
         else:

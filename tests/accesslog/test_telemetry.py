@@ -125,6 +125,16 @@ def receiver() -> Iterator[Collector]:
         yield running
 
 
+async def test_one_that_cannot_be_told_of_costs_no_other_its_span(receiver: Collector) -> None:
+    metrics, entry = AccessLogMetrics(), finished(CHAT_USAGE)
+    exporter, row = Exporter(Receiver(receiver.url, {}, {}), metrics, Names.CURRENT), row_of(entry, usage_of(entry))
+    for odd in (row, row._replace(id="no-lease"), row._replace(user_id="\ud800"), row._replace(status=2**63), row):
+        exporter.offer(entry, odd)
+    assert await exporter.flush()
+    assert metrics.spans.counts == {EXPORTED: 2, DROPPED: 3, UNSAMPLED: 0}
+    assert len(receiver.spans()) == 2
+
+
 async def test_what_finds_no_receiver_or_no_room_is_dropped_and_counted(receiver: Collector) -> None:
     metrics, entry = AccessLogMetrics(), finished(CHAT_USAGE)
     away = Exporter(Receiver(f"http://127.0.0.1:{free_port()}", {}, {}), metrics, Names.CURRENT, most=3)

@@ -193,9 +193,12 @@ def test_other_apis_name_the_model_as_its_server_does(place: Place, servers: lis
     with client.messages.stream(model="claude", max_tokens=8, messages=messages) as stream:
         assert stream.get_final_message().model == "claude-x"
     assert one.took()[-1]["headers"]["x-api-key"] == SECRET
-    gemini = "/v1beta/models/claude:generateContent?alt=json"
-    place.envoy.post(gemini, json={"contents": []}, headers=who.headers)
-    assert one.took()[-1]["path"].startswith("/v1beta/models/claude-x:generateContent")
+    for gemini in ("/v1beta/models/claude:generateContent?alt=json", "/v1beta//models/cl%61ude%3AgenerateContent"):
+        place.envoy.post(gemini, json={"contents": []}, headers=who.headers)
+        assert one.took()[-1]["path"].startswith("/v1beta/models/claude-x:generateContent")
+    twice = "/claude/v1beta/models/claude:generateContent"
+    place.envoy.post(twice, json={"contents": []}, headers=who.headers)
+    assert one.took()[-1]["path"] == twice[:-22] + "claude-x:generateContent"
     form: Any = {"file": ("a.wav", b"RIFF", "audio/wav"), "model": (None, "claude")}
     place.envoy.post("/v1/audio/transcriptions", files=form, headers=who.headers)
     body = one.took()[-1]["body"]

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -45,6 +46,16 @@ def merged(tmp_path: Path) -> Iterator[str]:
     yield address
     for server in servers:
         server.close()
+
+
+def test_of_clients_that_leave_nothing_is_printed(merged: str, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = merged.split(":")
+    for _ in range(20):
+        with socket.create_connection((host, int(port))) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets it
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert urllib.request.urlopen(f"http://{merged}/metrics").status == 200
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_samples_of_each_process_are_labelled(merged: str) -> None:

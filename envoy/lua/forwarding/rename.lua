@@ -84,20 +84,35 @@ local function in_body(text, name, priority)
   return in_object(text, name, priority)
 end
 
--- The path with `name` in place of its segment `model`, or of what stands before a colon in it.
-local function in_path(path, model, name)
-  local ends = find(path, "?", 1, true) or #path + 1
-  local at = 1
+-- Behind these segments a path names its model, if it is there twice.
+local BEHIND = { models = true, model = true, tunedmodels = true, deployments = true, engines = true }
+
+-- Where `model` stands in `path`, as a segment, or before a colon in one.
+local function place_in(path, model)
+  local at, from, to = 1, nil, nil
   while true do
     local first, last = find(path, "/" .. model, at, true)
-    if first == nil or last >= ends then return path end
+    if first == nil then return from, to end
     local behind = sub(path, last + 1, last + 1)
-    if behind == "" or behind == "/" or behind == ":" or behind == "?" then
-      local escaped = name:gsub("[^%w._~-]", function(c) return string.format("%%%02X", byte(c)) end)
-      return sub(path, 1, first) .. escaped .. sub(path, last + 1)
+    if behind == "" or behind == "/" or behind == ":" then
+      if from == nil or BEHIND[sub(path, 1, first - 1):lower():match("[^/]*$")] then from, to = first, last end
     end
     at = first + 1
   end
+end
+
+local function decoded(digits) return string.char(tonumber(digits, 16)) end
+local function escaped(c) return string.format("%%%02X", byte(c)) end
+
+-- The path with `name` in place of `model`, which ratelimit read in it once it was decoded.  An error if it is not there: under
+-- the name that the client chose the server might run another.
+local function in_path(path, model, name)
+  local ends = find(path, "?", 1, true) or #path + 1
+  local read = sub(path, 1, ends - 1):gsub("%%(%x%x)", decoded):gsub("/+", "/")
+  local from, to = place_in(read, model)
+  if from == nil then error("the path does not name " .. model) end
+  local before, behind = sub(read, 1, from):gsub("[^!-~]", escaped), sub(read, to + 1):gsub("[^!-~]", escaped)
+  return before .. name:gsub("[^%w._~-]", escaped) .. behind .. sub(path, ends)
 end
 
 -- Changes the model's name in the request's body, if it is there and `name` is not "", and says the priority.

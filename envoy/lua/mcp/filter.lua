@@ -69,7 +69,7 @@ local function answer(handle)
   local kind = (headers:get("content-type") or ""):lower()
   local is_stream = kind:find("text/event-stream", 1, true) == 1
   if allowed and not is_stream then
-    if headers:get(":status") == "200" then return read_plain(handle, said, allowed, count) end
+    if (headers:get(":status") or ""):find("^2") then return read_plain(handle, said, allowed, count) end
     allowed = nil -- an error, or nothing yet
   end
   if not allowed and not count then return end

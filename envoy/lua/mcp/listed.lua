@@ -6,8 +6,12 @@ local sub, gsub = string.sub, string.gsub
 local Reader = {}
 Reader.__index = Reader
 
+local function unescaped(raw)
+  return (gsub(raw, "\\u00(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
 function Reader:key(depth, first, last)
-  local name = sub(self.message, first, last)
+  local name = unescaped(sub(self.message, first, last))
   if depth == 1 then
     self.in_result = name == "result"
   elseif depth == 2 then
@@ -18,9 +22,8 @@ function Reader:key(depth, first, last)
 end
 
 local function named(self, raw)
-  local name = gsub(raw, "\\u00(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
   self.is_named = true
-  if not self.allowed[name] then self.is_hidden = true end
+  if not self.allowed[unescaped(raw)] then self.is_hidden = true end
 end
 
 function Reader:text(depth, first, last)

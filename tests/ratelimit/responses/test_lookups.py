@@ -95,6 +95,24 @@ def test_if_the_first_gives_up_the_others_all_run(
     assert [told.wait() for told in others] == [None] * 3
 
 
+def test_one_owner_does_not_take_the_room_of_all_who_wait(store: MemoryResponses, metrics: ResponseMetrics) -> None:
+    lookups = Lookups(store, metrics, most_of_one=2)
+    lookups.start()
+    other = Place("other", "name")
+    assert [ask(lookups, "first").wait(), ask(lookups, "first", place=other).wait()] == [None, None]
+    waiting = [ask(lookups, f"waits-{i}") for i in range(2)]
+    assert ask(lookups, "one too many").wait() is None
+    waiting.append(ask(lookups, "of another", place=other))
+    until(lambda: metrics.waited.counts[""] == 3)
+    for place in (PLACE, other):
+        store.keep(place, "first", ANSWER.dump(), 60, 10**6)
+    assert [told.wait() for told in waiting] == [ANSWER] * 3
+    assert ask(lookups, "first", place=Place("owner", "next")).wait() is None
+    ask(lookups, "waits again", place=Place("owner", "next"))
+    until(lambda: metrics.waited.counts[""] == 4)
+    lookups.close()
+
+
 def test_nobody_waits_for_longer_than_it_may_and_who_has_left_is_not_told(lookups: Lookups) -> None:
     assert ask(lookups, "first").wait() is None
     left = Told()

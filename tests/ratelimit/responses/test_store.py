@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
+import redis
 
 from ratelimit.budgets.port import BudgetsUnavailable
 from ratelimit.responses.kept import Place
+from ratelimit.responses.names import answer_key, used_key
 from ratelimit.responses.port import Look, Responses, Told, Turn
 from ratelimit.responses.redis import RedisResponses
 from store.redis import open_redis
@@ -111,6 +113,19 @@ def test_one_that_is_kept_anew_counts_once_and_one_that_is_too_large_not_at_all(
     store.look([Look(place("b"), "first")])
     assert store.keep(place("b"), "first", b"x" * MOST, 60, MOST) == Told(False, 0, 5 + BESIDE)
     assert store.look([Look(place("a"), ""), Look(place("b"), "", claims=False)]) == [b"other", Turn.RUN]
+
+
+def test_what_is_no_answer_fails_no_other(redis_url: str) -> None:
+    """Whoever put it there; the batch is that of all tenants."""
+    store, name = RedisResponses(lambda: open_redis(redis_url, timeout=5)), "n" * 64
+    for owner in ("good", "spoilt", "unordered"):
+        assert store.keep(Place(owner, name), "lease", b"1x", 60, 10_000).kept
+    with redis.Redis.from_url(redis_url) as client:
+        for key in (answer_key("spoilt", name), used_key("unordered")):
+            client.delete(key)
+            client.hset(key, "a", "b")
+    looks = [Look(Place(owner, name), "other") for owner in ("spoilt", "unordered", "good")]
+    assert store.look(looks) == [Turn.RUN, b"1x", b"1x"]
 
 
 def test_a_store_that_is_away_says_so() -> None:
