@@ -4,6 +4,7 @@ Owns what is believed of an entry: names, ranges, which numbers count.  What a r
 usage.py.  Pure.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -15,11 +16,14 @@ AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
 
-# What the meter says of an answer, and of its request: the last two.
+# What the meter says of an answer, and of its request: the last two.  `events`, `text_bytes` and `ended` by themselves
+# are of a meter of the version before; the last also of an answer that could not be read.
 METER_FIELDS = (
     "usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "answer_file", "answer_model",
     "service_tier", "stream", "background",
 )  # fmt: skip
+# How its `usage` begins: events with text, bytes of it, how the answer ended.  What follows are counts by path.
+SEEN = re.compile(r"(\d{1,15}),(\d{1,15}),([a-z]*)(?: |$)", re.ASCII)
 # What the filters of the version before (json_to_metadata, sse_to_metadata) said, in the paths of the answer itself.
 OLD_FIELDS = {
     "prompt_tokens": "usage.prompt_tokens",
@@ -200,13 +204,17 @@ def answer_of(metadata: Mapping[str, object]) -> Answer:
     """What the meter wrote."""
     get = metadata.get
     counts = get("usage")
+    if isinstance(counts, str) and (seen := SEEN.match(counts)):
+        events, text_bytes, ended = count(int(seen[1])), count(int(seen[2])), seen[3]
+    else:
+        events, text_bytes, ended = count(get("events")), count(get("text_bytes")), ""
     if counts is None and not OLD_FIELDS.keys().isdisjoint(metadata):
         return Answer(_old_counts(metadata), 0, 0, UNSEEN, "", "", False)
     return Answer(
         read_counts(counts, PLAUSIBLE_MAX) if isinstance(counts, str) else {},
-        count(get("events")),
-        count(get("text_bytes")),
-        text(get("ended")),
+        events,
+        text_bytes,
+        text(get("ended")) or ended,
         text(get("answer_id")),
         text(get("answer_status")),
         get("background") == "true",

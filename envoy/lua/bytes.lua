@@ -49,7 +49,7 @@ if compiles and status then
 end
 
 local function is_plain(text)
-  local at, size, run = 1, #text, 0
+  local at, size, run = skip(text, 0) + 1, #text, 0
   while at <= size do
     local c = byte(text, at)
     if c >= 0x80 then

@@ -13,35 +13,43 @@ local NOT_SENT = {
 }
 local READ_BY_AUTHZ = { ["authorization"] = true, ["x-api-key"] = true, ["api-key"] = true } -- render: key_headers
 local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
-local COLON, DASH, X = 0x3A, 0x2D, 0x78
+local COLON = 0x3A
 local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 local has_key = secrets.are_in
 
 local function is_sent(name)
-  if byte(name, 1) ~= X or byte(name, 2) ~= DASH then return not NOT_SENT[name] end
-  return not NOT_SENT[name] and sub(name, 1, 8) ~= "x-envoy-" and sub(name, 1, 13) ~= "x-tollkeeper-"
+  return not (NOT_SENT[name] or find(name, "^x%-envoy%-") or find(name, "^x%-tollkeeper%-"))
 end
 
--- Whether a header may have a key in it for now: authz removes it, or `screen` looks at it.
-local function may_have_key(name)
-  return READ_BY_AUTHZ[name] or name == "x-request-id" or byte(name, 1) == COLON
+-- What becomes of a header: it is taken out; it is looked at for a key; a key may be in it for now, as authz removes it or
+-- `screen` looks at it.
+local TAKEN, LOOKED_AT, PASSED = 1, 2, 3
+
+local function fate_of(name)
+  if not is_sent(name) then return TAKEN end
+  return (READ_BY_AUTHZ[name] or name == "x-request-id" or byte(name, 1) == COLON) and PASSED or LOOKED_AT
+end
+
+-- Most names are always the same few.
+local MAX_KNOWN, MAX_NAME = 1000, 64
+local known, count = {}, 0
+
+local function learned(name)
+  local fate = fate_of(name)
+  if #name <= MAX_NAME then
+    if count >= MAX_KNOWN then known, count = {}, 0 end
+    known[name], count = fate, count + 1
+  end
+  return fate
 end
 
 local function holds_key(value)
   return find(value, "_", 1, true) and has_key(value)
 end
 
--- Whether all of it may be printed.  A pattern takes some thirty times as long.
-local function is_printable(text)
-  for at = 1, #text do
-    local c = byte(text, at)
-    if c < 0x20 or c > 0x7E then return false end
-  end
-  return true
-end
-
 local function clean_request_id(headers, id)
-  if #id > REQUEST_ID_MAX or not is_printable(id) or has_key(id) then
+  if find(id, "^[%w-]+$") and #id <= REQUEST_ID_MAX then return end -- what most are
+  if #id > REQUEST_ID_MAX or find(id, "[^\32-\126]") or has_key(id) then
     local printable = gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")
     headers:replace("x-request-id", secrets.without(printable))
   end
@@ -59,7 +67,7 @@ end
 
 -- The path without the key that is in it, or nil if there is none.
 local function without_key(path)
-  if has_key(path) then return secrets.without(path) end
+  if holds_key(path) then return secrets.without(path) end
   if not find(path, "%", 1, true) then return nil end
   local decoded = gsub(path, "%%(%x%x)", decoded_byte)
   return has_key(decoded) and "/" .. secrets.REMOVED or nil
@@ -72,9 +80,12 @@ local function screen(handle)
   headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
   local removed, request_id, user_id, path, in_authority = nil, nil, nil, "", false
   for name, value in pairs(headers) do -- which may not be changed meanwhile
-    if not is_sent(name) or not may_have_key(name) and holds_key(value) then
-      removed = removed or {}
-      removed[#removed + 1] = name
+    local fate = known[name] or learned(name)
+    if fate ~= PASSED then
+      if fate == TAKEN or holds_key(value) then
+        removed = removed or {}
+        removed[#removed + 1] = name
+      end
     elseif name == ":path" then
       path = value
     elseif name == ":authority" then

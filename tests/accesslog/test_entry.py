@@ -121,6 +121,29 @@ def test_what_is_no_count_is_not_there(count: str) -> None:
     assert found.counts == {"usage.completion_tokens": 5}
 
 
+USAGE = "usage.prompt_tokens=12 usage.completion_tokens=5"
+COUNTS = {"usage.prompt_tokens": 12, "usage.completion_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"usage": f"3,120,done {USAGE}"}, Answer(COUNTS, 3, 120, "done", "", "", False)),
+        ({"usage": f"3,120, {USAGE}"}, Answer(COUNTS, 3, 120, "", "", "", False)),
+        ({"usage": "1,0,error"}, Answer({}, 1, 0, "error", "", "", False)),
+        ({"usage": f"9999999999999,1,done {USAGE}"}, Answer(COUNTS, 0, 1, "done", "", "", False)),
+        ({"usage": f"3,120,done {USAGE}", "ended": "unread"}, Answer(COUNTS, 3, 120, "unread", "", "", False)),
+        # As the meter of the version before says it.
+        (
+            {"usage": USAGE, "events": 3, "text_bytes": 120, "ended": "done"},
+            Answer(COUNTS, 3, 120, "done", "", "", False),
+        ),
+    ],
+)
+def test_what_was_seen_stands_before_the_counts(metadata: dict[str, object], expected: Answer) -> None:
+    assert answer_of(metadata) == expected
+
+
 @pytest.mark.parametrize("value", [-1, -0.5, 1e13, float("nan"), float("inf"), "12", True, [1], {}])
 def test_events_that_are_no_count_are_none(value: object) -> None:
     assert answer_of({"events": value, "usage": value}) == Answer({}, 0, 0, "", "", "", False)

@@ -45,7 +45,7 @@ def test_usage_is_read(
     keys = keys % MESSAGES if "%s" in keys else keys
     body = f'{{"model":"mock-model","max_tokens":5,"max_output_tokens":5,{keys}}}'
     metadata = chain.metadata(body, path, accept_encoding="gzip", **headers)
-    assert metadata["ended"] == "done"
+    assert answer_of(metadata).ended == "done"
     asked = json.loads(metadata["asked"])
     assert (asked["model"], asked["max_tokens"], asked["max_output_tokens"]) == ("mock-model", 5, 5)
     report = report_of(answer_of(metadata).counts)
@@ -67,7 +67,7 @@ def test_usage_is_read_after_events_of_any_size(chain: Chain, per_event: str) ->
     body = f'{{"model":"mock-model","stream":true,{MESSAGES}}}'
     metadata = chain.metadata(body, x_stub_tokens="100000", x_stub_tokens_per_event=per_event)
     assert counts_of(metadata)["usage.completion_tokens"] == 100_000
-    assert metadata["events"] == 100_000 // int(per_event)
+    assert answer_of(metadata).events == 100_000 // int(per_event)
 
 
 def test_usage_of_a_large_answer_is_read(chain: Chain) -> None:

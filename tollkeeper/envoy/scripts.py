@@ -13,12 +13,12 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         GUARD: ("collector", "secrets", "client_error", "instance", "guard"),
         METER: (
-            "collector", "metering/digits", "bytes", "json", "metering/sample", "metering/media", "fields", "secrets",
-            "metering/asked", "metering/form", "metering/usage_option", "client_error", "sha256", "cache/canonical",
-            "cache/cache_key", "metering/request",
-            "metering/answer_fields", "metering/answer_text", "metering/answer_values", "metering/answer_json",
-            "metering/answer_found", "metering/answer_frames", "metering/answer_sound", "cache/kept_copy",
-            "metering/answer",
+            "collector", "digits", "bytes", "json", "shapes", "metering/sample", "metering/media",
+            "fields", "secrets", "metering/asked", "metering/asked_told", "metering/asked_shapes", "metering/form",
+            "metering/usage_option", "client_error", "sha256", "cache/canonical", "cache/cache_key", "metering/request",
+            "metering/answer_fields", "metering/answer_text", "metering/answer_values", "metering/answer_scan",
+            "metering/answer_json", "metering/answer_shapes", "metering/answer_found", "metering/answer_told",
+            "metering/answer_frames", "metering/answer_sound", "cache/kept_copy", "metering/answer",
         ),
         FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),
         UPSTREAM: ("json", "forwarding/rename", "forwarding/upstream"),
@@ -29,6 +29,15 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         MCP_UPSTREAM: ("sha256", "mcp/hmac", "mcp/upstream"),
     }
 )  # fmt: skip
+# Of these each line runs once a request or an answer.  Compiled, that is long code which is read once and pushes out
+# of the processor's caches what Envoy needs; above all around calls of Envoy's functions, at which compiled code ends.
+INTERPRETED = frozenset(
+    {
+        "digits", "shapes", "secrets", "client_error", "guard", "metering/asked_shapes", "metering/asked_told",
+        "metering/request", "metering/usage_option", "cache/cache_key", "metering/answer_shapes",
+        "metering/answer_told", "cache/kept_copy", "metering/answer",
+    }
+)  # fmt: skip
 HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"
 
 
@@ -37,4 +46,5 @@ def join(script: str, directory: Path) -> str:
 
 
 def _module(name: str, text: str) -> str:
-    return f"\nlocal {name.rpartition('/')[2]} = (function()\n{text}end)()\n"
+    head = "if jit.status() then jit.off(true, true) end\n" if name in INTERPRETED else ""
+    return f"\nlocal {name.rpartition('/')[2]} = (function()\n{head}{text}end)()\n"

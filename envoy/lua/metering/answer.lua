@@ -1,9 +1,10 @@
 -- Answer meter: reads what an answer says of its use while it passes, for the access log (metadata `tollkeeper`):
 --
---   usage          `path=count …`, the greatest count seen at each place, at most 48
---   events         how many events had generated text; a plain answer is one
---   text_bytes     bytes of that text
---   ended          "done" or "error", as far as the answer itself says; "unread": it could not be read; "" or absent: not
+--   usage          `events,text_bytes,ended path=count …`
+--                  events: how many had generated text, a plain answer is one; bytes of that text;
+--                  ended: "done" or "error", as far as the answer itself says, "unread": it could not be read, "": not;
+--                  the greatest count seen at each place, at most 48
+--   ended          "unread": the script failed
 --   answer_id, answer_status    of an object that has both (a response, a batch)
 --   answer_file, answer_model    of a batch: where its results are, and who made them
 --   service_tier   as the answer names it
@@ -33,7 +34,7 @@ local function count_headers(headers, found, handle)
       end
     end
   end
-  found:tell(handle)
+  answer_told.tell(found, handle)
 end
 
 -- A content type in small letters, "audio" for all of sound, false for one that is not read. Most are always the same few.
@@ -58,24 +59,29 @@ local function read_body(handle, headers, found, chunks)
   local coding = headers:get("content-encoding") or "" -- what gzip wrote is plain by now
   if coding ~= "" and coding ~= "identity" then
     found:ended("unread")
-    return found:tell(handle)
+    return answer_told.tell(found, handle)
   end
-  local reader
   for chunk in chunks do
     local size = chunk:length()
     collector.expect(size)
     local text = size > 0 and chunk:getBytes(0, size) or ""
     -- Some servers send white space while they think.
-    if reader or byte(text, 1) == OPEN_OBJECT or text:find("%S") then
-      reader = reader or answer_frames.new(kind, text, found)
-      if reader == nil then return end
-      reader:read(text)
-      found:tell(handle)
+    if byte(text, 1) == OPEN_OBJECT or text:find("%S") then
+      if not answer_shapes.read(text, found) then
+        local reader = answer_frames.new(kind, text, found)
+        if reader == nil then return end
+        reader:read(text)
+        answer_shapes.learn(text)
+        answer_told.tell(found, handle)
+        text = nil -- nothing that waits for more holds a chunk
+        answer_frames.go_on(reader, handle, found, chunks)
+        break
+      end
+      answer_told.tell(found, handle)
     end
-    text = nil -- nothing that waits for more holds a chunk
+    text = nil
   end
-  if reader then answer_frames.finish(reader) end
-  found:tell(handle, true)
+  answer_told.tell(found, handle, true)
 end
 
 -- What the body leaves out.

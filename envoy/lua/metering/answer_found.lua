@@ -1,7 +1,8 @@
--- What has been found in an answer so far, and what of it the access log knows.
+-- What has been found in an answer so far, and what of it the access log knows (answer_told.lua).
 local sub, find = string.sub, string.find
 
 local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS, MAX_KNOWN = 48, 96, 128, 1024, 1000
+
 -- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
 local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
@@ -117,7 +118,7 @@ function Found:count(path, number, each)
     self.usage = self.usage or {}
     self.usage[path] = number
   end
-  self:raise(path, number)
+  if number > self.counts[path] then self.counts[path], self.changed = number, true end
 end
 
 -- `chunk`, `from`, `close`: where it is, if it is in one piece.
@@ -163,47 +164,17 @@ function Found:string(name, value)
   if name == "service_tier" then self.tier = sub(value, 1, MAX_TEXT) else self.strings[name] = sub(value, 1, MAX_TEXT) end
 end
 
-local function usage_of(self)
-  local pairs_ = {}
-  for i, path in ipairs(self.paths) do
-    local count = self.counts[path]
-    pairs_[i] = path .. "=" .. digits.spelled(count)
-  end
-  return table.concat(pairs_, " ")
-end
-
-local function tell_strings(self, metadata)
-  self.set_strings = self.set_strings or {}
-  for name, value in pairs(self.strings) do
-    local told = name ~= "model" or self.totals or self.strings.file -- elsewhere it is the request's
-    if told and self.set_strings[name] ~= value then
-      metadata:set("tollkeeper", "answer_" .. name, value)
-      self.set_strings[name] = value
-    end
-  end
-end
-
--- Brings the access log up to date if there is enough to say, or if nothing more will come. The metadata object is new
--- after each chunk.
-function Found:tell(handle, last)
-  local events = self.events + ((self.of_event > 0 or self.longer) and 1 or 0)
-  local text = self.text + self.of_event
+-- How many events there are, and bytes of text, if that is enough to tell; nil if not. `last`: nothing more will come.
+function Found:news(last)
+  local events, text = self.events + ((self.of_event > 0 or self.longer) and 1 or 0), self.text + self.of_event
   if self.whole > text then text = self.whole end
+  if self.changed or self.ended_how ~= self.set_ended then return events, text end
+  if events == self.set_events and text == self.set_text then return nil end
   local step = events < 8 * EVENTS and events / 8 or EVENTS
   local text_step = math.min(math.max(LEAST_BYTES, self.set_text / 8), BYTES)
   local grown = events > self.set_events and events >= self.set_events + step or text >= self.set_text + text_step
-  local ended = self.ended_how ~= self.set_ended
-  local more = events ~= self.set_events or text ~= self.set_text
-  if not (grown or self.changed or ended or (last and more)) then return end
-  local metadata = handle:streamInfo():dynamicMetadata()
-  if self.changed then metadata:set("tollkeeper", "usage", usage_of(self)) end
-  if events ~= self.set_events then metadata:set("tollkeeper", "events", events) end
-  if text ~= self.set_text then metadata:set("tollkeeper", "text_bytes", text) end
-  if ended then metadata:set("tollkeeper", "ended", self.ended_how) end
-  if self.totals or self.strings.id and self.strings.status then tell_strings(self, metadata) end
-  if self.tier ~= self.set_tier then metadata:set("tollkeeper", "service_tier", self.tier) end
-  self.changed, self.set_events, self.set_text, self.set_ended = false, events, text, self.ended_how
-  self.set_tier = self.tier
+  if grown or last then return events, text end
+  return nil
 end
 
 return { new = new }

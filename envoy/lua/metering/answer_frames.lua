@@ -4,7 +4,7 @@
 -- before but for their text. So a reader of events keeps what was before and behind the text of an event that it has
 -- read whole, compares, and reads only the rest of what is alike: all else in there has been noted before.
 local byte, sub, find = string.byte, string.sub, string.find
-local json, string_end, text_bytes = answer_json, answer_text.string_end, answer_text.text_bytes
+local json, scanning, string_end, text_bytes = answer_json, answer_scan, answer_text.string_end, answer_text.text_bytes
 
 local NEWLINE, RETURN, SPACE, OPEN_OBJECT, OPEN_ARRAY = 0x0A, 0x0D, 0x20, 0x7B, 0x5B
 -- What is learned from an event, in bytes; and how often: events with a number in each are never alike.
@@ -39,10 +39,10 @@ end
 
 -- The empty line that ends an event, up to its newline at `at`.
 local function end_event(reader, chunk, at)
-  if json.is_idle(reader.scan) then
+  if scanning.is_idle(reader.scan) then
     if reader.begin then learn(reader, chunk, reader.begin, at + 1) end
   else
-    json.reset(reader.scan)
+    scanning.reset(reader.scan)
   end
   reader.found.pieces, reader.at_event, reader.begin = 0, true, nil
 end
@@ -150,7 +150,7 @@ local function read_frame(reader, chunk, at, length, headers_length)
     chunk = from_base64(sub(chunk, quote + 1, close - 1))
     from, last = 1, #chunk
   end
-  json.reset(reader.scan)
+  scanning.reset(reader.scan)
   json.feed(reader.scan, chunk, from, last)
 end
 
@@ -192,7 +192,7 @@ local function new(kind, chunk, found)
   if read == nil then return nil end
   found.one_document = read == read_json
   return {
-    read = read, found = found, scan = json.new(found), rest = nil,
+    read = read, found = found, scan = scanning.new(found), rest = nil,
     -- Behind white space or a byte order mark.
     skip = begins_json(chunk, 1) and 1 or find(chunk, "[%[{]"),
     line = "start", at_event = true, begin = nil, shapes = 0, before = nil, behind = nil,
@@ -201,10 +201,16 @@ local function new(kind, chunk, found)
   }
 end
 
--- At the answer's end: its last event may lack the empty line, its last line its end.
-local function finish(reader)
+-- Reads the rest of an answer. Its last event may lack the empty line, its last line its end.
+local function go_on(reader, handle, found, chunks)
+  for chunk in chunks do
+    local size = chunk:length()
+    collector.expect(size)
+    if size > 0 then reader:read(chunk:getBytes(0, size)) end
+    if found:news() then answer_told.tell(found, handle) end
+  end
   if reader.read == read_events then read_events(reader, "\n\n") end
-  json.release(reader.scan)
+  scanning.release(reader.scan)
 end
 
-return { new = new, finish = finish }
+return { new = new, go_on = go_on }

@@ -2,7 +2,8 @@
 --
 -- No text is kept: what does not matter is passed over with plain searches for quotes and brackets. Only a key, a
 -- number or a short string that a border cuts is carried over (`carry`). It is not a validator: commas, colons and white
--- space are passed over alike. What is there goes to `found` (answer_found.lua).
+-- space are passed over alike. What is there goes to `found` (answer_found.lua), or, while a shape is learned
+-- (answer_shapes.lua), strings and numbers to `scan.note`.
 local byte, sub = string.byte, string.sub
 local fields = answer_fields
 local string_end, ends_escaped = answer_text.string_end, answer_text.ends_escaped
@@ -11,7 +12,9 @@ local on_string, on_number, on_scalar = answer_values.on_string, answer_values.o
 
 local QUOTE, OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x22, 0x7B, 0x7D, 0x5B, 0x5D
 local SPACE, COLON = 0x20, 0x3A
-local KEY, VALUE, STRING, SKIP, BROKEN = 1, 2, 3, 4, 5
+local scanning = answer_scan
+local KEY, VALUE, STRING, SKIP, BROKEN = scanning.KEY, scanning.VALUE, scanning.STRING, scanning.SKIP, scanning.BROKEN
+local after_value, push, pop = scanning.after_value, scanning.push, scanning.pop
 -- Longer keys, numbers and ids are none that are read.
 local MAX_TOKEN, MAX_DEPTH, MAX_LEVELS_OF_COUNTS = 128, 16, 3
 
@@ -19,86 +22,6 @@ local BLANK, SCALAR = {}, {}
 for c = 0, 255 do
   BLANK[c] = string.char(c):find("[ \t\n\r,:]") ~= nil
   SCALAR[c] = c < 0x80 and string.char(c):find("[%w.+-]") ~= nil
-end
-
-local idle, MAX_IDLE = {}, 64
-
-local function new(found)
-  local scan = table.remove(idle)
-  if scan then
-    scan.found = found
-    return scan
-  end
-  return { found = found, state = VALUE, depth = 0, nodes = {}, objects = {}, paths = {}, levels = {}, each = {},
-           pending = {}, node = fields.root, skip = 0, escaped = false, carry = nil }
-end
-
--- Forgets a document that did not end.
-local function reset(scan)
-  scan.state, scan.depth, scan.node, scan.carry, scan.escaped = VALUE, 0, fields.root, nil, false
-end
-
--- Of an answer that has been read to its end: the next one takes it.
-local function release(scan)
-  if #idle >= MAX_IDLE then return end
-  reset(scan)
-  scan.found, scan.skip, scan.measure = nil, 0, nil
-  if next(scan.pending) then scan.pending = {} end
-  idle[#idle + 1] = scan
-end
-
--- A value inside of the current object or array, or at the root, has ended.
-local function after_value(scan)
-  local depth = scan.depth
-  if depth == 0 then
-    scan.node = fields.root
-    scan.found:document(true)
-    scan.state = VALUE
-  else
-    scan.node = scan.nodes[depth]
-    if depth == 1 and not scan.objects[1] then scan.found:document(false) end
-    scan.state = scan.objects[depth] and KEY or VALUE
-  end
-end
-
-local function push(scan, node, is_object)
-  local depth = scan.depth + 1
-  scan.depth, scan.nodes[depth], scan.objects[depth], scan.node = depth, node, is_object, node
-  local any = node.any
-  if any then
-    local outside = scan.nodes[depth - 1]
-    local inside = outside ~= nil and outside.any
-    scan.levels[depth] = inside and scan.levels[depth - 1] + (is_object and 1 or 0) or 0
-    scan.each[depth] = inside and scan.each[depth - 1] or node.each
-    if not inside then
-      scan.paths[depth] = node.path
-    else
-      scan.paths[depth] = scan.objects[depth - 1] and scan.path or scan.paths[depth - 1]
-    end
-    if is_object then scan.pending[depth] = nil end
-  end
-  scan.state = is_object and KEY or VALUE
-end
-
--- The counts of an object are known once it ends, with the kind that it names.
-local function tell_counts(scan, pending, path, each)
-  if pending.kind then path = path .. "." .. pending.kind end
-  for i = 1, #pending, 2 do scan.found:count(path .. "." .. pending[i], pending[i + 1], each) end
-end
-
-local function pop(scan)
-  local depth = scan.depth
-  if depth == 0 then
-    scan.state = BROKEN
-    return
-  end
-  local pending = scan.pending[depth]
-  if pending and scan.objects[depth] then
-    tell_counts(scan, pending, scan.paths[depth], scan.each[depth])
-    scan.pending[depth] = nil
-  end
-  scan.depth = depth - 1
-  after_value(scan)
 end
 
 local function on_key(scan, name)
@@ -117,7 +40,9 @@ end
 local function begin_string(scan, text, at, last)
   local node = scan.node
   local close = string_end(text, at + 1, last)
-  if node == nil then
+  if scan.note and close then
+    scan:note(text, node, at + 1, close - 1, true)
+  elseif node == nil then
     if close == nil then
       scan.state, scan.measure, scan.escaped = STRING, nil, ends_escaped(text, at + 1, last)
       return nil
@@ -239,7 +164,9 @@ local function begin_scalar(scan, text, at, last)
     return nil
   end
   local node = scan.node
-  if node and not digits then
+  if scan.note and (digits or not node) then
+    scan:note(text, node, at, after - 1, false)
+  elseif node and not digits then
     on_scalar(scan, node, sub(text, at, after - 1))
   elseif node and after - at <= answer_values.MAX_DIGITS then
     on_number(scan, node, number)
@@ -301,9 +228,4 @@ local function feed(scan, text, at, last)
   if at <= last then go(scan, text, at, last) end
 end
 
--- Between two documents, with nothing carried over.
-local function is_idle(scan)
-  return scan.depth == 0 and scan.state == VALUE and scan.carry == nil
-end
-
-return { new = new, release = release, reset = reset, feed = feed, is_idle = is_idle }
+return { feed = feed }

@@ -40,7 +40,7 @@ local function read(handle, headers, found, chunks)
       break
     end
   end
-  found:tell(handle)
+  answer_told.tell(found, handle)
 end
 
 return { read = read }

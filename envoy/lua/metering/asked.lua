@@ -1,14 +1,7 @@
--- What a request asks for, read in the one pass over its body, and composed into the string that ratelimit gets:
--- {"model":…,"max_tokens":…,"options.num_predict":…,"prompts":…,"prompt_ids":…,"strings":…,"text":[…],"images":[[w,h],…],…}
+-- What a request asks for, read in the one pass over its body.
 
 local MAX_VALUES = 500000 -- OpenAI takes 300,000 tokens in one embeddings request, each of them a value
-local MAX_SCALAR = 64 -- characters; a longer count is beyond any bound
-local BEYOND = "9e99"
-local MAX_MODEL = 1536 -- 256 characters, each as \uXXXX
-local NO_MODEL = '"' .. string.rep("?", 257) .. '"' -- longer than any name that can be registered
 local MAX_SIZES = 16 -- images whose sizes are told; the rest are taken for as large as these
-local MAX_SPELLED = 4096
-local LARGE, MANY = 65536, 10000 -- bytes, and values, beyond which they are told
 local MIN_MEDIA = 16 -- characters
 local MAX_MEDIA = 1000 -- further ones are taken for text
 
@@ -158,6 +151,13 @@ local function take_inline(self, first, last)
   return first
 end
 
+-- Whether what a model reads of the next text there depends on what it says.
+function Asked:may_be_media(depth)
+  if self.in_raw or self.unread and depth == 1 then return false end
+  local key = key_at(self, depth)
+  return media.is_key(key) or depth == 1 and key == "inputs"
+end
+
 function Asked:text(depth, first, last)
   counted(self, 1)
   if take(self, depth, first - 1, last + 1) then return end
@@ -192,55 +192,6 @@ function Asked:closes(depth, at)
   if self.in_raw then sample.add(self.text_sample, self.opened_at, at) end
   local option = self.spots and self.spots.stream_options
   if option and option[1] == self.opened_at then option[2] = at end
-end
-
--- A scalar as JSON that is neither long nor a container.
-local function spelled(name, raw)
-  if name == "model" then return #raw <= MAX_MODEL and raw or NO_MODEL end
-  return #raw <= MAX_SCALAR and raw or BEYOND
-end
-
-local function put(out, name, value)
-  if value then out[#out + 1] = '"' .. name .. '":' .. value end
-end
-
-local function put_count(out, name, count)
-  if count and count > 0 then put(out, name, digits.spelled(count)) end
-end
-
-local NOTHING = { count = 0, bytes = 0, ms = 0, unknown = 0 }
-
--- What it took to read it, if that is much.
-local function put_work(self, out)
-  if #self.body > LARGE then put_count(out, "length", #self.body) end
-  if self.values > MANY then put_count(out, "values", self.values) end
-end
-
--- The same for a body that is not what it should be.
-function Asked:invalid()
-  local out = { '"body":"invalid"' }
-  put_work(self, out)
-  return "{" .. table.concat(out, ",") .. "}"
-end
-
--- The string for ratelimit; nil if it would be too long.
-function Asked:compose()
-  local out, kinds = {}, self.media
-  for name, raw in pairs(self.scalars) do put(out, name, spelled(name, raw)) end
-  put_count(out, "prompts", self.prompts)
-  put_count(out, "prompt_ids", self.ids)
-  put_count(out, "strings", self.strings)
-  put(out, "text", sample.summary(self.text_sample, self.body))
-  put_count(out, "image_count", (kinds.image or NOTHING).count + (kinds.link or NOTHING).count)
-  if #self.sizes > 0 then put(out, "images", "[" .. table.concat(self.sizes, ",") .. "]") end
-  put_count(out, "audio_ms", (kinds.audio or NOTHING).ms)
-  put_count(out, "audio_bytes", (kinds.audio or NOTHING).unknown)
-  put_count(out, "video_bytes", (kinds.video or NOTHING).bytes)
-  put_count(out, "file_bytes", (kinds.file or NOTHING).bytes)
-  put(out, "form", self.form and "true")
-  put_work(self, out)
-  local composed = secrets.without("{" .. table.concat(out, ",") .. "}") -- a model may be called like a key, in logs
-  return #composed <= MAX_SPELLED and composed or nil
 end
 
 return { new = new, forget = forget }

@@ -166,4 +166,8 @@ local function of_file(mime, text, first, last)
   return described(kind, at, last - first + 1)
 end
 
-return { of_string = of_string, of_file = of_file }
+local function is_key(key)
+  return KEYS[key]
+end
+
+return { of_string = of_string, of_file = of_file, is_key = is_key }

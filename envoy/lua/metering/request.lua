@@ -51,22 +51,27 @@ local function read(handle, text, asked)
     return kind and form.read(kind, text, asked) and 0 or nil
   end
   if not bytes.is_plain(text) then return nil end
-  local close = json.walk(text, open, asked)
-  return close and json.skip_space(text, close + 1) > #text and open or nil
+  if asked_shapes.read(asked, text) then return open end
+  local reader = asked_shapes.reader_for(asked, text)
+  local close = json.walk(text, open, reader)
+  if not close or json.skip_space(text, close + 1) <= #text then return nil end
+  asked_shapes.learn(reader, text)
+  return open
 end
 
 local function guard(handle)
   local body = handle:body()
-  if body == nil or body:length() == 0 then return end
-  collector.expect(body:length())
-  local text = body:getBytes(0, body:length())
+  local size = body and body:length() or 0
+  if size == 0 then return end
+  collector.expect(size)
+  local text = body:getBytes(0, size)
   local asked = asked.new(text)
   local open = read(handle, text, asked)
   if asked.stop then return refuse_body(handle, asked) end
-  local composed = open and asked:compose()
+  local composed = open and asked_told.compose(asked)
   local metadata = handle:streamInfo():dynamicMetadata()
   cache_key.note(handle, metadata, open ~= 0 and open and text, asked.scalars.model)
-  if not composed then return metadata:set("tollkeeper", "asked", asked:invalid()) end
+  if not composed then return metadata:set("tollkeeper", "asked", asked_told.invalid(asked)) end
   metadata:set("tollkeeper", "asked", composed)
   for _, name in ipairs(TOLD) do
     if asked.scalars[name] == "true" then metadata:set("tollkeeper", name, "true") end

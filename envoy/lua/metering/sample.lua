@@ -71,9 +71,11 @@ local function whole_escape(text, first, at)
 end
 
 -- How often each class follows another, as in ALSO: one count a character, of which all others are sums.
-local FIRST, LAST = WIDTH + 1, OTHER * WIDTH + OTHER
+local LAST = OTHER * WIDTH + OTHER
 local followed = {}
 for pair = 1, LAST do followed[pair] = 0 end
+-- The pairs that were seen.
+local seen, pairs_seen = {}, 0
 
 -- Counts text[first..last].  How far it has read.
 local function count(text, first, last, counts)
@@ -94,7 +96,12 @@ local function count(text, first, last, counts)
     end
     if value ~= CONTINUES then
       local pair = behind + value
-      followed[pair] = followed[pair] + 1
+      local times = followed[pair]
+      if times == 0 then
+        pairs_seen = pairs_seen + 1
+        seen[pairs_seen] = pair
+      end
+      followed[pair] = times + 1
       behind = value * WIDTH
     end
     at = at + 1
@@ -104,29 +111,33 @@ end
 
 -- Adds up what `count` has found, and empties it.
 local function add_up(counts)
-  for pair = FIRST, LAST do
-    local times = followed[pair]
-    if times > 0 then
-      local value, also = pair % WIDTH, ALSO[pair]
-      counts[value] = counts[value] + times
-      if also then counts[also] = counts[also] + times end
-      followed[pair] = 0
-    end
+  for i = 1, pairs_seen do
+    local pair = seen[i]
+    local times, value, also = followed[pair], pair % WIDTH, ALSO[pair]
+    counts[value] = counts[value] + times
+    if also then counts[also] = counts[also] + times end
+    followed[pair] = 0
   end
+  pairs_seen = 0
 end
 
 -- Made once, and emptied for each summary.
 local tally, written = {}, {}
+for i = 1, MIXED_NUMBER do tally[i] = 0 end
 
-local function emptied()
-  for i = 1, MIXED_NUMBER do tally[i] = 0 end
-  return tally
-end
-
+-- What was counted, as it is reported; empties the counts.
 local function counters(counts)
   counts[WORD], counts[NUMBER] = counts[WORD] + counts[MIXED_WORD], counts[NUMBER] + counts[MIXED_NUMBER]
   counts[MIXED] = counts[MIXED_WORD] + counts[MIXED_NUMBER]
-  for i = 1, ESCAPED do written[i] = digits.spelled(counts[i]) end
+  counts[MIXED_WORD], counts[MIXED_NUMBER] = 0, 0
+  for i = 1, ESCAPED do
+    local times = counts[i]
+    if times == 0 then
+      written[i] = "0"
+    else
+      written[i], counts[i] = digits.spelled(times), 0
+    end
+  end
   return table.concat(written, ",", 1, ESCAPED)
 end
 
@@ -150,7 +161,7 @@ end
 -- `[bytes,bytes looked at,counters…]`; nil if there is nothing.
 local function summary(self, text)
   if self.bytes == 0 then return nil end
-  local counts, first, last, kept, spans = emptied(), self.first, self.last, 0, min(self.spans, MAX_SPANS)
+  local counts, first, last, kept, spans = tally, self.first, self.last, 0, min(self.spans, MAX_SPANS)
   for i = 1, spans do kept = kept + last[i] - first[i] + 1 end
   -- A window at each step; short texts are looked at whole.
   local step = kept <= SAMPLE and 0 or floor(kept / (SAMPLE / WINDOW))

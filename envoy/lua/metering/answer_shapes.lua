@@ -1,0 +1,93 @@
+-- Small answers whose shape is known: a whole JSON document in one chunk, as an earlier one but for its strings and numbers.
+-- What answer_json.lua took each of these for holds for the next one.  An answer of which that is not all is never learned:
+-- one that says something by `true`, by a key, by an element that names its kind.
+
+local byte, sub = string.byte, string.sub
+local fields, on_string, MAX_DIGITS = answer_fields, answer_values.on_string, answer_values.MAX_DIGITS
+local text_bytes = answer_text.text_bytes
+
+local MAX_TOKEN = 128 -- as answer_json.lua has it
+local OPEN_OBJECT, ZERO, NINE = 0x7B, 0x30, 0x39
+
+local tree = shapes.new()
+local first, last, noted = shapes.first, shapes.last, shapes.noted
+
+-- Stands for what is found in an answer (answer_found.lua) while its shape is learned.  Of strings and numbers it hears
+-- nothing; so what it hears of is more than these.
+local Probe = {}
+Probe.__index = Probe
+
+function Probe:begins() end
+
+function Probe:document(whole)
+  self.documents = self.documents + (whole and 1 or 2)
+end
+
+local function unfit(self)
+  self.documents = 2
+end
+
+for _, name in ipairs({ "count", "of_result", "text_of", "more_text", "ended", "finish", "unfinished", "string" }) do
+  Probe[name] = unfit
+end
+
+local function of_string(scan, node)
+  if node.text then return { text = node.text, done = node.done } end
+  if node.ends or node.done or node.error or node.take then return { node = node } end
+  if node.any and fields.kinds[scan.key] and scan.objects[scan.depth] then scan.found:count() end
+  return false
+end
+
+local function of_number(scan, node)
+  if not (node.number or node.index) or not scan.objects[scan.depth] then return false end
+  if node.index then return { index = true } end
+  if node ~= fields.any then return { path = node.path, each = node.each } end
+  return { path = scan.paths[scan.depth] .. "." .. scan.key, each = scan.each[scan.depth] }
+end
+
+local function note(scan, text, node, from, to, is_string)
+  local c = byte(text, from)
+  if is_string then
+    scan.values[#scan.values + 1] = { from, to, true, node ~= nil and of_string(scan, node) }
+  elseif c >= ZERO and c <= NINE then
+    scan.values[#scan.values + 1] = { from, to, false, node ~= nil and of_number(scan, node) }
+  end
+end
+
+local function learn(text)
+  if byte(text, 1) ~= OPEN_OBJECT or not shapes.wants(tree, text) then return end
+  local probe, values = setmetatable({ documents = 0 }, Probe), {}
+  local scan = answer_scan.new(probe)
+  scan.note, scan.values = note, values
+  answer_json.feed(scan, text, 1, #text)
+  local fits = answer_scan.is_idle(scan) and probe.documents == 1
+  scan.note, scan.values = nil, nil
+  answer_scan.release(scan)
+  if fits then shapes.learn(tree, text, values, true) end
+end
+
+local function take(found, text, what, from, to)
+  if what.path then
+    if to - from < MAX_DIGITS then found:count(what.path, tonumber(sub(text, from, to)), what.each) end
+  elseif what.text then
+    found:text_of(what.text, text_bytes(text, from, to))
+    if what.done then found:ended("done") end
+  elseif what.index then
+    if to - from < MAX_DIGITS then found:of_result(tonumber(sub(text, from, to))) end
+  elseif to - from + 2 <= MAX_TOKEN then
+    on_string({ found = found }, what.node, sub(text, from, to))
+  end
+end
+
+-- Whether `text` is an answer of a known shape, which then is in `found`.
+local function read(text, found)
+  local result, count = shapes.match(tree, text)
+  if not result then return false end
+  found.one_document = true
+  found:begins()
+  for i = 1, count do take(found, text, noted[i], first[i], last[i]) end
+  found:document(true)
+  return true
+end
+
+return { read = read, learn = learn }
