@@ -120,12 +120,12 @@ async def test_each_of_those_behind_one_envoy_has_its_part(client: "Client") -> 
 
 async def test_nobody_is_refused_whose_bodies_come_elsewhere_however_late_that_is_told(client: "Client") -> None:
     first, second = await two(client)
-    for _ in range(40):
+    for number in range(40):
         begun = first.begin("steady", 100)
         assert len(begun) == 100
         second.came(begun)
         await rounds(first)
-        if _ % 5 == 0:
+        if number % 5 == 0:
             await rounds(second)
     assert "unheard" not in first.ended
 
