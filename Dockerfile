@@ -2,7 +2,7 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY . .
-RUN python -m venv /opt/tollkeeper && /opt/tollkeeper/bin/pip install --no-cache-dir --constraint constraints.txt '.[prices]'
+RUN python -m venv /opt/tollkeeper && /opt/tollkeeper/bin/pip install --no-cache-dir --constraint constraints.txt '.[prices,clickhouse]'
 
 FROM python:3.13-slim
 # The uid of Envoy's own image: both open the Unix sockets and the log file in the shared volumes.

@@ -33,15 +33,12 @@ from admin.surfaces import OTHERS, surfaces
 from admin.webhooks.deliverer import Deliverer
 from admin.webhooks.noticing import Noticing
 from admin.webhooks.sending import Sender
-from ledger.postgres.denials import PostgresDenials
-from ledger.postgres.requests import PostgresRequests
-from ledger.postgres.roller import Roller
-from ledger.postgres.rows import PostgresRows
-from ledger.postgres.sums import PostgresSums
+from ledger.adapters import Adapters, adapters_on
 from ratelimit.budgets.control_redis import RedisControl
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.reports_redis import RedisReports
 from reconcile.books import Books
+from store.clickhouse import Clickhouse
 from store.postgres import PostgresPool
 from tenancy.postgres.audit import PostgresAuditLog
 from tenancy.postgres.capacity import PostgresCapacities
@@ -85,19 +82,20 @@ def create_app(
     cors_origins: Sequence[str] = (),
     others: Iterable[str] = tuple(OTHERS),
     metrics: AdminMetrics | None = None,
+    clickhouse: Clickhouse | None = None,
 ) -> ASGIApp:
-    """The app on two stores that the caller opened on the app's loop, and closes.  NoAdminToken without a token.
+    """The app on stores that the caller opened on the app's loop, and closes.  NoAdminToken without a token.
 
     `others`: which surfaces are served beside the management API."""
     metrics = metrics or AdminMetrics()
     propagation = PostgresPropagation(pool, redis, metrics)
-    roller = Roller(pool, metrics.rolled, metrics.roll_errors)
+    adapters = adapters_on(pool, clickhouse)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(propagation.reconcile(), name="outbox-reconciler"),
-            asyncio.create_task(roller.run(), name="usage-roller"),
+            asyncio.ensure_future(adapters.roll(metrics.rolled, metrics.roll_errors)),
             asyncio.create_task(_follow_default(ports), name="default-rate"),
             asyncio.create_task(_count_keys(pool, metrics), name="key-ages"),
             asyncio.create_task(_deliverer(pool, configured, metrics).run(), name="webhooks"),
@@ -110,7 +108,7 @@ def create_app(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    ports = ports_on(pool, redis, propagation, admin_token, portal_secrets, configured)
+    ports = ports_on(pool, redis, propagation, admin_token, portal_secrets, configured, adapters)
     app: ASGIApp = Router(default=gated(surfaces(ports, others), metrics), lifespan=lifespan)
     if cors_origins:  # in front of everything: browsers ask without a token whether they may send one
         app = CORSMiddleware(
@@ -166,9 +164,11 @@ def ports_on(
     admin_token: str,
     portal_secrets: Sequence[str] = (),
     configured: Configured = NOTHING,
+    adapters: Adapters | None = None,
 ) -> Ports:
-    """What commands work with; NoAdminToken without a token."""
-    tokens, sums, sessions = PostgresAdminTokens(pool), PostgresSums(pool), PostgresSessions(pool)
+    """What commands work with; NoAdminToken without a token.  `adapters`: on Postgres without."""
+    adapters = adapters or adapters_on(pool, None)
+    tokens, sessions = PostgresAdminTokens(pool), PostgresSessions(pool)
     signing = Signing(portal_secrets)
     signed_in = SignedIn(signing, sessions)
     return Ports(
@@ -199,12 +199,12 @@ def ports_on(
         trials=RedisTrials(redis),
         standings=PostgresStandings(pool),
         names=PostgresNames(pool),
-        sums=sums,
-        rows=PostgresRows(pool),
-        requests=PostgresRequests(pool),
-        denials=PostgresDenials(pool),
+        sums=adapters.sums,
+        rows=adapters.rows,
+        requests=adapters.requests,
+        denials=adapters.denials,
         price_history=PostgresPriceHistory(pool),
-        books=Books(PostgresCensus(pool), sums, RedisRestoring(redis)),
+        books=Books(PostgresCensus(pool), adapters.sums, RedisRestoring(redis)),
         propagation=propagation,
         webhooks=PostgresWebhooks(pool),
     )

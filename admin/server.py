@@ -21,6 +21,7 @@ from admin.connections import KEEP_ALIVE_SECONDS, Connection
 from admin.metrics import AdminMetrics
 from admin.tls import Certificates, behind_tls
 from serving.store_metrics import StoreMetrics
+from store.clickhouse import Clickhouse
 from store.postgres import open_postgres
 from store.redis import open_redis_async
 from store.watch import probes
@@ -45,6 +46,7 @@ def serve(
     *,
     database_url: str,
     redis_url: str,
+    ledger_url: str | None = None,
     admin_token: str,
     portal_secrets: Sequence[str] = (),
     configured: Configured = NOTHING,
@@ -67,7 +69,9 @@ def serve(
     make = partial(create_app, **who, cors_origins=cors_origins, others=others, metrics=metrics)  # type: ignore[arg-type]
     try:
         with _quiet_signals():
-            asyncio.run(_serve(listener, database_url, redis_url, make, store_metrics or StoreMetrics(), tls))
+            asyncio.run(
+                _serve(listener, (database_url, redis_url, ledger_url), make, store_metrics or StoreMetrics(), tls)
+            )
     finally:
         listener.close()
 
@@ -92,23 +96,28 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def _serve(
     listener: socket.socket,
-    database_url: str,
-    redis_url: str,
+    urls: tuple[str, str, str | None],
     make: Callable[..., ASGIApp],
     shown: StoreMetrics,
     tls: Certificates | None,
 ) -> None:
+    database_url, redis_url, ledger_url = urls
     redis = open_redis_async(redis_url, timeout=REDIS_SECONDS)
+    clickhouse = Clickhouse(ledger_url) if ledger_url else None
     try:
         async with open_postgres(database_url, timeout=POSTGRES_SECONDS, size=CONNECTIONS) as pool:
-            looks = asyncio.create_task(shown.of(probes(redis, pool)).run(), name="store watch")
+            looks = asyncio.create_task(shown.of(probes(redis, pool, clickhouse)).run(), name="store watch")
             try:
-                await uvicorn.Server(config(make(pool, redis), tls=tls)).serve(sockets=[listener])
+                await uvicorn.Server(config(make(pool, redis, clickhouse=clickhouse), tls=tls)).serve(
+                    sockets=[listener]
+                )
             finally:
                 looks.cancel()
                 await asyncio.wait([looks])
     finally:
         await redis.aclose()
+        if clickhouse is not None:
+            await clickhouse.aclose()
 
 
 def config(app: object, connection: type[Connection] = Connection, tls: Certificates | None = None) -> uvicorn.Config:

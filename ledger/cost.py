@@ -4,7 +4,7 @@ Whole numbers: exact, and a tenth of what Decimals cost on the way into a databa
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.row import UsageRow, UsageSource, load_parts
 from tenancy.values.prices import MICRO, SCALE, Prices, Rates
@@ -37,6 +37,9 @@ class PricedRow(NamedTuple):
     saved: int = 0
 
 
+# What an adapter keeps of a PricedRow, in this order; costs as decimals of the currency.
+COST_COLUMNS = tuple(f"{name}_cost" for name in (*Cost._fields, "saved"))
+COLUMNS = (*UsageRow._fields, "price_version", *COST_COLUMNS)
 NO_COST = Cost()
 # The kinds of Rates that each cost is made of.
 COST_OF = (
@@ -83,6 +86,14 @@ def cost_of(row: UsageRow, prices: Prices) -> Cost:
         (cached * rates.cached + _HALF) // _DIVISOR,
         (output + _HALF) // _DIVISOR,
     )
+
+
+def row_of(columns: Iterable[Any]) -> PricedRow:
+    """Of values of COLUMNS."""
+    id_, *values = columns
+    *usage, version = values[: -len(COST_COLUMNS)]
+    *units, saved = (int(cost.scaleb(UNIT_DECIMALS)) for cost in values[-len(COST_COLUMNS) :])
+    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), version, saved)
 
 
 def in_millionths(cost: Cost) -> int:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from serving.metrics import Counter, MetricSet
-from store.watch import POSTGRES, REDIS, Probe, StoreWatch
+from store.watch import CLICKHOUSE, POSTGRES, REDIS, Probe, StoreWatch
+
+STORES = (REDIS, POSTGRES, CLICKHOUSE)
 
 
 class StoreMetrics(MetricSet):
@@ -11,7 +13,7 @@ class StoreMetrics(MetricSet):
 
     def __init__(self) -> None:
         super().__init__("tollkeeper_store_")
-        self.errors = Counter("tollkeeper_store_errors", "Questions without an answer", "store", (REDIS, POSTGRES))
+        self.errors = Counter("tollkeeper_store_errors", "Questions without an answer", "store", STORES)
         self.stores = StoreWatch({})
         self.watch_by("up", "1 while a store answers", lambda: self.stores.up, "store")
 

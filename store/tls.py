@@ -6,6 +6,7 @@ one alone is trusted: redis-py would add it to those of the system.
 
 import os
 import ssl
+from collections.abc import Sequence
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -40,14 +41,25 @@ class Secured(Protocol):
 
 def redis_context(connection: Secured) -> ssl.SSLContext:
     """One for all connections, until a file changes: the system's CAs take 20 ms to read.  BadTlsFile."""
-    ca, chain, key = connection.ca_certs, connection.certfile, connection.keyfile
-    stamps = tuple(_stamp(name, path) for name, path in zip(REDIS_OPTIONS, (ca, chain, key), strict=False))
-    wanted = (ca, chain, key, connection.check_hostname, connection.cert_reqs, stamps)
+    files = (connection.ca_certs, connection.certfile, connection.keyfile)
+    return context_of(REDIS_OPTIONS, *files, (connection.check_hostname, connection.cert_reqs))
+
+
+def context_of(
+    options: Sequence[str],
+    ca: str | None,
+    chain: str | None,
+    key: str | None,
+    checked: tuple[bool, ssl.VerifyMode] = (True, ssl.CERT_REQUIRED),
+) -> ssl.SSLContext:
+    """The same as long as the files are.  `options`: what a URL calls the three.  `checked`: the host's name, and how
+    the other side's certificate.  BadTlsFile."""
+    stamps = tuple(_stamp(name, path) for name, path in zip(options, (ca, chain, key), strict=False))
+    wanted = (ca, chain, key, checked, stamps)
     if (known := _contexts.get(wanted)) is not None:
         return known
     context = _loaded(ca, chain, key)
-    context.check_hostname = connection.check_hostname
-    context.verify_mode = connection.cert_reqs
+    context.check_hostname, context.verify_mode = checked
     if len(_contexts) >= MAX_CONTEXTS:
         _contexts.clear()
     _contexts[wanted] = context
@@ -65,9 +77,11 @@ def check_postgres_files(url: str) -> None:
 
 
 def tls_error(failure: BaseException | None) -> OSError | None:
-    """What of TLS is behind a driver's error and will not pass by itself."""
+    """What of TLS is behind a driver's error and will not pass by itself.  Errors of aiohttp claim to be of `ssl`, and
+    have the real one as their cause."""
     while failure is not None:
-        if isinstance(failure, BadTlsFile | ssl.SSLError) and not isinstance(failure, _PASSING):
+        real = isinstance(failure, BadTlsFile) or type(failure).__module__ == ssl.__name__
+        if real and isinstance(failure, OSError) and not isinstance(failure, _PASSING):
             return failure
         failure = failure.__cause__ or failure.__context__
     return None

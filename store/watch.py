@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
+from store.clickhouse import NO_TABLE, Clickhouse, ClickhouseRefuses
 from store.postgres import UNAVAILABLE as POSTGRES_AWAY
 from store.postgres import PostgresPool, reading
 from store.redis import UNAVAILABLE as REDIS_AWAY
@@ -26,8 +27,12 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 2.0
 MISSES = 2  # in a row, before it is said of a store that may just have been busy
 MAX_REASON = 200  # characters
-REDIS, POSTGRES = "redis", "postgres"
-SETTINGS = {REDIS: "TOLLKEEPER_REDIS_URL", POSTGRES: "TOLLKEEPER_DATABASE_URL"}
+REDIS, POSTGRES, CLICKHOUSE = "redis", "postgres", "clickhouse"
+SETTINGS = {
+    REDIS: "TOLLKEEPER_REDIS_URL",
+    POSTGRES: "TOLLKEEPER_DATABASE_URL",
+    CLICKHOUSE: "TOLLKEEPER_LEDGER_URL",
+}
 Probe = Callable[[], Awaitable[object]]
 
 _REDIS_REFUSES = (AuthenticationError, AuthorizationError, NoPermissionError)
@@ -37,18 +42,23 @@ _POSTGRES_REFUSES = (
     asyncpg.InsufficientPrivilegeError,
     asyncpg.UndefinedTableError,  # tollkeeper migrate has not run
 )
-_REFUSES = (*_REDIS_REFUSES, *_POSTGRES_REFUSES)
+_REFUSES = (*_REDIS_REFUSES, *_POSTGRES_REFUSES, ClickhouseRefuses)
 _FAILURES: tuple[type[Exception], ...] = (*_REFUSES, *REDIS_AWAY, *POSTGRES_AWAY, asyncpg.PostgresError)
 
 
-def probes(redis: "aio.Redis | aio.RedisCluster", pool: PostgresPool) -> Mapping[str, Probe]:
+def probes(
+    redis: "aio.Redis | aio.RedisCluster", pool: PostgresPool, clickhouse: Clickhouse | None = None
+) -> Mapping[str, Probe]:
     """Each does a little of what requests do: a script, a read of a table of ours."""
 
     async def ask_postgres() -> None:
         async with reading(pool) as connection:
             await connection.fetchval("SELECT 1 FROM tenants LIMIT 1")
 
-    return {REDIS: lambda: redis.eval("return 1", 0), POSTGRES: ask_postgres}
+    asked: dict[str, Probe] = {REDIS: lambda: redis.eval("return 1", 0), POSTGRES: ask_postgres}
+    if clickhouse is not None:
+        asked[CLICKHOUSE] = lambda: clickhouse.select("SELECT 1 FROM usage LIMIT 1")
+    return asked
 
 
 class StoreWatch:
@@ -101,7 +111,8 @@ class StoreWatch:
         if (of_tls := tls_error(error)) is not None:
             text = in_words(store, setting, of_tls)
         elif isinstance(error, _REFUSES):
-            hint = ": run `tollkeeper migrate`" if isinstance(error, asyncpg.UndefinedTableError) else ""
+            missing = isinstance(error, asyncpg.UndefinedTableError) or getattr(error, "code", None) == NO_TABLE
+            hint = ": run `tollkeeper migrate`" if missing else ""
             text = f"{store} refuses what {setting} says ({said}){hint}"
         else:
             text = f"{store} does not answer ({said})"

@@ -18,6 +18,7 @@ import redis
 import structlog
 
 from store.migrate import migrate
+from tests.clickhouse.server import ClickhouseServer
 from tollkeeper.migrations import run_migrations
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
@@ -63,6 +64,14 @@ def postgres() -> Iterator[Postgres]:
         server = Postgres(directory, None, *QUICK)
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickhouseServer]:
+    """A running ClickHouse.  Tests that cut or kill it start their own instead."""
+    server = ClickhouseServer(tmp_path_factory.mktemp("clickhouse"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ if not PROCESS:
     from tollkeeper.doctor.command import doctor_command
     from tollkeeper.envoy.commands import envoy_app
     from tollkeeper.learned import learned_command
+    from tollkeeper.retention import forget_usage_command
 
     app.add_typer(envoy_app, name="envoy")
     app.add_typer(backup_app, name="backup")
@@ -41,6 +42,7 @@ if not PROCESS:
     app.command("routes")(routes_command)
     app.command("learned")(learned_command)
     app.command("doctor")(doctor_command)
+    app.command("forget-usage")(forget_usage_command)
 
 
 @app.command()
@@ -132,16 +134,19 @@ def admin(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database schema up to this version."""
+    """Bring the database schema up to this version, and that of a ledger on ClickHouse."""
     settings = settings_or_exit("migrate")
+    from store.clickhouse import ClickhouseAway
     from store.tls import in_words, tls_error
     from tollkeeper.migrations import run_migrations
 
     try:
-        applied = run_migrations(settings.database_url)
+        applied = run_migrations(settings.database_url, settings.ledger_url)
     except Exception as error:  # noqa: BLE001 - the top of a command: one line for whatever Postgres says
         of_tls = tls_error(error)
-        said = in_words("postgres", "TOLLKEEPER_DATABASE_URL", of_tls) if of_tls else error
+        of_ledger = isinstance(error, ClickhouseAway)
+        store = ("clickhouse", "TOLLKEEPER_LEDGER_URL") if of_ledger else ("postgres", "TOLLKEEPER_DATABASE_URL")
+        said = in_words(*store, of_tls) if of_tls else error
         fail(f"cannot migrate the database: {said}")
     typer.echo(f"applied: {', '.join(applied)}" if applied else "nothing to do: the schema is current")
 

@@ -115,6 +115,7 @@ def run_admin(settings: Settings, admin_token: str) -> None:
         store_metrics=stores,
         database_url=settings.database_url,
         redis_url=settings.redis_url,
+        ledger_url=settings.ledger_url,
         admin_token=admin_token,
         portal_secrets=portal_secrets(settings),
         configured=Configured(

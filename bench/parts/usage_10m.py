@@ -21,7 +21,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from ledger.postgres.cover import DAY, HOUR, floor
+from ledger.cover import DAY, HOUR, floor
 from ledger.postgres.partitions import make_partition, month_of
 from ledger.postgres.roller import MINUTES_KEPT, Roller
 from store.migrate import migrate

@@ -10,25 +10,24 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
+from ledger.cost import COLUMNS, COST_COLUMNS, UNIT_DECIMALS, PricedRow
 from ledger.ledger import LedgerUnavailable, RowRejected, best_by_id
 from ledger.postgres.partitions import Month, make_partition, month_of
 from ledger.row import UsageRow
 from store.postgres import UNAVAILABLE, Connection, PostgresPool
 
-_USAGE, _COSTS = UsageRow._fields, tuple(f"{name}_cost" for name in (*Cost._fields, "saved"))
-COLUMNS = (*_USAGE, "price_version", *_COSTS)
 # Lives as long as the connection, empty between transactions; holds neither the keys nor the partitions.  Costs are
 # text in it, as any whole number fits into one: to encode a `numeric` takes the client ten times as long.
 _STAGE = f"""
 CREATE TEMPORARY TABLE usage_staged ON COMMIT DELETE ROWS AS
-SELECT {", ".join(_USAGE)}, price_version, {", ".join(f"''::text AS {name}" for name in _COSTS)} FROM usage WITH NO DATA
+SELECT {", ".join(UsageRow._fields)}, price_version, {", ".join(f"''::text AS {name}" for name in COST_COLUMNS)}
+FROM usage WITH NO DATA
 """  # noqa: S608 - only names from this file
 _UNIT = f"1e-{UNIT_DECIMALS}"
 # The condition is replaces() of row.py.
 _INSERT = f"""
 INSERT INTO usage AS known ({", ".join(COLUMNS)})
-SELECT {", ".join(_USAGE)}, price_version, {", ".join(f"{name}::numeric * {_UNIT}" for name in _COSTS)}
+SELECT {", ".join(UsageRow._fields)}, price_version, {", ".join(f"{name}::numeric * {_UNIT}" for name in COST_COLUMNS)}
 FROM usage_staged
 ON CONFLICT (id, ts) DO UPDATE
 SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("id", "ts"))}

@@ -4,14 +4,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
+from ledger.cost import COLUMNS, PricedRow, row_of
 from ledger.ledger import LedgerUnavailable
-from ledger.postgres.ledger import COLUMNS
 from ledger.requests import Refusals
 from ledger.row import UsageRow
 from store.postgres import UNAVAILABLE, PostgresPool, reading
@@ -73,13 +71,3 @@ class PostgresRequests:
 
 def _listed(tenants: Sequence[str] | None) -> list[str] | None:
     return None if tenants is None else [*tenants]
-
-
-def row_of(row: asyncpg.Record) -> PricedRow:
-    """Of a row with COLUMNS."""
-    id_, *columns = row
-    saved = columns.pop()
-    costs = len(Cost._fields)
-    usage: list[Any] = columns[: -costs - 1]
-    units = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
-    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), columns[-costs - 1], int(saved.scaleb(UNIT_DECIMALS)))

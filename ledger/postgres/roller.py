@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import structlog
 
-from ledger.postgres.cover import DAY, EPOCH, HOUR, MINUTE, floor
+from ledger.cover import DAY, EPOCH, HOUR, MINUTE, floor
 from ledger.postgres.partitions import make_partition, month_of, next_month
 from ledger.postgres.rollup_sql import clear, roll_rollups, roll_rows
 from serving.metrics import Counter

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ledger.cost import PricedRow
+from ledger.cost import COLUMNS, PricedRow, row_of
 from ledger.ledger import LedgerUnavailable
-from ledger.postgres.ledger import COLUMNS
-from ledger.postgres.requests import TIME_SHIFT, row_of
+from ledger.postgres.requests import TIME_SHIFT
 from ledger.sums import Interval, Selection
 from store.postgres import READ_SECONDS, UNAVAILABLE, PostgresPool, reading
 from tenancy.values.lease_id import lease_time

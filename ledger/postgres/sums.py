@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
+from ledger.cover import DAY, HOUR, ROWS, Cover, Mark, Stretch, floor
 from ledger.ledger import LedgerUnavailable
-from ledger.postgres.cover import DAY, HOUR, ROWS, Cover, Mark, Stretch, floor
 from ledger.postgres.roller import MINUTES_KEPT
 from ledger.postgres.rollup_sql import TABLES, figures, grain_for
 from ledger.sums import DIMENSIONS, FIGURES, MEASURES, Figures, Group, Interval, Line, NotSummedYet, Selection

@@ -4,22 +4,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from ledger.cost import UNIT_DECIMALS, Cost, PricedRow
+from ledger.clickhouse.ledger import ClickhouseLedger
+from ledger.clickhouse.migrate import migrate
+from ledger.clickhouse.requests import read
+from ledger.clickhouse.roller import Roller as ClickhouseRoller
+from ledger.clickhouse.rows import ClickhouseRows
+from ledger.clickhouse.sums import ClickhouseSums
+from ledger.cost import COLUMNS, PricedRow, row_of
 from ledger.ledger import Ledger
-from ledger.postgres.ledger import COLUMNS, PostgresLedger
+from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.roller import Roller
 from ledger.postgres.rows import PostgresRows
 from ledger.postgres.sums import PostgresSums
-from ledger.row import UsageRow
 from ledger.rows import Rows as Pages
 from ledger.sums import Line, Sums
+from store.clickhouse import Clickhouse
 from store.postgres import open_postgres
 from tests.conftest import PATIENT
 from tests.ledger.oracle import MemoryLedger
 
 BEGIN = datetime(2026, 3, 10, 15, tzinfo=UTC)
+AT_ONCE = timedelta()
 LATER = BEGIN + timedelta(days=2)
 Rows = Mapping[str, PricedRow]
 
@@ -34,12 +41,19 @@ class Subject:
     rows: Callable[[], Awaitable[Rows]]
 
 
+class Urls(NamedTuple):
+    """An empty database in each store."""
+
+    postgres: str
+    clickhouse: str
+
+
 def by_id(*rows: PricedRow) -> Rows:
     return {each.usage.id: each for each in rows}
 
 
 @asynccontextmanager
-async def oracle(_: str) -> AsyncIterator[Subject]:
+async def oracle(_: Urls) -> AsyncIterator[Subject]:
     memory = MemoryLedger()
 
     async def rows() -> Rows:
@@ -49,28 +63,21 @@ async def oracle(_: str) -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def postgres_unrolled(url: str) -> AsyncIterator[Subject]:
-    async with open_postgres(url, timeout=20.0) as pool:
+async def postgres_unrolled(urls: Urls) -> AsyncIterator[Subject]:
+    async with open_postgres(urls.postgres, timeout=20.0) as pool:
         await pool.execute("TRUNCATE usage, usage_rollups, usage_marks")
 
         async def rows() -> Rows:
             found = await pool.fetch(f"SELECT {', '.join(COLUMNS)} FROM usage")  # noqa: S608
-            return by_id(*(as_written(*each) for each in found))
+            return by_id(*(row_of(each) for each in found))
 
         yield Subject(
             PostgresLedger(pool, timeout=20.0), PostgresSums(pool, PATIENT), PostgresRows(pool, PATIENT), rows
         )
 
 
-def as_written(id_: object, *columns: Any) -> PricedRow:
-    costs = len(Cost._fields) + 1
-    *usage, version = columns[:-costs]
-    *units, saved = (int(cost.scaleb(UNIT_DECIMALS)) for cost in columns[-costs:])
-    return PricedRow(UsageRow(str(id_), *usage), Cost(*units), version, saved)
-
-
 @asynccontextmanager
-async def postgres_rolled_up(url: str) -> AsyncIterator[Subject]:
+async def postgres_rolled_up(urls: Urls) -> AsyncIterator[Subject]:
     """Reports of rollups only."""
 
     class Rolled(PostgresSums):
@@ -82,12 +89,45 @@ async def postgres_rolled_up(url: str) -> AsyncIterator[Subject]:
             await Roller(self._pool).roll(LATER)
             return await super().largest(*arguments)
 
-    async with postgres_unrolled(url) as subject, open_postgres(url, timeout=20.0) as pool:
+    async with postgres_unrolled(urls) as subject, open_postgres(urls.postgres, timeout=20.0) as pool:
         yield Subject(subject.ledger, Rolled(pool), subject.pages, subject.rows)
 
 
-ADAPTERS: Mapping[str, Callable[[str], AbstractAsyncContextManager[Subject]]] = {
+@asynccontextmanager
+async def clickhouse(urls: Urls) -> AsyncIterator[Subject]:
+    client = Clickhouse(urls.clickhouse, PATIENT)
+    await migrate(client)
+    for table in ("usage", "usage_days", "usage_rolls", "usage_sums"):
+        await client.execute(f"TRUNCATE TABLE {table}")
+
+    async def rows() -> Rows:
+        found = await client.select(f"SELECT {', '.join(COLUMNS)} FROM usage FINAL")  # noqa: S608
+        return by_id(*map(read, found))
+
+    pages = ClickhouseRows(client, PATIENT)
+    yield Subject(ClickhouseLedger(client, timeout=PATIENT), ClickhouseSums(client, PATIENT), pages, rows)
+    await client.aclose()
+
+
+@asynccontextmanager
+async def clickhouse_rolled_up(urls: Urls) -> AsyncIterator[Subject]:
+    """Reports of sums of days."""
+
+    class Rolled(ClickhouseSums):
+        async def _ask(self, *arguments: Any, **more: Any) -> Sequence[Line]:
+            await ClickhouseRoller(self._client, settling=AT_ONCE).roll()
+            return await super()._ask(*arguments, **more)
+
+    async with clickhouse(urls) as subject:
+        client = Clickhouse(urls.clickhouse, PATIENT)
+        yield Subject(subject.ledger, Rolled(client, PATIENT, AT_ONCE), subject.pages, subject.rows)
+        await client.aclose()
+
+
+ADAPTERS: Mapping[str, Callable[[Urls], AbstractAsyncContextManager[Subject]]] = {
     "oracle": oracle,
     "postgres": postgres_unrolled,
     "postgres, rolled up": postgres_rolled_up,
+    "clickhouse": clickhouse,
+    "clickhouse, rolled up": clickhouse_rolled_up,
 }

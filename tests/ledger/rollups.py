@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from ledger.cost import priced
-from ledger.postgres.cover import DAY, HOUR, MINUTE, floor
+from ledger.cover import DAY, HOUR, MINUTE, floor
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.roller import Roller
 from ledger.postgres.sums import PostgresSums

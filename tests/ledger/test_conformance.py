@@ -3,9 +3,8 @@
 Two halves: rows appended (idempotent, final over reserved, all or none) and reports of their sums.
 """
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,23 +21,13 @@ from ledger.row import UsageSource, dump_parts
 from ledger.sums import DIMENSIONS, Interval, Selection
 from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, row
-from tests.conftest import create_database, drop_database
-from tests.ledger.adapters import ADAPTERS, BEGIN, Subject, by_id
+from tests.ledger.adapters import ADAPTERS, BEGIN, Subject, Urls, by_id
 from tests.ledger.oracle import MemoryLedger
-from tollkeeper.up.postgres import Postgres
-
-
-@pytest.fixture(scope="module")
-def ledger_url(postgres: Postgres) -> Iterator[str]:
-    """One database for all: making one costs more than the tests."""
-    url = asyncio.run(create_database(postgres))
-    yield url
-    asyncio.run(drop_database(postgres, url))
 
 
 @pytest.fixture(params=ADAPTERS)
-async def subject(request: pytest.FixtureRequest, ledger_url: str) -> AsyncIterator[Subject]:
-    async with ADAPTERS[request.param](ledger_url) as made:
+async def subject(request: pytest.FixtureRequest, urls: Urls) -> AsyncIterator[Subject]:
+    async with ADAPTERS[request.param](urls) as made:
         yield made
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.postgres.cover import DAY, HOUR, MINUTE, ROWS, Cover, Mark, Stretch, ceiling, floor
+from ledger.cover import DAY, HOUR, MINUTE, ROWS, Cover, Mark, Stretch, ceiling, floor
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,30 +1,20 @@
 """The rows of a stretch of time, page by page, of every ledger: each row once, in order of time, whoever writes."""
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
 
 from ledger.cost import Cost, PricedRow
 from ledger.sums import Interval, Selection
-from tests.conftest import create_database, drop_database
-from tests.ledger.adapters import ADAPTERS, BEGIN, Subject
+from tests.ledger.adapters import ADAPTERS, BEGIN, Subject, Urls
 from tests.ledger.test_conformance import EVERYTHING, HOUR, used
-from tollkeeper.up.postgres import Postgres
 
 
-@pytest.fixture(scope="module")
-def ledger_url(postgres: Postgres) -> Iterator[str]:
-    url = asyncio.run(create_database(postgres))
-    yield url
-    asyncio.run(drop_database(postgres, url))
-
-
-@pytest.fixture(params=[name for name in ADAPTERS if name != "postgres, rolled up"])
-async def subject(request: pytest.FixtureRequest, ledger_url: str) -> AsyncIterator[Subject]:
-    async with ADAPTERS[request.param](ledger_url) as made:
+@pytest.fixture(params=[name for name in ADAPTERS if "rolled up" not in name])
+async def subject(request: pytest.FixtureRequest, urls: Urls) -> AsyncIterator[Subject]:
+    async with ADAPTERS[request.param](urls) as made:
         yield made
 
 

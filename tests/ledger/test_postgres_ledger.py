@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from ledger.cost import NO_COST, PricedRow
+from ledger.cost import COLUMNS, NO_COST, PricedRow
 from ledger.ledger import LedgerUnavailable, RowRejected
-from ledger.postgres.ledger import COLUMNS, PostgresLedger
+from ledger.postgres.ledger import PostgresLedger
 from store.postgres import open_postgres
 from tenancy.values.lease_id import mint_lease_id
 from tests.accesslog import entries

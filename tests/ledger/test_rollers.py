@@ -4,8 +4,8 @@ import asyncio
 import random
 from datetime import UTC, datetime
 
+from ledger.cover import DAY, HOUR, floor
 from ledger.ledger import LedgerUnavailable
-from ledger.postgres.cover import DAY, HOUR, floor
 from ledger.postgres.roller import Roller
 from ledger.sums import DIMENSIONS, NotSummedYet, Selection
 from tenancy.values.lease_id import mint_lease_id

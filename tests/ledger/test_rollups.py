@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from ledger.cost import priced
-from ledger.postgres.cover import DAY, HOUR, MINUTE
+from ledger.cover import DAY, HOUR, MINUTE
 from ledger.postgres.rollup_sql import GRAINS_KEPT
 from ledger.sums import DIMENSIONS, Selection
 from tenancy.values.lease_id import mint_lease_id

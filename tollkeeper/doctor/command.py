@@ -22,7 +22,7 @@ def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print J
 
     Run it where the sidecar runs, with its settings. It looks at Envoy (if
     TOLLKEEPER_ENVOY_ADMIN says where), the sidecar, the management API, Redis,
-    Postgres, directories and sockets. Ends with 1 if something does not work;
+    Postgres, ClickHouse, directories and sockets. Ends with 1 if something does not work;
     what only may not work is called doubtful."""
     configure_logs("error", "doctor")  # what the parts would log is said below
     try:

@@ -1,4 +1,4 @@
-"""Redis and Postgres as the settings name them: whether they answer, what they would lose, their clocks beside ours."""
+"""The stores as the settings name them: whether they answer, what they would lose, their clocks beside ours."""
 
 import time
 from collections.abc import Mapping
@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ledger.clickhouse.migrate import MIGRATIONS as LEDGER_MIGRATIONS
+from ledger.clickhouse.migrate import applied
+from store.clickhouse import Clickhouse, ClickhouseAway
 from store.durability import durability_of
 from store.migrate import MIGRATIONS
 from store.postgres import UNAVAILABLE as POSTGRES_AWAY
 from store.postgres import PostgresPool, open_postgres, reading
 from store.redis import UNAVAILABLE as REDIS_AWAY
 from store.redis import is_cluster, open_redis_async
-from store.watch import MISSES, POSTGRES, REDIS, StoreWatch, probes
+from store.watch import CLICKHOUSE, MISSES, POSTGRES, REDIS, SETTINGS, StoreWatch, probes
 from tollkeeper.config import Settings
 from tollkeeper.doctor.finding import Finding, doubtful, wrong
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 _POSTGRES_SAYS_NO: tuple[type[Exception], ...] = (*POSTGRES_AWAY, asyncpg.PostgresError)
 SECONDS = 3.0
 APART_SECONDS = 2.0
-SETTINGS = {REDIS: "TOLLKEEPER_REDIS_URL", POSTGRES: "TOLLKEEPER_DATABASE_URL"}
 RISKS: Mapping[str, tuple[str, str]] = {
     "redis_may_evict": ("it may evict budgets once its memory is full", "set `maxmemory-policy noeviction`"),
     "redis_does_not_persist": ("a restart finds it empty", "set `appendonly yes`"),
@@ -33,7 +35,8 @@ async def findings(settings: Settings) -> list[Finding]:
     """Each question ends within SECONDS."""
     redis = open_redis_async(settings.redis_url, timeout=SECONDS)
     pool = await open_postgres(settings.database_url, timeout=SECONDS, size=1)
-    watch = StoreWatch(probes(redis, pool))
+    clickhouse = Clickhouse(settings.ledger_url, SECONDS) if settings.ledger_url else None
+    watch = StoreWatch(probes(redis, pool, clickhouse))
     try:
         for _ in range(MISSES):
             await watch.look()
@@ -42,8 +45,12 @@ async def findings(settings: Settings) -> list[Finding]:
             found += await _redis(redis, clock=not is_cluster(settings.redis_url))
         if watch.up[POSTGRES]:
             found += await _postgres(pool)
+        if clickhouse is not None and watch.up[CLICKHOUSE]:
+            found += await _clickhouse(clickhouse)
     finally:
         await redis.aclose()
+        if clickhouse is not None:
+            await clickhouse.aclose()
         pool.terminate()
     return found
 
@@ -72,12 +79,25 @@ async def _postgres(pool: PostgresPool) -> list[Finding]:
             applied = {row["name"] for row in await connection.fetch("SELECT name FROM schema_migrations")}
     except _POSTGRES_SAYS_NO as error:
         return [wrong(POSTGRES, f"its schema cannot be read ({error})", "run `tollkeeper migrate`")]
-    found, ours = _clock(POSTGRES, float(now)), set(MIGRATIONS)
+    return _clock(POSTGRES, float(now)) + _schema(POSTGRES, set(MIGRATIONS), applied)
+
+
+async def _clickhouse(client: Clickhouse) -> list[Finding]:
+    try:
+        ((now,),) = await client.select("SELECT toUnixTimestamp64Milli(now64(3)) / 1000")
+        known = await applied(client)
+    except ClickhouseAway as error:
+        return [wrong(CLICKHOUSE, f"its schema cannot be read ({error})", "run `tollkeeper migrate`")]
+    return _clock(CLICKHOUSE, now) + _schema(CLICKHOUSE, set(LEDGER_MIGRATIONS), known)
+
+
+def _schema(store: str, ours: set[str], applied: set[str]) -> list[Finding]:
+    found = []
     if missing := sorted(ours - applied):
-        found.append(wrong(POSTGRES, f"its schema lacks {', '.join(missing)}", "run `tollkeeper migrate`"))
+        found.append(wrong(store, f"its schema lacks {', '.join(missing)}", "run `tollkeeper migrate`"))
     if newer := sorted(applied - ours):
         says = f"a newer version has written it: {', '.join(newer)}"
-        found.append(doubtful(POSTGRES, says, "bring this process to that version (docs/upgrading.md)"))
+        found.append(doubtful(store, says, "bring this process to that version (docs/upgrading.md)"))
     return found
 
 

@@ -19,6 +19,7 @@ from tollkeeper.settings.types import (
     GrpcSecret,
     Issuer,
     KeyHeaders,
+    LedgerUrl,
     ListenAddress,
     LogFile,
     LogLevel,
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
         "redis://127.0.0.1:6379/0",
         description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster;"
         " `rediss://` and `rediss+cluster://`: [docs/tls.md](docs/tls.md)",
+    )
+    ledger_url: LedgerUrl | None = Field(
+        None,
+        description="the ledger on ClickHouse instead of Postgres: `clickhouse+https://USER:PASSWORD@HOST/DATABASE`,"
+        " or `clickhouse+http`: [docs/ledger-on-clickhouse.md](docs/ledger-on-clickhouse.md)",
     )
     admin_token: AdminToken | None = Field(
         None,

@@ -6,6 +6,7 @@ from pathlib import Path
 IN_FILES = (
     "database_url",
     "redis_url",
+    "ledger_url",
     "admin_token",
     "portal_secret",
     "webhook_secret",

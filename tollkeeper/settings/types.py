@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from store.clickhouse import address_of, has_client
 from store.tls import REDIS_OPTIONS
 
 SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
@@ -48,6 +49,13 @@ def url_with(*schemes: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def ledger_url(value: str) -> str:
+    address_of(value)
+    if not has_client():
+        raise ValueError("needs the client of ClickHouse: install tollkeeper with the extra `clickhouse`")
+    return value
 
 
 def redis_options(value: str) -> str:
@@ -168,4 +176,5 @@ RedisUrl = Annotated[
     str, url_with("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"), AfterValidator(redis_options)
 ]
 ApiUrl = Annotated[str, url_with("http", "https")]
+LedgerUrl = Annotated[str, AfterValidator(ledger_url)]
 DatabaseUrl = Annotated[str, url_with("postgresql", "postgres")]

@@ -27,10 +27,7 @@ from accesslog.usage import UNKNOWN_SPEED
 from accesslog.writing.denials import DenialWriter
 from accesslog.writing.fence import Fence
 from accesslog.writing.spool import SpoolInUse, adopt
-from ledger.postgres.denials import PostgresDenials
-from ledger.postgres.ledger import PostgresLedger
-from ledger.postgres.requests import PostgresRequests
-from ledger.postgres.sums import PostgresSums
+from ledger.adapters import adapters_on
 from ledger.row import UsageRow
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.arrivals_redis import MAX_SERVICE, OVER, UNDECIDED
@@ -109,7 +106,7 @@ def wire(shared: Shared) -> list[Method]:
     shared.stops.callback(budgets.close)
     shared.loop.spawn(gone.run(), "gone envoys")
     shared.loop.spawn(living.run(), "living envoys")
-    denials = DenialWriter(PostgresDenials(shared.pool), metrics)
+    denials = DenialWriter(adapters_on(shared.pool, shared.clickhouse).denials, metrics)
     shared.loop.spawn(denials.run(), "denials")
     seal = Seal(shared.seals.keys, DENIAL)
     traced = observed is not None
@@ -182,7 +179,7 @@ def _pipeline(
     return Pipeline(
         budgets=shared.budgets(REDIS_SECONDS),
         jobs=shared.jobs(REDIS_SECONDS),
-        ledger=PostgresLedger(shared.pool),
+        ledger=adapters_on(shared.pool, shared.clickhouse).ledger,
         prices=shared.catalog.price_list,
         key_uses=PostgresKeyUses(shared.pool),
         loop=shared.loop,
@@ -217,10 +214,11 @@ def _reconcile(shared: Shared, pipeline: Pipeline) -> None:
     shared.stops.callback(pool.terminate)
     shared.stops.callback(lambda: shared.loop.run(redis.aclose(), 5.0))
     restoring = RedisRestoring(redis)
-    books = Books(PostgresCensus(pool, SUMS_SECONDS), PostgresSums(pool, SUMS_SECONDS), restoring)
+    adapters = adapters_on(pool, shared.clickhouse, SUMS_SECONDS)
+    books = Books(PostgresCensus(pool, SUMS_SECONDS), adapters.sums, restoring)
     pace = Pace(late=settings.lease_seconds + LATE_SECONDS)
     jobs = LostJobs(
-        PostgresRequests(pool),
+        adapters.jobs,
         PostgresLimitsInForce(pool),
         shared.catalog.prices,
         pipeline.hold_again,

@@ -23,6 +23,7 @@ from serving.loop import LoopThread
 from serving.metrics import Metrics
 from serving.process_metrics import own_version, process_gauges
 from serving.store_metrics import StoreMetrics
+from store.clickhouse import Clickhouse
 from store.postgres import PostgresPool, open_postgres
 from store.redis import is_cluster, open_redis, open_redis_async
 from store.watch import probes
@@ -62,7 +63,7 @@ class Shared:
         self.metrics = Metrics()
         self.loop = LoopThread()
         stops.callback(self.loop.close)
-        self.pool, self.redis = self.loop.run(self._open())
+        self.pool, self.redis, self.clickhouse = self.loop.run(self._open())
         stops.callback(lambda: self.loop.run(self._close(), 5.0))
         stops.callback(self.loop.cancel_tasks)
         self.tenancy_metrics = TenancyMetrics()
@@ -89,7 +90,7 @@ class Shared:
         self.freed: list[Callable[[Sequence[str]], None]] = []
         self.parts: dict[str, Callable[[], bool]] = {"stores": self._stores_answer}
         store_metrics = StoreMetrics()
-        self.stores = store_metrics.of(probes(self.redis, self.pool))
+        self.stores = store_metrics.of(probes(self.redis, self.pool, self.clickhouse))
         self.parts["credentials"] = lambda: not self.stores.refused  # else no store will ever take them
         self.warned: list[Callable[[], Sequence[str]]] = [lambda: self.stores.warnings]
         self.metrics.add(*store_metrics.members(), *process_gauges())
@@ -152,10 +153,14 @@ class Shared:
             lambda: open_redis(settings.redis_url, timeout=timeout), settings.job_hours * 3600, self._epoch
         )
 
-    async def _open(self) -> "tuple[PostgresPool, aio.Redis | aio.RedisCluster]":
-        pool = open_postgres(self.settings.database_url, timeout=self.postgres_seconds)
-        return await pool, open_redis_async(self.settings.redis_url, timeout=REDIS_SECONDS)
+    async def _open(self) -> "tuple[PostgresPool, aio.Redis | aio.RedisCluster, Clickhouse | None]":
+        settings = self.settings
+        pool = open_postgres(settings.database_url, timeout=self.postgres_seconds)
+        clickhouse = Clickhouse(settings.ledger_url) if settings.ledger_url else None
+        return await pool, open_redis_async(settings.redis_url, timeout=REDIS_SECONDS), clickhouse
 
     async def _close(self) -> None:
         await self.redis.aclose()
         self.pool.terminate()
+        if self.clickhouse is not None:
+            await self.clickhouse.aclose()

@@ -181,7 +181,7 @@ class Stack:
     def _migrate(self, settings: Settings) -> None:
         self._tell("the database schema")
         try:
-            run_migrations(settings.database_url)
+            run_migrations(settings.database_url, settings.ledger_url)
         except Exception as error:
             raise StartFailed(f"cannot migrate the database: {error}") from error
 

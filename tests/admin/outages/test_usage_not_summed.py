@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from ledger.postgres.cover import EPOCH, HOUR
+from ledger.cover import EPOCH, HOUR
 from ledger.postgres.roller import LOCK_OF_HOURS
 from tests.admin.conftest import Admin
 from tests.admin.problems import refused

@@ -1,0 +1,139 @@
+"""The statements that add up rows of ClickHouse's `usage`, or lines of `usage_sums`.  Pure."""
+
+# ruff: noqa: S608 - statements are put together from the slice's own constants only
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ledger.clickhouse.requests import micros
+from ledger.cover import DAY, HOUR, ROWS, Stretch
+from ledger.sums import DIMENSIONS, FIGURES, MEASURES, SERVER_ERROR, Group, Selection
+from tenancy.values.admission import Admission
+
+Slots = dict[timedelta, list[tuple[int, Stretch]]]
+Values = dict[str, Any]
+
+_COUNTED = {
+    "requests": f"sumIf(requests, admission <> '{Admission.REFUSED}')",
+    "refused": f"sumIf(requests, admission = '{Admission.REFUSED}')",
+    "errors": f"countIf(status >= {SERVER_ERROR} AND admission <> '{Admission.REFUSED}')",
+    "cache_hits": "countIf(cached_tokens > 0)",
+    "response_cache_hits": f"countIf(admission = '{Admission.CACHED}')",
+    "response_cache_bytes": f"sumIf(bytes_out, admission = '{Admission.CACHED}')",
+}
+MONEY = frozenset(name for name in FIGURES if name.endswith("_cost"))
+
+
+def _of_rows(name: str) -> str:
+    found = _COUNTED.get(name, f"sum({name})")
+    return found if name in MONEY else f"toInt64({found})"
+
+
+# Under other names than the columns', which ClickHouse would take for them.
+_ROWS = ", ".join(f"{_of_rows(name)} AS s_{name}" for name in FIGURES)
+_LINES = ", ".join(f"sum({name}) AS s_{name}" for name in FIGURES)
+_SUMS = ", ".join(f"sum(s_{name})" for name in FIGURES)
+_AT = {ROWS: "toUnixTimestamp64Milli(ts) * 1000", HOUR: "toInt64(bucket) * 1000000", DAY: "toInt64(bucket) * 1000000"}
+
+
+def sums_of(
+    slots: Slots,
+    rolls: Sequence[str],
+    selection: Selection,
+    group_by: Sequence[str],
+    limit: int,
+    after: tuple[int, Group] | None = None,
+    by: str = "",
+) -> tuple[str, Values]:
+    """The query and its values; `slots` is not empty.  `by`: the largest first, of MEASURES, instead of in order."""
+    values: Values = {"limit": limit, "rolls": [*rolls]}
+    parts = [
+        _part(width, layer, f"{number}_{int(width.total_seconds())}", filters_of(selection, values), group_by, values)
+        for width, stretches in slots.items()
+        for number, layer in enumerate(_layers(stretches))
+    ]
+    keys = ["slot", *group_by]
+    having, order = "", ", ".join(keys)
+    if after is not None:
+        places = []
+        for number, value in enumerate((after[0], *after[1])):
+            values[f"after_{number}"] = value
+            places.append(f"{{after_{number}:{'String' if number else 'Int64'}}}")
+        having = f"HAVING tuple({', '.join(keys)}) > tuple({', '.join(places)})"
+    if by:
+        order = f"{' + '.join(f'sum(s_{name})' for name in MEASURES[by])} DESC, {order}"
+    return (
+        f"SELECT {', '.join(keys)}, {_SUMS} FROM ({' UNION ALL '.join(parts)})"
+        f" GROUP BY {', '.join(keys)} {having} ORDER BY {order} LIMIT {{limit:Int64}}",
+        values,
+    )
+
+
+def roll_rows(width: timedelta) -> str:
+    """Inserts the lines of a day as the roll {roll:UUID}."""
+    start = "toStartOfHour(ts)" if width == HOUR else "toStartOfDay(ts)"
+    keys = ", ".join(DIMENSIONS)
+    return f"""
+INSERT INTO usage_sums (roll, width, bucket, {keys}, {", ".join(FIGURES)})
+SELECT {{roll:UUID}}, {int(width.total_seconds())}, {start} AS at, {keys}, {_ROWS} FROM usage FINAL
+WHERE ts >= {{start:DateTime('UTC')}} AND ts < {{start:DateTime('UTC')}} + INTERVAL 1 DAY GROUP BY at, {keys}
+"""
+
+
+def filters_of(selection: Selection, values: Values) -> str:
+    found = ""
+    for name, value in selection.items():
+        values[f"is_{name}"] = value
+        found += f" AND {name} = {{is_{name}:String}}"
+    if selection.tenants is not None:
+        values["tenants"] = [*selection.tenants]
+        found += " AND tenant_id IN {tenants:Array(String)}"
+    return found
+
+
+def _part(
+    width: timedelta,
+    stretches: Sequence[tuple[int, Stretch]],
+    name: str,
+    filters: str,
+    group_by: Sequence[str],
+    values: Values,
+) -> str:
+    """Of stretches in order that do not overlap: a time is in the one that begins last before it, if in any."""
+    starts, stops = ([micros(getattr(each, end)) for _, each in stretches] for end in ("start", "stop"))
+    values |= {f"slots_{name}": [slot for slot, _ in stretches], f"starts_{name}": starts, f"stops_{name}": stops}
+    array = {what: f"{{{what}_{name}:Array(Int64)}}" for what in ("slots", "starts", "stops")}
+    at = _AT[width]
+    begin = f"roundDown({at}, {array['starts']})"
+    slot, stop = (f"transform({begin}, {array['starts']}, {array[what]}, toInt64(0))" for what in ("slots", "stops"))
+    if len(stretches) == 1:
+        slot, stop = f"toInt64({stretches[0][0]})", f"toInt64({stops[0]})"
+    bounds = f"{at} >= {starts[0]} AND {at} < {stop}"
+    if width == ROWS:
+        table, figures = "usage FINAL", _ROWS
+        bounds += f" AND ts >= {_time(stretches[0][1].start)} AND ts < {_time(stretches[-1][1].stop)}"
+    else:
+        table, figures = "usage_sums", _LINES
+        bounds += f" AND width = {int(width.total_seconds())} AND roll IN {{rolls:Array(UUID)}}"
+        bounds += f" AND bucket >= {_time(stretches[0][1].start)} AND bucket < {_time(stretches[-1][1].stop)}"
+    keys = ", ".join((f"{slot} AS slot", *group_by))
+    grouping = ", ".join(("slot", *group_by))
+    return f"SELECT {keys}, {figures} FROM {table} WHERE {bounds}{filters} GROUP BY {grouping}"
+
+
+def _time(time: datetime) -> str:
+    return f"fromUnixTimestamp64Micro(toInt64({micros(time)}), 'UTC')"
+
+
+def _layers(stretches: Sequence[tuple[int, Stretch]]) -> list[list[tuple[int, Stretch]]]:
+    """In order of time, and none that overlaps another of its layer."""
+    layers: list[list[tuple[int, Stretch]]] = []
+    for each in sorted(stretches, key=lambda found: found[1].start):
+        for layer in layers:
+            if layer[-1][1].stop <= each[1].start:
+                layer.append(each)
+                break
+        else:
+            layers.append([each])
+    return layers
