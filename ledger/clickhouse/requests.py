@@ -18,6 +18,7 @@ from store.clickhouse import Clickhouse, ClickhouseAway
 
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM usage FINAL"
 TENANTS = "({any:Bool} OR tenant_id IN {tenants:Array(String)})"
+_UNTIL = "fromUnixTimestamp64Micro({until:Int64}, 'UTC')"
 _SINCE = "fromUnixTimestamp64Micro({since:Int64}, 'UTC')"
 BY_ID = f"{SELECT} WHERE ts = fromUnixTimestamp64Milli({{ts:Int64}}, 'UTC') AND id = {{id:UUID}}"
 BY_LABEL = f"""
@@ -27,7 +28,7 @@ ORDER BY ts DESC, toString(id) LIMIT {{limit:Int64}}
 """
 REFUSALS = f"""
 SELECT tenant_id, denied_by, status, sum(requests) AS n FROM usage FINAL
-WHERE ts >= {_SINCE} AND admission = 'refused' AND {TENANTS}
+WHERE ts >= {_SINCE} AND ({{ever:Bool}} OR ts < {_UNTIL}) AND admission = 'refused' AND {TENANTS}
 GROUP BY tenant_id, denied_by, status ORDER BY n DESC, tenant_id, denied_by, status LIMIT {{limit:Int64}}
 """
 _BETWEEN = f"ts >= {_SINCE} AND ts < fromUnixTimestamp64Micro({{before:Int64}}, 'UTC')"
@@ -53,8 +54,11 @@ class ClickhouseRequests:
             read(row) for row in await self._rows(BY_LABEL, {"label": request_id, "limit": limit} | listed(tenants))
         ]
 
-    async def refusals(self, since: datetime, limit: int, tenants: Sequence[str] | None = None) -> Sequence[Refusals]:
-        values = {"since": micros(since), "limit": limit} | listed(tenants)
+    async def refusals(
+        self, since: datetime, limit: int, tenants: Sequence[str] | None = None, until: datetime | None = None
+    ) -> Sequence[Refusals]:
+        bounds: dict[str, object] = {"since": micros(since), "ever": until is None, "until": micros(until or since)}
+        values = bounds | {"limit": limit} | listed(tenants)
         return [Refusals(*row) for row in await self._rows(REFUSALS, values)]
 
     async def open_jobs(self, since: datetime, before: datetime, after: str, limit: int) -> Sequence[UsageRow]:

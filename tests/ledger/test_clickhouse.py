@@ -154,6 +154,8 @@ async def test_the_most_frequent_refusals_since_a_time(subject: Subject) -> None
     found = await subject.requests.refusals(end - timedelta(minutes=15), 10)
     assert found == [Refusals("acme", "tenant:tokens:60s", 429, 3), Refusals("other", "unavailable", 503, 2)]
     assert await subject.requests.refusals(end - timedelta(minutes=15), 10, ["other"]) == found[1:]
+    earlier = await subject.requests.refusals(end - timedelta(minutes=15), 10, until=end - timedelta(minutes=1))
+    assert earlier == [Refusals("acme", "tenant:tokens:60s", 429, 1)]
 
 
 async def test_the_last_denials_are_kept_and_no_text_stops_them(subject: Subject) -> None:
