@@ -8,7 +8,7 @@ from admin.access.permission import Action, Resource, ResourceKind
 from admin.api import docs, health, problems, schema
 from admin.api.call import PREFIX
 from admin.api.paging import of_this_list
-from admin.api.reports import audit, costs, export, live, requests, stats, usage
+from admin.api.reports import audit, costs, export, live, requests, statement, stats, usage
 from admin.api.resources import (
     accounts,
     admin_tokens,
@@ -35,7 +35,7 @@ RESOURCES = (
     *(tenants, keys, users, groups, models, mcp_servers, policies, limits, budgets, budget_audit, capacity),
     *(organizations, accounts, admin_tokens, webhooks),
 )
-REPORTS = (usage, export, costs, requests, stats, live, audit)
+REPORTS = (usage, export, statement, costs, requests, stats, live, audit)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OWNERS_ONLY = {f"{PREFIX}/admin-tokens": ResourceKind.ADMIN_TOKEN, f"{PREFIX}/accounts": ResourceKind.ACCOUNT}
 OPEN_PATHS = frozenset({f"{PREFIX}/health", *(f"{PREFIX}/docs{path}" for path in docs.PATHS)})

@@ -58,6 +58,16 @@ def test_costs_say_their_total(march: Command) -> None:
     assert "total cost: 1.75" in march.ok("usage", "costs", *MARCH).err
 
 
+def test_a_statement_says_what_a_month_cost(march: Command) -> None:
+    found = march.json("tenant", "statement", "acme", "--month", "2026-03")
+    assert [(line["model"], line["cost"]) for line in found["lines"]] == [("big", "1.5"), ("small", "0.25")]
+    assert found["total"]["cost"] == "1.75"
+    shown = march.ok("tenant", "statement", "acme", "--month", "2026-03")
+    assert shown.out.split()[:3] == ["key_name", "key_id", "model"]
+    assert "total: 1.75 USD" in shown.err
+    assert march("tenant", "statement", "acme", "--month", "March").code == 2
+
+
 def test_prompt_caches(march: Command) -> None:
     rows = march.json("usage", "cache", *MARCH, "--tenant", "acme")["cache"]
     assert {row["model"]: row["cached_tokens"] for row in rows} == {"big": 40, "small": 0}

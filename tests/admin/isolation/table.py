@@ -43,6 +43,7 @@ TABLE = {
         GET /api/v1/tenants/{id}/users
         GET /api/v1/tenants/{id}/users/{user_id}
         GET /api/v1/tenants/{id}/limits
+        GET /api/v1/tenants/{id}/statement
         GET /api/v1/tenants/{id}/budgets
         GET /api/v1/keys
         GET /api/v1/keys/{id}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tollkeeper.cli.field import NEW_NAME, Field
+from tollkeeper.cli.files.statement import add_statement
 from tollkeeper.cli.kinds import AMOUNT, NUMBER, or_none
 from tollkeeper.cli.resource import Resource, searched
 from tollkeeper.cli.verbs import Noun
@@ -40,6 +41,7 @@ app.add_action(
     sets={"status": "suspended"},
 )
 app.add_action("activate", "Let a suspended tenant's keys through again.", method="PATCH", sets={"status": "active"})
+add_statement(app, IN_TENANT)
 app.add_delete(
     "Delete a tenant with its users, keys and limits.  Its usage stays in the ledger.",
     what="the tenant {name!r} ({id}) with all of its keys",

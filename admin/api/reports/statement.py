@@ -1,0 +1,68 @@
+"""/tenants/{id}/statement: what a tenant used in a month, key by key and model by model, and what that cost."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+
+from admin.api.call import Reading
+from admin.api.reports.figures import CostsView, TokensView, figures
+from admin.api.reports.report import ANSWERS
+from admin.commands.directory import TENANTS
+from admin.commands.queries.statement import Statement, statement
+from admin.fields import Text, Time, View
+
+router = APIRouter(prefix="/tenants/{id}/statement", tags=["usage"])
+
+
+class FiguresView(TokensView, CostsView):
+    """Quantities by kind, and costs."""
+
+
+class StatementLine(FiguresView):
+    """What a key used of a model."""
+
+    key_id: str
+    key_name: str | None = Field(description="Null: it was deleted")
+    model: str = Field(examples=["mock-model"])
+
+
+class StatementView(View):
+    """The sums of the usage reports of a month, at the prices of the moment in which each request ended."""
+
+    number: str = Field(description="`InvoiceId` in exports", examples=["acme/2026-11"])
+    tenant_id: str
+    tenant_name: str | None = Field(description="Null: it was deleted")
+    issuer: str
+    currency: str = Field(examples=["USD"])
+    since: Time = Field(alias="from")
+    until: Time = Field(alias="to")
+    time_zone: str = Field(description="In which the month begins and ends", examples=["UTC"])
+    made_at: Time
+    closed: bool = Field(description="Whether the month is over; until then the statement grows")
+    lines: list[StatementLine]
+    total: FiguresView
+
+
+@router.get("", response_model=StatementView, responses={404: ANSWERS[404]})
+async def get_statement(
+    id: Annotated[Text, Path(max_length=256)],
+    month: Annotated[Text, Query(max_length=7, description="In UTC", examples=["2026-11"])],
+    call: Reading,
+) -> dict[str, Any]:
+    """A month of a tenant.  Refused requests cost nothing, and are counted; nothing is refunded afterwards, so there
+    are no credits."""
+    return _shown(await statement(call.session, TENANTS.id(id), month, datetime.now(UTC)))
+
+
+def _shown(of: Statement) -> dict[str, Any]:
+    since, until = of.interval
+    lines = [
+        {"key_id": key, "key_name": of.key_names.get(key), "model": model, **figures(line.figures)}
+        for line in of.lines
+        for key, model in [line.group]
+    ]
+    head = {name: getattr(of, name) for name in ("number", "tenant_id", "tenant_name", "issuer", "currency")}
+    times = {"from": since, "to": until, "time_zone": "UTC", "made_at": of.made_at, "closed": of.closed}
+    return {**head, **times, "lines": lines, "total": figures(of.total)}

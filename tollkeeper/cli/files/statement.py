@@ -1,0 +1,32 @@
+"""`tollkeeper tenant statement`: what a tenant used in a month, key by key and model by model, and what that cost."""
+
+from typing import Annotated
+
+import typer
+
+from tollkeeper.cli.client import segment
+from tollkeeper.cli.command import ColumnsOption, command
+from tollkeeper.cli.field import Field, Given
+from tollkeeper.cli.session import Session
+from tollkeeper.cli.verbs import chosen
+
+COLUMNS = ("key_name", "key_id", "model", "requests", "input_tokens", "cached_tokens", "output_tokens", "cost")
+MonthOption = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="The month, such as 2026-11; in UTC.")]
+
+
+def add_statement(app: typer.Typer, tenant: Field) -> None:
+    """Adds the command to its noun."""
+
+    @command(app, "statement", tenant)
+    def statement(session: Session, given: Given, month: MonthOption, columns: ColumnsOption = None) -> None:
+        """Show what a tenant used in a month, and what that cost, by key and model."""
+        found = session.client.get(f"/tenants/{segment(given[tenant.name])}/statement", {"month": month})
+        if session.show.as_json:
+            session.show.json(found)
+            return
+        session.show.note(
+            f"{found['issuer']}: statement {found['number']} of {found['tenant_name'] or 'a deleted tenant'}"
+        )
+        session.show.note(f"{found['from']} to {found['to']}{'' if found['closed'] else ', which is not over yet'}\n")
+        session.show.rows(found["lines"], chosen(COLUMNS, columns), "nothing was used")
+        session.show.note(f"\ntotal: {found['total']['cost']} {found['currency']}")
