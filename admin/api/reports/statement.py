@@ -48,12 +48,15 @@ class StatementView(View):
 @router.get("", response_model=StatementView, responses={404: ANSWERS[404]})
 async def get_statement(
     id: Annotated[Text, Path(max_length=256)],
-    month: Annotated[Text, Query(max_length=7, description="In UTC", examples=["2026-11"])],
     call: Reading,
+    month: Annotated[
+        Text | None, Query(max_length=7, description="In UTC; the present one if absent", examples=["2026-11"])
+    ] = None,
 ) -> dict[str, Any]:
     """A month of a tenant.  Refused requests cost nothing, and are counted; nothing is refunded afterwards, so there
     are no credits."""
-    return _shown(await statement(call.session, TENANTS.id(id), month, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    return _shown(await statement(call.session, TENANTS.id(id), f"{now:%Y-%m}" if month is None else month, now))
 
 
 def _shown(of: Statement) -> dict[str, Any]:

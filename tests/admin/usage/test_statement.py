@@ -56,6 +56,7 @@ def test_a_month_that_is_not_over_is_said_to_grow(admin: Admin, tenant: tuple[st
     now = datetime.now(UTC)
     found = admin.http.get(f"/tenants/{tenant[0]}/statement", params={"month": f"{now:%Y-%m}"}).json()
     assert (found["closed"], found["lines"], found["total"]["cost"]) == (False, [], "0")
+    assert admin.http.get(f"/tenants/{tenant[0]}/statement").json()["number"] == found["number"]
 
 
 @pytest.mark.parametrize("month", ["", "2026", "2026-13", "2026-3", "2026-03-01", "2099-01", "٢٠٢٦-٠٣"])

@@ -11,14 +11,17 @@ from tollkeeper.cli.session import Session
 from tollkeeper.cli.verbs import chosen
 
 COLUMNS = ("key_name", "key_id", "model", "requests", "input_tokens", "cached_tokens", "output_tokens", "cost")
-MonthOption = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="The month, such as 2026-11; in UTC.")]
+MonthOption = Annotated[
+    str | None,
+    typer.Option("--month", metavar="YYYY-MM", help="The month, such as 2026-11; in UTC.", show_default="this month"),
+]
 
 
 def add_statement(app: typer.Typer, tenant: Field) -> None:
     """Adds the command to its noun."""
 
     @command(app, "statement", tenant)
-    def statement(session: Session, given: Given, month: MonthOption, columns: ColumnsOption = None) -> None:
+    def statement(session: Session, given: Given, month: MonthOption = None, columns: ColumnsOption = None) -> None:
         """Show what a tenant used in a month, and what that cost, by key and model."""
         found = session.client.get(f"/tenants/{segment(given[tenant.name])}/statement", {"month": month})
         if session.show.as_json:
