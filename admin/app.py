@@ -59,6 +59,7 @@ from tenancy.postgres.price_history import PostgresPriceHistory
 from tenancy.postgres.tenants import PostgresTenants
 from tenancy.postgres.webhooks.notices import Notices
 from tenancy.postgres.webhooks.queue import WebhookQueue
+from tenancy.postgres.webhooks.spend_alerts import PostgresSpendAlerts
 from tenancy.postgres.webhooks.webhooks import PostgresWebhooks
 from tenancy.redis.trials import RedisTrials
 
@@ -207,4 +208,5 @@ def ports_on(
         books=Books(PostgresCensus(pool), adapters.sums, RedisRestoring(redis)),
         propagation=propagation,
         webhooks=PostgresWebhooks(pool),
+        spend_alerts=PostgresSpendAlerts(pool),
     )

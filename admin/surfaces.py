@@ -10,6 +10,7 @@ from admin.commands.ports import Ports
 from admin.console.surface import console
 from admin.dialects.chat_api.surface import chat_api
 from admin.dialects.key_manager.surface import key_manager
+from admin.dialects.openai_admin.surface import openai_admin
 from admin.dialects.portal.surface import portal
 from admin.gate.surface import Surface
 
@@ -17,6 +18,7 @@ OTHERS: Mapping[str, Callable[[Ports], Surface]] = {
     "key-manager": key_manager,
     "portal": portal,
     "chat-api": chat_api,
+    "openai-admin": openai_admin,
     "console": console,
 }
 

@@ -28,6 +28,7 @@ from tenancy.directory.models import Registry
 from tenancy.directory.named_policies import Policies
 from tenancy.directory.organizations import Organizations
 from tenancy.directory.price_history import PriceHistory
+from tenancy.directory.spend_alerts import SpendAlerts
 from tenancy.directory.stored_limits import Limits, LimitsInForce
 from tenancy.directory.teams import Teams
 from tenancy.directory.tenants import Tenants
@@ -167,3 +168,4 @@ class Ports:
     books: Books
     propagation: Propagation
     webhooks: Webhooks
+    spend_alerts: SpendAlerts

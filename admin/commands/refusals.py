@@ -28,6 +28,7 @@ from tenancy.directory.organizations import (
     PlanIsFull,
     UnknownOrganization,
 )
+from tenancy.directory.spend_alerts import NoSuchAlert, TooManyAlerts
 from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
 from tenancy.directory.teams import NoTokenLimit
 from tenancy.directory.tenants import NoSuchTenant, TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy
@@ -109,6 +110,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     NoSuchOrganization: (Reason.NOT_FOUND, "", "there is no organization {!r}"),
     NoSuchAccount: (Reason.NOT_FOUND, "", "there is no account {!r}"),
     NoSuchWebhook: (Reason.NOT_FOUND, "", "there is no webhook {!r}"),
+    NoSuchAlert: (Reason.NOT_FOUND, "", "there is no spend alert {!r}"),
     NoSuchDelivery: (Reason.NOT_FOUND, "", "the webhook has no delivery {}; they are kept for 35 days"),
     NoSuchInvitation: (Reason.NOT_FOUND, "", "there is no such invitation, or it has expired or been used"),
     UnknownOrganization: (Reason.INVALID, "organization", "there is no organization {!r}"),
@@ -142,6 +144,7 @@ OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
     LastOwner: (Reason.IN_USE, "", "{!r} is the last owner of the organization who can sign in"),
     PlanIsFull: (Reason.FULL, "", "{}; delete one, or move to a larger plan"),
     TooManyInvitations: (Reason.FULL, "", "there are {} open invitations; wait for some, or withdraw them"),
+    TooManyAlerts: (Reason.FULL, "", "there are {} spend alerts, and no more are kept"),
     TooManyWebhooks: (Reason.FULL, "", "there are {} webhooks, and no more are kept"),
     TooManyAdminTokens: (Reason.FULL, "", "there are {} admin tokens, and no more are kept"),
     StateChanged: (Reason.STALE, "", "it was changed since you read it, and its ETag is now {!r}; read it again"),

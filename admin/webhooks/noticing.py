@@ -7,6 +7,7 @@ those of which something was told.  Without a webhook that wants to know, nothin
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import structlog
 
@@ -19,6 +20,7 @@ from ledger.requests import Refusals
 from ledger.sums import NotSummedYet, Selection
 from ratelimit.budgets.port import BudgetsUnavailable
 from tenancy.directory.change_request import ChangeRequest
+from tenancy.directory.spend_alerts import SpendAlert
 from tenancy.directory.webhooks import Event, EventKind
 from tenancy.postgres.webhooks.notices import MAX_TENANTS, NOTHING, Notices, Told, Wanted
 from tenancy.values.limit import Kind, Scope
@@ -30,6 +32,7 @@ FALLEN = 0.75  # of what was told: below that it counts as over, and is told aga
 REFUSED, LAG, MAX_BEHIND = timedelta(minutes=5), timedelta(seconds=30), timedelta(hours=1)
 MAX_REFUSALS = 200  # tenants and reasons of one stretch
 NAME = "webhooks"
+CENTS = 100
 AWAY: tuple[type[Exception], ...] = (*STORES_AWAY, BudgetsUnavailable, NotSummedYet)
 
 log = structlog.get_logger(__name__)
@@ -61,6 +64,8 @@ class Noticing:
             await self._refusals(now)
         if wanted.expiring:
             await self._notices.tell_expiring()
+        if wanted.spending:
+            await self._spending(now)
 
     async def _budgets(self, wanted: Wanted, now: datetime) -> None:
         span = (now - BUSY, now)
@@ -86,6 +91,21 @@ class Noticing:
             passed = [each for each in thresholds if before < each <= now.percent]
             events = {each: _event(of[0], budget, each, used) for each in passed}
             await self._notices.tell(of, told, now, (before, now.percent), events)
+
+    async def _spending(self, now: datetime) -> None:
+        """Alerts on what tenants have spent in this calendar month of UTC, once each."""
+        month = f"{now:%Y-%m}"
+        alerts = await self._notices.open_alerts(month)
+        tenants = sorted({each.tenant_id for each in alerts})
+        start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        spent = dict[str, Decimal]()
+        for at in range(0, len(tenants), AT_ONCE):
+            ids = tuple(tenants[at : at + AT_ONCE])
+            lines = await self._ports.sums.sums(Selection(tenants=ids), [(start, now)], ("tenant_id",), AT_ONCE)
+            spent |= {line.group[0]: line.figures.cost for line in lines}
+        sums = ((each, spent.get(each.tenant_id, Decimal())) for each in alerts)
+        told = [_spent(each, sum, month) for each, sum in sums if sum * CENTS >= each.threshold_amount]
+        await self._notices.tell_all(told)
 
     async def _refusals(self, now: datetime) -> None:
         """In stretches of REFUSED that are over, with LAG for rows to arrive."""
@@ -132,6 +152,20 @@ def _counts(budget: Budget) -> bool:
 def _event(tenant_id: str, budget: Budget, threshold: int, used: int) -> Event:
     data = {"tenant_id": tenant_id, "threshold": threshold, "used_percent": used, "budget": budget.fields()}
     return Event(EventKind.BUDGET_THRESHOLD, tenant_id, data)
+
+
+def _spent(alert: SpendAlert, spent: Decimal, month: str) -> Event:
+    channel = {"type": "email", "recipients": [*alert.recipients], "subject_prefix": alert.subject_prefix}
+    shown = {
+        "id": alert.id,
+        "threshold_amount": alert.threshold_amount,
+        "currency": "USD",
+        "interval": "month",
+        "notification_channel": channel,
+    }
+    data = {"tenant_id": alert.tenant_id, "month": month, "spent": f"{spent:f}", "spend_alert": shown}
+    once = f"spend {alert.id} {alert.threshold_amount} {month}"
+    return Event(EventKind.SPEND_ALERT, alert.tenant_id, data, once)
 
 
 def _refused(refused: Refusals, since: datetime, until: datetime) -> Event:

@@ -38,6 +38,7 @@ class EventKind(StrEnum):
 
     BUDGET_THRESHOLD = "budget.threshold"
     REQUESTS_REFUSED = "requests.refused"
+    SPEND_ALERT = "spend.alert"
     KEY_CREATED = "key.created"
     KEY_ROTATED = "key.rotated"
     KEY_DISABLED = "key.disabled"

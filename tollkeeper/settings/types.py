@@ -10,7 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from store.clickhouse import address_of, has_client
 from store.tls import REDIS_OPTIONS
 
-SURFACES = ("key-manager", "portal", "chat-api", "console")  # beside the management API, as admin/surfaces.py has them
+SURFACES = (
+    "key-manager",
+    "portal",
+    "chat-api",
+    "openai-admin",
+    "console",
+)  # beside the management API, as admin/surfaces.py has them
 PREFIX = "TOLLKEEPER_"  # of every variable
 ALL, NONE = "all", "none"
 MIN_SECRET = 32  # characters

@@ -30,7 +30,7 @@ from admin.commands.organizations.within_tenants import (
     UsersWithin,
     not_theirs,
 )
-from admin.commands.organizations.within_webhooks import WebhooksWithin
+from admin.commands.organizations.within_webhooks import SpendAlertsWithin, WebhooksWithin
 from admin.commands.ports import Names, Ports
 from ledger.cost import PricedRow
 from ledger.denials import Denial, Denials
@@ -64,6 +64,7 @@ def within(ports: Ports, organization: str) -> Ports:
         requests=RequestsWithin(ports.requests, ports.organizations, organization),
         denials=DenialsWithin(ports.denials, ports.organizations, organization),
         webhooks=WebhooksWithin(ports.webhooks, organization),
+        spend_alerts=SpendAlertsWithin(mine, ports.spend_alerts),
         # What is about no tenant, or about whatever it is handed.
         repeats=ports.repeats,
         control=ports.control,

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from admin.commands.organizations.within_tenants import Mine
 from tenancy.directory.change_request import ChangeRequest, Deleted
+from tenancy.directory.spend_alerts import NewAlert, SpendAlert, SpendAlerts
 from tenancy.directory.tenants import Position
 from tenancy.directory.webhooks import Delivery, NewWebhook, NoSuchWebhook, Salt, Webhook, WebhookChange, Webhooks
 
@@ -60,3 +62,27 @@ class WebhooksWithin:
     async def _require(self, webhook_id: str) -> None:
         if await self.get(webhook_id) is None:
             raise NoSuchWebhook(webhook_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendAlertsWithin:
+    """Implements tenancy.directory.spend_alerts.SpendAlerts of its own tenants."""
+
+    _mine: Mine
+    _inner: SpendAlerts
+
+    async def create(self, tenant_id: str, new: NewAlert, by: ChangeRequest) -> SpendAlert:
+        await self._mine.require(tenant_id)
+        return await self._inner.create(tenant_id, new, by)
+
+    async def of_tenant(self, tenant_id: str) -> Sequence[SpendAlert]:
+        await self._mine.require(tenant_id)
+        return await self._inner.of_tenant(tenant_id)
+
+    async def update(self, tenant_id: str, alert_id: str, to: NewAlert, by: ChangeRequest) -> SpendAlert:
+        await self._mine.require(tenant_id)
+        return await self._inner.update(tenant_id, alert_id, to, by)
+
+    async def delete(self, tenant_id: str, alert_id: str, by: ChangeRequest) -> Deleted:
+        await self._mine.require(tenant_id)
+        return await self._inner.delete(tenant_id, alert_id, by)

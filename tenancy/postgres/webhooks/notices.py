@@ -13,11 +13,14 @@ import asyncpg
 from store.postgres import Connection, PostgresPool, reading
 from tenancy.directory.audit import snapshot
 from tenancy.directory.keys import Key
+from tenancy.directory.spend_alerts import SpendAlert
 from tenancy.directory.told import key_told
 from tenancy.directory.webhooks import Event, EventKind
 from tenancy.postgres.keys import COLUMNS as KEY_COLUMNS
 from tenancy.postgres.keys import key_of
 from tenancy.postgres.webhooks import events
+from tenancy.postgres.webhooks.spend_alerts import COLUMNS as ALERT_COLUMNS
+from tenancy.postgres.webhooks.spend_alerts import alert_of
 
 EXPIRING_DAYS = 7
 MAX_KEYS = 500  # that are told of at a time
@@ -25,7 +28,8 @@ MAX_TENANTS = 10_000
 WANTED = """
 SELECT coalesce(array_agg(DISTINCT t ORDER BY t) FILTER (WHERE 'budget.threshold' = ANY (e)), '{}') AS thresholds,
        coalesce(bool_or('requests.refused' = ANY (e)), false) AS refused,
-       coalesce(bool_or('key.expiring' = ANY (e)), false) AS expiring
+       coalesce(bool_or('key.expiring' = ANY (e)), false) AS expiring,
+       coalesce(bool_or('spend.alert' = ANY (e)), false) AS spending
 FROM (SELECT CASE WHEN events = '{}' THEN $1::text[] ELSE events END AS e, thresholds FROM webhooks WHERE enabled) AS w
 LEFT JOIN LATERAL unnest(w.thresholds) AS t ON true
 """
@@ -54,6 +58,14 @@ ORDER BY expires_at, id LIMIT {MAX_KEYS}
 """
 
 
+# As `once` of the event has them.
+ALERTS = f"""
+SELECT {ALERT_COLUMNS} FROM spend_alerts a WHERE NOT EXISTS (
+    SELECT FROM webhook_events e WHERE e.once = 'spend ' || a.id || ' ' || a.threshold_amount || ' ' || $1)
+ORDER BY tenant_id, id LIMIT {MAX_TENANTS}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What any webhook is to be told."""
@@ -61,6 +73,7 @@ class Wanted:
     thresholds: tuple[int, ...]
     refused: bool
     expiring: bool
+    spending: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,7 @@ class Notices:
         async with reading(self._pool) as connection:
             row = await connection.fetchrow(WANTED, [*EventKind])
         assert row is not None  # noqa: S101 - an aggregate has a row
-        return Wanted(tuple(row["thresholds"]), row["refused"], row["expiring"])
+        return Wanted(tuple(row["thresholds"]), row["refused"], row["expiring"], row["spending"])
 
     async def told_tenants(self) -> Sequence[str]:
         """Those of which something was told that may be over."""
@@ -120,6 +133,16 @@ class Notices:
             await connection.execute(FIRST_LOOK, name, first)
             until = await connection.fetchval(LOOK, name)
             yield None if until is None else Look(name, until, connection)
+
+    async def open_alerts(self, month: str) -> Sequence[SpendAlert]:
+        """Alerts that were not told in the month yet."""
+        async with reading(self._pool) as connection:
+            return [alert_of(row) for row in await connection.fetch(ALERTS, month)]
+
+    async def tell_all(self, told: Sequence[Event]) -> None:
+        async with reading(self._pool) as connection:
+            for event in told:
+                await events.write(connection, event)
 
     async def tell_expiring(self) -> None:
         async with reading(self._pool) as connection:
