@@ -1,4 +1,4 @@
-"""`/v1/organization/projects/{project_id}`: the spend limit and the spend alerts of a project, as openai 3.52.0 has them."""
+"""The spend limit and the spend alerts of a project (`/v1/organization/projects/{project_id}`), as in openai 3.52."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal

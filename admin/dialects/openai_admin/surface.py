@@ -1,4 +1,4 @@
-"""The administration API as a surface: `Authorization: Bearer <admin token>`, and errors as OpenAI's clients read them."""
+"""The administration API as a surface: `Authorization: Bearer <admin token>`, errors as OpenAI's clients read them."""
 
 import functools
 

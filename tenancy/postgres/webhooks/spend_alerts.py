@@ -1,7 +1,6 @@
 """Alerts on spending in Postgres."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from store.postgres import PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
@@ -45,7 +44,7 @@ class PostgresSpendAlerts:
         async with self._rows.transaction(by) as transaction:
             before = await transaction.existing(GET, tenant_id, alert_id)
             changed = (to.threshold_amount, to.recipients, to.subject_prefix)
-            if replace(before, **dict(zip(CHANGED, changed, strict=True))) == before:
+            if (before.threshold_amount, before.recipients, before.subject_prefix) == changed:
                 return before
             after = await transaction.write(UPDATE, alert_id, *changed)
             return await transaction.updated("update_spend_alert", before, after)
@@ -55,9 +54,6 @@ class PostgresSpendAlerts:
             alert = await transaction.existing(GET, tenant_id, alert_id)
             await transaction.execute(DELETE, alert_id)
             return await transaction.deleted("delete_spend_alert", "spend_alerts", alert)
-
-
-CHANGED = ("threshold_amount", "recipients", "subject_prefix")
 
 
 def alert_of(row: Row) -> SpendAlert:

@@ -60,6 +60,7 @@ TABLE = {
         GET /api/v1/usage/export
         GET /api/v1/costs
         GET /api/v1/requests/{id}
+        GET /v1/organization/projects/{project_id}/spend_limit
         POST /auth/logout
         POST /auth/password
         GET /tenants
@@ -149,6 +150,11 @@ TABLE = {
         GET /api/v1/webhooks/{id}/deliveries
         GET /api/v1/webhooks/{id}/deliveries/{delivery}
         POST /api/v1/webhooks/{id}/deliveries/{delivery}/redeliver
+        GET /v1/organization/projects/{project_id}/spend_alerts
+        POST /v1/organization/projects/{project_id}/spend_alerts
+        GET /v1/organization/projects/{project_id}/spend_alerts/{alert_id}
+        POST /v1/organization/projects/{project_id}/spend_alerts/{alert_id}
+        DELETE /v1/organization/projects/{project_id}/spend_alerts/{alert_id}
         GET /console/audit
         POST /console/organizations/{id}/invitations
         POST /console/organizations/{id}/invitations/{invitation}/withdraw
@@ -202,6 +208,8 @@ TABLE = {
         PATCH /api/v1/admin-tokens/{id}
         DELETE /api/v1/admin-tokens/{id}
         GET /api/v1/stats
+        POST /v1/organization/projects/{project_id}/spend_limit
+        DELETE /v1/organization/projects/{project_id}/spend_limit
         POST /teams
         GET /models
         GET /v1/models

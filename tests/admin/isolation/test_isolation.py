@@ -19,7 +19,19 @@ from admin.console.surface import PAGES
 from admin.surfaces import OTHERS, surfaces
 from tests.admin.conftest import run_admin
 from tests.admin.isolation.table import API, MAY, ROWS, For
-from tests.admin.isolation.world import MARKER, NOTHING, PASSWORD, ROLES, TOKENS, Things, World, credential, unique
+from tests.admin.isolation.world import (
+    ALERT,
+    MARKER,
+    NOTHING,
+    PASSWORD,
+    ROLES,
+    SPENDING,
+    TOKENS,
+    Things,
+    World,
+    credential,
+    unique,
+)
 from tests.conftest import create_database, drop_database
 from tests.web import NO_TLS
 from tollkeeper.up.postgres import Postgres
@@ -73,6 +85,9 @@ def body_of(route: str, things: Things, example: Any) -> Any:
         "POST /api/v1/accounts": {"email": f"{unique()}@x.test", "password": PASSWORD, "organization": "org_x"},
         "POST /api/v1/webhooks": {"name": unique(), "url": "https://hooks.test/", "enabled": False},
         "PATCH /api/v1/webhooks/{id}": {"name": unique()},
+        "POST /v1/organization/projects/{project_id}/spend_alerts": ALERT,
+        "POST /v1/organization/projects/{project_id}/spend_alerts/{alert_id}": ALERT,
+        "POST /v1/organization/projects/{project_id}/spend_limit": SPENDING,
         "POST /auth/password": {"old_password": PASSWORD, "new_password": PASSWORD},
         "POST /tenants": {"display_name": "another"},
         "PATCH /tenants/{id}": {"display_name": "changed", "environment": "dev"},

@@ -17,6 +17,8 @@ TOKENS = 987_654_321  # that others used: no figure of acme's holds it
 PASSWORD = "Training123!"
 ROLES = ("owner", "member", "viewer")
 NUMBERS = count(1)
+SPENDING = {"currency": "USD", "interval": "month", "threshold_amount": 10_000}
+ALERT = {**SPENDING, "notification_channel": {"type": "email", "recipients": ["ops@example.com"]}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class Things:
     invitation: str = ""
     webhook: str = ""
     delivery: str = "1"
+    alert: str = ""
 
     def in_path(self, path: str) -> str:
         """A route's path with ids in it; what belongs to the operators alone is called x."""
         found = next((getattr(self, name) for part, name in BY_PART.items() if part in path), "x")
         named = {"{key_id}": self.key, "{team_id}": self.tenant, "{user_id}": self.user, "{name}": "x", "{id}": found}
-        named["{delivery}"] = self.delivery
+        named |= {"{delivery}": self.delivery, "{project_id}": self.tenant, "{alert_id}": self.alert}
         for name, value in named.items():
             path = path.replace(name, value)
         return path
@@ -53,7 +56,7 @@ class Things:
         """A text without these ids."""
         for value in (self.secret, self.tenant, self.key, self.user, self.limit, self.request):
             text = text.replace(value, "ID")
-        for value in filter(None, (self.organization, self.account, self.invitation, self.webhook)):
+        for value in filter(None, (self.organization, self.account, self.invitation, self.webhook, self.alert)):
             text = text.replace(value, "ID")
         return text
 
@@ -67,6 +70,8 @@ BY_PART = {
     "/invitations/{id}": "invitation",
     "/requests/{id}": "request",
     "/webhooks/{id}": "webhook",
+    "/projects/{project_id}": "tenant",
+    "/spend_alerts/{alert_id}": "alert",
 }
 NOTHING = Things(
     tenant="xs_nothing_aaaaaaaa",
@@ -79,6 +84,7 @@ NOTHING = Things(
     account="acc_0000000000000000",
     invitation="inv_0000000000000000",
     webhook="wh_0000000000000000",
+    alert="alert_000000000000000000000000",
 )
 
 
@@ -121,7 +127,10 @@ class World:
         hook = self.admin.post("/webhooks", **hook).raise_for_status().json()["webhook"]["id"]
         delivery = self.admin.post(f"/webhooks/{hook}/test").raise_for_status().json()["id"]
         things = Things(tenant, key["id"], key["key"], user, made, request)
-        return replace(things, webhook=hook, delivery=str(delivery))
+        project, headers = f"/v1/organization/projects/{tenant}", {"authorization": f"Bearer {TOKEN}"}
+        self.http.post(f"{project}/spend_limit", json=SPENDING, headers=headers).raise_for_status()
+        alert = self.http.post(f"{project}/spend_alerts", json=ALERT, headers=headers).raise_for_status().json()["id"]
+        return replace(things, webhook=hook, delivery=str(delivery), alert=alert)
 
     def populated(self) -> tuple[Things, Things, Things]:
         """acme's, another organization's, and the operators'; each has used something."""
@@ -171,6 +180,8 @@ def credential(path: str, token: str) -> dict[str, str]:
     """As the control plane of the path takes it."""
     if path.startswith("/admin"):
         return {"x-master-key": token}
+    if path.startswith("/v1/organization"):
+        return {"authorization": f"Bearer {token}"}
     scheme = "ADMIN" if path.startswith(("/teams", "/users", "/models", "/v1/", "/delete_key")) else "Bearer"
     return {"authorization": f"{scheme} {token}"}
 
