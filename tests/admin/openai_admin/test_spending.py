@@ -1,5 +1,6 @@
 """Spend limits and alerts through OpenAI's own client, down to the budget that refuses and the event that is told."""
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,8 +9,16 @@ import pytest
 from openai import OpenAI
 from openai.types.admin.organization.projects.spend_alert_create_params import NotificationChannel
 
+from admin.app import ports_on
+from admin.metrics import AdminMetrics
+from admin.postgres.propagation import PostgresPropagation
+from admin.webhooks.noticing import Noticing
+from store.postgres import open_postgres
+from store.redis import open_redis_async
+from tenancy.postgres.webhooks.notices import Notices
 from tests.admin.conftest import TOKEN, Admin
 from tests.admin.usage.ledger import use
+from tests.conftest import PATIENT
 
 CHANNEL: NotificationChannel = {"type": "email", "recipients": ["ops@example.com"], "subject_prefix": "[spend]"}
 
@@ -114,21 +123,17 @@ def test_an_alert_is_told_to_webhooks_once_a_month(admin: Admin, client: OpenAI)
 
 def look(admin: Admin) -> None:
     """What the task of the management API does every 15 seconds, at once."""
-    import asyncio
-
-    from admin.app import ports_on
-    from admin.metrics import AdminMetrics
-    from admin.postgres.propagation import PostgresPropagation
-    from admin.webhooks.noticing import Noticing
-    from store.postgres import open_postgres
-    from tenancy.postgres.webhooks.notices import Notices
-    from tests.conftest import PATIENT
 
     async def once() -> None:
         async with open_postgres(admin.database_url, timeout=PATIENT) as pool:
-            redis: object = None  # spending is in the ledger
-            ports = ports_on(pool, redis, PostgresPropagation(pool, redis, AdminMetrics()), "token")  # type: ignore[arg-type]
-            noticing = Noticing(Notices(pool), ports)
-            await noticing._spending(datetime.now(UTC))
+            client = open_redis_async(redis_of(admin), timeout=1.0)
+            ports = ports_on(pool, client, PostgresPropagation(pool, client, AdminMetrics()), TOKEN)
+            await Noticing(Notices(pool), ports).look()
+            await client.aclose()
 
     asyncio.run(once())
+
+
+def redis_of(admin: Admin) -> str:
+    where = admin.redis.connection_pool.connection_kwargs
+    return f"redis://{where['host']}:{where['port']}/0"
