@@ -22,6 +22,7 @@ SERVED = {
     "key-manager": ("/teams", ADMIN, 200),
     "portal": ("/tenants", BEARER, 200),
     "chat-api": ("/admin/tenants", MASTER, 405),
+    "openai-admin": ("/v1/organization/projects/nobody/spend_limit", BEARER, 404),
     "console": ("/console", {}, 303),
 }
 

@@ -36,6 +36,7 @@ GIVEN = {
         cd /etc/tollkeeper/tls && mv server.pem tls.crt && mv server.key tls.key && mv client.pem ca.crt && cd -""",
     "docs/mcp.md": "tollkeeper tenant create acme; tollkeeper key create acme prod",
     "docs/pricing.md": f"tollkeeper model create gpt\n{REFUSED}\nID=$REFUSED",
+    "docs/webhooks.md": "export SECRET=whsec_$(openssl rand -base64 24)",
     "README.md": f"{REFUSED}\nREQUEST_ID=$REFUSED\n{TRACE}",
 }
 # What a page must have printed at its end, among other things.
