@@ -7,11 +7,15 @@ from typing import Protocol, TypedDict
 
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.tenants import Position
-from tenancy.values.secret import mint_secret
+from tenancy.values.secret import HashedSecret, mint_secret
 
 
 class NoSuchKey(LookupError):
     """No key has this id."""
+
+
+class SecretTaken(ValueError):
+    """Another key has this secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class NewKey:
     """A key to be created.  Its secret is shown once, to the caller that asked for it; only hash and prefix are stored.
 
     The user is created if the tenant has none with this id.  An e-mail address replaces the user's, None leaves it.
+    `hashed`: of a secret that another system has given out, which then takes the place of `secret`.
     """
 
     name: str
@@ -55,6 +60,13 @@ class NewKey:
     max_in_flight: int | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     secret: str = field(default_factory=mint_secret, repr=False)
+    hashed: HashedSecret | None = None
+    disabled: bool = False
+
+    @property
+    def stored(self) -> HashedSecret:
+        """What is kept of its secret."""
+        return self.hashed or HashedSecret.of(self.secret)
 
 
 class KeyChange(TypedDict, total=False):
@@ -77,7 +89,7 @@ class Keys(Protocol):
     """
 
     async def create(self, tenant_id: str, new: NewKey, by: ChangeRequest) -> Key:
-        """tenancy.directory.tenants.NoSuchTenant."""
+        """tenancy.directory.tenants.NoSuchTenant, SecretTaken."""
 
     async def get(self, key_id: str) -> Key | None:
         """None if there is none."""

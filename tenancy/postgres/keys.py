@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
+
 from store.postgres import PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.keys import Key, KeyChange, NewKey, NoSuchKey, action_of
+from tenancy.directory.keys import Key, KeyChange, NewKey, NoSuchKey, SecretTaken, action_of
 from tenancy.directory.tenants import Position
 from tenancy.postgres.change import count_up, lock_tenant
-from tenancy.postgres.rows import Rows, Transaction
+from tenancy.postgres.rows import Rows, Transaction, refusing
 from tenancy.values.secret import hash_secret, prefix_of
 
 COLUMNS = """
@@ -19,8 +21,8 @@ AS overlap_until, created_at, updated_at, max_in_flight
 """
 INSERT = f"""
 INSERT INTO api_keys (id, tenant_id, name, key_hash, key_prefix, user_id, models_allowed, tokens_per_minute,
-                      requests_per_minute, expires_at, max_in_flight)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING {COLUMNS}
+                      requests_per_minute, expires_at, max_in_flight, disabled)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING {COLUMNS}
 """
 GET = f"SELECT {COLUMNS} FROM api_keys WHERE id = $1"
 BY_SECRET = f"""
@@ -76,15 +78,17 @@ class PostgresKeys:
             version = await count_up(transaction.connection, tenant_id)
             if new.user_id is not None:
                 await transaction.execute(UPSERT_USER, tenant_id, new.user_id, new.user_email)
-            identity = (new.id, tenant_id, new.name, hash_secret(new.secret), prefix_of(new.secret), new.user_id)
+            identity = (new.id, tenant_id, new.name, *new.stored, new.user_id)
             bounds = (
                 new.models_allowed,
                 new.tokens_per_minute,
                 new.requests_per_minute,
                 new.expires_at,
                 new.max_in_flight,
+                new.disabled,
             )
-            key = await transaction.write(INSERT, *identity, *bounds)
+            with refusing(asyncpg.UniqueViolationError, SecretTaken(new.id)):
+                key = await transaction.write(INSERT, *identity, *bounds)
             await transaction.execute(ANNOUNCE, key.id, version)
             return await transaction.created("create_api_key", key)
 

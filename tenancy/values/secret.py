@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from typing import NamedTuple
 
 SECRET_PREFIX = "sk_"
 PORTAL_PREFIX = "xag_"  # of keys that are made through the portal
@@ -32,6 +33,17 @@ def hash_secret(secret: str) -> str:
 def prefix_of(secret: str) -> str:
     """The part of a secret that may be stored and shown."""
     return secret[:PREFIX_LENGTH]
+
+
+class HashedSecret(NamedTuple):
+    """What is stored of a secret.  `prefix`: what people recognize it by."""
+
+    key_hash: str
+    prefix: str
+
+    @staticmethod
+    def of(secret: str) -> "HashedSecret":
+        return HashedSecret(hash_secret(secret), prefix_of(secret))
 
 
 def shown_prefix(sent: str) -> str:

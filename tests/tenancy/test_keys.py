@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tenancy.directory.change_request import ChangeRequest
-from tenancy.directory.keys import KeyChange, NewKey, NoSuchKey
+from tenancy.directory.keys import KeyChange, NewKey, NoSuchKey, SecretTaken
 from tenancy.directory.tenants import NewTenant, NoSuchTenant
-from tenancy.values.secret import mint_secret
+from tenancy.values.secret import HashedSecret, hash_secret, mint_secret
 from tests.tenancy.directories import KINDS, Directory, open_directory
 
 if TYPE_CHECKING:
@@ -116,3 +116,22 @@ async def test_a_key_is_found_by_every_secret_that_opens_it(directory: Directory
         assert found.id == key.id
     await directory.keys.rotate(key.id, second, 0, BY)
     assert [await directory.keys.by_secret(secret) for secret in (new.secret, third, mint_secret(), "")] == [None] * 4
+
+
+async def test_a_key_of_another_system_keeps_its_secret(directory: Directory) -> None:
+    theirs = HashedSecret(hash_secret("sk-theirs"), "sk-...eirs")
+    key = await directory.keys.create("acme", NewKey("moved", hashed=theirs, disabled=True), BY)
+    assert (key.key_prefix, key.disabled) == ("sk-...eirs", True)
+
+
+async def test_postgres_finds_such_a_key_by_its_secret_which_only_one_may_have(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    directory = open_directory("postgres", pool)
+    await directory.tenants.create(NewTenant("Acme", id="acme"), BY)
+    theirs = HashedSecret(hash_secret("sk-theirs"), "sk-...eirs")
+    key = await directory.keys.create("acme", NewKey("moved", hashed=theirs), BY)
+    assert await directory.keys.by_secret("sk-theirs") == key
+    with pytest.raises(SecretTaken):
+        await directory.keys.create("acme", NewKey("again", hashed=theirs), BY)
+    assert await directory.keys.page(10) == (key,)
