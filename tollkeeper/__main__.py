@@ -33,12 +33,14 @@ if not PROCESS:
     from tollkeeper.cli.routes import routes_command
     from tollkeeper.doctor.command import doctor_command
     from tollkeeper.envoy.commands import envoy_app
+    from tollkeeper.imports.commands import import_app
     from tollkeeper.learned import learned_command
     from tollkeeper.retention import forget_usage_command
 
     app.add_typer(envoy_app, name="envoy")
     app.add_typer(backup_app, name="backup")
     app.command("restore")(restore_command)
+    app.add_typer(import_app, name="import")
     app.command("routes")(routes_command)
     app.command("learned")(learned_command)
     app.command("doctor")(doctor_command)
