@@ -1,4 +1,4 @@
-"""Carrying out a plan: makes what is not there, changes nothing that is.  Each part has a transaction of its own, so that
+"""Carrying out a plan: makes what is not there, changes nothing that is.  Each part is a transaction, so that
 one which fails costs the others nothing, and an import that was cut off can be repeated.
 """
 

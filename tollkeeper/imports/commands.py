@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -44,6 +45,30 @@ def litellm_command(
     except Exception as error:  # noqa: BLE001 - whatever Postgres says; a URL in it would hold a password
         _fail(f"LiteLLM's database cannot be read: {type(error).__name__}: {str(error).replace(url, 'URL')}")
     _carry_out(litellm.plan_of(tables, tenant), "litellm", dry_run=dry_run, as_json=as_json)
+
+
+@import_app.command("key-manager")
+def key_manager_command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Files with what `kubectl get -o json` printed; -: stdin.", show_default=False, allow_dash=True
+        ),
+    ],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take over teams, keys and limits of a MaaS key manager, from its Secrets and TokenRateLimitPolicy.
+
+    kubectl get secrets,tokenratelimitpolicies -n NAMESPACE -o json | tollkeeper import key-manager -"""
+    from tollkeeper.imports import key_manager
+
+    try:
+        texts = [sys.stdin.read() if str(file) == STDIN else file.read_text() for file in files]
+        plan = key_manager.plan_of(each for text in texts for each in key_manager.objects_of(text))
+    except (OSError, UnicodeError, key_manager.NotKeyManager) as error:
+        _fail(f"the key manager's store cannot be read: {error}")
+    _carry_out(plan, "key-manager", dry_run=dry_run, as_json=as_json)
 
 
 def _carry_out(plan: Plan, system: str, *, dry_run: bool, as_json: bool) -> None:

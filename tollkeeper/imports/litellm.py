@@ -17,7 +17,7 @@ from tenancy.directory.users import NewUser
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Kind, Scope, Unit
 from tenancy.values.secret import HashedSecret, hash_secret
-from tollkeeper.imports.litellm_windows import money_of
+from tollkeeper.imports.litellm_budgets import money_of
 from tollkeeper.imports.plan import Plan, id_of, limit_id, printable, tenant_id, user_id
 
 SYSTEM = "litellm"

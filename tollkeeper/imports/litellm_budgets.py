@@ -3,18 +3,16 @@
 LiteLLM resets days, weeks and months at midnight UTC (unless its `timezone` says otherwise), others after their length.
 """
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tenancy.values.calendar import DAY_SECONDS, HOUR_SECONDS, Calendar
+from tenancy.values.calendar import DAY_SECONDS, Calendar
+from tollkeeper.imports.windows import seconds_of
 
 MILLIONTHS = Decimal(1_000_000)
 MAX_COST = 10**9 * 10**6  # millionths, as the management API has it
-DURATION = re.compile(r"([1-9]\d{0,8})(mo|[smhdw])")
 WORDS = {"hourly": "1h", "daily": "1d", "weekly": "7d", "monthly": "30d"}
-SECONDS = {"s": 1, "m": 60, "h": HOUR_SECONDS, "d": DAY_SECONDS, "w": 7 * DAY_SECONDS, "mo": 30 * DAY_SECONDS}
 CALENDARS = {
     "1h": Calendar.HOUR, "24h": Calendar.DAY, "1d": Calendar.DAY, "7d": Calendar.WEEK, "1w": Calendar.WEEK,
     "30d": Calendar.MONTH, "1mo": Calendar.MONTH,
@@ -36,10 +34,7 @@ def window_of(duration: str | None) -> Window | None:
     text = WORDS.get(duration.strip().lower(), duration.strip())
     if calendar := CALENDARS.get(text):
         return Window(calendar.seconds, calendar)
-    match = DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"budget_duration {duration!r}")
-    return Window(min(int(match[1]) * SECONDS[match[2]], FOR_EVER))
+    return Window(min(seconds_of(text), FOR_EVER))
 
 
 class Money(NamedTuple):
