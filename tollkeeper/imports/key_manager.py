@@ -15,7 +15,7 @@ from tenancy.directory.stored_limits import NewLimit
 from tenancy.directory.tenants import NewTenant
 from tenancy.directory.users import NewUser
 from tenancy.values.limit import Kind, Scope, Unit
-from tenancy.values.secret import HashedSecret
+from tenancy.values.secret import PREFIX_LENGTH, HashedSecret, hash_secret
 from tollkeeper.imports.plan import Plan, id_of, limit_id, printable, tenant_id, user_id
 from tollkeeper.imports.windows import seconds_of
 
@@ -84,7 +84,8 @@ class _Reading:
         self._known.add(own)
         # As the key manager's API here makes them: the id is the name, and what people call it is shown.
         self.plan.tenants.append(
-            NewTenant(own, display_name=called, description=printable(notes.get("maas/description") or ""), metadata={"policy": printable(policy)} if policy else {}, id=own)
+            NewTenant(own, display_name=called, description=printable(notes.get("maas/description") or ""),
+                      metadata={"policy": printable(policy)} if policy else {}, id=own)
         )  # fmt: skip
         for number, limit in enumerate(self._limits.get(policy or "", ())):
             self._limit(own, str(policy), number, limit)
@@ -108,12 +109,12 @@ class _Reading:
         if tenant not in self._known and theirs != "default":
             self.plan.leave(f"key {name}", f"its team {theirs} is not there")
             return
+        hashed = _hashed(_secret_of(secret))
         user = labels.get(USER) or notes.get("secret.kuadrant.io/user-id")
         own_user = user_id(SYSTEM, user) if user else None
         if own_user:
             self.plan.users.append((tenant, NewUser(own_user, printable(notes.get("maas/user-email") or ""))))
         models = tuple(each.strip() for each in (notes.get("maas/models-allowed") or "").split(",") if each.strip())
-        hashed = HashedSecret.of(_secret_of(secret))
         self.plan.keys.append(
             (tenant, NewKey(printable(name), own_user, models_allowed=models or None,
                             id=id_of(SYSTEM, "key", hashed.key_hash), secret="", hashed=hashed,
@@ -139,6 +140,11 @@ def _limits_of(objects: Iterable[Object]) -> dict[str, list[tuple[int, str, bool
             rates = limit.get("rates") or ()
             found[policy] = [(int(rate["limit"]), str(rate["window"]), OF_USERS in counters) for rate in rates]
     return found
+
+
+def _hashed(key: str) -> HashedSecret:
+    """Enough of it is shown to recognize it; of a short one too little to guess the rest."""
+    return HashedSecret(hash_secret(key), key[: min(PREFIX_LENGTH, len(key) // 3)])
 
 
 def _secret_of(secret: Object) -> str:
