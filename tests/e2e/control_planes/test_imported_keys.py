@@ -1,6 +1,7 @@
 """A key that LiteLLM gave out opens this data plane, within the limits that it had."""
 
 import secrets
+from decimal import Decimal
 
 import httpx
 from typer.testing import CliRunner
@@ -41,6 +42,6 @@ def test_keys_of_litellm_work_on(stack: Deployment) -> None:
     assert chat(stack, spent).status_code == 403
     assert [chat(stack, secret).status_code for _ in range(2)] == [200, 429]
     (first, second) = stack.admin.get("/limits", params={"tenant_id": "from-litellm"}).json()["limits"]
-    assert {first["amount"], second["amount"]} == {"3.000000", "0.000001"} or (first["amount"], second["amount"])
+    assert {Decimal(each["amount"]) for each in (first, second)} == {Decimal(3), Decimal("0.000001")}
     budgets = stack.admin.get("/tenants/from-litellm/budgets").json()["budgets"]
     assert {each["limit"] for each in budgets} >= {first["name"], second["name"]}
