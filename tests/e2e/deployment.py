@@ -54,6 +54,8 @@ class WarmStack(Stack):
 class Deployment:
     """One `tollkeeper up`, on free ports, with its state in `directory`."""
 
+    KIND: type[Stack] = WarmStack
+
     def __init__(self, directory: Path, *, settings: Mapping[str, object] | None = None, **options: Any) -> None:
         self.directory = directory
         self.envoy_address, self.admin_address = (f"127.0.0.1:{free_port()}" for _ in range(2))
@@ -68,7 +70,7 @@ class Deployment:
         if "database_url" not in options:
             place_postgres(directory / "postgres")
         up = UpOptions(listen=self.envoy_address, data_dir=directory, **{"concurrency": 1, **options})
-        self.stack = WarmStack(up, given, lambda _part: None)
+        self.stack = self.KIND(up, given, lambda _part: None)
         self.stack.start()
         self.settings = self.stack.settings
         self.envoy = httpx.Client(verify=NO_TLS, base_url=f"http://{self.envoy_address}", timeout=30)

@@ -221,12 +221,15 @@ class Stack:
             ratelimit_timeout_seconds=settings.queue_seconds + BEYOND_QUEUE_SECONDS,
             model_clusters=str(settings.model_clusters) if settings.model_clusters else None,
         )
-        render(envoy_settings, directory)
+        self._render(envoy_settings, directory)
         command: list[str | Path] = [envoy_binary(), "-c", directory / "envoy.yaml", *ENVOY_ARGUMENTS]
         if self._options.concurrency is not None:
             command += ["--concurrency", str(self._options.concurrency)]
         process = Process("envoy", command, self._log("envoy"))
         self._keep("envoy", process, lambda: accepts(self._options.listen))
+
+    def _render(self, settings: EnvoySettings, directory: Path) -> None:
+        render(settings, directory)
 
     def _keep(self, name: str, process: Process, ready: Callable[[], bool]) -> None:
         self.processes[name], self._ready[name] = process, ready
