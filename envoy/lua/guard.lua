@@ -57,7 +57,7 @@ end
 
 -- Other names stay others: what escapes is escaped too.
 local function escape_user_id(headers, id)
-  if is_printable(id) and not find(id, "%", 1, true) then return end
+  if not find(id, "[^\32-\36\38-\126]") then return end
   headers:replace("x-user-id", (gsub(id, "[^\32-\36\38-\126]", function(c) return string.format("%%%02X", byte(c)) end)))
 end
 
@@ -85,6 +85,8 @@ local function screen(handle)
       if fate == TAKEN or holds_key(value) then
         removed = removed or {}
         removed[#removed + 1] = name
+      elseif name == "x-user-id" then
+        user_id = user_id and user_id .. "," .. value or value
       end
     elseif name == ":path" then
       path = value
@@ -92,8 +94,6 @@ local function screen(handle)
       in_authority = holds_key(value)
     elseif name == "x-request-id" then
       request_id = value
-    elseif name == "x-user-id" then
-      user_id = user_id and user_id .. "," .. value or value
     end
   end
   for i = 1, removed and #removed or 0 do headers:remove(removed[i]) end
