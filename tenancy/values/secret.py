@@ -12,6 +12,8 @@ PREFIX_LENGTH = 18  # `sk_` and 15 hex digits, `xag_` and 14: enough to recogniz
 
 
 _SECRET = re.compile(rf"({SECRET_PREFIX}|{PORTAL_PREFIX})[0-9a-fA-F]{{{2 * SECRET_BYTES}}}")
+# Those of OpenAI's form, which LiteLLM gives out too.  A capital: else names of models may look so.
+_FOREIGN = re.compile(r"(?<![A-Za-z0-9])sk-(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{20,}")
 _SHOWN = re.compile(rf"(?:{SECRET_PREFIX}|{PORTAL_PREFIX})[0-9a-f]{{14}}")
 
 
@@ -53,4 +55,6 @@ def shown_prefix(sent: str) -> str:
 
 def without_secrets(text: str) -> str:
     """What a client wrote, less the secrets in it, so that it may be written down.  (Envoy's guard takes them out.)"""
-    return _SECRET.sub(r"\1removed", text) if SECRET_PREFIX in text or PORTAL_PREFIX in text else text
+    if SECRET_PREFIX in text or PORTAL_PREFIX in text:
+        text = _SECRET.sub(r"\1removed", text)
+    return _FOREIGN.sub("sk-removed", text) if "sk-" in text else text

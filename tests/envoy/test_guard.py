@@ -37,6 +37,43 @@ def test_a_copy_of_a_key_does_not_go_upstream(chain: Chain, sent: Sent, name: st
     assert OF_PORTAL not in str(seen)
 
 
+FOREIGN = "sk-2Bq_x9-KdTzW0mYh3vLrQg"  # as LiteLLM gives them out
+
+
+def test_a_copy_of_another_systems_key_goes_too(chain: Chain, sent: Sent) -> None:
+    copies = {
+        "x-litellm-api-key": FOREIGN,
+        "x-user-id": f"100%-{FOREIGN}",
+        "cookie": f"a=1; key={FOREIGN}",
+        "x-request-id": f"id-{FOREIGN}",
+    }
+    assert chain.post(BODY, authorization=f"Bearer {FOREIGN}", **copies, **{"x-kept": "sk-other"}).status_code == 200
+    (seen,) = sent()
+    headers = dict(seen["headers"])
+    assert (headers.pop("authorization"), headers["x-kept"]) == (f"Bearer {FOREIGN}", "sk-other")
+    assert headers["x-request-id"] == "sk_removed"
+    assert FOREIGN not in str(headers)
+    assert "x-user-id" not in headers
+    assert FOREIGN not in chain.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key"])
+@pytest.mark.parametrize(
+    "path", [f"{CHAT}?key={FOREIGN}", f"/{FOREIGN}{CHAT}", f"{CHAT}?key={FOREIGN.replace('-', '%2D')}"]
+)
+def test_a_url_with_another_systems_key_is_refused(chain: Chain, sent: Sent, name: str, path: str) -> None:
+    answer = chain.post(BODY, path, **{name: FOREIGN if name == "x-api-key" else f"Bearer {FOREIGN}"})
+    assert (answer.status_code, "must not be in a URL" in answer.text) == (400, True)
+    assert sent() == []
+    assert FOREIGN not in chain.log.read_text()
+    assert FOREIGN[3:] not in chain.log.read_text()
+
+
+def test_a_short_word_in_a_credential_header_takes_nothing_along(chain: Chain, sent: Sent) -> None:
+    assert chain.post(BODY, authorization="Bearer json", **{"x-format": "json"}).status_code == 200
+    assert dict(sent()[0]["headers"])["x-format"] == "json"
+
+
 def test_the_headers_that_authz_reads_are_left_to_it(chain: Chain, sent: Sent) -> None:
     """Without authz, as here, they pass."""
     assert chain.post(BODY, authorization=f"Bearer {KEY}", x_api_key=KEY, api_key=KEY).status_code == 200

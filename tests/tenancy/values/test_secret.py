@@ -1,5 +1,6 @@
 """What is written of a client's text has no secret in it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,3 +25,17 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 def test_a_cut_leaves_no_part_of_one() -> None:
     assert clean("a" * (TEXT_MAX - 20) + SECRET) == "a" * (TEXT_MAX - 20) + "sk_removed"
     assert end_user_of("a" * 100 + SECRET).startswith("a" * 100 + "sk_removed~")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("by sk-2Bq_x9-KdTzW0mYh3vLrQg, twice: sk-2Bq_x9-KdTzW0mYh3vLrQg", "by sk-removed, twice: sk-removed"),
+        ("sk-proj-" + "Ab1_" * 30, "sk-removed"),
+        ("task-list-of-a-long-running-Agent", "task-list-of-a-long-running-Agent"),
+        ("sk-some-model-with-a-long-name-v2", "sk-some-model-with-a-long-name-v2"),
+        ("sk-Short", "sk-Short"),
+    ],
+)
+def test_keys_of_other_systems_are_not_written_down(text: str, written: str) -> None:
+    assert without_secrets(text) == written
