@@ -1,11 +1,13 @@
 """The clusters of models: what is rendered of the catalog, and the file that Envoy reads."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tenancy.resolving.catalog import KnownModels
 from tenancy.values.upstream import Endpoint, Upstream, cluster_of
 from tollkeeper.envoy.cluster_file import LINGER_SECONDS, ClusterFile
 from tollkeeper.envoy.credentials import Credentials
@@ -95,6 +97,23 @@ def test_the_file_follows_the_catalog_and_keeps_what_is_not_ours(place: tuple[Cl
     clock.now += LINGER_SECONDS
     assert file.write({})
     assert path.read_text() == f"mine:\n{MARK}"
+
+
+async def test_a_file_that_was_spoilt_is_mended_or_said_and_does_not_end_the_work(
+    place: tuple[ClusterFile, Path, Clock],
+) -> None:
+    file, path, _ = place
+    upstreams = {"m": Upstream(endpoints=(Endpoint("http://10.0.0.1"),))}
+    assert file.write(upstreams)
+    good = path.read_text()
+    for spoilt in ("- {half", "- []", '- {"no": "name"}'):
+        path.write_text(good + spoilt + "\n")
+        assert file.write(upstreams)
+        assert path.read_text() == good
+    path.write_bytes(b"\xff")
+    known = KnownModels(1, upstreams=upstreams)
+    await asyncio.wait_for(file.keep(lambda: known, lambda: bool(file.wrong)), 5)
+    assert "is not UTF-8" in file.wrong[0]
 
 
 def test_what_cannot_be_rendered_stays_as_it_was(place: tuple[ClusterFile, Path, Clock]) -> None:

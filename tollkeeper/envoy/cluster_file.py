@@ -74,13 +74,15 @@ class ClusterFile:
                     self.write(latest.upstreams, latest.servers)
                 except OSError as error:
                     self._say([f"{self._path} cannot be written: {error.strerror}"])
+                except UnicodeError:
+                    self._say([f"{self._path} is not UTF-8: mend or delete it, no change gets to Envoy until then"])
             await asyncio.sleep(TICK_SECONDS)
 
     def write(self, upstreams: Mapping[str, Upstream], servers: Mapping[str, McpServer] = NO_SERVERS) -> bool:
-        """Whether there was something to change.  OSError."""
+        """Whether there was something to change.  OSError; UnicodeError for a file that somebody else has spoilt."""
         text = self._path.read_text() if self._path.exists() else EMPTY
         head, _, ours = text.partition(MARK)
-        before = {_name(line): line for line in ours.splitlines() if line.startswith("- ")}
+        before = {name: line for line in ours.splitlines() if line.startswith("- ") and (name := _name(line))}
         lines = self._lines([*self._models(upstreams), *self._servers(servers)], before)
         lines |= self._lingering(before, lines)
         new = head + MARK + "".join(f"{line}\n" for line in lines.values())
@@ -142,4 +144,8 @@ def path_in(text: str, path: str) -> bool:
 
 
 def _name(line: str) -> str:
-    return str(json.loads(line.removeprefix("- "))["name"])
+    """ "" for one that cannot be read: it is as good as not there, and written anew."""
+    try:
+        return str(json.loads(line.removeprefix("- "))["name"])
+    except (ValueError, TypeError, KeyError):
+        return ""
