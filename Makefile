@@ -25,6 +25,7 @@ help:
 	@echo "make manifests  write kubernetes/manifests/ anew from the chart"
 	@echo "make bench  measure it (one part: make bench BENCH=check; short rounds: QUICK=1;"
 	@echo "            beside another commit: make bench BENCH='check ratelimit chain' AGAINST=COMMIT;"
+	@echo "            beside other gateways, which it installs: make bench BENCH=peers;"
 	@echo "            whether it lost over 5% of CPU: make bench BENCH=guard, AGAINST=COMMIT or HEAD)"
 
 up: $(VENV)/.installed

@@ -30,14 +30,14 @@ NAMES = (
     "cache",
     "profile",
 )
-GUARD = "guard"  # compares by itself, and only if it is asked for
+GUARD, PEERS = "guard", "peers"  # only if they are asked for: one compares by itself, the other installs much
 RESULTS = Path(__file__).parent / "results"
 FULL, QUICK = Plan(rounds=5, seconds=3.0), Plan(rounds=2, seconds=0.5)
 
 
 def main(names: list[str]) -> int:
-    if unknown := set(names) - {*NAMES, GUARD}:
-        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, GUARD))}")
+    if unknown := set(names) - {*NAMES, GUARD, PEERS}:
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, GUARD, PEERS))}")
     h2load.require()
     plan = QUICK if os.environ.get("QUICK") else FULL
     facts = machine.facts()

@@ -51,13 +51,14 @@ class Chain:
     variants: list[Variant] = field(default_factory=list)
     _before: dict[str, dict[str, float]] = field(default_factory=dict)
     requests: int = 0
+    upstream: str = ""
 
     def start(self) -> None:
         stage = self.stage
         asyncio.run(keys.insert(stage.postgres.url, POPULATION))
         access_log = stage.directory / "access.jsonl"
         settings = stage.sidecar(access_log_file=access_log)
-        upstream = envoys.start_upstream(stage)
+        self.upstream = upstream = envoys.start_upstream(stage)
         authz, ratelimit = settings.authz_socket, settings.ratelimit_socket
         url = envoys.start_ours(stage, "envoy", upstream, authz, ratelimit, access_log)
         ours = Variant(OURS, url, "envoy", ("authz", "ratelimit"), ("valkey", "postgres"))
