@@ -21,14 +21,44 @@ end
 local Events = {}
 Events.__index = Events
 
-local function new(changed) return setmetatable({ changed = changed, rest = "" }, Events) end
+-- `parts`: chunks that have not ended an event yet, `size` bytes in all; `cut`: a line end whose newline may follow.
+local function new(changed) return setmetatable({ changed = changed, parts = {}, size = 0, cut = "" }, Events) end
 
--- What is to be passed on of a chunk, with line ends that are newlines.
-function Events:read(chunk)
-  local text = self.rest .. chunk
-  self.rest = ""
-  if sub(text, -1) == "\r" then text, self.rest = sub(text, 1, -2), "\r" end -- a newline may follow
+-- With line ends that are newlines.
+function Events:plain(chunk)
+  local text = self.cut .. chunk
+  self.cut = ""
+  if sub(text, -1) == "\r" then text, self.cut = sub(text, 1, -2), "\r" end
   if find(text, "\r", 1, true) then text = gsub(gsub(text, "\r\n", "\n"), "\r", "\n") end
+  return text
+end
+
+function Events:hold(text)
+  if text == "" then return end
+  self.parts[#self.parts + 1] = text
+  self.size = self.size + #text
+  if self.size > MAX_EVENT then self.parts, self.size, self.dropping = { sub(text, -1) }, 1, true end
+end
+
+-- Whether an event ends with `text`, or within it.
+function Events:ends(text)
+  local last = self.parts[#self.parts]
+  return find(text, "\n\n", 1, true) or last and sub(last, -1) == "\n" and sub(text, 1, 1) == "\n"
+end
+
+-- An escaped letter may hide the name.
+local function may_list(event) return find(event, '"tools"', 1, true) or find(event, "\\u00", 1, true) end
+
+-- What is to be passed on of a chunk.  Chunks are joined once an event has ended, so that one that comes in many costs no
+-- more than its length.
+function Events:read(chunk)
+  local text = self:plain(chunk)
+  if not self:ends(text) then
+    self:hold(text)
+    return ""
+  end
+  self.parts[#self.parts + 1] = text
+  text, self.parts, self.size = table.concat(self.parts), {}, 0
   local out, from = {}, 1
   while true do
     local _, last = find(text, "\n\n", from, true)
@@ -37,12 +67,11 @@ function Events:read(chunk)
       self.dropping = false
     else
       local event = sub(text, from, last)
-      out[#out + 1] = find(event, '"tools"', 1, true) and event_with(event, self.changed) or event
+      out[#out + 1] = may_list(event) and event_with(event, self.changed) or event
     end
     from = last + 1
   end
-  self.rest = sub(text, from) .. self.rest
-  if #self.rest > MAX_EVENT then self.rest, self.dropping = sub(self.rest, -1), true end
+  self:hold(sub(text, from))
   return table.concat(out)
 end
 

@@ -1,8 +1,10 @@
 """Sessions and streams: to whom a session belongs, where it stays, what a list shows on its way through."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -24,6 +26,10 @@ INITIALIZE = {
 }
 LIST = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
 SESSION = "mcp-session-id"
+
+
+def listing(names: list[str]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": "list", "result": {"tools": [{"name": name} for name in names]}}
 
 
 def begin(mcp: Mcp, who: Credential, name: str) -> str:
@@ -89,6 +95,45 @@ def test_a_list_shows_what_the_key_may_call(mcp: Mcp, plain: Server, servers: li
 
         assert asyncio.run(listed(who)) == ["add", "text"]
         assert asyncio.run(listed(other)) == []
+
+
+class Trickling(BaseHTTPRequestHandler):
+    """A server that writes its answer a few bytes at a time, and escapes letters."""
+
+    protocol_version = "HTTP/1.1"
+    EVENT = (
+        f"data: {json.dumps(listing(['add', 'hidden'])).replace('tools', chr(92) + 'u0074ools')}\r\n\r\n: the end\n\n"
+    )
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for at in range(0, len(self.EVENT), 3):
+            part = self.EVENT[at : at + 3].encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_event_in_many_chunks_shows_what_the_key_may_call(mcp: Mcp) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        who = mcp.stack.tenant()
+        grants = [{"key": who.key_id, "tools": ["add"]}]
+        name = mcp.register(f"http://127.0.0.1:{server.server_address[1]}/mcp", grants=grants)
+        mcp.until_served(who, name)
+        event, comment, _ = mcp.post(who, name, LIST).text.split("\n\n")
+        assert json.loads(event.removeprefix("data: ")) == listing(["add"])
+        assert comment == ": the end"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_stream_tells_of_progress_as_it_comes(mcp: Mcp, servers: list[Server]) -> None:
