@@ -2,14 +2,18 @@
 
 import csv
 import io
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pypdf
 import pytest
 import typer
 
 from tests.admin.conftest import Admin
 from tests.admin.usage.ledger import use
 from tests.cli.conftest import Command
+from tollkeeper.cli.files.pdf import printable
 from tollkeeper.cli.kinds import amount, moment, quantity
 
 MARCH = ("--from", "2026-03-01T00:00:00Z", "--to", "2026-04-01T00:00:00Z")
@@ -66,6 +70,39 @@ def test_a_statement_says_what_a_month_cost(march: Command) -> None:
     assert shown.out.split()[:3] == ["key_name", "key_id", "model"]
     assert "total: 1.75 USD" in shown.err
     assert march("tenant", "statement", "acme", "--month", "March").code == 2
+
+
+def test_a_statement_is_a_pdf_whatever_its_names_are(
+    march: Command, admin: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Ärzte", "北京"):
+        id = march.json("tenant", "create", name)["id"]
+        use(admin, "2026-03-02T10:15:30Z", id, model="x" * 200, input=1234567, output_cost="0.0000000001")
+    out = tmp_path / "march.pdf"
+    shown = {}
+    for name in ("acme", "Ärzte", "北京"):
+        march.ok("tenant", "statement", name, "--month", "2026-03", "--pdf", str(out))
+        (page,) = pypdf.PdfReader(out).pages
+        shown[name] = page.extract_text()
+    assert "Total: 1.75 USD" in shown["acme"]
+    assert all(cost in shown["acme"] for cost in ("1.5 USD", "0.25 USD"))
+    assert "Tenant: Ärzte (" in shown["Ärzte"]
+    assert "Tenant: \\u5317\\u4eac (" in shown["北京"]  # the codes of what the font lacks
+    for text in ("1234567", "0.0000000001 USD", "xxx..."):
+        assert text in shown["北京"]
+    assert list(tmp_path.iterdir()) == [out]
+    monkeypatch.setitem(sys.modules, "fpdf", None)  # as where it is not installed
+    missing = march("tenant", "statement", "acme", "--month", "2026-03", "--pdf", str(tmp_path / "none.pdf"))
+    assert (missing.code, list(tmp_path.iterdir())) == (2, [out])
+    assert "pip install 'tollkeeper[pdf]'" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\nb\x00", "a\\nb\\x00"), ("1 €", "1 \\u20ac"), ("😀", "\\U0001f600"), ("x" * 121, "x" * 120 + "...")],
+)
+def test_what_a_pdf_shows_of_a_text(text: str, shown: str) -> None:
+    assert printable(text) == shown
 
 
 def test_prompt_caches(march: Command) -> None:
