@@ -222,6 +222,18 @@ ROWS = {
             "reqps",
             rate_by("instance", "tollkeeper_admin_pending_pushes_total"),
         ),
+        Shown(
+            "Events sent to webhooks",
+            "Attempts a second: delivered, to be tried again, or failed for good.",
+            "reqps",
+            rate_by("outcome", "tollkeeper_admin_webhook_attempts_total"),
+        ),
+        Shown(
+            "Webhooks",
+            "Events that wait or were dropped by a full queue, and webhooks disabled since they failed.",
+            "short",
+            value("tollkeeper_admin_webhooks", "what"),
+        ),
     ],
 }
 

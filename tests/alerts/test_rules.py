@@ -1,4 +1,4 @@
-"""alerts.yml as Prometheus reads it: each alert fires when it should, and only then (rules.yml beside this file)."""
+"""alerts.yml as Prometheus reads it: each alert fires when it should, and only then (rules.yml and admin_rules.yml beside this file)."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ import yaml
 from tests.alerts.prometheus import NONE, program
 
 ROOT = Path(__file__).parents[2]
-UNIT_TESTS = Path(__file__).parent / "rules.yml"
+UNIT_TESTS = [Path(__file__).parent / name for name in ("rules.yml", "admin_rules.yml")]
 ALERTS = [rule["alert"] for rule in yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"][0]["rules"]]
 needs_promtool = pytest.mark.skipif(program("promtool") is None, reason=NONE)  # .ci/run brings it, from Debian
 
@@ -21,7 +21,7 @@ needs_promtool = pytest.mark.skipif(program("promtool") is None, reason=NONE)  #
     [
         ("check", "rules", "--lint-fatal", "alerts.yml"),
         ("check", "config", "--syntax-only", "prometheus.yml"),
-        ("test", "rules", str(UNIT_TESTS)),
+        ("test", "rules", *map(str, UNIT_TESTS)),
     ],
     ids=["rules", "configuration", "unit tests"],
 )
@@ -32,7 +32,7 @@ def test_promtool_agrees(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_is_seen_to_fire_and_not_to(alert: str) -> None:
-    tests: list[Any] = yaml.safe_load(UNIT_TESTS.read_text())["tests"]
+    tests: list[Any] = [test for file in UNIT_TESTS for test in yaml.safe_load(file.read_text())["tests"]]
     seen = [each for test in tests for each in test["alert_rule_test"] if each["alertname"] == alert]
     assert any(each["exp_alerts"] for each in seen)
     assert any(not each["exp_alerts"] for each in seen)
