@@ -10,7 +10,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Sequence
 
-from tenancy.directory.webhooks import Salt
+from tenancy.directory.webhooks.webhooks import Salt
 
 PREFIX = "whsec_"
 SALT_BYTES = 16

@@ -26,7 +26,7 @@ from tenancy.directory.organizations import NoSuchOrganization
 from tenancy.directory.stored_limits import NoSuchLimit
 from tenancy.directory.tenants import NoSuchTenant
 from tenancy.directory.users import USER_ID, NoSuchUser
-from tenancy.directory.webhooks import NoSuchWebhook
+from tenancy.directory.webhooks.webhooks import NoSuchWebhook
 
 P = TypeVar("P", covariant=True)
 T = TypeVar("T")

@@ -28,12 +28,12 @@ from tenancy.directory.models import Registry
 from tenancy.directory.named_policies import Policies
 from tenancy.directory.organizations import Organizations
 from tenancy.directory.price_history import PriceHistory
-from tenancy.directory.spend_alerts import SpendAlerts
 from tenancy.directory.stored_limits import Limits, LimitsInForce
 from tenancy.directory.teams import Teams
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
-from tenancy.directory.webhooks import Webhooks
+from tenancy.directory.webhooks.spend_alerts import SpendAlerts
+from tenancy.directory.webhooks.webhooks import Webhooks
 from tenancy.values.receiver import Reach
 from tenancy.values.upstream import Upstream
 

@@ -28,12 +28,12 @@ from tenancy.directory.organizations import (
     PlanIsFull,
     UnknownOrganization,
 )
-from tenancy.directory.spend_alerts import NoSuchAlert, TooManyAlerts
 from tenancy.directory.stored_limits import ImpossibleLimit, LimitNameTaken, NoSuchLimit, UnknownSubject
 from tenancy.directory.teams import NoTokenLimit
 from tenancy.directory.tenants import NoSuchTenant, TenantIdTaken, TenantNameTaken, UnknownGroup, UnknownPolicy
 from tenancy.directory.users import NoSuchUser, UserHasKeys
-from tenancy.directory.webhooks import NoSuchDelivery, NoSuchWebhook, TooManyWebhooks, WebhookNameTaken
+from tenancy.directory.webhooks.spend_alerts import NoSuchAlert, TooManyAlerts
+from tenancy.directory.webhooks.webhooks import NoSuchDelivery, NoSuchWebhook, TooManyWebhooks, WebhookNameTaken
 
 Field = tuple[str, str]  # a field of the request, and what is wrong with it
 

@@ -12,8 +12,8 @@ from admin.commands.limits import LimitRequest
 from admin.commands.refusals import Reason, Refusal, Refused
 from admin.commands.session import Done, Session, command, query
 from tenancy.directory.change_request import Deleted
-from tenancy.directory.spend_alerts import NewAlert, SpendAlert
 from tenancy.directory.stored_limits import StoredLimit
+from tenancy.directory.webhooks.spend_alerts import NewAlert, SpendAlert
 from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Scope, Unit
 from tenancy.values.prices import MICRO

@@ -8,7 +8,7 @@ from admin.commands.directory import WEBHOOKS
 from admin.commands.refusals import Reason, Refusal, Refused, invalid
 from admin.commands.session import Session, command, query
 from tenancy.directory.tenants import Position
-from tenancy.directory.webhooks import Delivery, NewWebhook, NoSuchWebhook, Webhook, WebhookChange
+from tenancy.directory.webhooks.webhooks import Delivery, NewWebhook, NoSuchWebhook, Webhook, WebhookChange
 from tenancy.values.receiver import wrong_with_url
 
 NO_SECRET = Refusal(

@@ -20,8 +20,8 @@ from ledger.requests import Refusals
 from ledger.sums import NotSummedYet, Selection
 from ratelimit.budgets.port import BudgetsUnavailable
 from tenancy.directory.change_request import ChangeRequest
-from tenancy.directory.spend_alerts import SpendAlert
-from tenancy.directory.webhooks import Event, EventKind
+from tenancy.directory.webhooks.spend_alerts import SpendAlert
+from tenancy.directory.webhooks.webhooks import Event, EventKind
 from tenancy.postgres.webhooks.notices import MAX_TENANTS, NOTHING, Notices, Told, Wanted
 from tenancy.values.limit import Kind, Scope
 

@@ -15,7 +15,7 @@ from store.postgres import Connection, PostgresPool, Row, reading
 from tenancy.directory.audit import Snapshot
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.tenants import NoSuchTenant
-from tenancy.directory.told import told
+from tenancy.directory.webhooks.told import told
 from tenancy.postgres.idempotency import claim, complete
 from tenancy.postgres.webhooks import events
 

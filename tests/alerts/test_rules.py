@@ -1,4 +1,4 @@
-"""alerts.yml as Prometheus reads it: each alert fires when it should, and only then (rules.yml and admin_rules.yml beside this file)."""
+"""alerts.yml as Prometheus reads it: each alert fires when it should, and only then (rules.yml, admin_rules.yml)."""
 
 import subprocess
 from pathlib import Path

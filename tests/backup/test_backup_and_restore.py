@@ -1,5 +1,6 @@
 """What is restored is what was there, to the last row, in whatever version of the schema it was."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import redis
 from typer.testing import CliRunner
 
 from store.migrate import MIGRATIONS
+from store.postgres import open_postgres
+from tenancy.postgres.webhooks.queue import WebhookQueue
 from tests.backup.stores import contents, empty_database, execute, value
 from tests.cli.conftest import Ran
 from tests.upgrade.stores import load_postgres
@@ -26,6 +29,11 @@ MORE = (
     "INSERT INTO users (tenant_id, id) VALUES ('t', 'ann')",
     "INSERT INTO api_keys (id, tenant_id, user_id, name, key_hash, key_prefix, models_allowed) VALUES"
     " ('k', 't', 'ann', '', repeat('0', 64), 'sk_', ARRAY['a,b', 'c\"d', NULL])",
+    "INSERT INTO webhooks (id, name, url) VALUES ('wh_0123456789abcdef', 'hook', 'https://hooks.example.com/')",
+    "INSERT INTO webhook_events (id, kind, data)"
+    " VALUES ('evt_waits', 'webhook.test', '{}'), ('evt_was', 'webhook.test', '{}')",
+    "INSERT INTO webhook_deliveries (webhook_id, event_id, state) VALUES"
+    " ('wh_0123456789abcdef', 'evt_waits', 'waiting'), ('wh_0123456789abcdef', 'evt_was', 'delivered')",
 )
 
 
@@ -80,6 +88,19 @@ def test_everything_comes_back(used: str, empty: str, redis_url: str, tmp_path: 
     marks = contents(empty)["usage_marks"][0]
     execute(empty, "DELETE FROM usage WHERE ts < '2020-02-03Z'")
     assert contents(empty)["usage_marks"][0] > marks  # the triggers are there again
+
+
+async def taken(url: str) -> list[str]:
+    async with open_postgres(url, timeout=5.0) as pool:
+        return [each.event_id for each in await WebhookQueue(pool).take(10, 10, [])]
+
+
+def test_events_that_waited_are_sent_under_their_ids(used: str, empty: str, redis_url: str, tmp_path: Path) -> None:
+    Command(used, redis_url).ok("backup", "create", tmp_path / "backup")
+    execute(used, "UPDATE webhook_deliveries SET state = 'delivered'")
+    Command(empty, redis_url).ok("restore", tmp_path / "backup")
+    assert asyncio.run(taken(used)) == []
+    assert asyncio.run(taken(empty)) == ["evt_waits"]
 
 
 def test_people_sign_in_again(used: str, empty: str, redis_url: str, tmp_path: Path) -> None:

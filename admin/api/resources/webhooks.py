@@ -13,7 +13,7 @@ from admin.api.resources.routes import Routes
 from admin.commands import webhooks
 from admin.commands.directory import WEBHOOKS
 from admin.fields import AnyId, Body, Flag, HttpUrl, Name, Text
-from tenancy.directory.webhooks import DEFAULT_THRESHOLDS, Delivery, EventKind, NewWebhook, State, Webhook
+from tenancy.directory.webhooks.webhooks import DEFAULT_THRESHOLDS, Delivery, EventKind, NewWebhook, State, Webhook
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 

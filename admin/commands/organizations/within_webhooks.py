@@ -5,14 +5,22 @@ from dataclasses import dataclass, replace
 
 from admin.commands.organizations.within_tenants import Mine
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.spend_alerts import NewAlert, SpendAlert, SpendAlerts
 from tenancy.directory.tenants import Position
-from tenancy.directory.webhooks import Delivery, NewWebhook, NoSuchWebhook, Salt, Webhook, WebhookChange, Webhooks
+from tenancy.directory.webhooks.spend_alerts import NewAlert, SpendAlert, SpendAlerts
+from tenancy.directory.webhooks.webhooks import (
+    Delivery,
+    NewWebhook,
+    NoSuchWebhook,
+    Salt,
+    Webhook,
+    WebhookChange,
+    Webhooks,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhooksWithin:
-    """Implements tenancy.directory.webhooks.Webhooks.  A webhook never changes hands."""
+    """Implements tenancy.directory.webhooks.webhooks.Webhooks.  A webhook never changes hands."""
 
     _inner: Webhooks
     _own: str
@@ -66,7 +74,7 @@ class WebhooksWithin:
 
 @dataclass(frozen=True, slots=True)
 class SpendAlertsWithin:
-    """Implements tenancy.directory.spend_alerts.SpendAlerts of its own tenants."""
+    """Implements tenancy.directory.webhooks.spend_alerts.SpendAlerts of its own tenants."""
 
     _mine: Mine
     _inner: SpendAlerts

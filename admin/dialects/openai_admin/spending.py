@@ -12,7 +12,7 @@ from admin.commands.refusals import invalid
 from admin.commands.rules import MAX_COST
 from admin.fields import Body, Email, Printable
 from admin.gate.answers import propagation_of, session_of
-from tenancy.directory.spend_alerts import NewAlert, SpendAlert
+from tenancy.directory.webhooks.spend_alerts import NewAlert, SpendAlert
 
 PREFIX = "/v1/organization/projects"
 router = APIRouter(prefix=f"{PREFIX}/{{project_id}}")

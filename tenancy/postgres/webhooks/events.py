@@ -3,7 +3,7 @@
 import json
 
 from store.postgres import Connection
-from tenancy.directory.webhooks import Event
+from tenancy.directory.webhooks.webhooks import Event
 
 MAX_WAITING = 10_000  # deliveries of one webhook; what comes beyond is dropped, and counted
 # A webhook's row is locked against its deletion, which would take the delivery's reference away.  An organization is

@@ -13,9 +13,9 @@ import asyncpg
 from store.postgres import Connection, PostgresPool, reading
 from tenancy.directory.audit import snapshot
 from tenancy.directory.keys import Key
-from tenancy.directory.spend_alerts import SpendAlert
-from tenancy.directory.told import key_told
-from tenancy.directory.webhooks import Event, EventKind
+from tenancy.directory.webhooks.spend_alerts import SpendAlert
+from tenancy.directory.webhooks.told import key_told
+from tenancy.directory.webhooks.webhooks import Event, EventKind
 from tenancy.postgres.keys import COLUMNS as KEY_COLUMNS
 from tenancy.postgres.keys import key_of
 from tenancy.postgres.webhooks import events

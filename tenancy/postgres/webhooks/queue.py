@@ -12,7 +12,7 @@ from typing import Any
 
 from store.postgres import PostgresPool, Row, reading
 from tenancy.directory.change_request import ChangeRequest
-from tenancy.directory.webhooks import Salt
+from tenancy.directory.webhooks.webhooks import Salt
 from tenancy.postgres.change import audit
 
 TAKEN_SECONDS = 60.0  # longer than a delivery may take

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from store.postgres import PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
-from tenancy.directory.spend_alerts import MAX_ALERTS, NewAlert, NoSuchAlert, SpendAlert, TooManyAlerts
+from tenancy.directory.webhooks.spend_alerts import MAX_ALERTS, NewAlert, NoSuchAlert, SpendAlert, TooManyAlerts
 from tenancy.postgres.change import lock_tenant
 from tenancy.postgres.rows import Rows
 
@@ -24,7 +24,7 @@ DELETE = "DELETE FROM spend_alerts WHERE id = $1"
 
 
 class PostgresSpendAlerts:
-    """Implements tenancy.directory.spend_alerts.SpendAlerts."""
+    """Implements tenancy.directory.webhooks.spend_alerts.SpendAlerts."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._rows = Rows(pool, alert_of, NoSuchAlert, target_of=lambda alert: ("spend_alert", alert.id))

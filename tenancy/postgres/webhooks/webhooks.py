@@ -11,7 +11,7 @@ from store.postgres import Connection, PostgresPool, Row, reading
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.organizations import UnknownOrganization
 from tenancy.directory.tenants import Position
-from tenancy.directory.webhooks import (
+from tenancy.directory.webhooks.webhooks import (
     MAX_WEBHOOKS,
     Delivery,
     Event,
@@ -77,7 +77,7 @@ CHANGED = ("name", "url", "description", "events", "thresholds", "enabled", "dis
 
 
 class PostgresWebhooks:
-    """Implements tenancy.directory.webhooks.Webhooks."""
+    """Implements tenancy.directory.webhooks.webhooks.Webhooks."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool

@@ -11,7 +11,7 @@ import pytest
 from admin.access.webhook_secrets import WebhookSecrets
 from store.postgres import PostgresPool, open_postgres
 from tenancy.directory.change_request import ChangeRequest
-from tenancy.directory.webhooks import Delivery, Event, EventKind, NewWebhook, Webhook
+from tenancy.directory.webhooks.webhooks import Delivery, Event, EventKind, NewWebhook, Webhook
 from tenancy.postgres.webhooks import events
 from tenancy.postgres.webhooks.webhooks import PostgresWebhooks
 from tests.admin.webhooks.receiver import Receiver, receiving

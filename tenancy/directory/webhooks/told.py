@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tenancy.directory.audit import Snapshot
 from tenancy.directory.tenants import Status
-from tenancy.directory.webhooks import Event, EventKind
+from tenancy.directory.webhooks.webhooks import Event, EventKind
 
 KINDS: Mapping[str, EventKind] = {
     "create_api_key": EventKind.KEY_CREATED,
