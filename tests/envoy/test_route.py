@@ -23,12 +23,21 @@ LIMITS = {
     "x-ratelimit-limit-requests": "30000",
     "x-ratelimit-remaining-tokens": "149999",
     "x-ratelimit-reset-tokens": "6ms",
+    "x-ratelimit-over-limit": "no",
+    "x-ratelimitbysize-query-cost": "1",
+    "ratelimitbysize-reset": "1",
     "anthropic-ratelimit-input-tokens-remaining": "9",
+    "anthropic-ratelimit-unified-fallback-percentage": "0.5",
     "ratelimit": "limit=9",
+    "ratelimit-policy": '"a";q=9',
     "retry-after": "79731",
     "retry-after-ms": "5",
     "x-should-retry": "false",
+    "x-admission": "queued",
+    "x-queue-ms": "5",
 }
+OTHERS = {"x-retry-after": "theirs", "x-queue-ms-max": "theirs", "x-model": "ratelimit"}
+
 
 
 class Server(BaseHTTPRequestHandler):
@@ -54,7 +63,7 @@ class Server(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.send_response(200)
-        for name, value in {**LIMITS, "content-type": "text/plain", "x-request-id": "theirs"}.items():
+        for name, value in {**LIMITS, **OTHERS, "content-type": "text/plain", "x-request-id": "theirs"}.items():
             self.send_header(name, value)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
@@ -98,6 +107,7 @@ def test_the_model_servers_own_limits_do_not_reach_the_client(open_envoy: str) -
     answer = WEB.post(f"{open_envoy}/v1/x", json={})
     assert answer.status_code == 200
     assert not LIMITS.keys() & answer.headers.keys()
+    assert answer.headers.items() >= OTHERS.items()
 
 
 def test_a_connection_that_nobody_uses_is_given_up_before_the_model_server_does(open_envoy: str) -> None:

@@ -2,7 +2,6 @@
 Pure."""
 
 import json
-import re
 from pathlib import Path
 
 from tollkeeper.envoy.template import quote
@@ -12,18 +11,17 @@ LUA = "envoy.extensions.filters.http.lua.v3.Lua"
 MATCHING = "type.googleapis.com/envoy.extensions.matching"
 COMPOSITE = "type.googleapis.com/envoy.extensions.filters.http.composite.v3"
 SAID = ("upstream", "rename")
-REMOVED = re.compile(r"response_headers_to_remove: (\[[^\]]*\])")
 # Of a request that an endpoint did not take: the model has not run, and no byte of an answer has been seen.
 RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-status-codes"
 NOT_TAKEN = "[429, 503]"
 MAX_BODY = 33554432
 
 
-def blocks(path: str | None, script: str, template: str) -> dict[str, list[str]]:
+def blocks(path: str | None, script: str) -> dict[str, list[str]]:
     """Of envoy.yaml, for the file of clusters at `path`; None: models have no endpoints."""
     if path is None:
         return {"models.clusters": [], "models.route": [], "models.filter": []}
-    return {"models.clusters": clusters(path), "models.route": route(template), "models.filter": forward_filter(script)}
+    return {"models.clusters": clusters(path), "models.route": route(), "models.filter": forward_filter(script)}
 
 
 def clusters(path: str) -> list[str]:
@@ -36,10 +34,8 @@ def clusters(path: str) -> list[str]:
     ]
 
 
-def route(template: str) -> list[str]:
-    """Ahead of the one to the default upstream.  `template`: envoy.yaml, whose routes remove the same headers."""
-    found = REMOVED.search(template)
-    removed = " ".join(found[1].split()) if found else "[]"
+def route() -> list[str]:
+    """Ahead of the one to the default upstream."""
     extensions = "type.googleapis.com/envoy.extensions.retry"
     return [
         "# Once ratelimit has said so, and tollkeeper.forward has set the header, which the guard takes from clients.",
@@ -48,7 +44,6 @@ def route(template: str) -> list[str]:
         "    headers: [{name: x-tollkeeper-cluster, present_match: true}]",
         "    dynamic_metadata:",
         "    - {filter: envoy.filters.http.ratelimit, path: [{key: upstream}], value: {present_match: true}}",
-        f"  response_headers_to_remove: {removed}",
         f"  per_request_buffer_limit_bytes: {MAX_BODY}",
         "  route:",
         "    cluster_header: x-tollkeeper-cluster",

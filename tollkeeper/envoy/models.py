@@ -7,6 +7,7 @@ name or the credential of one configuration at an endpoint of another.
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from tollkeeper.envoy.render import MARK, template_dir
 from tollkeeper.envoy.scripts import UPSTREAM, join
 
 TYPE = "type.googleapis.com/"
+FILTERS = f"{TYPE}envoy.extensions.filters.http"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+LIMITS = re.compile(r'- name: tollkeeper\.limits\n.*? regex: "([^"]+)"', re.DOTALL)
 TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 MANY = 20_000
 FAR = 100_000  # percent: while any endpoint of a priority is healthy, it is not left for the next
@@ -37,7 +40,9 @@ def with_clusters(text: str, clusters: Iterable[Fields]) -> str:
 
 def cluster(model: str, upstream: Upstream, files: Files, ca: str) -> Fields:
     """`ca`: the certificates of those that the model does not name.  BadEndpoint, MissingCredential."""
-    return cluster_named(cluster_of(model), upstream, files, ca, functools.partial(script, upstream))
+    found = cluster_named(cluster_of(model), upstream, files, ca, functools.partial(script, upstream))
+    found["typed_extension_protocol_options"][HTTP_OPTIONS]["http_filters"].insert(0, _without_limits())
+    return found
 
 
 def cluster_named(
@@ -74,8 +79,25 @@ def cluster_named(
     return found
 
 
+def _without_limits() -> Fields:
+    """Takes from answers what the default upstream's filter takes: see envoy.yaml."""
+    removed = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": _limits()}}}}
+    return {
+        "name": "tollkeeper.limits",
+        "typed_config": {
+            "@type": f"{FILTERS}.header_mutation.v3.HeaderMutation",
+            "mutations": {"response_mutations": [removed]},
+        },
+    }
+
+
+@functools.cache
+def _limits() -> str:
+    (regex,) = LIMITS.findall((template_dir() / "envoy.yaml").read_text())
+    return str(regex)
+
+
 def _http(source: str) -> Fields:
-    kind = f"{TYPE}envoy.extensions.filters.http"
     endpoint = {"key": "x-tollkeeper-endpoint", "value": "%UPSTREAM_METADATA(tollkeeper:endpoint)%"}
     mutation = {"append": {"header": endpoint, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
     return {
@@ -87,20 +109,20 @@ def _http(source: str) -> Fields:
             {
                 "name": "tollkeeper.endpoint",
                 "typed_config": {
-                    "@type": f"{kind}.header_mutation.v3.HeaderMutation",
+                    "@type": f"{FILTERS}.header_mutation.v3.HeaderMutation",
                     "mutations": {"request_mutations": [mutation]},
                 },
             },
             {
                 "name": "tollkeeper.upstream",
                 "typed_config": {
-                    "@type": f"{kind}.lua.v3.Lua",
+                    "@type": f"{FILTERS}.lua.v3.Lua",
                     "default_source_code": {"inline_string": source},
                 },
             },
             {
                 "name": "envoy.filters.http.upstream_codec",
-                "typed_config": {"@type": f"{kind}.upstream_codec.v3.UpstreamCodec"},
+                "typed_config": {"@type": f"{FILTERS}.upstream_codec.v3.UpstreamCodec"},
             },
         ],
     }

@@ -105,7 +105,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     secret = parse_secret("ratelimit", ratelimit, settings.grpc_secret)
     blocks = {
         "admin": _admin(settings.admin),
-        **forward.blocks(models_in, script, text),
+        **forward.blocks(models_in, script),
         **mcp_routes.blocks(models_in is not None, f"{config_dir}/{MCP}", settings.cors_origins),
         "route": _route(default),
         **cors.blocks(parse_origins("cors_origins", settings.cors_origins)),
@@ -212,7 +212,7 @@ def _parts(config: str, config_dir: str, settings: EnvoySettings) -> dict[str, s
         text = mcp_routes.among(text, f"{config_dir}/{MCP}")
         last = [*forward.forward_filter(f"{config_dir}/{FORWARD}"), *mcp_routes.sessions_filter(), ""]
         text += "\n".join(last)
-        route = forward.route(config)
+        route = forward.route()
         files["blocks/model_route.yaml"] = HEADER + "\n".join(["# Ahead of your routes to model servers.", *route, ""])
         files["blocks/mcp_route.yaml"] = HEADER + "\n".join(
             ["# Ahead of all other routes.", *mcp_routes.routes(settings.cors_origins), ""]
