@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tenancy.resolving.catalog import KnownModels
 from tenancy.values.upstream import Endpoint, Upstream, cluster_of
 from tollkeeper.envoy.cluster_file import LINGER_SECONDS, ClusterFile
 from tollkeeper.envoy.credentials import Credentials
-from tollkeeper.envoy.models import MissingCredential, cluster, script
-from tollkeeper.envoy.render import EMPTY, MARK, InvalidEnvoyConfig, validate
+from tollkeeper.envoy.models import HTTP_OPTIONS, MissingCredential, cluster, script
+from tollkeeper.envoy.render import EMPTY, MARK, InvalidEnvoyConfig, template_dir, validate
 from tollkeeper.up.binaries import envoy_binary
 
 CA = "/etc/ssl/certs/ca-certificates.crt"
@@ -57,6 +58,17 @@ def test_envoy_takes_what_is_rendered(tmp_path: Path) -> None:
         validate(bad, envoy_binary())
     with pytest.raises(MissingCredential):
         cluster("m", MANY, {}, CA)
+
+
+def test_a_models_own_limits_are_taken_as_the_default_upstreams_are() -> None:
+    config = yaml.safe_load((template_dir() / "envoy.yaml").read_text())
+    default = next(each for each in config["static_resources"]["clusters"] if each["name"] == "tollkeeper_upstream")
+    model = cluster("m", Upstream("m", (Endpoint("http://10.0.0.1:8000/v1"),)), {}, CA)
+    ours, model_s = (
+        each["typed_extension_protocol_options"][HTTP_OPTIONS]["http_filters"] for each in (default, model)
+    )
+    assert ours[0]["name"] == "tollkeeper.limits"
+    assert model_s[0] == ours[0]
 
 
 def test_no_name_ends_the_string_that_it_is_in() -> None:
