@@ -39,7 +39,6 @@ LIMITS = {
 OTHERS = {"x-retry-after": "theirs", "x-queue-ms-max": "theirs", "x-model": "ratelimit"}
 
 
-
 class Server(BaseHTTPRequestHandler):
     """A model server that tells of its limits; `/flows` sends a byte every so often, `/sleeps` says nothing."""
 
