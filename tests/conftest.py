@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+LOGGING = structlog.get_config()
 pytest_plugins = ["tests.distribution"]
 
 TEMPLATE = "migrated"
@@ -72,6 +74,20 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickhouseS
     server = ClickhouseServer(tmp_path_factory.mktemp("clickhouse"))
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that sets up logging does so for its process: where a test runs it in this one, those behind it would
+    not hear what is logged."""
+    yield
+    if structlog.get_config()["processors"] is LOGGING["processors"]:
+        return
+    structlog.configure(**LOGGING)
+    for module in [*sys.modules.values()]:
+        log = getattr(module, "log", None)
+        if type(log).__name__ == "BoundLoggerLazyProxy":
+            vars(log).pop("bind", None)  # what it kept of its first use
 
 
 @pytest.fixture

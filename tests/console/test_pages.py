@@ -62,9 +62,9 @@ def test_usage_is_drawn_and_listed_by_tenant_key_user_and_model(owner: Visitor, 
     assert answer.headers["content-disposition"] == 'attachment; filename="usage-by-key-24h.csv"'
     rows = [*csv.DictReader(io.StringIO(answer.text))]
     assert sorted((row["key_name"], row["requests"], row["cost"]) for row in rows) == [
-        ("", "1", "2.0000000000"),
-        ("", "2", "4.0000000000"),
-        ("of the drawn", "1", "2.0000000000"),
+        ("", "1", "2.0"),
+        ("", "2", "4.0"),
+        ("of the drawn", "1", "2.0"),
     ]
     assert {row["key_id"] for row in rows} == {"'=cmd()", "k-1", key["id"]}
     assert "Nothing was used" in text_of(whole(owner, tenant=admin.tenant("idle")["id"], period="24h"))

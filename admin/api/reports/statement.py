@@ -9,7 +9,6 @@ from pydantic import Field
 from admin.api.call import Reading
 from admin.api.reports.figures import CostsView, TokensView, figures
 from admin.api.reports.report import ANSWERS
-from admin.commands.directory import TENANTS
 from admin.commands.queries.statement import Statement, statement
 from admin.fields import Text, Time, View
 
@@ -56,7 +55,7 @@ async def get_statement(
     """A month of a tenant.  Refused requests cost nothing, and are counted; nothing is refunded afterwards, so there
     are no credits."""
     now = datetime.now(UTC)
-    return _shown(await statement(call.session, TENANTS.id(id), f"{now:%Y-%m}" if month is None else month, now))
+    return _shown(await statement(call.session, id, f"{now:%Y-%m}" if month is None else month, now))
 
 
 def _shown(of: Statement) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from admin.access.permission import ResourceKind
+from admin.commands.directory import TENANTS
 from admin.commands.exports.focus import statement_id
 from admin.commands.queries import names, reports
 from admin.commands.refusals import invalid
@@ -38,6 +39,7 @@ class Statement:
 @query(ResourceKind.USAGE)
 async def statement(session: Session, tenant_id: str, month: str, now: datetime) -> Statement:
     """Of a month such as 2026-11, in UTC.  Refused if it has not begun, or has more than MAX_LINES lines."""
+    tenant_id = TENANTS.id(tenant_id)
     since, until = interval = month_of(month)
     if since > now:
         raise invalid(("month", "has not begun yet"))

@@ -1,6 +1,7 @@
 -- The answer to a request whose answer may be kept: a copy of what passes, for the sidecar, once all of it has passed.
 --
--- The meter, which reads the answer, has each chunk copied and passes it on at once.  Nobody waits for the sidecar: its call is sent, and its answer to that is not heard.
+-- The meter, which reads the answer, has each chunk copied and passes it on at once.  Nobody waits for the sidecar: its call
+-- is sent, and its answer to that is not heard.
 -- Only what is complete is kept: a coroutine whose stream was cut is never resumed.
 
 local CLUSTER, AUTHORITY = "tollkeeper_ratelimit", "tollkeeper"
@@ -104,12 +105,16 @@ local function is_whole(copy, found)
   return found.ended_how == "done" or found.ended_how == "" and copy.is_framed
 end
 
--- Hands over the copy, once the meter has read what it reads of the answer; `chunks`: those that are left.
-local function keep(copy, handle, found, chunks)
+-- Copies what the meter has left unread.
+local function read_rest(copy, chunks)
   while copy.more do chunks() end
+end
+
+-- Hands over the copy, once all of the answer has passed.
+local function keep(copy, handle, found)
   if not copy.chunks or copy.size == 0 or handle:trailers() ~= nil or not is_whole(copy, found) then return end
   collector.expect(copy.size)
   send(handle, copy.head .. table.concat(copy.chunks))
 end
 
-return { new = new, copying = copying, keep = keep }
+return { new = new, copying = copying, read_rest = read_rest, keep = keep }

@@ -98,8 +98,9 @@ local function read_answer(handle)
   local copy = headers:get("x-tollkeeper-cache") and kept_copy.new(handle, headers)
   if copy then chunks = kept_copy.copying(copy, chunks) end
   read_body(handle, headers, found, chunks)
+  if copy then kept_copy.read_rest(copy, chunks) end -- who waits for trailers sees no chunk meanwhile
   read_around(handle, found)
-  if copy then kept_copy.keep(copy, handle, found, chunks) end
+  if copy then kept_copy.keep(copy, handle, found) end
 end
 
 function envoy_on_response(handle)

@@ -66,3 +66,7 @@ def test_what_is_no_month_that_was_is_refused(admin: Admin, tenant: tuple[str, s
 
 def test_of_nobody_there_is_none(admin: Admin) -> None:
     assert admin.http.get("/tenants/nobody/statement", params={"month": "2026-03"}).status_code == 404
+
+
+def test_what_cannot_be_an_id_is_answered_as_none(admin: Admin) -> None:
+    assert admin.http.get(f"/tenants/{'0' * 200}/statement").status_code == 404

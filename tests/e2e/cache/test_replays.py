@@ -57,6 +57,14 @@ def test_every_format_is_given_again_byte_for_byte(place: Place, who: Credential
         assert place.answer(who, WHOLE[name], first[name][0])[1].headers[SAYS] == "miss", name
 
 
+def test_a_sound_that_comes_slowly_is_kept_whole(place: Place, who: Credential) -> None:
+    """The meter reads no more of it than how it begins."""
+    sound = (CASES["tests.formats.providers.test_openai_others: speech"])._replace(pause=0.02)
+    number, first = place.answer(who, sound)
+    again = wait_for(lambda: hit if (hit := place.answer(who, sound, number)[1]).headers[SAYS] == "hit" else None, "it")
+    assert again.content == first.content == b"".join(sound.pieces)
+
+
 WORD = b'{"choices":[{"index":0,"message":{"content":"hi"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
 NOT_KEPT = {
     "no store": Answer((WORD,), JSON, ("cache-control: private, No-Store",)),

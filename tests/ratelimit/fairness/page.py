@@ -24,7 +24,7 @@ PLOTS = PAGE.with_suffix("")
 SECONDS, EVERY = 120, 5
 TITLES = {"first-come": "first come, first served", "caps": "caps", "fair": "fair shares"}
 WEIGHTS = {"flood": {}, "steady": {"long": Tenant(500), "short": Tenant(50)}}
-SHOWN = re.compile(r"(    tollkeeper fairshare simulate ([^\n]+)\n\n(?:(?!\n\n    )[\s\S])*?```\n)[^`]*(```)")
+SHOWN = re.compile(r"(```sh\ntollkeeper fairshare simulate ([^\n]+)\n```\n(?:(?!```sh)[\s\S])*?```text\n)[^`]*(```)")
 
 
 def page(text: str) -> str:

@@ -5,7 +5,7 @@ from tests.ratelimit.fairness.page import PAGE, SHOWN, page, plots
 
 def test_the_page_shows_what_its_commands_print() -> None:
     text = PAGE.read_text()
-    assert len(SHOWN.findall(text)) == text.count("    tollkeeper fairshare simulate --synthetic") >= 2
+    assert len(SHOWN.findall(text)) == text.count("\ntollkeeper fairshare simulate --synthetic") >= 2
     assert page(text) == text, "python -m tests.ratelimit.fairness.page"
 
 
