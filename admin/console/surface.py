@@ -27,6 +27,7 @@ from admin.console.pages import (
     people,
     policies,
     requests,
+    statements,
     tenants,
     tiers,
     usage,
@@ -39,7 +40,7 @@ from admin.gate.answers import request_id_of
 from admin.gate.surface import Surface
 
 PAGES = (
-    *(overview, tenants, keys, budgets, limits, usage, requests),
+    *(overview, tenants, keys, budgets, limits, usage, statements, requests),
     *(models, tiers, caches, mcp_servers, groups, capacity, policies, people, audit),
 )
 OPEN_PATHS = frozenset({SIGN_IN, ACCEPT, *BY_PATH})

@@ -55,6 +55,7 @@ SHOWN = (
         "",
         "/tenants",
         "/tenants/{tenant}",
+        "/tenants/{tenant}/statement",
         "/keys/{key}",
         "/tenants/{tenant}/budgets/tenant:tokens:60s",
         "/limits/{limit}",

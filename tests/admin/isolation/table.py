@@ -81,6 +81,7 @@ TABLE = {
         GET /console/find
         GET /console/tenants
         GET /console/tenants/{id}
+        GET /console/tenants/{id}/statement
         GET /console/tenants/{id}/budgets
         GET /console/tenants/{id}/budgets/{name}
         GET /console/keys/{id}

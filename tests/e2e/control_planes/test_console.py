@@ -165,7 +165,7 @@ def test_pages_are_small_and_have_no_serious_accessibility_fault(
     row = next(each for each in aside(stack.usage_when, who, 4) if each["status"] == 200)
     tenant, key = f"/console/tenants/{who.tenant_id}", f"/console/keys/{who.key_id}"
     pages = ["/console", "/console/tenants?name=Accessible", "/console/tenants/new", "/console/nothing"]
-    pages += [f"{tenant}{page}" for page in ("", "/edit", "/delete", "/keys/new", "/limits/new")]
+    pages += [f"{tenant}{page}" for page in ("", "/statement", "/edit", "/delete", "/keys/new", "/limits/new")]
     pages += [f"{tenant}/budgets/tenant:tokens:60s", key, f"{key}/revoke", f"{key}/edit"]
     pages += [f"/console/limits/{made['id']}", "/console/usage", f"/console/requests?id={row['id']}"]
     pages += [f"/console/usage?tenant={who.tenant_id}&by=model&period=1h", f"/console/audit?target={who.tenant_id}"]

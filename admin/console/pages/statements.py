@@ -1,0 +1,37 @@
+"""/console/tenants/…/statement: what a tenant used in a month, and what that cost; laid out for paper too."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from admin.commands.directory import TENANTS
+from admin.commands.queries.statement import MONTH, statement
+from admin.console.cookies import PREFIX
+from admin.console.visit import Routes, Visit
+from admin.console.words import text_of
+
+routes = Routes()
+
+
+@routes.get(f"{PREFIX}/tenants/{{id}}/statement")
+async def of_month(visit: Visit) -> Response:
+    """Of the present month, unless the query names another."""
+    tenant = await TENANTS.get(visit.session, visit.path("id"))
+    now = datetime.now(UTC)
+    found = await statement(visit.session, tenant.id, visit.query("month", f"{now:%Y-%m}"), now)
+    since, until = found.interval
+    before = f"{since - timedelta(days=1):%Y-%m}"
+    shown: dict[str, Any] = {
+        "of": found,
+        "rows": [
+            (found.key_names.get(line.group[0]), *line.group, line.figures, text_of(line.figures.cost))
+            for line in found.lines
+        ],
+        "total_cost": text_of(found.total.cost),
+        "before": before if MONTH.fullmatch(before) else None,
+        "after": f"{until:%Y-%m}" if found.closed else None,
+    }
+    return visit.page(
+        "tenants/statement.html", title=f"Statement {found.number}", section="tenants", tenant=tenant, **shown
+    )
