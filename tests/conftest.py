@@ -85,7 +85,7 @@ def logs_as_they_were() -> Iterator[None]:
         return
     structlog.configure(**LOGGING)
     for module in [*sys.modules.values()]:
-        log = getattr(module, "log", None)
+        log = vars(module).get("log")
         if type(log).__name__ == "BoundLoggerLazyProxy":
             vars(log).pop("bind", None)  # what it kept of its first use
 
