@@ -139,7 +139,8 @@ async def test_a_slow_one_meets_its_deadline_and_holds_up_no_other(hooks: Hooks,
         await hooks.ended(quick, 8)
         assert {each.state for each in await hooks.port.deliveries(slow.id, 10)} == {"waiting"}
         ended = await hooks.ended(slow, 8, 60)
-    assert ended[0].error == "there was no whole answer within 1 s"
+    # After three of them nothing came through, and the rest was given up.
+    assert "there was no whole answer within 1 s" in {each.error for each in ended}
 
 
 async def test_one_that_is_away_is_tried_again(hooks: Hooks) -> None:

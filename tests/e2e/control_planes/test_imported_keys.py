@@ -7,7 +7,7 @@ import httpx
 from typer.testing import CliRunner
 
 from tests.backup.stores import execute
-from tests.e2e.deployment import MODEL, Deployment
+from tests.e2e.deployment import MODEL, Deployment, wait_for
 from tests.imports.litellm_database import fill, key
 from tollkeeper.__main__ import app
 
@@ -36,7 +36,7 @@ def test_keys_of_litellm_work_on(stack: Deployment) -> None:
     assert "keys: 2 made" in result.stdout, result.output
     execute(stack.database_url, "DROP DATABASE litellm")
     # One that was refused just now is known as such for some seconds, unless a sidecar is told.
-    answer = next(each for each in (chat(stack, secret) for _ in range(200)) if each.status_code != 401)
+    answer = wait_for(lambda: each if (each := chat(stack, secret)).status_code != 401 else None, "the key")
     assert answer.status_code == 200, answer.text
     assert chat(stack, secret, "another").status_code == 403
     assert chat(stack, spent).status_code == 403
