@@ -83,14 +83,15 @@ class RateLimit:
         self, admitted: int, limits: list[tuple[str, int, int]], levels: list[int], fields: dict[str, Any]
     ) -> RateLimitResponse:
         level, capacity, window_ms = min((level, *rule) for level, (_, *rule) in zip(levels, limits, strict=True))
-        headers = {"limit": str(capacity), "remaining": str(level)}
+        left = {"limit": str(capacity), "remaining": str(level)}
         if self._lease:
-            headers["reset"] = f"{(capacity - level) * window_ms // capacity}ms"
+            left["reset"] = f"{(capacity - level) * window_ms // capacity}ms"
+        headers = {f"x-ratelimit-{name}-tokens": value for name, value in left.items()}
+        if self._lease:
+            headers |= {"x-admission": "fast", "x-queue-ms": "0"}
         response = RateLimitResponse(
             overall_code=RateLimitResponse.OK if admitted else RateLimitResponse.OVER_LIMIT,
-            response_headers_to_add=[
-                HeaderValue(key=f"x-ratelimit-{name}-tokens", value=value) for name, value in headers.items()
-            ],
+            response_headers_to_add=[HeaderValue(key=name, value=value) for name, value in headers.items()],
         )
         response.dynamic_metadata.update(fields)
         return response
