@@ -1,6 +1,7 @@
 """The shared stack, whose capacity each test sets."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,15 +17,19 @@ def deployment(stack: Deployment) -> Iterator[Deployment]:
 
 
 def bound(deployment: Deployment, most: int | None) -> None:
-    """Returns once the sidecar enforces it."""
+    """Returns once the sidecar enforces it, by its own report: what is set for all is there at once."""
     deployment.admin.put("/capacity", json={"max_in_flight": most}).raise_for_status()
-    wait_for(lambda: True if stats(deployment)["max_in_flight"] == most else None, f"a capacity of {most}")
+
+    def enforced() -> bool | None:
+        return [each["max_in_flight"] for each in stats(deployment)["sidecars"]] == [most] or None
+
+    wait_for(enforced, f"a capacity of {most}")
 
 
-def stats(deployment: Deployment) -> dict[str, int]:
+def stats(deployment: Deployment) -> dict[str, Any]:
     answer = deployment.admin.get("/stats")
     answer.raise_for_status()
-    found: dict[str, int] = answer.json()
+    found: dict[str, Any] = answer.json()
     return found
 
 

@@ -112,6 +112,8 @@ def test_a_model_has_its_own_room_and_its_own_patience(deployment: Deployment) -
     rows = deployment.usage_when(who, 4)
     assert {row["denied_by"] for row in rows if row["admission"] == "refused"} == {"model:in_flight"}
     deployment.admin.delete(f"/models/{model_id}").raise_for_status()
+    with running(deployment, who):  # the sidecar hears of it a moment later
+        wait_for(lambda: True if deployment.chat(who, max_tokens=1).is_success else None, "no bound of the model's")
 
 
 def test_a_key_has_slots_of_its_own_at_once(deployment: Deployment) -> None:
