@@ -4,22 +4,17 @@ Any number of processes may roll at once: each writes lines of its own under a n
 the one that counts.  A day that rows come for later is summed anew, once they have settled (sums.SETTLING).
 """
 
-import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import structlog
-
 from ledger.clickhouse.sums import FIRST, LAST, SETTLING, days_between
 from ledger.clickhouse.sums_sql import roll_rows
 from ledger.cover import DAY, HOUR, floor
+from ledger.rounds import for_ever
 from serving.metrics import Counter
 from store.clickhouse import Clickhouse
 
-log = structlog.get_logger(__name__)
-
-INTERVAL_SECONDS = 10.0
 STATEMENT_SECONDS = 300.0  # one day of rows
 KEPT = timedelta(minutes=10)  # lines that nobody begins to read any more: longer than any question takes
 NOW = "SELECT toUnixTimestamp64Milli(now64(3))"
@@ -51,17 +46,7 @@ class Roller:
         self._errors = errors or Counter("errors", "")
 
     async def run(self) -> None:
-        failing = False
-        while True:
-            try:
-                self._rolled.add(n=await self.roll())
-                failing = False
-            except Exception as error:  # noqa: BLE001 - top of a background task: counted, logged once an outage
-                self._errors.add()
-                if not failing:
-                    log.warning("usage not summed up", error=f"{type(error).__name__}: {error}")
-                failing = True
-            await asyncio.sleep(INTERVAL_SECONDS)
+        await for_ever(self.roll, self._rolled, self._errors)
 
     async def roll(self) -> int:
         """Sums up the days that are over, have settled and have no sums that are good; how many that were."""

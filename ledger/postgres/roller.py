@@ -17,12 +17,12 @@ import structlog
 from ledger.cover import DAY, EPOCH, HOUR, MINUTE, floor
 from ledger.postgres.partitions import make_partition, month_of, next_month
 from ledger.postgres.rollup_sql import clear, roll_rollups, roll_rows
+from ledger.rounds import for_ever
 from serving.metrics import Counter
 from store.postgres import Connection, PostgresPool
 
 log = structlog.get_logger(__name__)
 
-INTERVAL_SECONDS = 10.0
 # A transaction of the roller sums at most one hour of rows.
 STATEMENT_SECONDS = 60.0
 ACQUIRE_SECONDS = 5.0
@@ -64,17 +64,7 @@ class Roller:
         self._errors = errors or Counter("errors", "")
 
     async def run(self) -> None:
-        failing = False
-        while True:
-            try:
-                self._rolled.add(n=await self.roll())
-                failing = False
-            except Exception as error:  # noqa: BLE001 - top of a background task: counted, logged once an outage
-                self._errors.add()
-                if not failing:
-                    log.warning("usage not rolled up", error=f"{type(error).__name__}: {error}")
-                failing = True
-            await asyncio.sleep(INTERVAL_SECONDS)
+        await for_ever(self.roll, self._rolled, self._errors)
 
     async def roll(self, now: datetime | None = None) -> int:
         """Sums up what is marked and has ended by `now`, newest first; returns how many hours and days that were."""

@@ -61,7 +61,7 @@ def test_a_page_is_asked_for_again_while_the_api_is_away(
 ) -> None:
     proxy = TcpProxy(int(admin.url.rpartition(":")[2]))
     proxy.cut()
-    monkeypatch.setattr("tollkeeper.cli.files.export.sleep", lambda _: proxy.restore())
+    monkeypatch.setattr("tollkeeper.cli.files.export.sleep", lambda _: proxy.restore())  # it comes back in the pause
     try:
         ran = many("usage", "export", *MARCH, TOLLKEEPER_API_URL=f"http://127.0.0.1:{proxy.port}")
     finally:

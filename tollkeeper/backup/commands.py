@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from tollkeeper.backup.archive import BadBackup, CannotWrite, Manifest, reading
-from tollkeeper.config import BadSettings, Settings, read_settings
-from tollkeeper.logs import configure_logs
+from tollkeeper.store_commands import fail, settings_of
 
-EXIT_FAILED, EXIT_BAD_SETTINGS = 1, 2
 T = TypeVar("T")
 File = Annotated[Path, typer.Argument(help="The file of the backup.", show_default=False)]
 
@@ -28,7 +26,7 @@ def create_command(file: File) -> None:
     from tollkeeper.backup.create import CannotBackUp, create
     from tollkeeper.backup.tables import NotOurs
 
-    manifest = _run(create(_settings().database_url, file), CannotBackUp, NotOurs)
+    manifest = _run(create(settings_of("backup").database_url, file), CannotBackUp, NotOurs)
     typer.echo(f"{file}: {in_words(manifest)}, {file.stat().st_size:,} bytes")
 
 
@@ -40,7 +38,7 @@ def verify_command(file: File) -> None:
             archive.verify()
             typer.echo(f"{file}: whole; {in_words(archive.manifest)}")
     except BadBackup as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def restore_command(
@@ -59,7 +57,7 @@ def restore_command(
     budgets are then restored from the ledger."""
     from tollkeeper.backup.restore import Refused, restore
 
-    settings = _settings()
+    settings = settings_of("backup")
     done = _run(restore(file, settings.database_url, settings.redis_url, replace=replace), BadBackup, Refused)
     typer.echo(f"restored: {in_words(done.manifest)}")
     if done.migrated:
@@ -87,20 +85,6 @@ def _run(work: Coroutine[Any, Any, T], *refusals: type[Exception]) -> T:
     try:
         return asyncio.run(work)
     except UNAVAILABLE as error:
-        _fail(f"Postgres cannot be asked: {error or type(error).__name__}")
+        fail(f"Postgres cannot be asked: {error or type(error).__name__}")
     except Exception as error:  # noqa: BLE001 - the top of a command: one line for whatever was wrong
-        _fail(str(error) if isinstance(error, (*refusals, CannotWrite)) else f"{type(error).__name__}: {error}")
-
-
-def _settings() -> Settings:
-    configure_logs("error", "backup")
-    try:
-        return read_settings()
-    except BadSettings as error:
-        _fail(str(error), EXIT_BAD_SETTINGS)
-
-
-def _fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    for line in message.splitlines():
-        typer.echo(f"tollkeeper: {line}", err=True)
-    raise typer.Exit(code)
+        fail(str(error) if isinstance(error, (*refusals, CannotWrite)) else f"{type(error).__name__}: {error}")

@@ -4,15 +4,13 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from tollkeeper.config import BadSettings, Settings, read_settings
 from tollkeeper.imports.plan import Plan
-from tollkeeper.logs import configure_logs
+from tollkeeper.store_commands import EXIT_BAD_SETTINGS, fail, settings_of
 
-EXIT_FAILED, EXIT_BAD_SETTINGS = 1, 2
 SECONDS = 30.0
 STDIN = "-"
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and make nothing.")]
@@ -38,12 +36,12 @@ def litellm_command(
     from tollkeeper.imports.plan import TENANT_ID
 
     if not TENANT_ID.fullmatch(tenant):
-        _fail("--tenant: letters, digits, _ . - (64 at most)", EXIT_BAD_SETTINGS)
+        fail("--tenant: letters, digits, _ . - (64 at most)", EXIT_BAD_SETTINGS)
     url = sys.stdin.readline().strip() if source == STDIN else source
     try:
         tables = asyncio.run(litellm_source.read(url))
     except Exception as error:  # noqa: BLE001 - whatever Postgres says; a URL in it would hold a password
-        _fail(f"LiteLLM's database cannot be read: {type(error).__name__}: {str(error).replace(url, 'URL')}")
+        fail(f"LiteLLM's database cannot be read: {type(error).__name__}: {str(error).replace(url, 'URL')}")
     _carry_out(litellm.plan_of(tables, tenant), "litellm", dry_run=dry_run, as_json=as_json)
 
 
@@ -67,7 +65,7 @@ def key_manager_command(
         texts = [sys.stdin.read() if str(file) == STDIN else file.read_text() for file in files]
         plan = key_manager.plan_of(each for text in texts for each in key_manager.objects_of(text))
     except (OSError, UnicodeError, key_manager.NotKeyManager) as error:
-        _fail(f"the key manager's store cannot be read: {error}")
+        fail(f"the key manager's store cannot be read: {error}")
     _carry_out(plan, "key-manager", dry_run=dry_run, as_json=as_json)
 
 
@@ -78,13 +76,13 @@ def _carry_out(plan: Plan, system: str, *, dry_run: bool, as_json: bool) -> None
 
     async def run() -> Done:
         by = ChangeRequest("tollkeeper import", source=system, dry_run=dry_run)
-        async with open_postgres(_settings().database_url, timeout=SECONDS) as pool:
+        async with open_postgres(settings_of("import").database_url, timeout=SECONDS) as pool:
             return await Importer(pool, by).run(plan)
 
     try:
         done = asyncio.run(run())
     except UNAVAILABLE as error:
-        _fail(f"Postgres cannot be asked; repeat the import, it goes on: {error or type(error).__name__}")
+        fail(f"Postgres cannot be asked; repeat the import, it goes on: {error or type(error).__name__}")
     kinds = (TENANTS, USERS, KEYS, LIMITS)
     if as_json:
         counts = {kind: {"made": done.made[kind], "there": done.there[kind]} for kind in kinds}
@@ -97,17 +95,3 @@ def _carry_out(plan: Plan, system: str, *, dry_run: bool, as_json: bool) -> None
         )
     for each in done.left:
         typer.echo(f"not as it was: {each.what}: {each.why}")
-
-
-def _settings() -> Settings:
-    configure_logs("error", "import")
-    try:
-        return read_settings()
-    except BadSettings as error:
-        _fail(str(error), EXIT_BAD_SETTINGS)
-
-
-def _fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    for line in message.splitlines():
-        typer.echo(f"tollkeeper: {line}", err=True)
-    raise typer.Exit(code)

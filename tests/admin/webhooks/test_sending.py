@@ -210,7 +210,7 @@ async def test_what_a_killed_process_was_sending_another_sends_again(
 async def test_a_full_queue_drops_what_comes_and_counts_it(
     hooks: Hooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenancy.postgres.webhooks.events.WRITE", small_queue(3))
+    monkeypatch.setattr("tenancy.postgres.webhooks.events.WRITE", small_queue(3))  # the real one takes 10,000
     webhook, _ = await hooks.hook(receiver.url)
     await hooks.happen(5)
     found = await hooks.port.get(webhook.id)

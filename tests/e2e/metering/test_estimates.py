@@ -19,8 +19,8 @@ from ratelimit.tenants.average import NEEDED
 from ratelimit.tenants.estimates.media import SPOKEN_TOKENS
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import another_envoy
-from tests.envoy.test_asked import png, wav
 from tests.formats.wire import Answer, Upstream, plain, running
+from tests.media import png, wav
 from tollkeeper.__main__ import app
 
 BUDGET = 3_000

@@ -3,10 +3,10 @@
 import pytest
 
 from accesslog.usage import Usage
-from tests.envoy.test_asked import wav
 from tests.formats.charge import estimated, reported
 from tests.formats.conftest import Meter
 from tests.formats.wire import Answer, lines, plain, stream
+from tests.media import wav
 
 EMBEDDINGS = plain("""
 {"object":"list","data":[{"object":"embedding","index":0,"embedding":[-0.006929283,-5.336422e-05,1e-3,0.0]}],"model":"text-embedding-3-small","usage":{"prompt_tokens":8,"total_tokens":8}}
