@@ -66,6 +66,7 @@ def test_what_a_backup_has_comes_back_and_envoys_log_brings_the_usage_since(dire
         later = stack.key(who.tenant_id)
         assert stack.admin.delete(f"/keys/{revoked.key_id}").is_success
         asked = len(stack.usage_when(who, len(load.answers)))
+        wait_for(lambda: is_in_the_file(stack, load) or None, "every request in Envoy's log file")
         for name in ("envoy", "sidecar", "admin"):
             stack.processes[name].kill()
     finally:
@@ -93,6 +94,12 @@ def test_what_a_backup_has_comes_back_and_envoys_log_brings_the_usage_since(dire
     finally:
         stack.close()
         second.kill()
+
+
+def is_in_the_file(stack: Deployment, load: Load) -> bool:
+    """Envoy writes it every 200 ms: rows came by the stream before."""
+    text = (stack.directory / "access.jsonl").read_text()
+    return all(name in text for name in load.answers)
 
 
 def budgets_are_as_the_ledger(stack: Deployment, who: Credential) -> None:
