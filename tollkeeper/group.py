@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 RESTART_SECONDS = (0.2, 1.0, 5.0)  # after the first, second and any further failure in a row
 STEADY_SECONDS = 30.0  # a process that ran this long has recovered from earlier failures
 REAP_SECONDS = 1.0  # between the end of a process's socket and its own
-ASK_SECONDS = 1.0  # between two questions whether all is well
+ASK_SECONDS = 0.25  # between two questions whether all is well
 
 
 class Member:
@@ -55,14 +55,17 @@ class Member:
         self.worker = worker
         self.candidate.give(worker)
 
-    def hangs(self, now: float) -> bool:
+    def hangs(self, now: float, *, replaceable: bool) -> bool:
         """To be asked often; asks the process whether all is well."""
         candidate = self.candidate
+        if candidate.owes:
+            candidate.read()  # the answer may be there, and it was we who had no processor
         if self.serving and not candidate.owes and now >= self._ask_at:
             self._ask_at = now + ASK_SECONDS
             self._silence.end()
             candidate.ask()
-        return self._silence.hangs(now, owes=self.serving and candidate.owes and candidate.has_answered)
+        owes = self.serving and candidate.owes and candidate.has_answered
+        return self._silence.hangs(now, owes=owes, replaceable=replaceable)
 
     def leave(self, seconds: float) -> None:
         """Asks it to end, and is to insist after `seconds`."""
@@ -131,10 +134,13 @@ class Group:
 
     def _end_what_hangs(self, now: float) -> None:
         """Its place is filled once its end is seen."""
+        waiting = sum(spare.ready for spare in self._spares)
         for member in self.members:
-            if member.kill_at == float("inf") and member.hangs(now):
+            replaceable = waiting > 0 and member.worker is not None
+            if member.kill_at == float("inf") and member.hangs(now, replaceable=replaceable):
                 log.error("process hangs, it is killed", name=_name(member), pid=member.process.pid)
                 member.kill_now()
+                waiting -= 1
 
     @property
     def runs(self) -> bool:

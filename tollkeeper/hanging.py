@@ -1,46 +1,51 @@
 """Whether a process hangs: it is stopped, or does not answer though nothing keeps it busy.  For the supervisor.
 
 A process that has work to do, or no processor to do it on, answers late and is not to be killed for that.  So the time
-without an answer counts in full while each of its threads sleeps, and as a tenth while one runs, or would.
+without an answer counts in full while each of its threads sleeps, and as a tenth while one runs, or would.  Where
+another can have its place at once, a process is given less time, but then each look must find it stopped or asleep.
 """
 
 from contextlib import suppress
 from pathlib import Path
 
 HUNG_SECONDS = 5.0
+# Envoy waits for authz for 2 s: until then it must have been asked and looked at as well, and the other must serve.
+REPLACEABLE_SECONDS = 0.8
 BUSY_SHARE = 0.1
-LOOK_SECONDS = 0.5
-MOST_SECONDS = 1.0  # between two looks: if it is more, it was we who had no processor
+LOOK_SECONDS = 0.2
+MOST_SECONDS = 0.4  # between two looks: if it is more, it was we who had no processor
 STOPPED, TRACED, BUSY = "T", "t", frozenset("RD")
 
 
 class Silence:
-    """Of one process: how long it has owed an answer, as that counts."""
+    """Of one process: how long it has owed an answer, as that counts, and for how long it has done nothing at all."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._counted, self._looked_at = 0.0, float("-inf")
+        self._counted, self._still, self._looked_at = 0.0, 0.0, float("-inf")
 
     def end(self) -> None:
         """It has answered."""
-        self._counted = 0.0
+        self._counted = self._still = 0.0
 
-    def hangs(self, now: float, *, owes: bool) -> bool:
+    def hangs(self, now: float, *, owes: bool, replaceable: bool = False) -> bool:
         """To be asked again and again.  `owes`: it was asked and should answer; if not, only a process that is stopped
-        hangs.  `now`: seconds, of any clock."""
+        hangs.  `replaceable`: another waits for its place.  `now`: seconds, of any clock."""
         if now - self._looked_at >= LOOK_SECONDS:
             passed, self._looked_at = min(MOST_SECONDS, now - self._looked_at), now
             self._look(passed, owes)
-        return self._counted >= HUNG_SECONDS
+        return self._counted >= HUNG_SECONDS or (replaceable and self._still >= REPLACEABLE_SECONDS)
 
     def _look(self, passed: float, owes: bool) -> None:
         states = states_of(self._pid, all_threads=owes)
-        if STOPPED in states:
+        if STOPPED in states or (owes and not states & {TRACED, *BUSY}):
             self._counted += passed
+            self._still += passed
         elif owes and TRACED not in states:  # else somebody debugs it
-            self._counted += passed * (BUSY_SHARE if BUSY & states else 1.0)
+            self._counted += passed * BUSY_SHARE
+            self._still = 0.0
         else:
-            self._counted = 0.0
+            self.end()
 
 
 def states_of(pid: int, *, all_threads: bool) -> set[str]:

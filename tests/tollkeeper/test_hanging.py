@@ -15,7 +15,7 @@ import pytest
 from tollkeeper import hanging
 from tollkeeper.group import Group
 from tollkeeper.handover import Candidate
-from tollkeeper.hanging import HUNG_SECONDS, Silence, states_of
+from tollkeeper.hanging import HUNG_SECONDS, LOOK_SECONDS, REPLACEABLE_SECONDS, Silence, states_of
 from tollkeeper.plan import Worker
 from tollkeeper.up.process import Process
 
@@ -46,11 +46,11 @@ def child(program: str) -> Iterator[int]:
             process.kill()
 
 
-def seconds_until_it_hangs(pid: int, *, owes: bool, most: float = 120.0) -> float:
+def seconds_until_it_hangs(pid: int, *, owes: bool, replaceable: bool = False, most: float = 120.0) -> float:
     """On a clock of its own."""
     silence, now = Silence(pid), 0.0
-    while not silence.hangs(now, owes=owes) and now < most:
-        now += 0.5
+    while not silence.hangs(now, owes=owes, replaceable=replaceable) and now < most:
+        now += LOOK_SECONDS
     return now
 
 
@@ -59,12 +59,21 @@ def test_who_sleeps_and_owes_an_answer_hangs() -> None:
         while states_of(pid, all_threads=True) != {"S"}:
             time.sleep(0.01)
         assert seconds_until_it_hangs(pid, owes=True) <= HUNG_SECONDS + 1
-        assert seconds_until_it_hangs(pid, owes=False) == 120
+        assert seconds_until_it_hangs(pid, owes=False) >= 120
 
 
-def test_who_is_busy_has_ten_times_as_long() -> None:
+def test_who_can_be_replaced_at_once_is_given_less_time() -> None:
+    with child(DEADLOCKED) as pid:
+        while states_of(pid, all_threads=True) != {"S"}:
+            time.sleep(0.01)
+        assert seconds_until_it_hangs(pid, owes=True, replaceable=True) <= REPLACEABLE_SECONDS
+        assert seconds_until_it_hangs(pid, owes=False, replaceable=True) >= 120
+
+
+@pytest.mark.parametrize("replaceable", [False, True])
+def test_who_is_busy_has_ten_times_as_long(replaceable: bool) -> None:
     with child(BUSY) as pid:
-        assert seconds_until_it_hangs(pid, owes=True) > 9 * HUNG_SECONDS
+        assert seconds_until_it_hangs(pid, owes=True, replaceable=replaceable) > 9 * HUNG_SECONDS
 
 
 def test_who_is_stopped_hangs_even_if_it_owes_nothing() -> None:
