@@ -1,7 +1,9 @@
 """What is in flight through a process, in a file that outlives it: so that its successor counts it too.
 
 A file of fixed records in shared memory: a change costs a microsecond and no call of the system, and the kernel keeps
-it when the process is killed.  (When the machine dies, what runs on it dies too.)  Knows no rules and no budgets.
+it when the process is killed.  (When the machine dies, what runs on it dies too.)  Its blocks are taken from the disk
+before they are written to: the kernel kills a process that writes where a full disk has none.  Knows no rules and no
+budgets.
 """
 
 import fcntl
@@ -15,10 +17,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 RECORD = struct.Struct("<c36s64p64p")
 TEXT_MAX_BYTES = 63
 FREE, ASKED, ANSWERED = b"\0", b"a", b"r"
 NOWHERE = -1  # the place of what is not written down
+CHUNK = 4096  # records for which room is taken from the disk at a time: 1.2 MB, with their models
 SUFFIX = ".in-flight"
 # Beside the records, in a file of its own, which versions before do not know: the model, by the same place.
 MODEL = struct.Struct("<128p")
@@ -38,7 +45,8 @@ class Entry(NamedTuple):
 
 class Journal:
     """`directory` is the process's kind and number; each process has a file of its own in it.  At most `size` requests;
-    what is beyond is not written down.  Open as long as the process lives.  Thread-safe."""
+    what is beyond is not written down, nor is what a full disk has no room for.  Open as long as the process lives.
+    Thread-safe.  OSError."""
 
     def __init__(self, directory: Path, size: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,7 +58,8 @@ class Journal:
         self._model_file = os.open(self._path.with_suffix(MODELS), os.O_CREAT | os.O_RDWR, 0o600)
         os.ftruncate(self._model_file, size * MODEL.size)
         self._models = mmap.mmap(self._model_file, size * MODEL.size)
-        self._size, self._used = size, 0
+        self._size, self._used, self._room = size, 0, 0
+        self._is_full = False  # the disk
         self._free: list[int] = []
         self._lock = threading.Lock()
 
@@ -62,7 +71,7 @@ class Journal:
         with self._lock:
             if self._free:
                 place = self._free.pop()
-            elif self._used < self._size:
+            elif self._used < self._room or self._has_more():
                 place = self._used
                 self._used += 1
             else:
@@ -82,6 +91,23 @@ class Journal:
             self._map[place * RECORD.size] = FREE[0]
             with self._lock:
                 self._free.append(place)
+
+    def _has_more(self) -> bool:
+        """Whether the disk has room for the next records."""
+        room = min(self._room + CHUNK, self._size)
+        if room == self._room:
+            return False
+        try:
+            for file, record in ((self._file, RECORD), (self._model_file, MODEL)):
+                os.posix_fallocate(file, self._room * record.size, (room - self._room) * record.size)
+        except OSError as error:
+            if not self._is_full:
+                log.warning("what is in flight cannot be written down, a successor will not count it",
+                            reason=str(error))  # fmt: skip
+            self._is_full = True
+            return False
+        self._room, self._is_full = room, False
+        return True
 
 
 class Predecessor:

@@ -188,9 +188,11 @@ def _held(path: Path, replace: bool) -> Iterator[None]:
             if not replace or not _kill_holder(lock):
                 raise SidecarRuns(f"another sidecar serves {path}")
             log.info("replaced the supervisor before", socket=str(path))
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        try:
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
+        except OSError as error:
+            log.warning("this supervisor is not written down, so none can replace it", reason=str(error))
         yield
 
 

@@ -64,7 +64,7 @@ class Backfill:
         self._window: deque[_Waiting] = deque()
         self._saved_at = float("-inf")
         self.lines = 0  # read, ever
-        self._trouble = ""  # the error of the last step, so that it is logged once
+        self._trouble = self._unsaved = ""  # errors of the last step and the last save: each is logged once
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
 
@@ -88,11 +88,8 @@ class Backfill:
 
     def close(self) -> None:
         """Once the rest of the pipeline is flushed: moves the checkpoint over what is done."""
-        try:
-            self._advance()
-            self._save()
-        except OSError as error:
-            log.error("the checkpoint of the access log could not be kept", reason=str(error))
+        self._advance()
+        self._save()
         self._tail.close()
 
     def step(self, now: float) -> bool:
@@ -164,10 +161,20 @@ class Backfill:
             self._window.popleft()
 
     def _save(self) -> None:
-        if self._position is not None and self._position != self._saved:
+        """If the disk is full, what it was before stays: from there lines are read again, which changes nothing."""
+        if self._position is None or self._position == self._saved:
+            return
+        try:
             checkpoint.save(self._checkpoint_file, self._position)
-            self._saved = self._position
-            self._space.give_back(self._position)
+        except OSError as error:
+            self._metrics.failures.add()
+            if str(error) != self._unsaved:
+                log.error("the checkpoint of the access log cannot be kept", file=str(self._checkpoint_file),
+                          reason=str(error))  # fmt: skip
+            self._unsaved = str(error)
+            return
+        self._saved, self._unsaved = self._position, ""
+        self._space.give_back(self._position)
 
     def _run(self) -> None:
         while not self._closing.is_set():

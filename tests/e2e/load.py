@@ -15,13 +15,14 @@ MAX_SECONDS = 60.0
 
 @dataclass
 class Load:
-    """Chat requests from `clients` threads until `stop()`."""
+    """Chat requests from `clients` threads until `stop()`.  `address`: of an Envoy; by default that of `stack`."""
 
     stack: Deployment
     who: Credential
     clients: int = 6
     pause: float = 0.05
     seconds: float = MAX_SECONDS
+    address: str | None = None
     answers: dict[str, int] = field(default_factory=dict)
     slowest: float = 0.0
 
@@ -46,7 +47,8 @@ class Load:
     def _run(self) -> None:
         body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
         end = time.monotonic() + self.seconds
-        with httpx.Client(verify=NO_TLS, base_url=f"http://{self.stack.envoy_address}", timeout=30) as client:
+        url = f"http://{self.address or self.stack.envoy_address}"
+        with httpx.Client(verify=NO_TLS, base_url=url, timeout=30) as client:
             while not self._stopping.is_set() and time.monotonic() < end:
                 name, began = str(uuid.uuid4()), time.monotonic()
                 headers = {**self.who.headers, "x-request-id": name}

@@ -4,6 +4,7 @@ What must hold whatever happened: every request that reached the model server is
 what the ledger has, and nothing is in flight any more.
 """
 
+import itertools
 import random
 import threading
 import time
@@ -90,7 +91,9 @@ class Outcome:
 def run(place: Place, seed: int, seconds: float) -> Outcome:
     chance, made = random.Random(seed), list[str]()
     who = [place.limited_tenant() for _ in range(TENANTS)]
-    loads = [Load(place, each, CLIENTS, seconds=seconds + SETTLED_SECONDS) for each in who]
+    addresses = itertools.cycle(address for address, _ in place.envoys)
+    lasts = seconds + SETTLED_SECONDS
+    loads = [Load(place, each, CLIENTS, seconds=lasts, address=next(addresses)) for each in who]
     with Seen(place) as seen, loads[0], loads[1]:
         break_things(place, chance, seconds, made)
         began = time.monotonic()

@@ -6,9 +6,11 @@ import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
-from tests.faults.place import Place
+from tests.faults.place import Place, Sidecar
+from tests.proxy import TcpProxy
 
 STEPS = (-600, -5, 5, 600)  # a lease is 20 s
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -29,28 +31,57 @@ def nothing() -> None:
 
 def faults_of(place: Place, chance: random.Random) -> list[Fault]:
     """One of each kind, on parts chosen by chance."""
-    victim = chance.choice(sorted(place.worker_names))
-    redis, postgres, hung, full = place.redis_proxy, place.postgres_proxy, list[int](), list[int]()
+    sidecar, (_, envoy) = chance.choice(place.sidecars), chance.choice(place.envoys)
     step = chance.choice(STEPS)
+    redis, postgres = [each.redis for each in place.sidecars], [each.postgres for each in place.sidecars]
     return [
-        Fault(f"kill {victim}", "sidecar", lambda: place.signal(victim, signal.SIGKILL), nothing),
-        Fault(
-            f"hang {victim}",
-            "sidecar",
-            lambda: hung.extend(place.signal(victim, signal.SIGSTOP)),
-            lambda: wake(hung),  # the process that has its place by now
-        ),
-        Fault(f"hang {victim} for good", "sidecar", lambda: place.signal(victim, signal.SIGSTOP), nothing),
-        Fault("kill the supervisor", "sidecar", place.restart_supervisor, nothing),
-        Fault("hang envoy", "envoy", place.processes["envoy"].pause, place.processes["envoy"].resume),
-        Fault("cut redis off", "redis", redis.cut, redis.restore),
-        Fault("hang redis", "redis", redis.freeze, redis.restore),
+        *of_processes(sidecar, chance),
+        Fault("hang an envoy", "envoy", envoy.pause, envoy.resume),
+        *of_lines("redis", "redis", redis),
+        *of_lines("postgres", "postgres", postgres),
+        *(of_one_sidecar(sidecar) if sidecar.line else []),
         Fault("restart redis", "redis", place.restart_valkey, nothing),
         Fault("lose redis", "redis", lambda: flush(place), nothing),
         Fault(f"step redis's clock by {step} s", "clock", lambda: place.clock.step(step), lambda: place.clock.step(0)),
-        Fault("cut postgres off", "postgres", postgres.cut, postgres.restore),
-        Fault("hang postgres", "postgres", postgres.freeze, postgres.restore),
-        Fault("full disk, no postgres", "postgres", lambda: fill_disk(place, full), lambda: empty_disk(place, full)),
+        full_disks(place),
+    ]
+
+
+def of_processes(sidecar: Sidecar, chance: random.Random) -> list[Fault]:
+    victim, hung = chance.choice(sorted(sidecar.worker_names)), list[int]()
+    name, group = f"{victim} of {sidecar.name}", sidecar.name
+    return [
+        Fault(f"kill {name}", group, lambda: sidecar.signal(victim, signal.SIGKILL), nothing),
+        Fault(
+            f"hang {name}",
+            group,
+            lambda: hung.extend(sidecar.signal(victim, signal.SIGSTOP)),
+            lambda: wake(hung),  # the process that has its place by now
+        ),
+        Fault(f"hang {name} for good", group, lambda: sidecar.signal(victim, signal.SIGSTOP), nothing),
+        Fault(f"kill the supervisor of {sidecar.name}", group, sidecar.begin_again, nothing),
+    ]
+
+
+def of_one_sidecar(sidecar: Sidecar) -> list[Fault]:
+    """What happens to one of several alone."""
+    assert sidecar.line is not None
+    return [
+        *of_lines(f"{sidecar.name}", f"line of {sidecar.name}", [sidecar.line]),
+        *of_lines(f"redis for {sidecar.name}", "redis", [sidecar.redis]),
+        *of_lines(f"postgres for {sidecar.name}", "postgres", [sidecar.postgres]),
+    ]
+
+
+def of_lines(name: str, group: str, lines: list[TcpProxy]) -> list[Fault]:
+    def each(what: Callable[[TcpProxy], None]) -> None:
+        for line in lines:
+            what(line)
+
+    restore = partial(each, TcpProxy.restore)
+    return [
+        Fault(f"cut {name} off", group, partial(each, TcpProxy.cut), restore),
+        Fault(f"hang {name}", group, partial(each, TcpProxy.freeze), restore),
     ]
 
 
@@ -65,17 +96,23 @@ def flush(place: Place) -> None:
         client.flushall()
 
 
-def fill_disk(place: Place, full: list[int]) -> None:
-    """No process of the sidecar can make a file longer, so that neither the spool nor the checkpoint can be written.
-    `full`: takes their ids."""
-    place.postgres_proxy.cut()
-    full += place.worker_pids()
-    limit(full, (0, resource.RLIM_INFINITY))
+def full_disks(place: Place) -> Fault:
+    """No process of a sidecar can make a file longer, so that neither the spool nor the checkpoint can be written; and
+    Postgres is away."""
+    full = list[int]()
 
+    def fill() -> None:
+        for each in place.sidecars:
+            each.postgres.cut()
+            full.extend(each.worker_pids())
+        limit(full, (0, resource.RLIM_INFINITY))
 
-def empty_disk(place: Place, full: list[int]) -> None:
-    place.postgres_proxy.restore()
-    limit(full, UNLIMITED)
+    def empty() -> None:
+        for each in place.sidecars:
+            each.postgres.restore()
+        limit(full, UNLIMITED)
+
+    return Fault("full disk, no postgres", "postgres", fill, empty)
 
 
 def limit(pids: list[int], bytes_a_file: tuple[int, int]) -> None:

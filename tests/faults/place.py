@@ -2,17 +2,21 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.clock import Clock
 from tests.conftest import place_postgres, public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.outages.test_crash import server_of
 from tests.proxy import TcpProxy
+from tollkeeper.config import Settings
 from tollkeeper.plan import SERVICES, metrics_socket, plan
 from tollkeeper.up.postgres import Postgres
+from tollkeeper.up.process import Process
 from tollkeeper.up.valkey import Valkey
 
 LEASE_SECONDS, IDLE_SECONDS = 20, 10
@@ -31,34 +35,17 @@ LIMITS = (
 )
 
 
-class Place(Deployment):
-    """Looks into the stores past the proxies."""
+@dataclass
+class Sidecar:
+    """One of the deployment's.  `line`: what Envoys ask it through, if over TCP.  `begin_again`: kills the supervisor
+    and starts another, while its processes go on."""
 
-    def __init__(self, directory: Path, valkey: Valkey, clock: Clock, postgres: Postgres, processes: int) -> None:
-        """`clock` is that of `valkey`."""
-        self.valkey, self.clock, self.postgres = valkey, clock, postgres
-        self.redis_proxy, self.postgres_proxy = TcpProxy(valkey.port), TcpProxy(postgres.port)
-        super().__init__(
-            directory,
-            settings={"workers": processes, "lease_seconds": LEASE_SECONDS, "idle_timeout_seconds": IDLE_SECONDS},
-            redis_url=f"redis://127.0.0.1:{self.redis_proxy.port}/0",
-            database_url=postgres.url.replace(f":{postgres.port}/", f":{self.postgres_proxy.port}/"),
-        )
-
-    @property
-    def redis_url(self) -> str:
-        return self.valkey.url
-
-    @property
-    def database_url(self) -> str:
-        return self.postgres.url
-
-    def limited_tenant(self) -> Credential:
-        who = self.tenant(tokens_per_minute=50_000_000, max_in_flight=200)
-        for limit in LIMITS:
-            answer = self.admin.post("/limits", json={**limit, "tenant_id": who.tenant_id})
-            assert answer.status_code == 201, answer.text
-        return who
+    name: str
+    settings: Settings
+    redis: TcpProxy
+    postgres: TcpProxy
+    line: TcpProxy | None
+    begin_again: Callable[[], None]
 
     @property
     def worker_names(self) -> list[str]:
@@ -78,6 +65,51 @@ class Place(Deployment):
                 os.kill(pid, number)
         return pids
 
+
+class Place(Deployment):
+    """Looks into the stores past the proxies."""
+
+    def __init__(
+        self, directory: Path, valkey: Valkey, clock: Clock, postgres: Postgres, processes: int, **more: Any
+    ) -> None:
+        """`clock` is that of `valkey`.  `more`: settings."""
+        self.valkey, self.clock, self.postgres = valkey, clock, postgres
+        redis_proxy, postgres_proxy = TcpProxy(valkey.port), TcpProxy(postgres.port)
+        self.proxies = [redis_proxy, postgres_proxy]
+        times = {"lease_seconds": LEASE_SECONDS, "idle_timeout_seconds": IDLE_SECONDS}
+        super().__init__(
+            directory,
+            settings={"workers": processes, **times, **more},
+            **self.reached_through(redis_proxy, postgres_proxy),
+        )
+        self.sidecars = [
+            Sidecar("sidecar", self.settings, redis_proxy, postgres_proxy, None, self.restart_supervisor),
+        ]
+
+    def reached_through(self, redis: TcpProxy, postgres: TcpProxy) -> dict[str, str]:
+        url = self.postgres.url.replace(f":{self.postgres.port}/", f":{postgres.port}/")
+        return {"redis_url": f"redis://127.0.0.1:{redis.port}/0", "database_url": url}
+
+    @property
+    def redis_url(self) -> str:
+        return self.valkey.url
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url
+
+    @property
+    def envoys(self) -> list[tuple[str, Process]]:
+        """Those that requests go through: the address of each, and its process."""
+        return [(self.envoy_address, self.processes["envoy"])]
+
+    def limited_tenant(self) -> Credential:
+        who = self.tenant(tokens_per_minute=50_000_000, max_in_flight=200)
+        for limit in LIMITS:
+            answer = self.admin.post("/limits", json={**limit, "tenant_id": who.tenant_id})
+            assert answer.status_code == 201, answer.text
+        return who
+
     def restart_supervisor(self) -> None:
         """Kills it and starts another; its processes go on meanwhile."""
         self.processes["sidecar"].kill()
@@ -95,18 +127,18 @@ class Place(Deployment):
 
     def close(self) -> None:
         super().close()
-        for proxy in (self.redis_proxy, self.postgres_proxy):
+        for proxy in self.proxies:
             proxy.close()
 
 
 @contextmanager
-def open_place(processes: int) -> Iterator[Place]:
+def open_place(processes: int, kind: type[Place] = Place) -> Iterator[Place]:
     with public_directory() as directory, ExitStack() as stops:
         clock, postgres = Clock(directory / "clock"), Postgres(place_postgres(directory / "postgres"))
         stops.callback(postgres.stop)
         with clock.on():
             valkey = Valkey(directory / "valkey")
-        place = Place(directory / "stack", valkey, clock, postgres, processes)
+        place = kind(directory / "stack", valkey, clock, postgres, processes)
         stops.callback(lambda: place.valkey.stop())
         stops.callback(place.close)
         who = place.tenant()

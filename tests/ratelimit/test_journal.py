@@ -3,11 +3,12 @@ import sys
 from pathlib import Path
 
 from ratelimit.in_flight import InFlight
-from ratelimit.journal import NOWHERE, Entry, Journal, predecessors_in
+from ratelimit.journal import CHUNK, NOWHERE, Entry, Journal, predecessors_in
 from ratelimit.life import Life
 from ratelimit.succession import Succession
 from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
+from tests.full_disk import disk
 
 IDS = [mint_lease_id(1_700_000_000_000 + n) for n in range(4)]
 KILLED = """
@@ -33,6 +34,17 @@ input()
 journal.leave(places[0])
 journal.answer(places[1])
 journal.enter(ids[2], "acme", "default")
+"""
+
+
+CROWDED = """
+import sys
+from pathlib import Path
+from ratelimit.journal import Journal
+journal = Journal(Path(sys.argv[1]), 100_000)
+while chunk := sys.stdin.readline():
+    places = [journal.enter(sys.argv[2], "acme", "default") for _ in range(int(chunk))]
+    print("=", places.count(-1), flush=True)
 """
 
 
@@ -124,3 +136,28 @@ def test_a_successor_counts_what_one_that_lives_admits_and_ends(tmp_path: Path) 
     after.end(IDS[1])  # its log entry came here: it does not come back
     succession.follow()
     assert (len(after), succession.over) == (0, False)
+
+
+def test_what_a_full_disk_has_no_room_for_is_not_written_down_and_ends_nothing(tmp_path: Path) -> None:
+    """The file is shared memory: to write where the disk has no block is the end of a process."""
+    command = [sys.executable, "-c", CROWDED, str(tmp_path / "disk/it"), IDS[0]]
+    with (
+        disk(tmp_path / "disk") as small,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+
+        def nowhere(count: int) -> int:
+            """How many of so many more have no place."""
+            print(count, file=process.stdin, flush=True)
+            return next(int(line[1:]) for line in lines if line.startswith("="))
+
+        assert nowhere(CHUNK // 2) == 0
+        small.fill()
+        assert nowhere(CHUNK) == CHUNK // 2
+        small.make_room()
+        assert nowhere(CHUNK) == 0
+        process.stdin.close()
+        assert process.wait(60) == 0

@@ -4,6 +4,7 @@ A zip's directory stands at its end too, so a part of one is no zip.  The file g
 disk.  No database here.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -22,6 +23,7 @@ MANIFEST = "manifest.json"
 MANIFEST_MAX_BYTES = 4 * 1024 * 1024
 CHUNK = 256 * 1024
 # What zipfile raises of a file that is damaged or strange.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)  # of no connection
 UNREADABLE = (KeyError, zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, zlib.error)
 LEVEL = 1  # of deflate: three times as fast as the default, for a tenth more space
 
@@ -109,7 +111,7 @@ def writing(path: Path) -> Iterator[Writer]:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CannotWrite(f"{part}: {error.strerror}") from None
-    with open(descriptor, "r+b") as file:
+    with _saying(part), open(descriptor, "r+b") as file:
         _take(file, part)
         try:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
@@ -125,6 +127,18 @@ def writing(path: Path) -> Iterator[Writer]:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+@contextmanager
+def _saying(part: Path) -> Iterator[None]:
+    """Tells what the disk refuses from what a connection does.  Around all of it: what is buffered is written when the
+    file is closed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK:
+            raise CannotWrite(f"{part}: {error.strerror}") from None
+        raise
 
 
 def _take(file: IO[bytes], part: Path) -> None:

@@ -60,6 +60,7 @@ class ClusterFile:
         self._seal_key = seal_key
         self._unwanted: dict[str, float] = {}  # since when, by the name of the cluster
         self._said: set[str] = set()
+        self._kept: list[str] = []  # of what keeps its endpoints from before, why
         self.wrong: list[str] = []
         """What cannot be as it should, in words."""
 
@@ -73,13 +74,18 @@ class ClusterFile:
                 try:
                     self.write(latest.upstreams, latest.servers)
                 except OSError as error:
-                    self._say([f"{self._path} cannot be written: {error.strerror}"])
+                    self._say([*self._kept, f"{self._path} cannot be written: {error.strerror}"])
                 except UnicodeError:
                     self._say([f"{self._path} is not UTF-8: mend or delete it, no change gets to Envoy until then"])
             await asyncio.sleep(TICK_SECONDS)
 
     def write(self, upstreams: Mapping[str, Upstream], servers: Mapping[str, McpServer] = NO_SERVERS) -> bool:
         """Whether there was something to change.  OSError; UnicodeError for a file that somebody else has spoilt."""
+        changed = self._write(upstreams, servers)
+        self._say(self._kept)
+        return changed
+
+    def _write(self, upstreams: Mapping[str, Upstream], servers: Mapping[str, McpServer]) -> bool:
         text = self._path.read_text() if self._path.exists() else EMPTY
         head, _, ours = text.partition(MARK)
         before = {name: line for line in ours.splitlines() if line.startswith("- ") and (name := _name(line))}
@@ -119,7 +125,7 @@ class ClusterFile:
                 wrong.append(f"{of} keeps its endpoints from before: {why}")
             if name not in found and name in before:
                 found[name] = before[name]
-        self._say(wrong)
+        self._kept = wrong
         return found
 
     def _lingering(self, before: Mapping[str, str], lines: Mapping[str, str]) -> dict[str, str]:

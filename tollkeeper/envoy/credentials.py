@@ -57,10 +57,13 @@ class Credentials:
             self._target.chmod(DIRECTORY_MODE)
             new = path.with_name(f".{path.name}.{os.getpid()}")
             new.unlink(missing_ok=True)
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb") as file:
-                os.fchmod(file.fileno(), MODE)
-                file.write(secret)
-            new.replace(path)
+            try:
+                with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb") as file:
+                    os.fchmod(file.fileno(), MODE)
+                    file.write(secret)
+                new.replace(path)
+            finally:
+                new.unlink(missing_ok=True)
         return path
 
     def _read(self, name: str) -> bytes | str:

@@ -187,11 +187,15 @@ def replace_file(path: Path, text: str, mode: int = MODE, *, exactly: bool = Fal
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        if exactly:
-            os.fchmod(file.fileno(), mode)
-        file.write(text)
-    new.replace(path)
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            if exactly:
+                os.fchmod(file.fileno(), mode)
+            file.write(text)
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None  # a write does not say where
 
 
 def _parts(config: str, config_dir: str, settings: EnvoySettings) -> dict[str, str]:

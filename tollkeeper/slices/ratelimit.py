@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from functools import partial
 
+import structlog
+
 from clients.rates import RateHeaders
 from ratelimit.answer_bytes import serialize
 from ratelimit.commit.fallback import FailureMode, Fallback
@@ -42,6 +44,8 @@ from tollkeeper.slices.bodies import telling
 from tollkeeper.slices.clusters import keep_clusters
 from tollkeeper.slices.responses import wire as wire_responses
 from tollkeeper.slices.shared import Shared
+
+log = structlog.get_logger(__name__)
 
 BEGIN_SECONDS = 5.0
 FOLLOW_SECONDS = 0.1
@@ -181,7 +185,10 @@ def _succession(shared: Shared) -> Succession:
     own = directory / str(shared.number)
     unused = set(directory.glob("*")) - {directory / str(number) for number in range(1, workers + 1)}
     found = [each for place in (own, *(unused if shared.number == 1 else ())) for each in predecessors_in(place)]
-    shared.in_flight.keep(Journal(own, MAX_KNOWN))
+    try:
+        shared.in_flight.keep(Journal(own, MAX_KNOWN))
+    except OSError as error:
+        log.error("what is in flight is not kept for a successor", directory=str(own), reason=str(error))
     return Succession(shared.in_flight, found)
 
 
