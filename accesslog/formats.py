@@ -1,4 +1,4 @@
-"""Where each format of an answer says what was used: one table, from which docs/formats.md is made.  Pure data.
+"""Where each format of an answer says what was used: one table, from which docs/client/formats.md is made.  Pure data.
 
 Paths are those that envoy/lua/metering/answer_fields.lua finds: dotted, without the places in arrays, and here without
 the object that some events wrap `usage` in (`message`, `response`, `delta`, …).  What is charged for them is usage.py.

@@ -41,7 +41,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 def _pages() -> Iterator[str]:
     yield from OUTSIDE
-    yield from (str(DOCS / path.name) for path in (ROOT / "docs").glob("*.md"))
+    yield from (str(path.relative_to(ROOT)) for path in (ROOT / DOCS).rglob("*.md"))
 
 
 def _linked(page: str) -> Iterator[str]:

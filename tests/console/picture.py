@@ -1,6 +1,6 @@
 """Takes the picture of the console that the README shows.
 
-    python -m tests.console.picture docs/console.png
+    python -m tests.console.picture docs/operate/console.png
 
 On a real stack: some tenants that run requests and are refused now, and a day of usage that is put into the ledger.
 """

@@ -1,4 +1,4 @@
-"""docs/formats.md, made of accesslog/formats.py and of the cases that are tried here.  To write it anew:
+"""docs/client/formats.md, made of accesslog/formats.py and of the cases that are tried here.  To write it anew:
 
 python -m tests.formats.page
 """
@@ -19,7 +19,7 @@ from ratelimit.tenants.routes.table import SERVERS, parse_routes
 from tests.formats import providers, servers
 from tests.formats.litellm import table
 
-PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+PAGE = Path(__file__).parents[2] / "docs/client/formats.md"
 
 INTRODUCTION = f"""# Formats of answers
 

@@ -1,4 +1,4 @@
-"""docs/formats.md says what the table says, and the table names what Envoy finds."""
+"""docs/client/formats.md says what the table says, and the table names what Envoy finds."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The unit of docs/upgrading.md, as systemd reads it.  It does not run here."""
+"""The unit of docs/install/upgrading.md, as systemd reads it.  It does not run here."""
 
 import re
 import shutil
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs/upgrading.md"
+PAGE = Path(__file__).parents[2] / "docs/install/upgrading.md"
 ANALYZE = shutil.which("systemd-analyze")
 
 
 @pytest.mark.skipif(
-    ANALYZE is None, reason="systemd-analyze is not installed: the unit of docs/upgrading.md was not verified"
+    ANALYZE is None, reason="systemd-analyze is not installed: the unit of docs/install/upgrading.md was not verified"
 )
 def test_systemd_has_nothing_against_the_unit_of_the_page(tmp_path: Path) -> None:
     (unit,) = re.findall(r"^```ini\n(\[Unit\]\n.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)

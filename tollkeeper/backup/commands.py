@@ -69,8 +69,8 @@ def restore_command(
         typer.echo(f"Redis has forgotten {done.forgotten:,} keys of Tollkeeper")
     typer.echo(
         f"what happened after {done.manifest.taken_at} is lost: keys made since do not work, keys revoked since work"
-        " again, limits are as they were, and people sign in again. docs/backup.md says how Envoy's log file brings"
-        " usage back."
+        " again, limits are as they were, and people sign in again."
+        " docs/operate/backup.md says how Envoy's log file brings usage back."
     )
 
 

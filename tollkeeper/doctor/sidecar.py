@@ -31,4 +31,4 @@ def _process(name: str, address: str, setting: str) -> Iterator[Finding]:
         yield doubtful(name, text, "see docs/runbook.md")
     if other := sorted(set(BUILD.findall(metrics[1].decode())) - {own_version()}):
         says = f"it runs {', '.join(other)}, while this is {own_version()}"
-        yield doubtful(name, says, "bring both to one version (docs/upgrading.md)")
+        yield doubtful(name, says, "bring both to one version (docs/install/upgrading.md)")

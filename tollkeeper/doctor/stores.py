@@ -97,7 +97,7 @@ def _schema(store: str, ours: set[str], applied: set[str]) -> list[Finding]:
         found.append(wrong(store, f"its schema lacks {', '.join(missing)}", "run `tollkeeper migrate`"))
     if newer := sorted(applied - ours):
         says = f"a newer version has written it: {', '.join(newer)}"
-        found.append(doubtful(store, says, "bring this process to that version (docs/upgrading.md)"))
+        found.append(doubtful(store, says, "bring this process to that version (docs/install/upgrading.md)"))
     return found
 
 

@@ -33,17 +33,17 @@ class ManagementSettings(BaseSettings):
 
     database_url: DatabaseUrl = Field(
         "postgresql://tollkeeper@127.0.0.1:5432/tollkeeper",
-        description="Postgres: tenants, keys, ledger, audit; TLS: [docs/tls.md](docs/tls.md)",
+        description="Postgres: tenants, keys, ledger, audit; TLS: [docs/install/tls.md](docs/install/tls.md)",
     )
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
         description="Redis or Valkey: live budgets, key cache; `redis+cluster://` names any node of a cluster;"
-        " `rediss://` and `rediss+cluster://`: [docs/tls.md](docs/tls.md)",
+        " `rediss://` and `rediss+cluster://`: [docs/install/tls.md](docs/install/tls.md)",
     )
     ledger_url: LedgerUrl | None = Field(
         None,
         description="the ledger on ClickHouse instead of Postgres: `clickhouse+https://USER:PASSWORD@HOST/DATABASE`,"
-        " or `clickhouse+http`: [docs/ledger-on-clickhouse.md](docs/ledger-on-clickhouse.md)",
+        " or `clickhouse+http`: [docs/operate/ledger-on-clickhouse.md](docs/operate/ledger-on-clickhouse.md)",
     )
     admin_token: AdminToken | None = Field(
         None,

@@ -2,7 +2,7 @@
 
 A tenant is a billing account, a key a sub account, a model a resource, and what is counted of a model (input, output,
 cached …) a SKU.  Columns are there as the specification wants them of one who publishes unit prices and measures usage,
-and has no commitments, regions or currencies of its own: docs/exports.md.
+and has no commitments, regions or currencies of its own: docs/operate/exports.md.
 """
 
 import json

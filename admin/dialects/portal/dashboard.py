@@ -1,7 +1,7 @@
 """/dashboard: what is used, of which limits.
 
 Beside what Tollkeeper counts there are the fields of the portal's documents that count metrics and logs, of which there
-are none here: see docs/portal.md.
+are none here: see docs/client/portal.md.
 """
 
 from typing import Any

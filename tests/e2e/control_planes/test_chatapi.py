@@ -93,5 +93,5 @@ def test_the_log_lines_are_there_under_debug(made: dict[str, str], fresh: Fresh)
 
 
 def test_the_quick_start_of_our_own_page_works(fresh: Fresh) -> None:
-    (seen,) = values_of(fresh.quick_start("chatapi.md", "until curl", MASTER_API_KEY=DEV_ADMIN_TOKEN))
+    (seen,) = values_of(fresh.quick_start("client/chatapi.md", "until curl", MASTER_API_KEY=DEV_ADMIN_TOKEN))
     assert (seen["path"], seen["headers"]["x-end-user-id"]) == ("/rooms", "alice")

@@ -1,4 +1,4 @@
-"""GET /v1/models while no model is registered, and the quick start of docs/key-manager.md with its one model."""
+"""GET /v1/models while no model is registered, and the quick start of docs/client/key-manager.md with its one model."""
 
 import re
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.e2e.deployment import MODEL, Deployment
 
-PAGE = Path(__file__).parents[3] / "docs/key-manager.md"
+PAGE = Path(__file__).parents[3] / "docs/client/key-manager.md"
 
 
 def test_a_key_with_a_list_is_answered_at_no_cost_and_without_the_model_server(stack: Deployment) -> None:

@@ -124,7 +124,7 @@ def test_with_a_token_of_one_s_own_the_account_that_everybody_knows_is_locked_ou
 
 
 def test_the_quick_start_of_our_own_page_works(fresh: Fresh) -> None:
-    said = fresh.quick_start("portal.md", "export TOLLKEEPER_API_URL")
+    said = fresh.quick_start("client/portal.md", "export TOLLKEEPER_API_URL")
     key, usage = values_of(said[said.index('{"id":"key_') :])
     assert re.fullmatch(r"xag_[0-9a-f]{48}", key["key"])
     assert (usage["display_name"], usage["requests_this_month"]) == ("Payment Service", 0)

@@ -24,7 +24,7 @@ class Block(NamedTuple):
 
 
 def pages() -> list[str]:
-    return [*BESIDE, *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+    return [*BESIDE, *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: str) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
 # Pages whose blocks run elsewhere, since they start or need a deployment of their own.
 ELSEWHERE = {
-    "docs/chatapi.md": "tests/e2e/control_planes/test_chatapi.py::test_the_quick_start_of_our_own_page_works",
+    "docs/client/chatapi.md": "tests/e2e/control_planes/test_chatapi.py::test_the_quick_start_of_our_own_page_works",
     "docs/install.md": "tests/e2e/documents/test_install.py::test_the_page_ends_with_a_deployment_in_order",
 }
 # A request that was refused, since it has no key; what is known of it comes a moment later.
@@ -27,16 +27,16 @@ GIVEN = {
         tollkeeper tenant create clients
         SECRET=$(tollkeeper key create clients prod --json | grep -o 'sk_[0-9a-f]\\{48\\}')
         export SECRET""",
-    "docs/exports.md": "tollkeeper tenant create my-team",
-    "docs/fairness.md": TRACE,
-    "docs/kubernetes.md": """
+    "docs/operate/exports.md": "tollkeeper tenant create my-team",
+    "docs/operate/fairness.md": TRACE,
+    "docs/install/kubernetes.md": """
         export TOLLKEEPER_GRPC_SECRET=$(openssl rand -hex 32)
         mkdir -p /etc/tollkeeper/tls
         python -m trustme --quiet --identities gateway --dir /etc/tollkeeper/tls
         cd /etc/tollkeeper/tls && mv server.pem tls.crt && mv server.key tls.key && mv client.pem ca.crt && cd -""",
-    "docs/mcp.md": "tollkeeper tenant create acme; tollkeeper key create acme prod",
-    "docs/pricing.md": f"tollkeeper model create gpt\n{REFUSED}\nID=$REFUSED",
-    "docs/webhooks.md": "export SECRET=whsec_$(openssl rand -base64 24)",
+    "docs/operate/mcp.md": "tollkeeper tenant create acme; tollkeeper key create acme prod",
+    "docs/operate/pricing.md": f"tollkeeper model create gpt\n{REFUSED}\nID=$REFUSED",
+    "docs/operate/webhooks.md": "export SECRET=whsec_$(openssl rand -base64 24)",
     "README.md": f"{REFUSED}\nREQUEST_ID=$REFUSED\n{TRACE}",
 }
 # What a page must have printed at its end, among other things.

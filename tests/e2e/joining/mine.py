@@ -1,4 +1,4 @@
-"""An Envoy as somebody runs it already, to which docs/joining.md adds Tollkeeper, with the page's blocks of YAML."""
+"""An Envoy that runs already, to which docs/install/joining.md adds Tollkeeper, with the page's blocks of YAML."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
 
-PAGE = Path(__file__).parents[3] / "docs" / "joining.md"
+PAGE = Path(__file__).parents[3] / "docs/install/joining.md"
 TYPES = "type.googleapis.com/envoy"
 NOWHERE = "http://127.0.0.1:1"  # where nobody listens
 

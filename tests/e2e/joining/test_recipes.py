@@ -1,4 +1,4 @@
-"""docs/joining.md: its recipes on an Envoy that somebody runs already."""
+"""docs/install/joining.md: its recipes on an Envoy that somebody runs already."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The table of docs/formats.md: what the proxy booked of each answer beside what Tollkeeper charges."""
+"""The table of docs/client/formats.md: what the proxy booked of each answer beside what Tollkeeper charges."""
 
 import json
 from pathlib import Path

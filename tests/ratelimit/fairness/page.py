@@ -1,4 +1,4 @@
-"""What docs/fairness.md shows of the simulator: the output of the commands that it names, and plots.  To write it anew:
+"""What docs/operate/fairness.md shows of the simulator: the output of its commands, and plots.  To write it anew:
 
 python -m tests.ratelimit.fairness.page
 """
@@ -19,7 +19,7 @@ from ratelimit.fairness.simulation.trace import SYNTHETIC
 from tests.ratelimit.fairness.plot import Panel, svg
 from tollkeeper.__main__ import app
 
-PAGE = Path(__file__).parents[3] / "docs" / "fairness.md"
+PAGE = Path(__file__).parents[3] / "docs/operate/fairness.md"
 PLOTS = PAGE.with_suffix("")
 SECONDS, EVERY = 120, 5
 TITLES = {"first-come": "first come, first served", "caps": "caps", "fair": "fair shares"}

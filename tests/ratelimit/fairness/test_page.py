@@ -1,4 +1,4 @@
-"""docs/fairness.md shows what the commands that it names print, and what the simulator gives."""
+"""docs/operate/fairness.md shows what the commands that it names print, and what the simulator gives."""
 
 from tests.ratelimit.fairness.page import PAGE, SHOWN, page, plots
 

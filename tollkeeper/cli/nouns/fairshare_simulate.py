@@ -24,7 +24,7 @@ MAX_CELLS = 10_000_000  # tenants, times seconds
 MAX_SHOWN = 12  # tenants over time, in a table
 WEIGHT, MAX_WEIGHT = re.compile(r"[1-9][0-9]{0,6}"), 10**6  # as the management API takes them
 TraceArgument = Annotated[
-    Path | None, typer.Argument(metavar="[TRACE.csv]", help="Requests; columns as in docs/fairness.md.")
+    Path | None, typer.Argument(metavar="[TRACE.csv]", help="Requests; columns as in docs/operate/fairness.md.")
 ]
 SyntheticOption = Annotated[str, typer.Option(help="Without a file: steady, flood or bursts.")]
 SlotsOption = Annotated[int, typer.Option(min=1, max=100_000, help="Requests that run at once: max_in_flight.")]
