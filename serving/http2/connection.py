@@ -46,6 +46,16 @@ class Connection:
         """It does not read what it is sent, so it is not read from."""
         return self.sending.unread > 4 * MAX_UNREAD_BYTES
 
+    @property
+    def idle(self) -> bool:
+        """No call is open."""
+        return not self.open
+
+    @property
+    def held(self) -> int:
+        """Bytes: of messages that are not complete, and of answers that are not read."""
+        return self.buffered + self.sending.unread
+
     def tick(self, now: float, seconds: float) -> None:
         """Ends calls whose deadline has passed.  `seconds`: since the last time."""
         self.resets = max(0.0, self.resets - seconds * RESETS_A_SECOND)

@@ -16,6 +16,7 @@ import structlog
 from serving.call import Method, Observer
 from serving.http2.calls import Answer, PendingCall, UnaryCall
 from serving.http2.connection import Connection
+from serving.http2.crowd import BOUNDS, Bounds, Crowd, share_of
 from serving.http2.frames import INTERNAL_ERROR, ConnectionFault
 from serving.http2.heads import Heads
 from serving.http2.listening import Listeners
@@ -28,7 +29,6 @@ log = structlog.get_logger(__name__)
 # Deadlines, and what else takes time, are looked at this often.
 _TICK_SECONDS = 0.1
 _STOPPING_SECONDS = 0.01  # and, while the engine stops, whether it is over
-MAX_CONNECTIONS = 1024
 # Within which a new connection has to begin as HTTP/2 does.
 BEGIN_SECONDS = 10.0
 # For a caller to read what was sent last, before its connection is closed.
@@ -51,6 +51,7 @@ class Http2Engine:
         takes_over: bool = False,
         max_postponed: int = MAX_POSTPONED,
         begin_seconds: float = BEGIN_SECONDS,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self.heads = Heads(methods)
         self.max_message_bytes, self._begin_seconds = max_message_bytes, begin_seconds
@@ -62,6 +63,7 @@ class Http2Engine:
         self._waker = Waker()
         self._epoll = select.epoll()
         self._connections: dict[int, FramedConnection] = {}
+        self._crowd = Crowd(self._connections, bounds)
         self._dirty: list[Connection] = []
         self._ticked = time.perf_counter()
         self._stop_at: float | None = None
@@ -107,9 +109,9 @@ class Http2Engine:
             wait = min(wait, _STOPPING_SECONDS)
         events = self._epoll.poll(wait)
         self._waker.asleep = False
-        now = time.perf_counter()
+        now, share = time.perf_counter(), share_of(len(events))
         for fd, mask in events:
-            self._event(fd, mask, now)
+            self._event(fd, mask, now, share)
         idle = not (events or self._answers)
         self._take_answers()
         if self.ready:
@@ -122,13 +124,13 @@ class Http2Engine:
             self._drain(stop_at, now, idle)
         self._flush()
 
-    def _event(self, fd: int, mask: int, now: float) -> None:
+    def _event(self, fd: int, mask: int, now: float, share: int) -> None:
         connection = self._connections.get(fd)
         if connection is not None:
             if mask & select.EPOLLOUT:
                 self._dirty.append(connection)
             if mask & ~select.EPOLLOUT:
-                self._receive(connection, now)
+                self._receive(connection, now, share)
         elif fd == self._waker.fd:
             self._waker.heard()
         else:
@@ -136,17 +138,20 @@ class Http2Engine:
 
     def _accept(self, accepted: Iterator[socket.socket], now: float) -> None:
         for own in accepted:
-            if len(self._connections) >= MAX_CONNECTIONS:
-                own.close()
-                continue
+            if self._crowd.full:
+                silent = self._crowd.make_room()
+                if silent is None:
+                    own.close()
+                    continue
+                self._lose(silent)
             own.setblocking(False)
             connection = FramedConnection(self, own, self._dirty.append, now)
             self._connections[own.fileno()] = connection
             self._wait_for(connection)
 
-    def _receive(self, connection: FramedConnection, now: float) -> None:
+    def _receive(self, connection: FramedConnection, now: float, share: int) -> None:
         try:
-            open_still = connection.readable(now)
+            open_still = connection.readable(now, share)
         except ConnectionFault as fault:
             connection.fault(fault)
             return
@@ -230,6 +235,8 @@ class Http2Engine:
                 late = not connection.settled and now - connection.began_at >= self._begin_seconds
             if late:
                 self._lose(connection)
+        while (greedy := self._crowd.holds_too_much()) is not None:
+            self._lose(greedy)
         self._listeners.resume()
 
     def _calls(self) -> list[PendingCall]:
@@ -270,7 +277,7 @@ class Http2Engine:
         self._flush()
         while self._connections and time.perf_counter() - now < _SHUT_SECONDS:
             for fd, mask in self._epoll.poll(_SHUT_SECONDS):
-                self._event(fd, mask, now)
+                self._event(fd, mask, now, share_of(1))
             self._flush()
         for connection in list(self._connections.values()):
             self._lose(connection)

@@ -29,7 +29,6 @@ _LOW_BYTES = WINDOW_BYTES // 2
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 MAX_CONTINUATIONS = 16
 READ_BYTES = 64 * 1024
-MAX_READS = 16  # in one turn
 SETTINGS = frames.settings(
     {
         frames.TABLE_SIZE: 0,
@@ -57,20 +56,22 @@ class FramedConnection(ControlledConnection):
         self._continuations = 0
         self.sending.write(SETTINGS)
 
-    def readable(self, now: float) -> bool:
-        """False if the caller has closed it.  Raises OSError and ConnectionFault."""
+    def readable(self, now: float, most: int) -> bool:
+        """Reads at most so many bytes; False if the caller has closed it.  Raises OSError and ConnectionFault."""
         self.now = now
-        for _ in range(MAX_READS):
+        while most > 0:
+            wanted = min(most, READ_BYTES)
             try:
-                data = self.socket.recv(READ_BYTES)
+                data = self.socket.recv(wanted)
             except BlockingIOError:
                 return True
             if not data:
                 return False
             if self.closing_since is None:
                 self._read(data)
-            if len(data) < READ_BYTES or self.congested:
+            if len(data) < wanted or self.congested:
                 break
+            most -= wanted
         return True
 
     def _read(self, data: bytes) -> None:
