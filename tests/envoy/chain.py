@@ -43,7 +43,8 @@ def existing_envoy(
     limit = whole["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"]
     blocks = {path.stem: yaml.safe_load(path.read_text()) for path in files if path.parent.name == "blocks"}
     filters = [item for item in blocks["http_filters"]["http_filters"] if item["name"] not in left_out]
-    router = {"name": "envoy.filters.http.router", "typed_config": {"@type": f"type.googleapis.com/{ROUTER}"}}
+    typed = {"@type": f"type.googleapis.com/{ROUTER}", "suppress_envoy_headers": True}
+    router = {"name": "envoy.filters.http.router", "typed_config": typed}
     manager = {
         "@type": f"type.googleapis.com/{MANAGER}",
         "stat_prefix": "mine",

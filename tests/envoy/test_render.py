@@ -64,6 +64,20 @@ def test_envoy_takes_what_is_rendered(settings: EnvoySettings, tmp_path: Path) -
             assert yaml.safe_load(path.read_text())
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("defaults", 0),
+        ("several endpoints", 3),
+        ("addresses and sockets", 1),
+        ("names that YAML takes for something else", 1),
+    ],
+)
+def test_a_second_try_goes_elsewhere_where_there_is_an_elsewhere(name: str, other: int) -> None:
+    """authz is asked in one place, ratelimit in two."""
+    assert rendered(GOOD[name])["envoy.yaml"].count("previous_hosts.v3") == other
+
+
 def test_settings_reach_the_configuration() -> None:
     settings = EnvoySettings(
         upstream="https://api.example.com/base",

@@ -116,6 +116,8 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "ratelimit.tls": tls.to_sidecars("ratelimit", ratelimit, settings.grpc_tls_dir, config_dir),
         "authz.secret": metadata_of(parse_secret("authz", authz, settings.grpc_secret)),
         "ratelimit.secret": metadata_of(secret),
+        "authz.other_host": _other_host(authz),
+        "ratelimit.other_host": _other_host(ratelimit),
         "authz.endpoints": [_endpoint(address) for address in authz],
         "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
     }
@@ -250,6 +252,19 @@ def _http_filters(filters: list[Part], config_dir: str) -> str:
 
 def _discovery(addresses: Sequence[Address]) -> str:
     return "STRICT_DNS" if any(address.is_name for address in addresses) else "STATIC"
+
+
+def _other_host(addresses: Sequence[Address]) -> list[str]:
+    """A second try goes elsewhere, if there is an elsewhere: to keep account of it is a thirtieth of Envoy's work."""
+    if len(addresses) == 1 and not addresses[0].is_name:
+        return []
+    kind = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+    return [
+        "retry_host_predicate:",
+        "- name: envoy.retry_host_predicates.previous_hosts",
+        f'  typed_config: {{"@type": {kind}}}',
+        "host_selection_retry_max_attempts: 3",
+    ]
 
 
 def _endpoint(address: Address) -> str:

@@ -27,7 +27,7 @@ CACHES: Mapping[str, dict[str, Any]] = {
 }
 SAYS = "x-tollkeeper-cache"
 # What is said of one answer alone.
-OF_ONE = {SAYS, "age", "date", "x-request-id", "x-admission", "x-queue-ms", "x-envoy-upstream-service-time"}
+OF_ONE = {SAYS, "age", "date", "x-request-id", "x-admission", "x-queue-ms"}
 _numbers = itertools.count()
 
 
