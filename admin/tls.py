@@ -4,7 +4,6 @@ asyncio would keep as many of those as come, for a minute each, before anything 
 """
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import cast
 
 import structlog
 
-from serving.tls_files import CHAIN, KEY, BadCertificates
+from serving.tls_files import CHAIN, KEY, BadCertificates, Stamp, stamp_of
 
 HANDSHAKE_SECONDS = 10.0
 MAX_HANDSHAKES = 100
@@ -39,8 +38,8 @@ class Certificates:
                 log.warning("the certificates before stay in use", error=str(error))
         return self._context
 
-    def _look(self) -> list[tuple[int, int, int] | None]:
-        return [_stamp(path) for path in (self._chain, self._key, self._ca) if path]
+    def _look(self) -> list[Stamp | None]:
+        return [stamp_of(path) for path in (self._chain, self._key, self._ca) if path]
 
     def _read(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -102,11 +101,3 @@ class _Handshake(asyncio.Protocol):
         self._inner.connection_made(secured)
         for data in self._said:
             self._inner.data_received(data)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

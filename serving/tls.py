@@ -8,18 +8,21 @@ from typing import Any
 import grpc
 import structlog
 
-from serving.tls_files import BadCertificates, Files, read_files
+from serving.tls_files import CA, CHAIN, KEY, BadCertificates, Files, Stamp, read_files, stamp_of
 
 log = structlog.get_logger(__name__)
 
 
 def server_credentials(directory: Path) -> grpc.ServerCredentials:
     """Only callers with a certificate of that CA get through.  BadCertificates."""
-    latest = read_files(directory)
+    stamps, latest = _look(directory), read_files(directory)
 
     def renewed() -> Any:
         """At each handshake: a ServerCertificateConfiguration; None: as before."""
-        nonlocal latest
+        nonlocal stamps, latest
+        if (now := _look(directory)) == stamps:
+            return None
+        stamps = now
         try:
             found = read_files(directory)
         except BadCertificates as error:  # half of them are written
@@ -31,6 +34,10 @@ def server_credentials(directory: Path) -> grpc.ServerCredentials:
         return _configuration(found)
 
     return grpc.dynamic_ssl_server_credentials(_configuration(latest), renewed, require_client_authentication=True)
+
+
+def _look(directory: Path) -> list[Stamp | None]:
+    return [stamp_of(directory / name) for name in (CHAIN, KEY, CA)]
 
 
 def _configuration(files: Files) -> grpc.ServerCertificateConfiguration:

@@ -2,11 +2,13 @@
 chain), `tls.key`, and `ca.crt` (who issues the certificates of the other side).
 """
 
+import os
 import ssl
 from pathlib import Path
 from typing import NamedTuple
 
 CHAIN, KEY, CA = "tls.crt", "tls.key", "ca.crt"
+Stamp = tuple[int, int, int]
 
 
 class BadCertificates(Exception):
@@ -29,3 +31,12 @@ def read_files(directory: Path) -> Files:
         return Files(chain.read_bytes(), key.read_bytes(), ca.read_bytes())
     except OSError as error:  # ssl.SSLError is one
         raise BadCertificates(f"{directory}: {CHAIN}, {KEY} and {CA} are not to be used: {error}") from None
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What is another when the file is, or who may read it; None if it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns, found.st_size

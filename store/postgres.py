@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from store.tls import check_postgres_files
+from store.tls import postgres_before
 
 Row: TypeAlias = asyncpg.Record
 PostgresPool: TypeAlias = "asyncpg.Pool[Row]"
@@ -63,7 +63,8 @@ async def reading(pool: PostgresPool, seconds: float = READ_SECONDS) -> AsyncIte
 
 async def _connect(url: str, **settings: Any) -> "asyncpg.Connection[asyncpg.Record]":
     """asyncpg reads the files of TLS here, for each connection anew."""
-    check_postgres_files(url)
+    if (context := postgres_before(url)) is not None:
+        settings["ssl"] = context
     return await asyncpg.connect(url, **settings)
 
 

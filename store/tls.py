@@ -1,7 +1,8 @@
 """TLS to the stores: the files that their URLs name, and what to trust by them.
 
-A new connection takes the files as they are by then, so they can be replaced at any time.  If a URL names a CA, that
-one alone is trusted: redis-py would add it to those of the system.
+A new connection takes the files as they are by then, so they can be replaced at any time; while they cannot be used
+(half of them are written), it takes them as they were.  If a URL names a CA, that one alone is trusted: redis-py would
+add it to those of the system.
 """
 
 import os
@@ -10,14 +11,22 @@ from collections.abc import Sequence
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 POSTGRES_FILES = ("sslrootcert", "sslcert", "sslkey")
 REDIS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs")
 MAX_CONTEXTS = 16
+_VERIFIED = {"verify-ca": False, "verify-full": True}  # of libpq, with whether the name of the host is checked too
 # A handshake that was cut.
 _PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 _Stamp = tuple[int, int, int]
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+# By what a URL names: the last that could be used, and what has been said of the files since.
+_usable: dict[tuple[object, ...], ssl.SSLContext] = {}
+_said: dict[tuple[object, ...], str] = {}
 
 
 class BadTlsFile(OSError):
@@ -53,27 +62,46 @@ def context_of(
     checked: tuple[bool, ssl.VerifyMode] = (True, ssl.CERT_REQUIRED),
 ) -> ssl.SSLContext:
     """The same as long as the files are.  `options`: what a URL calls the three.  `checked`: the host's name, and how
-    the other side's certificate.  BadTlsFile."""
-    stamps = tuple(_stamp(name, path) for name, path in zip(options, (ca, chain, key), strict=False))
-    wanted = (ca, chain, key, checked, stamps)
-    if (known := _contexts.get(wanted)) is not None:
-        return known
-    context = _loaded(ca, chain, key)
+    the other side's certificate.  BadTlsFile, if they could not be used before either."""
+    named = (ca, chain, key, checked)
+    try:
+        stamps = tuple(_stamp(name, path) for name, path in zip(options, (ca, chain, key), strict=False))
+        if (known := _contexts.get((*named, stamps))) is not None:
+            return known
+        context = _loaded(ca, chain, key)
+    except BadTlsFile as error:
+        return _before(named, error)
     context.check_hostname, context.verify_mode = checked
-    if len(_contexts) >= MAX_CONTEXTS:
-        _contexts.clear()
-    _contexts[wanted] = context
+    _keep(_contexts, (*named, stamps), context)
+    _remember(named, context)
     return context
 
 
-def check_postgres_files(url: str) -> None:
-    """BadTlsFile, since asyncpg does not say which file it is that cannot be used."""
+def check_postgres_files(url: str) -> ssl.SSLContext | None:
+    """What is in them, None if the URL names neither a CA nor a certificate.  BadTlsFile, since asyncpg does not say
+    which file it is that cannot be used."""
     named = dict(parse_qsl(urlsplit(url).query))
     ca, chain, key = (named.get(name) for name in POSTGRES_FILES)
     for name in POSTGRES_FILES:
         _stamp(name, named.get(name))
-    if ca or chain:
-        _loaded(ca, chain, key, named.get("sslpassword", ""), system=False)
+    if not ca and not chain:
+        return None
+    return _loaded(ca, chain, key, named.get("sslpassword", ""), system=False)
+
+
+def postgres_before(url: str) -> ssl.SSLContext | None:
+    """None if the files can be used: asyncpg reads them itself.  Else what was in them when they could be, of a URL
+    that has the server verified.  BadTlsFile, if there is no such thing."""
+    named = dict(parse_qsl(urlsplit(url).query))
+    try:
+        context = check_postgres_files(url)
+    except BadTlsFile as error:
+        return _before((url,), error)
+    mode = named.get("sslmode", "")
+    if context is not None and mode in _VERIFIED and "sslrootcert" in named and "sslcrl" not in named:
+        context.check_hostname = _VERIFIED[mode]
+        _remember((url,), context)
+    return None
 
 
 def tls_error(failure: BaseException | None) -> OSError | None:
@@ -108,6 +136,30 @@ def _loaded(
         why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
         raise BadTlsFile(f"{', '.join(path for path in (ca, chain, key) if path)}: {why}") from error
     return context
+
+
+def _keep(
+    contexts: dict[tuple[object, ...], ssl.SSLContext], name: tuple[object, ...], context: ssl.SSLContext
+) -> None:
+    if len(contexts) >= MAX_CONTEXTS:
+        contexts.clear()
+    contexts[name] = context
+
+
+def _remember(named: tuple[object, ...], context: ssl.SSLContext) -> None:
+    """They can be used."""
+    _keep(_usable, named, context)
+    _said.pop(named, None)
+
+
+def _before(named: tuple[object, ...], error: BadTlsFile) -> ssl.SSLContext:
+    """They cannot be used, but could be before; raises the error if not.  It is logged once."""
+    if named not in _usable:
+        raise error
+    if _said.get(named) != str(error):
+        _said[named] = str(error)
+        log.warning("the certificates before stay in use", error=str(error))
+    return _usable[named]
 
 
 def _stamp(name: str, path: str | None) -> _Stamp | None:

@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from structlog.testing import capture_logs
 
 from serving.call import Unary
 from serving.engine import EngineKind, open_engine
 from serving.guard import SECRET_KEY, Guard
 from serving.tls import server_credentials
-from serving.tls_files import KEY, BadCertificates, read_files
+from serving.tls_files import KEY, BadCertificates, read_files, stamp_of
 from tests.serving.certificates import issue
 from tests.serving.conftest import Server, on_tcp
 from tests.serving.test_guard import ECHO, NEW, TCP, echo, unary
@@ -80,10 +81,13 @@ def test_only_a_certificate_and_the_secret_together_are_served(kind: EngineKind,
     with grpc.insecure_channel(f"unix:{tmp_path}/s.sock") as channel:
         assert unary(channel, ECHO, ()) == b"a"
 
-    # Half of it is written: what was read before stays in use.  Then all of it.
+    # Half of it is written: what was read before stays in use, which is said once.  Then all of it.
     (ours / "tls.key").write_text("")
-    with channel_to(served.address, ca, theirs) as channel:
-        assert unary(channel, ECHO, SECRET) == b"a"
+    with capture_logs() as logs:
+        for _ in range(3):
+            with channel_to(served.address, ca, theirs) as channel:
+                assert unary(channel, ECHO, SECRET) == b"a"
+    assert [log["event"] for log in logs] == ["the certificates before stay in use"]
     issue(other, ours, "127.0.0.1")
     with channel_to(served.address, other, strangers) as channel:
         assert unary(channel, ECHO, SECRET) == b"a"
@@ -98,6 +102,14 @@ def test_what_is_wrong_with_the_files_is_said(tmp_path: Path) -> None:
     (tmp_path / "tls.crt").write_bytes(issue(trustme.CA(), tmp_path / "other", "b").joinpath("tls.crt").read_bytes())
     with pytest.raises(BadCertificates, match="KEY_VALUES_MISMATCH"):
         server_credentials(tmp_path)
+
+
+def test_a_file_that_becomes_readable_is_another(tmp_path: Path) -> None:
+    directory = issue(trustme.CA(), tmp_path, "sidecar")
+    before = stamp_of(directory / KEY)
+    (directory / KEY).chmod(0o640)
+    assert stamp_of(directory / KEY) != before is not None
+    assert stamp_of(directory / "none") is None
 
 
 def test_a_key_with_a_passphrase_is_refused_and_not_asked_about(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from urllib.error import HTTPError
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
+from serving.tls_files import CA, KEY
 from store.postgres import open_postgres
 from store.redis import open_redis, open_redis_async
 from store.tls import redis_context
@@ -145,3 +147,19 @@ def ready(address: str) -> tuple[int, list[str]]:
         return error.code, json.load(error)["warnings"]
     except OSError:
         return 0, []
+
+
+async def test_while_files_cannot_be_used_those_before_stay_in_use(stores: Stores, tmp_path: Path) -> None:
+    client = stores.client_of(stores.ours, stores.ours, tmp_path / "client")
+    redis_url, database_url = stores.redis.url(client), stores.postgres.url(client)
+    assert (await looked(redis_url, database_url)).refused == set()
+    (client / KEY).write_text("")  # half of it is written
+    with capture_logs() as logs:
+        for _ in range(2):  # with connections of their own
+            assert (await looked(redis_url, database_url)).refused == set()
+    events = [log["event"] for log in logs]
+    assert events.count("the certificates before stay in use") == 2  # once for each store
+    (client / CA).unlink()
+    assert (await looked(redis_url, database_url)).refused == set()
+    stores.client_of(stores.ours, stores.other, client)  # all of it, and then it counts
+    assert (await looked(redis_url, database_url)).refused == BOTH
