@@ -176,7 +176,9 @@ class Supervisor:
         return Process("worker", command, environment=self._environment(), stdin=stdin, outlives=True)
 
     def _environment(self) -> dict[str, str]:
-        return {**as_environment(self._settings), "GRPC_EXPERIMENTS": GRPC_EXPERIMENTS}
+        """gRPC core would write a line for each client that cannot shake hands, and anybody could fill a log."""
+        ours = {"GRPC_EXPERIMENTS": GRPC_EXPERIMENTS, "GRPC_VERBOSITY": os.environ.get("GRPC_VERBOSITY", "ERROR")}
+        return as_environment(self._settings) | ours
 
 
 @contextmanager
