@@ -12,21 +12,22 @@ from accesslog.entry import LogEntry
 TEXT_BYTES_PER_TOKEN = 4.5
 # Events with more text than this have several tokens each; with less, one: Hindi has up to 9.5.
 TOKEN_MAX_BYTES = 10
-# As the meter counts them (answer_sound.lua and answer_fields.lua in envoy/lua/metering); the last two in characters of
-# base64.
-LENGTH, RATE, MP3, SAMPLES = "sound.length", "sound.bytes_per_second", "sound.mp3", "sound.samples"
+# As the meter counts them (answer_sound.lua in envoy/lua/metering).
+LENGTH, RATE = "sound.length", "sound.bytes_per_second"
 # OpenAI's: one each 50 ms.  Gemini has 25.
 TOKENS_PER_SECOND = 20
-# Bytes a second: MP3 of 128 kbit/s, as gpt-4o-mini-tts makes it; 24,000 samples of 16 bits.
-OF_MP3, OF_SAMPLES = 16_000, 48_000
+# Bytes a second: MP3 of 128 kbit/s, as gpt-4o-mini-tts makes it; 24,000 samples of 16 bits; Opus of speech.
+OF_MP3, OF_SAMPLES, OF_OPUS = 16_000, 48_000, 4_000
+# Of what is in an answer as base64, of which the meter counts the characters (answer_found.lua).
+IN_BASE64 = {"sound.mp3": OF_MP3, "sound.samples": OF_SAMPLES, "sound.opus": OF_OPUS, "sound.flac": OF_SAMPLES // 2}
 # Of what does not say it by itself.
 RATES = {
     "audio/pcm": OF_SAMPLES,
     "audio/l16": OF_SAMPLES,
     "audio/flac": OF_SAMPLES // 2,
-    "audio/ogg": 4_000,  # Opus of speech
-    "audio/opus": 4_000,
-    "audio/webm": 4_000,
+    "audio/ogg": OF_OPUS,
+    "audio/opus": OF_OPUS,
+    "audio/webm": OF_OPUS,
 }
 
 
@@ -51,8 +52,8 @@ def sound_tokens(entry: LogEntry) -> int:
     """Of what passed."""
     counts = entry.answer.counts
     seconds = entry.bytes_out / _rate(entry) if is_sound(entry) else 0.0
-    if MP3 in counts or SAMPLES in counts:
-        seconds += 3 / 4 * (counts.get(MP3, 0) / OF_MP3 + counts.get(SAMPLES, 0) / OF_SAMPLES)
+    if not IN_BASE64.keys().isdisjoint(counts):
+        seconds += 3 / 4 * sum(counts.get(path, 0) / rate for path, rate in IN_BASE64.items())
     return ceil(TOKENS_PER_SECOND * seconds)
 
 

@@ -36,6 +36,8 @@ local PROMPTS = set "prompt prompts input inputs text texts input_ids token_ids 
 -- Written into the prompt as they are, names and brackets included.
 local RAW = set [[tools functions tool_choice response_format json_schema guided_json structured_outputs toolConfig grammar
   format]]
+-- Of what kinds the answer is to be.
+local MODALITIES = set "modalities responseModalities response_modalities"
 -- No model reads these.
 local UNREAD = set [[metadata user user_id logit_bias stop stop_sequences stopSequences safety_identifier prompt_cache_key
   voice language service_tier previous_response_id conversation include modalities]]
@@ -77,4 +79,5 @@ local function folded(raw)
   return pair[1], pair[2]
 end
 
-return { TOP = TOP, NESTED = NESTED, PROMPTS = PROMPTS, RAW = RAW, UNREAD = UNREAD, folded = folded }
+return { TOP = TOP, NESTED = NESTED, PROMPTS = PROMPTS, RAW = RAW, UNREAD = UNREAD, MODALITIES = MODALITIES,
+  folded = folded }

@@ -60,6 +60,7 @@ class Body(Struct, frozen=True, gc=False):
     file_bytes: int = 0
     size: str = ""
     quality: str = ""
+    speaks: bool = False  # the answer is to have sound in it
     valid: bool = True
     given: bool = True  # there is one
     measured: bool = True  # what it has in it was looked at, not only its names
@@ -97,6 +98,7 @@ def parse_body(asked: str) -> Body:
         text=tuple(read.get("text", ())),
         images=read.get("image_count", 0),
         sizes=tuple((width, height) for width, height in read["images"]) if "images" in read else (),
+        speaks="speaks" in read,
         **counts,
     )
 

@@ -78,6 +78,24 @@ def test_speech_lasts_as_long_as_its_header_says(chain: Chain) -> None:
     assert (body.audio_ms, body.audio_bytes // 100) == (0, 90)
 
 
+@pytest.mark.parametrize(
+    ("body", "speaks"),
+    [
+        ('{"modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"}}', True),
+        ('{"modalities":["text","imgs!"],"audio":{"voice":"alloy","format":"wav"}}', False),
+        ('{"generationConfig":{"responseModalities":["AUDIO"]}}', True),
+        ('{"generation_config":{"response_modalities":["audio"]}}', True),
+        ('{"messages":[{"content":"audio"}]}', False),
+        ('{"tools":[{"x":{"modalities":["audio"]}}]}', False),
+    ],
+)
+def test_that_the_answer_is_to_have_sound_is_read(chain: Chain, body: str, speaks: bool) -> None:
+    """Also of a body that has the shape of others that were read."""
+    others = body.replace("audio", "texts").replace("AUDIO", "TEXTS")
+    for each, wanted in [(others, False)] * 3 + [(body, speaks)] * 3 + [(others, False)]:
+        assert read(chain, each).speaks is wanted
+
+
 def test_of_very_many_images_some_are_taken_for_text(chain: Chain) -> None:
     data = encoded(png(64, 64))
     body = read(chain, json.dumps({"images": [data] * 3_000}))

@@ -69,7 +69,7 @@ cuts of three formats (`tests/formats/test_cuts.py`), half of the charges are wi
 event has one token, and within 5% where it has one or two.
 
 Sound that comes without a report (speech as a file, the pieces of a stream that ends early) is {tokens_seen.TOKENS_PER_SECOND} tokens a second, by its
-bytes: at the rate that a WAVE or MP3 says, else at {8 * tokens_seen.OF_MP3 // 1000} kbit/s, for PCM at {8 * tokens_seen.OF_SAMPLES // 1000}, for Opus at {8 * tokens_seen.RATES["audio/opus"] // 1000}. Of what its client left it is
+bytes: at the rate that a WAVE or MP3 says, in a stream of events by what its first one begins with, else at {8 * tokens_seen.OF_MP3 // 1000} kbit/s, for PCM at {8 * tokens_seen.OF_SAMPLES // 1000}, for Opus at {8 * tokens_seen.RATES["audio/opus"] // 1000}. Of what its client left it is
 what passed; but all of it, where the server said its length, since then it had made it.
 
 Not read: what is in a single AWS frame of more than 1 MiB (what is before and behind it is); images and video,
@@ -81,7 +81,8 @@ BEFORE = f"""## Before a request runs
 
 Its cost is estimated and reserved: the input by what is in it (text by the classes of its characters, images by their size,
 speech by its duration, a list of ids by its length), and the greatest output that it allows, for as many outputs as it asks for.
-Speech that is to be made is expected to be {SPOKEN_TOKENS} tokens of sound a token of its text.
+Speech that is to be made is expected to be {SPOKEN_TOKENS} tokens of sound a token of its text, also in a chat that asks for sound
+(`modalities`, `responseModalities`), whose output is then priced as sound.
 Without a bound TOLLKEEPER_DEFAULT_MAX_TOKENS are expected. So a budget is passed by at most what one request, or those that run
 at the same time, use beyond their estimates.
 

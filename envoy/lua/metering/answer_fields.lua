@@ -61,8 +61,8 @@ local TEXT = [[
 -- Text that is repeated, longer each time or whole at the end.
 local WHOLE = "text generated_text"
 
--- Sound in base64, of which the characters are counted: as MP3, and as 24,000 samples a second of 16 bits.
-local SPEECH, SAMPLES = "audio", "choices.delta.audio.data"
+-- Sound in base64, of which the characters are counted, by what it is (answer_found.lua).
+local SOUND = "audio choices.delta.audio.data choices.message.audio.data candidates.content.parts.inlineData.data"
 
 -- Present and neither null nor false: nothing more is generated; its text may say that it failed.
 local DONE = [[
@@ -116,8 +116,7 @@ mark(INDEX, "index", true)
 mark(FINISH, "finish", true)
 mark(TEXT, "text", "adds")
 mark(WHOLE, "text", "whole")
-mark(SPEECH, "text", "sound.mp3")
-mark(SAMPLES, "text", "sound.samples")
+mark(SOUND, "text", "sound")
 mark(DONE, "done", true)
 mark(ERROR, "error", true)
 mark("type", "ends", true)

@@ -6,6 +6,13 @@ local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS, MAX_KNOWN = 48, 96, 128, 1024,
 -- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
 local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
+-- What sound in base64 begins with: an ID3 tag, frames of MPEG (MP3, and AAC, which is about as long), Ogg and WebM, FLAC.
+-- An image counts as nothing.  Anything else is samples, 24,000 a second of 16 bits, as they are or as WAVE.
+local KINDS_OF_SOUND = {
+  { "^SUQz", "sound.mp3" }, { "^//[E-Pk-v]", "sound.mp3" }, { "^T2dnUw", "sound.opus" }, { "^GkXfo", "sound.opus" },
+  { "^ZkxhQ", "sound.flac" }, { "^iVBORw", false }, { "^/9j/", false },
+}
+
 local Found = {}
 Found.__index = Found
 
@@ -19,6 +26,7 @@ local function new(one_document)
     events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
     ended_how = "", marked = "", goes_on = false, strings = {},
     set_events = 0, set_text = 0, set_ended = "", set_strings = nil, tier = nil, set_tier = nil,
+    sound = nil, -- what it is counted as; false: as nothing
     pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
     piece_in = nil, piece_from = 0, piece_end = 0,
   }, Found)
@@ -121,6 +129,15 @@ function Found:count(path, number, each)
   if number > self.counts[path] then self.counts[path], self.changed = number, true end
 end
 
+-- Sound begins at `from`: the first says what all of it is.
+function Found:hears(text, from)
+  if self.sound ~= nil then return end
+  self.sound = "sound.samples"
+  for _, kind in ipairs(KINDS_OF_SOUND) do
+    if find(sub(text, from, from + 5), kind[1]) then self.sound = kind[2] end
+  end
+end
+
 -- `chunk`, `from`, `close`: where it is, if it is in one piece.
 function Found:text_of(kind, bytes, chunk, from, close)
   if kind == "adds" then
@@ -137,8 +154,8 @@ end
 function Found:more_text(kind, bytes)
   if kind == "adds" then
     self.of_event = self.of_event + bytes
-  elseif kind ~= "whole" then -- the path of what is counted
-    self:raise(kind, (self.counts[kind] or 0) + bytes)
+  elseif kind == "sound" then
+    if self.sound then self:raise(self.sound, (self.counts[self.sound] or 0) + bytes) end
   else
     self.of_whole = self.of_whole + bytes
     if self.of_whole > self.whole then self.whole, self.longer = self.of_whole, true end

@@ -49,6 +49,7 @@ local function begin_string(scan, text, at, last)
     end
   else
     if node.text then
+      if node.text == "sound" then scan.found:hears(text, at + 1) end
       if close == nil then
         scan.found:text_of(node.text, text_bytes(text, at + 1, last))
         scan.state, scan.measure, scan.escaped = STRING, node.text, ends_escaped(text, at + 1, last)

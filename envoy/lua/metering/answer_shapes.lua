@@ -70,6 +70,7 @@ local function take(found, text, what, from, to)
   if what.path then
     if to - from < MAX_DIGITS then found:count(what.path, tonumber(sub(text, from, to)), what.each) end
   elseif what.text then
+    if what.text == "sound" then found:hears(text, from) end
     found:text_of(what.text, text_bytes(text, from, to))
     if what.done then found:ended("done") end
   elseif what.index then

@@ -9,6 +9,7 @@ local MAX_MEDIA = 1000 -- further ones are taken for text
 local FOUND_AGAIN = { ["stream_options"] = true, ["stream_options.include_usage"] = true }
 
 local TOP, NESTED, PROMPTS, RAW, UNREAD = fields.TOP, fields.NESTED, fields.PROMPTS, fields.RAW, fields.UNREAD
+local MODALITIES = fields.MODALITIES
 local sub, find = string.sub, string.find
 local clear = require("table.clear")
 
@@ -21,14 +22,14 @@ local one = setmetatable({
   prompts = 0, ids = 0, strings = 0, text_sample = sample.new(),
   key_first = {}, key_last = {}, arrays = {}, media = {}, media_count = 0, sizes = {},
   stop = nil, twice = nil, name = nil, nested = nil, in_prompts = nil, in_raw = nil, unread = nil, no_switch = nil,
-  opened_at = nil, form = nil,
+  opened_at = nil, form = nil, speaks = nil,
 }, Asked)
 
 local function new(text)
   if one.media_count > 0 then one.media, one.sizes = {}, {} end
   one.body, one.values, one.prompts, one.ids, one.strings, one.media_count = text, 0, 0, 0, 0, 0
   one.stop, one.twice, one.name, one.nested, one.in_prompts, one.in_raw, one.unread = nil, nil, nil, nil, nil, nil, nil
-  one.no_switch, one.opened_at, one.form, one.spots = nil, nil, nil, nil
+  one.no_switch, one.opened_at, one.form, one.spots, one.speaks = nil, nil, nil, nil, nil
   clear(one.scalars)
   clear(one.seen)
   sample.empty(one.text_sample)
@@ -151,16 +152,23 @@ local function take_inline(self, first, last)
   return first
 end
 
--- Whether what a model reads of the next text there depends on what it says.
+-- Whether what becomes of the next text there depends on what it says.
 function Asked:may_be_media(depth)
   if self.in_raw or self.unread and depth == 1 then return false end
   local key = key_at(self, depth)
-  return media.is_key(key) or depth == 1 and key == "inputs"
+  return media.is_key(key) or depth == 1 and key == "inputs" or depth <= 3 and MODALITIES[fields.folded(key)]
+end
+
+-- Whether it says that the answer is to have sound in it.
+local function asks_for_sound(self, depth, first, last)
+  return last - first == 4 and depth <= 3 and MODALITIES[fields.folded(key_at(self, depth))]
+    and sub(self.body, first, last):lower() == "audio"
 end
 
 function Asked:text(depth, first, last)
   counted(self, 1)
   if take(self, depth, first - 1, last + 1) then return end
+  if asks_for_sound(self, depth, first, last) then self.speaks = true end
   if self.in_raw or self.unread and depth == 1 then return end
   if self.in_prompts and depth == 2 and self.arrays[2] then self.prompts = self.prompts + 1 end
   if last - first >= MIN_MEDIA and self.media_count < MAX_MEDIA and take_media(self, depth, first, last) then return end

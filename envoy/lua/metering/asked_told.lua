@@ -52,6 +52,7 @@ local function compose(asked)
   put_count(out, "video_bytes", (kinds.video or NOTHING).bytes)
   put_count(out, "file_bytes", (kinds.file or NOTHING).bytes)
   put(out, "form", asked.form and "true")
+  put(out, "speaks", asked.speaks and "true")
   put_work(asked, out)
   local composed = secrets.without("{" .. table.concat(out, ",") .. "}") -- a model may be called like a key, in logs
   return #composed <= MAX_SPELLED and composed or nil

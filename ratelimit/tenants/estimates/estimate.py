@@ -21,7 +21,7 @@ class Estimate(Struct, frozen=True, gc=False):
     """`tokens` is the whole cost.  `output_cap`: the output that the request itself allows, 0 if it sets no cap; then
     `assumed_output` is expected.  `images`: how many it is to make; `sound`: whether there is any in the input.
     `uncorrected`: what an input of text alone was taken for before it was corrected, None if it was not; 0 for another
-    input.  `spoken`: whether the output is sound."""
+    input.  `spoken`: whether there is any in the output."""
 
     tokens: int
     input_tokens: int = 0

@@ -34,19 +34,22 @@ def estimate_request(
         return Estimate(_clamped(input_, smallest), input_, uncorrected=uncorrected)
     if kind is _GENERATES and body.bound is not None:
         cap = body.bound * body.outputs
-        return Estimate(input_ + cap, input_, cap, sound=sound, uncorrected=uncorrected)
-    spoken = kind is Kind.SPEAKS
-    assumed = min(SPOKEN_TOKENS * input_ if spoken else _assumed(kind, body, default_output), MAX_TOKENS)
+        return Estimate(input_ + cap, input_, cap, sound=sound, uncorrected=uncorrected, spoken=body.speaks)
+    spoken = kind is Kind.SPEAKS or (kind is _GENERATES and body.speaks)
+    assumed = min(_assumed(kind, body, input_, default_output), MAX_TOKENS)
     images = body.outputs if kind is _DRAWS else 0
     return Estimate(_clamped(input_ + assumed, smallest), input_, 0, assumed, images, sound, uncorrected, spoken)
 
 
-def _assumed(kind: Kind, body: Body, default_output: int) -> int:
+def _assumed(kind: Kind, body: Body, input_: int, default_output: int) -> int:
+    if kind is Kind.SPEAKS:
+        return SPOKEN_TOKENS * input_
     if kind is _DRAWS:
         return drawn_tokens(body.size, body.quality) * body.outputs
     if kind is Kind.TRANSCRIBES:
         return ceil(SPEECH_TOKENS_PER_SECOND * audio_seconds(body.audio_ms, body.audio_bytes))
-    return default_output * body.outputs
+    of_each = default_output * (1 + SPOKEN_TOKENS) if body.speaks else default_output
+    return of_each * body.outputs
 
 
 def _clamped(tokens: int, smallest: int | None) -> int:

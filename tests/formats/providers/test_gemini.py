@@ -36,6 +36,13 @@ EMBEDDINGS = plain(
     '{"predictions":[{"embeddings":{"values":[0.1],"statistics":{"truncated":false,"token_count":6}}},{"embeddings":{"statistics":{"token_count":3},"values":[1]}}]}'
 )
 ARRAY_ERROR = Answer((b',{"error": {"code": 503,"message": "The model is overloaded.","status": "UNAVAILABLE"}}]',))
+# A second of samples, and an image.
+SOUND = stream(
+    f'data: {{"candidates":[{{"content":{{"parts":[{{"inlineData":{{"mimeType":"audio/L16;codec=pcm;rate=24000","data":"{"A" * 64_000}"}}}}],"role":"model"}},"index":0}}]}}'
+)
+IMAGE = stream(
+    f'data: {{"candidates":[{{"content":{{"parts":[{{"text":"Here."}},{{"inlineData":{{"mimeType":"image/png","data":"iVBORw0K{"A" * 64_000}"}}}}],"role":"model"}},"index":0}}]}}'
+)
 
 CASES = {
     "plain": (PLAIN, reported(1034, 240, 512, 200, audio_input=156, audio_output=10, image_input=258)),
@@ -43,6 +50,8 @@ CASES = {
     "stream, left by the client": (STREAM.left(2), reported(4, 27, 0, 17)),
     "stream, cut after it has thought": (STREAM.cut(1), reported(4, 17, 0, 17)),
     "stream, an error in the middle": (STREAM.then(2, ERROR), reported(4, 27, 0, 17)),
+    "sound, left by the client": (SOUND.then(1, SOUND).left(2), estimated(20, 40, audio_output=40)),
+    "an image, left by the client": (IMAGE.left(1), estimated(20, 1)),
     "array": (ARRAY, reported(4, 11)),
     "array, left by the client": (ARRAY.left(2), estimated(4, 10)),
     "array, cut by the server": (ARRAY.cut(2), estimated(4, 10)),

@@ -53,6 +53,10 @@ SOUND = stream(
     f'data: {{"id":"chatcmpl-9","object":"chat.completion.chunk","choices":[{{"index":0,"delta":{{"audio":{{"id":"audio_1","data":"{"A" * 32_000}"}}}}}}]}}\n\n'
     'data: {"id":"chatcmpl-9","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"audio":{"transcript":" yes"}}}]}'
 )
+# Two seconds of it, and no word of its use.
+SPOKEN = plain(
+    f'{{"id":"chatcmpl-9","object":"chat.completion","choices":[{{"index":0,"message":{{"role":"assistant","content":null,"audio":{{"id":"audio_1","data":"UklGRiQA{"A" * 127_992}","transcript":"Yes."}}}},"finish_reason":"stop"}}]}}'
+)
 
 CASES = {
     "plain": (PLAIN, reported(19, 40, 10, 30, cache_write_5m=3, audio_input=4, audio_output=1, image_input=2)),
@@ -63,6 +67,7 @@ CASES = {
     "stream, an error in the middle": (STREAM.then(3, ERROR), estimated(20, 2)),
     "stream that nobody asked for its usage": (STREAM.then(5, stream("data: [DONE]")), estimated(20, 3)),
     "sound, left by the client": (SOUND.then(2, SOUND).left(4), estimated(20, 22, audio_output=20)),
+    "sound, plain, without usage": (SPOKEN, estimated(20, 41, audio_output=40)),
     "tool calls, left by the client": (TOOLS.left(3), estimated(20, 9)),
 }
 

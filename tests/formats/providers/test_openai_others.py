@@ -39,7 +39,20 @@ data: {"type":"speech.audio.delta","audio":"UklGRiQAAABXQVZFZm10IBAAAAABAAEA"}
 
 data: {"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101,"total_tokens":115}}
 """)
-SPEECH_DELTA = stream(f'data: {{"type":"speech.audio.delta","audio":"{"A" * 42_664}"}}')  # 2 s of MP3
+
+
+def spoken(begin: str, size: int) -> Answer:
+    """An event of speech; `begin` and `size` of its base64."""
+    return stream(f'data: {{"type":"speech.audio.delta","audio":"{begin:A<{size}}"}}')
+
+
+# Two seconds of MP3, whose later pieces begin anywhere in it, and of samples, silent or with a header.
+SPEECH_DELTA, SPEECH_MORE = spoken("//PkxAAA", 42_664), spoken("UklGRiQ", 42_664)
+SAMPLES_DELTA, WAVE_DELTA, OPUS_DELTA = (
+    spoken("//////8A", 128_000),
+    spoken("UklGRiQA", 128_000),
+    spoken("T2dnUw", 10_664),
+)
 # Ten seconds of MP3 at 160 kbit/s, as tts-1 makes it, behind a tag of 30 bytes.
 MP3 = (b"ID3\x04\x00\x00\x00\x00\x00\x14" + bytes(20) + b"\xff\xf3\xe4\xc4" + bytes(19_966), *[bytes(20_000)] * 9)
 SPEECH = Answer(MP3, "audio/mpeg")
@@ -68,9 +81,12 @@ CASES = {
     "speech of a known length, left by the client": (WHOLE_SPEECH.left(4), estimated(20, 200, audio_output=200)),
     "speech, stream": (SPEECH_STREAM, reported(14, 101)),
     "speech, stream, left by the client": (
-        SPEECH_DELTA.then(1, SPEECH_DELTA).left(2),
+        SPEECH_DELTA.then(1, SPEECH_MORE).left(2),
         estimated(20, 80, audio_output=80),
     ),
+    "speech, stream of PCM, left by the client": (SAMPLES_DELTA.left(1), estimated(20, 40, audio_output=40)),
+    "speech, stream of WAVE, left by the client": (WAVE_DELTA.left(1), estimated(20, 40, audio_output=40)),
+    "speech, stream of Opus, left by the client": (OPUS_DELTA.left(1), estimated(20, 40, audio_output=40)),
     "transcription": (TRANSCRIPTION, reported(14, 101, audio_input=4)),
     "transcription, verbose": (VERBOSE, estimated(20, 9)),
     "transcription, text": (plain("Imagine the wildest idea", content_type="text/plain"), estimated(20, 6)),
