@@ -111,22 +111,25 @@ def create_app(
 
     ports = ports_on(pool, redis, propagation, admin_token, portal_secrets, configured, adapters)
     app: ASGIApp = Router(default=gated(surfaces(ports, others), metrics), lifespan=lifespan)
-    if cors_origins:  # in front of everything: browsers ask without a token whether they may send one
-        app = CORSMiddleware(
-            app,
-            allow_origins=list(cors_origins),
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["authorization", "content-type", "if-match", "idempotency-key", "x-request-id"],
-            expose_headers=[
-                "etag",
-                "location",
-                "idempotency-replayed",
-                "tollkeeper-propagation",
-                "tollkeeper-notice",
-                "x-request-id",
-            ],
-        )
-    return app
+    return _with_cors(app, cors_origins) if cors_origins else app
+
+
+def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """In front of everything: browsers ask without a token whether they may send one."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["authorization", "content-type", "if-match", "idempotency-key", "x-request-id"],
+        expose_headers=[
+            "etag",
+            "location",
+            "idempotency-replayed",
+            "tollkeeper-propagation",
+            "tollkeeper-notice",
+            "x-request-id",
+        ],
+    )
 
 
 async def _follow_default(ports: Ports) -> None:

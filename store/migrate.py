@@ -1,4 +1,8 @@
-"""Forward-only migrations: applies `migrations/NNNN_name.sql` in order, each in a transaction, once."""
+"""Forward-only migrations: applies `migrations/*/NNNN_name.sql` in the order of their names, each once in a transaction.
+
+The folder is that of the slice which most of a migration is about.  They are one sequence all the same: the next number
+is one more than the highest in any folder.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,7 +10,8 @@ from pathlib import Path
 import asyncpg
 
 DIRECTORY = Path(__file__).parent / "migrations"
-MIGRATIONS = tuple(file.stem for file in sorted(DIRECTORY.glob("*.sql")))  # of this version, in their order
+FILES = {file.stem: file for file in DIRECTORY.rglob("*.sql")}
+MIGRATIONS = tuple(sorted(FILES))  # of this version, in their order
 # Any number, the same in every process: one migrator at a time.
 ADVISORY_LOCK = 0x746F6C6C
 
@@ -36,6 +41,6 @@ async def apply(connection: "asyncpg.Connection[asyncpg.Record]", names: Iterabl
     missing = [name for name in names if name not in applied]
     for name in missing:
         async with connection.transaction():
-            await connection.execute((DIRECTORY / f"{name}.sql").read_text())
+            await connection.execute(FILES[name].read_text())
             await connection.execute("INSERT INTO schema_migrations (name) VALUES ($1)", name)
     return missing

@@ -1,7 +1,7 @@
 """The months of the ledger: partitions of the table `usage`, made when a row first needs one, and one month ahead.
 
 Several processes may find out at the same moment that one is missing.  To drop old months, call forget_usage_before()
-in the database (store/migrations/0005_rollups.sql).
+in the database (store/migrations/ledger/0005_rollups.sql).
 """
 
 from datetime import UTC, datetime

@@ -49,7 +49,7 @@ _PARTS_OF_ROWS = {
     name: f"coalesce(sum({_sum_of(parts)}) FILTER (WHERE parts IS NOT NULL), 0)"
     for name, parts in SUMS_OF_PARTS.items()
 }
-# Null: not known yet, see store/migrations/0008_quantities.sql.
+# Null: not known yet, see store/migrations/ledger/0008_quantities.sql.
 _PARTS_OF_ROLLUPS = {name: f"coalesce(sum({name}), 0)" for name in SUMS_OF_PARTS}
 
 

@@ -40,7 +40,6 @@ def existing_envoy(
         out,
     )
     whole = yaml.safe_load(files[0].read_text())
-    limit = whole["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"]
     blocks = {path.stem: yaml.safe_load(path.read_text()) for path in files if path.parent.name == "blocks"}
     filters = [item for item in blocks["http_filters"]["http_filters"] if item["name"] not in left_out]
     typed = {"@type": f"type.googleapis.com/{ROUTER}", "suppress_envoy_headers": True}
@@ -62,39 +61,39 @@ def existing_envoy(
         **blocks["local_reply"],
         "http_filters": [*filters, router],
     }
-    options = whole["static_resources"]["clusters"][0]["typed_extension_protocol_options"]
     clusters = {"path_config_source": {"path": str(out / "clusters.yaml")}, "resource_api_version": "V3"}
-    url = httpx.URL(upstream)
+    mine = [_cluster(httpx.URL(upstream), whole["static_resources"]["clusters"][0])]
 
     def bootstrap(port: int) -> dict[str, Any]:
+        listener = _listener(port, manager, whole["static_resources"]["listeners"][0])
         return {
             "node": {"id": "mine", "cluster": "mine"},
             "dynamic_resources": {"cds_config": clusters},
-            "static_resources": {
-                "listeners": [
-                    {
-                        "name": "mine",
-                        "address": tcp("127.0.0.1", port),
-                        "per_connection_buffer_limit_bytes": limit,
-                        "filter_chains": [
-                            {"filters": [{"name": "http", "typed_config": manager}]},
-                        ],
-                    }
-                ],
-                "clusters": [
-                    {
-                        "name": "mine",
-                        "typed_extension_protocol_options": options,
-                        "load_assignment": {
-                            "cluster_name": "mine",
-                            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": tcp(url.host, url.port or 80)}}]}],
-                        },
-                    }
-                ],
-            },
+            "static_resources": {"listeners": [listener], "clusters": mine},
         }
 
     return bootstrap
+
+
+def _listener(port: int, manager: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "mine",
+        "address": tcp("127.0.0.1", port),
+        "per_connection_buffer_limit_bytes": ours["per_connection_buffer_limit_bytes"],
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def _cluster(upstream: httpx.URL, ours: dict[str, Any]) -> dict[str, Any]:
+    address = tcp(upstream.host, upstream.port or 80)
+    return {
+        "name": "mine",
+        "typed_extension_protocol_options": ours["typed_extension_protocol_options"],
+        "load_assignment": {
+            "cluster_name": "mine",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
 
 
 def tcp(host: str, port: int) -> dict[str, Any]:

@@ -87,7 +87,7 @@ Without a bound TOLLKEEPER_DEFAULT_MAX_TOKENS are expected. So a budget is passe
 at the same time, use beyond their estimates.
 
 On texts in five scripts, code, JSON and UUIDs to which nothing was fitted, the estimates' median error is 9 to 18% against each
-of four vocabularies (`tests/envoy/test_estimates.py`). Of one script alone it is up to 25% (Chinese), but 32% in Arabic and 47%
+of four vocabularies (`tests/envoy/metering/test_estimates.py`). Of one script alone it is up to 25% (Chinese), but 32% in Arabic and 47%
 in Hindi, on which the vocabularies differ by 3 times, so that no constant could do much better: of Hindi some make half as many
 tokens as is estimated, and the others nearly twice as many. So each sidecar learns: of a
 model, a kind of route and a script (Latin, other alphabets, Indic, Chinese and Japanese, Hangul: that of most letters) it multiplies estimates of text by the geometric mean of what was reported, divided by what the text was

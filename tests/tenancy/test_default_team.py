@@ -6,7 +6,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from store.migrate import DIRECTORY, migrate
+from store.migrate import FILES, MIGRATIONS, migrate
 from tollkeeper.up.postgres import Postgres
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -42,11 +42,11 @@ async def test_the_default_team_is_there_from_the_start_and_made_once(empty: Con
 
 
 async def test_a_tenant_that_is_called_so_already_stays_as_it_is(empty: Connection) -> None:
-    teams = next(DIRECTORY.glob("*_teams.sql")).stem
-    for file in sorted(file for file in DIRECTORY.glob("*.sql") if file.stem < teams):
-        await empty.execute(file.read_text())
+    teams = next(name for name in MIGRATIONS if name.endswith("_teams"))
+    for name in MIGRATIONS[: MIGRATIONS.index(teams)]:
+        await empty.execute(FILES[name].read_text())
     await empty.execute("INSERT INTO tenants (id, name) VALUES ('a', 'default')")
     await empty.execute("INSERT INTO policies VALUES ('unlimited-policy', 'mine')")
-    await empty.execute((DIRECTORY / f"{teams}.sql").read_text())
+    await empty.execute(FILES[teams].read_text())
     assert [(team["id"], team["display_name"], team["policy"]) for team in await empty.fetch(TEAM)] == [("a", "", None)]
     assert await empty.fetchval("SELECT description FROM policies") == "mine"

@@ -75,11 +75,9 @@ def render(settings: EnvoySettings, out_dir: Path, binary: Path | None = None, *
 
 def rendered(settings: EnvoySettings) -> dict[str, str]:
     """File name → text.  InvalidSetting."""
-    source = template_dir()
     default = None if settings.upstream == NO_UPSTREAM else parse_upstream(settings.upstream)
     upstream = default or NOWHERE
-    authz = parse_endpoints("authz", settings.authz)
-    ratelimit = parse_endpoints("ratelimit", settings.ratelimit)
+    authz, ratelimit = parse_endpoints("authz", settings.authz), parse_endpoints("ratelimit", settings.ratelimit)
     listen = parse_socket("listen", settings.listen)
     key_headers = parse_key_headers("key_headers", settings.key_headers)
     config_dir = parse_path("config_dir", settings.config_dir).rstrip("/")
@@ -100,7 +98,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "authz.discovery": _discovery(authz),
         "ratelimit.discovery": _discovery(ratelimit),
     }
-    text, script = (source / CONFIG).read_text(), f"{config_dir}/{FORWARD}"
+    text, script = (template_dir() / CONFIG).read_text(), f"{config_dir}/{FORWARD}"
     models_in = settings.model_clusters and parse_path("model_clusters", settings.model_clusters)
     secret = parse_secret("ratelimit", ratelimit, settings.grpc_secret)
     blocks = {
@@ -123,17 +121,20 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     }
     config = template.fill(text, values, blocks)
     shared = {**values, "own_bodies": OWN_BODIES_SHARED}, {**blocks, "local_replies": [*mappers(shared=True)]}
+    beside = _scripts(settings, secret, key_headers)
+    if blocks["authz.tls"] or blocks["ratelimit.tls"]:
+        beside |= {name: HEADER + text for name, text in tls.secrets(settings.grpc_tls_dir).items()}
+    return {CONFIG: config, **beside, **_parts(template.fill(text, *shared), config_dir, settings)}
+
+
+def _scripts(settings: EnvoySettings, secret: str, key_headers: Sequence[str]) -> dict[str, str]:
+    lua = template_dir() / "lua"
     switches = {"include_usage": str(settings.include_usage).lower(), "secret": table_of(secret)}
     read = {"key_headers": "{ " + ", ".join(f'["{name}"] = true' for name in key_headers) + " }"}
-    scripts = {
-        GUARD: template.fill(join(GUARD, source / "lua"), read, {}),
-        METER: template.fill(join(METER, source / "lua"), switches, {}),
-    }
+    scripts = {GUARD: template.fill(join(GUARD, lua), read, {}), METER: template.fill(join(METER, lua), switches, {})}
     if settings.model_clusters is not None:
-        scripts |= {name: join(name, source / "lua") for name in (FORWARD, MCP)}
-    if blocks["authz.tls"] or blocks["ratelimit.tls"]:
-        scripts |= {name: HEADER + text for name, text in tls.secrets(settings.grpc_tls_dir).items()}
-    return {CONFIG: config, **scripts, **_parts(template.fill(text, *shared), config_dir, settings)}
+        scripts |= {name: join(name, lua) for name in (FORWARD, MCP)}
+    return scripts
 
 
 def validate(config: Path, binary: Path) -> None:

@@ -60,11 +60,6 @@ def test_any_sequence_keeps_account(taken: list[Step]) -> None:
         waiting.remove(ticket)
         running.append(ticket)
 
-    def longest(among: str, depth: int) -> float:
-        """Most that waits for its weight in one of the groups, or tenants of a group."""
-        lengths = Counter(lines[ticket][:depth] for ticket in waiting if lines[ticket].startswith(among))
-        return max(length / weights[name] for name, length in lengths.items() if name != among)
-
     for number, step in enumerate(taken):
         if step.kind == "push" or (step.kind == "run" and not waiting):
             weights |= {step.names[:depth]: share.weight for depth, share in enumerate(step.way, 1)}
@@ -87,9 +82,7 @@ def test_any_sequence_keeps_account(taken: list[Step]) -> None:
             case "shed" if waiting:
                 line = lines[ticket := queue.last()]
                 assert ticket is [each for each in waiting if lines[each] == line][-1]
-                for among, depth in (("", 1), (line[:1], 2)):
-                    length = sum(lines[each].startswith(line[:depth]) for each in waiting)
-                    assert length / weights[line[:depth]] == longest(among, depth)
+                has_most_waiting(line, [lines[each] for each in waiting], weights)
                 waiting.remove(ticket)
                 queue.remove(ticket)
             case "elsewhere":
@@ -102,6 +95,14 @@ def test_any_sequence_keeps_account(taken: list[Step]) -> None:
     for ticket in running:
         queue.end(ticket)
     assert (len(queue), queue.remembered(), queue.entries()) == (0, 0, 0)
+
+
+def has_most_waiting(line: str, waiting: Sequence[str], weights: dict[str, int]) -> None:
+    """For its weight: its group among the groups, and the tenant within the group."""
+    for among, depth in (("", 1), (line[:1], 2)):
+        lengths = Counter(each[:depth] for each in waiting if each.startswith(among))
+        most = max(length / weights[name] for name, length in lengths.items())
+        assert lengths[line[:depth]] / weights[line[:depth]] == most
 
 
 @settings(max_examples=60)

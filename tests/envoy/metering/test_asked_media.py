@@ -9,7 +9,7 @@ import pytest
 
 from ratelimit.tenants.estimates.text import text_tokens
 from tests.envoy.chain import Chain
-from tests.envoy.test_asked import read
+from tests.envoy.metering.test_asked import read
 from tests.media import encoded, gif, jpeg, png, wav, webp
 
 IMAGES = {
