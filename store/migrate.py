@@ -1,4 +1,4 @@
-"""Forward-only migrations: applies `migrations/*/NNNN_name.sql` in the order of their names, each once in a transaction.
+"""Forward-only migrations: applies `migrations/*/NNNN_name.sql` by name, once, each in a transaction.
 
 The folder is that of the slice which most of a migration is about.  They are one sequence all the same: the next number
 is one more than the highest in any folder.

@@ -100,7 +100,6 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     }
     text, script = (template_dir() / CONFIG).read_text(), f"{config_dir}/{FORWARD}"
     models_in = settings.model_clusters and parse_path("model_clusters", settings.model_clusters)
-    secret = parse_secret("ratelimit", ratelimit, settings.grpc_secret)
     blocks = {
         "admin": _admin(settings.admin),
         **forward.blocks(models_in, script),
@@ -110,21 +109,26 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "local_replies": [*mappers()],
         "key_headers": [f"- {{exact: {name}}}" for name in key_headers],
         "upstream.tls": tls.to_upstream(upstream, parse_path("upstream_ca", settings.upstream_ca)),
-        "authz.tls": tls.to_sidecars("authz", authz, settings.grpc_tls_dir, config_dir),
-        "ratelimit.tls": tls.to_sidecars("ratelimit", ratelimit, settings.grpc_tls_dir, config_dir),
-        "authz.secret": metadata_of(parse_secret("authz", authz, settings.grpc_secret)),
-        "ratelimit.secret": metadata_of(secret),
-        "authz.other_host": _other_host(authz),
-        "ratelimit.other_host": _other_host(ratelimit),
-        "authz.endpoints": [_endpoint(address) for address in authz],
-        "ratelimit.endpoints": [_endpoint(address) for address in ratelimit],
+        **_sidecars("authz", authz, settings, config_dir),
+        **_sidecars("ratelimit", ratelimit, settings, config_dir),
     }
     config = template.fill(text, values, blocks)
     shared = {**values, "own_bodies": OWN_BODIES_SHARED}, {**blocks, "local_replies": [*mappers(shared=True)]}
-    beside = _scripts(settings, secret, key_headers)
+    beside = _scripts(settings, parse_secret("ratelimit", ratelimit, settings.grpc_secret), key_headers)
     if blocks["authz.tls"] or blocks["ratelimit.tls"]:
         beside |= {name: HEADER + text for name, text in tls.secrets(settings.grpc_tls_dir).items()}
     return {CONFIG: config, **beside, **_parts(template.fill(text, *shared), config_dir, settings)}
+
+
+def _sidecars(
+    service: str, addresses: Sequence[Address], settings: EnvoySettings, config_dir: str
+) -> dict[str, list[str]]:
+    return {
+        f"{service}.tls": tls.to_sidecars(service, addresses, settings.grpc_tls_dir, config_dir),
+        f"{service}.secret": metadata_of(parse_secret(service, addresses, settings.grpc_secret)),
+        f"{service}.other_host": _other_host(addresses),
+        f"{service}.endpoints": [_endpoint(address) for address in addresses],
+    }
 
 
 def _scripts(settings: EnvoySettings, secret: str, key_headers: Sequence[str]) -> dict[str, str]:
