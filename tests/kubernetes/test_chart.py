@@ -1,5 +1,6 @@
 """What the chart makes: objects that Kubernetes takes, pods without needless rights, secrets by name alone."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 from tests.kubernetes import manifests
 from tests.kubernetes.chart import CHART, CONFIGURATIONS, component, containers, objects, pod_templates, rendered
 from tollkeeper.config import Settings
+from tollkeeper.settings.secret_files import IN_FILES
 from tollkeeper.settings.types import PREFIX
 
 EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS)
@@ -129,7 +131,8 @@ def test_production_names_its_own_secrets_and_no_other() -> None:
             secrets |= {volume["secret"]["secretName"]} if "secret" in volume else set()
             secrets |= {each["secret"]["name"] for each in volume.get("projected", {}).get("sources", ())}
     assert secrets == {
-        "postgres-app", "valkey-app", "tollkeeper-admin", "tollkeeper-grpc", "tollkeeper-grpc-tls", "model-credentials",
+        "postgres-app", "valkey-app", "clickhouse-app", "collector",
+        "tollkeeper-admin", "tollkeeper-grpc", "tollkeeper-grpc-tls", "model-credentials",
     }  # fmt: skip
     assert component("production", "gateway")["imagePullSecrets"] == [{"name": "registry"}]
 
@@ -138,6 +141,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"databse": {}}, "databse"),
     ({"database": {"url": "postgresql://somebody:secret@db/x"}}, "url"),
     ({"settings": {"TOLLKEEPER_DATABASE_URL": "postgresql://db/x"}}, "TOLLKEEPER_DATABASE_URL"),
+    ({"settings": {"TOLLKEEPER_LEDGER_URL": "clickhouse+https://u:p@ch/x"}}, "TOLLKEEPER_LEDGER_URL"),
+    ({"settings": {"TOLLKEEPER_OTLP_HEADERS": "authorization=Bearer abc"}}, "TOLLKEEPER_OTLP_HEADERS"),
+    ({"settings": {"TOLLKEEPER_ADMIN_TOKEN_FILE": "/tmp/token"}}, "TOLLKEEPER_ADMIN_TOKEN_FILE"),
     ({"settings": {"TOLLKEEPER_WORKERS": "4"}}, "TOLLKEEPER_WORKERS"),
     ({"settings": {"LOG_LEVEL": "debug"}}, "LOG_LEVEL"),
     ({"settings": {"TOLLKEEPER_CACHE_ENTRIES": 10_000_000}}, "string"),
@@ -154,6 +160,50 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_values_that_cannot_be_meant_are_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(helm_python.HelmError, match=said):
         rendered(values)
+
+
+def test_no_secret_is_among_the_settings() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert {f"{PREFIX}{name}".upper() for name in IN_FILES} <= set(
+        schema["properties"]["settings"]["propertyNames"]["not"]["enum"]
+    )
+
+
+# As names may be, and as YAML would read them as something else; and text that would be more than one value.
+ODD_NAMES = ("123", "null")
+ODD_URL = "http://models: 80/{{ .Release.Name }} # no comment"
+ODD_TEXT = 'it\'s "odd": {{ .Release.Name }} # no comment\n- hostNetwork: true'
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_values_are_what_was_written(name: str) -> None:
+    values = copy.deepcopy(CONFIGURATIONS["production"])
+    for store in ("database", "redis", "ledger", "telemetry"):
+        values[store] = {"existingSecret": name, "key": name}
+    values |= {"imagePullSecrets": [name], "serviceAccount": {"name": name}, "nameOverride": name}
+    values["settings"]["TOLLKEEPER_CURRENCY"] = ODD_TEXT
+    values["admin"] |= {"existingSecret": name, "tokenKey": name, "priorityClassName": ODD_TEXT}
+    values["admin"]["ingress"] |= {"host": name, "tlsSecret": name, "className": ODD_TEXT}
+    gateway = values["gateway"] | {"priorityClassName": ODD_TEXT, "modelCredentialsSecret": name}
+    gateway["grpc"] |= {"existingSecret": name, "key": name, "tlsSecret": name}
+    gateway["persistence"]["storageClass"] = ODD_TEXT
+    gateway["envoy"] |= {"upstream": ODD_URL, "corsOrigins": [ODD_TEXT], "renderArguments": [ODD_TEXT]}
+    found = rendered(values | {"gateway": gateway})
+    for each in found:
+        if each["kind"] not in CUSTOM:
+            kubernetes_validate.validate(each, VERSIONS[-1], strict=True)
+    pods = dict(pod_templates(found))
+    for component_name in ("gateway", "admin"):
+        pod = pods[component_name]["spec"]
+        assert "hostNetwork" not in pod
+        assert (pod["priorityClassName"], pod["serviceAccountName"]) == (ODD_TEXT, name)
+        (secrets,) = [each["projected"]["sources"] for each in pod["volumes"] if each["name"] == "secrets"]
+        assert {(each["secret"]["name"], each["secret"]["items"][0]["key"]) for each in secrets} >= {(name, name)}
+        assert all(isinstance(each["secret"]["name"], str) for each in secrets)
+    render = containers(pods["gateway"]["spec"])["envoy-config"]["args"]
+    assert {f"--upstream={ODD_URL}", f"--cors-origin={ODD_TEXT}", ODD_TEXT} <= set(render)
+    (ingress,) = [each["spec"] for each in found if each["kind"] == "Ingress"]
+    assert (ingress["ingressClassName"], ingress["rules"][0]["host"]) == (ODD_TEXT, name)
 
 
 def test_every_value_is_in_the_schema_and_so_is_what_the_chart_sets() -> None:

@@ -25,6 +25,8 @@ IN_FILES = {
     "portal-secret": "p" * 32,
     "webhook-secret": "w" * 32,
     "grpc-secret": "g" * 32,
+    "ledger-url": "clickhouse+https://tollkeeper@clickhouse:8443/tollkeeper",
+    "otlp-headers": "authorization=Bearer abc",
 }
 
 

@@ -5,13 +5,13 @@ name: envoy-config
 args:
 - envoy
 - render
-- --upstream={{ $envoy.upstream }}
+- {{ printf "--upstream=%s" $envoy.upstream | quote }}
 - --listen=0.0.0.0:10000
 - --workers={{ .Values.gateway.workers }}
 - --max-heap-mb={{ int $envoy.maxHeapMb }}
 - --out=/etc/tollkeeper/envoy
 {{- range $envoy.corsOrigins }}
-- --cors-origin={{ . }}
+- {{ printf "--cors-origin=%s" . | quote }}
 {{- end }}
 {{- range $envoy.renderArguments }}
 - {{ . | quote }}

@@ -5,7 +5,7 @@
 
 {{- define "tollkeeper.selector" -}}
 app.kubernetes.io/name: tollkeeper
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -24,7 +24,7 @@ labels:
 {{- end }}
 
 {{- define "tollkeeper.imageOf" -}}
-{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
+{{ printf "%s%s%s" .repository (empty .digest | ternary ":" "@") (default .tag .digest) | quote }}
 {{- end }}
 
 {{- define "tollkeeper.container" -}}
@@ -54,14 +54,14 @@ securityContext:
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "tollkeeper.placement" -}}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" }}
 {{- with index $ $field }}
@@ -97,12 +97,18 @@ priorityClassName: {{ . }}
     sources:
     {{- range . }}
     - secret:
-        name: {{ .existingSecret }}
-        items: [{key: {{ .key }}, path: {{ .setting | lower | replace "_" "-" }}}]
+        name: {{ .existingSecret | quote }}
+        items: [{key: {{ .key | quote }}, path: {{ .setting | lower | replace "_" "-" }}}]
     {{- end }}
 {{- end }}
 
 {{- define "tollkeeper.stores" -}}
-- {setting: DATABASE_URL, existingSecret: {{ .Values.database.existingSecret }}, key: {{ .Values.database.key }}}
-- {setting: REDIS_URL, existingSecret: {{ .Values.redis.existingSecret }}, key: {{ .Values.redis.key }}}
+- {setting: DATABASE_URL, existingSecret: {{ .Values.database.existingSecret | quote }}, key: {{ .Values.database.key | quote }}}
+{{- with .Values.ledger }}{{ if .existingSecret }}
+- {setting: LEDGER_URL, existingSecret: {{ .existingSecret | quote }}, key: {{ .key | quote }}}
+{{- end }}{{ end }}
+{{- end }}
+
+{{- define "tollkeeper.redis" -}}
+- {setting: REDIS_URL, existingSecret: {{ .Values.redis.existingSecret | quote }}, key: {{ .Values.redis.key | quote }}}
 {{- end }}

@@ -1,7 +1,11 @@
 {{- define "tollkeeper.sidecarSecrets" -}}
 {{ include "tollkeeper.stores" . }}
+{{ include "tollkeeper.redis" . }}
+{{- with .Values.telemetry }}{{ if .existingSecret }}
+- {setting: OTLP_HEADERS, existingSecret: {{ .existingSecret | quote }}, key: {{ .key | quote }}}
+{{- end }}{{ end }}
 {{- if .Values.gateway.grpc.enabled }}
-- {setting: GRPC_SECRET, existingSecret: {{ .Values.gateway.grpc.existingSecret }}, key: {{ .Values.gateway.grpc.key }}}
+- {setting: GRPC_SECRET, existingSecret: {{ .Values.gateway.grpc.existingSecret | quote }}, key: {{ .Values.gateway.grpc.key | quote }}}
 {{- end }}
 {{- end }}
 
