@@ -128,8 +128,8 @@ class LogEntry(NamedTuple):
     """One finished request.  `status` 0: no answer was begun; `ttft_ms` None: the upstream sent nothing; `aborted`: the
     client left, or an answer that had begun was cut; `media`: the answer's content type without parameters;
     `given_up`: Envoy answered in place of a model server that took too long, or whose answer it could not take;
-    `undecided`: set if something was begun under another id than the decision's.  `traceparent`: W3C's, of the stream
-    alone; `started_ns`: since 1970, for telemetry; "" and 0: not known."""
+    `undecided`: set if something was begun under another id than the decision's.  `traceparent`: W3C's; `started_ns`:
+    since 1970, of the stream alone, for telemetry; "" and 0: not known."""
 
     decision: Decision
     answer: Answer

@@ -14,6 +14,7 @@ import structlog
 from accesslog.cached import charged_of
 from accesslog.delivery import Deliveries, Step
 from accesslog.entry import LogEntry, Undecided
+from accesslog.file_log.alone import Alone
 from accesslog.file_log.backfill import GRACE_SECONDS, Backfill
 from accesslog.file_log.space import has_room_beside
 from accesslog.jobs.keeper import Item, JobKeeper
@@ -61,7 +62,7 @@ class Pipeline:
     did not reach Envoy, and never will; `freed` with the owners of leases that were settled; `done` with the lease ids
     of requests that are settled and whose row is safe.  `sweeps`: whether this process looks for orphaned leases.
     `observed` is told of each with its row.  `refunds`: see usage.py.  `corrections`: what finished requests are to
-    teach ratelimit."""
+    teach ratelimit.  `alone`: as in backfill.py."""
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class Pipeline:
         fence: Fence | None = None,
         grace_seconds: float = GRACE_SECONDS,
         log_keep_bytes: int = 0,
+        alone: Alone | None = None,
         max_rows: int = MAX_ROWS,
         sweep_seconds: float = SWEEP_SECONDS,
         sweeps: bool = True,
@@ -111,7 +113,15 @@ class Pipeline:
         )
         self._backfill = (
             Backfill(
-                log_file, checkpoint_file, self._deliveries, sift, self.accept, metrics, grace_seconds, log_keep_bytes
+                log_file,
+                checkpoint_file,
+                self._deliveries,
+                sift,
+                self.accept,
+                metrics,
+                grace_seconds,
+                log_keep_bytes,
+                alone,
             )
             if log_file
             else None

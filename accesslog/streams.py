@@ -71,6 +71,10 @@ class Streams:
         """The Envoys that have streams open."""
         return sorted({envoy for stream in list(self._open.values()) for envoy in list(stream.envoys)})
 
+    def is_open(self, envoy: str) -> bool:
+        """Whether it has one."""
+        return any(envoy in stream.envoys for stream in list(self._open.values()))
+
     def heard(self, envoys: Iterable[str]) -> None:
         """These have streams open in a process beside this one."""
         now = self._clock()

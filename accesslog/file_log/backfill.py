@@ -1,8 +1,9 @@
-"""The file log as backstop: brings what the stream did not, and moves a checkpoint over what is done.
+"""The file log: brings what the stream did not, and moves a checkpoint over what is done.
 
-Envoy writes every request to the file too, a second later.  A line whose request is done moves the checkpoint; one that
-the stream has not brought within a few seconds is handled as if it had.  So a killed process, a lost stream and a full
-queue all end in the same place: the line is still there, and is read again.
+Envoy writes every request to the file, and to the stream those of which the file is not to tell alone (alone.py).  A
+line that stands alone is handled as it is read.  One that does not, and that the stream has not brought within a few
+seconds, is handled as if it had.  A line whose request is done moves the checkpoint.  So a killed process, a lost
+stream and a full queue all end in the same place: the line is still there, and is read again.
 """
 
 import threading
@@ -17,9 +18,10 @@ import structlog
 from accesslog.delivery import Deliveries
 from accesslog.entry import LogEntry, Undecided
 from accesslog.file_log import checkpoint
+from accesslog.file_log.alone import Alone
 from accesslog.file_log.checkpoint import Position
-from accesslog.file_log.line import Garbage, find_lease_id, read_line
-from accesslog.file_log.space import LogSpace
+from accesslog.file_log.line import Garbage, ended_at, find_lease_id, read_line, stands_alone
+from accesslog.file_log.space import LogSpace, has_room_beside
 from accesslog.file_log.tail import Line, Tail
 from accesslog.metrics import FILE, AccessLogMetrics
 
@@ -27,22 +29,29 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 5.0  # the stream brings an entry within milliseconds, the file within its flush interval
 POLL_SECONDS = 0.25
+QUICK_POLL_SECONDS = 0.005  # while lines come, since the slots of what ended are free once they are read
+QUIET_SECONDS = 2.0  # without a line, until there is no hurry
 SAVE_SECONDS = 1.0
 WINDOW_LINES = 10_000  # read and not yet done: about 10 MB
+CROWDED_LINES = WINDOW_LINES // 2  # so many, and the stream is to bring what can be no more than heard of
+AT_START = float("-inf")
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """`lease_id` None: nothing is to be done for the line.  `due`: when to stop waiting for the stream."""
+    """`lease_id` None: nothing is to be done for the line.  `due`: when to stop waiting for the stream, AT_START for
+    one that was there then."""
 
     line: Line
     lease_id: str | None
     due: float
+    alone: bool = False
 
 
 class Backfill:
     """`sift` gives what of an entry is believed, None if nothing is; `accept` takes an entry, or returns False when it
-    has no room.  `keep_bytes`: as in space.py.  Runs in a thread of its own."""
+    has no room.  `keep_bytes`: as in space.py.  `alone` hears how quickly lines come; None: nobody asks.  Runs in a
+    thread of its own."""
 
     def __init__(
         self,
@@ -54,15 +63,17 @@ class Backfill:
         metrics: AccessLogMetrics,
         grace_seconds: float = GRACE_SECONDS,
         keep_bytes: int = 0,
+        alone: Alone | None = None,
     ) -> None:
         self._checkpoint_file, self._deliveries, self._metrics = checkpoint_file, deliveries, metrics
         self._sift, self._accept = sift, accept
-        self._grace_seconds = grace_seconds
+        self._grace_seconds, self._log_file, self._alone = grace_seconds, log_file, alone
         self._position = self._saved = checkpoint.load(checkpoint_file)
         self._tail = Tail(log_file, self._position, checkpoint.saved_at(checkpoint_file))
         self._space = LogSpace(log_file, keep_bytes)
         self._window: deque[_Waiting] = deque()
-        self._saved_at = float("-inf")
+        self._saved_at = self._scanned_at = self._grew_at = float("-inf")
+        self._looked_at = float("-inf")  # when there was nothing more to read, as time.time()
         self.lines = 0  # read, ever
         self._trouble = self._unsaved = ""  # errors of the last step and the last save: each is logged once
         self._closing = threading.Event()
@@ -71,7 +82,7 @@ class Backfill:
     @property
     def caught_up(self) -> bool:
         """Whether every line that was there at the start has been taken."""
-        return self._tail.caught_up and not any(waiting.due == float("-inf") for waiting in list(self._window))
+        return self._tail.caught_up and not any(waiting.due == AT_START for waiting in list(self._window))
 
     @property
     def waiting(self) -> int:
@@ -94,26 +105,54 @@ class Backfill:
 
     def step(self, now: float) -> bool:
         """Reads, hands over, moves the checkpoint.  True if there may be more to read at once.  `now` in s."""
+        begun = time.time()
         lines = self._tail.read(now) if len(self._window) < WINDOW_LINES else []
         self.lines += len(lines)
         for line in lines:
-            self._window.append(self._waiting_for(line, now))
-        self._hand_over(now)
+            waiting = self._waiting_for(line, now)
+            self._window.append(waiting)
+            if waiting.alone:
+                self._hand_over_one(waiting)
+        if lines:
+            self._grew_at = now
+            self._note(lines)
+        else:
+            self._looked_at = begun
+        if now - self._scanned_at >= POLL_SECONDS or not self._tail.caught_up or len(self._window) >= WINDOW_LINES:
+            self._scanned_at = now
+            self._hand_over(now)
         self._advance()
         if now - self._saved_at >= SAVE_SECONDS:
             self._save()
             self._saved_at = now
         return bool(lines)
 
+    def _note(self, lines: list[Line]) -> None:
+        """Of the oldest request whether its line was late, however late we are ourselves: it had ended when we looked
+        last, and there was none."""
+        if self._alone is None:
+            return
+        if len(self._window) >= CROWDED_LINES or not has_room_beside(self._log_file):
+            self._alone.pause()
+            return
+        for line in lines:
+            lease_id, ended = find_lease_id(line.data), ended_at(line.data)
+            if lease_id is not None and ended is not None:
+                self._alone.read(lease_id, self._looked_at - ended)
+                return
+
     def _waiting_for(self, line: Line, now: float) -> _Waiting:
+        # Lines that were there at the start are of requests before our time: no stream will bring them.
+        due = now + self._grace_seconds if self._tail.caught_up else AT_START
+        if due != AT_START and stands_alone(line.data):
+            return _Waiting(line, "", now, alone=True)
         lease_id = find_lease_id(line.data)
         if lease_id is None:
             if line.data.startswith(b"{") and line.data.endswith(b"}"):
                 self._metrics.no_decision.add()
             else:
                 self._metrics.garbage.add()
-        # Lines that were there at the start are of requests before our time: no stream will bring them.
-        return _Waiting(line, lease_id, now + self._grace_seconds if self._tail.caught_up else float("-inf"))
+        return _Waiting(line, lease_id, due)
 
     def _hand_over(self, now: float) -> None:
         """Hands over the lines that are due and not known from the stream, as far as there is room.  A full window does
@@ -121,7 +160,7 @@ class Backfill:
         full = len(self._window) >= WINDOW_LINES
         for waiting in self._window:
             if waiting.due > now and not full:
-                return
+                continue
             if waiting.lease_id is None or self._deliveries.is_known(waiting.lease_id):
                 continue
             if not self._hand_over_one(waiting):
@@ -147,7 +186,8 @@ class Backfill:
                       exc_info=error)  # fmt: skip
             waiting.lease_id = None
             return True
-        self._metrics.backfilled.add()
+        if not waiting.alone:
+            self._metrics.backfilled.add()
         return True
 
     def _advance(self) -> None:
@@ -184,7 +224,8 @@ class Backfill:
             except Exception as error:  # noqa: BLE001 - the top of the thread: it must go on
                 self._report(error)
                 more = False
-            self._closing.wait(0 if more else POLL_SECONDS)
+            quick = time.monotonic() - self._grew_at < QUIET_SECONDS
+            self._closing.wait(0 if more else QUICK_POLL_SECONDS if quick else POLL_SECONDS)
 
     def _report(self, error: Exception) -> None:
         """Counts every time, logs the first of a series."""

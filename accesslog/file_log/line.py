@@ -4,6 +4,10 @@ backfill.py."""
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
 
 from accesslog.entry import (
     LogEntry,
@@ -19,12 +23,17 @@ from accesslog.entry import (
     text,
     undecided_of,
 )
+from accesslog.trace_context import MAX_TRACEPARENT
 
 # Inside a JSON string the quotes would be escaped, so nothing that a client sends can look like this.
 _LEASE_ID = re.compile(rb'"lease_id"\s*:\s*"([0-9a-f-]{36})"')
 _BEGUN = re.compile(rb'"begun"\s*:\s*"([0-9a-f-]{36})"')
+_ALONE = re.compile(rb'"log"\s*:\s*"file"')  # what ratelimit said, as alone.py has it
+_STARTED = re.compile(rb'"start_time"\s*:\s*"([0-9TZ:.-]{20,30})"')
+_LASTED = re.compile(rb'"total_ms"\s*:\s*([0-9]{1,12})\b')
 # Only the line of the request's end: an operator may have switched on those of its start and of its course.
 _ENDS = frozenset({"", "NotSet", "DownstreamEnd"})
+_decode = msgspec.json.Decoder().decode
 
 
 class Garbage(ValueError):
@@ -37,15 +46,26 @@ def find_lease_id(line: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
+def stands_alone(line: bytes) -> bool:
+    """Whether no stream will bring the request of the line."""
+    return _ALONE.search(line) is not None
+
+
+def ended_at(line: bytes) -> float | None:
+    """When the request of the line ended, in s since 1970, without parsing it; None if that cannot be read."""
+    started, lasted = _STARTED.search(line), _LASTED.search(line)
+    if started is None or lasted is None:
+        return None
+    try:
+        return datetime.fromisoformat(started[1].decode()).timestamp() + int(lasted[1]) / 1000
+    except (ValueError, OverflowError):
+        return None
+
+
 def read_line(line: bytes) -> LogEntry | Undecided | None:
     """Undecided if no decision of ratelimit reached Envoy; None if authz did not let the request go on.  Garbage if the
     line cannot be read."""
-    try:
-        fields = json.loads(line.decode(errors="replace"))
-    except (ValueError, RecursionError) as error:
-        raise Garbage(str(error)) from error
-    if not isinstance(fields, dict):
-        raise Garbage("not an object")
+    fields = _fields_of(line)
     if text(fields.get("type")) not in _ENDS:
         return None
     decision = decision_of(_mapping(fields.get("ratelimit")))
@@ -72,7 +92,22 @@ def read_line(line: bytes) -> LogEntry | Undecided | None:
         ttft_ms=count(fields["ttft_ms"]) if isinstance(fields.get("ttft_ms"), int | float) else None,
         given_up=is_given_up(flags, status),
         undecided=undecided,
+        traceparent=text(fields.get("traceparent"))[:MAX_TRACEPARENT],
     )
+
+
+def _fields_of(line: bytes) -> dict[str, Any]:
+    """msgspec is five times as fast as the standard library, which reads what is odd: bytes that are no text."""
+    try:
+        fields = _decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        try:
+            fields = json.loads(line.decode(errors="replace"))
+        except (ValueError, RecursionError) as error:
+            raise Garbage(str(error)) from error
+    if not isinstance(fields, dict):
+        raise Garbage("not an object")
+    return fields
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -51,6 +51,7 @@ MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
 ANSWER_SECONDS = 1.0  # of a caller's patience, for what comes after its turn
 DEFAULT_MANNER = Manner()
 NOTHING: Sequence[Field] = ()
+LOGGED_ONCE: Field = ("log", "file")  # Envoy leaves the request out of its log stream
 
 
 def wall_clock_ms() -> int:
@@ -63,7 +64,8 @@ class TenantDecider:
     request has its policy read again, which triples its cost.  `has_room`: whether what a request uses could still be
     kept anywhere; else it does not run.  `corrections`: of estimates; None: there are none.  `seal`: of what is
     decided.  `forwards`: whether Envoy sends requests where the catalog says; if not, there are no aliases.  `replays`:
-    None: no answers are kept."""
+    None: no answers are kept.  `logged_once`: whether Envoy's file log alone tells of the end of
+    the request with this lease id."""
 
     def __init__(
         self,
@@ -83,12 +85,13 @@ class TenantDecider:
         seal: Seal | None = None,
         forwards: bool = False,
         replays: Replays | None = None,
+        logged_once: Callable[[str], bool] = lambda _lease_id: False,
     ) -> None:
         self._committer, self._in_flight, self._catalog, self._metrics = committer, in_flight, catalog, metrics
         self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
-        self._seal, self._forwards, self._replays = seal, forwards, replays
+        self._seal, self._forwards, self._replays, self._logged_once = seal, forwards, replays, logged_once
         self._told_of_fast = self._told_of(Admission.FAST, 0)
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
@@ -286,6 +289,8 @@ class TenantDecider:
             return self._serialize(ok, fields, headers, body)
         if self._seal is not None:
             fields.append(("seal", self._seal.of(text_to_seal(ids_of(account.policy), fields))))
+        if self._logged_once(str(fields[0][1])):  # its lease id
+            fields.append(LOGGED_ONCE)
         return account.head + self._serialize(ok, fields, headers, body)
 
     def _head(self, policy: Policy) -> bytes:

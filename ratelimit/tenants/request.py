@@ -83,7 +83,7 @@ def asked_of(entries: Mapping[str, str], terms: Terms) -> Asked:
 
 
 def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
-    """What every answer says, whatever it is."""
+    """What every answer says, whatever it is; the lease id first."""
     fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
     if isinstance(screened, Priced):
         estimate = screened.estimate

@@ -5,7 +5,7 @@ from accesslog.usage import usage_of
 from ratelimit.tenants.average import NEEDED
 from tests.accesslog.entries import finished, reports
 from tollkeeper.learned import table_of
-from tollkeeper.slices.accesslog import speed_rows
+from tollkeeper.slices.learned import speed_rows
 
 
 def test_a_few_answers_tell_no_speed() -> None:

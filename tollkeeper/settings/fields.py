@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tollkeeper.settings.management import ManagementSettings
 from tollkeeper.settings.types import (
+    AccessLog,
     ApiUrl,
     EngineKind,
     FailureMode,
@@ -60,6 +61,11 @@ class Settings(ManagementSettings):
         Path("/var/log/tollkeeper/access.jsonl"),
         description="Envoy's JSON access log on this machine: it alone has what ends while the sidecar is away; "
         "`none`: there is none, and that is lost",
+    )
+    access_log: AccessLog = Field(
+        "file",
+        description="`file`: what Envoy writes there at once (`--file-flush-interval-msec 10`) it does not send over gRPC"
+        " too, if there is one process of each kind; `both`: it sends all",
     )
     access_log_keep_mb: int = Field(
         256,

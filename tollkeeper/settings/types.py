@@ -34,6 +34,7 @@ KEY_HEADER = re.compile(
 )
 
 EngineKind = Literal["auto", "http2", "completion_queue", "threads"]
+AccessLog = Literal["file", "both"]
 Undelivered = Literal["charge", "refund"]
 FailureMode = Literal["deny", "allow", "local"]
 OtlpNames = Literal["current", "old", "both"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from accesslog.entry import LogEntry
-from accesslog.learned.speeds import Speeds
+from accesslog.file_log.alone import Alone
 from accesslog.leases.gone import GoneEnvoys
 from accesslog.leases.living import LivingEnvoys
 from accesslog.leases.watch import LOOK_SECONDS, LogWatch
@@ -23,7 +23,6 @@ from accesslog.service import AccessLogService
 from accesslog.siblings import Heard, News, Siblings, over_of
 from accesslog.streams import Streams
 from accesslog.trust import Trust
-from accesslog.usage import UNKNOWN_SPEED
 from accesslog.writing.denials import DenialWriter
 from accesslog.writing.fence import Fence
 from accesslog.writing.spool import SpoolInUse, adopt
@@ -32,8 +31,6 @@ from ledger.row import UsageRow
 from ratelimit.budgets.restoring_redis import RedisRestoring
 from ratelimit.fleet.arrivals_redis import MAX_SERVICE, OVER, UNDECIDED
 from ratelimit.fleet.envoys_redis import RedisEnvoys
-from ratelimit.tenants.estimates.corrections import SCALE, Corrections
-from ratelimit.tenants.routes.kind import Kind
 from reconcile.books import Books
 from reconcile.lost_jobs import LostJobs
 from reconcile.metrics import ReconcileMetrics
@@ -49,7 +46,8 @@ from tenancy.postgres.limits_in_force import PostgresLimitsInForce
 from tenancy.values.seal import DECISION, DENIAL, LEASE, Seal
 from tollkeeper.config import MEBIBYTE
 from tollkeeper.plan import all_numbered, numbered
-from tollkeeper.slices.shared import Row, Shared
+from tollkeeper.slices.learned import correction_rows, speed_rows
+from tollkeeper.slices.shared import Shared
 
 if TYPE_CHECKING:
     from redis import asyncio as aio
@@ -68,7 +66,8 @@ def wire(shared: Shared) -> list[Method]:
     metrics = AccessLogMetrics()
     siblings = _siblings(shared, metrics)
     observed = _telemetry(shared, metrics)
-    pipeline, streams = _pipeline(shared, metrics, siblings, observed), Streams(time.time)
+    streams = Streams(time.time)
+    pipeline = _pipeline(shared, metrics, siblings, observed, _alone(shared, streams))
     budgets = shared.budgets(REDIS_SECONDS)
     gone = GoneEnvoys(streams, shared.in_flight, budgets, siblings, lambda: shared.leaving)
     registry = RedisEnvoys(shared.redis)
@@ -87,7 +86,7 @@ def wire(shared: Shared) -> list[Method]:
     shared.has_room = lambda: pipeline.has_room
     shared.speed_of = lambda model: pipeline.speeds.of(model).tokens_per_second
     shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
-    shared.learned["corrections"] = lambda: _corrections(shared.corrections)
+    shared.learned["corrections"] = lambda: correction_rows(shared.corrections)
     shared.learned["speeds"] = lambda: speed_rows(pipeline.speeds)
     watch = LogWatch(
         shared.settings.access_log_file,
@@ -131,40 +130,28 @@ def _telemetry(shared: Shared, metrics: AccessLogMetrics) -> Observed | None:
     return exporter.offer
 
 
-def _corrections(corrections: Corrections) -> list[Row]:
-    return [
-        {
-            "model": each.model,
-            "route": each.kind or Kind.GENERATES,
-            "script": each.script or "latin",
-            "factor": each.factor / SCALE,
-            "reports": each.reports,
-        }
-        for each in corrections.all()
-    ]
-
-
-def speed_rows(speeds: Speeds) -> list[Row]:
-    """Without figures until there are enough answers."""
-    return [
-        {
-            "model": model,
-            "tokens_per_second": None if speed == UNKNOWN_SPEED else round(speed.tokens_per_second, 1),
-            "shown": None if speed == UNKNOWN_SPEED else round(speed.shown, 3),
-            "answers": answers,
-        }
-        for model, (speed, answers) in speeds.all().items()
-    ]
-
-
 async def _look(watch: LogWatch) -> None:
     while True:
         watch.look(time.monotonic())
         await asyncio.sleep(LOOK_SECONDS)
 
 
+def _alone(shared: Shared, streams: Streams) -> Alone | None:
+    """Of several processes one would read the log for all, which Envoy's streams spread over them."""
+    settings = shared.settings
+    if settings.access_log != "file" or settings.access_log_file is None or settings.workers > 1:
+        return None
+    alone = Alone(streams.is_open)
+    shared.logged_once = alone.tells
+    return alone
+
+
 def _pipeline(
-    shared: Shared, metrics: AccessLogMetrics, siblings: Siblings | None, observed: Observed | None
+    shared: Shared,
+    metrics: AccessLogMetrics,
+    siblings: Siblings | None,
+    observed: Observed | None,
+    alone: Alone | None,
 ) -> Pipeline:
     """The first process reads the file log for all of them, so it alone knows when orphans may be swept."""
     settings, first = shared.settings, shared.number == 1
@@ -188,6 +175,7 @@ def _pipeline(
         spool_dir=spools[shared.number - 1],
         checkpoint_file=settings.data_dir / "access-log-checkpoint.json",
         log_file=settings.access_log_file if first else None,
+        alone=alone,
         log_keep_bytes=settings.access_log_keep_mb * MEBIBYTE,
         spool_max_bytes=settings.spool_max_mb * MEBIBYTE,
         fence=Fence(numbered(settings.ratelimit_socket, shared.number), settings.drain_seconds + FENCE_SECONDS),

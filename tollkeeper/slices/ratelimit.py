@@ -103,6 +103,7 @@ def _decider(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics, 
             corrections=shared.corrections,
             forwards=forwards,
             replays=replays,
+            logged_once=lambda lease_id: shared.logged_once(lease_id),
         ).decide
 
     models, servers = made(TenantDecider), made(CallDecider)

@@ -82,6 +82,7 @@ class Shared:
         )
         self.body_came: Callable[[str], bool] = lambda _lease_id: False  # tells authz; set by ratelimit
         self.body_began_here: Callable[[str], bool] = lambda _lease_id: False  # set by authz, if it is in this process
+        self.logged_once: Callable[[str], bool] = lambda _lease_id: False  # by the file alone; set by accesslog
         self.tell_sidecars: Callable[[str, int], None] = lambda _lease_id, _what: None  # of what began elsewhere
         self.arrived: Callable[[str], None] = lambda _lease_id: None  # tells siblings of a body; set by accesslog
         self.listeners: list[Listener] = [self.catalog]

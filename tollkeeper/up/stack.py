@@ -27,7 +27,7 @@ DEV_ADMIN_TOKEN = "dev-admin-token"
 PORTAL = "portal"  # of the surfaces
 # An Envoy that ended by itself is started again at most this often within this many seconds.
 REVIVALS, REVIVAL_SECONDS = 5, 60.0
-ENVOY_ARGUMENTS = ("--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "200")
+ENVOY_ARGUMENTS = ("--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "10")
 
 
 @dataclass(frozen=True, slots=True)

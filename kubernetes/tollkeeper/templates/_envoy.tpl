@@ -40,7 +40,7 @@ args:
 - --log-level
 - warning
 - --file-flush-interval-msec
-- "200"
+- "10"
 - --concurrency
 - {{ $envoy.concurrency | quote }}
 - --disable-hot-restart
