@@ -1,5 +1,4 @@
-"""Of which requests the file log alone is to tell: of those through an Envoy that writes, at once, the file that is read
-here.
+"""Of which requests the file log alone is to tell: of those through an Envoy that writes the file read here, and soon.
 
 ratelimit says so in its decision, and Envoy then leaves the request out of its log stream, which would cost both sides
 twice as much.  So this is decided anew for each request, by what has just been read: an Envoy of which no line has come

@@ -64,8 +64,8 @@ class Settings(ManagementSettings):
     )
     access_log: AccessLog = Field(
         "file",
-        description="`file`: what Envoy writes there at once (`--file-flush-interval-msec 10`) it does not send over gRPC"
-        " too, if there is one process of each kind; `both`: it sends all",
+        description="`file`: what Envoy writes there at once (`--file-flush-interval-msec 10`) it does not send over "
+        "gRPC too, if there is one process of each kind; `both`: it sends all",
     )
     access_log_keep_mb: int = Field(
         256,
