@@ -29,11 +29,12 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 5.0  # the stream brings an entry within milliseconds, the file within its flush interval
 POLL_SECONDS = 0.25
-QUICK_POLL_SECONDS = 0.005  # while lines come, since the slots of what ended are free once they are read
+QUICK_POLL_SECONDS = 0.01  # while lines come, since the slots of what ended are free once they are read
 QUIET_SECONDS = 2.0  # without a line, until there is no hurry
 SAVE_SECONDS = 1.0
 WINDOW_LINES = 10_000  # read and not yet done: about 10 MB
 CROWDED_LINES = WINDOW_LINES // 2  # so many, and the stream is to bring what can be no more than heard of
+FEW_LINES = 64  # in one read: it has come to the end of the file
 AT_START = float("-inf")
 
 
@@ -75,6 +76,7 @@ class Backfill:
         self._saved_at = self._scanned_at = self._grew_at = float("-inf")
         self._looked_at = float("-inf")  # when there was nothing more to read, as time.time()
         self.lines = 0  # read, ever
+        self._has_room = True  # on its disk
         self._trouble = self._unsaved = ""  # errors of the last step and the last save: each is logged once
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
@@ -116,7 +118,7 @@ class Backfill:
         if lines:
             self._grew_at = now
             self._note(lines)
-        else:
+        if len(lines) < FEW_LINES:
             self._looked_at = begun
         if now - self._scanned_at >= POLL_SECONDS or not self._tail.caught_up or len(self._window) >= WINDOW_LINES:
             self._scanned_at = now
@@ -124,15 +126,15 @@ class Backfill:
         self._advance()
         if now - self._saved_at >= SAVE_SECONDS:
             self._save()
-            self._saved_at = now
-        return bool(lines)
+            self._saved_at, self._has_room = now, has_room_beside(self._log_file)
+        return len(lines) >= FEW_LINES
 
     def _note(self, lines: list[Line]) -> None:
         """Of the oldest request whether its line was late, however late we are ourselves: it had ended when we looked
         last, and there was none."""
         if self._alone is None:
             return
-        if len(self._window) >= CROWDED_LINES or not has_room_beside(self._log_file):
+        if len(self._window) >= CROWDED_LINES or not self._has_room:
             self._alone.pause()
             return
         for line in lines:
