@@ -86,12 +86,16 @@ class Deployment:
         self.admin.close()
         self.stack.stop()
 
-    def engine(self, name: str) -> None:
-        """Starts the sidecar again, if it runs with another engine."""
-        if self.settings.engine != name:
+    def sidecar(self, **changes: object) -> None:
+        """Starts the sidecar again, if it runs with other settings than these."""
+        if any(getattr(self.settings, name) != value for name, value in changes.items()):
             self.processes["sidecar"].stop()
-            self.settings = self.settings.model_copy(update={"engine": name})
+            self.settings = self.settings.model_copy(update=changes)
             self.stack.sidecar(self.settings)
+
+    def engine(self, name: str) -> None:
+        """The gRPC engine of its processes."""
+        self.sidecar(engine=name)
 
     @property
     def processes(self) -> dict[str, Process]:
@@ -115,9 +119,17 @@ class Deployment:
         assert answer.status_code == 201, answer.text
         return Credential(tenant_id, answer.json()["key"]["id"], answer.json()["secret"])
 
-    def chat(self, who: Credential, headers: Mapping[str, str] | None = None, **fields: Any) -> httpx.Response:
+    def chat(
+        self,
+        who: Credential,
+        headers: Mapping[str, str] | None = None,
+        envoy: httpx.Client | None = None,
+        **fields: Any,
+    ) -> httpx.Response:
+        """Through its own Envoy, unless another is given."""
         body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32, **fields}
-        return self.envoy.post("/v1/chat/completions", json=body, headers={**who.headers, **(headers or {})})
+        by = envoy or self.envoy
+        return by.post("/v1/chat/completions", json=body, headers={**who.headers, **(headers or {})})
 
     def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Rows of Postgres, past any proxy."""
@@ -156,6 +168,21 @@ class Deployment:
         with urllib.request.urlopen(f"http://{self.settings.metrics_listen}/metrics") as response:
             text: str = response.read().decode()
         return text
+
+    def entries(self, log: str) -> float:
+        """How many this log has brought: `file` or `stream`."""
+        name = f'tollkeeper_accesslog_entries_total{{log="{log}"'
+        return sum(float(line.split()[-1]) for line in self.metrics().splitlines() if line.startswith(name))
+
+    def until_logged_once(self, who: Credential, envoy: httpx.Client | None = None) -> None:
+        """Asks until requests through the Envoy are in its file alone."""
+        before = self.entries("file")
+
+        def told() -> bool | None:
+            assert self.chat(who, max_tokens=1, envoy=envoy).status_code == 200
+            return self.entries("file") > before or None
+
+        wait_for(told, "a request that is in the file alone", 60)
 
     def admin_metrics(self, target: str = "metrics") -> str:
         with urllib.request.urlopen(f"http://{self.settings.admin_metrics_listen}/{target}") as response:

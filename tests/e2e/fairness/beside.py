@@ -46,15 +46,17 @@ def begin_envoy(
     stops: ExitStack,
     every: str = EVERY,
     binary: Path | None = None,
+    log: Path | None = None,
 ) -> Callable[[], str]:
-    """The same of an Envoy with the sidecar of these settings; `every` says how often it tells of what still runs."""
+    """The same of an Envoy with the sidecar of these settings; `every` says how often it tells of what still runs, `log`
+    where its access log is."""
     address = f"127.0.0.1:{free_port()}"
     rendered = EnvoySettings(
         upstream=stack.stub_url,
         listen=address,
         authz=(f"unix:{settings.authz_socket}",),
         ratelimit=(f"unix:{settings.ratelimit_socket}",),
-        access_log=str(directory / "access.jsonl"),
+        access_log=str(log or directory / "access.jsonl"),
         config_dir=str(directory / "envoy"),
     )
     render(rendered, directory / "envoy")

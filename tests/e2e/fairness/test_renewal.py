@@ -10,10 +10,21 @@ from tests.e2e.deployment import MODEL, Deployment, wait_for
 from tests.e2e.envoys import VERSIONS, envoy_of
 from tests.e2e.fairness.beside import begin_envoy
 from tests.e2e.fairness.conftest import idle, stats
+from tests.web import NO_TLS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_long_answer_renews_its_lease_until_it_ends(stack: Deployment, tmp_path: Path, version: str) -> None:
+    renews(stack, tmp_path, envoy_of(version))
+
+
+def test_so_does_one_whose_end_is_in_the_file_alone(stack: Deployment, tmp_path: Path) -> None:
+    stack.sidecar(access_log="file")
+    renews(stack, tmp_path, log=stack.settings.access_log_file)
+
+
+def renews(stack: Deployment, directory: Path, binary: Path | None = None, log: Path | None = None) -> None:
+    """`log`: that of the stack's own Envoy, which the sidecar reads."""
     who = stack.tenant(tokens_per_minute=10_000)
     leases, store = f"tollkeeper:leases:{{{who.tenant_id}}}", stack.redis()
 
@@ -25,7 +36,10 @@ def test_a_long_answer_renews_its_lease_until_it_ends(stack: Deployment, tmp_pat
     headers = {**who.headers, "x-stub-tokens": "400", "x-stub-tokens-per-second": "20"}
     with ExitStack() as stops:
         often = "access_log_flush_interval: 1s"
-        address = begin_envoy(stack, stack.settings, tmp_path, stops, often, envoy_of(version))()
+        address = begin_envoy(stack, stack.settings, directory, stops, often, binary, log)()
+        if log is not None:
+            client = stops.enter_context(httpx.Client(verify=NO_TLS, base_url=f"http://{address}", timeout=30))
+            stack.until_logged_once(stack.tenant(), client)
         with httpx.stream(
             "POST", f"http://{address}/v1/chat/completions", json=body, headers=headers, timeout=30
         ) as answer:

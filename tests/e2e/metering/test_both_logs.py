@@ -1,7 +1,10 @@
-"""Both logs of a real Envoy tell the same of every request: what the file would bring is what the stream brought."""
+"""Both logs of a real Envoy tell the same of every request: what the file would bring is what the stream brought, and
+where the file alone is read nothing is missing."""
 
 import socket
 from typing import Any
+
+import pytest
 
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
@@ -33,8 +36,12 @@ REQUESTS = {
 }
 
 
-def test_both_logs_tell_the_same(stack: Deployment) -> None:
-    who = stack.tenant(tokens_per_minute=100_000)
+@pytest.mark.parametrize("log", ["both", "file"])
+def test_both_logs_tell_the_same(stack: Deployment, log: str) -> None:
+    stack.sidecar(access_log=log)
+    if log == "file":
+        stack.until_logged_once(stack.tenant())
+    who, before = stack.tenant(tokens_per_minute=100_000), stack.entries("file")
     credential = f"Authorization: Bearer {who.secret}".encode()
     for name, raw in REQUESTS.items():
         assert send(stack.envoy_host_port, raw.replace(b"{credential}", credential)).status, name
@@ -49,6 +56,7 @@ def test_both_logs_tell_the_same(stack: Deployment) -> None:
         if row.usage_source == "estimated":  # the sidecar has learned how fast the model is, and we have not
             told["output_tokens"] = row.output_tokens
         assert row._asdict() == told
+    assert (stack.entries("file") > before) == (log == "file")
     assert len(logged) == len(brought) > 10
     assert {row.usage_source for row in logged} == {"reported", "estimated", "none"}
     assert {row.admission for row in logged} == {"fast", "refused"}

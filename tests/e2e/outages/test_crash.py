@@ -54,7 +54,9 @@ def logged(stack: Deployment, who: Credential) -> list[str]:
     return [decision["lease_id"] for decision in decisions if decision and decision["tenant_id"] == who.tenant_id]
 
 
-def test_kill_9_loses_no_usage(own_stack: Deployment) -> None:
+@pytest.mark.parametrize("log", ["both", "file"])
+def test_kill_9_loses_no_usage(own_stack: Deployment, log: str) -> None:
+    own_stack.sidecar(access_log=log)
     nothing_is_lost(own_stack)
 
 
