@@ -42,6 +42,12 @@ class Alone:
         late = now - self._late_at.get(envoy, float("-inf")) < LATE_KEPT_SECONDS
         self._until[envoy] = 0.0 if late or not self._has_stream(envoy) else now + LATELY_SECONDS
 
+    @property
+    def writers(self) -> int:
+        """How many Envoys it is that write the file, of those that do it at once."""
+        now = self._clock()
+        return sum(until > now for until in self._until.values())
+
     def pause(self) -> None:
         """Until another line is read: the file is not read as fast as it grows, or its disk is full."""
         for envoy in self._until:

@@ -22,7 +22,7 @@ from accesslog.file_log.alone import Alone
 from accesslog.file_log.checkpoint import Position
 from accesslog.file_log.line import Garbage, ended_at, find_lease_id, read_line, stands_alone
 from accesslog.file_log.space import LogSpace, has_room_beside
-from accesslog.file_log.tail import Line, Tail
+from accesslog.file_log.tail import QUIET_SECONDS, Line, Tail
 from accesslog.metrics import FILE, AccessLogMetrics
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 5.0  # the stream brings an entry within milliseconds, the file within its flush interval
 POLL_SECONDS = 0.25
 QUICK_POLL_SECONDS = 0.01  # while lines come, since the slots of what ended are free once they are read
-QUIET_SECONDS = 2.0  # without a line, until there is no hurry
+HURRY_SECONDS = 2.0  # since the last line
+RENAMED_SECONDS = 0.1  # as QUIET_SECONDS of the file that one Envoy writes at once: while it waits, slots stay taken
 SAVE_SECONDS = 1.0
 WINDOW_LINES = 10_000  # read and not yet done: about 10 MB
 CROWDED_LINES = WINDOW_LINES // 2  # so many, and the stream is to bring what can be no more than heard of
@@ -108,7 +109,8 @@ class Backfill:
     def step(self, now: float) -> bool:
         """Reads, hands over, moves the checkpoint.  True if there may be more to read at once.  `now` in s."""
         begun = time.time()
-        lines = self._tail.read(now) if len(self._window) < WINDOW_LINES else []
+        quiet = RENAMED_SECONDS if self._alone is not None and self._alone.writers == 1 else QUIET_SECONDS
+        lines = self._tail.read(now, quiet) if len(self._window) < WINDOW_LINES else []
         self.lines += len(lines)
         for line in lines:
             waiting = self._waiting_for(line, now)
@@ -226,7 +228,7 @@ class Backfill:
             except Exception as error:  # noqa: BLE001 - the top of the thread: it must go on
                 self._report(error)
                 more = False
-            quick = time.monotonic() - self._grew_at < QUIET_SECONDS
+            quick = time.monotonic() - self._grew_at < HURRY_SECONDS
             self._closing.wait(0 if more else QUICK_POLL_SECONDS if quick else POLL_SECONDS)
 
     def _report(self, error: Exception) -> None:

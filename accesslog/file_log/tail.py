@@ -50,8 +50,8 @@ class Tail:
             os.close(self._file)
             self._file = None
 
-    def read(self, now: float) -> list[Line]:
-        """The next lines; none if there are none yet."""
+    def read(self, now: float, quiet_seconds: float = QUIET_SECONDS) -> list[Line]:
+        """The next lines; none if there are none yet.  A file that was renamed is left once it is quiet for so long."""
         if self._file is None and not self._open(self._path, now):
             self.caught_up = True
             return []
@@ -66,7 +66,7 @@ class Tail:
                 return lines
         if self._is_current():
             self.caught_up = True
-        elif now - self._grew_at >= QUIET_SECONDS:
+        elif now - self._grew_at >= quiet_seconds:
             self._follow(now)
         return []
 

@@ -71,7 +71,9 @@ def test_one_without_a_stream_would_not_be_missed(told: Told) -> None:
 def test_a_reader_that_falls_behind_asks_for_both_logs(told: Told) -> None:
     assert told.read()
     assert told.read(OTHER)
+    assert told.alone.writers == 2
     told.alone.pause()
+    assert told.alone.writers == 0
     assert not told()
     assert not told(OTHER)
     assert told.read()

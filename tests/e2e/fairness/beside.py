@@ -48,7 +48,7 @@ def begin_envoy(
     binary: Path | None = None,
     log: Path | None = None,
 ) -> Callable[[], str]:
-    """The same of an Envoy with the sidecar of these settings; `every` says how often it tells of what still runs, `log`
+    """The same of an Envoy with the sidecar of these settings; `every`: how often it tells of what still runs; `log`:
     where its access log is."""
     address = f"127.0.0.1:{free_port()}"
     rendered = EnvoySettings(

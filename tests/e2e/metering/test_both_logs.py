@@ -2,8 +2,10 @@
 where the file alone is read nothing is missing."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from accesslog.entry import LogEntry
@@ -60,6 +62,39 @@ def test_both_logs_tell_the_same(stack: Deployment, log: str) -> None:
     assert len(logged) == len(brought) > 10
     assert {row.usage_source for row in logged} == {"reported", "estimated", "none"}
     assert {row.admission for row in logged} == {"fast", "refused"}
+
+
+def test_an_envoy_whose_file_is_not_read_tells_by_its_stream(stack: Deployment, tmp_path: Path) -> None:
+    file = stack.settings.access_log_file
+    stack.sidecar(access_log="file", access_log_file=tmp_path / "nobody-writes-it.jsonl")
+    try:
+        who = stack.tenant(max_in_flight=1)
+        assert [stack.chat(who, max_tokens=1).status_code for _ in range(20)] == [200] * 20
+        assert {row["usage_source"] for row in stack.usage_when(who, 20)} == {"reported"}
+        assert (stack.entries("stream"), stack.entries("file")) == (20, 0)
+    finally:
+        stack.sidecar(access_log_file=file)
+
+
+def test_a_log_that_is_rotated_holds_up_no_slot(stack: Deployment) -> None:
+    stack.sidecar(access_log="file")
+    who, file = stack.tenant(max_in_flight=1), stack.settings.access_log_file
+    assert file is not None
+    stack.until_logged_once(stack.tenant())
+    for turn in range(40):
+        if turn == 10:
+            file.rename(file.with_name("access.jsonl.1"))
+        if turn == 20:
+            post_to_envoy(stack, "/reopen_logs")
+        assert stack.chat(who, max_tokens=1).status_code == 200, turn
+    assert len({row["id"] for row in stack.usage_when(who, 40)}) == 40
+
+
+def post_to_envoy(stack: Deployment, path: str) -> None:
+    assert stack.settings.envoy_admin is not None
+    socket_path = stack.settings.envoy_admin.removeprefix("unix:")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path)) as admin:
+        assert admin.post(f"http://envoy{path}").status_code == 200
 
 
 def rows_of_file(stack: Deployment, who: Credential) -> list[UsageRow]:
