@@ -53,13 +53,11 @@ class ResponseCache:
         return replace(self, purges=before.purges + self.purge, purge=False)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceTier:
-    """Prices in the place of a model's own, for requests in a service tier, with more input tokens, or both.  None: the
-    model's own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPrices:
+    """In the operators' currency, per million tokens, but per image made and per request.  None: the price of what it
+    is a part of, else free (tenancy/values/prices.py)."""
 
-    service_tier: str | None = None
-    above_input_tokens: int | None = None
     input_price: Decimal | None = None
     output_price: Decimal | None = None
     cached_price: Decimal | None = None
@@ -72,6 +70,15 @@ class PriceTier:
     image_output_price: Decimal | None = None
     image_price: Decimal | None = None
     request_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTier(ModelPrices):
+    """Prices in the place of a model's own, for requests in a service tier, with more input tokens, or both.  None: the
+    model's own."""
+
+    service_tier: str | None = None
+    above_input_tokens: int | None = None
 
 
 def wrong_with(tiers: Sequence[PriceTier]) -> str:
@@ -84,36 +91,20 @@ def wrong_with(tiers: Sequence[PriceTier]) -> str:
     return "" if len(tiers) <= MAX_TIERS else f"a model has at most {MAX_TIERS}"
 
 
-@dataclass(frozen=True, slots=True)
-class NewModel:
-    """The fields of a model that operators set.  None: the same name upstream, no endpoint, not limited, waiting for as
-    long as elsewhere; of a price, that of the whole that it is a part of, else free (tenancy/values/prices.py).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms(ModelPrices):
+    """What operators set of a model beside its name.  None: the same name upstream, no endpoint, not limited, waiting
+    for as long as elsewhere.
 
     `endpoint` is short for one of the `endpoints`.  With `targets` it is no model but an alias: each request for it is
     one for a model that it stands for.  What says how endpoints are called is as in tenancy/values/upstream.py.
-
-    Prices are in the operators' currency, per million tokens, but per image made and per request.
     """
 
-    name: str
-    enabled: bool = True
     upstream_name: str | None = None
     endpoint: str | None = None
-    input_price: Decimal | None = None
-    output_price: Decimal | None = None
-    cached_price: Decimal | None = None
     context_window: int | None = None
     weight: int = DEFAULT_WEIGHT
     max_in_flight: int | None = None
-    cache_write_5m_price: Decimal | None = None
-    cache_write_1h_price: Decimal | None = None
-    reasoning_price: Decimal | None = None
-    audio_input_price: Decimal | None = None
-    audio_output_price: Decimal | None = None
-    image_input_price: Decimal | None = None
-    image_output_price: Decimal | None = None
-    image_price: Decimal | None = None
-    request_price: Decimal | None = None
     queue_timeout_seconds: int | None = None
     price_tiers: tuple[PriceTier, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
@@ -128,51 +119,31 @@ class NewModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """`name` is what requests ask for, `id` what the management API's paths contain; the rest is as in NewModel."""
+class NewModel(Terms):
+    """The fields of a model that operators set."""
+
+    name: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Terms):
+    """`name` is what requests ask for, `id` what the management API's paths contain."""
 
     id: str
     name: str
     enabled: bool
-    upstream_name: str | None
-    endpoint: str | None
-    input_price: Decimal | None
-    output_price: Decimal | None
-    cached_price: Decimal | None
-    context_window: int | None
-    weight: int
-    max_in_flight: int | None
     cache: ResponseCache
     created_at: datetime
     updated_at: datetime
-    cache_write_5m_price: Decimal | None = None
-    cache_write_1h_price: Decimal | None = None
-    reasoning_price: Decimal | None = None
-    audio_input_price: Decimal | None = None
-    audio_output_price: Decimal | None = None
-    image_input_price: Decimal | None = None
-    image_output_price: Decimal | None = None
-    image_price: Decimal | None = None
-    request_price: Decimal | None = None
-    queue_timeout_seconds: int | None = None
-    price_tiers: tuple[PriceTier, ...] = ()
-    endpoints: tuple[Endpoint, ...] = ()
-    targets: tuple[Target, ...] = ()
-    credential: str | None = None
-    credential_header: str = AUTHORIZATION
-    timeout_seconds: int | None = None
-    retries: int = 2
-    health_path: str | None = None
-    ca_file: str | None = None
-    send_priority: bool = False
 
 
-def fields_of(value: NewModel | Model | PriceTier) -> dict[str, Any]:
+def fields_of(value: ModelPrices) -> dict[str, Any]:
     """By name; tiers stay values."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
-def upstream_of(model: NewModel | Model) -> Upstream:
+def upstream_of(model: Terms) -> Upstream:
     """How requests for it are sent."""
     endpoints = (Endpoint(model.endpoint),) if model.endpoint else model.endpoints
     return Upstream(
