@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*(\A|\.)([0-9]+|0[xX][0-9A-Fa-f]*)\
 PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 # Where clouds answer a machine with its credentials, beside the link-local ones.
 METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "fd00:ec2::254")))
+# In the last 32 bits of these is an IPv4 address: NAT64, that of a network's own (RFC 8215), and SIIT.
+TRANSLATED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
 METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 
 
@@ -39,6 +42,16 @@ def is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, if it does."""
+    if isinstance(address, IPv4Address):
+        return address
+    if any(address in network for network in TRANSLATED):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
 
 
 def parse_endpoint(url: str) -> Place:
@@ -76,8 +89,7 @@ def forbidden(host: str) -> str:
         return f"{host} is where a cloud keeps the credentials of a machine"
     if not is_ip(name):
         return ""
-    address = ipaddress.ip_address(name)
-    address = getattr(address, "ipv4_mapped", None) or address
+    address = meant(ipaddress.ip_address(name))
     if address in METADATA_ADDRESSES or address.is_link_local:
         return f"{host} is link-local, or where a cloud keeps the credentials of a machine"
     if address.is_unspecified or address.is_multicast:

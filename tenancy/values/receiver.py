@@ -2,13 +2,12 @@
 
 import ipaddress
 from dataclasses import dataclass
-from ipaddress import IPv4Address as IPv4
-from ipaddress import IPv6Address as IPv6
+from ipaddress import IPv4Address, IPv6Address
 
-from tenancy.values.endpoint import BadEndpoint, forbidden, is_ip, parse_endpoint
+from tenancy.values.endpoint import BadEndpoint, forbidden, is_ip, meant, parse_endpoint
 
 LOCAL_NAMES = ("localhost", "localhost.localdomain")
-NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address is in its last 32 bits
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +28,14 @@ class Reach:
             if local and not self.loopback:
                 return f"{host} is this machine"
             return "" if self.link_local else forbidden(name)
-        address = _meant(ipaddress.ip_address(name))
+        address = meant(ipaddress.ip_address(name))
         if address.is_unspecified or address.is_multicast:
             return f"{host} is no address of a server"
         if not self.link_local and (wrong := forbidden(str(address))):
             return wrong
         if address.is_loopback:
             return "" if self.loopback else f"{host} is this machine"
-        if not (address.is_global or address.is_link_local or self.private):
+        if not (_on_the_internet(address) or address.is_link_local or self.private):
             return f"{host} is not on the Internet"
         return ""
 
@@ -52,11 +51,6 @@ def wrong_with_url(url: str, reach: Reach) -> str:
     return reach.wrong_with(place.host)
 
 
-def _meant(address: IPv4 | IPv6) -> IPv4 | IPv6:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
-    if isinstance(address, IPv4):
-        return address
-    if address in NAT64:
-        return IPv4(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
+def _on_the_internet(address: IPv4Address | IPv6Address) -> bool:
+    """Python's `is_global` holds for any IPv6 address that is in no list of its version's."""
+    return address.is_global and (isinstance(address, IPv4Address) or address in GLOBAL_UNICAST)
