@@ -72,6 +72,12 @@ def test_two_do_not_write_the_same_file(tmp_path: Path) -> None:
         found.verify()
 
 
+def test_a_manifest_writes_nothing_at_a_terminal(tmp_path: Path) -> None:
+    with writing(tmp_path / "backup") as archive:
+        archive.finish(msgspec.structs.replace(manifest(), tollkeeper="0.1.0\x1b[2Kwhole"))
+    assert damage(tmp_path / "backup").endswith("characters in its manifest that cannot be printed")
+
+
 def test_no_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"kept")
     (tmp_path / "backup.part").symlink_to(tmp_path / "other")

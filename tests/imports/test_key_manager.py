@@ -125,6 +125,13 @@ def test_files_and_what_was_not_given(database_url_sync: str, tmp_path: Path) ->
     assert "was given" not in ran.out
 
 
+def test_names_that_others_chose_write_nothing_at_a_terminal(database_url_sync: str) -> None:
+    odd = team_key("apikey-eve\x1b[2K\nkeys: 9 made", "gone", "eve", "lost")
+    ran = run(database_url_sync, "-", stdin=json.dumps({"kind": "List", "items": [STORE[0], odd]}))
+    assert "apikey-eve?[2K?keys: 9 made" in ran.out
+    assert "\x1b" not in ran.out
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "3", "{}", '{"items": 3}', '{"items": [{"kind": "Secret"}]}'])
 def test_other_files_are_refused(database_url_sync: str, text: str) -> None:
     ran = run(database_url_sync, "-", stdin=text)

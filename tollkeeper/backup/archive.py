@@ -68,6 +68,11 @@ class Manifest(msgspec.Struct, frozen=True):
     def rows(self) -> int:
         return sum(table.rows for table in self.tables)
 
+    @property
+    def texts(self) -> list[str]:
+        named = (name for table in self.tables for name in (table.name, *table.columns))
+        return [self.taken_at, self.tollkeeper, self.postgres, *self.migrations, *self.months, *named]
+
 
 class Counted:
     """Writes to a member, and remembers how much that was."""
@@ -205,6 +210,8 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         manifest = msgspec.json.decode(text, type=Manifest)
     except UNREADABLE as error:
         raise BadBackup(f"{path} is no backup of Tollkeeper, or has been changed: {error}") from None
+    if not all(map(str.isprintable, manifest.texts)):  # they are shown at a terminal
+        raise BadBackup(f"{path} has characters in its manifest that cannot be printed")
     expected = {MANIFEST, *(table.member for table in manifest.tables)}
     if sorted(archive.namelist()) != sorted(expected):
         raise BadBackup(f"{path} has other members than its manifest says")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tollkeeper.cli.printer import shown
 from tollkeeper.imports.plan import Plan
 from tollkeeper.store_commands import EXIT_BAD_SETTINGS, fail, settings_of
 
@@ -94,4 +95,4 @@ def _carry_out(plan: Plan, system: str, *, dry_run: bool, as_json: bool) -> None
             f"{kind}: {done.made[kind]} {'would be made' if dry_run else 'made'}, {done.there[kind]} there already"
         )
     for each in done.left:
-        typer.echo(f"not as it was: {each.what}: {each.why}")
+        typer.echo(f"not as it was: {shown(each.what)}: {shown(each.why)}")  # others chose these names
