@@ -3,7 +3,9 @@
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -11,11 +13,12 @@ from tests.e2e.deployment import MODEL, Credential, Deployment
 from tests.web import NO_TLS
 
 MAX_SECONDS = 60.0
+CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
 
 
 @dataclass
 class Load:
-    """Chat requests from `clients` threads until `stop()`.  `address`: of an Envoy; by default that of `stack`."""
+    """Requests of `body` from `clients` threads until it is left.  `address`: of an Envoy; without one, the stack's."""
 
     stack: Deployment
     who: Credential
@@ -23,6 +26,7 @@ class Load:
     pause: float = 0.05
     seconds: float = MAX_SECONDS
     address: str | None = None
+    body: Mapping[str, Any] = field(default_factory=lambda: CHAT)
     answers: dict[str, int] = field(default_factory=dict)
     slowest: float = 0.0
 
@@ -45,7 +49,6 @@ class Load:
         return {name: status for name, status in list(self.answers.items()) if name not in before}
 
     def _run(self) -> None:
-        body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
         end = time.monotonic() + self.seconds
         url = f"http://{self.address or self.stack.envoy_address}"
         with httpx.Client(verify=NO_TLS, base_url=url, timeout=30) as client:
@@ -53,7 +56,9 @@ class Load:
                 name, began = str(uuid.uuid4()), time.monotonic()
                 headers = {**self.who.headers, "x-request-id": name}
                 try:
-                    self.answers[name] = client.post("/v1/chat/completions", json=body, headers=headers).status_code
+                    self.answers[name] = client.post(
+                        "/v1/chat/completions", json=self.body, headers=headers
+                    ).status_code
                 except httpx.TransportError:
                     self.answers[name] = 0
                 self.slowest = max(self.slowest, time.monotonic() - began)

@@ -5,6 +5,7 @@ Ended by SIGTERM, as `timeout` does, it says where it was.
 
 import argparse
 import faulthandler
+import logging
 import random
 import signal
 import sys
@@ -16,6 +17,7 @@ from tests.faults.place import Place, open_place
 
 def main() -> int:
     faulthandler.register(signal.SIGTERM, chain=True)
+    logging.disable(logging.INFO)  # of clients and servers in this process
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0, help="how long faults are made")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats a campaign's order")

@@ -16,6 +16,7 @@ from tests.e2e.deployment import Credential, wait_for
 from tests.e2e.load import Load
 from tests.faults.faults import Fault, faults_of
 from tests.faults.place import Place
+from tests.faults.rooms import open_rooms
 
 TENANTS, CLIENTS = 2, 3
 LASTS = (0.5, 4.0)  # seconds of one fault
@@ -65,7 +66,7 @@ class Seen:
 class Outcome:
     """`faults`: what was done, in order.  `wrong`: what does not hold, empty if all does.  `recovered`: after how many
     seconds without faults requests were answered again; `settled`: and after how many more the books were looked at for
-    the last time."""
+    the last time.  `rooms`: what came of all else that was asked."""
 
     seed: int
     faults: list[str]
@@ -74,6 +75,7 @@ class Outcome:
     wrong: list[str]
     recovered: float
     settled: float
+    rooms: str
 
     def __str__(self) -> str:
         answers = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
@@ -84,7 +86,7 @@ class Outcome:
         took = f"answered again after {self.recovered:.1f} s, in order or given up {self.settled:.1f} s later"
         return (
             f"seed {self.seed}: {len(self.faults)} faults ({kinds})\n"
-            f"{answers}; {self.upstream} upstream; {took}\n{verdict}"
+            f"{answers}; {self.upstream} upstream; {took}\n{self.rooms}\n{verdict}"
         )
 
 
@@ -94,16 +96,16 @@ def run(place: Place, seed: int, seconds: float) -> Outcome:
     addresses = itertools.cycle(address for address, _ in place.envoys)
     lasts = seconds + SETTLED_SECONDS
     loads = [Load(place, each, CLIENTS, seconds=lasts, address=next(addresses)) for each in who]
-    with Seen(place) as seen, loads[0], loads[1]:
+    with Seen(place) as seen, loads[0], loads[1], open_rooms(place, who[0]) as rooms:
         break_things(place, chance, seconds, made)
         began = time.monotonic()
         wait_for(lambda: True if all(place.serves(each) for each in who) else None, "recovery", 60)
         recovered = time.monotonic() - began
     answers, began = {name: status for load in loads for name, status in load.answers.items()}, time.monotonic()
     wrong = check(place, who)
-    wrong += missing_rows(place, who, seen.requests)
+    wrong += missing_rows(place, who, seen.requests) + rooms.wrong()
     settled = time.monotonic() - began
-    return Outcome(seed, made, Counter(answers.values()), len(seen.requests), wrong, recovered, settled)
+    return Outcome(seed, made, Counter(answers.values()), len(seen.requests), wrong, recovered, settled, str(rooms))
 
 
 def break_things(place: Place, chance: random.Random, seconds: float, made: list[str]) -> None:

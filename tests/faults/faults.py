@@ -40,6 +40,8 @@ def faults_of(place: Place, chance: random.Random) -> list[Fault]:
         *of_lines("redis", "redis", redis),
         *of_lines("postgres", "postgres", postgres),
         *(of_one_sidecar(sidecar) if sidecar.line else []),
+        *(fault for name, line in place.receivers.items() for fault in of_lines(f"who gets {name}", name, [line])),
+        Fault("kill the management API", "admin", place.restart_admin, nothing),
         Fault("restart redis", "redis", place.restart_valkey, nothing),
         Fault("lose redis", "redis", lambda: flush(place), nothing),
         Fault(f"step redis's clock by {step} s", "clock", lambda: place.clock.step(step), lambda: place.clock.step(0)),
@@ -60,6 +62,7 @@ def of_processes(sidecar: Sidecar, chance: random.Random) -> list[Fault]:
         ),
         Fault(f"hang {name} for good", group, lambda: sidecar.signal(victim, signal.SIGSTOP), nothing),
         Fault(f"kill the supervisor of {sidecar.name}", group, sidecar.begin_again, nothing),
+        Fault(f"SIGHUP to {sidecar.name}", group, lambda: os.kill(sidecar.supervisor().pid, signal.SIGHUP), nothing),
     ]
 
 

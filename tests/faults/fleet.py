@@ -31,10 +31,12 @@ BODY = {"model": "mock-model", "messages": [{"role": "user", "content": "Hello"}
 class Fleet(Place):
     """The Envoy and the Unix sockets of the stack that it is made of are there, and nobody uses them."""
 
-    def __init__(self, directory: Path, valkey: Valkey, clock: Clock, postgres: Postgres, processes: int) -> None:
+    def __init__(
+        self, directory: Path, valkey: Valkey, clock: Clock, postgres: Postgres, processes: int, **more: Any
+    ) -> None:
         over_tcp = {"grpc_secret": SECRET, "access_log_file": directory / "envoy-1/access.jsonl"}
         listen = f"127.0.0.1:{free_port()}"
-        super().__init__(directory, valkey, clock, postgres, processes, grpc_listen=listen, **over_tcp)
+        super().__init__(directory, valkey, clock, postgres, processes, grpc_listen=listen, **over_tcp, **more)
         self._stops = ExitStack()
         try:
             self._open()
@@ -99,7 +101,7 @@ class Fleet(Place):
 
         begin()
         running[-1].wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
-        return Sidecar(name, settings, redis, postgres, self._line(settings), begin)
+        return Sidecar(name, settings, redis, postgres, self._line(settings), lambda: running[-1], begin)
 
     def close(self) -> None:
         self._stops.close()

@@ -12,6 +12,7 @@ from tests.clock import Clock
 from tests.conftest import place_postgres, public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.outages.test_crash import server_of
+from tests.otlp import collector
 from tests.proxy import TcpProxy
 from tollkeeper.config import Settings
 from tollkeeper.plan import SERVICES, metrics_socket, plan
@@ -37,14 +38,15 @@ LIMITS = (
 
 @dataclass
 class Sidecar:
-    """One of the deployment's.  `line`: what Envoys ask it through, if over TCP.  `begin_again`: kills the supervisor
-    and starts another, while its processes go on."""
+    """One of the deployment's.  `line`: what Envoys ask it through, if over TCP.  `supervisor`: the latest.
+    `begin_again`: kills it and starts another, while its processes go on."""
 
     name: str
     settings: Settings
     redis: TcpProxy
     postgres: TcpProxy
     line: TcpProxy | None
+    supervisor: Callable[[], Process]
     begin_again: Callable[[], None]
 
     @property
@@ -76,6 +78,8 @@ class Place(Deployment):
         self.valkey, self.clock, self.postgres = valkey, clock, postgres
         redis_proxy, postgres_proxy = TcpProxy(valkey.port), TcpProxy(postgres.port)
         self.proxies = [redis_proxy, postgres_proxy]
+        self.receivers = dict[str, TcpProxy]()  # by what they get
+        self._admins = list[Process]()
         times = {"lease_seconds": LEASE_SECONDS, "idle_timeout_seconds": IDLE_SECONDS}
         super().__init__(
             directory,
@@ -83,7 +87,15 @@ class Place(Deployment):
             **self.reached_through(redis_proxy, postgres_proxy),
         )
         self.sidecars = [
-            Sidecar("sidecar", self.settings, redis_proxy, postgres_proxy, None, self.restart_supervisor),
+            Sidecar(
+                "sidecar",
+                self.settings,
+                redis_proxy,
+                postgres_proxy,
+                None,
+                lambda: self.processes["sidecar"],
+                self.restart_supervisor,
+            )
         ]
 
     def reached_through(self, redis: TcpProxy, postgres: TcpProxy) -> dict[str, str]:
@@ -115,6 +127,12 @@ class Place(Deployment):
         self.processes["sidecar"].kill()
         self.stack.begin_sidecar(self.settings)
 
+    def restart_admin(self) -> None:
+        """Kills it in the midst of what it does, and starts another."""
+        self.processes["admin"].kill()
+        self.processes["admin"] = self.processes["admin"].again()
+        self._admins.append(self.processes["admin"])
+
     def restart_valkey(self) -> None:
         """Kills it and starts it on what it wrote."""
         port, directory = self.valkey.port, self.valkey.socket.parent
@@ -126,6 +144,8 @@ class Place(Deployment):
         return self.chat(who).status_code == 200
 
     def close(self) -> None:
+        for admin in self._admins:
+            admin.stop()
         super().close()
         for proxy in self.proxies:
             proxy.close()
@@ -138,7 +158,11 @@ def open_place(processes: int, kind: type[Place] = Place) -> Iterator[Place]:
         stops.callback(postgres.stop)
         with clock.on():
             valkey = Valkey(directory / "valkey")
-        place = kind(directory / "stack", valkey, clock, postgres, processes)
+        telemetry = TcpProxy(stops.enter_context(collector()).server_port)
+        stops.callback(telemetry.close)
+        more = {"otlp_endpoint": f"http://127.0.0.1:{telemetry.port}", "local_webhooks": True}
+        place = kind(directory / "stack", valkey, clock, postgres, processes, **more)
+        place.receivers["telemetry"] = telemetry
         stops.callback(lambda: place.valkey.stop())
         stops.callback(place.close)
         who = place.tenant()
