@@ -87,6 +87,7 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "idle_timeout": parse_seconds("idle_timeout", settings.idle_timeout_seconds),
         "access_log": parse_path("access_log", settings.access_log),
         "authz_timeout": parse_seconds("authz_timeout", settings.authz_timeout_seconds),
+        "authz_try_timeout": parse_seconds("authz_timeout", _try_seconds(settings)),
         "max_heap": parse_mebibytes("max_heap_mb", settings.max_heap_mb),
         "ratelimit_timeout": parse_seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
         "own_bodies": OWN_BODIES,
@@ -253,6 +254,11 @@ def _http_filters(filters: list[Part], config_dir: str) -> str:
             f"    type_urls: [{template.filter_type(part)}]",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _try_seconds(settings: EnvoySettings) -> float:
+    """For authz to answer one try: of several, one that hangs leaves time to ask another."""
+    return settings.authz_timeout_seconds / min(2, len(settings.authz))
 
 
 def _discovery(addresses: Sequence[Address]) -> str:
