@@ -16,7 +16,7 @@ from serving.tls_files import BadCertificates, read_files
 from tenancy.values.endpoint import Place
 from tollkeeper.envoy import cors, forward, mcp_routes, template, tls
 from tollkeeper.envoy.local_reply import OWN_BODIES, OWN_BODIES_SHARED, mappers
-from tollkeeper.envoy.said_secret import metadata_of, table_of
+from tollkeeper.envoy.said_secret import table_of
 from tollkeeper.envoy.scripts import FORWARD, GUARD, MCP, METER, join
 from tollkeeper.envoy.settings import (
     NO_UPSTREAM,
@@ -33,6 +33,7 @@ from tollkeeper.envoy.settings import (
     parse_socket,
     parse_upstream,
 )
+from tollkeeper.envoy.sidecars import blocks_of, discovery, several
 from tollkeeper.envoy.template import Part, quote
 
 CONFIG, MODELS = "envoy.yaml", "models.yaml"
@@ -87,17 +88,19 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "idle_timeout": parse_seconds("idle_timeout", settings.idle_timeout_seconds),
         "access_log": parse_path("access_log", settings.access_log),
         "authz_timeout": parse_seconds("authz_timeout", settings.authz_timeout_seconds),
-        "authz_try_timeout": parse_seconds("authz_timeout", _try_seconds(settings)),
+        "authz_try_timeout": parse_seconds(
+            "authz_timeout", settings.authz_timeout_seconds / (2 if several(authz) else 1)
+        ),
         "max_heap": parse_mebibytes("max_heap_mb", settings.max_heap_mb),
         "ratelimit_timeout": parse_seconds("ratelimit_timeout", settings.ratelimit_timeout_seconds),
         "own_bodies": OWN_BODIES,
         "guard": f"{config_dir}/{GUARD}",
         "meter": f"{config_dir}/{METER}",
-        "upstream.discovery": _discovery([Address(upstream.host, upstream.port)]),
+        "upstream.discovery": discovery([Address(upstream.host, upstream.port)]),
         "upstream.host": upstream.host,
         "upstream.port": str(upstream.port),
-        "authz.discovery": _discovery(authz),
-        "ratelimit.discovery": _discovery(ratelimit),
+        "authz.discovery": discovery(authz),
+        "ratelimit.discovery": discovery(ratelimit),
     }
     text, script = (template_dir() / CONFIG).read_text(), f"{config_dir}/{FORWARD}"
     models_in = settings.model_clusters and parse_path("model_clusters", settings.model_clusters)
@@ -110,8 +113,8 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
         "local_replies": [*mappers()],
         "key_headers": [f"- {{exact: {name}}}" for name in key_headers],
         "upstream.tls": tls.to_upstream(upstream, parse_path("upstream_ca", settings.upstream_ca)),
-        **_sidecars("authz", authz, settings, config_dir),
-        **_sidecars("ratelimit", ratelimit, settings, config_dir),
+        **blocks_of("authz", authz, settings, config_dir),
+        **blocks_of("ratelimit", ratelimit, settings, config_dir),
     }
     config = template.fill(text, values, blocks)
     shared = {**values, "own_bodies": OWN_BODIES_SHARED}, {**blocks, "local_replies": [*mappers(shared=True)]}
@@ -119,17 +122,6 @@ def rendered(settings: EnvoySettings) -> dict[str, str]:
     if blocks["authz.tls"] or blocks["ratelimit.tls"]:
         beside |= {name: HEADER + text for name, text in tls.secrets(settings.grpc_tls_dir).items()}
     return {CONFIG: config, **beside, **_parts(template.fill(text, *shared), config_dir, settings)}
-
-
-def _sidecars(
-    service: str, addresses: Sequence[Address], settings: EnvoySettings, config_dir: str
-) -> dict[str, list[str]]:
-    return {
-        f"{service}.tls": tls.to_sidecars(service, addresses, settings.grpc_tls_dir, config_dir),
-        f"{service}.secret": metadata_of(parse_secret(service, addresses, settings.grpc_secret)),
-        f"{service}.other_host": _other_host(addresses),
-        f"{service}.endpoints": [_endpoint(address) for address in addresses],
-    }
 
 
 def _scripts(settings: EnvoySettings, secret: str, key_headers: Sequence[str]) -> dict[str, str]:
@@ -254,36 +246,6 @@ def _http_filters(filters: list[Part], config_dir: str) -> str:
             f"    type_urls: [{template.filter_type(part)}]",
         ]
     return "\n".join(lines) + "\n"
-
-
-def _try_seconds(settings: EnvoySettings) -> float:
-    """For authz to answer one try: of several, one that hangs leaves time to ask another."""
-    return settings.authz_timeout_seconds / min(2, len(settings.authz))
-
-
-def _discovery(addresses: Sequence[Address]) -> str:
-    return "STRICT_DNS" if any(address.is_name for address in addresses) else "STATIC"
-
-
-def _other_host(addresses: Sequence[Address]) -> list[str]:
-    """A second try goes elsewhere, if there is an elsewhere: to keep account of it is a thirtieth of Envoy's work."""
-    if len(addresses) == 1 and not addresses[0].is_name:
-        return []
-    kind = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-    return [
-        "retry_host_predicate:",
-        "- name: envoy.retry_host_predicates.previous_hosts",
-        f'  typed_config: {{"@type": {kind}}}',
-        "host_selection_retry_max_attempts: 3",
-    ]
-
-
-def _endpoint(address: Address) -> str:
-    if address.path:
-        return f"- endpoint: {{address: {{pipe: {{path: {quote(address.path)}}}}}}}"
-    return (
-        f"- endpoint: {{address: {{socket_address: {{address: {quote(address.host)}, port_value: {address.port}}}}}}}"
-    )
 
 
 def _admin(text: str | None) -> list[str]:

@@ -189,3 +189,15 @@ def test_what_is_over_makes_room_in_the_sidecar_that_admitted_it(pair: Pair, pub
     with pair.envoy(public_path / "envoy") as (url, _), capacity(pair.stack, 20):
         assert many(url, who, 200) == {200: 200}
         wait_for(lambda: True if pair.metric(IN_FLIGHT) == [0.0, 0.0] else None, "nothing in flight", 5)
+
+
+def test_one_that_hangs_costs_time_and_no_answer(pair: Pair, public_path: Path) -> None:
+    """Envoy waits for authz for 2 s: for one of two no longer than half of that."""
+    who = pair.stack.tenant(tokens_per_minute=FAR)
+    with pair.envoy(public_path / "envoy") as (url, _):
+        assert many(url, who, 16) == {200: 16}
+        pair.proxies[0].freeze()
+        try:
+            assert many(url, who, 16) == {200: 16}
+        finally:
+            pair.proxies[0].restore()
