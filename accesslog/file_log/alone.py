@@ -30,7 +30,7 @@ class Alone:
         return self._until.get(envoy_of(lease_id), 0.0) > self._clock()
 
     def read(self, lease_id: str, late_seconds: float) -> None:
-        """A line of this request was read, so long at least after its end."""
+        """A line of this request was read, at least `late_seconds` after its end."""
         envoy, now = envoy_of(lease_id), self._clock()
         if envoy == NO_ENVOY:
             return

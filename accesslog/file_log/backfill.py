@@ -34,7 +34,7 @@ HURRY_SECONDS = 2.0  # since the last line
 RENAMED_SECONDS = 0.1  # as QUIET_SECONDS of the file that one Envoy writes at once: while it waits, slots stay taken
 SAVE_SECONDS = 1.0
 WINDOW_LINES = 10_000  # read and not yet done: about 10 MB
-CROWDED_LINES = WINDOW_LINES // 2  # so many, and the stream is to bring what can be no more than heard of
+CROWDED_LINES = WINDOW_LINES // 2  # with this many waiting, the file is not to tell alone of any request
 FEW_LINES = 64  # in one read: it has come to the end of the file
 AT_START = float("-inf")
 

@@ -51,7 +51,7 @@ class Tail:
             self._file = None
 
     def read(self, now: float, quiet_seconds: float = QUIET_SECONDS) -> list[Line]:
-        """The next lines; none if there are none yet.  A file that was renamed is left once it is quiet for so long."""
+        """The next lines; none if there are none yet.  A renamed file is left after `quiet_seconds` without one."""
         if self._file is None and not self._open(self._path, now):
             self.caught_up = True
             return []

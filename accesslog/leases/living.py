@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 TELLS_SECONDS = 75.0  # Envoy tells of each request that runs every 60 s
-REPLACED_SECONDS = 5.0  # another Envoy asks for so long, and this one does not
+REPLACED_SECONDS = 5.0  # for which another Envoy has asked and this one has not
 SKEW_SECONDS = 2.0  # between the clocks of two sidecars
 BATCH = 100
 

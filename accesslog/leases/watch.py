@@ -15,7 +15,7 @@ from accesslog.metrics import STREAM, AccessLogMetrics
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
-SILENT_SECONDS = 10.0  # nothing ends for so long, while
+SILENT_SECONDS = 10.0  # for which nothing ends, while
 SILENT_REQUESTS = 20  # this many begin: it may be that models take that long, and clears by itself
 FILE_SECONDS = 60.0  # the stream brings entries, and the file no line; Envoy flushes it every 10 s, by default
 

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Deliverer:
-    """Sends until it is cancelled.  What it was sending then is sent again by whoever takes it next."""
+    """Sends until it is cancelled.  What it was sending then is sent again by the process that takes it next."""
 
     def __init__(
         self, queue: WebhookQueue, sender: Sender, metrics: AdminMetrics, delays: Sequence[float] = DELAYS

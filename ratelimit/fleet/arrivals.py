@@ -23,7 +23,7 @@ from store.redis import UNAVAILABLE
 log = structlog.get_logger(__name__)
 
 SECONDS = 0.25  # between two rounds
-LATE_SECONDS = 3.0  # for so long others may not have told of all before nothing counts
+LATE_SECONDS = 3.0  # how late the others may be in telling of all, before nothing counts
 QUIET_SECONDS = 1.5
 LEAVE_SECONDS = 1.0
 MAX_WAITING = 50_000  # items that are not told yet

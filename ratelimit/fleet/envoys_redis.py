@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SCRIPT = (Path(__file__).parent / "lua" / "envoys.lua").read_text(encoding="utf-8")
 KEYS = (ENVOYS_KEY, ENVOYS_ALIVE_KEY, ENVOYS_GONE_KEY, ENVOYS_OPEN_KEY, ENVOY_LOOKS_KEY)
-SILENT_SECONDS = 10.0  # of which nobody has heard for so long
+SILENT_SECONDS = 10.0  # after which an Envoy that has not been heard of is gone
 GONE_SECONDS = 4.0  # the same, if somebody knows that it is gone
 ALIVE_SECONDS = 4.0  # it is said again every second
 AGAIN_SECONDS = 30.0

@@ -35,7 +35,7 @@ REPORT = (LUA / "report.lua").read_text(encoding="utf-8")
 REPORTS = (LUA / "reports.lua").read_text(encoding="utf-8")
 NOTHING: Served = {}
 NO_POOLS: Mapping[str, Pooled] = {}
-DUES_MS = 2000  # so long they count: then shares follow demand, until another sidecar says what each is due
+DUES_MS = 2000  # how long dues count: then shares follow demand, until another sidecar says what each is due
 MAX_SIDECARS = 1000  # in one reading, the latest
 
 

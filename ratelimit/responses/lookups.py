@@ -27,7 +27,7 @@ MAX_QUEUED = 8192
 MAX_WAITING = 8192
 MAX_WAITING_OF_ONE = 1024  # of one owner's answers; each has its body in Envoy, and no place in flight
 POLL_SECONDS = 0.025  # between two looks at what somebody waits for
-AWAY_SECONDS = 1.0  # for so long Redis is not asked again once it did not answer
+AWAY_SECONDS = 1.0  # after which Redis is asked again, once it did not answer
 TOLD = "response cache"  # what a caller who cannot be told is logged with
 
 Tell = Callable[[Kept | None], None]
@@ -50,7 +50,7 @@ class Asking:
 
 
 class Lookups:
-    """`ask` from any thread.  `most_of_one`: so many wait for answers of one owner; further ones run."""
+    """`ask` from any thread.  `most_of_one`: how many requests of one owner may wait for answers; further ones run."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ TURN_BYTES, LEAST_BYTES = 256 * 1024, 4096
 
 
 def share_of(connections: int) -> int:
-    """Bytes that are read of each of so many in a turn; what is left is read in the next one."""
+    """How many bytes are read of each connection in a turn, if this many have some; the rest is read in the next."""
     return max(LEAST_BYTES, TURN_BYTES // max(1, connections))
 
 

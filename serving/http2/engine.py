@@ -177,7 +177,7 @@ class Http2Engine:
                 log.exception("event failed")
 
     def _run_handlers(self) -> None:
-        """Sends what they have answered after so many, or so long."""
+        """Runs the calls that are ready; sends their answers after each `_HANDLERS` of them, or `_HANDLERS_SECONDS`."""
         ready = self.ready[:]
         self.ready.clear()
         began = time.perf_counter()

@@ -57,7 +57,7 @@ class FramedConnection(ControlledConnection):
         self.sending.write(SETTINGS)
 
     def readable(self, now: float, most: int) -> bool:
-        """Reads at most so many bytes; False if the caller has closed it.  Raises OSError and ConnectionFault."""
+        """Reads at most this many bytes; False if the caller has closed it.  Raises OSError and ConnectionFault."""
         self.now = now
         while most > 0:
             wanted = min(most, READ_BYTES)

@@ -61,12 +61,6 @@ def envoy_of(lease_id: str) -> str:
     return lease_id[-ENVOY_DIGITS:]
 
 
-def lowest_at(now_ms: int) -> str:
-    """What every id minted from then on sorts after, and every earlier one before."""
-    digits = f"{now_ms:012x}"
-    return f"{digits[:8]}-{digits[8:]}"
-
-
 def is_lease_id(value: str) -> bool:
     """Whether `value` is a UUIDv7 whose time lies between 2020 and 2100."""
     return _UUID7.fullmatch(value) is not None and _FIRST <= value < _END

@@ -51,7 +51,7 @@ def quantity(text: str) -> Any:
 
 
 def moment(text: str) -> str:
-    """`7d`: so long ago; anything else is the API's to read."""
+    """`7d`: seven days ago; anything else is the API's to read."""
     ago = AGO.fullmatch(text)
     if ago is None:
         return text

@@ -6,15 +6,14 @@ name or the credential of one configuration at an endpoint of another.
 """
 
 import functools
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tenancy.values.endpoint import Place, is_ip, parse_endpoint
 from tenancy.values.upstream import AUTHORIZATION, Endpoint, Upstream, cluster_of
 from tollkeeper.envoy import template
-from tollkeeper.envoy.render import MARK, template_dir
+from tollkeeper.envoy.render import template_dir
 from tollkeeper.envoy.scripts import UPSTREAM, join
 
 TYPE = "type.googleapis.com/"
@@ -31,11 +30,6 @@ Files = Mapping[str, str]
 
 class MissingCredential(LookupError):
     """A credential is not among the files."""
-
-
-def with_clusters(text: str, clusters: Iterable[Fields]) -> str:
-    """The file, with other clusters of models behind those that are not ours.  JSON is YAML."""
-    return text.partition(MARK)[0] + MARK + "".join(f"- {json.dumps(each)}\n" for each in clusters)
 
 
 def cluster(model: str, upstream: Upstream, files: Files, ca: str) -> Fields:

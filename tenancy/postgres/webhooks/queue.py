@@ -119,7 +119,7 @@ class WebhookQueue:
             await connection.execute(DELIVERED, taken.id, taken.attempts, outcome.status, outcome.response)
 
     async def later(self, taken: Taken, outcome: Outcome, seconds: float) -> None:
-        """To be tried again after so long."""
+        """To be tried again in `seconds`."""
         async with reading(self._pool) as connection:
             await connection.execute(LATER, taken.id, taken.attempts, *_said(outcome), seconds)
 
