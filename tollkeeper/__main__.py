@@ -6,6 +6,8 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -24,7 +26,8 @@ app = typer.Typer(
 )
 SURFACES_HELP = f"What is served beside the management API: all, none, or some of {', '.join(SURFACES)}."
 # Processes start without what only people at a terminal need, which takes half a second.
-PROCESS = sys.argv[1:2] in (["sidecar"], ["admin"], ["migrate"], ["stub-model"])
+PROCESS = sys.argv[1:2] in (["up"], ["sidecar"], ["admin"], ["migrate"], ["stub-model"])
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 
@@ -73,11 +76,15 @@ def up(
     given |= {"surfaces": surfaces}
     options = UpOptions(listen, data_dir, upstream, redis_url, database_url)
     stack = Stack(options, given, lambda part: typer.echo(f"starting {part} …"))
-    stopping = on_stop_signals()
     try:
-        stack.start()
+        with interruptible():
+            stack.start()
+        stopping = on_stop_signals()
         typer.echo(banner(stack.settings, options))
         failure = wait_while_healthy(stack, stopping.is_set)
+    except KeyboardInterrupt:
+        typer.echo("stopped before it was up")
+        return
     except (BadSettings, MissingWheel, StartFailed, ValueError) as error:
         fail(str(error))
     typer.echo("stopping …")
@@ -199,9 +206,23 @@ def settings_or_exit(process: str, **overrides: Any) -> Settings:
 def on_stop_signals() -> threading.Event:
     """An event that SIGINT or SIGTERM sets."""
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stopping.set())
     return stopping
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it the first SIGINT or SIGTERM is a KeyboardInterrupt; those that follow change nothing, so that what was
+    started is stopped in order."""
+
+    def interrupt(*_: object) -> NoReturn:
+        on_stop_signals()
+        raise KeyboardInterrupt
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, interrupt)
+    yield
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,18 +41,7 @@ class Up:
         return self._output.read_text()
 
     def family(self) -> set[int]:
-        """The pids of everything that it started."""
-        parents = {}
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-        found, generation = set(), {self.process.pid}
-        while generation:
-            generation = {pid for pid, parent in parents.items() if parent in generation}
-            found |= generation
-        return found
+        return family_of(self.process.pid)
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -93,6 +83,21 @@ def again(up: Up, done: str, state: Path) -> Iterator[Up]:
     yield running
     if running.process.poll() is None:
         running.end(signal.SIGTERM)
+
+
+def family_of(ancestor: int) -> set[int]:
+    """The pids of everything that it started."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found, generation = set(), {ancestor}
+    while generation:
+        generation = {pid for pid, parent in parents.items() if parent in generation}
+        found |= generation
+    return found
 
 
 def gone(pids: set[int], seconds: float = 20.0) -> bool:
@@ -188,6 +193,32 @@ def test_a_bad_option_is_one_clear_line(tmp_path: Path, option: str, value: str,
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("where", ["/proc/nowhere", __file__])
+def test_a_directory_that_cannot_be_is_one_clear_line(where: str) -> None:
+    done = run_up("--listen", f"127.0.0.1:{free_port()}", "--data-dir", where)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"tollkeeper: {where}: ")
+    assert line.endswith("--data-dir chooses another")
+
+
+@pytest.mark.parametrize("part", ["Postgres", "the sidecar", "Envoy"])
+def test_ctrl_c_while_it_starts_ends_it_whole_without_a_complaint(public_path: Path, part: str) -> None:
+    options = ["--listen", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"]
+    options += ["--metrics", f"127.0.0.1:{free_port()}", "--data-dir", str(public_path / "state")]
+    command = [sys.executable, "-m", "tollkeeper", "up", *options]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(command, text=True, **pipes) as starting:
+        assert starting.stdout is not None
+        while f"starting {part} …\n" != starting.stdout.readline():
+            assert starting.poll() is None
+        family = family_of(starting.pid)
+        os.killpg(starting.pid, signal.SIGINT)  # as a terminal does: all that have not left its group
+        output, errors = starting.communicate(timeout=30)
+    assert (starting.returncode, output.splitlines()[-1], errors) == (0, "stopped before it was up", "")
+    assert gone(family)
 
 
 def test_the_admin_needs_a_token() -> None:

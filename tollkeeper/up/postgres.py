@@ -60,6 +60,7 @@ class Postgres:
         made = subprocess.run(
             command, check=False, capture_output=True, text=True, user=self._user, group=self._user, cwd=home,
             extra_groups=[] if self._user is not None else None,
+            start_new_session=True,  # Ctrl-C reaches only us
         )  # fmt: skip
         if made.returncode != 0:
             raise StartFailed(f"postgres could not make its data directory {new}: {made.stderr.strip()}")

@@ -58,6 +58,10 @@ class Stack:
         """Starts everything, or stops what it started and raises StartFailed."""
         try:
             self._start()
+        except OSError as error:
+            self.stop()
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise StartFailed(f"{what}; all state is in {self._data}: --data-dir chooses another") from error
         except BaseException:
             self.stop()
             raise
