@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.addresses import CannotListenError, prepare
 from tollkeeper.config import Settings, as_environment, read_settings
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, of_each_process, parse_socket, parse_upstream
@@ -100,7 +101,8 @@ class Stack:
             parse_upstream(self._options.upstream)
         self._data.mkdir(parents=True, exist_ok=True)
         self._stops.enter_context(locked(self._data))
-        preliminary = self._read_settings("postgresql://-", "redis://-")
+        options = self._options
+        preliminary = self._read_settings(options.database_url or "postgresql://-", options.redis_url or "redis://-")
         for address, option in self._addresses(preliminary):
             require_free(address, option)
         # What takes long to start does so while the next is prepared.
@@ -251,19 +253,16 @@ class Stack:
 
 def require_free(address: str, option: str) -> None:
     """StartFailed, naming the option to change, if something listens on `address`."""
-    host, _, port = address.rpartition(":")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, int(port)))
-        except OSError as error:
-            raise StartFailed(f"cannot listen on {address}: {error.strerror}; choose another with {option}") from None
+    try:
+        prepare(address)
+    except CannotListenError as error:
+        raise StartFailed(f"{error}; choose another with {option}") from None
 
 
 def accepts(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), 1):
+        with socket.create_connection((host.strip("[]"), int(port)), 1):
             return True
     except OSError:
         return False
