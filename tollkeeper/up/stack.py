@@ -12,7 +12,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.addresses import CannotListenError, prepare
 from tollkeeper.config import Settings, as_environment, read_settings
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, of_each_process, parse_socket, parse_upstream
@@ -252,11 +251,15 @@ class Stack:
 
 
 def require_free(address: str, option: str) -> None:
-    """StartFailed, naming the option to change, if something listens on `address`."""
-    try:
-        prepare(address)
-    except CannotListenError as error:
-        raise StartFailed(f"{error}; choose another with {option}") from None
+    """StartFailed, naming the option to change, if `address` is taken or none of this machine."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            raise StartFailed(f"cannot listen on {address}: {error.strerror}; choose another with {option}") from None
 
 
 def accepts(address: str) -> bool:
