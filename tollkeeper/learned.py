@@ -34,7 +34,7 @@ def learned_command(
 
 def _ask(address: str) -> dict[str, list[dict[str, Any]]]:
     host, _, port = address.rpartition(":")
-    connection = HTTPConnection(host, int(port), timeout=TIMEOUT_SECONDS)
+    connection = HTTPConnection(host.strip("[]"), int(port), timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/learned")
         found: dict[str, list[dict[str, Any]]] = json.loads(connection.getresponse().read())

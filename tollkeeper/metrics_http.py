@@ -136,6 +136,8 @@ class _Server(ThreadingHTTPServer):
 class _TcpServer(_Server):
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
+        host = host.strip("[]")
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, int(port)))
 
 

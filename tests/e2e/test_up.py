@@ -18,6 +18,7 @@ from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import accepts
 
 READY_SECONDS = 60.0
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 
 
 class Up:
@@ -76,10 +77,10 @@ def done(up: Up) -> str:
 
 @pytest.fixture(scope="module")
 def again(up: Up, done: str, state: Path) -> Iterator[Up]:
-    """A second start, on the state of the first."""
+    """A second start, on the state of the first, where the environment names a proxy that is away."""
     if up.process.poll() is None:
         up.end(signal.SIGINT)
-    running = Up(state)
+    running = Up(state, **{name: f"http://127.0.0.1:{free_port()}" for name in PROXIES}, no_proxy="")
     yield running
     if running.process.poll() is None:
         running.end(signal.SIGTERM)
@@ -167,13 +168,15 @@ def run_up(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = run_up("--listen", f"127.0.0.1:{port}", "--data-dir", str(tmp_path))
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_taken_port_is_one_clear_line(tmp_path: Path, host: str) -> None:
+    family, shown = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
+    with socket.create_server((host, 0), family=family) as taken:
+        address = f"{shown}:{taken.getsockname()[1]}"
+        done = run_up("--listen", address, "--data-dir", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        f"tollkeeper: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --listen"
+        f"tollkeeper: cannot listen on {address}: Address already in use; choose another with --listen"
     ]
 
 

@@ -79,6 +79,16 @@ def test_readiness_names_the_part_that_is_not(merged: str) -> None:
     assert found["warnings"] == ["no file log"]
 
 
+def test_it_listens_on_ipv6() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        address = f"[::1]:{taken.getsockname()[1]}"
+    server = MetricsServer(address, CollectorRegistry(), lambda: {"one": True})
+    try:
+        assert urllib.request.urlopen(f"http://{address}/readyz").status == 200
+    finally:
+        server.close()
+
+
 def test_an_unknown_path_says_which_there_are(merged: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(f"http://{merged}/nothing")

@@ -5,7 +5,6 @@ import socket
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -18,7 +17,7 @@ from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, of_ea
 from tollkeeper.migrations import run_migrations
 from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
-from tollkeeper.up.process import Process, StartFailed, free_port
+from tollkeeper.up.process import DIRECT, Process, StartFailed, free_port
 from tollkeeper.up.state import locked, made_once, socket_directory
 from tollkeeper.up.training import prepare
 from tollkeeper.up.valkey import PrivateValkey
@@ -274,7 +273,7 @@ def accepts(address: str) -> bool:
 def answers(url: str) -> bool:
     """Whether an HTTP GET succeeds."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own http:// addresses
+        with DIRECT.open(url, timeout=2) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
