@@ -45,7 +45,7 @@ class RequestView(View):
     path: str
     status: int
     decision: str = Field(description="In words", examples=["admitted, 130 tokens reserved"])
-    advice: str = Field(description="Of a refusal: what to do", examples=[""])
+    advice: str = Field(description="What to do about a refusal; whose another error was", examples=[""])
     admission: str = Field(examples=["fast"])
     limit: str = Field(examples=[""])
     reserved_tokens: int

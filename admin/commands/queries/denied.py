@@ -14,7 +14,12 @@ class Reason(NamedTuple):
     advice: str
 
 
-RAISE = "Wait, or raise it: `tollkeeper limit list`, `tollkeeper budget list`."
+# Of a limit; to be completed with the tenant's id.
+RAISE = (
+    "`tollkeeper budget list {}` shows when there is room again. A request that is larger than the limit never fits:"
+    " lower its max_tokens. To raise the limit: `tollkeeper limit update`; a rate of the tenant or the key:"
+    " `tollkeeper tenant update`, `tollkeeper key update`."
+)
 SEND = "Send the key as `Authorization: Bearer <key>`."
 NEW_SECRET = "Send another key; `tollkeeper key list` shows each key's prefix."
 OURS = "Nothing is wrong with the request: send it again. `tollkeeper doctor` and docs/runbook.md lead to the cause."

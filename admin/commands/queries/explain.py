@@ -30,6 +30,7 @@ ADMISSIONS: Mapping[str, str] = {
     Admission.UNMETERED: "admitted uncounted, as Redis was away",
     Admission.CACHED: "answered from the response cache",
 }
+NOT_OURS = "Tollkeeper let it through: {} is what the model server answered, or Envoy if it had no answer from there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,11 @@ def _cause(denied_by: str) -> str:
 
 
 def advice_of(row: UsageRow) -> str:
-    """What to do about a refusal; "" if it was none."""
+    """What to do about a refusal, or an answer that was not ours; "" if all is well."""
     if row.admission != Admission.REFUSED:
-        return ""
+        return NOT_OURS.format(row.status) if row.status >= 400 else ""
     found = reason_of(row.denied_by)
-    return found.advice if found else RAISE if row.denied_by else ""
+    return found.advice if found else RAISE.format(row.tenant_id) if row.denied_by else ""
 
 
 def _wait(row: UsageRow) -> str:

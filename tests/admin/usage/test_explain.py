@@ -2,11 +2,14 @@
 
 import asyncio
 import random
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from admin.commands.queries.denied import BOUNDS, DENIALS, RAISE, REFUSALS
 from ledger.cost import priced
 from ledger.postgres.ledger import PostgresLedger
 from ledger.row import PARTS, UsageRow, UsageSource, dump_parts
@@ -16,6 +19,7 @@ from tenancy.values.prices import PRICE_FIELDS
 from tests.accesslog.entries import row
 from tests.admin.conftest import Admin
 from tests.conftest import PATIENT
+from tollkeeper.__main__ import app
 
 PRICES = {
     "input_price": "2.5",
@@ -199,3 +203,23 @@ def test_every_row_is_recomputed_to_the_last_decimal(admin: Admin) -> None:
             assert abs(total - Decimal(found["cost"])) <= 3 * Decimal("0.5e-10")
     for id in ids.values():
         admin.http.delete(f"/models/{id}")
+
+
+def test_an_error_that_was_let_through_says_whose_it_was(admin: Admin) -> None:
+    failed = row(request_id="passed on", status=404)
+    write(admin, failed, row(request_id="good", status=200))
+    (found,) = explained(admin, failed.id)
+    assert found["advice"].startswith("Tollkeeper let it through: 404 is what the model server answered")
+    assert [each["advice"] for each in explained(admin, "good")] == [""]
+
+
+def test_advice_names_commands_that_there_are() -> None:
+    said = [each.advice for group in (REFUSALS, BOUNDS, DENIALS) for each in group.values()]
+    named = re.findall(r"`tollkeeper ([^`]*)`", " ".join([*said, RAISE.format("a-tenant")]))
+    assert len(named) > 10
+    for words in map(str.split, named):
+        command: Any = get_command(app)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert not hasattr(command, "commands"), words  # a whole command, and no group
+        assert all(not each.startswith("-") for each in words)
