@@ -62,6 +62,7 @@ SECTIONS = (
     ("groups", "/groups", "Groups", "group"),
     ("policies", "/policies", "Policies", "policy"),
     ("organizations", "/organizations", "Organizations", "organization"),
+    ("webhooks", "/webhooks", "Webhooks", "webhook"),
     ("audit", "/audit", "Audit", "audit"),
 )
 

@@ -31,6 +31,7 @@ from admin.console.pages import (
     tenants,
     tiers,
     usage,
+    webhooks,
 )
 from admin.console.render import BY_PATH, refused
 from admin.console.sign_in import ACCEPT, SIGN_IN, SIGN_OUT, SignedIn
@@ -41,7 +42,7 @@ from admin.gate.surface import Surface
 
 PAGES = (
     *(overview, tenants, keys, budgets, limits, usage, statements, requests),
-    *(models, tiers, caches, mcp_servers, groups, capacity, policies, people, audit),
+    *(models, tiers, caches, mcp_servers, groups, capacity, policies, people, webhooks, audit),
 )
 OPEN_PATHS = frozenset({SIGN_IN, ACCEPT, *BY_PATH})
 REASONS = {404: Reason.NOT_FOUND, 405: Reason.NO_OPERATION}
@@ -52,6 +53,7 @@ MADE = {
     "model": "models",
     "mcp_server": "mcp-servers",
     "organization": "organizations",
+    "webhook": "webhooks",
 }
 
 

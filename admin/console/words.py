@@ -65,6 +65,10 @@ DONE: Mapping[str, str] = {
     "account-saved": "Saved: it holds at once here, and within 5 seconds elsewhere.",
     "account-deleted": "The account is deleted, and its sessions have ended.",
     "invitation-withdrawn": "The invitation is withdrawn.",
+    "webhook-saved": "The webhook is saved.",
+    "webhook-tried": "A test is on its way: look again in a second what became of it.",
+    "webhook-sent-again": "The event is on its way once more, under the id that it has.",
+    "webhook-deleted": "The webhook is deleted, with what waited to be sent.",
     "group-saved": "The group is saved.",
     "group-deleted": "The group is deleted.",
 }

@@ -148,7 +148,7 @@ def test_nothing_of_another_organization_is_seen_or_changed(two: Two, visitor: V
     before = admin.audit()[0]["id"]
     ids = {**two.theirs, "id": two.theirs["tenant"], "name": "tenant:tokens:60s"}
     of = {"tenants": "tenant", "keys": "key", "limits": "limit", "models": "tenant", "groups": "name"}
-    of |= {"policies": "name", "organizations": "organization", "mcp-servers": "tenant"}
+    of |= {"policies": "name", "organizations": "organization", "mcp-servers": "tenant", "webhooks": "tenant"}
     form = visitor.hidden("/console")["_form"]
     tried = 0
     for module in PAGES:
@@ -158,7 +158,7 @@ def test_nothing_of_another_organization_is_seen_or_changed(two: Two, visitor: V
             kind = route.path.split("/")[2]
             path = route.path.replace("{id}", two.theirs[of[kind]]).replace("{name}", ids["name"])
             path = path.replace("{account}", two.theirs["account"]).replace("{invitation}", two.theirs["invitation"])
-            path = path.replace("{number}", "0")
+            path = path.replace("{number}", "0").replace("{delivery}", "1")
             reads = "GET" in (route.methods or ())
             answer = visitor.get(path) if reads else visitor.http.post(path, data={"_form": form})
             assert answer.status_code in (403, 404, 422), (path, answer.status_code)

@@ -26,6 +26,12 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("/mcp-servers/new", {"name": "by-a-viewer", "url": "http://10.0.0.1/mcp"}),
     ("/mcp-servers/{server}", {"name": "by-a-viewer", "url": "http://10.0.0.1/mcp"}),
     ("/mcp-servers/{server}/delete", {}),
+    ("/webhooks/new", {"name": "by-a-viewer", "url": "https://hooks.test/"}),
+    ("/webhooks/{webhook}", {"name": "by-a-viewer", "url": "https://hooks.test/"}),
+    ("/webhooks/{webhook}/rotate", {}),
+    ("/webhooks/{webhook}/test", {}),
+    ("/webhooks/{webhook}/deliveries/{delivery}/redeliver", {}),
+    ("/webhooks/{webhook}/delete", {}),
     ("/groups", {"name": "by-a-viewer", "weight": "5"}),
     ("/groups/{group}", {"weight": "5"}),
     ("/groups/{group}/delete", {}),
@@ -67,6 +73,8 @@ SHOWN = (
         "/models/{model}",
         "/mcp-servers",
         "/mcp-servers/{server}",
+        "/webhooks",
+        "/webhooks/{webhook}",
         "/groups",
         "/groups/{group}",
         "/audit",
@@ -92,6 +100,8 @@ def test_a_viewer_sees_everything_and_changes_nothing(visitor: Visitor, admin: A
     ids = {"tenant": tenant["id"], "key": key, "limit": admin.post("/limits", **limit).json()["id"]}
     ids["model"] = admin.post("/models", name="m", price_tiers=[{"service_tier": "flex"}]).json()["id"]
     ids["server"] = admin.post("/mcp-servers", name="s", url="http://10.0.0.1/mcp").json()["id"]
+    ids["webhook"] = admin.post("/webhooks", name="w", url="https://hooks.test/").json()["webhook"]["id"]
+    ids["delivery"] = str(admin.post(f"/webhooks/{ids['webhook']}/test").json()["id"])
     rule = {"name": "r", "unit": "tokens", "amount": 5, "calendar": "day"}
     ids["policy"] = admin.post("/policies", name="p", limits=[rule]).json()["name"]
     organization = ids["organization"] = admin.post("/organizations", name="seen by all").json()["id"]

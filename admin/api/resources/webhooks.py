@@ -1,6 +1,5 @@
 """/webhooks: who is told of what, with secrets (shown once), tries, and what became of what was sent."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -13,13 +12,11 @@ from admin.api.resources.routes import Routes
 from admin.commands import webhooks
 from admin.commands.directory import WEBHOOKS
 from admin.fields import AnyId, Body, Flag, HttpUrl, Name, Text
-from tenancy.directory.webhooks.webhooks import DEFAULT_THRESHOLDS, Delivery, EventKind, NewWebhook, State, Webhook
+from admin.webhook_fields import EventName, Overlap, Percent
+from tenancy.directory.webhooks.webhooks import DEFAULT_THRESHOLDS, Delivery, NewWebhook, State, Webhook
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
-EventName = StrEnum("EventName", {each.name: each.value for each in EventKind if each is not EventKind.WEBHOOK_TEST})  # type: ignore[misc]
-Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
-Overlap = Annotated[int, Field(strict=True, ge=0, le=30 * 86_400)]
 WebhookId = Annotated[str, Path(alias="id", description="The webhook's id")]
 DeliveryId = Annotated[int, Path(ge=1, lt=MAX_ID, description="The delivery's id")]
 

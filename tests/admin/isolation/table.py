@@ -156,6 +156,15 @@ TABLE = {
         GET /v1/organization/projects/{project_id}/spend_alerts/{alert_id}
         POST /v1/organization/projects/{project_id}/spend_alerts/{alert_id}
         DELETE /v1/organization/projects/{project_id}/spend_alerts/{alert_id}
+        GET /console/webhooks
+        GET /console/webhooks/new
+        POST /console/webhooks/new
+        GET /console/webhooks/{id}
+        POST /console/webhooks/{id}
+        POST /console/webhooks/{id}/rotate
+        POST /console/webhooks/{id}/test
+        POST /console/webhooks/{id}/deliveries/{delivery}/redeliver
+        POST /console/webhooks/{id}/delete
         GET /console/audit
         POST /console/organizations/{id}/invitations
         POST /console/organizations/{id}/invitations/{invitation}/withdraw

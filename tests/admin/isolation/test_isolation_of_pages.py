@@ -32,6 +32,8 @@ FORMS = {
     "POST /console/organizations/{id}": {"name": "x", "plan": "enterprise"},
     "POST /console/models/new": {"name": "x"},
     "POST /console/mcp-servers/new": {"name": "x", "url": "http://10.0.0.1/mcp"},
+    "POST /console/webhooks/new": {"name": "x", "url": "https://hooks.test/"},
+    "POST /console/webhooks/{id}": {"name": "x", "url": "https://hooks.test/"},
     "POST /console/groups": {"name": "x", "weight": "5"},
     "POST /console/policies": {"name": "x"},
     "POST /console/capacity": {"max_in_flight": "1"},
@@ -49,7 +51,12 @@ class Person:
 
     def ask(self, route: str, things: Things) -> httpx.Response:
         method, path = route.split()
-        for name, value in {"{account}": things.account, "{invitation}": things.invitation, "{number}": "0"}.items():
+        for name, value in {
+            "{account}": things.account,
+            "{invitation}": things.invitation,
+            "{number}": "0",
+            "{delivery}": things.delivery,
+        }.items():
             path = path.replace(name, value)
         path = things.in_path(path.replace("/budgets/{name}", f"/budgets/{things.limit}"))
         if method == "GET":
@@ -57,6 +64,8 @@ class Person:
         fields = FORMS.get(route, {})
         if route in ("POST /console/tenants/new", "POST /console/tenants/{id}/edit"):
             fields = {"display_name": unique()}
+        if route in ("POST /console/webhooks/new", "POST /console/webhooks/{id}"):
+            fields = {**fields, "name": unique()}
         if route.endswith("/invitations"):
             fields = {"email": f"{unique()}@x.test"}
         return self.http.post(path, data={**fields, "_form": self.form})

@@ -32,6 +32,7 @@ VIOLATIONS = {"resultTypes": ["violations"], "preload": False}
 CHANGED = {"runOnly": ["color-contrast", "target-size", "scrollable-region-focusable"]}
 PRICES = {"input_price": "3", "output_price": "15"}
 TIER = {"service_tier": "batch", "input_price": "1.5"}
+HOOK = {"name": "looked-at", "url": "https://hooks.test/", "enabled": False}
 ANN = {"email": "ann@looked-at.test", "password": "a good password"}
 ROUTES = [route for module in (sign_in, *PAGES) for route in module.routes.all]
 NO_PAGES = {  # but parts of one, a file, and a way to another page
@@ -218,6 +219,9 @@ def prepared(stack: Deployment, model: str) -> tuple[list[str], str]:
     people, policy = f"organizations/{made}", "policies/gold"
     pages = ["models", "models/new", f"models/{model}", f"models/{model}/tiers", f"models/{model}/tiers/0"]
     pages += [f"models/{model}/cache", "mcp-servers", "mcp-servers/new", f"mcp-servers/{server_id}"]
+    hook = stack.admin.post("/webhooks", json=HOOK).raise_for_status().json()["webhook"]["id"]
+    stack.admin.post(f"/webhooks/{hook}/test").raise_for_status()
+    pages += ["webhooks", "webhooks/new", f"webhooks/{hook}"]
     pages += ["groups", "groups/default", "groups/default/limits", "capacity"]
     pages += ["policies", policy, f"{policy}/limits", f"{policy}/limits/0"]
     pages += ["organizations", people, f"{people}/accounts/{account}"]
