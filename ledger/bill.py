@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ledger.cost import PER_ONE, TOKENS_PRICED, quantities_of
 from ledger.row import UsageRow
-from tenancy.values.prices import KINDS, SCALE, Prices
+from tenancy.values.prices import KINDS, SCALE, Prices, Rates
 
 
 class Item(NamedTuple):
@@ -21,9 +21,13 @@ class Item(NamedTuple):
 
 def bill_of(row: UsageRow, prices: Prices) -> list[Item]:
     """What there is any of, in the order of Rates."""
-    rates = prices.rates(row.service_tier, row.input_tokens)
+    return items_of(quantities_of(row), prices.rates(row.service_tier, row.input_tokens))
+
+
+def items_of(quantities: Rates, rates: Rates) -> list[Item]:
+    """Of the quantities at these rates."""
     found = []
-    for kind, quantity, rate in zip(KINDS, quantities_of(row), rates, strict=True):
+    for kind, quantity, rate in zip(KINDS, quantities, rates, strict=True):
         if quantity and (rate or kind not in PER_ONE):
             per, price = 1 if kind in PER_ONE else TOKENS_PRICED, Decimal(rate) / SCALE
             found.append(Item(kind, quantity, price, per, quantity * price / per))

@@ -1,20 +1,25 @@
-"""The rows of a stretch of time from Postgres, page by page."""
+"""The rows of a stretch of time from Postgres, page by page, and added up by price."""
 
 # ruff: noqa: S608 - statements are put together from the slice's own constants only
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ledger.cost import COLUMNS, PricedRow, row_of
+from ledger.by_price import AtPrices
+from ledger.cost import COLUMNS, UNIT_DECIMALS, Cost, PricedRow, row_of
 from ledger.ledger import LedgerUnavailable
 from ledger.postgres.requests import TIME_SHIFT
+from ledger.quantities_sql import sums_of_kinds
 from ledger.sums import Interval, Selection
 from store.postgres import READ_SECONDS, UNAVAILABLE, PostgresPool, reading
 from tenancy.values.lease_id import lease_time
+from tenancy.values.prices import KINDS, Rates
 
 MS = 1000
+_SUMS = ", ".join(sums_of_kinds(lambda part: f"coalesce((parts->>'{part}')::bigint, 0)"))
 
 
 class PostgresRows:
@@ -30,6 +35,40 @@ class PostgresRows:
                 return [row_of(row) for row in await connection.fetch(statement, *values, timeout=self._seconds)]
         except UNAVAILABLE as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def at_prices(
+        self, selection: Selection, interval: Interval, steps: Sequence[int], limit: int
+    ) -> Sequence[AtPrices]:
+        statement, values = _sums_by_price(selection, interval, steps, limit)
+        try:
+            async with reading(self._pool, self._seconds) as connection:
+                found = await connection.fetch(statement, *values, timeout=self._seconds)
+        except UNAVAILABLE as error:
+            raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
+        return [_at_prices(*row) for row in found]
+
+
+def _at_prices(model: str, version: int | None, tier: str, reached: int, rows: int, *sums: Decimal) -> AtPrices:
+    quantities, costs = sums[: len(KINDS)], sums[len(KINDS) :]
+    cost = Cost(*(int(each.scaleb(UNIT_DECIMALS)) for each in costs))
+    return AtPrices(model, version, tier, reached, rows, Rates(*map(int, quantities)), cost)
+
+
+def _sums_by_price(selection: Selection, interval: Interval, steps: Sequence[int], limit: int) -> tuple[str, list[Any]]:
+    values: list[Any] = [*interval, [*steps], limit]
+    where = "ts >= $1 AND ts < $2"
+    for name, value in selection.items():
+        values.append(value)
+        where += f" AND {name} = ${len(values)}"
+    if selection.tenants is not None:
+        values.append([*selection.tenants])
+        where += f" AND tenant_id = ANY(${len(values)})"
+    tier = "service_tier" if steps else "''"
+    keys = f"model, price_version, {tier} AS tier, width_bucket(input_tokens, $3::bigint[]) AS reached"
+    return (
+        f"SELECT {keys}, count(*), {_SUMS} FROM usage WHERE {where} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT $4",
+        values,
+    )
 
 
 def _statement(selection: Selection, interval: Interval, limit: int, after: str) -> tuple[str, list[Any]]:

@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pypdf
@@ -69,6 +70,8 @@ def test_a_statement_says_what_a_month_cost(march: Command) -> None:
     shown = march.ok("tenant", "statement", "acme", "--month", "2026-03")
     assert shown.out.split()[:3] == ["key_name", "key_id", "model"]
     assert "total: 1.75 USD" in shown.err
+    assert "price_version" in shown.out
+    assert sum(Decimal(each["cost"]) for each in found["charges"]) == Decimal("1.75")
     assert march("tenant", "statement", "acme", "--month", "March").code == 2
 
 
@@ -86,6 +89,7 @@ def test_a_statement_is_a_pdf_whatever_its_names_are(
         shown[name] = page.extract_text()
     assert "Total: 1.75 USD" in shown["acme"]
     assert all(cost in shown["acme"] for cost in ("1.5 USD", "0.25 USD"))
+    assert "Price version" in shown["acme"]
     assert "Tenant: Ärzte (" in shown["Ärzte"]
     assert "Tenant: \\u5317\\u4eac (" in shown["北京"]  # the codes of what the font lacks
     for text in ("1234567", "0.0000000001 USD", "xxx..."):

@@ -20,6 +20,9 @@ def test_a_month_is_shown_with_what_it_cost(owner: Visitor, admin: Admin) -> Non
     assert len(stated["lines"]) == 2
     for shown in (stated["number"], f"{stated['total']['cost']} USD", "not over yet", "deleted gone"):
         assert shown in text
+    assert [each["kind"] for each in stated["charges"]] == ["input", "output", "input"] * 2
+    assert "By kind and price" in text
+    assert "not known" in text  # the rows were written with costs, and no prices
     assert NASTY not in page.text
     assert NASTY.replace("<", "&lt;").replace(">", "&gt;") in text
 

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from operator import add
 from typing import Any
 
-from ledger.cost import UNIT_DECIMALS, PricedRow
+from ledger.by_price import AtPrices
+from ledger.cost import UNIT_DECIMALS, Cost, PricedRow, quantities_of
 from ledger.row import SUMS_OF_PARTS, load_parts, replaces
 from ledger.sums import FIGURES, MEASURES, SERVER_ERROR, Figures, Group, Interval, Line, Selection
 from tenancy.values.admission import Admission
+from tenancy.values.prices import Rates
 
 
 class MemoryLedger:
@@ -54,6 +57,19 @@ class MemoryLedger:
         start, stop = interval
         found = [row for row in self._selected(selection) if start <= row.usage.ts < stop and row.usage.id > after]
         return sorted(found, key=lambda row: row.usage.id)[:limit]
+
+    async def at_prices(
+        self, selection: Selection, interval: Interval, steps: Sequence[int], limit: int
+    ) -> Sequence[AtPrices]:
+        found: dict[tuple[Any, ...], AtPrices] = {}
+        for row in await self.page(selection, interval, len(self.rows)):
+            usage = row.usage
+            reached = sum(step <= usage.input_tokens for step in steps)
+            key = (usage.model, row.price_version, usage.service_tier if steps else "", reached)
+            rows, quantities, cost = found[key][4:] if key in found else (0, Rates(), Cost())
+            quantities = Rates(*map(add, quantities, quantities_of(usage)))
+            found[key] = AtPrices(*key, rows + 1, quantities, Cost(*map(add, cost, row.cost)))
+        return sorted(found.values(), key=lambda each: (each.model, each.version is None, *each[1:4]))[:limit]
 
     def _selected(self, selection: Selection) -> Iterator[PricedRow]:
         for row in self.rows.values():

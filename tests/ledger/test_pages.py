@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 
 from ledger.cost import Cost, PricedRow
+from ledger.row import PARTS, UsageSource, dump_parts
 from ledger.sums import Interval, Selection
 from tests.ledger.adapters import ADAPTERS, BEGIN, Subject, Urls
+from tests.ledger.oracle import MemoryLedger
 from tests.ledger.test_conformance import EVERYTHING, HOUR, used
 
 
@@ -68,3 +70,33 @@ async def test_only_what_is_selected(subject: Subject, selection: Selection, exp
     ]
     await subject.ledger.append(rows)
     assert await read(subject, selection, size=1) == sorted((rows[each] for each in expected), key=lambda r: r.usage.id)
+
+
+async def test_rows_are_added_up_by_what_they_were_charged_at(subject: Subject) -> None:
+    random.seed(7)
+    rows = [
+        used(
+            hours % 50,
+            Cost(*(random.randrange(10**15) for _ in Cost._fields)),
+            tenant_id=random.choice(("a", "b")),
+            model=random.choice(("big", "small")),
+            service_tier=random.choice(("", "batch")),
+            usage_source=random.choice(list(UsageSource)),
+            input_tokens=random.choice((99, 100, 101, 5000)),
+            cached_tokens=random.randrange(90),
+            output_tokens=random.randrange(40),
+            reasoning_tokens=random.randrange(20),
+            parts=random.choice((None, dump_parts(*(random.randrange(30) for _ in PARTS)))),
+        )._replace(price_version=random.choice((None, 3, 4)))
+        for hours in range(200)
+    ]
+    await subject.ledger.append(rows)
+    oracle = MemoryLedger()
+    await oracle.append(rows)
+    stretch = (BEGIN + HOUR, BEGIN + 40 * HOUR)
+    for selection in (ANY, Selection("a"), Selection("a", model="big", tenants=("a", "b")), Selection(tenants=())):
+        for steps in ((), (100,), (0, 100, 102)):
+            found = await subject.pages.at_prices(selection, stretch, steps, 1000)
+            expected = await oracle.at_prices(selection, stretch, steps, 1000)
+            assert sorted(found, key=str) == sorted(expected, key=str)
+    assert len(await subject.pages.at_prices(ANY, stretch, (100,), 5)) == 5

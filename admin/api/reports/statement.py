@@ -1,4 +1,5 @@
-"""/tenants/{id}/statement: what a tenant used in a month, key by key and model by model, and what that cost."""
+"""/tenants/{id}/statement: what a tenant used in a month, key by key and model by model, and what that cost, kind by
+kind and price by price."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -7,10 +8,11 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from admin.api.call import Reading
-from admin.api.reports.figures import CostsView, TokensView, figures
+from admin.api.reports.figures import CostsView, Money, TokensView, figures
 from admin.api.reports.report import ANSWERS
 from admin.commands.queries.statement import Statement, statement
-from admin.fields import Text, Time, View
+from admin.fields import Text, Time, View, money
+from ledger.by_price import PriceLine
 
 router = APIRouter(prefix="/tenants/{id}/statement", tags=["usage"])
 
@@ -27,6 +29,29 @@ class StatementLine(FiguresView):
     model: str = Field(examples=["mock-model"])
 
 
+class StatementCharge(View):
+    """What was charged of a model for things of one kind at one price."""
+
+    model: str = Field(examples=["mock-model"])
+    kind: str = Field(
+        description="As prices are called, without `_price`: `input`, `cached`, `cache_write_5m`, `output`,"
+        " `reasoning`, `image`, `request`, …",
+        examples=["input"],
+    )
+    quantity: int = Field(examples=[480000])
+    price: Money | None = Field(
+        description="For `per` of them; null: it is not known, as the requests are older than the history of prices"
+    )
+    per: int = Field(examples=[1000000])
+    price_version: int | None = Field(description="Of the model's price history; null: it had no prices")
+    service_tier: str = Field(description="Whose prices held; empty: no tier's own")
+    above_input_tokens: int = Field(description="Of requests with more input than this; 0: any", examples=[0])
+    cost: str = Field(
+        description="As the ledger has it, so rounded request by request; together they are the total",
+        examples=["1.2"],
+    )
+
+
 class StatementView(View):
     """The sums of the usage reports of a month, at the prices of the moment in which each request ended."""
 
@@ -41,6 +66,9 @@ class StatementView(View):
     made_at: Time
     closed: bool = Field(description="Whether the month is over; until then the statement grows")
     lines: list[StatementLine]
+    charges: list[StatementCharge] | None = Field(
+        description="The same, by kind and price; null: there are too many requests to add this up in time, export them"
+    )
     total: FiguresView
 
 
@@ -67,4 +95,13 @@ def _shown(of: Statement) -> dict[str, Any]:
     ]
     head = {name: getattr(of, name) for name in ("number", "tenant_id", "tenant_name", "issuer", "currency")}
     times = {"from": since, "to": until, "time_zone": "UTC", "made_at": of.made_at, "closed": of.closed}
-    return {**head, **times, "lines": lines, "total": figures(of.total)}
+    charges = None if of.charges is None else [_charge(each) for each in of.charges]
+    return {**head, **times, "lines": lines, "charges": charges, "total": figures(of.total)}
+
+
+def _charge(of: PriceLine) -> dict[str, Any]:
+    rate = of.rate
+    price = None if rate.price is None else money(rate.price)
+    found = {"model": of.model, "kind": rate.kind, "quantity": of.quantity, "price": price, "per": rate.per}
+    tier = {"service_tier": rate.service_tier, "above_input_tokens": rate.above_input_tokens}
+    return {**found, "price_version": rate.version, **tier, "cost": money(of.cost)}

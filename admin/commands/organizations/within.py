@@ -32,6 +32,7 @@ from admin.commands.organizations.within_tenants import (
 )
 from admin.commands.organizations.within_webhooks import SpendAlertsWithin, WebhooksWithin
 from admin.commands.ports import Names, Ports
+from ledger.by_price import AtPrices
 from ledger.cost import PricedRow
 from ledger.denials import Denial, Denials
 from ledger.requests import Refusals, Requests
@@ -239,6 +240,12 @@ class RowsWithin:
     async def page(self, selection: Selection, interval: Interval, limit: int, after: str = "") -> Sequence[PricedRow]:
         tenants = await self._organizations.tenant_ids(self._own)
         return await self._inner.page(replace(selection, tenants=tenants), interval, limit, after)
+
+    async def at_prices(
+        self, selection: Selection, interval: Interval, steps: Sequence[int], limit: int
+    ) -> Sequence[AtPrices]:
+        tenants = await self._organizations.tenant_ids(self._own)
+        return await self._inner.at_prices(replace(selection, tenants=tenants), interval, steps, limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from admin.access.permission import ResourceKind
 from admin.commands.exports.columns import Column, Table
 from admin.commands.exports.focus import FOCUS_1_2, FOCUS_1_4, Context
 from admin.commands.exports.ledger_rows import LEDGER_ROWS
-from admin.commands.queries import names, reports
+from admin.commands.queries import names, prices, reports
 from admin.commands.session import Session, query
 from ledger.charges import Charge, charges_of
 from ledger.cost import PricedRow
@@ -52,16 +52,9 @@ async def export(
     page = found[:limit]
     records: Iterable[object] = page
     if schema is not Schema.ROWS:
-        records = _charges(page, await prices_of(session, page))
+        records = _charges(page, await prices.of_versions(session, (row.price_version for row in page)))
     table = Table(schema, COLUMNS[schema], records, await _context(session, page))
     return Exported(table, page[-1].usage.id if len(found) > limit else "")
-
-
-async def prices_of(session: Session, rows: Iterable[PricedRow]) -> dict[int, Prices]:
-    """The price sets that the rows name, as far as they are kept."""
-    versions = sorted({row.price_version for row in rows if row.price_version is not None})
-    found = await session.ports.price_history.versions(versions) if versions else {}
-    return {version: each.prices() for version, each in found.items()}
 
 
 def _charges(rows: Sequence[PricedRow], prices: Mapping[int, Prices]) -> Iterator[Charge]:

@@ -1,5 +1,7 @@
-"""What a tenant used in a month and what that cost, key by key and model by model: the sums of the ledger's reports."""
+"""What a tenant used in a month and what that cost, key by key and model by model, and kind by kind and price by
+price: the sums of the ledger."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +10,24 @@ from datetime import UTC, datetime, timedelta
 from admin.access.permission import ResourceKind
 from admin.commands.directory import TENANTS
 from admin.commands.exports.focus import statement_id
-from admin.commands.queries import names, reports
+from admin.commands.queries import names, prices, reports
 from admin.commands.refusals import invalid
 from admin.commands.session import Session, query
+from ledger.by_price import PriceLine, lines_of, steps_of
+from ledger.ledger import LedgerUnavailable
 from ledger.sums import Figures, Interval, Line, Selection
 
 MONTH = re.compile(r"(20[2-9][0-9])-(0[1-9]|1[0-2])")
 GROUPED = ("key_id", "model")
 MAX_LINES = 5000
+PRICES_SECONDS = 1.0  # for all charges: the whole answer has 1.8
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`number` is the `InvoiceId` of exports.  `closed`: the month is over at `made_at`; until then it grows.  The
-    lines' sums are `total`, to the last decimal.  `key_names` by id; deleted ones are missing."""
+    lines' sums are `total`, to the last decimal, and so are those of `charges`; None: there are too many requests to
+    add these up in time.  `key_names` by id; deleted ones are missing."""
 
     number: str
     tenant_id: str
@@ -32,6 +38,7 @@ class Statement:
     made_at: datetime
     closed: bool
     lines: Sequence[Line]
+    charges: Sequence[PriceLine] | None
     total: Figures
     key_names: dict[str, str]
 
@@ -44,10 +51,13 @@ async def statement(session: Session, tenant_id: str, month: str, now: datetime)
     if since > now:
         raise invalid(("month", "has not begun yet"))
     selection, configured = Selection(tenant_id), session.ports.configured
-    lines = await reports.usage(session, selection, [interval], GROUPED, MAX_LINES + 1)
+    lines, whole, charges = await asyncio.gather(
+        reports.usage(session, selection, [interval], GROUPED, MAX_LINES + 1),
+        reports.usage(session, selection, [interval]),
+        _charges(session, selection, interval),
+    )
     if len(lines) > MAX_LINES:
         raise invalid(("month", f"has more than {MAX_LINES} keys and models: export it instead"))
-    whole = await reports.usage(session, selection, [interval])
     called = await names.of_tenants(session, [tenant_id])
     keys = await names.of_keys(session, sorted({line.group[0] for line in lines}))
     return Statement(
@@ -60,9 +70,25 @@ async def statement(session: Session, tenant_id: str, month: str, now: datetime)
         now,
         until <= now,
         lines,
+        charges,
         whole[0].figures if whole else Figures(),
         dict(keys),
     )
+
+
+async def _charges(session: Session, selection: Selection, interval: Interval) -> Sequence[PriceLine] | None:
+    """In two questions, if some of the prices have tiers.  None if there are too many lines, or it takes too long."""
+    rows, steps = session.ports.rows, list[int]()
+    try:
+        async with asyncio.timeout(PRICES_SECONDS):
+            found = await rows.at_prices(selection, interval, steps, MAX_LINES + 1)
+            known = await prices.of_versions(session, (each.version for each in found))
+            if steps := steps_of(known.values()):
+                found = await rows.at_prices(selection, interval, steps, MAX_LINES + 1)
+                known = await prices.of_versions(session, (each.version for each in found))
+    except (TimeoutError, LedgerUnavailable):
+        return None
+    return None if len(found) > MAX_LINES else lines_of(found, known, steps)
 
 
 def month_of(text: str) -> Interval:

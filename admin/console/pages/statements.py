@@ -10,6 +10,7 @@ from admin.commands.queries.statement import MONTH, statement
 from admin.console.cookies import PREFIX
 from admin.console.visit import Routes, Visit
 from admin.console.words import text_of
+from ledger.by_price import PriceLine
 
 routes = Routes()
 
@@ -28,6 +29,7 @@ async def of_month(visit: Visit) -> Response:
             (found.key_names.get(line.group[0]), *line.group, line.figures, text_of(line.figures.cost))
             for line in found.lines
         ],
+        "charges": None if found.charges is None else [(each, *_shown(each)) for each in found.charges],
         "total_cost": text_of(found.total.cost),
         "before": before if MONTH.fullmatch(before) else None,
         "after": f"{until:%Y-%m}" if found.closed else None,
@@ -35,3 +37,13 @@ async def of_month(visit: Visit) -> Response:
     return visit.page(
         "tenants/statement.html", title=f"Statement {found.number}", section="tenants", tenant=tenant, **shown
     )
+
+
+def _shown(of: PriceLine) -> tuple[str, str, str]:
+    """What was charged for, at which price, and what that cost."""
+    rate = of.rate
+    tier = f"in the tier {rate.service_tier}" if rate.service_tier else ""
+    long = f"above {rate.above_input_tokens:,} input tokens" if rate.above_input_tokens else ""
+    what = ", ".join(filter(None, (rate.kind.replace("_", " "), tier, long)))
+    price = "not known" if rate.price is None else f"{text_of(rate.price)} for {rate.per:,}"
+    return what, price, text_of(of.cost)

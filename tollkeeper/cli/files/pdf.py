@@ -1,13 +1,19 @@
 """A statement as a PDF: the sums that the API gives, on pages to print or to send on."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tollkeeper.cli.exits import CommandFailed, Exit
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 NO_FPDF = "the PDF library is not installed: pip install 'tollkeeper[pdf]', or leave out --pdf"
 HEADINGS = ("Key", "Model", "Requests", "Input tokens", "Cached tokens", "Output tokens", "Cost")
 COUNTS = ("requests", "input_tokens", "cached_tokens", "output_tokens")
+CHARGED = ("Model", "Kind", "Quantity", "Price", "Price version", "Cost")
+TOO_MANY = "By kind and price: too many requests to add up here; an export of the month has them by the hour."
+CHARGED_WIDTHS = (70, 65, 35, 46, 25, 36)
 WIDTHS = (62, 55, 24, 30, 30, 30, 46)  # millimetres of a landscape A4's 277
 FONT = "Helvetica"  # one of those that each reader has, so that none is embedded
 MAX_SHOWN = 120  # characters of a name, so that a line fits on a page; a key's id is below its name
@@ -28,11 +34,21 @@ def as_pdf(statement: Mapping[str, Any]) -> bytes:
         pdf.multi_cell(0, text=printable(text), new_x="LMARGIN", new_y="NEXT")
     pdf.ln(4)
     pdf.set_font(FONT, size=8)
-    align = ("LEFT", "LEFT", *["RIGHT"] * 5)
-    with pdf.table(col_widths=WIDTHS, text_align=align, borders_layout="HORIZONTAL_LINES", padding=1) as table:
-        for cells in (HEADINGS, *_lines(statement)):
-            table.row(cells)
+    _table(pdf, WIDTHS, [HEADINGS, *_lines(statement)])
+    pdf.ln(4)
+    if statement["charges"] is None:
+        pdf.multi_cell(0, text=TOO_MANY)
+    elif statement["charges"]:
+        _table(pdf, CHARGED_WIDTHS, [CHARGED, *map(_charge, statement["charges"])])
     return bytes(pdf.output())
+
+
+def _table(pdf: "FPDF", widths: Sequence[int], rows: Iterable[Sequence[str]]) -> None:
+    """The first row is a heading; all columns but two are numbers."""
+    align = ("LEFT", "LEFT", *["RIGHT"] * (len(widths) - 2))
+    with pdf.table(col_widths=tuple(widths), text_align=align, borders_layout="HORIZONTAL_LINES", padding=1) as table:
+        for cells in rows:
+            table.row(cells)
 
 
 def printable(text: str) -> str:
@@ -66,3 +82,12 @@ def _lines(statement: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (key, model, *(str(of[name]) for name in COUNTS), f"{of['cost']} {statement['currency']}")
         for key, model, of in [*lines, ("Total", "", statement["total"])]
     ]
+
+
+def _charge(of: Mapping[str, Any]) -> tuple[str, ...]:
+    tier = f"in the tier {of['service_tier']}" if of["service_tier"] else ""
+    long = f"above {of['above_input_tokens']} input tokens" if of["above_input_tokens"] else ""
+    kind = ", ".join(filter(None, (of["kind"].replace("_", " "), tier, long)))
+    price = "not known" if of["price"] is None else f"{of['price']} for {of['per']}"
+    version = "" if of["price_version"] is None else str(of["price_version"])
+    return printable(of["model"]), printable(kind), str(of["quantity"]), price, version, of["cost"]

@@ -14,6 +14,7 @@ from tollkeeper.cli.session import Session
 from tollkeeper.cli.verbs import chosen
 
 COLUMNS = ("key_name", "key_id", "model", "requests", "input_tokens", "cached_tokens", "output_tokens", "cost")
+CHARGED = ("model", "kind", "quantity", "price", "per", "price_version", "service_tier", "cost")
 MonthOption = Annotated[
     str | None,
     typer.Option("--month", metavar="YYYY-MM", help="The month, such as 2026-11; in UTC.", show_default="this month"),
@@ -34,7 +35,7 @@ def add_statement(app: typer.Typer, tenant: Field) -> None:
         pdf: PdfOption = None,
         columns: ColumnsOption = None,
     ) -> None:
-        """Show what a tenant used in a month, and what that cost, by key and model."""
+        """Show what a tenant used in a month, and what that cost, by key and model, and by kind and price."""
         found = session.client.get(f"/tenants/{segment(given[tenant.name])}/statement", {"month": month})
         if pdf is not None:
             made = as_pdf(found)
@@ -48,4 +49,9 @@ def add_statement(app: typer.Typer, tenant: Field) -> None:
         )
         session.show.note(f"{found['from']} to {found['to']}{'' if found['closed'] else ', which is not over yet'}\n")
         session.show.rows(found["lines"], chosen(COLUMNS, columns), "nothing was used")
+        if found["charges"] is None:
+            session.show.note("\nby kind and price: too many requests to add up here; export the month")
+        elif columns is None:
+            session.show.note("")
+            session.show.rows(found["charges"], CHARGED, "nothing was charged")
         session.show.note(f"\ntotal: {found['total']['cost']} {found['currency']}")
