@@ -9,6 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,11 +32,11 @@ PRICES = {f"model-{number}": Prices.of(Decimal("2.5"), Decimal(10), Decimal("0.2
 
 def batch(number: int, template: UsageRow) -> list[PricedRow]:
     """Rows of 20 tenants, 100 keys and 5 models, as a busy sidecar would have them."""
-    now = time.time()
+    now = int(time.time() * 1000)
     rows = [
         template._replace(
-            id=(lease := mint_lease_id(int(now * 1000))),
-            ts=template.ts,
+            id=(lease := mint_lease_id(now)),
+            ts=datetime.fromtimestamp(now / 1000, UTC),
             request_id=lease,
             tenant_id=f"tenant_{i % TENANTS}",
             key_id=f"key_{(number + i) % KEYS}",

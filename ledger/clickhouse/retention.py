@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ledger.clickhouse.sums import FIRST, SETTLING, days_between
+from ledger.clickhouse.rolls import FIRST, SETTLING, days_between
 from store.clickhouse import Clickhouse
 
 SECONDS = 60.0  # of a statement
@@ -22,14 +22,14 @@ async def forget_usage_before(client: Clickhouse, cutoff: datetime, settling: ti
     ((known,),) = await client.select(ROWS_FROM, seconds=SECONDS)
     before = datetime.fromisoformat(known).replace(tzinfo=UTC)
     days = await days_between(client, FIRST, end, SECONDS, settling)
-    found = [day for day in days if before <= day.day < end]
-    if unsummed := [f"{day.day:%Y-%m-%d}" for day in found if not day.roll]:
+    found = [day for day in days if before <= day.start < end]
+    if unsummed := [f"{day.start:%Y-%m-%d}" for day in found if not day.roll]:
         raise NotSummedUp(f"not summed up yet: {', '.join(unsummed[:5])}{' and others' if unsummed[5:] else ''}")
     if not found:
         return []
     horizon = [(f"{end:%Y-%m-%d}",)]
     await client.insert("usage_horizon", ("rows_from",), horizon, seconds=SECONDS)  # from now on no day is summed anew
-    months = sorted({f"{day.day:%Y%m}" for day in found})
+    months = sorted({f"{day.start:%Y%m}" for day in found})
     for month in months:
         await client.execute(f"ALTER TABLE usage DROP PARTITION {month}", seconds=SECONDS)
     return [f"usage_{month[:4]}_{month[4:]}" for month in months]

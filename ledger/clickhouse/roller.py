@@ -1,31 +1,41 @@
-"""The roller: sums up days that are over, off the path of the requests.
+"""The roller: sums up days and hours that are over, off the path of the requests.
 
 Any number of processes may roll at once: each writes lines of its own under a new id, and the last that is listed is
-the one that counts.  A day that rows come for later is summed anew, once they have settled (sums.SETTLING).
+the one that counts.  What rows come for later is summed anew, once they have settled (rolls.SETTLING): of a day that is
+over all of it, of today the hour.
 """
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from ledger.clickhouse.sums import FIRST, LAST, SETTLING, days_between
-from ledger.clickhouse.sums_sql import roll_rows
+from ledger.clickhouse.rolls import FIRST, LAST, SETTLING, Rolled, days_between, hours_of
+from ledger.clickhouse.sums_sql import ROLL_DAY, ROLL_HOURS
 from ledger.cover import DAY, HOUR, floor
 from ledger.rounds import for_ever
 from serving.metrics import Counter
 from store.clickhouse import Clickhouse
 
 STATEMENT_SECONDS = 300.0  # one day of rows
-KEPT = timedelta(minutes=10)  # lines that nobody begins to read any more: longer than any question takes
+KEPT = timedelta(minutes=20)  # lines that nobody begins to read any more: longer than a roll and a question take
 NOW = "SELECT toUnixTimestamp64Milli(now64(3))"
-SETTLED = """
-SELECT toString(day) FROM usage_days WHERE day >= (SELECT max(rows_from) FROM usage_horizon) GROUP BY day
-HAVING max(touched_at) <= fromUnixTimestamp64Milli({before:Int64}, 'UTC')
-"""
-# Each roll but the last one of its day.
+# Of these rolls, which have ended, each but the last one of its day, and of its hour.
 SUPERSEDED = """
-SELECT toString(roll) FROM usage_rolls WHERE rolled_at < fromUnixTimestamp64Milli({before:Int64}, 'UTC')
-AND (day, roll) NOT IN (SELECT day, argMax(roll, (rolled_at, roll)) FROM usage_rolls GROUP BY day)
+WITH days AS (
+    SELECT day, argMax(roll, (rolled_at, roll)) AS last, max(rolled_at) AS rolled FROM usage_rolls
+    WHERE rolled_at < {before:DateTime64(3, 'UTC')} GROUP BY day
+), hours AS (
+    SELECT hour, argMax(roll, (rolled_at, roll)) AS last FROM usage_hour_rolls
+    WHERE rolled_at < {before:DateTime64(3, 'UTC')} GROUP BY hour
+)
+SELECT toString(roll) FROM usage_rolls WHERE rolled_at < {before:DateTime64(3, 'UTC')}
+    AND (day, roll) NOT IN (SELECT day, last FROM days)
+UNION ALL
+SELECT toString(roll) FROM usage_hour_rolls LEFT JOIN days ON toDate(hour) = days.day
+WHERE rolled_at < {before:DateTime64(3, 'UTC')}
+    AND ((hour, roll) NOT IN (SELECT hour, last FROM hours) OR rolled_at < days.rolled)
+SETTINGS join_use_nulls = 0
 """
 FORGET = "DELETE FROM {table} WHERE roll IN {{rolls:Array(UUID)}}"
 
@@ -48,33 +58,40 @@ class Roller:
     async def run(self) -> None:
         await for_ever(self.roll, self._rolled, self._errors)
 
-    async def roll(self) -> int:
-        """Sums up the days that are over, have settled and have no sums that are good; how many that were."""
+    async def roll(self, until: datetime | None = None) -> int:
+        """Sums up the days and hours that are over, have settled and have no sums that are good; how many that were.
+        `until`: as if it were then; by default by the server's clock."""
         now = await self._now()
-        known = await days_between(self._client, FIRST, LAST, STATEMENT_SECONDS, self._settling)
-        values = {"before": _millis(now - self._settling)}
-        settled = {day for (day,) in await self._client.select(SETTLED, values, seconds=STATEMENT_SECONDS)}
-        over = floor(now, DAY)
-        days = [day.day for day in known if not day.roll and day.day < over and f"{day.day:%Y-%m-%d}" in settled]
-        random.shuffle(days)  # rollers that begin together should not do the same
-        for day in days:
-            await self._roll(day)
+        days = await days_between(self._client, FIRST, LAST, STATEMENT_SECONDS, self._settling)
+        over = _due(days, floor(until or now, DAY))
+        random.shuffle(over)  # rollers that begin together should not do the same
+        for day in over:
+            await self._roll(day, DAY)
+        others = [day for day in days if day.start not in over]
+        hours = await hours_of(self._client, others, STATEMENT_SECONDS, self._settling)
+        for hour in (ended := _due(hours, floor(until or now, HOUR))):
+            await self._roll(hour, HOUR)
         await self._forget(now - self._kept)
-        return len(days)
+        return len(over) + len(ended)
 
-    async def _roll(self, day: datetime) -> None:
+    async def _roll(self, start: datetime, width: timedelta) -> None:
         """`now` comes before the sums: what they do not have came later."""
-        now, roll = await self._now(), str(uuid4())
-        for width in (HOUR, DAY):
-            values = {"roll": roll, "start": f"{day:%Y-%m-%d %H:%M:%S}"}
-            await self._client.execute(roll_rows(width), values, seconds=STATEMENT_SECONDS)
-        line = (f"{day:%Y-%m-%d}", roll, now)
-        await self._client.insert("usage_rolls", ("day", "roll", "rolled_at"), [line], seconds=STATEMENT_SECONDS)
+        now, values = await self._now(), {"roll": str(uuid4()), "start": f"{start:%Y-%m-%d %H:%M:%S}"}
+        hours = {"hours": width // HOUR}
+        await self._client.execute(ROLL_HOURS, values | hours, seconds=STATEMENT_SECONDS)
+        if width == HOUR:
+            table, name, bucket = "usage_hour_rolls", "hour", values["start"]
+        else:
+            await self._client.execute(ROLL_DAY, values, seconds=STATEMENT_SECONDS)
+            table, name, bucket = "usage_rolls", "day", f"{start:%Y-%m-%d}"
+        line = (bucket, values["roll"], now)
+        await self._client.insert(table, (name, "roll", "rolled_at"), [line], seconds=STATEMENT_SECONDS)
 
     async def _forget(self, before: datetime) -> None:
-        found = await self._client.select(SUPERSEDED, {"before": _millis(before)}, seconds=STATEMENT_SECONDS)
+        values = {"before": f"{before:%Y-%m-%d %H:%M:%S.%f}"[:-3]}
+        found = await self._client.select(SUPERSEDED, values, seconds=STATEMENT_SECONDS)
         if rolls := [roll for (roll,) in found]:
-            for table in ("usage_sums", "usage_rolls"):
+            for table in ("usage_sums", "usage_rolls", "usage_hour_rolls"):
                 await self._client.execute(FORGET.format(table=table), {"rolls": rolls}, seconds=STATEMENT_SECONDS)
 
     async def _now(self) -> datetime:
@@ -82,5 +99,5 @@ class Roller:
         return datetime.fromtimestamp(millis / 1000, UTC)
 
 
-def _millis(time: datetime) -> int:
-    return int(time.timestamp() * 1000)
+def _due(found: Sequence[Rolled], before: datetime) -> list[datetime]:
+    return [each.start for each in found if each.start < before and each.settled and not each.roll]

@@ -1,46 +1,25 @@
-"""Sums of the ledger from ClickHouse: days that are summed up, and rows for the others.
+"""Sums of the ledger from ClickHouse: days and hours that are summed up, and rows for the others.
 
 ClickHouse has no snapshot over several tables.  So a question first reads which days are summed up since rows of them
-last came (`rolls`), and then reads the lines of just these rolls: a newer one of the same day adds other lines, and the
-old ones stay for as long as any question takes.
+last came, and of the other days which hours are (`rolls`); then it reads the lines of just these rolls: a newer one of
+the same day adds other lines, and the old ones stay for as long as any question takes.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
+from ledger.clickhouse.rolls import SETTLING, Rolled, days_between, hours_of
 from ledger.clickhouse.sums_sql import MONEY, Slots, sums_of
-from ledger.cover import HOUR, ROWS, Cover, Mark
+from ledger.cover import DAY, HOUR, ROWS, Cover, Mark
 from ledger.ledger import LedgerUnavailable
 from ledger.sums import DIMENSIONS, FIGURES, Figures, Group, Interval, Line, NotSummedYet, Selection
 from store.clickhouse import SECONDS, Clickhouse, ClickhouseAway, ClickhouseLate
 
-# A row counts as seen by a roll that begins so long after the row came, by the server's clock: until then the insert
-# that brought it may not be done.  Appends end after 5 s.
-SETTLING = timedelta(seconds=60)
-# Days with rows between two, and the last roll of each that is good.
-ROLLS = """
-SELECT toString(days.day), if(rolled > touched + INTERVAL {settling:Int64} SECOND
-    OR days.day < (SELECT max(rows_from) FROM usage_horizon), last, '') AS good
-FROM (
-    SELECT day, max(touched_at) AS touched FROM usage_days WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day
-) AS days LEFT JOIN (
-    SELECT day, toString(argMax(roll, (rolled_at, roll))) AS last, max(rolled_at) AS rolled FROM usage_rolls
-    WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day
-) AS rolls ON days.day = rolls.day ORDER BY days.day SETTINGS join_use_nulls = 0
-"""
 NO_MINUTES = datetime.max.replace(tzinfo=UTC)
-SOON_READ = timedelta(hours=48)  # today is always read from rows, and yesterday for a while
+SOON_READ = timedelta(hours=3)  # the hour that is not over is always read from rows, and the one before for a while
 LARGEST_SECONDS = 8.0
-FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2149, 6, 5, tzinfo=UTC)  # what a Date holds
-
-
-class Day(NamedTuple):
-    """One with rows.  `roll`: the id of its sums, "" if rows came since, or there are none."""
-
-    day: datetime
-    roll: str
 
 
 class ClickhouseSums:
@@ -89,30 +68,25 @@ class ClickhouseSums:
         try:
             start, stop = min(start for start, _ in intervals), max(stop for _, stop in intervals)
             days = await days_between(self._client, start, stop, seconds, self._settling)
-            slots = slots_of(days, intervals, first)
+            hours = await hours_of(self._client, days, seconds, self._settling)
+            slots = slots_of(days, hours, intervals, first)
             if not slots:
                 return ()
             rolls = [day.roll for day in days if day.roll]
-            statement, values = sums_of(slots, rolls, selection, group_by, limit, after, by)
+            of_hours = [(f"{hour.start:%Y-%m-%d %H:%M:%S}", hour.roll) for hour in hours if hour.roll]
+            statement, values = sums_of(slots, (rolls, of_hours), selection, group_by, limit, after, by)
             rows = await self._client.select(statement, values, seconds=seconds)
         except ClickhouseAway as error:
             raise _why(error, slots) from error
         return [_line(row, len(group_by)) for row in rows]
 
 
-async def days_between(
-    client: Clickhouse, start: datetime, stop: datetime, seconds: float, settling: timedelta
-) -> list[Day]:
-    """Those that have rows, in order."""
-    first, last = (min(max(time.astimezone(UTC), FIRST), LAST).date().isoformat() for time in (start, stop))
-    values = {"first": first, "last": last, "settling": int(settling.total_seconds())}
-    rows = await client.select(ROLLS, values, seconds=seconds)
-    return [Day(datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC), roll) for day, roll in rows]
-
-
-def slots_of(days: Iterable[Day], intervals: Sequence[Interval], first: int) -> Slots:
+def slots_of(days: Iterable[Rolled], hours: Iterable[Rolled], intervals: Sequence[Interval], first: int) -> Slots:
     """What is to be added up, by width, for the intervals from number `first` on."""
-    marks = [Mark(HOUR, day.day + n * HOUR) for day in days if not day.roll for n in range(24)]
+    summed = {hour.start for hour in hours if hour.roll}
+    unsummed = [day.start for day in days if not day.roll]
+    marks = [Mark(DAY, day) for day in unsummed]
+    marks += [Mark(HOUR, hour) for day in unsummed for n in range(24) if (hour := day + n * HOUR) not in summed]
     cover, found = Cover(marks, NO_MINUTES), Slots()
     for slot in range(first, len(intervals)):
         for stretch in cover.of(*intervals[slot]):

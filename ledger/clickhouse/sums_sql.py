@@ -12,6 +12,7 @@ from ledger.sums import DIMENSIONS, FIGURES, MEASURES, SERVER_ERROR, Group, Sele
 from tenancy.values.admission import Admission
 
 Slots = dict[timedelta, list[tuple[int, Stretch]]]
+Rolls = tuple[Sequence[str], Sequence[tuple[str, str]]]  # of whole days; of hours of other days, with the hour
 Values = dict[str, Any]
 
 _COUNTED = {
@@ -36,10 +37,15 @@ _LINES = ", ".join(f"sum({name}) AS s_{name}" for name in FIGURES)
 _SUMS = ", ".join(f"sum(s_{name})" for name in FIGURES)
 _AT = {ROWS: "toUnixTimestamp64Milli(ts) * 1000", HOUR: "toInt64(bucket) * 1000000", DAY: "toInt64(bucket) * 1000000"}
 
+_OF_ROLLS = {
+    DAY: "roll IN {rolls:Array(UUID)}",
+    HOUR: "(roll IN {rolls:Array(UUID)} OR (bucket, roll) IN {hours:Array(Tuple(DateTime('UTC'), UUID))})",
+}
+
 
 def sums_of(
     slots: Slots,
-    rolls: Sequence[str],
+    rolls: Rolls,
     selection: Selection,
     group_by: Sequence[str],
     limit: int,
@@ -47,7 +53,7 @@ def sums_of(
     by: str = "",
 ) -> tuple[str, Values]:
     """The query and its values; `slots` is not empty.  `by`: the largest first, of MEASURES, instead of in order."""
-    values: Values = {"limit": limit, "rolls": [*rolls]}
+    values: Values = {"limit": limit, "rolls": [*rolls[0]], "hours": [*rolls[1]]}
     parts = [
         _part(width, layer, f"{number}_{int(width.total_seconds())}", filters_of(selection, values), group_by, values)
         for width, stretches in slots.items()
@@ -70,14 +76,20 @@ def sums_of(
     )
 
 
-def roll_rows(width: timedelta) -> str:
-    """Inserts the lines of a day as the roll {roll:UUID}."""
-    start = "toStartOfHour(ts)" if width == HOUR else "toStartOfDay(ts)"
-    keys = ", ".join(DIMENSIONS)
-    return f"""
-INSERT INTO usage_sums (roll, width, bucket, {keys}, {", ".join(FIGURES)})
-SELECT {{roll:UUID}}, {int(width.total_seconds())}, {start} AS at, {keys}, {_ROWS} FROM usage FINAL
-WHERE ts >= {{start:DateTime('UTC')}} AND ts < {{start:DateTime('UTC')}} + INTERVAL 1 DAY GROUP BY at, {keys}
+_KEYS = ", ".join(DIMENSIONS)
+_INSERT = f"INSERT INTO usage_sums (roll, width, bucket, {_KEYS}, {', '.join(FIGURES)})"
+# Inserts the lines of hours as the roll {roll:UUID}, and those of a day from the lines of its hours.
+ROLL_HOURS = f"""
+{_INSERT}
+SELECT {{roll:UUID}}, {int(HOUR.total_seconds())}, toStartOfHour(ts) AS at, {_KEYS}, {_ROWS} FROM usage FINAL
+WHERE ts >= {{start:DateTime('UTC')}} AND ts < {{start:DateTime('UTC')}} + INTERVAL {{hours:Int64}} HOUR
+GROUP BY at, {_KEYS}
+"""
+ROLL_DAY = f"""
+{_INSERT}
+SELECT {{roll:UUID}}, {int(DAY.total_seconds())}, {{start:DateTime('UTC')}}, {_KEYS}, {_LINES} FROM usage_sums
+WHERE width = {int(HOUR.total_seconds())} AND roll = {{roll:UUID}}
+    AND bucket >= {{start:DateTime('UTC')}} AND bucket < {{start:DateTime('UTC')}} + INTERVAL 1 DAY GROUP BY {_KEYS}
 """
 
 
@@ -115,7 +127,7 @@ def _part(
         bounds += f" AND ts >= {_time(stretches[0][1].start)} AND ts < {_time(stretches[-1][1].stop)}"
     else:
         table, figures = "usage_sums", _LINES
-        bounds += f" AND width = {int(width.total_seconds())} AND roll IN {{rolls:Array(UUID)}}"
+        bounds += f" AND width = {int(width.total_seconds())} AND {_OF_ROLLS[width]}"
         bounds += f" AND bucket >= {_time(stretches[0][1].start)} AND bucket < {_time(stretches[-1][1].stop)}"
     keys = ", ".join((f"{slot} AS slot", *group_by))
     grouping = ", ".join(("slot", *group_by))

@@ -12,7 +12,7 @@ import trustme
 from typer.testing import CliRunner
 
 from ledger.clickhouse.ledger import ClickhouseLedger
-from ledger.clickhouse.migrate import migrate
+from ledger.clickhouse.migrate import MIGRATIONS, migrate
 from ledger.clickhouse.roller import Roller
 from ledger.cost import priced
 from store.clickhouse import (
@@ -101,7 +101,7 @@ async def test_what_is_wrong_is_a_sentence(clickhouse: ClickhouseServer, redis_u
 
 def test_migrate_makes_the_tables(clickhouse: ClickhouseServer, database_url_sync: str) -> None:
     url = asyncio.run(clickhouse.create_database())
-    assert run_migrations(database_url_sync, url) == ["clickhouse/0001_usage"]
+    assert run_migrations(database_url_sync, url) == [f"clickhouse/{name}" for name in MIGRATIONS]
     assert run_migrations(database_url_sync, url) == []
     with pytest.raises(ClickhouseRefuses):
         run_migrations(database_url_sync, url + "_of_nobody")

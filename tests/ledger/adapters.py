@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from ledger.clickhouse.ledger import ClickhouseLedger
@@ -28,6 +29,7 @@ from tests.ledger.oracle import MemoryLedger
 BEGIN = datetime(2026, 3, 10, 15, tzinfo=UTC)
 AT_ONCE = timedelta()
 LATER = BEGIN + timedelta(days=2)
+LATE_THAT_DAY = BEGIN + timedelta(hours=8)
 Rows = Mapping[str, PricedRow]
 
 
@@ -97,7 +99,7 @@ async def postgres_rolled_up(urls: Urls) -> AsyncIterator[Subject]:
 async def clickhouse(urls: Urls) -> AsyncIterator[Subject]:
     client = Clickhouse(urls.clickhouse, PATIENT)
     await migrate(client)
-    for table in ("usage", "usage_days", "usage_rolls", "usage_sums"):
+    for table in ("usage", "usage_days", "usage_hours", "usage_rolls", "usage_hour_rolls", "usage_sums"):
         await client.execute(f"TRUNCATE TABLE {table}")
 
     async def rows() -> Rows:
@@ -110,12 +112,12 @@ async def clickhouse(urls: Urls) -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def clickhouse_rolled_up(urls: Urls) -> AsyncIterator[Subject]:
-    """Reports of sums of days."""
+async def clickhouse_rolled_up(urls: Urls, until: datetime | None = None) -> AsyncIterator[Subject]:
+    """Reports of sums of days, and of hours of days that are not over by `until`."""
 
     class Rolled(ClickhouseSums):
         async def _ask(self, *arguments: Any, **more: Any) -> Sequence[Line]:
-            await ClickhouseRoller(self._client, settling=AT_ONCE).roll()
+            await ClickhouseRoller(self._client, settling=AT_ONCE).roll(until)
             return await super()._ask(*arguments, **more)
 
     async with clickhouse(urls) as subject:
@@ -130,4 +132,5 @@ ADAPTERS: Mapping[str, Callable[[Urls], AbstractAsyncContextManager[Subject]]] =
     "postgres, rolled up": postgres_rolled_up,
     "clickhouse": clickhouse,
     "clickhouse, rolled up": clickhouse_rolled_up,
+    "clickhouse, hours rolled up": partial(clickhouse_rolled_up, until=LATE_THAT_DAY),
 }

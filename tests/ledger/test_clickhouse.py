@@ -13,9 +13,11 @@ from ledger.clickhouse.migrate import MIGRATIONS, migrate
 from ledger.clickhouse.requests import ClickhouseRequests
 from ledger.clickhouse.retention import NotSummedUp, forget_usage_before
 from ledger.clickhouse.roller import Roller
-from ledger.clickhouse.sums import SETTLING, ClickhouseSums, days_between
+from ledger.clickhouse.rolls import SETTLING, days_between, hours_of
+from ledger.clickhouse.sums import ClickhouseSums, slots_of
+from ledger.clickhouse.sums_sql import sums_of
 from ledger.cost import COLUMNS, priced
-from ledger.cover import DAY, HOUR
+from ledger.cover import DAY, HOUR, floor
 from ledger.denials import Denial
 from ledger.requests import Refusals
 from ledger.row import UsageRow, UsageSource
@@ -52,6 +54,11 @@ class Subject:
         """Days that reports add up from rows."""
         return sum(not day.roll for day in await days_between(self.client, *EVERYTHING, PATIENT, settling))
 
+    async def unsummed_hours(self) -> int:
+        """Those that are known, of days that reports add up from rows."""
+        days = await days_between(self.client, *EVERYTHING, PATIENT, AT_ONCE)
+        return sum(not hour.roll for hour in await hours_of(self.client, days, PATIENT, AT_ONCE))
+
 
 @pytest.fixture
 async def client(clickhouse: ClickhouseServer) -> AsyncIterator[Clickhouse]:
@@ -80,7 +87,7 @@ async def test_sums_are_those_of_the_rows_whatever_happens(subject: Subject) -> 
                 known = chance.sample([*subject.memory.rows.values()], min(5, len(subject.memory.rows)))
                 await subject.append([better(each.usage, chance) for each in known])
             case _:
-                await subject.roller.roll()
+                await subject.roller.roll(NOW + chance.choice([-DAY, timedelta(), 3 * DAY]))
         await subject.check(*question(chance), limit=1000)
     await subject.roller.roll()
     assert await subject.unsummed() == 0
@@ -111,6 +118,62 @@ async def test_sums_that_another_roll_has_replaced_go_after_a_while(subject: Sub
     assert await subject.client.select(counted) == [[1, 1]]
     assert await subject.unsummed() == 0
     await subject.check(Selection(), [EVERYTHING], (), limit=10)
+
+
+async def test_sums_are_there_for_as_long_as_a_question_that_has_begun(subject: Subject) -> None:
+    await subject.append([at(NOW, input_tokens=5)])
+    await subject.roller.roll()
+    rolls = await subject.client.select(
+        "SELECT toString(day), toString(roll), rolled_at - INTERVAL 3 HOUR FROM usage_rolls"
+    )
+    await subject.client.execute("TRUNCATE TABLE usage_rolls")
+    await subject.client.insert("usage_rolls", ("day", "roll", "rolled_at"), rolls)
+    await subject.append([at(NOW, input_tokens=7)])
+    await subject.roller.roll()  # a question may have read just before that the first one is good
+    assert await subject.client.select("SELECT uniq(roll) FROM usage_sums") == [[2]]
+
+
+async def test_hours_of_a_day_that_is_not_over_are_summed_up(subject: Subject) -> None:
+    midnight = floor(NOW, DAY)
+    await subject.append([at(midnight + n * HOUR, input_tokens=int(n)) for n in (1, 1.5, 2, 15.3)])
+    assert await subject.unsummed_hours() == 3
+    assert await Roller(subject.client).roll(NOW) == 0  # they have just come
+    assert await subject.roller.roll(NOW) == 2
+    assert await subject.unsummed_hours() == 1  # the one that is not over
+    await subject.check(Selection(), [EVERYTHING], ("key_id",), limit=10)
+    await subject.append([at(midnight + HOUR, input_tokens=9)])
+    assert await subject.unsummed_hours() == 2
+    await subject.check(Selection(), [EVERYTHING], ("key_id",), limit=10)
+    assert await subject.roller.roll(NOW) == 1
+    await subject.check(Selection(), [EVERYTHING], ("key_id",), limit=10)
+    assert await subject.roller.roll() == 1  # the day
+    await subject.append([at(midnight + 2 * HOUR, input_tokens=9)])
+    assert (await subject.unsummed(), await subject.unsummed_hours()) == (1, 1)  # the others stay
+    await subject.check(Selection(), [EVERYTHING], ("key_id",), limit=10)
+    await subject.check(Selection(), [(midnight + n * HOUR, midnight + (n + 1) * HOUR) for n in range(24)], limit=99)
+    assert await subject.roller.roll() == 1
+    await Roller(subject.client, settling=AT_ONCE, kept=AT_ONCE).roll()
+    counted = "SELECT (SELECT count() FROM usage_hour_rolls), (SELECT uniq(roll) FROM usage_sums)"
+    assert await subject.client.select(counted) == [[0, 1]]
+    await subject.check(Selection(), [EVERYTHING], ("key_id",), limit=10)
+
+
+GRAINS = ((), ("model",), ("tenant_id",), ("tenant_id", "model"), ("tenant_id", "key_id"), ("user_id",))
+
+
+@pytest.mark.parametrize("group_by", GRAINS)
+async def test_a_report_of_few_things_reads_the_lines_of_a_coarser_grain(
+    subject: Subject, group_by: tuple[str, ...]
+) -> None:
+    await subject.append([random_row(random.Random(n)) for n in range(20)])
+    await subject.roller.roll()
+    days = await days_between(subject.client, *EVERYTHING, PATIENT, AT_ONCE)
+    slots = slots_of(days, [], [(NOW - 30 * DAY, NOW + DAY)], 0)
+    statement, values = sums_of({DAY: slots[DAY]}, ([day.roll for day in days], []), Selection(), group_by, 100)
+    expected = await subject.client.select(statement, values)
+    assert expected
+    forced = f"{statement} SETTINGS force_optimize_projection = 1"  # fails if it would read the lines themselves
+    assert await subject.client.select(forced, values) == expected
 
 
 async def test_months_are_forgotten_while_their_sums_stay(subject: Subject) -> None:
