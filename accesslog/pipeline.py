@@ -101,9 +101,14 @@ class Pipeline:
         self._deliveries = Deliveries(done=done)
         self.done_elsewhere = self._deliveries.done_elsewhere
         self._spool = Spool(spool_dir, spool_max_bytes, fence)
-        appender = Appender(ledger, prices, key_uses, metrics)
+        self._appender = Appender(ledger, prices, key_uses, metrics)
         self._writer = LedgerWriter(
-            appender, self._spool, self._deliveries, metrics, max_rows, stored=lambda rows: self._sweep.stored(rows)
+            self._appender,
+            self._spool,
+            self._deliveries,
+            metrics,
+            max_rows,
+            stored=lambda rows: self._sweep.stored(rows),
         )
         self._refusals = RefusalSums(self._writer.offer, self._deliveries)
         self._settler = Settler(budgets, self._deliveries, metrics, freed=freed)
@@ -210,6 +215,10 @@ class Pipeline:
     def hold_again(self, row: UsageRow, rules: tuple[Rule, ...]) -> bool:
         """The row's job, which the budgets have lost; False if there is no room."""
         return self._keeper.offer(Item(Lost(row.job), row, None, rules))
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._appender.warnings
 
     @property
     def file_lines(self) -> int | None:

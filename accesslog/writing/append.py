@@ -5,6 +5,7 @@ A row is priced here, when it is written, by the prices of that moment, and neve
 zero.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -17,15 +18,32 @@ from tenancy.directory.key_uses import KeyUses
 
 log = structlog.get_logger(__name__)
 
+WARN_SECONDS = 5.0  # after which rows that wait are worth a warning
+MAX_REASON = 200  # characters
+
 
 class Appender:
     """`prices` answers from memory; None: not known.  Belongs to one loop."""
 
     def __init__(
-        self, ledger: Ledger, prices: Callable[[], PriceList | None], key_uses: KeyUses, metrics: AccessLogMetrics
+        self,
+        ledger: Ledger,
+        prices: Callable[[], PriceList | None],
+        key_uses: KeyUses,
+        metrics: AccessLogMetrics,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger, self._prices, self._key_uses, self._metrics = ledger, prices, key_uses, metrics
+        self._clock = clock
         self.available = True  # whether the last rows were taken
+        self._away_since, self._reason = float("inf"), ""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What should be seen to: a store that answers questions may take no rows."""
+        if self._clock() - self._away_since < WARN_SECONDS:
+            return []
+        return [f"the ledger takes no rows, they wait on disk ({self._reason[:MAX_REASON]})"]
 
     async def append(self, rows: Sequence[UsageRow]) -> bool:
         """False if the rows must wait."""
@@ -46,7 +64,7 @@ class Appender:
             return await self._append_halves(rows, error)
         if not self.available:
             log.info("the ledger is back")
-        self.available = True
+        self.available, self._away_since = True, float("inf")
         self._metrics.rows.add(n=len(rows))
         self._metrics.batch_rows.observe(len(rows))
         await self._key_uses.note({row.key_id: row.ts for row, *_ in rows})  # nearly in the order of time
@@ -64,4 +82,5 @@ class Appender:
     def _away(self, reason: str) -> None:
         if self.available:
             log.warning("the ledger is away, usage rows wait on disk", reason=reason)
-        self.available = False
+        self.available, self._reason = False, reason
+        self._away_since = min(self._away_since, self._clock())

@@ -95,7 +95,7 @@ def wire(shared: Shared) -> list[Method]:
         heard=lambda: shared.in_flight.heard,
         lines=lambda: pipeline.file_lines,
     )
-    shared.warned.append(lambda: watch.warnings)
+    shared.warned += (lambda: pipeline.warnings, lambda: watch.warnings)
     shared.loop.spawn(_look(watch), "log watch")
     shared.metrics.add(*metrics.members())
     pipeline.start()

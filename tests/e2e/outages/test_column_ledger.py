@@ -11,15 +11,23 @@ from store.clickhouse import Clickhouse
 from tests.clickhouse.server import PATIENT, ClickhouseServer
 from tests.conftest import public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.e2e.load import Load
+from tests.proxy import TcpProxy
+from tollkeeper.doctor.command import examine
+
+OUTAGE_SECONDS = 2.0
+WAITS_SECONDS = 40.0  # for rows that were kept on disk, on a busy machine
 
 
 class Columns:
-    """The stack, and the ClickHouse that it uses, which can be killed and started again."""
+    """The stack, and the ClickHouse that it uses through a proxy, which can be killed and started again."""
 
     def __init__(self, directory: Path, state: Path) -> None:
         self.state, self.server = state, ClickhouseServer(state)
+        self.proxy = TcpProxy(self.server.port)
         self.url = asyncio.run(self.server.create_database())
-        self.stack = Deployment(directory, settings={"ledger_url": self.url})
+        proxied = self.url.replace(f":{self.server.port}/", f":{self.proxy.port}/")
+        self.stack = Deployment(directory, settings={"ledger_url": proxied})
 
     def kill(self) -> None:
         self.server.stop()
@@ -27,19 +35,44 @@ class Columns:
     def start(self) -> None:
         self.server = ClickhouseServer(self.state, port=self.server.port)
 
-    def rows(self, who: Credential) -> list[list[Any]]:
+    def select(self, statement: str, **values: object) -> list[list[Any]]:
         async def ask() -> list[list[Any]]:
             client = Clickhouse(self.url, PATIENT)
-            statement = "SELECT request_id, toString(id) FROM usage FINAL WHERE tenant_id = {tenant:String}"
             try:
-                return await client.select(statement, {"tenant": who.tenant_id})
+                return await client.select(statement, values)
             finally:
                 await client.aclose()
 
         return asyncio.run(ask())
 
+    def execute(self, statement: str) -> None:
+        async def tell() -> None:
+            client = Clickhouse(self.url, PATIENT)
+            await client.execute(statement)
+            await client.aclose()
+
+        asyncio.run(tell())
+
+    def rows(self, who: Credential) -> list[list[Any]]:
+        statement = "SELECT request_id, toString(id) FROM usage FINAL WHERE tenant_id = {tenant:String}"
+        return self.select(statement, tenant=who.tenant_id)
+
     def warnings(self) -> str:
         return self.stack.admin_metrics("readyz")
+
+    def doctor(self) -> str:
+        return "\n".join(f"{each.part}: {each.says}" for each in examine(self.stack.settings))
+
+    def check_books(self, who: Credential, load: Load) -> None:
+        """Every request was answered, is in the ledger once, and in the report."""
+        assert set(load.answers.values()) == {200}
+        asked = sorted(load.answers)
+        wait_for(lambda: True if len(self.rows(who)) >= len(asked) else None, f"{len(asked)} rows", WAITS_SECONDS)
+        found = self.rows(who)
+        assert sorted(request_id for request_id, _ in found) == asked
+        assert len({id for _, id in found}) == len(asked)
+        report = self.stack.admin.get("/usage", params={"tenant_id": who.tenant_id}).json()
+        assert report["requests"] == len(asked)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +81,7 @@ def columns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Columns]:
         made = Columns(directory / "stack", tmp_path_factory.mktemp("clickhouse"))
         yield made
         made.stack.close()
+        made.proxy.close()
         made.kill()
 
 
@@ -87,3 +121,34 @@ def test_rows_wait_while_it_is_away(columns: Columns) -> None:
         columns.start()
     wait_for(lambda: True if len(columns.rows(who)) == 6 else None, "six rows", 40)
     assert len({id for _, id in columns.rows(who)}) == 6
+
+
+@pytest.mark.parametrize("how", ["cut", "freeze", "lose_answers"])
+def test_under_load_nothing_is_lost_and_nothing_is_there_twice(columns: Columns, how: str) -> None:
+    """lose_answers: rows were written, and are sent again since nobody said so."""
+    who = columns.stack.tenant()
+    with Load(columns.stack, who) as load:
+        load.during(1.0)
+        getattr(columns.proxy, how)(*([b"usage"] if how == "lose_answers" else []))
+        load.during(OUTAGE_SECONDS)
+        columns.proxy.restore()
+        load.during(1.0)
+    columns.check_books(who, load)
+
+
+def test_one_that_takes_no_rows_says_so_though_it_answers(columns: Columns) -> None:
+    """As one whose disk is full, or that does not come after with its merges: inserts fail, questions do not."""
+    stack, who = columns.stack, columns.stack.tenant()
+    full = "ALTER TABLE usage MODIFY SETTING parts_to_delay_insert = {0}, parts_to_throw_insert = {0}"
+    with Load(stack, who) as load:
+        load.during(1.0)
+        columns.execute("SYSTEM STOP MERGES usage")
+        columns.execute(full.format(1))
+        wait_for(lambda: True if "takes no rows" in columns.doctor() else None, "a word on /readyz", 40)
+        assert "takes no rows, they wait on disk" in columns.doctor()
+        assert stack.admin.get("/usage", params={"tenant_id": who.tenant_id}).status_code == 200
+        columns.execute(full.format(3000))
+        columns.execute("SYSTEM START MERGES usage")
+        load.during(1.0)
+    columns.check_books(who, load)
+    wait_for(lambda: True if "takes no rows" not in columns.doctor() else None, "no such word any more")
