@@ -39,6 +39,7 @@ FEW_ROWS = 500  # inserts of fewer share a part: the server waits some 0.1 s for
 _OF_ROWS = frozenset({6, 25, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 131, 190, 349, 376, 407, 469})
 _OF_SETTINGS = frozenset({60, 81, 192, 193, 194, 497, 516})
 NO_TABLE, NO_DATABASE = 60, 81
+TOO_OLD = "Unknown identifier: readonly"  # of the client's first question, says a server of 2018, which Debian 12 has
 
 
 class ClickhouseAway(ConnectionError):
@@ -216,7 +217,13 @@ async def _connected(here: Address, context: ssl.SSLContext | None, seconds: flo
     )
     # Its own context would trust the system's CAs beside the one that the URL names.
     client._backend.connector_kwargs["ssl"] = client._backend.ssl_context = context
-    await client.__aenter__()
+    try:
+        await client.__aenter__()
+    except Exception as error:
+        await client.close()
+        if TOO_OLD in str(error):
+            raise ClickhouseRefuses("the server is too old, such as Debian's own package") from error
+        raise
     return client
 
 

@@ -19,7 +19,7 @@ import redis
 import structlog
 
 from store.migrate import migrate
-from tests.clickhouse.server import ClickhouseServer
+from tests.clickhouse.server import GIVEN, ClickhouseServer, Databases
 from tollkeeper.migrations import run_migrations
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
@@ -69,8 +69,11 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickhouseServer]:
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """A running ClickHouse.  Tests that cut or kill it start their own instead."""
+    if given := os.environ.get(GIVEN):
+        yield Databases(given)
+        return
     server = ClickhouseServer(tmp_path_factory.mktemp("clickhouse"))
     yield server
     server.stop()

@@ -3,9 +3,13 @@
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 import pytest
+from clickhouse_connect import get_client
 
 from ledger.clickhouse.denials import ClickhouseDenials
 from ledger.clickhouse.ledger import ClickhouseLedger
@@ -16,7 +20,7 @@ from ledger.clickhouse.roller import Roller
 from ledger.clickhouse.rolls import SETTLING, days_between, hours_of
 from ledger.clickhouse.sums import ClickhouseSums, slots_of
 from ledger.clickhouse.sums_sql import sums_of
-from ledger.cost import COLUMNS, priced
+from ledger.cost import COLUMNS, Cost, PricedRow, priced
 from ledger.cover import DAY, HOUR, floor
 from ledger.denials import Denial
 from ledger.requests import Refusals
@@ -244,6 +248,19 @@ async def test_migrations_run_once_and_may_run_again(client: Clickhouse) -> None
     await client.insert("schema_migrations", ("name",), [("9999_later",)])
     with pytest.raises(NewerSchema, match="9999_later"):
         await migrate(client)
+
+
+async def test_the_client_of_others_reads_what_was_written(subject: Subject, clickhouse: ClickhouseServer) -> None:
+    """clickhouse-connect as people use it, in its own format, with the values that other stores would round."""
+    usage = row(model="\u00e9\U0001f600", request_id="'; --\t", ttft_ms=None, input_tokens=2**62)
+    await subject.ledger.append([PricedRow(usage, Cost(1, 10**12 - 1, 10**27), saved=3)])
+    where = urlsplit(clickhouse.url(subject.client.database))
+    given = {"username": where.username, "password": unquote(where.password or ""), "database": where.path[1:]}
+    with get_client(host=where.hostname, port=where.port, **given) as client:
+        statement = f"SELECT {', '.join(COLUMNS)} FROM usage FINAL WHERE tenant_id = {{tenant:String}}"  # noqa: S608
+        (found,) = client.query(statement, {"tenant": usage.tenant_id}, tz_mode="aware").result_rows
+    units = (Decimal(unit).scaleb(-10) for unit in (1, 10**12 - 1, 10**27, 3))
+    assert found == (UUID(usage.id), *usage[1:], None, *units)
 
 
 async def test_the_columns_are_those_of_the_tables(subject: Subject) -> None:

@@ -21,8 +21,6 @@ CREATE TABLE IF NOT EXISTS usage_hour_rolls (
 
 -- The lines of a bucket once more in coarser grains, which the server keeps, and reads in place of the lines where a
 -- question asks for no more: so a report of few things reads few lines, however many keys there are.
-ALTER TABLE usage_sums MODIFY SETTING lightweight_mutation_projection_mode = 'rebuild';
-
 ALTER TABLE usage_sums ADD PROJECTION IF NOT EXISTS by_model (
     SELECT width, bucket, roll, model, sum(requests), sum(refused), sum(errors), sum(cache_hits),
         sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(reserved_tokens),
