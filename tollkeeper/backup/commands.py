@@ -20,14 +20,18 @@ backup_app = typer.Typer(help="Write a backup of Postgres, or check one.", no_ar
 def create_command(file: File) -> None:
     """Write a backup of everything in Postgres, as of one moment, while everything runs.
 
-    Redis needs none: what it holds is made anew from Postgres. The file is a
-    zip, readable for its owner alone. It has hashes of keys and passwords,
-    addresses of people, and no secret that opens anything."""
+    Redis needs none: what it holds is made anew from Postgres. A ledger on
+    ClickHouse is not in it. The file is a zip, readable for its owner alone.
+    It has hashes of keys and passwords, addresses of people, and no secret
+    that opens anything."""
     from tollkeeper.backup.create import CannotBackUp, create
     from tollkeeper.backup.tables import NotOurs
 
-    manifest = _run(create(settings_of("backup").database_url, file), CannotBackUp, NotOurs)
+    settings = settings_of("backup")
+    manifest = _run(create(settings.database_url, file), CannotBackUp, NotOurs)
     typer.echo(f"{file}: {in_words(manifest)}, {file.stat().st_size:,} bytes")
+    if settings.ledger_url is not None:
+        typer.echo("the ledger is not in it: that is on ClickHouse, to be backed up with its own BACKUP")
 
 
 @backup_app.command("verify")

@@ -1,6 +1,10 @@
 """A whole stack whose ledger is on ClickHouse: rows, reports, explanations, and what happens while it is away."""
 
 import asyncio
+import csv
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from tests.conftest import public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.load import Load
 from tests.proxy import TcpProxy
+from tollkeeper.config import as_environment
 from tollkeeper.doctor.command import examine
 
 OUTAGE_SECONDS = 2.0
@@ -106,6 +111,25 @@ def test_requests_become_rows_reports_and_explanations(columns: Columns) -> None
         return found if found.get("denials") else None
 
     assert wait_for(denial, "the denial")["denials"][0]["reason"]
+
+
+def test_exports_and_statements_have_it_and_a_backup_says_that_it_does_not(columns: Columns, tmp_path: Path) -> None:
+    stack, who = columns.stack, columns.stack.tenant()
+    answers = [stack.chat(who, {"x-request-id": f"exported-{number}"}) for number in range(3)]
+    wait_for(lambda: True if len(columns.rows(who)) == 3 else None, "three rows in ClickHouse")
+    asked = {"tenant_id": who.tenant_id}
+    rows = csv.DictReader(stack.admin.get("/usage/export", params={**asked, "schema": "rows"}).text.splitlines())
+    assert sorted(each["request_id"] for each in rows) == [f"exported-{number}" for number in range(3)]
+    focus = [*csv.DictReader(stack.admin.get("/usage/export", params=asked).text.splitlines())]
+    input_tokens = sum(answer.json()["usage"]["prompt_tokens"] for answer in answers)
+    charged = [float(each["ConsumedQuantity"] or 0) for each in focus if "input" in each["SkuId"].lower()]
+    assert sum(charged) == input_tokens
+    statement = stack.admin.get(f"/tenants/{who.tenant_id}/statement").json()
+    assert (statement["total"]["requests"], statement["total"]["input_tokens"]) == (3, input_tokens)
+    command = [sys.executable, "-m", "tollkeeper", "backup", "create", str(tmp_path / "backup.zip")]
+    environment = {**os.environ, **as_environment(stack.settings)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert "the ledger is not in it" in done.stdout
 
 
 def test_rows_wait_while_it_is_away(columns: Columns) -> None:
