@@ -15,10 +15,11 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.cpu import CpuMeter
 from bench.parts.ledger_ingest import BATCH_ROWS, batch
 from bench.parts.usage_10m import DAYS, fill, roll
 from ledger.clickhouse.ledger import ClickhouseLedger
@@ -26,7 +27,7 @@ from ledger.clickhouse.migrate import migrate
 from ledger.clickhouse.requests import ClickhouseRequests
 from ledger.clickhouse.roller import Roller
 from ledger.clickhouse.sums import ClickhouseSums
-from ledger.cover import DAY, HOUR
+from ledger.cover import DAY, HOUR, floor
 from ledger.ledger import Ledger
 from ledger.postgres.ledger import PostgresLedger
 from ledger.postgres.requests import PostgresRequests
@@ -39,7 +40,7 @@ from tests.accesslog.entries import row
 from tests.clickhouse.server import ClickhouseServer
 from tollkeeper.up.postgres import Postgres
 
-ROUNDS = 7
+ROUNDS = 5
 BATCHES = 200
 PATIENT = 600.0
 FILL = """
@@ -81,8 +82,7 @@ def questions(now: datetime) -> dict[str, Callable[[Sums], Awaitable[object]]]:
     """The reports that are timed, each through the port."""
     month: Interval = (now - timedelta(days=DAYS), now)
     odd: Interval = (now - timedelta(days=21, hours=5, minutes=17, seconds=3), now)
-    hours = [(now - (n + 1) * HOUR, now - n * HOUR) for n in range(24 * DAYS - 1, -1, -1)]
-    days = [(now - (n + 1) * DAY, now - n * DAY) for n in range(DAYS - 1, -1, -1)]
+    hours, days = ([*_buckets(now, width, count)] for width, count in ((HOUR, 24 * DAYS), (DAY, DAYS)))
     one = Selection(tenant_id="tenant-1")
     keys = ("tenant_id", "key_id")
     return {
@@ -97,32 +97,46 @@ def questions(now: datetime) -> dict[str, Callable[[Sums], Awaitable[object]]]:
     }
 
 
-async def ask_each(name: str, sums: Sums, rounds: int) -> None:
-    print(f"\n{name}: best, median, worst of {rounds} in ms")
-    for said, ask in questions(datetime.now(UTC)).items():
-        await timed(said, lambda ask=ask: ask(sums), rounds)  # type: ignore[misc]
+def _buckets(now: datetime, width: timedelta, count: int) -> Iterator[Interval]:
+    """The last ones up to `now`, in order, as reports have them: from midnight, and from the full hour."""
+    last = floor(now, width)
+    for n in range(count - 1, -1, -1):
+        yield last - n * width, min(last - (n - 1) * width, now)
 
 
-async def measure(name: str, ledger: Ledger, sums: Sums, requests: Requests) -> None:
-    await ask_each(name, sums, ROUNDS)
-    await timed("one request by its x-request-id", lambda: requests.by_label("req-12345", 5))
-    template, seconds = row(), []
-    for number in range(BATCHES):
-        rows = batch(number, template)
-        began = time.perf_counter()
-        await ledger.append(rows)
-        seconds.append(time.perf_counter() - began)
-    median = statistics.median(seconds)
-    print(f"  {BATCH_ROWS / median:10,.0f} rows/s come in: batches of {BATCH_ROWS}, median {median * 1000:.0f} ms")
+class Stopwatch:
+    """How long questions take, and what a server's processes take of it: where others work too, only that counts."""
 
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
 
-async def timed(said: str, ask: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -> None:
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        await ask()
-        times.append((time.perf_counter() - began) * 1000)
-    print(f"  {min(times):8.0f} {statistics.median(times):8.0f} {max(times):8.0f}  {said}", flush=True)
+    async def timed(self, said: str, ask: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -> None:
+        await ask()  # connections, files, what is compiled
+        times, meter = [], CpuMeter({"server": self._pid})
+        for _ in range(rounds):
+            began = time.perf_counter()
+            await ask()
+            times.append((time.perf_counter() - began) * 1000)
+        cpu = meter.spent()["server"] / rounds * 1000
+        print(f"  {min(times):8.0f} {statistics.median(times):8.0f} {max(times):8.0f} {cpu:8.0f}  {said}", flush=True)
+
+    async def ask_each(self, name: str, sums: Sums, rounds: int) -> None:
+        print(f"\n{name}: best, median, worst of {rounds}, and CPU time of the server, in ms")
+        for said, ask in questions(datetime.now(UTC)).items():
+            await self.timed(said, lambda ask=ask: ask(sums), rounds)  # type: ignore[misc]
+
+    async def measure(self, name: str, ledger: Ledger, sums: Sums, requests: Requests) -> None:
+        await self.ask_each(name, sums, ROUNDS)
+        await self.timed("one request by its x-request-id", lambda: requests.by_label("req-12345", 5))
+        template, seconds, meter = row(), [], CpuMeter({"server": self._pid})
+        for number in range(BATCHES):
+            rows = batch(number, template)
+            began = time.perf_counter()
+            await ledger.append(rows)
+            seconds.append(time.perf_counter() - began)
+        median, cpu = statistics.median(seconds), meter.spent()["server"] / BATCHES / BATCH_ROWS * 1e6
+        print(f"  {BATCH_ROWS / median:10,.0f} rows/s come in: batches of {BATCH_ROWS}, median {median * 1000:.0f} ms")
+        print(f"  {cpu:10.0f} \N{MICRO SIGN}s of the server's CPU a row")
 
 
 async def on_clickhouse(directory: Path, rows: int, unsummed: bool) -> None:
@@ -135,19 +149,21 @@ async def on_clickhouse(directory: Path, rows: int, unsummed: bool) -> None:
         await migrate(client)
         await client.execute("SYSTEM STOP MERGES usage")
         await fill_clickhouse(client, rows)
+        watch = Stopwatch(server.process.pid)
         if unsummed:
-            await ask_each("ClickHouse, nothing summed up", ClickhouseSums(client, PATIENT), 1)
+            await watch.ask_each("ClickHouse, nothing summed up", ClickhouseSums(client, PATIENT), 1)
             for statement, name in ((BY_FINAL, "FINAL"), (BY_ARGMAX, "argMax")):
-                await timed(
-                    f"a day's input tokens by tenant, {name}", lambda s=statement: client.select(s, {"hours": 24})
-                )  # type: ignore[misc]
+                await watch.timed(
+                    f"a day's input tokens by tenant, {name}",
+                    lambda s=statement: client.select(s, {"hours": 24}),  # type: ignore[misc]
+                )
         began = time.monotonic()
         done = await Roller(client, settling=timedelta()).roll()
         print(f"{done} days and hours summed up in {time.monotonic() - began:.1f} s", flush=True)
         for table, size, count, parts in await client.select(SIZES):
             print(f"{table}: {size}, {count:,} rows in {parts} parts")
         sums = ClickhouseSums(client, PATIENT, timedelta())
-        await measure(
+        await watch.measure(
             "ClickHouse, summed up", ClickhouseLedger(client, timeout=PATIENT), sums, ClickhouseRequests(client)
         )
         await client.aclose()
@@ -172,7 +188,7 @@ async def on_postgres(directory: Path, rows: int) -> None:
         await fill(server.url, rows)
         await roll(server.url)
         async with open_postgres(server.url, timeout=PATIENT) as pool:
-            await measure(
+            await Stopwatch(server.process.pid).measure(
                 "Postgres, rolled up", PostgresLedger(pool), PostgresSums(pool, PATIENT), PostgresRequests(pool)
             )
     finally:

@@ -2,8 +2,10 @@
 
 # ruff: noqa: S608 - statements are put together from the slice's own constants only
 
+import heapq
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from ledger.clickhouse.requests import micros
@@ -14,6 +16,7 @@ from tenancy.values.admission import Admission
 Slots = dict[timedelta, list[tuple[int, Stretch]]]
 Rolls = tuple[Sequence[str], Sequence[tuple[str, str]]]  # of whole days; of hours of other days, with the hour
 Values = dict[str, Any]
+MAX_RANGES = 64  # of time, in one statement: a month of days that begin within an hour has 61
 
 _COUNTED = {
     "requests": f"sumIf(requests, admission <> '{Admission.REFUSED}')",
@@ -122,16 +125,25 @@ def _part(
     if len(stretches) == 1:
         slot, stop = f"toInt64({stretches[0][0]})", f"toInt64({stops[0]})"
     bounds = f"{at} >= {starts[0]} AND {at} < {stop}"
-    if width == ROWS:
-        table, figures = "usage FINAL", _ROWS
-        bounds += f" AND ts >= {_time(stretches[0][1].start)} AND ts < {_time(stretches[-1][1].stop)}"
-    else:
-        table, figures = "usage_sums", _LINES
+    table, figures, column = "usage FINAL", _ROWS, "ts"
+    if width != ROWS:
+        table, figures, column = "usage_sums", _LINES, "bucket"
         bounds += f" AND width = {int(width.total_seconds())} AND {_OF_ROLLS[width]}"
-        bounds += f" AND bucket >= {_time(stretches[0][1].start)} AND bucket < {_time(stretches[-1][1].stop)}"
+    within = (f"{column} >= {_time(start)} AND {column} < {_time(stop)}" for start, stop in ranges(stretches))
+    bounds += f" AND ({' OR '.join(within)})"
     keys = ", ".join((f"{slot} AS slot", *group_by))
     grouping = ", ".join(("slot", *group_by))
     return f"SELECT {keys}, {figures} FROM {table} WHERE {bounds}{filters} GROUP BY {grouping}"
+
+
+def ranges(stretches: Sequence[tuple[int, Stretch]]) -> list[tuple[datetime, datetime]]:
+    """What is read, by the order of the table: all of the stretches, and of what is between them the narrowest gaps, so
+    that there are at most MAX_RANGES."""
+    each = [stretch for _, stretch in stretches]
+    gaps = [(after.start - before.stop, number) for number, (before, after) in enumerate(pairwise(each), 1)]
+    widest = heapq.nlargest(MAX_RANGES - 1, (gap for gap in gaps if gap[0]))
+    cuts = [0, *sorted(number for _, number in widest), len(each)]
+    return [(each[first].start, each[end - 1].stop) for first, end in pairwise(cuts)]
 
 
 def _time(time: datetime) -> str:

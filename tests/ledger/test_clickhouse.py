@@ -19,9 +19,9 @@ from ledger.clickhouse.retention import NotSummedUp, forget_usage_before
 from ledger.clickhouse.roller import Roller
 from ledger.clickhouse.rolls import SETTLING, days_between, hours_of
 from ledger.clickhouse.sums import ClickhouseSums, slots_of
-from ledger.clickhouse.sums_sql import sums_of
+from ledger.clickhouse.sums_sql import MAX_RANGES, ranges, sums_of
 from ledger.cost import COLUMNS, Cost, PricedRow, priced
-from ledger.cover import DAY, HOUR, floor
+from ledger.cover import DAY, HOUR, ROWS, Stretch, floor
 from ledger.denials import Denial
 from ledger.requests import Refusals
 from ledger.row import UsageRow, UsageSource
@@ -36,6 +36,12 @@ from tests.ledger.rollups import EVERYTHING, NOW, PRICES, better, question, rand
 from tests.ledger.test_refusals import refused
 
 AT_ONCE = timedelta()
+JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
+GRANULE = 8192  # rows: what the server reads at least
+MANY_ROWS = """
+INSERT INTO usage (id, ts, tenant_id, admission, requests) SELECT generateUUIDv4(),
+fromUnixTimestamp64Milli(toInt64(1767225600000 + number * 3600), 'UTC'), 'acme', 'fast', 1 FROM numbers(720000)
+"""
 
 
 class Subject:
@@ -178,6 +184,26 @@ async def test_a_report_of_few_things_reads_the_lines_of_a_coarser_grain(
     assert expected
     forced = f"{statement} SETTINGS force_optimize_projection = 1"  # fails if it would read the lines themselves
     assert await subject.client.select(forced, values) == expected
+
+
+async def test_what_is_between_two_parts_of_hours_is_not_read(subject: Subject) -> None:
+    await subject.client.execute(MANY_ROWS)
+    ends = [(n, Stretch(ROWS, JANUARY + day * DAY, JANUARY + day * DAY + HOUR)) for n, day in enumerate((0, 29))]
+    statement, values = sums_of({ROWS: ends}, ([], []), Selection(), (), 10)
+    estimate = f"SELECT sum(rows) FROM (EXPLAIN ESTIMATE {statement})"  # noqa: S608
+    assert (await subject.client.select(estimate, values))[0][0] <= 4 * GRANULE
+    assert [line[1] for line in await subject.client.select(statement, values)] == [1000, 1000]
+
+
+def test_many_stretches_are_few_ranges_that_hold_them_all() -> None:
+    stretches = [
+        (n, Stretch(HOUR, JANUARY + n * n * HOUR, JANUARY + (n * n + 1) * HOUR)) for n in range(2 * MAX_RANGES)
+    ]
+    found = ranges(stretches)
+    assert len(found) == MAX_RANGES
+    assert all(any(start <= each.start and each.stop <= stop for start, stop in found) for _, each in stretches)
+    assert found[-1] == (stretches[-1][1].start, stretches[-1][1].stop)  # gaps grow: the narrow ones are read
+    assert ranges(stretches[:2]) == [(JANUARY, JANUARY + 2 * HOUR)]
 
 
 async def test_months_are_forgotten_while_their_sums_stay(subject: Subject) -> None:
