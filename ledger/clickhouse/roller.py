@@ -81,15 +81,14 @@ class Roller:
 
     async def _roll(self, start: datetime, width: timedelta) -> None:
         """`now` comes before the sums: what they do not have came later."""
-        now, values = await self._now(), {"roll": str(uuid4()), "start": f"{start:%Y-%m-%d %H:%M:%S}"}
-        hours = {"hours": width // HOUR}
-        await self._client.execute(ROLL_HOURS, values | hours, seconds=STATEMENT_SECONDS)
-        if width == HOUR:
-            table, name, bucket = "usage_hour_rolls", "hour", values["start"]
-        else:
+        now, roll, bucket = await self._now(), str(uuid4()), f"{start:%Y-%m-%d %H:%M:%S}"
+        values = {"roll": roll, "start": bucket, "hours": width // HOUR}
+        await self._client.execute(ROLL_HOURS, values, seconds=STATEMENT_SECONDS)
+        table, name = "usage_hour_rolls", "hour"
+        if width == DAY:
             await self._client.execute(ROLL_DAY, values, seconds=STATEMENT_SECONDS)
             table, name, bucket = "usage_rolls", "day", f"{start:%Y-%m-%d}"
-        line = (bucket, values["roll"], now)
+        line = (bucket, roll, now)
         await self._client.insert(table, (name, "roll", "rolled_at"), [line], seconds=STATEMENT_SECONDS)
 
     async def _forget(self, before: datetime) -> None:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import pytest
@@ -280,9 +279,8 @@ async def test_the_client_of_others_reads_what_was_written(subject: Subject, cli
     """clickhouse-connect as people use it, in its own format, with the values that other stores would round."""
     usage = row(model="\u00e9\U0001f600", request_id="'; --\t", ttft_ms=None, input_tokens=2**62)
     await subject.ledger.append([PricedRow(usage, Cost(1, 10**12 - 1, 10**27), saved=3)])
-    where = urlsplit(clickhouse.url(subject.client.database))
-    given = {"username": where.username, "password": unquote(where.password or ""), "database": where.path[1:]}
-    with get_client(host=where.hostname, port=where.port, **given) as client:
+    dsn = clickhouse.url(subject.client.database).removeprefix("clickhouse+")
+    with get_client(dsn=dsn) as client:
         statement = f"SELECT {', '.join(COLUMNS)} FROM usage FINAL WHERE tenant_id = {{tenant:String}}"  # noqa: S608
         (found,) = client.query(statement, {"tenant": usage.tenant_id}, tz_mode="aware").result_rows
     units = (Decimal(unit).scaleb(-10) for unit in (1, 10**12 - 1, 10**27, 3))
