@@ -12,6 +12,8 @@ from tenancy.directory.models import Registry
 from tenancy.directory.named_policies import Policies
 from tenancy.directory.tenants import Tenants
 from tenancy.directory.users import Users
+from tenancy.directory.webhooks.spend_alerts import SpendAlerts
+from tenancy.directory.webhooks.webhooks import Webhooks
 from tenancy.postgres.audit import PostgresAuditLog
 from tenancy.postgres.capacity import PostgresCapacities
 from tenancy.postgres.groups import PostgresGroups
@@ -21,6 +23,8 @@ from tenancy.postgres.models import PostgresRegistry
 from tenancy.postgres.people.users import PostgresUsers
 from tenancy.postgres.policies import PostgresPolicies
 from tenancy.postgres.tenants import PostgresTenants
+from tenancy.postgres.webhooks.spend_alerts import PostgresSpendAlerts
+from tenancy.postgres.webhooks.webhooks import PostgresWebhooks
 from tests.tenancy.memory.audit import MemoryAuditLog
 from tests.tenancy.memory.capacity import MemoryCapacities
 from tests.tenancy.memory.groups import MemoryGroups
@@ -29,6 +33,7 @@ from tests.tenancy.memory.mcp_servers import MemoryMcpServers
 from tests.tenancy.memory.models import MemoryRegistry
 from tests.tenancy.memory.policies import MemoryPolicies
 from tests.tenancy.memory.tenants import MemoryTenants, MemoryUsers
+from tests.tenancy.memory.webhooks import MemorySpendAlerts, MemoryWebhooks
 
 if TYPE_CHECKING:
     import asyncpg
@@ -48,6 +53,8 @@ class Directory:
     servers: McpServers
     policies: Policies
     capacities: Capacities
+    webhooks: Webhooks
+    alerts: SpendAlerts
     log: AuditLog
 
     async def actions(self) -> list[str]:
@@ -68,6 +75,8 @@ def open_directory(kind: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Directory
             MemoryMcpServers(log, tenants),
             MemoryPolicies(log),
             MemoryCapacities(log),
+            MemoryWebhooks(log),
+            MemorySpendAlerts(log, tenants),
             log,
         )
     return Directory(
@@ -79,5 +88,7 @@ def open_directory(kind: str, pool: "asyncpg.Pool[asyncpg.Record]") -> Directory
         PostgresMcpServers(pool),
         PostgresPolicies(pool),
         PostgresCapacities(pool),
+        PostgresWebhooks(pool),
+        PostgresSpendAlerts(pool),
         PostgresAuditLog(pool),
     )
