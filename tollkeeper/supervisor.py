@@ -172,7 +172,7 @@ class Supervisor:
 
     def _load(self, stdin: socket.socket) -> Process:
         """The same, of the code that is installed now."""
-        command = [sys.executable, "-m", "tollkeeper.worker"]
+        command = [sys.executable, "-P", "-m", "tollkeeper.worker"]  # -P: not what lies in the directory
         return Process("worker", command, environment=self._environment(), stdin=stdin, outlives=True)
 
     def _environment(self) -> dict[str, str]:

@@ -22,17 +22,21 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 
 
 class Up:
-    """A `tollkeeper up` on free ports, with its state in `directory`, further options and variables."""
+    """A `tollkeeper up` on free ports, with its state in `directory`, further options and variables; called where a
+    package lies that is called as one of ours."""
 
     def __init__(self, directory: Path, *more: str, **variables: str) -> None:
         self.listen, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         self._output = directory.with_suffix(f".{time.monotonic_ns()}")
         options = ["--listen", self.listen, "--admin", self.admin, "--data-dir", str(directory)]
         options += ["--metrics", f"127.0.0.1:{free_port()}"]
+        where = directory.with_name("where it is called")
+        (where / "admin").mkdir(parents=True, exist_ok=True)
+        (where / "admin" / "__init__.py").write_text("raise ImportError('somebody else')")
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tollkeeper", "up", *options, *more],
-                env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT,
+                [sys.executable, "-P", "-m", "tollkeeper", "up", *options, *more],
+                env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT, cwd=where,
             )  # fmt: skip
         deadline = time.monotonic() + READY_SECONDS
         while "Ctrl-C" not in self.output() and self.process.poll() is None and time.monotonic() < deadline:

@@ -206,7 +206,8 @@ class Stack:
     def _ours(
         self, command: str, options: Sequence[str], environment: Mapping[str, str], stop_signal: signal.Signals
     ) -> Process:
-        arguments = [sys.executable, "-m", "tollkeeper", command, *options]
+        # -P: what lies where it is called, another checkout or an `admin` of somebody else, is not what runs.
+        arguments = [sys.executable, "-P", "-m", "tollkeeper", command, *options]
         return Process(command, arguments, self._log(command), environment=environment, stop_signal=stop_signal)
 
     def _envoy(self, settings: Settings, upstream: str) -> None:
