@@ -116,20 +116,9 @@ class Pipeline:
         self._keeper = JobKeeper(
             jobs, self._writer.offer, self._settler.offer, self._cost_of, self._deliveries, metrics
         )
+        read_for = self._deliveries, sift, self.accept, metrics
         self._backfill = (
-            Backfill(
-                log_file,
-                checkpoint_file,
-                self._deliveries,
-                sift,
-                self.accept,
-                metrics,
-                grace_seconds,
-                log_keep_bytes,
-                alone,
-            )
-            if log_file
-            else None
+            Backfill(log_file, checkpoint_file, *read_for, grace_seconds, log_keep_bytes, alone) if log_file else None
         )
         self._renewals = Renewals(budgets, metrics)
         self._sweep = Sweep(budgets, self._writer.offer, self._may_sweep, metrics, sweep_seconds)
