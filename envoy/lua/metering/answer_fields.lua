@@ -84,6 +84,9 @@ local ENDS = {
   error = "error", ["response.failed"] = "error", ERROR = "error",
 }
 
+-- And that the text of an event is sound, in base64.
+local SOUNDS = { ["response.audio.delta"] = true, ["response.output_audio.delta"] = true }
+
 -- Below COUNTS: any key. Elements of arrays that name their kind (Gemini's `modality`, Bedrock's `ttl`) have it in the
 -- path instead of their place.
 local ANY = { number = true, any = true }
@@ -127,4 +130,4 @@ mark("model result.message.model response.body.model", "take", "model")
 mark(TIER, "take", "service_tier")
 mark(EACH_ONE, "one", true)
 
-return { root = root, any = ANY, kinds = KINDS, ends = ENDS }
+return { root = root, any = ANY, kinds = KINDS, ends = ENDS, sounds = SOUNDS }

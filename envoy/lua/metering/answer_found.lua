@@ -26,6 +26,7 @@ local function new(one_document)
     events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
     ended_how = "", marked = "", goes_on = false, strings = {},
     set_events = 0, set_text = 0, set_ended = "", set_strings = nil, tier = nil, set_tier = nil,
+    is_sound = nil, -- whether the event says so of its text
     sound = nil, -- what it is counted as; false: as nothing
     pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
     piece_in = nil, piece_from = 0, piece_end = 0,
@@ -76,6 +77,10 @@ end
 
 -- The end of a document, or of an element of an array that is one.
 function Found:document(whole)
+  if self.is_sound then
+    self:more_text("adds", self.of_event) -- what came ahead of the word
+    self.of_event, self.is_sound = 0, nil
+  end
   if whole and self.sums then
     if self.index then add_up(self, self.index) end
     if self.usage and self.sums["timings.predicted_n"] then add_report(self) end
@@ -138,9 +143,14 @@ function Found:hears(text, from)
   end
 end
 
+-- The text of this event is samples of sound, in base64.
+function Found:sounds()
+  self.is_sound, self.sound = true, self.sound or "sound.samples"
+end
+
 -- `chunk`, `from`, `close`: where it is, if it is in one piece.
 function Found:text_of(kind, bytes, chunk, from, close)
-  if kind == "adds" then
+  if kind == "adds" and not self.is_sound then
     self.of_event = self.of_event + bytes
     self.pieces = self.pieces + (chunk and 1 or 2)
     self.piece_in, self.piece_from, self.piece_end = chunk, from, close
@@ -152,6 +162,7 @@ end
 
 -- More of the text that `text_of` was told of last.
 function Found:more_text(kind, bytes)
+  if kind == "adds" and self.is_sound then kind = "sound" end
   if kind == "adds" then
     self.of_event = self.of_event + bytes
   elseif kind == "sound" then

@@ -6,7 +6,7 @@ local MAX_DIGITS = 15 -- beyond, a number is no count
 local function on_string(scan, node, value)
   if node.ends then
     local how = fields.ends[value]
-    if how then scan.found:ended(how) end
+    if how then scan.found:ended(how) elseif fields.sounds[value] then scan.found:sounds() end
   elseif node.done then
     if value ~= "" then scan.found:finish(value, node.finish) end
   elseif node.error then

@@ -47,6 +47,15 @@ event: response.failed
 data: {"type":"response.failed","sequence_number":4,"response":{"id":"resp_67c9","object":"response","status":"failed","error":{"code":"server_error","message":"The model failed"},"usage":null}}
 """)
 
+
+def spoken(kind: str, *, ahead: bool = False) -> Answer:
+    """An event with a second of samples; `ahead`: of its kind."""
+    fields = [f'"type":"{kind}"', f'"delta":"{"A" * 64_000}"']
+    return stream(f"data: {{{','.join(reversed(fields) if ahead else fields)}}}")
+
+
+SOUND = spoken("response.audio.delta").then(1, spoken("response.output_audio.delta"))
+
 CASES = {
     "plain": (PLAIN, reported(36, 87, 16, 40, cache_write_5m=4)),
     "stream": (STREAM, reported(37, 11, 0, 6)),
@@ -62,6 +71,12 @@ CASES = {
         STREAM.then(4, DREW)._replace(end=End.STALLED),
         estimated(20, 2 + DRAWN_TOKENS, image_output=DRAWN_TOKENS),
     ),
+    "sound, left by the client": (SOUND.left(2), estimated(20, 40, audio_output=40)),
+    "sound ahead of its kind, left by the client": (
+        spoken("response.audio.delta", ahead=True).left(1),
+        estimated(20, 20, audio_output=20),
+    ),
+    "sound and words, left by the client": (STREAM.then(4, SOUND).left(6), estimated(20, 42, audio_output=40)),
     "stream, left by the client": (STREAM.left(4), estimated(20, 2)),
     "stream, cut by the server": (STREAM.cut(4), estimated(20, 2)),
     "stream, an error in the middle": (STREAM.then(4, ERROR), estimated(20, 2)),
