@@ -137,6 +137,7 @@ def test_the_log_line_has_every_field(chain: Chain) -> None:
         "total_ms": 0,
         "ttft_ms": 0,
         "content_type": "application/json",
+        "traceparent": None,
         "tenant_id": None,
         "begun": None,
         "begun_seal": None,

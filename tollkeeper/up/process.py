@@ -11,13 +11,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 PRIVATE_UMASK = 0o077  # what it writes (logs, the spool, sockets) is for its user alone
 LOG_BYTES = 16 * 1024 * 1024
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # How we ask what we have started: a proxy that the environment names does not know this machine's addresses.
 DIRECT = build_opener(ProxyHandler({}))
@@ -52,6 +53,7 @@ class Process:
         )  # fmt: skip
         parent = os.getpid()
         with contextlib.ExitStack() as opened:
+            mask = opened.enter_context(_undisturbed())
             output = None
             if log is not None:
                 log.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,7 @@ class Process:
                 env=None if environment is None else {**os.environ, **environment},
                 umask=PRIVATE_UMASK,
                 start_new_session=True,  # Ctrl-C reaches only us: we stop the children in order
-                preexec_fn=None if outlives else lambda: _die_with(parent, stop_signal),
+                preexec_fn=lambda: _begin(mask, None if outlives else parent, stop_signal),
             )
 
     @property
@@ -164,6 +166,27 @@ def unprivileged_user() -> int | None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[set[signal.Signals]]:
+    """No stop signal until the end; gives those that were blocked before.  A child that is forked still has our
+    handlers, and gets what the terminal sends to our group, until it has left that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield before  # type: ignore[misc] # none of them is a bare number
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(mask: set[signal.Signals], parent: int | None, with_signal: signal.Signals) -> None:
+    """In the child, once it has a session of its own: forgets what was sent to ours."""
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if parent is not None:
+        _die_with(parent, with_signal)
 
 
 def _die_with(parent: int, with_signal: signal.Signals) -> None:
