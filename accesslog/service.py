@@ -124,8 +124,8 @@ class _Stream:
             self._number = self._streams.opened()
         try:
             self._take(message, self._number)
-        except Exception:
-            self._failed = True  # it ends by our doing
+        except Exception:  # raised again: what is noted is that the stream ends by our doing
+            self._failed = True
             raise
 
     def _take(self, message: bytes, number: int) -> None:
