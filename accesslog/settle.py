@@ -1,7 +1,8 @@
 """Settlements, and leases to give back, on their way to the budgets: a thread of their own, because the Redis client
 blocks.
 
-What Redis does not take is tried again until it does; what has no room is left to the file log.
+What Redis does not take is tried again until it does; what has no room is left to the file log.  A lease to give back
+that is not there is looked for again: its request may have ended while ratelimit was still asking for it.
 """
 
 import threading
@@ -18,6 +19,7 @@ from accesslog.metrics import AccessLogMetrics
 from accesslog.usage import Usage
 from ratelimit.budgets.port import Budgets, BudgetsUnavailable, LeaseName, Settled, Settlement
 from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Rule, load_rules
+from ratelimit.commit.in_doubt import InDoubt
 from tenancy.values.admission import Admission
 
 log = structlog.get_logger(__name__)
@@ -70,9 +72,11 @@ class Settler:
         max_pending: int = MAX_PENDING,
         retry_seconds: float = RETRY_SECONDS,
         *,
+        doubts: InDoubt | None = None,
         freed: Callable[[Sequence[str]], object] = no_matter,
     ) -> None:
         self._budgets, self._deliveries, self._metrics = budgets, deliveries, metrics
+        self._doubts = InDoubt(time.monotonic) if doubts is None else doubts
         self._max_pending, self._retry_seconds, self._freed = max_pending, retry_seconds, freed
         self._pending: deque[Ending] = deque()
         self._ready = threading.Event()
@@ -106,10 +110,10 @@ class Settler:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._ready.wait()
-            if not self._closing.is_set():
+            if self._ready.wait(self._doubts.seconds_until_due()) and not self._closing.is_set():
                 time.sleep(LINGER_SECONDS)
             self._ready.clear()
+            self._release_again()
             while self._pending and not self._too_late():
                 batch = [self._pending.popleft() for _ in range(min(BATCH, len(self._pending)))]
                 try:
@@ -142,7 +146,22 @@ class Settler:
         settlements = [each for each in batch if isinstance(each, Settlement)]
         names = [each for each in batch if isinstance(each, LeaseName)]
         outcomes = self._budgets.settle(settlements) if settlements else []
-        return outcomes + self._budgets.release(names) if names else outcomes
+        if not names:
+            return outcomes
+        released = self._budgets.release(names)
+        self._doubts.add([name for name, found in zip(names, released, strict=True) if found is Settled.GONE])
+        return outcomes + released
+
+    def _release_again(self) -> None:
+        """Looks for leases that were not there when they were to be given back; nothing depends on the outcome."""
+        try:
+            self._doubts.release_due(self._budgets)
+        except BudgetsUnavailable:
+            self._doubts.postpone()
+        except Exception as error:
+            self._doubts.postpone()
+            self._metrics.failures.add()
+            log.error("leases cannot be given back", leases=len(self._doubts), exc_info=error)
 
     def _settle_one_by_one(self, batch: list[Ending]) -> None:
         """One of them cannot be settled at all: it is passed over, the others are not."""

@@ -11,14 +11,16 @@ from accesslog.file_log.line import read_line
 from accesslog.metrics import AccessLogMetrics
 from accesslog.settle import BATCH, Settler, read_rules, settlement_of
 from accesslog.usage import usage_of
-from ratelimit.budgets.port import BudgetsUnavailable, Settled, Settlement
+from ratelimit.budgets.port import BudgetsUnavailable, LeaseName, Settled, Settlement
 from ratelimit.budgets.rule import MOST_COST, UNKNOWN, Used
+from ratelimit.commit.in_doubt import InDoubt
 from ratelimit.tenants.account import Account
 from tenancy.values.limit import Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line
 from tests.accesslog.stack import wait_until
 from tests.ratelimit.memory import MemoryBudgets
+from tests.ratelimit.stores import reservation
 
 LIMITS = (Limit(Scope.TENANT, Unit.TOKENS, 1000, 60), Limit(Scope.KEY, Unit.REQUESTS, 5, 3600, "key_1"))
 ACCOUNT = Account.of(Policy("acme", "key_1", limits=LIMITS))
@@ -107,6 +109,18 @@ def test_one_that_cannot_be_settled_does_not_hold_up_the_others(subject: Subject
     subject.offer("b", tenant_id="bad")
     subject.offer("c")
     wait_until(lambda: sorted(subject.budgets.settled) == ["a", "c"])
+
+
+def test_a_lease_that_is_taken_after_it_was_given_back_is_given_back_again() -> None:
+    """Its request ended while another process still asked the budgets for it."""
+    budgets, metrics = MemoryBudgets(lambda: 0, 60.0), AccessLogMetrics()
+    settler = Settler(budgets, Deliveries(), metrics, doubts=InDoubt(time.monotonic, 0.1))
+    settler.start()
+    settler.offer(LeaseName("acme", "late"))
+    wait_until(lambda: metrics.settled.counts["gone"] == 1)
+    budgets.reserve([reservation(ACCOUNT, 1, "late"), reservation(ACCOUNT, 1, "other")])
+    wait_until(lambda: [*budgets.running()] == [[LeaseName("acme", "other")]])
+    settler.close(1.0)
 
 
 def test_there_is_room_for_so_many() -> None:
