@@ -90,73 +90,78 @@ MAX_SHOWN = 100  # characters of what the caller sent
 NAME = re.compile(r"[a-z][a-z_]*")
 WHOLE = ("", "body", "query")  # where a field is not within another
 
-# What the ports raise, and what it means: the reason, the field that it is about, the detail.  The error's text is the
-# id or name that it is about.
-OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {
-    NoSuchTenant: (Reason.NOT_FOUND, "", "there is no tenant {!r}"),
-    NoSuchKey: (Reason.NOT_FOUND, "", "there is no key {!r}"),
-    NoSuchUser: (Reason.NOT_FOUND, "", "the tenant has no user {!r}"),
-    NoSuchModel: (Reason.NOT_FOUND, "", "there is no model {!r}"),
-    NoSuchGroup: (Reason.NOT_FOUND, "", "there is no fairshare group {!r}"),
-    NoSuchLimit: (Reason.NOT_FOUND, "", "there is no limit {!r}"),
-    NoSuchServer: (Reason.NOT_FOUND, "", "there is no MCP server {!r}"),
-    NoSuchPolicy: (Reason.NOT_FOUND, "", "there is no policy {!r}"),
-    NoSuchRequest: (
-        Reason.NOT_FOUND,
-        "",
-        "nothing is known of a request {!r}; it is a moment after its end, and of a flood of refusals some",
-    ),
-    NoSuchAdminToken: (Reason.NOT_FOUND, "", "there is no admin token {!r}"),
-    NoSuchOrganization: (Reason.NOT_FOUND, "", "there is no organization {!r}"),
-    NoSuchAccount: (Reason.NOT_FOUND, "", "there is no account {!r}"),
-    NoSuchWebhook: (Reason.NOT_FOUND, "", "there is no webhook {!r}"),
-    NoSuchAlert: (Reason.NOT_FOUND, "", "there is no spend alert {!r}"),
-    NoSuchDelivery: (Reason.NOT_FOUND, "", "the webhook has no delivery {}; they are kept for 35 days"),
-    NoSuchInvitation: (Reason.NOT_FOUND, "", "there is no such invitation, or it has expired or been used"),
-    UnknownOrganization: (Reason.INVALID, "organization", "there is no organization {!r}"),
-    NoTokenLimit: (
-        Reason.INVALID,
-        "",
-        "the team {!r} has no token limit yet: token_limit and time_window are needed together",
-    ),
-    UnknownGroup: (Reason.INVALID, "fairshare_group", "there is no fairshare group {!r}"),
-    UnknownPolicy: (Reason.INVALID, "policy", "there is no policy {!r}"),
-    UnknownSubject: (Reason.INVALID, "", "there is no tenant, key, user or group {!r} for it to count"),
-    ImpossibleLimit: (Reason.INVALID, "", "{}"),
-    TenantIdTaken: (Reason.TAKEN, "id", "there is already a tenant {!r}"),
-    TenantNameTaken: (Reason.TAKEN, "name", "there is already a tenant named {!r}"),
-    ModelNameTaken: (Reason.TAKEN, "name", "there is already a model named {!r}"),
-    UnknownTarget: (Reason.INVALID, "targets", "there is no model {!r} that an alias could stand for"),
-    ModelInUse: (Reason.IN_USE, "", "the alias {!r} stands for it; change that first"),
-    LimitNameTaken: (Reason.TAKEN, "name", "there is already a limit named {!r}"),
-    GroupNameTaken: (Reason.TAKEN, "name", "there is already a fairshare group named {!r}"),
-    ServerNameTaken: (Reason.TAKEN, "name", "there is already an MCP server named {!r}"),
-    UnknownGrantee: (Reason.INVALID, "grants", "there is no tenant or key {!r} to grant it to"),
-    PolicyNameTaken: (Reason.TAKEN, "name", "there is already a policy named {!r}"),
-    AdminTokenNameTaken: (Reason.TAKEN, "name", "there is already an admin token named {!r}"),
-    WebhookNameTaken: (Reason.TAKEN, "name", "there is already a webhook named {!r}"),
-    UserHasKeys: (Reason.IN_USE, "", "the user {!r} still has keys; delete them first, or with ?cascade=true"),
-    GroupInUse: (Reason.IN_USE, "", "tenants belong to the fairshare group {!r}, or it is the default one"),
-    PolicyInUse: (Reason.IN_USE, "", "tenants refer to the policy {!r}"),
-    OrganizationNameTaken: (Reason.TAKEN, "name", "there is already an organization named {!r}"),
-    EmailTaken: (Reason.TAKEN, "email", "there is already an account of {!r}"),
-    OrganizationInUse: (Reason.IN_USE, "", "the organization {!r} has tenants; delete them first"),
-    LastOwner: (Reason.IN_USE, "", "{!r} is the last owner of the organization who can sign in"),
-    PlanIsFull: (Reason.FULL, "", "{}; delete one, or move to a larger plan"),
-    TooManyInvitations: (Reason.FULL, "", "there are {} open invitations; wait for some, or withdraw them"),
-    TooManyAlerts: (Reason.FULL, "", "there are {} spend alerts, and no more are kept"),
-    TooManyWebhooks: (Reason.FULL, "", "there are {} webhooks, and no more are kept"),
-    TooManyAdminTokens: (Reason.FULL, "", "there are {} admin tokens, and no more are kept"),
-    StateChanged: (Reason.STALE, "", "it was changed since you read it, and its ETag is now {!r}; read it again"),
-    BudgetsUnavailable: (Reason.UNAVAILABLE, "", NO_ANSWER.format("redis")),
-    TooBusy: (Reason.UNAVAILABLE, "", "too many sign in at the same time; try again shortly"),
-    NotSummedYet: (
-        Reason.UNAVAILABLE,
-        "",
-        "{} hours of usage are not summed up yet: ask for less time, or again when they are",
-    ),
+# What the ports raise, and what it means, by the reason.  The error's text is the id or name that it is about.
+NOT_FOUND: Mapping[type[Exception], str] = {
+    NoSuchTenant: "there is no tenant {!r}",
+    NoSuchKey: "there is no key {!r}",
+    NoSuchUser: "the tenant has no user {!r}",
+    NoSuchModel: "there is no model {!r}",
+    NoSuchGroup: "there is no fairshare group {!r}",
+    NoSuchLimit: "there is no limit {!r}",
+    NoSuchServer: "there is no MCP server {!r}",
+    NoSuchPolicy: "there is no policy {!r}",
+    NoSuchRequest: "nothing is known of a request {!r}; it is a moment after its end, and of a flood of refusals some",
+    NoSuchAdminToken: "there is no admin token {!r}",
+    NoSuchOrganization: "there is no organization {!r}",
+    NoSuchAccount: "there is no account {!r}",
+    NoSuchWebhook: "there is no webhook {!r}",
+    NoSuchAlert: "there is no spend alert {!r}",
+    NoSuchDelivery: "the webhook has no delivery {}; they are kept for 35 days",
+    NoSuchInvitation: "there is no such invitation, or it has expired or been used",
 }
-RETRY_SECONDS: Mapping[type[Exception], int] = {BudgetsUnavailable: 1, TooBusy: 1, NotSummedYet: 30}
+INVALID: Mapping[type[Exception], tuple[str, str]] = {  # the field that it is about, if it is always the same, and why
+    UnknownOrganization: ("organization", "there is no organization {!r}"),
+    UnknownGroup: ("fairshare_group", "there is no fairshare group {!r}"),
+    UnknownPolicy: ("policy", "there is no policy {!r}"),
+    UnknownTarget: ("targets", "there is no model {!r} that an alias could stand for"),
+    UnknownGrantee: ("grants", "there is no tenant or key {!r} to grant it to"),
+    UnknownSubject: ("", "there is no tenant, key, user or group {!r} for it to count"),
+    ImpossibleLimit: ("", "{}"),
+    NoTokenLimit: ("", "the team {!r} has no token limit yet: token_limit and time_window are needed together"),
+}
+TAKEN: Mapping[type[Exception], tuple[str, str]] = {  # the field, and what there is already
+    TenantIdTaken: ("id", "a tenant {!r}"),
+    TenantNameTaken: ("name", "a tenant named {!r}"),
+    ModelNameTaken: ("name", "a model named {!r}"),
+    LimitNameTaken: ("name", "a limit named {!r}"),
+    GroupNameTaken: ("name", "a fairshare group named {!r}"),
+    ServerNameTaken: ("name", "an MCP server named {!r}"),
+    PolicyNameTaken: ("name", "a policy named {!r}"),
+    AdminTokenNameTaken: ("name", "an admin token named {!r}"),
+    WebhookNameTaken: ("name", "a webhook named {!r}"),
+    OrganizationNameTaken: ("name", "an organization named {!r}"),
+    EmailTaken: ("email", "an account of {!r}"),
+}
+IN_USE: Mapping[type[Exception], str] = {
+    ModelInUse: "the alias {!r} stands for it; change that first",
+    UserHasKeys: "the user {!r} still has keys; delete them first, or with ?cascade=true",
+    GroupInUse: "tenants belong to the fairshare group {!r}, or it is the default one",
+    PolicyInUse: "tenants refer to the policy {!r}",
+    OrganizationInUse: "the organization {!r} has tenants; delete them first",
+    LastOwner: "{!r} is the last owner of the organization who can sign in",
+}
+FULL: Mapping[type[Exception], str] = {
+    PlanIsFull: "{}; delete one, or move to a larger plan",
+    TooManyInvitations: "there are {} open invitations; wait for some, or withdraw them",
+    TooManyAlerts: "there are {} spend alerts, and no more are kept",
+    TooManyWebhooks: "there are {} webhooks, and no more are kept",
+    TooManyAdminTokens: "there are {} admin tokens, and no more are kept",
+}
+NOT_NOW: Mapping[type[Exception], tuple[int, str]] = {  # the seconds until it is worth asking again
+    BudgetsUnavailable: (1, NO_ANSWER.format("redis")),
+    TooBusy: (1, "too many sign in at the same time; try again shortly"),
+    NotSummedYet: (30, "{} hours of usage are not summed up yet: ask for less time, or again when they are"),
+}
+RETRY_SECONDS = {error: seconds for error, (seconds, _) in NOT_NOW.items()}
+OF_PORTS: Mapping[type[Exception], tuple[Reason, str, str]] = {  # the reason, the field, the detail
+    **{error: (Reason.NOT_FOUND, "", detail) for error, detail in NOT_FOUND.items()},
+    **{error: (Reason.INVALID, *of) for error, of in INVALID.items()},
+    **{error: (Reason.TAKEN, field, f"there is already {what}") for error, (field, what) in TAKEN.items()},
+    **{error: (Reason.IN_USE, "", detail) for error, detail in IN_USE.items()},
+    **{error: (Reason.FULL, "", detail) for error, detail in FULL.items()},
+    **{error: (Reason.UNAVAILABLE, "", detail) for error, (_, detail) in NOT_NOW.items()},
+    StateChanged: (Reason.STALE, "", "it was changed since you read it, and its ETag is now {!r}; read it again"),
+}
 
 
 def refusal_of(error: Exception) -> Refusal:

@@ -6,14 +6,14 @@ from store.postgres import PostgresPool
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.groups import Group, GroupInUse, GroupNameTaken, NewGroup, NoSuchGroup
 from tenancy.directory.tenants import DEFAULT_GROUP
-from tenancy.postgres.rows import Rows, refusing
+from tenancy.postgres.rows import Rows, page_by_name, refusing
 from tenancy.values.invalidation import INVALIDATE_MODELS
 
 COLUMNS = "name, weight, created_at, updated_at"
 INSERT = f"INSERT INTO fairshare_groups (name, weight) VALUES ($1, $2) RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM fairshare_groups WHERE name = $1"
 LOCK = f"{GET} FOR UPDATE"
-PAGE = f"""SELECT {COLUMNS} FROM fairshare_groups WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
+PAGE = page_by_name("fairshare_groups", COLUMNS)
 UPDATE = f"UPDATE fairshare_groups SET weight = $2, updated_at = now() WHERE name = $1 RETURNING {COLUMNS}"
 DELETE = "DELETE FROM fairshare_groups WHERE name = $1"
 ANNOUNCE = "INSERT INTO redis_outbox (key_hash, version) VALUES ($1, 0)"  # sidecars read weights with the models

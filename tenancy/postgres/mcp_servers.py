@@ -9,22 +9,13 @@ from store.postgres import Connection, PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.mcp_servers import NewServer, NoSuchServer, Server, ServerNameTaken, UnknownGrantee
 from tenancy.postgres.catalog import grant_of, known
-from tenancy.postgres.models import LOCK_CATALOG, announce
-from tenancy.postgres.rows import Rows, Transaction, refusing
+from tenancy.postgres.models import announce, locked
+from tenancy.postgres.rows import Rows, Statements, Transaction, refusing
 from tenancy.values.upstream import Endpoint
 
 FIELDS = tuple(field.name for field in fields(NewServer))
 AS_JSON = ("headers", "endpoints", "grants", "tools_in_flight")
-COLUMNS = f"id, {', '.join(FIELDS)}, created_at, updated_at"
-PLACES = ", ".join(f"${at}::jsonb" if name in AS_JSON else f"${at}" for at, name in enumerate(FIELDS, 1))
-INSERT = f"INSERT INTO mcp_servers ({', '.join(FIELDS)}) VALUES ({PLACES}) RETURNING {COLUMNS}"
-GET = f"SELECT {COLUMNS} FROM mcp_servers WHERE id = $1"
-PAGE = f"""SELECT {COLUMNS} FROM mcp_servers WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
-UPDATE = (
-    f"UPDATE mcp_servers SET ({', '.join(FIELDS)}) = ROW ({PLACES}), updated_at = now()"
-    f" WHERE id = ${len(FIELDS) + 1} RETURNING {COLUMNS}"
-)
-DELETE = "DELETE FROM mcp_servers WHERE id = $1"
+STATEMENTS = Statements.of("mcp_servers", FIELDS, as_json=AS_JSON)
 TENANTS = "SELECT id FROM tenants WHERE id = ANY ($1::text[])"
 KEYS = "SELECT id FROM api_keys WHERE id = ANY ($1::text[])"
 
@@ -39,35 +30,30 @@ class PostgresMcpServers:
         async with self._rows.transaction(by) as transaction:
             await announce(transaction.connection)
             await _require_grantees(transaction.connection, new)
-            return await transaction.created("create_mcp_server", await _write(transaction, INSERT, new))
+            return await transaction.created("create_mcp_server", await _write(transaction, STATEMENTS.insert, new))
 
     async def get(self, server_id: str) -> Server | None:
-        return await self._rows.one(GET, server_id)
+        return await self._rows.one(STATEMENTS.get, server_id)
 
     async def page(self, limit: int, after: str = "") -> tuple[Server, ...]:
-        return await self._rows.many(PAGE, limit, after)
+        return await self._rows.many(STATEMENTS.page, limit, after)
 
     async def update(self, server_id: str, to: NewServer, by: ChangeRequest) -> Server:
         async with self._rows.transaction(by) as transaction:
-            before = await _existing(transaction, server_id)
+            before = await locked(transaction, STATEMENTS.get, server_id)
             if replace(before, **asdict(to)) == before:
                 return before
             await announce(transaction.connection)
             await _require_grantees(transaction.connection, to)
-            after = await _write(transaction, UPDATE, to, server_id)
+            after = await _write(transaction, STATEMENTS.update, to, server_id)
             return await transaction.updated("update_mcp_server", before, after)
 
     async def delete(self, server_id: str, by: ChangeRequest) -> Deleted:
         async with self._rows.transaction(by) as transaction:
-            server = await _existing(transaction, server_id)
+            server = await locked(transaction, STATEMENTS.get, server_id)
             await announce(transaction.connection)
-            await transaction.execute(DELETE, server_id)
+            await transaction.execute(STATEMENTS.delete, server_id)
             return await transaction.deleted("delete_mcp_server", "mcp_servers", server)
-
-
-async def _existing(transaction: Transaction[Server], server_id: str) -> Server:
-    await transaction.execute(LOCK_CATALOG)
-    return await transaction.existing(GET, server_id)
 
 
 async def _require_grantees(connection: Connection, server: NewServer) -> None:

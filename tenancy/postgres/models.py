@@ -22,7 +22,7 @@ from tenancy.directory.models import (
     fields_of,
 )
 from tenancy.postgres.catalog import known
-from tenancy.postgres.rows import Rows, Transaction, refusing
+from tenancy.postgres.rows import Rows, Statements, T, Transaction, refusing
 from tenancy.values.invalidation import INVALIDATE_MODELS
 from tenancy.values.prices import PRICE_FIELDS
 from tenancy.values.response_cache import CachedRequests, CacheScope
@@ -32,18 +32,8 @@ FIELDS = tuple(field.name for field in fields(NewModel))
 TIER = tuple(field.name for field in fields(PriceTier))
 CACHE = tuple(field.name for field in fields(ResponseCache) if field.name != "purge")
 CACHE_COLUMNS = tuple(f"cache_{name}" for name in CACHE)
-COLUMNS = f"id, {', '.join((*FIELDS, *CACHE_COLUMNS))}, created_at, updated_at"
 AS_JSON = ("price_tiers", "endpoints", "targets")
-PLACES = ", ".join(f"${at}::jsonb" if name in AS_JSON else f"${at}" for at, name in enumerate(FIELDS, 1))
-INSERT = f"INSERT INTO models ({', '.join(FIELDS)}) VALUES ({PLACES}) RETURNING {COLUMNS}"
-GET = f"SELECT {COLUMNS} FROM models WHERE id = $1"
-PAGE = f"""SELECT {COLUMNS} FROM models WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
-UPDATE = (
-    f"UPDATE models SET ({', '.join(FIELDS)}) = ROW ({PLACES}), ({', '.join(CACHE_COLUMNS)}) = ROW"
-    f" ({', '.join(f'${len(FIELDS) + at}' for at, _ in enumerate(CACHE, 1))}), updated_at = now()"
-    f" WHERE id = ${len(FIELDS) + len(CACHE) + 1} RETURNING {COLUMNS}"
-)
-DELETE = "DELETE FROM models WHERE id = $1"
+STATEMENTS = Statements.of("models", FIELDS, as_json=AS_JSON, later=CACHE_COLUMNS)
 MODELS_NAMED = "SELECT name FROM models WHERE name = ANY ($1::text[]) AND targets = '[]'"
 ALIAS_OF = "SELECT name FROM models WHERE targets @> jsonb_build_array(jsonb_build_object('model', $1::text)) LIMIT 1"
 LOCK_CATALOG = "SELECT version FROM model_catalog FOR UPDATE"
@@ -61,18 +51,18 @@ class PostgresRegistry:
         async with self._rows.transaction(by) as transaction:
             await announce(transaction.connection)
             await _require_targets(transaction.connection, new)
-            model = await _write(transaction, INSERT, new)
+            model = await _write(transaction, STATEMENTS.insert, new)
             return await transaction.created("create_model", model)
 
     async def get(self, model_id: str) -> Model | None:
-        return await self._rows.one(GET, model_id)
+        return await self._rows.one(STATEMENTS.get, model_id)
 
     async def page(self, limit: int, after: str = "") -> tuple[Model, ...]:
-        return await self._rows.many(PAGE, limit, after)
+        return await self._rows.many(STATEMENTS.page, limit, after)
 
     async def update(self, model_id: str, to: NewModel | ResponseCache, by: ChangeRequest) -> Model:
         async with self._rows.transaction(by) as transaction:
-            before = await _existing(transaction, model_id)
+            before = await locked(transaction, STATEMENTS.get, model_id)
             if isinstance(to, ResponseCache):
                 wanted = replace(before, cache=to.after(before.cache))
             else:
@@ -84,21 +74,22 @@ class PostgresRegistry:
                 await _require_unused(transaction.connection, before)
             await _require_targets(transaction.connection, wanted)
             cache = [getattr(wanted.cache, name) for name in CACHE]
-            after = await _write(transaction, UPDATE, wanted, *cache, model_id)
+            after = await _write(transaction, STATEMENTS.update, wanted, *cache, model_id)
             return await transaction.updated("update_model", before, after)
 
     async def delete(self, model_id: str, by: ChangeRequest) -> Deleted:
         async with self._rows.transaction(by) as transaction:
-            model = await _existing(transaction, model_id)
+            model = await locked(transaction, STATEMENTS.get, model_id)
             await _require_unused(transaction.connection, model)
             await announce(transaction.connection)
-            await transaction.execute(DELETE, model_id)
+            await transaction.execute(STATEMENTS.delete, model_id)
             return await transaction.deleted("delete_model", "models", model)
 
 
-async def _existing(transaction: Transaction[Model], model_id: str) -> Model:
+async def locked(transaction: Transaction[T], statement: str, id: str) -> T:
+    """What is to be changed, with the catalog locked."""
     await transaction.execute(LOCK_CATALOG)
-    return await transaction.existing(GET, model_id)
+    return await transaction.existing(statement, id)
 
 
 async def announce(connection: Connection) -> None:

@@ -12,14 +12,14 @@ import asyncpg
 from store.postgres import PostgresPool, Row
 from tenancy.directory.change_request import ChangeRequest, Deleted
 from tenancy.directory.named_policies import LimitFields, NamedPolicy, NoSuchPolicy, PolicyInUse, PolicyNameTaken
-from tenancy.postgres.rows import Rows, Transaction, refusing
+from tenancy.postgres.rows import Rows, Transaction, page_by_name, refusing
 
 COLUMNS = "name, description, limits, created_at, updated_at"
 INSERT = f"INSERT INTO policies (name, description, limits) VALUES ($1, $2, $3::jsonb) RETURNING {COLUMNS}"
 MAKE = f"INSERT INTO policies (name) VALUES ($1) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM policies WHERE name = $1"
 LOCK = f"{GET} FOR NO KEY UPDATE"
-PAGE = f"""SELECT {COLUMNS} FROM policies WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
+PAGE = page_by_name("policies", COLUMNS)
 UPDATE = f"""
 UPDATE policies SET description = $2, limits = $3::jsonb, updated_at = now() WHERE name = $1 RETURNING {COLUMNS}
 """

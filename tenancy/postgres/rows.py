@@ -1,11 +1,10 @@
 """The rows of one table as values: reading one or many, and changing one in a transaction with its audit entry.
 
 Owns what all adapters of the directory do alike.  Which table is read and written, what is locked first and what Redis
-is told is each adapter's own SQL.  (Its lists by name are ordered by bytes, COLLATE "C", so that the order does not
-depend on the database's collation.)
+is told is each adapter's own SQL, but for what tables with many columns all write alike (Statements).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -96,6 +95,40 @@ class Transaction(Generic[T]):
         """`gone`: the ids of what went along with the value, by collection."""
         await audit(self.connection, self.by, action, self.rows.target_of(value), {**snapshot(value), **gone}, None)
         return {collection: 1} | {name: len(ids) for name, ids in gone.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What a table of named things is read and written with, by their ids.  `insert` and `update` take the `fields` in
+    their order; `update` takes then those of `later`, which begin with their defaults, and then the id."""
+
+    insert: str
+    get: str
+    page: str
+    update: str
+    delete: str
+
+    @classmethod
+    def of(
+        cls, table: str, fields: Sequence[str], *, as_json: Collection[str], later: Sequence[str] = ()
+    ) -> "Statements":
+        every = (*fields, *later)
+        places = [f"${at}::jsonb" if name in as_json else f"${at}" for at, name in enumerate(every, 1)]
+        columns = f"id, {', '.join(every)}, created_at, updated_at"
+        first, to = ", ".join(places[: len(fields)]), ", ".join(places)
+        return cls(
+            f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({first}) RETURNING {columns}",
+            f"SELECT {columns} FROM {table} WHERE id = $1",
+            page_by_name(table, columns),
+            f"UPDATE {table} SET ({', '.join(every)}) = ROW ({to}), updated_at = now()"
+            f" WHERE id = ${len(every) + 1} RETURNING {columns}",
+            f"DELETE FROM {table} WHERE id = $1",
+        )
+
+
+def page_by_name(table: str, columns: str) -> str:
+    """Ordered by bytes, so that the order does not depend on the database's collation."""
+    return f"""SELECT {columns} FROM {table} WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
 
 
 @contextmanager

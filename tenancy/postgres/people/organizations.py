@@ -17,13 +17,13 @@ from tenancy.directory.organizations import (
     UnknownOrganization,
     require_room,
 )
-from tenancy.postgres.rows import Rows, Transaction, refusing
+from tenancy.postgres.rows import Rows, Transaction, page_by_name, refusing
 
 COLUMNS = "id, name, plan, created_at, updated_at"
 INSERT = f"INSERT INTO organizations (id, name, plan) VALUES ($1, $2, $3) RETURNING {COLUMNS}"
 GET = f"SELECT {COLUMNS} FROM organizations WHERE id = $1"
 LOCK = f"{GET} FOR UPDATE"
-PAGE = f"""SELECT {COLUMNS} FROM organizations WHERE name > $2 COLLATE "C" ORDER BY name COLLATE "C" LIMIT $1"""
+PAGE = page_by_name("organizations", COLUMNS)
 UPDATE = f"UPDATE organizations SET name = $2, plan = $3, updated_at = now() WHERE id = $1 RETURNING {COLUMNS}"
 ACCOUNTS = "SELECT id FROM accounts WHERE organization = $1 ORDER BY id"
 DELETE = "DELETE FROM organizations WHERE id = $1"
