@@ -6,7 +6,7 @@ Those are words for an operator, from which nothing follows.
 
 from collections.abc import Mapping
 
-from accesslog.entry import text
+from accesslog.answer import text
 from tenancy.values.denied import Denied
 from tenancy.values.seal import Seal
 

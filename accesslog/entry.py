@@ -4,44 +4,19 @@ Owns what is believed of an entry: names, ranges, which numbers count.  What a r
 usage.py.  Pure.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from functools import lru_cache
 
-from accesslog.report import read_counts
-from ratelimit.tenants.sealed import MOST_COUNT
+from msgspec import Struct
+
+from accesslog.answer import Answer, Count, count, text
 from tenancy.values.lease_id import is_lease_id
 
 AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
 
-# What the meter says of an answer, and of its request: the last two.  `events`, `text_bytes` and `ended` by themselves
-# are of a meter of the version before; the last also of an answer that could not be read.
-METER_FIELDS = (
-    "usage", "events", "text_bytes", "ended", "answer_id", "answer_status", "answer_file", "answer_model",
-    "service_tier", "stream", "background",
-)  # fmt: skip
-# How its `usage` begins: events with text, bytes of it, how the answer ended.  What follows are counts by path.
-SEEN = re.compile(r"(\d{1,15}),(\d{1,15}),([a-z]*)(?: |$)", re.ASCII)
-# What the filters of the version before (json_to_metadata, sse_to_metadata) said, in the paths of the answer itself.
-OLD_FIELDS = {
-    "prompt_tokens": "usage.prompt_tokens",
-    "completion_tokens": "usage.completion_tokens",
-    "input_tokens": "usage.input_tokens",
-    "output_tokens": "usage.output_tokens",
-    "prompt_cached_tokens": "usage.prompt_tokens_details.cached_tokens",
-    "input_cached_tokens": "usage.input_tokens_details.cached_tokens",
-    "completion_reasoning_tokens": "usage.completion_tokens_details.reasoning_tokens",
-    "output_reasoning_tokens": "usage.output_tokens_details.reasoning_tokens",
-    "cache_read_input_tokens": "usage.cache_read_input_tokens",
-    "cache_creation_input_tokens": "usage.cache_creation_input_tokens",
-}
-UNSEEN = "unseen"  # how an answer ended that such filters read: they reported, and saw nothing
-UNREAD = "unread"  # one that the meter could not read, or not to its end
-# A million times the longest context of any model: what is beyond is an error of the server, not a count.
-PLAUSIBLE_MAX = MOST_COUNT
-MAX_TIER = 64  # characters
+AS_ESTIMATED = -1  # in place of an estimate before it was corrected: it was not
 # response_flags of a client that left: its connection ended, or it reset the stream.
 LEFT_FLAGS = frozenset({"DC", "DR"})
 # Of an answer that was cut: by the model server (its connection ended, it reset the stream, it broke the protocol), or
@@ -56,7 +31,7 @@ _STREAMS = frozenset(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 
 
-class Undecided(NamedTuple):
+class Undecided(Struct, frozen=True, gc=False):
     """Under which id authz let a request go on, and of which tenant: what ratelimit began for it has that id, also if
     its answer never reached Envoy."""
 
@@ -65,66 +40,55 @@ class Undecided(NamedTuple):
     seal: str = ""
 
 
-UNDECIDED_FIELDS = Undecided._fields
+UNDECIDED_FIELDS = Undecided.__struct_fields__
 
 
-class Decision(NamedTuple):
-    """What ratelimit said about the request.  `denied` is "" or the status that it meant, `limit` the one that bound.
-    `limits` is the text from which a request without a lease is charged.  `kind` is what the route does, "" for one
-    that generates; `images`: how many it is to make; `reason`: why it was refused, if by no limit; `uncorrected`: the
-    estimate of an input of text alone before it was corrected, 0 for another; `alias`: the name by which the model was
-    asked for, if that was not its own; `rpc_method`, `tool`: what was called of an MCP server; `cache_percent`: how
-    much of a kept answer is charged; `script`: of the text in its input."""
+class Decision(Struct, frozen=True, gc=False):
+    """What ratelimit said about the request, under the names that it said it by.  `denied` is "" or the status that it
+    meant, `limit` the one that bound.  `limits` is the text from which a request without a lease is charged.  `kind` is
+    what the route does, "" for one that generates; `images`: how many it is to make; `reason`: why it was refused, if
+    by no limit; `uncorrected`: the estimate of an input of text alone before it was corrected, 0 for another input;
+    `alias`: the name by which the model was asked for, if that was not its own; `rpc_method`, `tool`: what was called
+    of an MCP server; `cache_percent`: how much of a kept answer is charged; `script`: of the text in its input; `log`:
+    whether one of the logs is to tell of it alone (file_log/alone.py)."""
 
     lease_id: str
     tenant_id: str
-    key_id: str
-    user_id: str
-    end_user_id: str
-    model: str
-    admission: str
-    reserved_tokens: int
-    input_estimate: int
-    output_cap: int
-    inference: bool
-    queue_ms: int
-    denied: str
-    limit: str
-    limits: str
+    key_id: str = ""
+    user_id: str = ""
+    end_user_id: str = ""
+    model: str = ""
+    admission: str = ""
+    reserved_tokens: Count = 0
+    input_estimate: Count = 0
+    output_cap: Count = 0
+    inference: bool = False
+    queue_ms: Count = 0
+    denied: str = ""
+    limit: str = ""
+    limits: str = ""
     kind: str = ""
-    images: int = 0
+    images: Count = 0
     reason: str = ""
-    uncorrected: int = 0
+    uncorrected: Count = AS_ESTIMATED
     seal: str = ""
     alias: str = ""
     rpc_method: str = ""
     tool: str = ""
-    cache_percent: int = 0
+    cache_percent: Count = 0
     script: str = ""
+    log: str = ""
+
+    @property
+    def text_estimate(self) -> int:
+        """Of an input of text alone, before it was corrected; 0 for another input."""
+        return self.input_estimate if self.uncorrected == AS_ESTIMATED else self.uncorrected
 
 
-DECISION_FIELDS = Decision._fields
+DECISION_FIELDS = Decision.__struct_fields__
 
 
-class Answer(NamedTuple):
-    """What the answer said.  `counts` by path, as in formats.py; `events` with text of `text_bytes`; `ended` is "" (not
-    as far as is known), "done", "error", UNSEEN or UNREAD; `id` and `status` of a stored response or a batch;
-    `background`: it may go on when the client has left.  Of a batch, `file` has the results and `model` made them.
-    `service_tier` is the server's own word, in small letters."""
-
-    counts: Mapping[str, int]
-    events: int
-    text_bytes: int
-    ended: str
-    id: str
-    status: str
-    background: bool
-    file: str = ""
-    model: str = ""
-    service_tier: str = ""
-
-
-class LogEntry(NamedTuple):
+class LogEntry(Struct, frozen=True):
     """One finished request.  `status` 0: no answer was begun; `ttft_ms` None: the upstream sent nothing; `aborted`: the
     client left, or an answer that had begun was cut; `media`: the answer's content type without parameters;
     `given_up`: Envoy answered in place of a model server that took too long, or whose answer it could not take;
@@ -190,55 +154,27 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("kind")),
         count(get("images")),
         text(get("reason")),
-        count(get("uncorrected", get("input_estimate"))),
+        count(get("uncorrected")) if "uncorrected" in metadata else AS_ESTIMATED,
         text(get("seal")),
         text(get("alias")),
         text(get("rpc_method")),
         text(get("tool")),
         count(get("cache_percent")),
         text(get("script")),
+        text(get("log")),
     )
 
 
-def answer_of(metadata: Mapping[str, object]) -> Answer:
-    """What the meter wrote."""
-    get = metadata.get
-    counts = get("usage")
-    if isinstance(counts, str) and (seen := SEEN.match(counts)):
-        events, text_bytes, ended = count(int(seen[1])), count(int(seen[2])), seen[3]
-    else:
-        events, text_bytes, ended = count(get("events")), count(get("text_bytes")), ""
-    if counts is None and not OLD_FIELDS.keys().isdisjoint(metadata):
-        return Answer(_old_counts(metadata), 0, 0, UNSEEN, "", "", False)
-    return Answer(
-        read_counts(counts, PLAUSIBLE_MAX) if isinstance(counts, str) else {},
-        events,
-        text_bytes,
-        text(get("ended")) or ended,
-        text(get("answer_id")),
-        text(get("answer_status")),
-        get("background") == "true",
-        text(get("answer_file")),
-        text(get("answer_model")),
-        text(get("service_tier"))[:MAX_TIER].lower(),
-    )
-
-
-def _old_counts(metadata: Mapping[str, object]) -> dict[str, int]:
-    """None at all if one of them is no count, as that version had it."""
-    found = {path: _count(metadata[name]) for name, path in OLD_FIELDS.items() if name in metadata}
-    counts = {path: number for path, number in found.items() if number is not None}
-    return counts if len(counts) == len(found) else {}
-
-
+@lru_cache(1024)
 def media_of(content_type: str) -> str:
     """`content_type` without its parameters."""
     return content_type.partition(";")[0].strip().lower()
 
 
-def is_streamed(media: str, metadata: Mapping[str, object]) -> bool:
-    """Whether the answer is (or, if none was begun, would have been) a stream of events."""
-    return media in _STREAMS if media else metadata.get("stream") == "true"
+def is_streamed(media: str, asked: str) -> bool:
+    """Whether the answer is (or, if none was begun, would have been) a stream of events.  `asked`: what the meter says
+    of `stream` in the request."""
+    return media in _STREAMS if media else asked == "true"
 
 
 def is_aborted(flags: Iterable[str], status: int) -> bool:
@@ -254,20 +190,3 @@ def is_given_up(flags: Iterable[str], status: int) -> bool:
 def method_of(name: str) -> str:
     """The methods that the access log stream has a value for; one word for all others."""
     return name if name in _METHODS else "OTHER"
-
-
-def count(value: object) -> int:
-    """`value` if it is a plausible count, else 0."""
-    return _count(value) or 0
-
-
-def text(value: object) -> str:
-    """`value` if it is text; Envoy's file log writes "-" for what is absent."""
-    return value if isinstance(value, str) and value != "-" else ""
-
-
-def _count(value: object) -> int | None:
-    """A bool is none, nor is NaN, of which no comparison is true."""
-    if (type(value) is float or type(value) is int) and 0 <= value <= PLAUSIBLE_MAX:
-        return int(value)
-    return None

@@ -189,9 +189,9 @@ class Pipeline:
     def _learn(self, entry: LogEntry, usage: Usage) -> None:
         self.speeds.learn(entry, usage)
         decision = entry.decision
-        if usage.source is UsageSource.REPORTED and entry.status == HTTPStatus.OK and decision.uncorrected:
+        if usage.source is UsageSource.REPORTED and entry.status == HTTPStatus.OK and decision.text_estimate:
             script = decision.script if decision.script in SCRIPTS else ""
-            self._corrections.learn(decision.model, decision.kind, decision.uncorrected, usage.input_tokens, script)
+            self._corrections.learn(decision.model, decision.kind, decision.text_estimate, usage.input_tokens, script)
 
     def _accept_job(self, entry: LogEntry, seen: Begun | Read, row: UsageRow, settlement: Settlement | None) -> bool:
         decision = entry.decision

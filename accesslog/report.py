@@ -3,10 +3,14 @@
 Owns how counts add up; whether they are believed, and what is charged, is usage.py.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from accesslog.formats import FORMATS, WRAPPERS, Format
+
+_COUNTS = re.compile(r"(?<!\S)(\S+)=([0-9]{1,15})(?!\S)")
 
 
 class Parts(NamedTuple):
@@ -38,20 +42,21 @@ class Report(NamedTuple):
 def read_counts(text: str, most: int) -> dict[str, int]:
     """The counts up to `most` in what the answer meter wrote, `path=count path=count`, without wrappers."""
     counts: dict[str, int] = {}
-    for pair in text.split():
-        path, _, digits = pair.rpartition("=")
-        if not path or not _is_count(digits) or (number := int(digits)) > most:
+    for path, digits in _COUNTS.findall(text):
+        number = int(digits)
+        if number > most:
             continue
-        first, _, rest = path.partition(".")
-        if first in WRAPPERS and rest:
-            path = rest
+        path = _bare(path)
         if number >= counts.get(path, 0):
             counts[path] = number
     return counts
 
 
-def _is_count(digits: str) -> bool:
-    return len(digits) <= 15 and digits.isascii() and digits.isdigit()
+@lru_cache(1024)
+def _bare(path: str) -> str:
+    """Without a wrapper around it."""
+    first, _, rest = path.partition(".")
+    return rest if first in WRAPPERS and rest else path
 
 
 def report_of(counts: Mapping[str, int]) -> Report | None:

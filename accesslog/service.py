@@ -12,19 +12,18 @@ from typing import TypeAlias
 import structlog
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
+from msgspec.structs import replace
 
+from accesslog.answer import METER_FIELDS, OLD_FIELDS, answer_of, text
 from accesslog.denied import GUARD_NAMESPACE, denied_of, is_denied
 from accesslog.entry import (
     AUTHZ_NAMESPACE,
     DECISION_FIELDS,
     DECISION_NAMESPACE,
-    METER_FIELDS,
-    OLD_FIELDS,
     UNDECIDED_FIELDS,
     USAGE_NAMESPACE,
     LogEntry,
     Undecided,
-    answer_of,
     decision_of,
     is_aborted,
     is_given_up,
@@ -149,7 +148,7 @@ class _Stream:
             self._streams.brought(number, lease_id_of(believed))
             if ends:
                 if self._traced and isinstance(believed, LogEntry):
-                    believed = believed._replace(started_ns=_started_ns(log_entry))
+                    believed = replace(believed, started_ns=_started_ns(log_entry))
                 self._accept(believed, STREAM)
                 if isinstance(believed, Undecided):
                     self._deny(log_entry, True)
@@ -204,7 +203,7 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
         path=(request.original_path or request.path).partition("?")[0],
         status=status,
         media=media,
-        streamed=is_streamed(media, usage),
+        streamed=is_streamed(media, text(usage.get("stream"))),
         aborted=is_aborted(flags, status),
         bytes_in=request.request_body_bytes,
         bytes_out=response.response_body_bytes,

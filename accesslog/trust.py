@@ -11,6 +11,7 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import structlog
+from msgspec.structs import replace
 
 from accesslog.entry import Decision, LogEntry, Undecided
 from accesslog.metrics import DISTRUSTS, FORGED, UNSEALED, UNTIMELY, AccessLogMetrics
@@ -53,7 +54,7 @@ class Trust:
         if not self._believes(entry.decision, self._decisions, lambda: sealed_text(_values(entry.decision))):
             return None
         if entry.undecided is not None and not self._believes_lease(entry.undecided):
-            return entry._replace(undecided=None)
+            return replace(entry, undecided=None)
         return entry
 
     @property

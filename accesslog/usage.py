@@ -34,7 +34,8 @@ from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
 
-from accesslog.entry import UNREAD, UNSEEN, LogEntry
+from accesslog.answer import UNREAD, UNSEEN
+from accesslog.entry import LogEntry
 from accesslog.formats import DRAWN, IMAGES, SHOWN
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from accesslog.tokens_seen import TEXT_BYTES_PER_TOKEN, is_sound, made_tokens, sound_tokens, tokens_seen

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accesslog.entry import UNSEEN, Answer, LogEntry, Undecided, answer_of, decision_of, is_aborted
+from accesslog.answer import UNSEEN, Answer, answer_of
+from accesslog.entry import LogEntry, Undecided, decision_of, is_aborted
 from accesslog.file_log.line import Garbage, find_lease_id, read_line
 from accesslog.service import read_entry
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
@@ -240,7 +241,7 @@ def test_a_row_that_the_ledger_rejects_is_left_out_alone(stack: Stack) -> None:
     found = [read_line(line(fields)) for fields in stack.admit(9)]
     poisoned = read_line(line(entry(decision(), CHAT_USAGE)))
     assert isinstance(poisoned, LogEntry)
-    for each in [*found[:4], poisoned._replace(total_ms=2**70), *found[4:]]:
+    for each in [*found[:4], replace(poisoned, total_ms=2**70), *found[4:]]:
         assert each is not None
         stack.pipeline.accept(each, STREAM)
     stack.assert_each_once()

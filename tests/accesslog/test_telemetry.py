@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes, mcp_attributes, openai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import error_attributes, http_attributes, url_attributes
@@ -39,7 +40,7 @@ def known(*modules: ModuleType) -> dict[str, str]:
 
 
 def span(names: Names = Names.CURRENT, traceparent: str = "", **changes: Any) -> Span:
-    entry = finished(CHAT_USAGE, **changes)._replace(traceparent=traceparent, started_ns=1_700_000_000_000_000_001)
+    entry = replace(finished(CHAT_USAGE, **changes), traceparent=traceparent, started_ns=1_700_000_000_000_000_001)
     return span_of(entry, row_of(entry, usage_of(entry)), names)
 
 
@@ -145,7 +146,7 @@ async def test_what_finds_no_receiver_or_no_room_is_dropped_and_counted(receiver
     assert not await away.flush()
     assert metrics.spans.counts == {EXPORTED: 0, DROPPED: 5, UNSAMPLED: 0}
     there = Exporter(Receiver(receiver.url, {"x-token": "s3cret"}, {"service.name": "t"}), metrics, Names.CURRENT)
-    there.offer(entry._replace(traceparent=f"00-{TRACE}-{PARENT}-00"), row)
+    there.offer(replace(entry, traceparent=f"00-{TRACE}-{PARENT}-00"), row)
     there.offer(entry, row)
     assert await there.flush()
     assert metrics.spans.counts == {EXPORTED: 1, DROPPED: 5, UNSAMPLED: 1}

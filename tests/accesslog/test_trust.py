@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from accesslog.entry import Decision, LogEntry, Undecided, decision_of
@@ -106,7 +107,7 @@ def test_nothing_is_given_back_for_who_does_not_know_the_seal_of_the_id() -> Non
     whole, part = read(other, **undecided), read(other, **{**undecided, "begun_seal": None})
     assert isinstance(whole, LogEntry)
     assert court.trust.sift(whole) == whole
-    assert court.trust.sift(part) == whole._replace(undecided=None)
+    assert court.trust.sift(part) == replace(whole, undecided=None)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(["-", "", BETWEEN, "é\u2028"])
@@ -125,4 +126,4 @@ def test_whatever_is_said_is_heard_as_it_was_sealed(said: dict[str, Any]) -> Non
     court = Court()
     found = read(sealed())
     assert isinstance(found, LogEntry)
-    assert court.trust.sift(found._replace(decision=heard)) is not None
+    assert court.trust.sift(replace(found, decision=heard)) is not None

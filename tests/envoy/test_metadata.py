@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from accesslog.entry import answer_of
+from accesslog.answer import answer_of
 from accesslog.report import report_of
 from tests.envoy.chain import CHAT, MESSAGES, Chain
 from tests.web import NO_TLS

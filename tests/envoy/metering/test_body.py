@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accesslog.entry import answer_of
+from accesslog.answer import answer_of
 from tests.envoy.chain import CHAT, MESSAGES, WITHOUT_SERVICES, Chain, existing_envoy
 from tests.envoy.conftest import envoy_with, raw
 from tollkeeper.envoy.settings import EnvoySettings
