@@ -3,14 +3,14 @@
 Owns how counts add up; whether they are believed, and what is charged, is usage.py.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from accesslog.formats import FORMATS, WRAPPERS, Format
 
-_COUNTS = re.compile(r"(?<!\S)(\S+)=([0-9]{1,15})(?!\S)")
+MAX_DIGITS = 15
+MOST_KEPT = 1024  # what a server says of its use has always the same paths
 
 
 class Parts(NamedTuple):
@@ -42,17 +42,17 @@ class Report(NamedTuple):
 def read_counts(text: str, most: int) -> dict[str, int]:
     """The counts up to `most` in what the answer meter wrote, `path=count path=count`, without wrappers."""
     counts: dict[str, int] = {}
-    for path, digits in _COUNTS.findall(text):
-        number = int(digits)
-        if number > most:
+    for pair in text.split():
+        path, _, digits = pair.rpartition("=")
+        if not path or not digits.isdecimal() or len(digits) > MAX_DIGITS or not digits.isascii():
             continue
-        path = _bare(path)
-        if number >= counts.get(path, 0):
+        number, path = int(digits), _bare(path)
+        if number <= most and number >= counts.get(path, 0):
             counts[path] = number
     return counts
 
 
-@lru_cache(1024)
+@lru_cache(MOST_KEPT)
 def _bare(path: str) -> str:
     """Without a wrapper around it."""
     first, _, rest = path.partition(".")
@@ -61,10 +61,8 @@ def _bare(path: str) -> str:
 
 def report_of(counts: Mapping[str, int]) -> Report | None:
     """None if no format is meant."""
-    for marks, form, places in _READERS:
-        if not marks.isdisjoint(counts):
-            return _report(form, places, counts)
-    return None
+    reader = _reader_of(tuple(counts))
+    return None if reader is None else _report(*reader, counts.values())
 
 
 # A report is made of a list with a place for each field of Format, from `input` to `image_output`.
@@ -89,10 +87,19 @@ def _places(form: Format) -> dict[str, tuple[int, ...]]:
 _READERS = tuple((_marks(form), form, _places(form)) for form in FORMATS)
 
 
-def _report(form: Format, places: Mapping[str, tuple[int, ...]], counts: Mapping[str, int]) -> Report:
+@lru_cache(MOST_KEPT)
+def _reader_of(paths: tuple[str, ...]) -> tuple[Format, list[tuple[int, ...]]] | None:
+    """The format that is meant, and the places of each path's count."""
+    for marks, form, places in _READERS:
+        if not marks.isdisjoint(paths):
+            return form, [places.get(path, ()) for path in paths]
+    return None
+
+
+def _report(form: Format, places: Sequence[tuple[int, ...]], counts: Iterable[int]) -> Report:
     found: list[int | None] = [None] * (_END - _FIRST)
-    for path, count in counts.items():
-        for place in places.get(path, ()):
+    for of_count, count in zip(places, counts, strict=True):
+        for place in of_count:
             before = found[place] or 0
             found[place] = before + count if place in _ADDED else max(before, count)
     input_tokens, output_tokens, total, more_input, more_output, *parts = found

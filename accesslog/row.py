@@ -3,7 +3,7 @@ ledger/cost.py."""
 
 from accesslog.entry import LogEntry
 from accesslog.usage import FIRST_PART, NO_USAGE, Usage
-from ledger.row import UsageRow, UsageSource, clean, dump_parts
+from ledger.row import UsageRow, UsageSource, clean, cleaned, dump_parts
 from ratelimit.budgets.port import Orphan
 from ratelimit.tenants.lease import Kept
 from ratelimit.tenants.mcp.screening import KIND as MCP
@@ -18,16 +18,26 @@ BATCH = "batch"  # the service tier of what is begun as one, whatever the server
 def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
     """The row of a finished request."""
     decision = entry.decision
+    request_id, *ids, denied_by, path, tier, alias, rpc_method, tool = cleaned(
+        entry.request_id,
+        decision.tenant_id,
+        decision.key_id,
+        decision.user_id,
+        decision.end_user_id,
+        decision.model,
+        decision.admission,
+        decision.limit or decision.reason,
+        f"/{decision.model}" if decision.kind == MCP else entry.path,  # not as the server has it
+        BATCH if decision.kind == _BATCHES else entry.answer.service_tier,
+        decision.alias,
+        decision.rpc_method,
+        decision.tool,
+    )
     return UsageRow(
         decision.lease_id,
         lease_time(decision.lease_id),
-        clean(entry.request_id),
-        clean(decision.tenant_id),
-        clean(decision.key_id),
-        clean(decision.user_id),
-        clean(decision.end_user_id),
-        clean(decision.model),
-        clean(decision.admission),
+        request_id,
+        *ids,
         usage.input_tokens,
         usage.output_tokens,
         usage.cached_tokens,
@@ -35,31 +45,24 @@ def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
         decision.reserved_tokens,
         usage.source,
         min(entry.status, 999),
-        clean(decision.limit or decision.reason),
+        denied_by,
         entry.streamed,
         entry.aborted,
         entry.method,
-        clean(f"/{decision.model}" if decision.kind == MCP else entry.path),  # not as the server has it
+        path,
         entry.total_ms,
         entry.ttft_ms,
         decision.queue_ms,
         entry.bytes_in,
         entry.bytes_out,
         dump_parts(*usage.parts()) if any(usage[FIRST_PART:]) else None,
-        _service_tier(entry),
-        alias=clean(decision.alias) if decision.alias else "",
-        rpc_method=clean(decision.rpc_method) if decision.rpc_method else "",
-        tool=clean(decision.tool) if decision.tool else "",
+        tier,
+        alias=alias,
+        rpc_method=rpc_method,
+        tool=tool,
         saved_input_tokens=saved.input_tokens,
         saved_output_tokens=saved.output_tokens,
     )
-
-
-def _service_tier(entry: LogEntry) -> str:
-    if entry.decision.kind == _BATCHES:
-        return BATCH
-    tier = entry.answer.service_tier
-    return clean(tier) if tier else tier
 
 
 def with_usage(row: UsageRow, usage: Usage, model: str = "") -> UsageRow:

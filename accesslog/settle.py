@@ -41,7 +41,7 @@ def settlement_of(entry: LogEntry, usage: Usage, cost: int = UNKNOWN) -> Settlem
     decision = entry.decision
     if decision.admission == Admission.REFUSED or decision.denied:
         return None
-    used = usage.used._replace(cost=min(cost, MOST_COST))
+    used = usage.used(min(cost, MOST_COST))
     if decision.admission in WITHOUT_LEASE:
         return Settlement(decision.tenant_id, decision.lease_id, used, direct=True, rules=read_rules(decision.limits))
     return Settlement(decision.tenant_id, decision.lease_id, used)

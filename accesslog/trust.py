@@ -51,7 +51,8 @@ class Trust:
         """What of the entry is believed; None if nothing is."""
         if isinstance(entry, Undecided):
             return entry if self._believes_lease(entry) else None
-        if not self._believes(entry.decision, self._decisions, lambda: sealed_text(_values(entry.decision))):
+        decision = entry.decision
+        if not self._believes(decision, self._decisions, sealed_text(_values(decision))):
             return None
         if entry.undecided is not None and not self._believes_lease(entry.undecided):
             return replace(entry, undecided=None)
@@ -64,12 +65,12 @@ class Trust:
         return [WARNING.format(reason=reason) for reason in DISTRUSTS if self._met.get(reason, 0.0) > recent]
 
     def _believes_lease(self, undecided: Undecided) -> bool:
-        return self._believes(undecided, self._leases, lambda: undecided.lease_id)
+        return self._believes(undecided, self._leases, undecided.lease_id)
 
-    def _believes(self, said: Decision | Undecided, seal: Seal, text: Callable[[], str]) -> bool:
+    def _believes(self, said: Decision | Undecided, seal: Seal, text: str) -> bool:
         now = self._clock()
         if said.seal:
-            reason = "" if seal.fits(said.seal, text()) else FORGED
+            reason = "" if seal.fits(said.seal, text) else FORGED
         else:
             reason = "" if now < self._unsealed_until else UNSEALED
         if not reason and not now - PAST_SECONDS < lease_ms(said.lease_id) / 1000 < now + FUTURE_SECONDS:

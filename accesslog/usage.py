@@ -40,7 +40,7 @@ from accesslog.formats import DRAWN, IMAGES, SHOWN
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from accesslog.tokens_seen import TEXT_BYTES_PER_TOKEN, is_sound, made_tokens, sound_tokens, tokens_seen
 from ledger.row import UsageSource
-from ratelimit.budgets.rule import Used
+from ratelimit.budgets.rule import UNKNOWN, Used
 from ratelimit.tenants.mcp.screening import KIND as MCP
 from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
@@ -95,10 +95,9 @@ class Usage(NamedTuple):
         written = self.cache_write_5m, self.cache_write_1h
         return (*written, self.audio_input, self.audio_output, self.image_input, self.image_output, self.images)
 
-    @property
-    def used(self) -> Used:
-        """As budgets count it."""
-        return Used(self.input_tokens, self.output_tokens, self.cached_tokens, self.reasoning_tokens)
+    def used(self, cost: int = UNKNOWN) -> Used:
+        """As budgets count it; `cost`: see Used."""
+        return Used(self.input_tokens, self.output_tokens, self.cached_tokens, self.reasoning_tokens, cost)
 
 
 FIRST_PART = Usage._fields.index("cache_write_5m")  # of what nearly every request has nothing of

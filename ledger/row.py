@@ -5,6 +5,7 @@ The cost is added in cost.py, when the row is written.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -111,6 +112,13 @@ def clean(value: str) -> str:
     if "\0" in value:
         value = value.replace("\0", "\ufffd")
     return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+def cleaned(*values: str) -> Sequence[str]:
+    """Each of them, as `clean` makes it.  Nearly always nothing is to be done, which one look at all of them shows."""
+    text = "\n".join(values)  # not by nothing: a secret may be known by what is before it
+    plain = len(text) <= TEXT_MAX and text.isascii() and "\0" not in text and without_secrets(text) is text
+    return values if plain else [clean(value) for value in values]
 
 
 def is_final(row: UsageRow) -> bool:

@@ -195,14 +195,17 @@ class Backfill:
         return True
 
     def _advance(self) -> None:
-        while self._window:
-            first = self._window[0]
-            if first.lease_id is not None:
-                if not self._deliveries.is_done(first.lease_id):
-                    return
-                self._deliveries.forget([first.lease_id])
-            self._position = Position(first.line.source, first.line.end)
-            self._window.popleft()
+        last, done, window = None, list[str](), self._window
+        while window:
+            lease_id = window[0].lease_id
+            if lease_id is not None:
+                if not self._deliveries.is_done(lease_id):
+                    break
+                done.append(lease_id)
+            last = window.popleft().line
+        if last is not None:
+            self._deliveries.forget(done)
+            self._position = Position(last.source, last.end)
 
     def _save(self) -> None:
         """If the disk is full, what it was before stays: from there lines are read again, which changes nothing."""

@@ -29,6 +29,7 @@ from tenancy.values.lease_id import is_lease_id
 _LEASE_ID = re.compile(rb'"lease_id"\s*:\s*"([0-9a-f-]{36})"')
 _BEGUN = re.compile(rb'"begun"\s*:\s*"([0-9a-f-]{36})"')
 _ALONE = re.compile(rb'"log"\s*:\s*"file"')  # what ratelimit said, as alone.py has it
+USUALLY_ALONE = b'"log":"file"'
 _STARTED = re.compile(rb'"start_time"\s*:\s*"([0-9TZ:.-]{20,30})"')
 _LASTED = re.compile(rb'"total_ms"\s*:\s*([0-9]{1,12})\b')
 # Only the line of the request's end: an operator may have switched on those of its start and of its course.
@@ -73,7 +74,7 @@ def find_lease_id(line: bytes) -> str | None:
 
 def stands_alone(line: bytes) -> bool:
     """Whether no stream will bring the request of the line."""
-    return _ALONE.search(line) is not None
+    return USUALLY_ALONE in line or _ALONE.search(line) is not None
 
 
 def ended_at(line: bytes) -> float | None:

@@ -5,8 +5,9 @@ renamed file is read until it is quiet and its successor has something in it.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from accesslog.file_log.checkpoint import HEAD_BYTES, Position, Source
 
@@ -17,8 +18,7 @@ CLOCK_SECONDS = 60.0  # file times and ours may differ on a network file system
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True, gc=False):
     """One line without its newline; `end` is the offset after it."""
 
     data: bytes

@@ -148,7 +148,7 @@ class JobKeeper:
         row = load_row(job.notes) if job else None
         row = row and with_usage(row, usage, read.model)
         report = Report(
-            tenant_id, read.name, by, read.known, self._used(row) if row else usage.used, dump_read(read, by)
+            tenant_id, read.name, by, read.known, self._used(row) if row else usage.used(), dump_read(read, by)
         )
         answered, changed = await self._ask(lambda: self._jobs.report(report))
         if not answered or changed is None or row is None:

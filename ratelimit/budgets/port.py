@@ -58,7 +58,7 @@ class Refused(Struct, frozen=True, gc=False):
 Decision = Admitted | Refused
 
 
-class Settlement(NamedTuple):
+class Settlement(Struct, frozen=True):
     """What one request used.
 
     `direct`: admitted without a lease (failure mode `local` or `allow`), so its whole use is charged by `rules`.

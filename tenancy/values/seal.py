@@ -31,9 +31,9 @@ class Seal:
 
     def fits(self, seal: str, said: str) -> bool:
         text = said.encode(errors="replace")
-        for each in self._hashes:
+        for each in self._hashes if seal.isascii() else ():
             found = each.copy()
             found.update(text)
-            if compare_digest(found.hexdigest().encode(), seal.encode(errors="replace")):
+            if compare_digest(found.hexdigest(), seal):
                 return True
         return False

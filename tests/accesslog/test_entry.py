@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accesslog.answer import UNSEEN, Answer, answer_of
-from accesslog.entry import LogEntry, Undecided, decision_of, is_aborted
-from accesslog.file_log.line import Garbage, find_lease_id, read_line
+from accesslog.answer import METER_FIELDS, UNSEEN, Answer, answer_of
+from accesslog.entry import DECISION_FIELDS, LogEntry, Undecided, decision_of, is_aborted
+from accesslog.file_log.line import Garbage, find_lease_id, quickly_read, read_any, read_line
 from accesslog.service import read_entry
 from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto
 from tests.tenancy.values.test_lease_id import LEASE_ID, NO_LEASE_IDS
@@ -200,6 +200,38 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(ENTRIES["chat"])), JSON))
 def test_no_line_breaks_the_reader(changes: dict[str, Any]) -> None:
     read_line(line({**ENTRIES["chat"], **changes}))
+
+
+USUAL = {
+    **ENTRIES["chat"],
+    "begun": LEASE_ID,
+    "traceparent": None,
+    "usage": {"usage": "2,140,done usage.prompt_tokens=12 response.usage.completion_tokens=30", "stream": "true"},
+}
+ODD = st.sampled_from(
+    ["-", "", None, True, "true", 0, 5.0, 2.5, -1, 10**12, 10**13, 2**70, "é", "a?b", OTHER_ID, [], {}]
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(USUAL)), ODD, max_size=2),
+    st.dictionaries(st.sampled_from([*DECISION_FIELDS, "other"]), ODD, max_size=2),
+    st.dictionaries(st.sampled_from([*METER_FIELDS, "prompt_tokens", "other"]), ODD, max_size=2),
+)
+def test_a_usual_line_says_what_it_says_when_it_is_looked_at_field_by_field(
+    fields: dict[str, Any], decided: dict[str, Any], meter: dict[str, Any]
+) -> None:
+    data = line(
+        {**USUAL, "ratelimit": {**USUAL["ratelimit"], **decided}, "usage": {**USUAL["usage"], **meter}, **fields}
+    )
+    found = quickly_read(data)
+    assert found is None or found == read_any(data)
+
+
+def test_what_envoy_writes_is_a_usual_line() -> None:
+    assert quickly_read(line(USUAL)) == read_any(line(USUAL))
+    assert quickly_read(line(USUAL)) is not None
+    assert quickly_read(line({**USUAL, "response_flags": "DC,UC"})) is not None
 
 
 @given(st.dictionaries(st.sampled_from(sorted(decision())), JSON))
