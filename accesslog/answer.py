@@ -77,8 +77,8 @@ def answer_as_seen(said: Metered, seen: re.Match[str]) -> Answer:
     events, text_bytes, ended = seen.groups()
     return Answer(
         read_counts(said.usage, PLAUSIBLE_MAX),
-        count(int(events)),
-        count(int(text_bytes)),
+        _plausible(int(events)),
+        _plausible(int(text_bytes)),
         said.ended or ended,
         said.answer_id,
         said.answer_status,
@@ -116,6 +116,10 @@ def _old_counts(metadata: Mapping[str, object]) -> dict[str, int]:
     found = {path: _count(metadata[name]) for name, path in OLD_FIELDS.items() if name in metadata}
     counts = {path: number for path, number in found.items() if number is not None}
     return counts if len(counts) == len(found) else {}
+
+
+def _plausible(number: int) -> int:
+    return number if number <= PLAUSIBLE_MAX else 0
 
 
 def count(value: object) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec.structs import asdict, replace
+
 from accesslog.entry import LogEntry
 from accesslog.usage import NO_USAGE, Usage
 from tenancy.values.admission import Admission
@@ -33,4 +35,5 @@ def _part(count: int, percent: int) -> int:
 
 def _each(usage: Usage, change: Callable[[int], int]) -> Usage:
     """With all counts changed."""
-    return Usage(*(each if isinstance(each, str) else change(each) for each in usage))  # type: ignore[arg-type] # as it was
+    counts = {name: change(count) for name, count in asdict(usage).items() if name != "source"}
+    return replace(usage, **counts)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from accesslog.formats import FORMATS, WRAPPERS, Format
 
 MAX_DIGITS = 15
@@ -30,7 +32,7 @@ class Parts(NamedTuple):
 NO_PARTS = Parts(0, 0, 0, 0, 0, 0, 0, 0)
 
 
-class Report(NamedTuple):
+class Report(Struct, frozen=True):
     """LLM tokens; None: not reported."""
 
     format: Format
@@ -62,7 +64,7 @@ def _bare(path: str) -> str:
 def report_of(counts: Mapping[str, int]) -> Report | None:
     """None if no format is meant."""
     reader = _reader_of(tuple(counts))
-    return None if reader is None else _report(*reader, counts.values())
+    return None if reader is None else _report(*reader, counts)
 
 
 # A report is made of a list with a place for each field of Format, from `input` to `image_output`.
@@ -88,20 +90,24 @@ _READERS = tuple((_marks(form), form, _places(form)) for form in FORMATS)
 
 
 @lru_cache(MOST_KEPT)
-def _reader_of(paths: tuple[str, ...]) -> tuple[Format, list[tuple[int, ...]]] | None:
-    """The format that is meant, and the places of each path's count."""
+def _reader_of(paths: tuple[str, ...]) -> tuple[Format, list[tuple[str, int]]] | None:
+    """The format that is meant, and the paths with the places that their counts go to."""
     for marks, form, places in _READERS:
         if not marks.isdisjoint(paths):
-            return form, [places.get(path, ()) for path in paths]
+            return form, [(path, place) for path in paths for place in places.get(path, ())]
     return None
 
 
-def _report(form: Format, places: Sequence[tuple[int, ...]], counts: Iterable[int]) -> Report:
+def _report(form: Format, places: Iterable[tuple[str, int]], counts: Mapping[str, int]) -> Report:
     found: list[int | None] = [None] * (_END - _FIRST)
-    for of_count, count in zip(places, counts, strict=True):
-        for place in of_count:
-            before = found[place] or 0
-            found[place] = before + count if place in _ADDED else max(before, count)
+    for path, place in places:
+        count, before = counts[path], found[place]
+        if before is None:
+            found[place] = count
+        elif place in _ADDED:
+            found[place] = before + count
+        elif count > before:
+            found[place] = count
     input_tokens, output_tokens, total, more_input, more_output, *parts = found
     if more_input:
         input_tokens = (input_tokens or 0) + more_input

@@ -2,7 +2,7 @@
 ledger/cost.py."""
 
 from accesslog.entry import LogEntry
-from accesslog.usage import FIRST_PART, NO_USAGE, Usage
+from accesslog.usage import NO_USAGE, Usage
 from ledger.row import UsageRow, UsageSource, clean, cleaned, dump_parts
 from ratelimit.budgets.port import Orphan
 from ratelimit.tenants.lease import Kept
@@ -11,6 +11,7 @@ from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
 from tenancy.values.lease_id import lease_time
 
+ONE_REQUEST, NO_JOB = 1, ""
 _BATCHES = str(Kind.BATCHES)
 BATCH = "batch"  # the service tier of what is begun as one, whatever the server calls it
 
@@ -18,7 +19,7 @@ BATCH = "batch"  # the service tier of what is begun as one, whatever the server
 def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
     """The row of a finished request."""
     decision = entry.decision
-    request_id, *ids, denied_by, path, tier, alias, rpc_method, tool = cleaned(
+    request_id, tenant, key, user, end_user, model, admission, denied_by, path, tier, alias, rpc_method, tool = cleaned(
         entry.request_id,
         decision.tenant_id,
         decision.key_id,
@@ -37,7 +38,12 @@ def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
         decision.lease_id,
         lease_time(decision.lease_id),
         request_id,
-        *ids,
+        tenant,
+        key,
+        user,
+        end_user,
+        model,
+        admission,
         usage.input_tokens,
         usage.output_tokens,
         usage.cached_tokens,
@@ -55,13 +61,15 @@ def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
         decision.queue_ms,
         entry.bytes_in,
         entry.bytes_out,
-        dump_parts(*usage.parts()) if any(usage[FIRST_PART:]) else None,
+        dump_parts(*parts) if any(parts := usage.parts()) else None,
         tier,
-        alias=alias,
-        rpc_method=rpc_method,
-        tool=tool,
-        saved_input_tokens=saved.input_tokens,
-        saved_output_tokens=saved.output_tokens,
+        ONE_REQUEST,
+        alias,
+        NO_JOB,
+        rpc_method,
+        tool,
+        saved.input_tokens,
+        saved.output_tokens,
     )
 
 

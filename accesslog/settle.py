@@ -29,6 +29,7 @@ LINGER_SECONDS = 0.01  # a batch costs the client about as much as a single one
 RETRY_SECONDS = 1.0
 MAX_PENDING = 100_000  # about 40 MB
 # Admitted while the budgets could not be asked: no lease was taken, so the whole use is charged at once.
+REFUSED, GONE = Admission.REFUSED, Settled.GONE
 WITHOUT_LEASE = frozenset({Admission.LOCAL, Admission.UNMETERED})
 
 
@@ -39,7 +40,7 @@ def settlement_of(entry: LogEntry, usage: Usage, cost: int = UNKNOWN) -> Settlem
     """What is to be settled for the request; None if it was refused, and so holds nothing.  `cost`: see Used; more than
     MOST_COST counts as that."""
     decision = entry.decision
-    if decision.admission == Admission.REFUSED or decision.denied:
+    if decision.denied or decision.admission == REFUSED:
         return None
     used = usage.used(min(cost, MOST_COST))
     if decision.admission in WITHOUT_LEASE:
@@ -137,8 +138,9 @@ class Settler:
                 continue
             self._available = True
             self._freed([settlement.owner for settlement in batch])
-            for outcome in outcomes:
-                self._metrics.settled.add(outcome.value)
+            gone = outcomes.count(GONE)
+            self._metrics.settled.add("gone", gone)
+            self._metrics.settled.add("settled", len(outcomes) - gone)
             self._deliveries.mark((settlement.lease_id for settlement in batch), Step.SETTLED)
             return
 

@@ -34,6 +34,9 @@ from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from accesslog.answer import UNREAD, UNSEEN
 from accesslog.entry import LogEntry
 from accesslog.formats import DRAWN, IMAGES, SHOWN
@@ -51,13 +54,15 @@ STREAM_BYTES_PER_TOKEN = 200
 # Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in the same
 # number of bytes, and the JSON around the text has none.
 BYTES_PER_TOKEN = 4
+# Looked up by its class, a member of an enumeration costs ten times as much.
+REPORTED, ESTIMATED, NONE = UsageSource.REPORTED, UsageSource.ESTIMATED, UsageSource.NONE
+DRAWS, SPEAKS, REFUSED = Kind.DRAWS, Kind.SPEAKS, Admission.REFUSED
 # A hundred times the longest context of any model.
 BELIEVED_MAX = 10**8
 BELIEVED_MAX_BATCH = 10**11  # of 100,000 requests
 # How much more than the request allowed, or than was seen, a reported output may be: some servers do not count what a
 # model thinks against the bound, and text in other scripts has more tokens.
 BELIEVED_TIMES_CAP, BELIEVED_TIMES_SEEN = 4, 16
-
 # Results whose usage a server left out (llama.cpp), as the meter counts them.
 UNREPORTED = "results.unreported"
 # Tokens a second, of a model that nothing is known of: hardly one is faster.
@@ -66,13 +71,12 @@ FASTEST = 1000.0
 DRAWN_TOKENS = 4160
 # A model that shows less of its output than this thinks in secret; the rest is what events with several tokens hide.
 SHOWN_ALL = 0.5
-
 _NO_TEXT = frozenset({"audio", "image", "video"})
 # Of a response that is not made yet.
 _PUT_OFF = frozenset({"queued", "in_progress"})
 
 
-class Usage(NamedTuple):
+class Usage(Struct, frozen=True, gc=False):
     """LLM tokens, and at the end the images that were made.  `cached_tokens` (read from a cache), what was written into
     one for 5 minutes or 1 hour, audio and image input are parts of the input; `reasoning_tokens`, audio and image
     output are parts of the output."""
@@ -100,10 +104,7 @@ class Usage(NamedTuple):
         return Used(self.input_tokens, self.output_tokens, self.cached_tokens, self.reasoning_tokens, cost)
 
 
-FIRST_PART = Usage._fields.index("cache_write_5m")  # of what nearly every request has nothing of
-
-
-NO_USAGE = Usage(0, 0, 0, 0, UsageSource.NONE)
+NO_USAGE = Usage(0, 0, 0, 0, NONE)
 
 
 class Speed(NamedTuple):
@@ -121,7 +122,12 @@ def usage_of(entry: LogEntry, speed: Speed = UNKNOWN_SPEED, *, refunds: bool = F
     """What the request is charged, and where the numbers come from.  `refunds`: what was produced and not seen is not
     charged."""
     usage = _tokens_of(entry, speed, refunds=refunds)
-    return usage._replace(images=_images(entry)) if entry.decision.images and usage is not NO_USAGE else usage
+    return replace(usage, images=_images(entry)) if entry.decision.images and usage is not NO_USAGE else usage
+
+
+def depends_on_speed(entry: LogEntry) -> bool:
+    """Whether it matters to `usage_of` how fast the model writes: not where an answer came whole and could be read."""
+    return entry.aborted or entry.given_up or entry.status == 0 or entry.answer.ended == UNREAD
 
 
 def _images(entry: LogEntry) -> int:
@@ -132,14 +138,14 @@ def _images(entry: LogEntry) -> int:
 
 def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
     decision = entry.decision
-    if decision.admission == Admission.REFUSED or decision.denied or not decision.inference:
+    if decision.admission == REFUSED or decision.denied or not decision.inference:
         return NO_USAGE
     counts = entry.answer.counts
     if decision.kind == MCP:
-        return Usage(0, ceil(entry.answer.text_bytes / TEXT_BYTES_PER_TOKEN), 0, 0, UsageSource.ESTIMATED)
+        return Usage(0, ceil(entry.answer.text_bytes / TEXT_BYTES_PER_TOKEN), 0, 0, ESTIMATED)
     if is_put_off(entry):
         output_tokens = max(_reserved_output(entry), _seen_output(entry))
-        return Usage(decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED)
+        return Usage(decision.input_estimate, output_tokens, 0, 0, ESTIMATED)
     report = report_of(counts) if counts else None
     unseen = _unseen_output(entry, speed, refunds=refunds)
     if report is not None:
@@ -153,13 +159,13 @@ def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
 
 
 def _estimated(entry: LogEntry, output_tokens: int) -> Usage:
-    spoken = is_sound(entry) or entry.decision.kind == Kind.SPEAKS
+    spoken = is_sound(entry) or entry.decision.kind == SPEAKS
     sound = output_tokens if spoken else min(sound_tokens(entry), output_tokens)
-    return Usage(entry.decision.input_estimate, output_tokens, 0, 0, UsageSource.ESTIMATED, audio_output=sound)
+    return Usage(entry.decision.input_estimate, output_tokens, 0, 0, ESTIMATED, audio_output=sound)
 
 
 def _with_drawn(usage: Usage) -> Usage:
-    return usage._replace(output_tokens=usage.output_tokens + DRAWN_TOKENS, image_output=DRAWN_TOKENS)
+    return replace(usage, output_tokens=usage.output_tokens + DRAWN_TOKENS, image_output=DRAWN_TOKENS)
 
 
 def usage_of_report(counts: Mapping[str, int]) -> Usage | None:
@@ -170,35 +176,33 @@ def usage_of_report(counts: Mapping[str, int]) -> Usage | None:
     input_tokens, output_tokens = report.input_tokens or 0, report.output_tokens or 0
     if max(input_tokens, output_tokens) > BELIEVED_MAX_BATCH:
         return None
-    return _with_parts(input_tokens, output_tokens, report.parts, UsageSource.REPORTED)
+    return _with_parts(input_tokens, output_tokens, report.parts, REPORTED)
 
 
 def is_put_off(entry: LogEntry) -> bool:
     """Whether the response is made in the background, without its caller."""
-    if not (entry.answer.background or entry.answer.status in _PUT_OFF):
-        return False
-    if entry.status >= 400 and not entry.aborted:
-        return False
     answer = entry.answer
+    if not (answer.background or answer.status in _PUT_OFF) or (entry.status >= 400 and not entry.aborted):
+        return False
     if answer.status in _PUT_OFF and not entry.streamed:
         return True
     return answer.background and not answer.ended
 
 
 def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
-    source = UsageSource.REPORTED
+    source = REPORTED
     input_tokens, output_tokens = report.input_tokens, report.output_tokens
     if input_tokens is None or input_tokens > BELIEVED_MAX:
-        input_tokens, source = entry.decision.input_estimate, UsageSource.ESTIMATED
+        input_tokens, source = entry.decision.input_estimate, ESTIMATED
     if output_tokens is None or not _is_believed(entry, output_tokens - entry.answer.counts.get(DRAWN, 0)):
         output_tokens = _seen_output(entry)
         if output_tokens:
-            source = UsageSource.ESTIMATED
+            source = ESTIMATED
     elif not _is_complete(entry) and (produced := max(_seen_output(entry), unseen)) > output_tokens:
-        output_tokens, source = produced, UsageSource.ESTIMATED
+        output_tokens, source = produced, ESTIMATED
     if entry.answer.counts.get(UNREPORTED):
         input_tokens, output_tokens = _of_all_results(entry, input_tokens, output_tokens)
-        source = UsageSource.ESTIMATED
+        source = ESTIMATED
     if report.parts is NO_PARTS:
         return Usage(input_tokens, output_tokens, 0, 0, source)
     return _with_parts(input_tokens, output_tokens, report.parts, source)
@@ -264,12 +268,12 @@ def _unseen_output(entry: LogEntry, speed: Speed, *, refunds: bool) -> int:
     answer, reserved = entry.answer, _reserved_output(entry)
     is_whole = not (entry.aborted or entry.given_up or entry.status == 0)
     if is_whole:
-        if entry.decision.kind == Kind.DRAWS or (answer.ended == UNREAD and not speed.tokens_per_second):
+        if entry.decision.kind == DRAWS or (answer.ended == UNREAD and not speed.tokens_per_second):
             return reserved
         return min(reserved, _written(entry, speed)) if answer.ended == UNREAD else 0
     if refunds or answer.ended == "done" or (entry.status >= 400 and not entry.given_up):
         return 0
-    if entry.decision.kind == Kind.DRAWS:
+    if entry.decision.kind == DRAWS:
         return reserved
     if is_sound(entry) and entry.bytes_out:
         return made_tokens(entry)

@@ -42,24 +42,24 @@ class Garbage(ValueError):
     """The line is not one that Envoy wrote."""
 
 
-class _Usual(msgspec.Struct):
-    """What is read of a line, as it nearly always is."""
+class _Usual(msgspec.Struct, kw_only=True, gc=False):
+    """What is read of a line, as it nearly always is.  In Envoy's order, in which it is read fastest."""
 
-    ratelimit: Decision
-    usage: Metered
-    type: str
-    method: str
-    path: str
-    status: Count
-    response_flags: str
+    begun: str | None = None
     bytes_in: Count
     bytes_out: Count
-    total_ms: Count
-    ttft_ms: Count | None = None
-    request_id: str | None = None
     content_type: str | None = None
+    method: str
+    path: str
+    ratelimit: Decision
+    request_id: str | None = None
+    response_flags: str
+    status: Count
+    total_ms: Count
     traceparent: str | None = None
-    begun: str | None = None
+    ttft_ms: Count | None = None
+    type: str
+    usage: Metered
 
 
 _decode = msgspec.json.Decoder().decode
@@ -97,11 +97,12 @@ def quickly_read(line: bytes) -> LogEntry | None:
         return None
     decision, meter, flags, status = said.ratelimit, said.usage, said.response_flags, said.status
     seen = SEEN.match(meter.usage)
-    usual = said.type == END and said.begun in (None, decision.lease_id) and seen is not None
-    # A text that is `-` stands for none.
-    if not usual or line.count(NONE) != (flags == "-") or not is_lease_id(decision.lease_id) or not decision.tenant_id:
+    if seen is None or said.type != END or said.begun not in (None, decision.lease_id):
         return None
-    cut = () if flags == "-" else flags.split(",")
+    # A text that is `-` stands for none.
+    if line.count(NONE) != (flags == "-") or not is_lease_id(decision.lease_id) or not decision.tenant_id:
+        return None
+    cut = None if flags == "-" else flags.split(",")
     media = media_of(said.content_type or "")
     return LogEntry(
         decision,
@@ -112,12 +113,12 @@ def quickly_read(line: bytes) -> LogEntry | None:
         status,
         media,
         is_streamed(media, meter.stream),
-        is_aborted(cut, status),
+        cut is not None and is_aborted(cut, status),
         said.bytes_in,
         said.bytes_out,
         said.total_ms,
         said.ttft_ms,
-        is_given_up(cut, status),
+        cut is not None and is_given_up(cut, status),
         None,
         said.traceparent[:MAX_TRACEPARENT] if said.traceparent else "",
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from accesslog.delivery import Deliveries, Step
 from accesslog.jobs.notes import dump_read, dump_row, load_read, load_row
@@ -144,7 +145,7 @@ class JobKeeper:
             return early is None or await self._charge(tenant_id, *early)
         usage = read.usage
         if read.known is not Known.OVER:
-            usage = usage._replace(source=UsageSource.RESERVED)  # more may come: then this row gives way
+            usage = replace(usage, source=UsageSource.RESERVED)  # more may come: then this row gives way
         row = load_row(job.notes) if job else None
         row = row and with_usage(row, usage, read.model)
         report = Report(

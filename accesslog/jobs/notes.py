@@ -7,6 +7,8 @@ Jobs outlive versions: fields are only ever added, each with a default; a field 
 import json
 from typing import Any
 
+from msgspec.structs import asdict
+
 from accesslog.jobs.seen import Read
 from accesslog.usage import Usage
 from ledger.row import UsageRow, UsageSource
@@ -32,14 +34,14 @@ def load_row(text: str) -> UsageRow | None:
 
 
 def dump_read(read: Read, by: str) -> str:
-    return _dump({**read._asdict(), "usage": read.usage._asdict(), "by": by})
+    return _dump({**read._asdict(), "usage": asdict(read.usage), "by": by})
 
 
 def load_read(text: str) -> tuple[Read, str] | None:
     """And who read it.  None if it cannot be read."""
     try:
         fields = json.loads(text)
-        usage = {name: value for name, value in fields["usage"].items() if name in Usage._fields}
+        usage = {name: value for name, value in fields["usage"].items() if name in Usage.__struct_fields__}
         usage["source"] = UsageSource(usage["source"])
         read = Read(fields["name"], Known(fields["known"]), Usage(**usage), fields["other_name"], fields["model"])
         return read, fields["by"]

@@ -16,6 +16,7 @@ from ratelimit.tenants.average import Average
 
 MODELS_MAX = 1000  # those used longest ago are forgotten first
 OUTPUT_MIN = 16  # tokens: of less, most of the time goes into the prompt
+_REPORTED = UsageSource.REPORTED
 SHOWN_MIN = 0.001  # of the output, so that its logarithm is one
 
 
@@ -34,9 +35,9 @@ class Speeds:
 
     def learn(self, entry: LogEntry, usage: Usage) -> None:
         """Of any entry: what teaches nothing is passed over."""
-        if usage.source is not UsageSource.REPORTED or usage.output_tokens < OUTPUT_MIN:
+        if usage.source is not _REPORTED or usage.output_tokens < OUTPUT_MIN or not entry.total_ms:
             return
-        if entry.aborted or entry.answer.ended != "done" or entry.status != 200 or not entry.total_ms:
+        if entry.aborted or entry.answer.ended != "done" or entry.status != 200:
             return
         with self._lock:
             of = self._models.get(entry.decision.model)

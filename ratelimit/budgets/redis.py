@@ -38,6 +38,7 @@ PAGES_A_SWEEP = 20  # bounds one sweep: some 20,000 keys looked at
 log = structlog.get_logger(__name__)
 
 PART_AWAY = "a part of the budgets did not answer"
+SETTLED, GONE = Settled.SETTLED, Settled.GONE
 UNREADABLE, NO_LEASE = -2, -1  # verdicts
 MAX_UNREADABLE = 1000
 
@@ -240,7 +241,7 @@ class RedisBudgets:
         return Step(keys + lease_keys, arguments + requests)
 
     def _end(self, batch: Sequence[Settlement | LeaseName]) -> list[Settled]:
-        ended: list[Settled] = [Settled.GONE] * len(batch)
+        ended: list[Settled] = [GONE] * len(batch)
         groups = self._groups([each.owner for each in batch])
         steps = [end_step([batch[i] for i in group], self._epoch) for group in groups]
         for group, reply in zip(groups, self._runner.run(self._settle, steps), strict=True):
@@ -249,7 +250,8 @@ class RedisBudgets:
             if reply[0] < 0:
                 raise BudgetsLost(LOST)
             for i, settled in zip(group, reply, strict=True):
-                ended[i] = Settled.SETTLED if settled else Settled.GONE
+                if settled:
+                    ended[i] = SETTLED
         return ended
 
     def _take(self, owners: Sequence[str], limit: int) -> list[Orphan]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ratelimit.budgets.keys import lease_key, leases_key, settled_key, swept_key
@@ -13,6 +14,7 @@ from serving.fast_json import json_of
 MARKER_MS = 86_400_000  # the JSON access log may be read back late; later than that, a direct charge could repeat
 OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; the others are what it keeps
 NOTHING_USED = Used(0)
+OWNERS_KEPT = 4096
 
 
 def swept_keys(owner: str) -> tuple[str, str, str]:
@@ -20,17 +22,25 @@ def swept_keys(owner: str) -> tuple[str, str, str]:
 
 
 def end_step(batch: Sequence[Settlement | LeaseName], epoch: str) -> Step:
-    step = Step([], [MARKER_MS, epoch])
+    keys: list[str] = []
+    arguments: list[str | int] = [MARKER_MS, epoch]
     for each in batch:
-        owner, lease_id = each.owner, each.lease_id
-        step.keys.extend((lease_key(owner, lease_id), leases_key(owner), settled_key(owner, lease_id)))
+        lease_id = each.lease_id
+        lease, leases, settled = _keys_of(each.owner)
+        keys += (lease + lease_id, leases, settled + lease_id)
         if isinstance(each, LeaseName):
-            step.arguments.extend((lease_id, "release", *NOTHING_USED, ""))
+            arguments += (lease_id, "release", *NOTHING_USED, "")
         elif each.direct:
-            step.arguments.extend((lease_id, "direct", *each.used, dump_rules(each.rules)))
+            arguments += (lease_id, "direct", *each.used, dump_rules(each.rules))
         else:
-            step.arguments.extend((lease_id, "lease", *each.used, ""))
-    return step
+            arguments += (lease_id, "lease", *each.used, "")
+    return Step(keys, arguments)
+
+
+@lru_cache(OWNERS_KEPT)
+def _keys_of(owner: str) -> tuple[str, str, str]:
+    """How the names of its leases begin, their set, and how its markers begin."""
+    return lease_key(owner, ""), leases_key(owner), settled_key(owner, "")
 
 
 def lease_of(reservation: Reservation) -> str:
