@@ -1,6 +1,8 @@
 """The ledger row of a finished request, and of one whose end was never seen.  Pure; what it costs is in
 ledger/cost.py."""
 
+from collections.abc import Sequence
+
 from accesslog.entry import LogEntry
 from accesslog.usage import NO_USAGE, Usage
 from ledger.row import UsageRow, UsageSource, clean, cleaned, dump_parts
@@ -19,20 +21,8 @@ BATCH = "batch"  # the service tier of what is begun as one, whatever the server
 def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
     """The row of a finished request."""
     decision = entry.decision
-    request_id, tenant, key, user, end_user, model, admission, denied_by, path, tier, alias, rpc_method, tool = cleaned(
-        entry.request_id,
-        decision.tenant_id,
-        decision.key_id,
-        decision.user_id,
-        decision.end_user_id,
-        decision.model,
-        decision.admission,
-        decision.limit or decision.reason,
-        f"/{decision.model}" if decision.kind == MCP else entry.path,  # not as the server has it
-        BATCH if decision.kind == _BATCHES else entry.answer.service_tier,
-        decision.alias,
-        decision.rpc_method,
-        decision.tool,
+    request_id, tenant, key, user, end_user, model, admission, denied_by, path, tier, alias, rpc_method, tool = (
+        _texts_of(entry)
     )
     return UsageRow(
         decision.lease_id,
@@ -70,6 +60,26 @@ def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
         tool,
         saved.input_tokens,
         saved.output_tokens,
+    )
+
+
+def _texts_of(entry: LogEntry) -> Sequence[str]:
+    """Those of its row, in their order."""
+    decision = entry.decision
+    return cleaned(
+        entry.request_id,
+        decision.tenant_id,
+        decision.key_id,
+        decision.user_id,
+        decision.end_user_id,
+        decision.model,
+        decision.admission,
+        decision.limit or decision.reason,
+        f"/{decision.model}" if decision.kind == MCP else entry.path,  # not as the server has it
+        BATCH if decision.kind == _BATCHES else entry.answer.service_tier,
+        decision.alias,
+        decision.rpc_method,
+        decision.tool,
     )
 
 

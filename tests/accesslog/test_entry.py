@@ -208,7 +208,7 @@ USUAL = {
     "traceparent": None,
     "usage": {"usage": "2,140,done usage.prompt_tokens=12 response.usage.completion_tokens=30", "stream": "true"},
 }
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     ["-", "", None, True, "true", 0, 5.0, 2.5, -1, 10**12, 10**13, 2**70, "é", "a?b", OTHER_ID, [], {}]
 )
 
