@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from accesslog.learned.speeds import Speeds
 from accesslog.usage import usage_of
@@ -98,7 +99,7 @@ def whole(chance: random.Random, at_most: int) -> Answer:
 def learned(meter: Meter, chance: random.Random, model: str) -> Speeds:
     speeds = Speeds()
     for found in meter.entries([whole(chance, AT_MOST[model]) for _ in range(NEEDED)], model=model):
-        taught = found._replace(total_ms=1000)
+        taught = replace(found, total_ms=1000)
         speeds.learn(taught, usage_of(taught))
     return speeds
 
