@@ -16,10 +16,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tollkeeper.supervisor import GRPC_EXPERIMENTS
 from tollkeeper.up.process import PR_SET_PDEATHSIG, PRIVATE_UMASK, Process
@@ -151,6 +153,24 @@ def become(asked: Mapping[str, Any], output: int, parent: int) -> None:
     Path("/proc/self/comm").write_text(asked["name"])
 
 
+def end_as_a_program(main: Callable[[], None]) -> NoReturn:
+    """Runs it, and what is to run at the end, and leaves the memory to the kernel.  The interpreter would take apart what
+    was loaded, object by object: a second of CPU, since each page of it is shared until then."""
+    code: object = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:  # noqa: BLE001 - the top of a program
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined] # threads that are no daemons, and executors
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
     sys.argv = ["tollkeeper", "sidecar"]  # else what only people at a terminal need is loaded too
     import tollkeeper.__main__ as command
@@ -163,4 +183,4 @@ if __name__ == "__main__":
     gc.freeze()
     sys.argv = ["tollkeeper", *serve()]
     gc.unfreeze()
-    command.main()
+    end_as_a_program(command.main)
