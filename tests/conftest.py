@@ -17,6 +17,8 @@ import hypothesis
 import pytest
 import redis
 import structlog
+import typer.testing
+from typer.main import get_command
 
 from store.migrate import migrate
 from tests.clickhouse.server import GIVEN, ClickhouseServer, Databases
@@ -33,6 +35,8 @@ structlog.configure(
 )
 LOGGING = structlog.get_config()
 pytest_plugins = ["tests.distribution"]
+# Its runner would make every command anew for each call, which takes longer than most of them run.
+typer.testing._get_command = functools.cache(get_command)  # type: ignore[attr-defined]
 
 TEMPLATE = "migrated"
 # Nothing of a test outlives the machine.

@@ -154,8 +154,8 @@ def become(asked: Mapping[str, Any], output: int, parent: int) -> None:
 
 
 def end_as_a_program(main: Callable[[], None]) -> NoReturn:
-    """Runs it, and what is to run at the end, and leaves the memory to the kernel.  The interpreter would take apart what
-    was loaded, object by object: a second of CPU, since each page of it is shared until then."""
+    """Runs it, and what is to run at the end, and leaves the memory to the kernel.  The interpreter would take apart
+    what was loaded, object by object: a second of CPU, since each page of it is shared until then."""
     code: object = 0
     try:
         main()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
+from functools import cached_property
 
 import httpcore
 
@@ -88,7 +89,8 @@ class Sender:
     ) -> None:
         self._secrets, self._seconds = secrets, seconds
         self._lookups = ThreadPoolExecutor(8, "webhook-lookup")  # of its own: a lookup may hang
-        self._operators, self._organizations = self._pool(operators), self._pool(organizations)
+        self._operators, self._organizations = operators, organizations
+        self._pools: dict[Reach, httpcore.AsyncConnectionPool] = {}
 
     async def send(self, taken: Taken) -> Outcome:
         """Never raises but when it is cancelled."""
@@ -105,12 +107,12 @@ class Sender:
             return Outcome(None, printable(str(error) or type(error).__name__, MAX_RESPONSE))
 
     async def aclose(self) -> None:
-        await self._operators.aclose()
-        await self._organizations.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
         self._lookups.shutdown(wait=False, cancel_futures=True)
 
     async def _send(self, taken: Taken, headers: list[tuple[bytes, bytes]], body: bytes) -> Outcome:
-        pool = self._operators if taken.organization is None else self._organizations
+        pool = self._pool(self._operators if taken.organization is None else self._organizations)
         async with pool.stream("POST", taken.url, headers=headers, content=body) as answer:
             read = bytearray()
             async for chunk in answer.aiter_stream():
@@ -138,12 +140,19 @@ class Sender:
 
     def _pool(self, reach: Reach) -> httpcore.AsyncConnectionPool:
         """Connections are not kept: one that the receiver has closed meanwhile would cost an attempt."""
-        return httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=0,
-            network_backend=Checked(reach, self._lookups),
-        )
+        if reach not in self._pools:
+            self._pools[reach] = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls,
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=0,
+                network_backend=Checked(reach, self._lookups),
+            )
+        return self._pools[reach]
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made when something is first sent: to load the certificates of this machine takes 80 ms."""
+        return ssl.create_default_context()
 
 
 def body_of(taken: Taken) -> bytes:

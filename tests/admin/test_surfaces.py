@@ -15,6 +15,7 @@ from admin.gate.body import MAX_BODY_BYTES
 from admin.gate.stack import gated
 from admin.gate.surface import STATUSES, Surface
 from admin.metrics import AdminMetrics
+from tests.web import NO_TLS
 
 
 class MasterKey:
@@ -65,7 +66,7 @@ async def http(metrics: AdminMetrics) -> AsyncIterator[httpx.AsyncClient]:
         Surface(("/chat", "/talk/now"), echo, MasterKey(), asks, plain, frozenset({"/chat/open"})),
     ]
     transport = httpx.ASGITransport(gated(surfaces, metrics))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(verify=NO_TLS, transport=transport, base_url="http://test") as client:
         yield client
 
 

@@ -13,7 +13,7 @@ from tests.admin.conftest import Admin
 from tests.admin.portal.conftest import PASSWORD, Portal
 from tests.console.conftest import Visitor, text_of
 from tests.console.test_pages import used
-from tests.web import WEB
+from tests.web import NO_TLS, WEB
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def two(admin: Admin, visitor: Visitor) -> Two:
     made = {}
     for each in ("a", "b"):
         portal.organization(f"{name}{each}")
-        with httpx.Client(base_url=admin.url, timeout=20) as http:
+        with httpx.Client(base_url=admin.url, timeout=20, verify=NO_TLS) as http:
             person = Visitor(http)
             signed_in(person, f"owner@{name}{each}.test")
             answer = person.send("/console/tenants/new", display_name=f"Tenant of {name}{each}", environment="prod")
@@ -89,7 +89,7 @@ def test_a_session_ends_when_the_account_is_disabled(two: Two, visitor: Visitor,
 
 
 def test_nothing_tells_who_has_an_account(two: Two, visitor: Visitor, admin: Admin) -> None:
-    with httpx.Client(base_url=admin.url, timeout=20) as http:
+    with httpx.Client(base_url=admin.url, timeout=20, verify=NO_TLS) as http:
         answers = [
             http.post("/console/sign-in", data={"email": email, "password": "not the password", "next": "/console"})
             for email in (f"owner@{two.theirs['name']}.test", "nobody@nowhere.test")

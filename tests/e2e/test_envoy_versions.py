@@ -16,7 +16,7 @@ from tests.e2e.envoys import VERSIONS, another_envoy, envoy_of
 from tests.e2e.mcp.conftest import ACCEPTS, PING
 from tests.e2e.mcp.servers import MODES, running
 from tests.e2e.mcp.servers import client as mcp_client
-from tests.web import NO_TLS
+from tests.web import NO_TLS, WEB
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
@@ -93,15 +93,13 @@ def test_an_mcp_server(stack: Deployment, envoy: str) -> None:
         try:
             asyncio.run(call_tools(f"{envoy}/mcp/led", who))
             headers = {**other.headers, **ACCEPTS}
-            assert httpx.post(f"{envoy}/mcp/led", json=PING, headers=headers).json()["error"]["code"] == -32064
+            assert WEB.post(f"{envoy}/mcp/led", json=PING, headers=headers).json()["error"]["code"] == -32064
         finally:
             stack.admin.delete(f"/mcp-servers/{made['id']}")
 
 
 async def call_tools(url: str, who: Credential) -> None:
-    wait_for(
-        lambda: httpx.post(url, json=PING, headers=who.headers).status_code not in (404, 503) or None, "the server"
-    )
+    wait_for(lambda: WEB.post(url, json=PING, headers=who.headers).status_code not in (404, 503) or None, "the server")
     for mode in MODES:
         async with mcp_client(url, who.secret, mode) as session:
             assert [tool.name for tool in (await session.list_tools()).tools] == ["add"]

@@ -9,6 +9,7 @@ from clients.api import Api, api_of
 from clients.errors import Fault, body_of, headers_of
 from tests.clients.test_clients import PATHS
 from tests.envoy.chain import Chain
+from tests.web import WEB
 
 TWICE = Fault(400, "The body names n more than once", "invalid_request_error", "duplicate_key", "n")
 NO_SIDECAR = Fault(
@@ -46,7 +47,7 @@ def test_the_meter_refuses_in_the_words_of_the_api(chain: Chain, path: str, api:
 
 @pytest.mark.parametrize(("path", "api"), SPELLINGS)
 def test_envoy_refuses_in_the_words_of_the_api(complete: str, path: str, api: Api) -> None:
-    answer = httpx.post(complete + path, json={})
+    answer = WEB.post(complete + path, json={})
     assert_told(answer, NO_SIDECAR, api)
     assert (answer.headers["retry-after"], answer.headers["retry-after-ms"]) == ("1", "1000")
 
@@ -57,12 +58,12 @@ def test_a_websocket_is_refused_and_told_why(complete: str, path: str) -> None:
         "connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
         "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-protocol": "realtime, openai-beta.realtime-v1",
     }  # fmt: skip
-    answer = httpx.get(complete + path, headers=upgrade)
+    answer = WEB.get(complete + path, headers=upgrade)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "upgrade_refused")
     assert "realtime" in answer.json()["error"]["message"]
 
 
 def test_an_error_that_stands_for_several_says_its_own_status(complete: str) -> None:
     upgrade = {"connection": "upgrade", "upgrade": "websocket"}
-    answer = httpx.get(f"{complete}/v1beta/models/m:generateContent", headers=upgrade)
+    answer = WEB.get(f"{complete}/v1beta/models/m:generateContent", headers=upgrade)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, 403)

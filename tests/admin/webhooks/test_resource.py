@@ -11,6 +11,7 @@ from tests.admin.conftest import WEBHOOK_SECRET, Admin, run_admin, wait_until
 from tests.admin.webhooks.receiver import Receiver
 from tests.cli.conftest import Command
 from tests.conftest import create_database, drop_database
+from tests.web import NO_TLS
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.valkey import Valkey
 
@@ -108,7 +109,9 @@ def test_an_organization_is_told_of_its_own_tenants_alone(running: Admin, receiv
     organization = running.post("/organizations", name="acme", plan="scale").json()["id"]
     person = {"email": "ann@acme.test", "password": PASSWORD, "organization": organization, "role": "owner"}
     running.post("/accounts", **person).raise_for_status()
-    login = httpx.post(f"{running.url}/auth/login", json={"email": "ann@acme.test", "password": PASSWORD})
+    login = httpx.post(
+        f"{running.url}/auth/login", json={"email": "ann@acme.test", "password": PASSWORD}, verify=NO_TLS
+    )
     headers = {"authorization": f"Bearer {login.json()['token']}"}
     body = {"name": "theirs", "url": receiver.url, "events": ["tenant.created"], "organization": "another"}
     made = running.http.post("/webhooks", json=body, headers=headers)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-import httpx
 import pytest
 
 from tests.conftest import public_directory
@@ -12,6 +11,7 @@ from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.fairness.beside import begin_beside
 from tests.e2e.fairness.conftest import idle, stats
 from tests.e2e.fairness.crowd import Clients, run
+from tests.web import WEB
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]  # on a busy machine the stacks take a while to start
 
@@ -63,7 +63,7 @@ def test_a_model_has_one_bound_for_all_sidecars(stack: Deployment, others: Seque
 
 def _is_answered(address: str, who: Credential, status: int) -> bool | None:
     body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
-    answer = httpx.post(f"http://{address}/v1/chat/completions", json=body, headers=who.headers, timeout=30)
+    answer = WEB.post(f"http://{address}/v1/chat/completions", json=body, headers=who.headers, timeout=30)
     return True if answer.status_code == status else None
 
 

@@ -10,7 +10,7 @@ from tests.e2e.deployment import MODEL, Deployment, wait_for
 from tests.e2e.envoys import VERSIONS, envoy_of
 from tests.e2e.fairness.beside import begin_envoy
 from tests.e2e.fairness.conftest import idle, stats
-from tests.web import NO_TLS
+from tests.web import NO_TLS, WEB
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -40,7 +40,7 @@ def renews(stack: Deployment, directory: Path, binary: Path | None = None, log: 
         if log is not None:
             client = stops.enter_context(httpx.Client(verify=NO_TLS, base_url=f"http://{address}", timeout=30))
             stack.until_logged_once(stack.tenant(), client)
-        with httpx.stream(
+        with WEB.stream(
             "POST", f"http://{address}/v1/chat/completions", json=body, headers=headers, timeout=30
         ) as answer:
             assert answer.status_code == 200

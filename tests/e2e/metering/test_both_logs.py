@@ -15,6 +15,7 @@ from accesslog.usage import usage_of
 from ledger.row import UsageRow
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.wire import JSON, body_of, request, send
+from tests.web import NO_TLS
 
 # Lasts 100 s, so that the client can leave it.
 SLOW = request(body=body_of(stream=True, max_tokens=2000), headers=(*JSON, ("x-stub-tokens-per-second", "20")))
@@ -93,7 +94,7 @@ def test_a_log_that_is_rotated_holds_up_no_slot(stack: Deployment) -> None:
 def post_to_envoy(stack: Deployment, path: str) -> None:
     assert stack.settings.envoy_admin is not None
     socket_path = stack.settings.envoy_admin.removeprefix("unix:")
-    with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path)) as admin:
+    with httpx.Client(transport=httpx.HTTPTransport(verify=NO_TLS, uds=socket_path)) as admin:
         assert admin.post(f"http://envoy{path}").status_code == 200
 
 

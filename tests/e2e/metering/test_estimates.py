@@ -21,6 +21,7 @@ from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import another_envoy
 from tests.formats.wire import Answer, Upstream, plain, running
 from tests.media import png, wav
+from tests.web import NO_TLS
 from tollkeeper.__main__ import app
 
 BUDGET = 3_000
@@ -96,7 +97,7 @@ def place(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with (
         running(upstream) as model,
         another_envoy(stack, directory, model) as url,
-        httpx.Client(base_url=url, timeout=30) as client,
+        httpx.Client(base_url=url, timeout=30, verify=NO_TLS) as client,
     ):
         yield Place(stack, upstream, client)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.deployment import MODEL, Credential, Deployment
 from tests.e2e.envoys import another_envoy
 from tests.formats.wire import Answer, End, Upstream, running
+from tests.web import WEB
 
 IDLE_SECONDS, GAP_SECONDS, EVENTS = 1.5, 0.25, 14
 CHUNK = {"id": "c1", "object": "chat.completion.chunk"}
@@ -29,7 +30,7 @@ class Place(NamedTuple):
         body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100, "stream": True}
         received = bytearray()
         try:
-            with httpx.stream("POST", f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=30) as got:
+            with WEB.stream("POST", f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=30) as got:
                 for chunk in got.iter_raw():
                     received += chunk
         except httpx.RemoteProtocolError:

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.e2e.envoys import another_envoy
 from tests.formats.wire import Answer, End, Upstream, lines, plain, running
+from tests.web import NO_TLS
 
 USED = {"input_tokens": 900, "output_tokens": 4100}
 CHAT_USED = {"prompt_tokens": 900, "completion_tokens": 4100, "total_tokens": 5000}
@@ -38,7 +39,7 @@ def place(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with (
         running(upstream) as model,
         another_envoy(stack, directory, model) as url,
-        httpx.Client(base_url=url, timeout=30) as client,
+        httpx.Client(base_url=url, timeout=30, verify=NO_TLS) as client,
     ):
         yield Place(upstream, client)
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import anthropic
-import httpx
 import openai
 import pytest
 
 from tests import llama
 from tests.e2e.deployment import Credential, Deployment
 from tests.e2e.envoys import another_envoy
+from tests.web import WEB
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Hello there, the sun and the sea"}]
 PROMPT = "Hello there, the sun and the sea"
@@ -118,7 +118,7 @@ NATIVE: dict[str, tuple[str, Mapping[str, object]]] = {
 @pytest.mark.parametrize(("path", "body"), NATIVE.values(), ids=NATIVE.keys())
 def test_its_own_api(stack: Deployment, envoy: str, path: str, body: Mapping[str, object], stream: bool) -> None:
     who = stack.tenant()
-    answer = httpx.post(envoy + path, json={**body, "stream": stream}, headers=who.headers, timeout=30)
+    answer = WEB.post(envoy + path, json={**body, "stream": stream}, headers=who.headers, timeout=30)
     assert answer.status_code == 200, answer.text
     documents = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if len(line) > 1]
     results = [each for one in documents if one for each in (one if isinstance(one, list) else [one]) if each["stop"]]
@@ -143,7 +143,7 @@ def test_choices_that_it_does_not_report_are_estimated(stack: Deployment, envoy:
     """The usage of a plain answer is its first choice's; the others are taken to be as long, which here they are."""
     who = stack.tenant()
     body = {"model": llama.MODEL, "messages": MESSAGES, "max_tokens": 100, "n": 4, "ignore_eos": True}
-    answer = httpx.post(f"{envoy}/v1/chat/completions", json=body, headers=who.headers, timeout=30).json()
+    answer = WEB.post(f"{envoy}/v1/chat/completions", json=body, headers=who.headers, timeout=30).json()
     assert (len(answer["choices"]), answer["usage"]["completion_tokens"]) == (4, 100)
     (row,) = stack.usage_when(who, 1)
     assert (row["usage_source"], row["output_tokens"]) == ("estimated", 400)
@@ -153,7 +153,7 @@ def test_choices_that_it_does_not_report_are_estimated(stack: Deployment, envoy:
 def test_a_client_that_leaves(stack: Deployment, envoy: str) -> None:
     who = stack.tenant()
     body = {"prompt": PROMPT, "n_predict": 900, "ignore_eos": True, "stream": True}
-    with httpx.stream("POST", f"{envoy}/completion", json=body, headers=who.headers, timeout=30) as answer:
+    with WEB.stream("POST", f"{envoy}/completion", json=body, headers=who.headers, timeout=30) as answer:
         lines = (line for line in answer.iter_lines() if line.startswith("data: "))
         seen = [json.loads(next(lines)[6:])["tokens_predicted"] for _ in range(5)]
     (row,) = stack.usage_when(who, 1)
@@ -165,7 +165,7 @@ def test_what_the_server_refuses_costs_nothing(stack: Deployment, envoy: str) ->
     """A prompt beyond its context."""
     who = stack.tenant()
     body = {"model": llama.MODEL, "prompt": "sun " * 2000, "max_tokens": 20}
-    answer = httpx.post(f"{envoy}/v1/completions", json=body, headers=who.headers, timeout=30)
+    answer = WEB.post(f"{envoy}/v1/completions", json=body, headers=who.headers, timeout=30)
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "exceed_context_size_error")
     (row,) = stack.usage_when(who, 1)
     assert (row["usage_source"], row["input_tokens"], row["output_tokens"]) == ("none", 0, 0)
