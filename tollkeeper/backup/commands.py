@@ -13,7 +13,7 @@ from tollkeeper.store_commands import fail, settings_of
 T = TypeVar("T")
 File = Annotated[Path, typer.Argument(help="The file of the backup.", show_default=False)]
 
-backup_app = typer.Typer(help="Write a backup of Postgres, or check one.", no_args_is_help=True)
+backup_app = typer.Typer(no_args_is_help=True)
 
 
 @backup_app.command("create")

@@ -7,7 +7,7 @@ import typer
 
 from tollkeeper.cli.body import FileOption, SetOption, body_of
 from tollkeeper.cli.client import PREFIX
-from tollkeeper.cli.command import command
+from tollkeeper.cli.command import with_session
 from tollkeeper.cli.files.whole import output
 from tollkeeper.cli.session import Session
 
@@ -22,25 +22,22 @@ class Method(StrEnum):
     DELETE = "DELETE"
 
 
-def add_api(app: typer.Typer, panel: str) -> None:
-    """Adds the command to the root."""
-
-    @command(app, "api", panel=panel, repeatable=True)
-    def api(
-        session: Session,
-        method: Annotated[Method, typer.Argument(metavar="METHOD", case_sensitive=False)],
-        path: Annotated[str, typer.Argument(metavar="PATH", help="Path, such as /tenants?limit=5.")],
-        assignments: SetOption = None,
-        file: FileOption = None,
-    ) -> None:
-        """Make any request to the management API, and print the answer as JSON."""
-        sent = method in (Method.POST, Method.PUT, Method.PATCH) or bool(assignments or file)
-        body = body_of({}, file, assignments) if sent else None
-        answer = session.client.ask(method, "/" + path.removeprefix(PREFIX).lstrip("/"), body)
-        if isinstance(answer.body, str):
-            typer.echo(answer.body, nl=False)
-        elif isinstance(answer.body, bytes):
-            with output(None, binary=True) as stdout:
-                stdout.write(answer.body)
-        elif answer.body is not None:
-            session.show.json(answer.body)
+@with_session(repeatable=True)
+def api(
+    session: Session,
+    method: Annotated[Method, typer.Argument(metavar="METHOD", case_sensitive=False)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Path, such as /tenants?limit=5.")],
+    assignments: SetOption = None,
+    file: FileOption = None,
+) -> None:
+    """Make any request to the management API, and print the answer as JSON."""
+    sent = method in (Method.POST, Method.PUT, Method.PATCH) or bool(assignments or file)
+    body = body_of({}, file, assignments) if sent else None
+    answer = session.client.ask(method, "/" + path.removeprefix(PREFIX).lstrip("/"), body)
+    if isinstance(answer.body, str):
+        typer.echo(answer.body, nl=False)
+    elif isinstance(answer.body, bytes):
+        with output(None, binary=True) as stdout:
+            stdout.write(answer.body)
+    elif answer.body is not None:
+        session.show.json(answer.body)

@@ -1,7 +1,7 @@
 """What every command shares: the options --api and --json, a session with the API, and how failures are said.
 
 `@command(app, "list", *fields)` makes a command of a function that takes the Session, what was given of the fields (if
-there are any), and options of its own.
+there are any), and options of its own; `@with_session()` one of the root, which cli/table.py names.
 """
 
 import inspect
@@ -35,9 +35,9 @@ ColumnsOption = Annotated[
 ]
 
 
-def noun(help: str) -> typer.Typer:
-    """The app of one noun."""
-    return typer.Typer(help=help, no_args_is_help=True, pretty_exceptions_enable=False)
+def noun() -> typer.Typer:
+    """The app of one noun, of which cli/table.py says what it is."""
+    return typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def command(
@@ -45,13 +45,21 @@ def command(
     name: str,
     *fields: Field,
     help: str | None = None,
-    panel: str | None = None,
     repeatable: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Registers a function as a command with a session.  `help`: unless its docstring says it.  `repeatable`: with an
-    option for an Idempotency-Key."""
+    """Registers a function as a command with a session.  `help`: unless its docstring says it."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
+        app.command(name, help=help)(with_session(*fields, repeatable=repeatable)(function))
+        return function
+
+    return register
+
+
+def with_session(*fields: Field, repeatable: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """`repeatable`: with an option for an Idempotency-Key."""
+
+    def wrap(function: Callable[..., None]) -> Callable[..., None]:
         def run(
             *, api: ApiOption = None, as_json: JsonOption = False, idempotency_key: RepeatOption = None, **options: Any
         ) -> None:
@@ -74,10 +82,10 @@ def command(
         parameters += [api, as_json, *([idempotency_key] if repeatable else [])]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # as functools.wraps does
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name, help=help or function.__doc__, rich_help_panel=panel)(run)
-        return function
+        run.__doc__ = function.__doc__
+        return run
 
-    return register
+    return wrap
 
 
 def _say(failed: CommandFailed, as_json: bool) -> None:

@@ -15,10 +15,6 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def add_completion(app: typer.Typer) -> None:
-    """Adds the command to the root."""
-
-    @app.command()
-    def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
-        """Print a completion script: eval "$(tollkeeper completion bash)"."""
-        typer.echo(get_completion_script(prog_name="tollkeeper", complete_var="_TOLLKEEPER_COMPLETE", shell=shell))
+def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
+    """Print a completion script: eval "$(tollkeeper completion bash)"."""
+    typer.echo(get_completion_script(prog_name="tollkeeper", complete_var="_TOLLKEEPER_COMPLETE", shell=shell))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tollkeeper.cli.client import segment
-from tollkeeper.cli.command import command
+from tollkeeper.cli.command import with_session
 from tollkeeper.cli.session import Session
 
 HIDDEN = frozenset(
@@ -13,25 +13,22 @@ HIDDEN = frozenset(
 )  # said by other fields, or below
 
 
-def add_explain(app: typer.Typer, panel: str) -> None:
-    """Adds the command to the root."""
-
-    @command(app, "explain", panel=panel)
-    def explain(
-        session: Session,
-        request_id: Annotated[str, typer.Argument(metavar="REQUEST-ID", help="Its x-request-id, or its lease id.")],
-    ) -> None:
-        """Explain a request that ended: what was decided, what it used, and its bill, from the prices of its time; or
-        why it was refused, whose key it was, and what to do."""
-        found = session.client.get(f"/requests/{segment(request_id)}")
-        requests = found["requests"] + found.get("denials", [])
-        if session.show.as_json:
-            session.show.json(requests)
-            return
-        for number, each in enumerate(requests):
-            if number:
-                typer.echo()
-            _show(session, each)
+@with_session()
+def explain(
+    session: Session,
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST-ID", help="Its x-request-id, or its lease id.")],
+) -> None:
+    """Explain a request that ended: what was decided, what it used, and its bill, from the prices of its time; or
+    why it was refused, whose key it was, and what to do."""
+    found = session.client.get(f"/requests/{segment(request_id)}")
+    requests = found["requests"] + found.get("denials", [])
+    if session.show.as_json:
+        session.show.json(requests)
+        return
+    for number, each in enumerate(requests):
+        if number:
+            typer.echo()
+        _show(session, each)
 
 
 def _show(session: Session, request: dict[str, Any]) -> None:

@@ -23,8 +23,8 @@ NOTHING: Query = {}
 class Noun(typer.Typer):
     """The commands of a resource.  Each method adds one; --help lists them in that order."""
 
-    def __init__(self, resource: Resource, help: str) -> None:
-        super().__init__(help=help, no_args_is_help=True, pretty_exceptions_enable=False)
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(no_args_is_help=True, pretty_exceptions_enable=False)
         self.resource = resource
 
     def add_list(self, help: str) -> None:

@@ -11,13 +11,13 @@ from tollkeeper.envoy.render import InvalidEnvoyConfig, render
 from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, InvalidSetting, of_each_process
 from tollkeeper.up.binaries import MissingWheel, envoy_binary
 
-envoy_app = typer.Typer(help="Envoy's side: the configuration that asks Tollkeeper.", no_args_is_help=True)
+envoy_app = typer.Typer(no_args_is_help=True)
 DEFAULTS = EnvoySettings()
 
 
 @envoy_app.callback()
 def envoy() -> None:
-    """Envoy's side: the configuration that asks Tollkeeper."""
+    """Keeps `render` below it, of which there is no other yet."""
 
 
 @envoy_app.command("render")

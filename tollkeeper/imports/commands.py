@@ -17,10 +17,7 @@ STDIN = "-"
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be made, and make nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-import_app = typer.Typer(
-    help="Take over tenants, keys and limits from another system; keys work on. What is there already stays as it is.",
-    no_args_is_help=True,
-)
+import_app = typer.Typer(no_args_is_help=True)
 
 
 @import_app.command("litellm")

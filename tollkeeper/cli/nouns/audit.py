@@ -19,7 +19,7 @@ FILTERS = (
     Field("--target", help="Only changes of what has this id.", name="target_id"),
 )
 
-app = noun("The audit log: who changed what, when, and from where.")
+app = noun()
 
 
 @command(app, "list", *FILTERS)

@@ -21,7 +21,7 @@ DRIFT = ("tenant_id", "budget", "limit", "unit", "amount", "counted", "spent", "
 BUDGET = Field("BUDGET", help="The budget, as `list` names it.")
 BY = Field("--by", QUANTITY, "Units to give back; below zero, to charge.", name="amount", required=True)
 
-app = noun("Budgets: how much of a tenant's limits is spent and left now.")
+app = noun()
 
 
 @command(app, "list", TENANTS.item, *WHOSE)

@@ -4,6 +4,6 @@ from tollkeeper.cli.command import noun
 from tollkeeper.cli.nouns.fairshare_simulate import add_simulate
 from tollkeeper.cli.nouns.fairshare_top import add_top
 
-app = noun("How capacity is shared among tenants.")
+app = noun()
 add_simulate(app)
 add_top(app)

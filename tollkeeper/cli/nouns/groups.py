@@ -16,7 +16,7 @@ GROUPS = Resource(
     fields=(Field("NAME", help="A unique name."), WEIGHT),
 )
 
-app = Noun(GROUPS, "Fairshare groups: tenants that share a weight.")
+app = Noun(GROUPS)
 app.add_list("List groups by name.")
 app.add_get("Show a group.")
 app.add_create("Create a group.")

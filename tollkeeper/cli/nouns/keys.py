@@ -68,7 +68,7 @@ KEYS = Resource(
     shown_once="secret",
 )
 
-app = Noun(KEYS, "Keys: what clients authenticate with.  A secret is shown once, when it is created.")
+app = Noun(KEYS)
 
 
 @command(app, "list", Field("--tenant", help="Only keys of this tenant, by id or name.", convert=TENANTS.id_of))

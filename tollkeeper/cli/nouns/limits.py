@@ -50,7 +50,7 @@ LIMITS = Resource(
     ),
 )
 
-app = Noun(LIMITS, "Limits: how much may be used of what, in which window.  The strictest one binds.")
+app = Noun(LIMITS)
 app.add_list("List limits, oldest first.")
 app.add_get("Show a limit.")
 app.add_create("Create a limit.  Without --scope, it follows from --key, --user, --model, --group or --tenant.")

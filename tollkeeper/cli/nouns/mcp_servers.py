@@ -83,7 +83,7 @@ MCP_SERVERS = Resource(
     ),
 )
 
-app = Noun(MCP_SERVERS, "MCP servers: where they are, and who may call which of their tools.")
+app = Noun(MCP_SERVERS)
 app.add_list("List all MCP servers.")
 app.add_get("Show an MCP server.")
 app.add_create("Register an MCP server, which clients then reach at /mcp/NAME.")

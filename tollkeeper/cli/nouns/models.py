@@ -112,7 +112,7 @@ MODELS = Resource(
     ),
 )
 
-app = Noun(MODELS, "Models: which ones clients may use, and the price of a million tokens.")
+app = Noun(MODELS)
 app.add_list("List the registered models by name.")
 app.add_get("Show a model.")
 app.add_create("Register a model.  Once one is registered, requests for models that are not are refused.")

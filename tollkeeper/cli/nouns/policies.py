@@ -12,7 +12,7 @@ POLICIES = Resource(
     fields=(Field("NAME", help="A unique name.", only="create"), Field("--description", help="A note for people.")),
 )
 
-app = Noun(POLICIES, "Named policies: sets of limits that tenants refer to.")
+app = Noun(POLICIES)
 app.add_list("List policies by name.")
 app.add_get("Show a policy with its limits.")
 app.add_create("Create a policy; its limits are a list in --file, or --set limits='[…]'.")

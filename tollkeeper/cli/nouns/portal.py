@@ -22,7 +22,7 @@ ORGANIZATIONS = Resource(
     columns=("id", "name", "plan", "created_at"),
     fields=(Field("NAME", help="A unique name.", only="create"), NEW_NAME, PLAN),
 )
-organizations = Noun(ORGANIZATIONS, "Organizations, whose people sign in.")
+organizations = Noun(ORGANIZATIONS)
 organizations.add_list("List organizations by name.")
 organizations.add_get("Show an organization.")
 organizations.add_create("Create an organization.")
@@ -47,7 +47,7 @@ USERS = Resource(
     columns=("id", "email", "organization", "role", "disabled", "created_at"),
     fields=(ROLE, Field("--disabled/--enabled", SWITCH, "Whether it is locked out.", only="update")),
 )
-users = Noun(USERS, "The people of organizations, who sign in with e-mail address and password.")
+users = Noun(USERS)
 users.add_list("List accounts by e-mail address.")
 users.add_get("Show an account.")
 OF = Field("--organization", help="Whose: an id or a name.  Made, with --plan, if there is none.", required=True)
@@ -75,8 +75,8 @@ def set_password(session: Session, given: Given) -> None:
 
 
 users.add_delete("Delete an account.", what="the account {email!r} ({id})")
-portal = noun("The portal: who signs in.")
-portal.add_typer(users, name="user")
+portal = noun()
+portal.add_typer(users, name="user", help="The people of organizations, who sign in with e-mail address and password.")
 
 
 def password_of_person() -> str:

@@ -18,8 +18,8 @@ ADMIN_TOKENS = Resource(
 )
 
 
-def _every_verb(resource: Resource, help: str) -> Noun:
-    app, noun = Noun(resource, help), resource.noun
+def _every_verb(resource: Resource) -> Noun:
+    app, noun = Noun(resource), resource.noun
     app.add_list(f"List all {noun}s.")
     app.add_get(f"Show an {noun}.")
     app.add_create(f"Create an {noun}.")
@@ -28,4 +28,4 @@ def _every_verb(resource: Resource, help: str) -> Noun:
     return app
 
 
-admin_tokens = _every_verb(ADMIN_TOKENS, "Admin tokens: who may use the management API.")
+admin_tokens = _every_verb(ADMIN_TOKENS)

@@ -10,7 +10,7 @@ BOUNDS = (
     Field("--total", AMOUNT, "Maximum through all sidecars together.", name="max_in_flight_total"),
 )
 
-app = noun("What the sidecars are doing now, and how much they may do.")
+app = noun()
 
 
 @command(app, "stats")

@@ -29,7 +29,7 @@ TENANTS = Resource(
 )
 IN_TENANT = replace(TENANTS.item, convert=TENANTS.id_of)  # as the first argument of what belongs to a tenant
 
-app = Noun(TENANTS, "Tenants: owners of keys, budgets and a weight.")
+app = Noun(TENANTS)
 app.add_list("List tenants, oldest first.")
 app.add_get("Show a tenant.")
 app.add_create("Create a tenant.")

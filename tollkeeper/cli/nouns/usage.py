@@ -56,7 +56,7 @@ BUCKET = Field("--bucket", help="Width: minute, hour, day, week, month, or a num
 ZONE = Field("--tz", help="Time zone in which days begin, such as Europe/Berlin.")
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")]
 
-app = noun("Usage: what was used, over time, and what it cost.")
+app = noun()
 
 
 def _add_report(name: str, path: str, columns: tuple[str, ...], help: str, *fields: Field) -> None:

@@ -22,7 +22,7 @@ USERS = Resource(
     ),
 )
 
-app = Noun(USERS, "Users: the people within a tenant, and their limits.")
+app = Noun(USERS)
 app.add_list("List a tenant's users by id.")
 app.add_get("Show a user.")
 

@@ -61,7 +61,7 @@ WEBHOOKS = Resource(
     shown_once="secret",
 )
 
-app = Noun(WEBHOOKS, "Webhooks: who is told of budgets, refusals and keys.")
+app = Noun(WEBHOOKS)
 app.add_list("List all webhooks.")
 app.add_get("Show a webhook.")
 app.add_create("Create a webhook, and print the secret that signs what it gets: it is never shown again.")
