@@ -1,7 +1,8 @@
-"""The register of requests that were let in and whose bodies are not known to have arrived.  In memory.
+"""The register of admitted requests whose bodies are not known to have arrived.  In memory.
 
-ratelimit is asked only once a body is there as a whole; what is not large is read unasked.  So a tenant that begins
-many requests and sends little of each would make Envoy hold all of them: beyond a number, it may not begin another.
+ratelimit is asked only once a whole body has arrived, and small bodies are read without asking it first.  So a tenant
+that begins many requests and sends little of each would make Envoy hold all of them.  Beyond a bound, a tenant may not
+begin another.
 """
 
 import math
@@ -11,15 +12,17 @@ from collections.abc import Iterable
 
 KEEP_SECONDS = 100.0  # Envoy ends a request that has not arrived as a whole after 90 s
 FRESH_SECONDS = 10.0
-SHARE = 4  # one tenant may have a quarter of what there is for all
+SHARE = 4  # one tenant may have a quarter of the bound
 
 
 class Bodies:
-    """At most `most` at once, of which a tenant may have a quarter.  For any thread.  Times in seconds, of a clock that
-    does not go back.
+    """At most `most` at once, of which a tenant may have a quarter.  Thread-safe.  Times are seconds of a monotonic
+    clock.
 
-    Refuses only while it hears of bodies that do arrive: where nobody tells of them, all would seem to be missing.  And
-    it counts only what began before `told_until`: of what is younger others may know that it is there."""
+    Refuses only while it hears of bodies that do arrive: if nobody reports them, all would seem to be missing.  It
+    counts only requests that began before `told_until`: the body of a later one may have arrived at another process
+    that has not said so yet.
+    """
 
     def __init__(self, most: int) -> None:
         self._given = most
@@ -36,7 +39,7 @@ class Bodies:
         return len(self._coming) + len(self._young)
 
     def full(self, tenant_id: str, now: float) -> bool:
-        """Whether the tenant may begin no other now."""
+        """Whether the tenant has to wait before it begins another request."""
         if not self._counting or (len(self._coming) < self.most and self._tenants.get(tenant_id, 0) < self.most_of_one):
             return False
         with self._lock:
@@ -48,7 +51,7 @@ class Bodies:
 
     def begin(self, lease_id: str, tenant_id: str, now: float) -> None:
         with self._lock:
-            if len(self._coming) + len(self._young) >= 2 * self._given:  # nobody tells
+            if len(self._coming) + len(self._young) >= 2 * self._given:  # nobody reports arrivals
                 self._remove(next(iter(self._coming or self._young)))
             if now < self._told_until:
                 self._enter(lease_id, tenant_id, now)
@@ -56,19 +59,19 @@ class Bodies:
                 self._young[lease_id] = tenant_id, now
 
     def told_until(self, at: float) -> None:
-        """All that arrived of what began before is told."""
+        """Every arrival of a request that began before `at` has been reported."""
         with self._lock:
             self._told_until = at
             self._let_count()
 
     def shared_by(self, number: int) -> None:
-        """So many processes let in what goes through the same Envoys: each has its part of what there is."""
+        """`number` processes admit requests for the same Envoys: each takes an equal part of the bound."""
         self.most = max(1, self._given // number)
         self.most_of_one = max(1, self.most // SHARE)
 
     def count(self, counting: bool) -> None:
-        """Whether every body that arrives is told of.  As long as not, nobody is refused, and what was begun by then
-        does not count later."""
+        """Whether every arrival is reported.  While it is False nobody is refused, and requests that began by then are
+        never counted."""
         with self._lock:
             if not (counting and self._counting):
                 self._young.clear()
@@ -77,7 +80,7 @@ class Bodies:
             self._counting = counting
 
     def arrived(self, lease_ids: Iterable[str], now: float) -> bool:
-        """These are there as a whole, or their requests are over.  Whether any was begun here."""
+        """These bodies have arrived, or their requests are over.  Returns whether any of the requests began here."""
         found = False
         with self._lock:
             for lease_id in lease_ids:

@@ -10,10 +10,10 @@ from enum import Enum
 
 # As Envoy names them: lower case.
 AUTHORIZATION = "authorization"
-CREDENTIAL_HEADERS = (AUTHORIZATION, "x-api-key", "api-key")  # unless a deployment chooses
+CREDENTIAL_HEADERS = (AUTHORIZATION, "x-api-key", "api-key")  # the default; a deployment may choose others
 
-# ASCII: without it, ignoring case would take the Kelvin sign for a K.  Of the scheme alone: a class of characters that
-# ignores case is ten times slower.
+# ASCII, because otherwise ignoring case would take the Kelvin sign for a K.  Only the scheme is matched so: a character
+# class that ignores case is ten times slower.
 _AUTHORIZATION = re.compile(r"(?i:bearer|apikey) +([!-+\--~]{1,512})", re.ASCII)
 _SECRET = re.compile(r"([!-+\--~]{1,512})")
 # A header longer than a few copies of the longest secret is not worth splitting.
@@ -29,7 +29,7 @@ class NoCredential(Enum):
 
 
 def find_secret(headers: Mapping[str, str], names: Sequence[str] = CREDENTIAL_HEADERS) -> str | NoCredential:
-    """The one secret that the headers called `names` carry.  The same secret given twice is one; a header left empty is
+    """The one secret that the headers `names` carry.  The same secret sent twice counts once; an empty header counts as
     none."""
     secrets: set[str] = set()
     for header in names:

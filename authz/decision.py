@@ -24,12 +24,12 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     DISABLED = "disabled"
     SUSPENDED = "suspended"
-    BODIES = "bodies"  # too many of the tenant's are being received
+    BODIES = "bodies"  # the tenant is sending too many bodies at once
     UNAVAILABLE = "unavailable"
 
 
 _REQUEST, _INVALID = "invalid_request_error", "invalid_api_key"
-ASK_AGAIN_SECONDS = 1  # after which the stores are asked again
+ASK_AGAIN_SECONDS = 1  # how soon the stores are asked again
 
 _REFUSALS = {
     Outcome.SEVERAL: Fault(
@@ -57,7 +57,7 @@ _REFUSALS = {
 
 
 def refusals(key_headers: Sequence[str]) -> Mapping[Outcome, Fault]:
-    """What a client is told, by outcome; `key_headers`: where its key belongs."""
+    """The error that a client gets, by outcome.  `key_headers`: the headers in which its key belongs."""
     *others, last = (f"'{_said(name)}'" for name in key_headers)
     how = f"Send it as {', '.join(others)} or {last}." if others else f"Send it as {last}."
     malformed = f"Invalid API key: the credential is malformed. {how}"
@@ -75,7 +75,7 @@ def _said(name: str) -> str:
 
 
 def headers_for(fault: Fault, api: Api) -> list[Header]:
-    """Of a refusal, beside content-length, which Envoy adds."""
+    """A refusal's headers; Envoy adds content-length."""
     headers = [*headers_of(fault, api)]
     if fault.status == 401:
         headers.append(("www-authenticate", "Bearer"))  # RFC 9110, section 15.5.2
@@ -85,7 +85,8 @@ def headers_for(fault: Fault, api: Api) -> list[Header]:
 
 
 def decide(record: KeyRecord, now: float) -> Outcome:
-    """ALLOWED, EXPIRED, DISABLED or SUSPENDED at `now`, seconds since the epoch; at `expires_at` a key has expired."""
+    """ALLOWED, EXPIRED, DISABLED or SUSPENDED at `now`, seconds since the epoch.  From `expires_at` on, a key is
+    expired."""
     if record.expires_at is not None and record.expires_at.timestamp() <= now:
         return Outcome.EXPIRED
     if record.disabled:

@@ -1,8 +1,8 @@
-"""GET /v1/models and GET /v1/models/{id}: which models a key may ask for; and of which models answers are kept.  Pure:
+"""GET /v1/models and GET /v1/models/{id}: which models a key may use; and which models have a response cache.  Pure:
 request and registry in, answer out.
 
-Answered along with the credential: it costs no budget and no request to the model server, which would list what the
-key may not use too.
+Answered together with the credential check: it costs no budget and no request to the model server, which would also
+list models that the key may not use.
 """
 
 import json
@@ -15,7 +15,7 @@ from tenancy.resolving.catalog import KnownModels, ModelState
 READING = ("GET", "HEAD")
 VERSION, MODELS = "/v1/", "models"
 OWNED_BY = "llm"
-# What is told to Envoy with each request: at most this many characters, else that it may be any model.
+# The maximum length of the list that Envoy gets with each request; a longer one becomes EVERY.
 MAX_NAMES, EVERY = 512, "*"
 
 NOT_FOUND = Fault(
@@ -35,20 +35,23 @@ UNAVAILABLE = Fault(
 
 
 def asked_model(method: str, path: str) -> str | None:
-    """The model that a request asks about, "" for all; None if it asks for something else.  `path`: as Envoy has it."""
+    """The model that a request asks about, "" for all; None if the request is another one.  `path`: as Envoy sends
+    it."""
     if method not in READING:
         return None
     plain = path.partition("?")[0]
-    # As the routes of model servers are found: under whatever prefix, in whatever case.
+    # Matched like the routes of model servers: under any prefix, in any case.
     at = plain.lower().find(VERSION)
     what, _, model = plain[at + len(VERSION) :].partition("/")
     return unquote(model.strip("/")) if at >= 0 and what.lower() == MODELS else None
 
 
 def answer(asked: str, known: KnownModels | None, allowed: Sequence[str] | None) -> str | Fault | None:
-    """The JSON body, as OpenAI has it, for a key with this list of models (None: without one); NOT_FOUND, UNAVAILABLE.
+    """The JSON body in OpenAI's format for a key with this list of models (None: the key has no list); NOT_FOUND,
+    UNAVAILABLE.
 
-    None where only the model server knows: a key without a list, and a registry that bars only what is in it."""
+    None where only the model server knows: the key has no list, and the registry refuses only the models in it.
+    """
     if known is None:
         return UNAVAILABLE
     if allowed is None and not known.is_closed:
@@ -62,7 +65,7 @@ def answer(asked: str, known: KnownModels | None, allowed: Sequence[str] | None)
 
 
 def names_of_cached(known: KnownModels) -> str:
-    """The names under which models are asked for whose answers are kept, a line each; EVERY if they are many."""
+    """The names of the models that have a response cache, one a line; EVERY if there are too many."""
     aliases = (name for name, targets in known.targets.items() if any(each.model in known.caches for each in targets))
     names = "\n".join([*known.caches, *aliases])
     return names if len(names) <= MAX_NAMES else EVERY
