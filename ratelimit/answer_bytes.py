@@ -24,7 +24,7 @@ def serialize(
     body: bytes,
     both_ways: Iterable[tuple[str, str]] = (),
 ) -> bytes:
-    """An answer, or a part of one: protobuf messages that are concatenated are merged by their reader."""
+    """A RateLimitResponse, or a part of one: readers merge protobuf messages that are concatenated."""
     parts = [CODES[ok]]
     for name, text in headers:
         value = text.encode()
@@ -41,8 +41,8 @@ def serialize(
 
 
 def _metadata(fields: Iterable[tuple[str, str | int | bool]]) -> list[bytes]:
-    """The entries of a google.protobuf.Struct.  What is empty, zero or false is left out: Envoy reads, copies and logs
-    each."""
+    """The entries of a google.protobuf.Struct.  Empty, zero and false values are left out, because Envoy reads, copies
+    and logs each entry."""
     entries: list[bytes] = []
     for name, value in fields:
         if not value:
@@ -59,7 +59,7 @@ def _metadata(fields: Iterable[tuple[str, str | int | bool]]) -> list[bytes]:
 
 @lru_cache(MOST_KEPT)
 def _header(tag: bytes, name: str, size: int) -> bytes:
-    """What stands before the value, of `size` bytes, of a HeaderValue."""
+    """The bytes of a HeaderValue that precede its value of `size` bytes."""
     key = name.encode()
     head = _KEY + _varint(len(key)) + key + _VALUE + _varint(size)
     return tag + _varint(len(head) + size) + head
@@ -67,7 +67,7 @@ def _header(tag: bytes, name: str, size: int) -> bytes:
 
 @lru_cache(MOST_KEPT)
 def _text_field(name: str, size: int) -> bytes:
-    """What stands before a text of `size` bytes."""
+    """The bytes that precede a text of `size` bytes."""
     return _entry(name, _STRING + _varint(size), size)
 
 
@@ -82,7 +82,7 @@ def _true_field(name: str) -> bytes:
 
 
 def _entry(name: str, value_head: bytes, size: int) -> bytes:
-    """A map's entry up to what `size` bytes follow."""
+    """The bytes of a map entry that precede a value of `size` bytes."""
     key, value_size = name.encode(), len(value_head) + size
     head = _KEY + _varint(len(key)) + key + _VALUE + _varint(value_size) + value_head
     return _ENTRY + _varint(len(head) + size) + head

@@ -1,4 +1,4 @@
-"""Ends that came before their requests.  Not for several threads at once."""
+"""Ends of requests that arrived before their decisions.  Not thread-safe."""
 
 from collections import OrderedDict
 
@@ -6,7 +6,7 @@ MAX_EARLY = 10_000  # about 2 MB; the oldest are forgotten first
 
 
 class EarlyEnds:
-    """Of requests whose decision nobody will hear, by lease id."""
+    """By lease id: requests that ended before they were decided, so that nobody will hear the decision."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
@@ -17,7 +17,7 @@ class EarlyEnds:
             self._ids.popitem(last=False)
 
     def take(self, lease_id: str) -> bool:
-        """Whether this one has ended already; said once."""
+        """Whether this request has ended already; True only once."""
         if not self._ids or lease_id not in self._ids:
             return False
         del self._ids[lease_id]

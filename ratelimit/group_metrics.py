@@ -1,5 +1,5 @@
-"""What ratelimit counts of fairshare groups.  Operators make groups, so their names are labels: MOST of them, those
-that came first; what is of others is counted under OTHERS.  No logic but that."""
+"""What ratelimit counts by fairshare group.  Operators make groups, and their names are labels, so only the first MOST
+get one; further groups count under OTHERS."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300
 
 
 class GroupMetrics(MetricSet):
-    """Made once a process.  Waits are of one thread, all else of another."""
+    """Made once a process.  Waits are counted by one thread, everything else by another."""
 
     def __init__(self) -> None:
         name = "tollkeeper_ratelimit_"
@@ -21,16 +21,17 @@ class GroupMetrics(MetricSet):
             f"{name}wait_seconds", "What was queued, by how long until it ran", WAIT_BUCKETS, "group", (OTHERS,)
         )
         self.served = Counter(f"{name}served_tokens", "Tokens of service that were had here", "group", (OTHERS,))
-        self.queued: dict[str, float] = {OTHERS: 0.0}  # how many wait now
-        self.gap = 0.0  # of the fleet, as far as this process knows it
-        self._owed: dict[str, int] = {}  # what was counted too much, until that much more was had
+        self.queued: dict[str, float] = {OTHERS: 0.0}  # requests that wait now
+        self.gap = 0.0  # the fairness gap of the fleet, as far as this process knows it
+        self._owed: dict[str, int] = {}  # what was counted too much, to be taken off what comes next
 
     def waited(self, group: str, seconds: float) -> None:
         self.wait_seconds.allow(group, MOST)
         self.wait_seconds.observe(seconds, group if group in self.wait_seconds else OTHERS)
 
     def had(self, served: Served) -> None:
-        """Since the last time.  A wrong estimate is taken back from what comes next: a counter only grows."""
+        """Counts what was served since the last call.  A wrong estimate is taken off what comes next, because a counter
+        only grows."""
         sums: dict[str, int] = {}
         for (group, _), service in served.items():
             self.served.allow(group, MOST)

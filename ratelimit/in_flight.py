@@ -1,5 +1,5 @@
-"""The register of what is in flight through this process, and of what waits for room.  What sidecars share is in
-fleet/; who runs next is decided in fairness/."""
+"""The register of the requests in flight through this process, and of those that wait for room.  What sidecars share is
+in fleet/; who runs next is decided in fairness/."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ from tenancy.values.lease_id import lease_ms
 from tenancy.values.policy import Policy
 
 MAX_KNOWN = 200_000  # about 50 MB; beyond, the oldest are no longer counted
-TOLD = "fair queue"  # what a caller who cannot be told is logged with
+TOLD = "fair queue"  # names the call in the log if it fails
 NO_QUEUE = Terms(queue_seconds=0.0)
 
 
@@ -31,10 +31,10 @@ class InFlight:
     """
 
     def __init__(self, most_known: int = MAX_KNOWN, scheduler: Scheduler | None = None) -> None:
-        self.refused = 0  # for want of room, ever
-        self.entered = self.heard = 0  # requests that went to the budgets, and ends that were told of, ever
-        self.inherits = False  # it is still told what another process has in flight: some may have ended already
-        self.closed = False  # another process has this place
+        self.refused = 0  # for lack of room, since the start
+        self.entered = self.heard = 0  # since the start: requests that went to the budgets, and ends that were reported
+        self.inherits = False  # whether it still follows another process's requests; some may have ended
+        self.closed = False  # another process has taken this place
         self._lock = threading.Lock()
         self._roll = Roll(most_known)
         self._scheduler = Scheduler(NO_QUEUE) if scheduler is None else scheduler
@@ -44,11 +44,12 @@ class InFlight:
         self.sharing = Sharing(self._lock, self._scheduler, self._roll, self._let_in)
 
     def keep(self, journal: Journal) -> None:
-        """Writes down in `journal` what is in flight from now on.  Before the first request."""
+        """Writes requests in flight to `journal` from now on.  Call it before the first request."""
         self._roll.keep(journal)
 
     def inherit(self, left: Iterable[Entry]) -> None:
-        """Counts in what another process had answered, the oldest first; before the first request, as far as may be."""
+        """Counts in what another process had answered, the oldest first.  Call it before the first request if
+        possible."""
         for entry in left:
             policy = Policy(entry.tenant_id, "", fairshare_group=entry.group)
             life = Life(entry.lease_id, policy, lease_ms(entry.lease_id), Load(entry.model))
@@ -72,14 +73,16 @@ class InFlight:
         self._let_in()
 
     def close(self) -> None:
-        """Another process has this place, and our part of the room: nothing that waits here, or comes, may run here."""
+        """Another process has taken this place and our part of the room: no request that waits here, or comes, may run
+        here."""
         self.closed, self.bound = True, Bound(0)
 
     def enter(self, lease_id: str, policy: Policy, now_ms: int | None = None, load: Load = NO_LOAD) -> Life | None:
-        """Its life begins, and it is counted in; None if there is no room, or others wait for it.  `now_ms` since 1970:
-        not before what entered earlier; None: as its id says.
+        """Begins a life and counts it in; None if there is no room, or others wait for it.  `now_ms` since 1970, not
+        before that of earlier entries; None: the time in its id.
 
-        A request whose end came ahead of it is over from the start, and is not counted."""
+        A request whose end came first is over from the start, and is not counted.
+        """
         life = Life(lease_id, policy, lease_ms(lease_id) if now_ms is None else now_ms, load)
         with self._lock:
             if self._early.take(lease_id):
@@ -91,8 +94,8 @@ class InFlight:
             return life
 
     def queue(self, life: Life, caller: Caller, patience: float = UNBOUNDED) -> Full | None:
-        """For one that found no room: it waits, until its caller is told.  `patience`: the seconds after which that is
-        gone.  Why it may not wait, if it may not."""
+        """Queues a request that found no room, until its caller is told.  `patience`: the seconds after which the
+        caller is gone.  Returns why it may not wait, if it may not."""
         with self._lock:
             asked = self._scheduler.ask(life, patience)
             if isinstance(asked, Full):
@@ -101,7 +104,7 @@ class InFlight:
             waits, displaced = asked
             life.state, life.caller = Event.QUEUE[life.state], caller
             self._roll.queue(life)
-            if not waits:  # room has come free meanwhile
+            if not waits:  # room has come free in the meantime
                 self._take_turn(life)
             told = [] if displaced is None else [self._turn_away(*displaced)]
             wakes = waits and self._scheduler.waits_first(life)
@@ -112,7 +115,7 @@ class InFlight:
         return None
 
     def withdraw(self, life: Life) -> bool:
-        """One that waits is refused; False if it waits no more."""
+        """Refuses a waiting request; False if it no longer waits."""
         with self._lock:
             if life.state is not QUEUED:
                 return False
@@ -121,11 +124,11 @@ class InFlight:
             return True
 
     def bound_now(self) -> str:
-        """The name of the bound that a request which finds no room has come upon."""
+        """The name of the bound that a request which finds no room has hit."""
         return self._bound.name if len(self._roll) >= self._bound.most else MODEL
 
     def admit(self, life: Life) -> bool:
-        """Whether it may run; if not, it has ended meanwhile, and a lease that it has must be given back."""
+        """Whether it may run; if not, it has ended in the meantime, and its lease, if any, must be given back."""
         with self._lock:
             life.state = Event.ADMIT[life.state]
             return life.state is ADMITTED
@@ -140,7 +143,7 @@ class InFlight:
         self._move(life, Event.REFUSE)
 
     def leave(self, life: Life) -> bool:
-        """Whether that abandoned it, and a lease that it may have must be given back."""
+        """Whether this abandoned the request, so that its lease, if any, must be given back."""
         return self._move(life, Event.LEAVE)
 
     def lose(self, life: Life) -> bool:
@@ -148,15 +151,15 @@ class InFlight:
         return self._move(life, Event.LOSE)
 
     def end(self, lease_id: str, service: int | None = None) -> None:
-        """It is over.  `service`: the tokens of service that it had, None if that is not known."""
+        """The request is over.  `service`: the tokens of service that it had, None if not known."""
         with self._lock:
             if not self._end(lease_id, service) and self.inherits:
                 self._early.add(lease_id)
         self._let_in()
 
     def end_undecided(self, lease_ids: Iterable[str]) -> None:
-        """These are over, and nothing that ratelimit may have answered has reached Envoy, nor will: one that is not
-        here yet comes for nothing."""
+        """These requests are over, and no decision of ratelimit reached Envoy, nor will.  One that has not come here
+        yet will run nothing."""
         with self._lock:
             for lease_id in lease_ids:
                 if not self._end(lease_id, None):
@@ -164,11 +167,11 @@ class InFlight:
         self._let_in()
 
     def knows(self, lease_id: str) -> bool:
-        """Whether it is in flight, or waits."""
+        """Whether the request is in flight, or waits."""
         return lease_id in self._roll or self._scheduler.waiting_as(lease_id) is not None
 
     def count_of(self, tenant_id: str) -> int:
-        """How many of the tenant's are in flight."""
+        """The number of the tenant's requests in flight."""
         running = self._roll.tenant(tenant_id)
         return 0 if running is None else running.count
 
@@ -177,12 +180,12 @@ class InFlight:
             self.end(lease_id)
 
     def expire(self, lives: Iterable[Life]) -> None:
-        """These have no lease any more."""
+        """The leases of these requests have ended."""
         for life in lives:
             self._move(life, Event.EXPIRE)
 
     def give_up_late(self) -> None:
-        """Refuses what has waited for as long as it may."""
+        """Refuses the requests that have waited for as long as they may."""
         with self._lock:
             told = [self._turn_away(*late) for late in self._scheduler.expired()]
         for tell in told:
@@ -198,7 +201,8 @@ class InFlight:
         return self._scheduler.waiting
 
     def older_than(self, before_ms: int) -> list[Life]:
-        """What entered before that time and is in flight, oldest first.  Takes as long as it is many."""
+        """The requests in flight that entered before that time, oldest first.  Takes time in proportion to their
+        number."""
         with self._lock:
             return self._roll.older_than(before_ms)
 
@@ -207,10 +211,10 @@ class InFlight:
         with self._lock:
             return self._roll.tenants()
 
-    # What follows is called with the lock held, but for _move and _let_in.
+    # The methods below are called with the lock held, except _move and _let_in.
 
     def _begin(self, life: Life) -> None:
-        """It has a place in flight."""
+        """Gives it a place in flight."""
         self.entered += 1
         forgotten = self._roll.add(life)
         if forgotten is not None:
@@ -224,7 +228,7 @@ class InFlight:
         self._begin(life)
 
     def _let_in(self) -> None:
-        """Those whose turn it is.  One thread at a time, which goes on while there is room."""
+        """Admits those whose turn it is.  One thread at a time, which goes on while there is room."""
         while self._scheduler.waiting:
             with self._lock:
                 life = None if self._letting_in else self._scheduler.admit()
@@ -236,14 +240,14 @@ class InFlight:
             self._letting_in = False
 
     def _turn_away(self, life: Life, full: Full) -> Callable[[], None]:
-        """One that the scheduler has let go of; what is to be called once the lock is free."""
+        """Refuses a request that the scheduler has dropped; returns what to call once the lock is free."""
         caller, life.state = life.caller, Event.REFUSE[life.state]
         self.refused += 1
         self._waits_no_more(life)
         return partial(caller.give_up, full)
 
     def _end(self, lease_id: str, service: int | None) -> bool:
-        """Whether it was in flight, or waited."""
+        """Whether the request was in flight, or waited."""
         self.heard += 1
         life = self._roll.take(lease_id)
         if life is not None:
@@ -258,7 +262,7 @@ class InFlight:
         return True
 
     def _move(self, life: Life, moves: Moves) -> bool:
-        """Whether it moved, which took it out of flight."""
+        """Whether the event moved it, and so took it out of flight."""
         with self._lock:
             before, after = life.state, moves[life.state]
             if after is before:
@@ -266,7 +270,7 @@ class InFlight:
             life.state = after
             if before is QUEUED:
                 self._leave_queue(life)
-            elif self._roll.take(life.lease_id) is not None:  # else it was one too many to know of
+            elif self._roll.take(life.lease_id) is not None:  # else it was forgotten, being one too many
                 self._scheduler.over(life)
         self._let_in()
         return before is not QUEUED

@@ -1,8 +1,8 @@
-"""What is in flight through a process, in a file that outlives it: so that its successor counts it too.
+"""The requests in flight through a process, in a file that outlives it, so that its successor counts them too.
 
-A file of fixed records in shared memory: a change costs a microsecond and no call of the system, and the kernel keeps
-it when the process is killed.  (When the machine dies, what runs on it dies too.)  Its blocks are taken from the disk
-before they are written to: the kernel kills a process that writes where a full disk has none.  Knows no rules and no
+A file of fixed records in shared memory: a change costs a microsecond and no system call, and the kernel keeps it when
+the process is killed.  (When the machine dies, its requests die too.) Blocks are allocated on the disk before they are
+written: on a full disk the kernel would kill a process that writes to one that has none.  Knows no rules and no
 budgets.
 """
 
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 RECORD = struct.Struct("<c36s64p64p")
 TEXT_MAX_BYTES = 63
 FREE, ASKED, ANSWERED = b"\0", b"a", b"r"
-NOWHERE = -1  # the place of what is not written down
-CHUNK = 4096  # records for which room is taken from the disk at a time: 1.2 MB, with their models
+NOWHERE = -1  # the place of a request that is not recorded
+CHUNK = 4096  # records that are allocated on the disk at a time: 1.2 MB, with their models
 SUFFIX = ".in-flight"
-# Beside the records, in a file of its own, which versions before do not know: the model, by the same place.
+# Models, by the same place, in a file of their own beside the records: earlier versions do not know it.
 MODEL = struct.Struct("<128p")
 MODEL_MAX_BYTES = 127
 MODELS = ".models"
@@ -52,19 +52,19 @@ class Journal:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = directory / f"{secrets.token_hex(4)}{SUFFIX}"
         self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)  # while we live
+        fcntl.flock(self._file, fcntl.LOCK_EX)  # held as long as we live
         os.ftruncate(self._file, size * RECORD.size)
         self._map = mmap.mmap(self._file, size * RECORD.size)
         self._model_file = os.open(self._path.with_suffix(MODELS), os.O_CREAT | os.O_RDWR, 0o600)
         os.ftruncate(self._model_file, size * MODEL.size)
         self._models = mmap.mmap(self._model_file, size * MODEL.size)
         self._size, self._used, self._room = size, 0, 0
-        self._is_full = False  # the disk
+        self._is_full = False  # whether the disk is full
         self._free: list[int] = []
         self._lock = threading.Lock()
 
     def enter(self, lease_id: str, tenant_id: str, group: str, model: str = "") -> int:
-        """Its place."""
+        """Records a request; returns its place."""
         tenant, of = tenant_id.encode(), group.encode()
         if len(tenant) > TEXT_MAX_BYTES or len(of) > TEXT_MAX_BYTES:
             return NOWHERE
@@ -86,7 +86,7 @@ class Journal:
             self._map[place * RECORD.size] = ANSWERED[0]
 
     def leave(self, place: int) -> None:
-        """The place is free; call it once."""
+        """Frees the place; call it once."""
         if place != NOWHERE:
             self._map[place * RECORD.size] = FREE[0]
             with self._lock:
@@ -111,7 +111,7 @@ class Journal:
 
 
 class Predecessor:
-    """A process that was here before, by its file: `entries` are what it had in flight at the last look."""
+    """An earlier process in this place, by its file: `entries` are what it had in flight at the last look."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -136,13 +136,13 @@ class Predecessor:
 
 
 def predecessors_in(directory: Path) -> list[Predecessor]:
-    """Call it before making a journal there."""
+    """Call it before making a journal in `directory`."""
     return [Predecessor(path) for path in directory.glob(f"*{SUFFIX}")]
 
 
 def _read(path: Path) -> Iterator[Entry]:
     with suppress(FileNotFoundError), path.open("rb") as file:
-        written = os.lseek(file.fileno(), 0, os.SEEK_HOLE)  # most of the file never was
+        written = os.lseek(file.fileno(), 0, os.SEEK_HOLE)  # most of the file was never written
         used = os.pread(file.fileno(), written, 0).rstrip(FREE)
         data = used.ljust(-(-len(used) // RECORD.size) * RECORD.size, FREE)
         models = _models(path, len(data) // RECORD.size)
@@ -153,7 +153,7 @@ def _read(path: Path) -> Iterator[Entry]:
 
 
 def _models(path: Path, count: int) -> list[str]:
-    """Of the first places.  A version before wrote none."""
+    """The models of the first `count` places.  Earlier versions wrote none."""
     data = b""
     with suppress(FileNotFoundError), path.with_suffix(MODELS).open("rb") as file:
         data = os.pread(file.fileno(), count * MODEL.size, 0)

@@ -1,7 +1,7 @@
-"""The life of a request: which states there are, what moves a request from one to another, and who says so.  Pure.
+"""The life of a request: its states, the events that move it from one to another, and who reports them.  Pure.
 
-Whatever moves a request goes through this table; in_flight.py applies it.  What a request may cost, and what its caller
-is told, does not belong here.
+Every move goes through this table; in_flight.py applies it.  What a request may cost, and what its caller is told, does
+not belong here.
 """
 
 from dataclasses import dataclass
@@ -100,8 +100,8 @@ class Event:
 
 
 class Load(Struct, frozen=True, gc=False):
-    """What a request brings: its model, the tokens of service of its input and, at most, of its answer, and who of the
-    tenant it is for."""
+    """What a request brings: its model, the tokens of service of its input and at most of its answer, and the user of
+    the tenant."""
 
     model: str = ""
     service: int = 1
@@ -113,8 +113,8 @@ NO_LOAD = Load()
 
 
 class Caller(Protocol):
-    """Who asked for a request that waits.  One of these is called, once, from any thread, unless the caller goes or the
-    request ends before."""
+    """The caller of a request that waits.  One of these methods is called, once, from any thread, unless the caller
+    leaves or the request ends first."""
 
     def turn(self) -> None:
         """It is its turn: it has a place in flight."""
@@ -136,8 +136,8 @@ NOBODY = Nobody()
 
 @dataclass(slots=True, eq=False)
 class Life:
-    """Of one request, in the process that was asked; `since_ms` since 1970: when it went to the budgets, or into the
-    queue.  Changed by the register alone."""
+    """The life of one request in the process that was asked.  `since_ms` since 1970: when it went to the budgets, or
+    into the queue.  Changed only by the register."""
 
     lease_id: str
     policy: Policy

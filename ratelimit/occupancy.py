@@ -1,14 +1,14 @@
-"""For how long places were in use, all in all, by whose room they are: what was in flight on average between two looks,
-however short each request is.  Not for several threads at once."""
+"""How long places were in use in total, by model room: the average number in flight between two looks, however short
+each request is.  Not thread-safe."""
 
 from collections.abc import Mapping
 
 
 class Occupancy:
-    """Of the room of each model that has its own, and of everything else under "".  `now` in seconds."""
+    """By model with a room of its own, and everything else under "".  `now` in seconds."""
 
     def __init__(self) -> None:
-        # How many are in use, and what is missing until the seconds of all are that number times `now`.
+        # The number in use, and the offset that makes number times `now` the total seconds.
         self._places: dict[str, tuple[int, float]] = {}
 
     def begins(self, model: str, now: float) -> None:
@@ -23,5 +23,5 @@ class Occupancy:
         return {model: seconds + count * now for model, (count, seconds) in self._places.items()}
 
     def keep(self, models: Mapping[str, object]) -> None:
-        """Forgets those that have no room of their own any more, once nothing is left of them."""
+        """Forgets models that no longer have a room of their own, once none of their places is in use."""
         self._places = {model: each for model, each in self._places.items() if not model or model in models or each[0]}

@@ -1,4 +1,4 @@
-"""The roll: which requests are in flight, how much of it is each tenant's, and the same in a file for our successor.
+"""The roll: the requests in flight, their number by tenant, and the same in a file for the next process.
 
 Counted as requests come and go, so that a report need not look at all of them.
 """
@@ -23,7 +23,7 @@ class Running:
 
 
 class Roll:
-    """Not for several threads at once.  Of more than `most_known` requests, the oldest are forgotten."""
+    """Not thread-safe.  Beyond `most_known` requests, the oldest are forgotten."""
 
     def __init__(self, most_known: int) -> None:
         self._most_known = most_known
@@ -38,11 +38,11 @@ class Roll:
         return lease_id in self._lives
 
     def keep(self, journal: Journal) -> None:
-        """Writes down in `journal` what comes from now on."""
+        """Writes further requests to `journal` too."""
         self._journal = journal
 
     def add(self, life: Life) -> Life | None:
-        """The one that had to be forgotten for it, if any."""
+        """Returns the request that had to be forgotten for it, if any."""
         forgotten = None
         if len(self._lives) >= self._most_known:
             forgotten = self.take(next(iter(self._lives)))
@@ -58,7 +58,7 @@ class Roll:
             self._journal.answer(life.place)
 
     def take(self, lease_id: str) -> Life | None:
-        """Out of it; None if it is not there."""
+        """Removes and returns it; None if it is not there."""
         life = self._lives.pop(lease_id, None)
         if life is None:
             return None
@@ -75,7 +75,7 @@ class Roll:
         self._of(life.policy).queued += 1
 
     def unqueue(self, life: Life) -> None:
-        """It waits no more."""
+        """It no longer waits."""
         tenant = self._tenants[life.policy.tenant_id]
         tenant.queued -= 1
         self._gone(tenant)
@@ -89,14 +89,14 @@ class Roll:
         return older
 
     def tenants(self) -> list[Running]:
-        """Of each that has anything in flight or waiting."""
+        """All tenants that have anything in flight or waiting."""
         return list(self._tenants.values())
 
     def tenant(self, tenant_id: str) -> Running | None:
         return self._tenants.get(tenant_id)
 
     def _of(self, policy: Policy) -> Running:
-        """The tenant of one that comes."""
+        """The entry of a request's tenant."""
         tenant = self._tenants.get(policy.tenant_id)
         if tenant is None:
             tenant = self._tenants[policy.tenant_id] = Running(policy)
@@ -105,13 +105,13 @@ class Roll:
         return tenant
 
     def _gone(self, tenant: Running) -> None:
-        """One of its has gone."""
+        """One of the tenant's requests has gone."""
         if not tenant.count and not tenant.queued:
             del self._tenants[tenant.policy.tenant_id]
 
 
 def most(tenants: Iterable[Running], number: int) -> list[Running]:
-    """Those with most in flight, then with most waiting, in this order."""
+    """The tenants with the most in flight, then with the most waiting, in this order."""
     return nlargest(number, tenants, key=lambda tenant: (tenant.count, tenant.queued))
 
 

@@ -24,7 +24,7 @@ Served = Mapping[tuple[str, str], int]
 
 
 class Finished(Struct, frozen=True, gc=False):
-    """Of requests of a tenant that are over: the tokens of service that they had, and how long they ran."""
+    """A tenant's finished requests: the tokens of service that they had, and how long they ran."""
 
     service: int = 0
     milliseconds: int = 0
@@ -42,7 +42,7 @@ class Bound:
 
 
 class Scheduler:
-    """Not for several threads at once.  `by_user`: the users of a tenant have shares too.  `clock` in seconds."""
+    """Not thread-safe.  `by_user`: the users of a tenant have shares too.  `clock` in seconds."""
 
     def __init__(self, terms: Terms, *, by_user: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._floor: Floor[Life] = Floor(terms)
@@ -65,7 +65,7 @@ class Scheduler:
         return self._waiting.get(lease_id)
 
     def waiting_since(self) -> dict[str, int]:
-        """Of each tenant that waits, since when the first of its requests has."""
+        """By tenant that waits: since when the first of its requests has waited."""
         found: dict[str, int] = {}
         for life in self._waiting.values():  # oldest first
             found.setdefault(life.policy.tenant_id, life.since_ms)
@@ -75,14 +75,15 @@ class Scheduler:
         self._floor.most = most
 
     def share(self, rooms: Mapping[str, Room], weights: Mapping[str, int]) -> None:
-        """The models that have room of their own, and the weights of groups.  Counts for what comes from now on."""
+        """Sets the models that have room of their own, and the weights of groups, for requests that come from now
+        on."""
         self.rooms, self.weights = rooms, weights
         self._occupancy.keep(rooms)
         self._set_rooms()
 
     def allot(self, shares: Mapping[str, int] | None) -> None:
-        """What this process has of each model's room; of those that are not named, nothing.  None: all of it, since
-        nobody shares it."""
+        """Sets this process's part of each model's room; models that are not named have none.  None: it has all of it,
+        because nobody shares it."""
         if shares != self._allotted:
             self._allotted = shares
             self._set_rooms()
@@ -100,12 +101,12 @@ class Scheduler:
         return True
 
     def run(self, life: Life) -> None:
-        """It runs already, whether there is room or not."""
+        """Enters a request that already runs, whether there is room or not."""
         life.ticket = self._floor.run(life, life.load.service, self._way(life), life.load.model)
         self._begins(life, life.ticket)
 
     def ask(self, life: Life, patience: float) -> tuple[bool, tuple[Life, Full] | None] | Full:
-        """Whether it waits; and one that has to go for it."""
+        """Whether it waits; and a waiting request that has to make room for it."""
         model, now = life.load.model, self._clock()
         asked = self._floor.ask(life, self._cost(life), self._way(life), model, now, patience)
         if isinstance(asked, Full):
@@ -135,13 +136,13 @@ class Scheduler:
         return len(self._floor.pool_of(life.load.model).queue) == 1
 
     def leave(self, life: Life) -> None:
-        """It waits no more."""
+        """It no longer waits."""
         if life.ticket is not None:
             self._floor.leave(life.ticket, self._clock())
             self._out(life)
 
     def over(self, life: Life) -> None:
-        """It runs no more."""
+        """It no longer runs."""
         ticket = life.ticket
         if ticket is not None:
             if ticket.began is not None:
@@ -150,7 +151,7 @@ class Scheduler:
             life.ticket = None
 
     def settle(self, life: Life, service: int) -> None:
-        """What one that runs has had, now that it is over."""
+        """What a finished request has had."""
         self._expected.learn(life.policy.tenant_id, life.load.model, max(0, service - life.load.service))
         self.charge(life, service)
         if (ticket := life.ticket) is not None and ticket.began is not None:
@@ -160,27 +161,27 @@ class Scheduler:
             self._finished[name] = Finished(had.service + service, passed)
 
     def charge(self, life: Life, service: int) -> None:
-        """What one that runs has had so far."""
+        """What a running request has had so far."""
         if life.ticket is not None:
             self._count(life, service - life.ticket.charged)
             self._floor.charge(life.ticket, service)
 
     def expired(self) -> list[tuple[Life, Full]]:
-        """Takes out what has waited for as long as it may."""
+        """Removes the requests that have waited for as long as they may."""
         return [(self._out(ticket.item), full) for ticket, full in self._floor.expired(self._clock())]
 
     def occupied(self) -> tuple[float, Mapping[str, float]]:
-        """A time, and for how many seconds places of each room were in use by then, all in all."""
+        """A time, and for each room the total seconds that its places were in use by then."""
         now = self._clock()
         return now, self._occupancy.seconds(now)
 
     def take_served(self) -> Served:
-        """Since it was last asked.  What a wrong estimate was taken back of is less than 0."""
+        """What tenants were served since the last call.  Corrected estimates can make it negative."""
         served, self._served = self._served, {}
         return served
 
     def take_finished(self) -> Mapping[tuple[str, str], Finished]:
-        """Since it was last asked."""
+        """The requests that finished since the last call, by group and tenant."""
         finished, self._finished = self._finished, {}
         return finished
 
@@ -214,7 +215,7 @@ class Scheduler:
         return load.service + self._expected.of(life.policy.tenant_id, load.model, load.most)
 
     def _out(self, life: Life) -> Life:
-        """It is not in the queue any more."""
+        """It is no longer in the queue."""
         life.ticket = None
         del self._waiting[life.lease_id]
         return life

@@ -1,6 +1,6 @@
 """Envoy's RateLimitService: descriptor entries in, an answer with headers, body and dynamic metadata out.
 
-Translates only, and hands each request to the decider of its domain.  What no domain claims is refused.
+Translates only, and hands each request to the decider of its domain.  An unknown domain is refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the register is told of shares, by operators and by the other sidecars, and what it tells of them."""
+"""What operators and the other sidecars tell the register about shares, and what it tells them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
@@ -11,9 +11,10 @@ from ratelimit.scheduler import Finished, Scheduler, Served
 
 
 class Sharing:
-    """For any thread: `lock` is the register's, and `let_in` what it does when there may be room.
+    """Thread-safe: `lock` is the register's, and `let_in` is called when there may be room.
 
-    `wake` is called when a request is the first to wait for its model's room: it may be ours for the asking."""
+    `wake` is called when a request is the first to wait for its model's room: a report may get more of it.
+    """
 
     def __init__(self, lock: Lock, scheduler: Scheduler, roll: Roll, let_in: Callable[[], None]) -> None:
         self._lock, self._scheduler, self._roll, self._let_in = lock, scheduler, roll, let_in
@@ -46,12 +47,12 @@ class Sharing:
             return list(self._scheduler.demands())
 
     def occupied(self) -> tuple[float, Mapping[str, float]]:
-        """A time, and for how many seconds places of each room were in use by then, all in all."""
+        """A time, and for each room the total seconds that its places were in use by then."""
         with self._lock:
             return self._scheduler.occupied()
 
     def charge(self, lives: Iterable[tuple[Life, int]]) -> None:
-        """What requests that run have had so far, in tokens of service, if that is more than they were taken for."""
+        """What running requests have had so far, in tokens of service, if that exceeds their estimates."""
         for life, service in lives:
             if life.ticket is None or service <= life.ticket.charged:
                 continue
@@ -65,7 +66,7 @@ class Sharing:
             return self._scheduler.take_served()
 
     def take_finished(self) -> Mapping[tuple[str, str], Finished]:
-        """How long it took, of what is over since this was last asked."""
+        """The requests that finished since the last call: what they had, and how long they ran."""
         with self._lock:
             return self._scheduler.take_finished()
 
@@ -77,6 +78,6 @@ class Sharing:
                     self._scheduler.served_elsewhere(group, tenant_id, tenant.policy.weight, service)
 
     def waiting_since(self) -> Mapping[str, int]:
-        """Of each tenant that waits, since when the first of its requests has, in ms since 1970."""
+        """By tenant that waits: since when the first of its requests has waited, in ms since 1970."""
         with self._lock:
             return self._scheduler.waiting_since()

@@ -1,8 +1,7 @@
-"""The processes that were in our place before: what they have in flight counts as ours, as long as they live and when
-they are gone.
+"""The earlier processes in our place: their requests in flight count as ours, while they live and when they are gone.
 
-While one is replaced, both answer for a moment: the one before admits until it learns that it is replaced, so what it
-admits and ends meanwhile is followed in its journal.
+While one is replaced, both answer for a moment: the old one admits until it learns that it is replaced, so its
+admissions and ends are followed in its journal.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from ratelimit.journal import Entry, Predecessor
 
 
 class Succession:
-    """Counts in what `predecessors` have answered; before the first request."""
+    """Counts in what `predecessors` have answered.  Make it before the first request."""
 
     def __init__(self, in_flight: InFlight, predecessors: Iterable[Predecessor]) -> None:
         self._in_flight, self._left = in_flight, list(predecessors)
@@ -25,8 +24,8 @@ class Succession:
         return not self._left
 
     def follow(self) -> None:
-        """What they ended since the last time is over, and what they began is ours too, unless its log entry came here.
-        What one had not answered when it went, Envoy asks again under the same id, or logs."""
+        """What they ended since the last call is over, and what they began is ours too, unless its log entry came here.
+        Requests that one had not answered when it went are repeated by Envoy under the same id, or logged."""
         for each in list(self._left):
             before = _answered(each.entries)
             if each.ended():

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ratelimit.budgets.rule import BUCKET, FIXED, PLAIN, SCALE, SLIDING, Counts, Rule, Used, Weights
 
 NEVER = float("inf")
-MOST_WAIT_MS = 10**15  # a wait is said to be no longer: in Lua's doubles it would not be exact
+MOST_WAIT_MS = 10**15  # longest wait that is reported: beyond, Lua's doubles are not exact
 PLAIN_WEIGHTS = 4
 
 
@@ -25,10 +25,10 @@ PLAIN_WEIGHTS = 4
 class Budget:
     """The live state of one rule.  `level` may be below zero (debt), never above `capacity`.
 
-    `carry`: of a bucket what was refilled beyond the last whole unit, in unit·ms: less than one window; of a sliding
-    window what was spent in the window before, of which `shade` still counts.  `at_ms`: when it was last changed.
-    `starts_ms` and `ends_ms`: the window that it was opened in, None if it has none or was left as it was.  `changed`:
-    must be written back.
+    `carry`: for a bucket, what was refilled beyond the last whole unit, in unit·ms: less than one window.  For a
+    sliding window, what was spent in the window before, of which `shade` still counts.  `at_ms`: when it was last
+    changed.  `starts_ms` and `ends_ms`: the window that it was opened in; None if it has none, or if the window was
+    left as stored.  `changed`: it must be written back.
     """
 
     level: int
@@ -48,7 +48,7 @@ class Budget:
         return self.level - self.shade
 
     def resize(self, capacity: int) -> None:
-        """Follows a changed rule.  What is spent stays spent: `capacity - level` does not change."""
+        """Takes a changed capacity.  What is spent stays spent: `capacity - level` does not change."""
         if capacity != self.capacity:
             self.level += capacity - self.capacity
             self.capacity, self.changed = capacity, True
@@ -63,8 +63,8 @@ class Budget:
         self.changed = True
 
     def give_back(self, units: int, *, reserved_at_ms: int | None) -> None:
-        """Refunds (or, below zero, charges) what was reserved at that time: in the window that it was reserved in, if
-        that is known."""
+        """Refunds (or, below zero, charges) what was reserved at `reserved_at_ms`, in the window of that time.  None:
+        in the present window."""
         if self.starts_ms is None or reserved_at_ms is None or reserved_at_ms >= self.starts_ms:
             self.add(units)
         elif self.shape[0] == SLIDING and reserved_at_ms >= 2 * self.starts_ms - self.ends_ms:
@@ -78,7 +78,7 @@ class Budget:
             return _refill_ms(wanted - self.level, carry=self.carry, capacity=self.capacity, window_ms=self.window_ms)
         if self.shape[0] == FIXED:
             return self.ends_ms - now_ms
-        # When so much of what was spent has left: of the window before, or of this one in the next.
+        # Enough has expired when this many units have left: of the window before, or of this one during the next.
         length, room = self.ends_ms - self.starts_ms, self.level - wanted
         if room >= 0:
             return self.ends_ms - room * length // self.carry - now_ms
@@ -87,10 +87,10 @@ class Budget:
 
 
 def opened(stored: Budget | None, rule: Rule, *, now_ms: int, ended: bool = False) -> Budget:
-    """The budget at `now_ms`, as a copy; one that is absent or, which is the same, full takes the rule's capacity.
+    """A copy of the budget at `now_ms`.  One that is absent or full (which is the same) takes the rule's capacity.
 
-    `ended`: for a lease that was made when the rule may have had another shape.  The present one then stays, and a
-    window of a calendar, whose bounds are not known here, is left as it was last changed.
+    `ended`: opened for a lease that was made when the rule may have had another shape.  The budget then keeps its
+    present shape, and a calendar window, whose bounds are not known here, stays as it was last changed.
     """
     if stored is None:
         full = _windowed(Budget(rule.capacity, 0, rule.capacity, now_ms, rule.shape), rule, now_ms)
@@ -110,7 +110,7 @@ def opened(stored: Budget | None, rule: Rule, *, now_ms: int, ended: bool = Fals
 
 
 def full_in_ms(rule: Rule, *, held: int, now_ms: int, carry: int = 0) -> int:
-    """Milliseconds until nothing is spent any more, rounded up; of a sliding window at most."""
+    """Milliseconds until nothing is spent any more, rounded up; for a sliding window an upper bound."""
     if rule.shape[0] == BUCKET:
         return _refill_ms(rule.capacity - held, carry=carry, capacity=rule.capacity, window_ms=rule.window_ms)
     if held >= rule.capacity:
@@ -120,21 +120,21 @@ def full_in_ms(rule: Rule, *, held: int, now_ms: int, carry: int = 0) -> int:
 
 
 def fits_in_ms(rule: Rule, *, held: int, now_ms: int) -> int:
-    """Milliseconds until it holds a unit again, rounded up; of a sliding window at most."""
+    """Milliseconds until it holds a unit again, rounded up; for a sliding window an upper bound."""
     if rule.shape[0] == BUCKET:
         return _refill_ms(1 - held, carry=0, capacity=rule.capacity, window_ms=rule.window_ms)
     return full_in_ms(rule, held=held, now_ms=now_ms)
 
 
 def actual(counts: Counts, used: Used, *, reserved: int) -> int:
-    """What a request costs after all, in the units of a rule that counts so."""
+    """What a request really cost, in the units of a rule that counts by `counts`."""
     if counts == PLAIN:
         return used.input_tokens + used.output_tokens
     return reserved if isinstance(counts, int) else weighed(counts, used)
 
 
 def weighed(weights: Weights, used: Used) -> int:
-    """Rounded up; never below zero."""
+    """The weighted sum of tokens, rounded up; never below zero."""
     if len(weights) > PLAIN_WEIGHTS and used.cost >= 0:
         return used.cost
     total = sum(weight * tokens for weight, tokens in zip(weights, used[:PLAIN_WEIGHTS], strict=False))
@@ -142,8 +142,8 @@ def weighed(weights: Weights, used: Used) -> int:
 
 
 class Verdict(NamedTuple):
-    """Whether a request fits.  `bound`: the index of the rule that refuses it (of several, the one to wait for
-    longest), None if none does; `wait_ms` None: it never will fit.  `missed`: the indexes of the shadow rules that
+    """Whether a request fits.  `bound`: the index of the rule that refuses it (the one with the longest wait, if
+    several do), None if none does.  `wait_ms` None: it never will fit.  `missed`: the indexes of the shadow rules that
     would have refused, each with its wait."""
 
     bound: int | None
@@ -152,7 +152,7 @@ class Verdict(NamedTuple):
 
 
 def judged(rules: Sequence[Rule], budgets: Sequence[Budget], costs: Sequence[int], *, now_ms: int) -> Verdict:
-    """Of budgets that have been opened and resized by these rules."""
+    """The verdict on budgets that were opened and resized by these rules."""
     bound, longest, missed = None, -1.0, dict[int, float]()
     for n, (rule, budget, cost) in enumerate(zip(rules, budgets, costs, strict=True)):
         if cost == 0 or budget.held >= cost:
@@ -172,7 +172,7 @@ def _refill_ms(units: int, *, carry: int, capacity: int, window_ms: int) -> int:
 
 
 def _refill(budget: Budget, rule: Rule, now_ms: int) -> None:
-    """A clock that went back gives nothing."""
+    """Refills up to `now_ms`; a clock that went back adds nothing."""
     gained, budget.carry = divmod(max(0, now_ms - budget.at_ms) * budget.capacity + budget.carry, rule.window_ms)
     budget.at_ms = now_ms
     budget.add(gained)
@@ -197,8 +197,8 @@ def _windowed(budget: Budget, rule: Rule, now_ms: int) -> Budget:
 
 
 def window_of(rule: Rule, now_ms: int) -> tuple[int, int]:
-    """Where the window that holds `now_ms` begins and ends.  Beyond the bounds (two clocks that differ by more than a
-    window) windows are as long as the first."""
+    """Where the window around `now_ms` begins and ends.  Outside the known bounds (two clocks that differ by more than
+    a window) every window is as long as the first."""
     first, second, third = rule.bounds or (0, rule.window_ms, rule.window_ms)
     if second <= now_ms < third:
         return second, third

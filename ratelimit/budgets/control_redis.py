@@ -1,6 +1,6 @@
 """How an operator looks at live budgets, resets and adjusts them, in Redis or Valkey.
 
-Requests have a port of their own (port.py), for threads; this is for an event loop.
+Requests use another port (port.py), which is for threads; this one is for an event loop.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     Client = aio.Redis | aio.RedisCluster
 
 
-AT_ONCE = 64  # budgets that one call looks at
+AT_ONCE = 64  # budgets read in one call
 # A little less than the day for which the management API keeps what it answered: never longer.
 MARKER_MS = 86_400_000 - 60_000
 
 
 class Held(NamedTuple):
-    """One budget: what it holds (below zero: debt), when it is full again, and how often its rule would have refused,
-    were it not a shadow, since the budget was last full."""
+    """One budget: what it holds (below zero: debt), when it is full again, and how often its rule, a shadow, would have
+    refused since the budget was last full."""
 
     held: int
     full_at_ms: int
@@ -37,10 +37,10 @@ class Held(NamedTuple):
 
 
 class RedisControl:
-    """Raises BudgetsUnavailable; what was to change may then have changed.  The client brings the deadlines.
+    """Raises BudgetsUnavailable; a change may have been made by then.  The client brings the deadlines.
 
-    `once` names a change that may be asked for again: it is made the first time only, for almost a day.  On a cluster
-    the rules of a call are of one owner.
+    `once` names a change that a caller may repeat: within almost a day, only the first call makes it.  On a cluster,
+    all rules of a call belong to one owner.
     """
 
     def __init__(self, client: "Client") -> None:
@@ -55,28 +55,28 @@ class RedisControl:
         return not isinstance(self._client, RedisCluster)
 
     async def peek(self, rules: Sequence[Rule]) -> list[Held]:
-        """What the budget of each holds now.  Changes nothing."""
+        """What each rule's budget holds now.  Changes nothing."""
         return await self._call(self._peek, peek_step(rules)) if rules else []
 
     async def peek_all(self, rules: Sequence[Rule]) -> list[Held]:
-        """The same of many rules, of any owners, in calls that each take little of Redis's time."""
+        """`peek` for many rules of any owners, in calls that each take little of Redis's time."""
         grouped = groupby(rules, lambda rule: "" if self.spans_owners else rule.owner)
         calls = [batch for _, group in grouped for batch in _batches([*group])]
         return [*chain.from_iterable(await asyncio.gather(*map(self.peek, calls)))]
 
     async def reset(self, rules: Sequence[Rule], once: str = "") -> list[Held]:
-        """They are full; what they hold then.  All are of one owner.  Requests in flight are settled as before: what
-        they use beyond their reserve is charged."""
+        """Fills the budgets up and returns what they then hold.  All belong to one owner.  Requests in flight are
+        settled as before: what they use beyond their reserve is charged."""
         return await self._call(self._reset, _changing(rules, once)) if rules else []
 
     async def adjust(self, rule: Rule, units: int, once: str = "") -> Held:
-        """Gives units back (never beyond the capacity) or, below zero, charges them (debt is possible).  What it holds
-        then."""
+        """Gives units back (never beyond the capacity) or, below zero, charges them (debt is possible).  Returns what
+        the budget then holds."""
         (held,) = await self._call(self._adjust, _changing([rule], once, units))
         return held
 
     async def _call(self, script: Script, step: Step) -> list[Held]:
-        """EVAL, not EVALSHA: an operator's call is rare, and a Redis that was restarted knows no script."""
+        """Uses EVAL, not EVALSHA: an operator's call is rare, and a restarted Redis knows no script."""
         arguments = (*step.keys, *(str(argument) for argument in step.arguments))
         try:
             return peeked(await self._client.eval(script.source, len(step.keys), *arguments))
@@ -103,7 +103,7 @@ def peeked(reply: Sequence[Any]) -> list[Held]:
 
 
 def _changing(rules: Sequence[Rule], once: str, *more: int) -> Step:
-    """`once` empty: the change is made whenever it is asked for."""
+    """`once` empty: the change is made at every call."""
     step = peek_step(rules)
     marker = changed_key(rules[0].owner, once) if once else ""
     return Step(step.keys, [*step.arguments, *more, marker, MARKER_MS])

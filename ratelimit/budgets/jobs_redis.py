@@ -57,14 +57,14 @@ class RedisJobs:
     def _run(self, script: Script, keys: list[str], arguments: list[str | int]) -> list[Any]:
         (reply,) = self._runner.run(script, [Step(keys, [self._epoch, *arguments])])
         if reply is None:
-            raise BudgetsUnavailable("a part of the budgets did not answer")
+            raise BudgetsUnavailable("one node of the budgets' store did not answer")
         if reply[:1] == [-1]:
             raise BudgetsLost(LOST)
         return list(reply)
 
 
 def _digest(name: str) -> str:
-    """Names are the model server's: whatever they are, they fit into a key."""
+    """Hashed, because model servers choose the names: whatever they are, they must fit into a key."""
     return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:NAME_DIGITS]
 
 

@@ -32,17 +32,17 @@ def leases_key(owner: str) -> str:
 
 
 def swept_key(owner: str) -> str:
-    """Sorted set: lease ids that a sweep was given, by the time in ms, until their rows are safe."""
+    """Sorted set: lease ids given to a sweep, by the time in ms, until their rows are safe."""
     return f"{PREFIX}:leases-swept:{{{owner}}}"
 
 
 def all_leases_keys() -> str:
-    """A pattern of both."""
+    """A pattern that matches the keys of `leases_key` and `swept_key`."""
     return f"{PREFIX}:leases*"
 
 
 def part_key(owner: str, part: str) -> str:
-    """Sorted set: as leases_key, of the leases that keep this part, while that has a bound of its own."""
+    """Sorted set: like leases_key, for the leases of one part, while that part has a bound of its own."""
     return f"{PREFIX}:part:{{{owner}}}:{part}"
 
 
@@ -52,17 +52,18 @@ def settled_key(owner: str, lease_id: str) -> str:
 
 
 def job_key(owner: str, name: str) -> str:
-    """Hash: work that goes on after its request, or another name of such."""
+    """Hash: a job, or a second name of one."""
     return f"{PREFIX}:job:{{{owner}}}:{name}"
 
 
 def jobs_key(owner: str) -> str:
-    """Sorted set: names of an owner's jobs by the time until which they are remembered, in ms."""
+    """Sorted set: names of an owner's jobs, by the time in ms until which they are remembered."""
     return f"{PREFIX}:jobs:{{{owner}}}"
 
 
 def early_reports_key(owner: str) -> str:
-    """Sorted set: names of jobs of which more was heard than that they began, likewise."""
+    """Sorted set: names of jobs that were reported before they were held, by the time in ms until which that is
+    remembered."""
     return f"{PREFIX}:early:{{{owner}}}"
 
 
@@ -72,13 +73,13 @@ def changed_key(owner: str, once: str) -> str:
 
 
 def epoch_keys(by_owner: bool) -> tuple[str, ...]:
-    """Strings: since when, in ms, the store has been whole.  On a cluster there is one in many slots, so that every
-    node has some of them."""
+    """Strings: the time in ms since which the store has been whole.  On a cluster there is one in each of many slots,
+    so that every node has some of them."""
     return tuple(f"{PREFIX}:epoch:{{{number}}}" for number in range(EPOCH_KEYS if by_owner else 1))
 
 
 def restoring_key() -> str:
-    """String: who restores the budgets, or audits them; it expires."""
+    """String: the process that restores or audits the budgets; it expires."""
     return f"{PREFIX}:restoring:{{0}}"
 
 

@@ -1,4 +1,4 @@
-"""Budgets of this process alone: what enforces rates while Redis is away.  No leases, so nothing is settled."""
+"""Budgets of this process alone, which enforce rates while Redis is away.  No leases, so nothing is settled."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,14 +11,16 @@ MAX_OWNERS = 10_000
 
 
 class LocalBudgets:
-    """Budgets of at most `owners`; the one used longest ago starts afresh.  Not thread-safe."""
+    """Budgets of at most `owners`; beyond that, the least recently used is forgotten and starts afresh.  Not
+    thread-safe."""
 
     def __init__(self, owners: int = MAX_OWNERS) -> None:
         self._owners: OrderedDict[str, dict[str, Budget]] = OrderedDict()
         self._bound = owners
 
     def take(self, rules: Sequence[Rule], costs: Sequence[int], now_ms: int) -> Decision:
-        """From all of the rules' budgets, or from none.  A shadow rule that would have refused gives nothing."""
+        """Takes from all of the rules' budgets, or from none.  Nothing is taken from the budget of a shadow rule that
+        would have refused."""
         budgets = [self.open(rule, now_ms) for rule in rules]
         verdict = judged(rules, budgets, costs, now_ms=now_ms)
         if verdict.bound is not None:
@@ -31,7 +33,7 @@ class LocalBudgets:
         return Admitted(self.keep(rules, budgets), shadow)
 
     def open(self, rule: Rule, now_ms: int) -> Budget:
-        """The rule's budget at `now_ms`, of the rule's size.  A copy."""
+        """A copy of the rule's budget at `now_ms`, resized to the rule."""
         budget = opened(self.stored(rule), rule, now_ms=now_ms)
         budget.resize(rule.capacity)
         return budget
@@ -40,7 +42,7 @@ class LocalBudgets:
         return self._owners.get(rule.owner, {}).get(rule.key)
 
     def keep(self, rules: Sequence[Rule], budgets: Sequence[Budget]) -> tuple[int, ...]:
-        """Stores those that have changed; what each holds."""
+        """Stores the budgets that have changed; returns what each holds."""
         for rule, budget in zip(rules, budgets, strict=True):
             if budget.changed:
                 self._owners.setdefault(rule.owner, {})[rule.key] = budget

@@ -1,7 +1,7 @@
 """The port to live budgets: the values that go in and come out, and what each step promises.  No I/O.
 
-A request reserves what it may cost from the budget of every rule that it must fit, or from none.  If it takes a lease,
-what it really used is settled later by the lease's id: the difference is refunded or charged, once.
+A request reserves its estimated cost from the budget of every rule that it must fit, or from none.  If it takes a
+lease, what it really used is settled later by the lease's id: the difference is refunded or charged, once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ LOST = "the store has lost its budgets; they are being restored from the ledger"
 
 
 class BudgetsUnavailable(Exception):
-    """The budgets cannot be asked now; whether the step was taken is unknown."""
+    """The budgets cannot be reached now; whether the step was taken is unknown."""
 
 
 class BudgetsLost(BudgetsUnavailable):
-    """The store answers, and has lost the budgets: nothing was done, until they are restored from the ledger."""
+    """The store answers, but has lost the budgets: nothing was done, until they are restored from the ledger."""
 
 
 class Reservation(Struct, frozen=True):
@@ -37,15 +37,15 @@ class Reservation(Struct, frozen=True):
 
 
 class Admitted(Struct, frozen=True, gc=False):
-    """Reserved.  `held`: what the budget of each rule holds now.  `shadow` names the rule that would have refused the
-    request, were it not a shadow (of several, the one to wait for longest); "" if there is none."""
+    """Reserved.  `held`: what the budget of each rule holds now.  `shadow` names the shadow rule that would have
+    refused the request (the one with the longest wait, if several would have); "" if there is none."""
 
     held: tuple[int, ...]
     shadow: str = ""
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """Nothing was reserved.  `limit` names the rule that bound: of several, the one to wait for longest.
+    """Nothing was reserved.  `limit` names the rule that refused: the one with the longest wait, if several did.
 
     `wait_ms` until the request would fit if nothing else ran; None if it never will.
     """
@@ -72,14 +72,14 @@ class Settlement(Struct, frozen=True):
 
 
 class Settled(Enum):
-    """`GONE`: there was nothing to settle; it was settled or released before, or its lease expired a day ago."""
+    """`GONE`: there was nothing to settle: the lease was settled or released before, or expired a day ago."""
 
     SETTLED = "settled"
     GONE = "gone"
 
 
 class LeaseName(NamedTuple):
-    """Where a lease is found."""
+    """What finds a lease."""
 
     owner: str
     lease_id: str
@@ -90,8 +90,8 @@ SWEPT_AGAIN_MS = 60_000
 
 class Orphan(NamedTuple):
     """A lease that expired unsettled: its costs stay charged, unless it is settled within a day after all.  `kept` is
-    what it kept: empty if it cannot be read, and with other members if another version wrote it.  `again`: somebody was
-    given it before, and did not say that its row is safe."""
+    what the lease kept: empty if it cannot be read, and with other members if another version wrote it.  `again`: an
+    earlier receiver did not report that its row is safe."""
 
     owner: str
     lease_id: str
@@ -106,8 +106,8 @@ class Budgets(Protocol):
     """
 
     def reserve(self, batch: Sequence[Reservation]) -> Sequence[Decision | None]:
-        """Decides each request in order, each atomically: all of its budgets or none.  None: that one is unknown, the
-        part of the store that holds its budgets did not answer.  What has its lease already is admitted and takes
+        """Decides each request in order, each atomically: all of its budgets or none.  None: unknown, because the part
+        of the store that holds its budgets did not answer.  A request that already has its lease is admitted and takes
         nothing more, so a batch may be repeated."""
 
     def look(self, batch: Sequence[Reservation]) -> Sequence[Decision | None]:
@@ -115,24 +115,25 @@ class Budgets(Protocol):
 
     def settle(self, batch: Sequence[Settlement]) -> list[Settled]:
         """Charges what was used beyond the reserve (a budget may go below zero) or refunds the rest (never beyond the
-        capacity), and ends the lease.  Once per lease id, so a batch may be repeated.  Requests stay counted; what was
-        reserved in a window that is over is settled with that window."""
+        capacity), and ends the lease.  Once per lease id, so a batch may be repeated.  Requests stay counted; a
+        reservation made in a window that is over is settled in that window."""
 
     def release(self, batch: Sequence[LeaseName]) -> list[Settled]:
         """Ends leases of requests that never ran: everything is refunded, requests too."""
 
     def renew(self, batch: Sequence[LeaseName]) -> None:
-        """Puts off when these expire.  One that has ended stays so; one that expired unsettled counts again."""
+        """Moves the expiry of these leases.  One that has ended stays so; one that expired unsettled counts again."""
 
     def expire(self, batch: Sequence[LeaseName]) -> None:
-        """Has these end now, as far as they are there: their slots are free, and `orphans` gives them."""
+        """Makes these leases expire now, if they are there: their slots are free, and `orphans` returns them."""
 
     def running(self) -> Iterator[Sequence[LeaseName]]:
-        """All that have not expired, by the page.  Looks at the whole store."""
+        """The leases that have not expired, in pages.  Looks at the whole store."""
 
     def orphans(self, limit: int) -> list[Orphan]:
-        """Up to about `limit` expired leases, each one once over all callers, and again each SWEPT_AGAIN_MS until it is
-        accounted for, or settled after all.  Call it again and again: one call looks at a part of the store."""
+        """Up to about `limit` expired leases.  Each is given to one caller, and again every SWEPT_AGAIN_MS until
+        `accounted` is called for it or it is settled after all.  Call it repeatedly: one call looks at a part of the
+        store."""
 
     def accounted(self, batch: Sequence[LeaseName]) -> None:
-        """The rows of these orphans are where none is lost any more: nobody is given them again."""
+        """The rows of these orphans are safe: `orphans` does not return them again."""

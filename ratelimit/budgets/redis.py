@@ -1,7 +1,7 @@
 """Budgets in Redis or Valkey: turns each step of the port into script calls and their replies into values.
 
-How batches come about, and what happens while Redis is away, is decided above.  The arithmetic is in `lua/budget.lua`,
-how a script is called in scripts.py.
+How batches come about, and what happens while Redis is away, is decided in `commit/`.  The arithmetic is in
+`lua/budget.lua`, the calling of scripts in scripts.py.
 """
 
 import time
@@ -30,8 +30,8 @@ from ratelimit.budgets.scripts import Client, Runner, Script, Step
 from ratelimit.budgets.stored import end_step, kept_of, lease_of, swept_keys
 
 DAY_MS = 86_400_000
-KEEP_LEASE_MS = DAY_MS  # beyond the deadline: time for a sidecar to sweep it, and for its log entry to come late
-OWNERS_A_CALL = 250  # looked at in one call: less than a millisecond of Redis, unless there is something to take
+KEEP_LEASE_MS = DAY_MS  # after the deadline: time to sweep it, and for its log entry to come late
+OWNERS_A_CALL = 250  # looked at in one call: under a millisecond of Redis if there is nothing to take
 LEASES_A_CALL = 50  # taken in one call: about as long
 PAGES_A_SWEEP = 20  # bounds one sweep: some 20,000 keys looked at
 
@@ -45,10 +45,11 @@ MAX_UNREADABLE = 1000
 
 class RedisBudgets:
     """The port on a Redis or a cluster.  `lease_seconds`: longer than any request may take.  `epoch`: the key without
-    which the store counts as lost (keys.py); "" does not look, as on a cluster, where one script reaches one owner.
+    which the store counts as lost (keys.py); "" does not look for one, as on a cluster, where a script reaches a single
+    owner.
 
     `open_client` makes a client with the socket timeout `timeout` (s), such as `open_redis`; it is called on first use.
-    Thread-safe, but `orphans` is for one thread.
+    Thread-safe, but only one thread may call `orphans`.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class RedisBudgets:
     def _decide(self, batch: Sequence[Reservation], lease_ms: int | None) -> list[Decision | None]:
         decisions: list[Decision | None] = [None] * len(batch)
         late = self._groups([reservation.rules.owner for reservation in batch])
-        for _ in range(2):  # twice: if Redis's clock was set, the first try finds out
+        for _ in range(2):  # twice: if Redis's clock was set, the first try finds that out
             late = self._reserve_groups(batch, late, decisions, lease_ms)
             if not late:
                 break
@@ -106,7 +107,7 @@ class RedisBudgets:
                 yield self._running_of(owners[start : start + OWNERS_A_CALL])
 
     def orphans(self, limit: int) -> list[Orphan]:
-        """Looks at a bounded part of the keys and goes on from there the next time, so that a sweep stays short on a
+        """Looks at a bounded part of the keys and continues from there the next time, so that a sweep stays short on a
         Redis with millions of keys.  An expired lease stays until it is taken, so a sweep that fails loses none."""
         pages = list(islice(self._sweep, PAGES_A_SWEEP))
         if len(pages) < PAGES_A_SWEEP:
@@ -122,7 +123,7 @@ class RedisBudgets:
                 except BudgetsUnavailable:
                     if not found:
                         raise
-                    return found  # those are out of Redis, for now
+                    return found  # these have been taken out of Redis
                 found += taken
                 more = len(taken) >= room
         return found
@@ -134,7 +135,7 @@ class RedisBudgets:
             raise BudgetsUnavailable(PART_AWAY)
 
     def ping(self) -> None:
-        """BudgetsUnavailable unless Redis answers; BudgetsLost."""
+        """BudgetsUnavailable unless Redis answers; BudgetsLost if it has lost the budgets."""
         self._runner.ping()
         if self._epoch and not self._runner.holds(self._epoch):
             raise BudgetsLost(LOST)
@@ -166,7 +167,7 @@ class RedisBudgets:
         ]
 
     def _groups(self, owners: Sequence[str]) -> list[list[int]]:
-        """Indexes of what may go into one call."""
+        """The indexes of the owners that may share a call."""
         if not self._runner.by_owner:
             return [list(range(len(owners)))] if owners else []
         groups: dict[str, list[int]] = {}
@@ -181,7 +182,7 @@ class RedisBudgets:
         decisions: list[Decision | None],
         lease_ms: int | None,
     ) -> list[list[int]]:
-        """Fills in what is decided; returns the groups that Redis found too late."""
+        """Fills in what is decided; returns the groups that reached Redis too late."""
         valid_until_ms = self._valid_until_ms()
         steps = [self._reserve_step([batch[i] for i in group], valid_until_ms, lease_ms) for group in groups]
         late: list[list[int]] = []
@@ -202,13 +203,13 @@ class RedisBudgets:
         return late
 
     def _tell_unreadable(self, owner: str) -> None:
-        """Once an owner: what is unreadable stays so until an operator resets or mends it."""
+        """Logs each owner once: unreadable keys stay so until an operator resets or mends them."""
         if owner not in self._unreadable and len(self._unreadable) < MAX_UNREADABLE:
             self._unreadable.add(owner)
             log.error("budgets or leases cannot be read, their requests are not decided", owner=owner)
 
     def _valid_until_ms(self) -> int:
-        """On Redis's clock, when we shall have given up waiting.  Not on a cluster: its nodes' clocks differ."""
+        """The time on Redis's clock when we shall have given up waiting.  0 on a cluster: its nodes' clocks differ."""
         if self._ahead_ms is None or self._runner.by_owner:
             return 0
         return _monotonic_ms() + self._ahead_ms + self._timeout_ms
@@ -222,7 +223,7 @@ class RedisBudgets:
             0,
             self._epoch,
         ]
-        numbers: dict[int, int] = {}  # a rule set's number in this call, by identity: hashing one costs more
+        numbers: dict[int, int] = {}  # a rule set's number in this call, by identity: hashing it costs more
         requests: list[str | int] = []
         lease_keys: list[str] = []
         for reservation in batch:

@@ -1,7 +1,7 @@
-"""How budgets are brought back from the ledger: the epoch that says that a store is whole, who restores it, and raising
-budgets to what was spent.  In Redis or Valkey, for an event loop.
+"""Restoring budgets from the ledger: the epoch, which says that a store is whole; the turn of the process that
+restores; and raising budgets to what was spent.  In Redis or Valkey, for an event loop.
 
-What was spent is not known here: it comes from the part that knows the ledger.
+What was spent is not known here: `reconcile/` brings it from the ledger.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     Client = aio.Redis | aio.RedisCluster
 
 HOLD_MS = 15_000  # how long a restorer that died keeps the others waiting
-BATCH = 200  # budgets a call: some milliseconds of Redis
-# Keeps the place of the one that has it (ARGV[1]), for ARGV[2] ms.
+BATCH = 200  # budgets in one call: some milliseconds of Redis
+# Extends the turn of the process that has it (ARGV[1]) by ARGV[2] ms.
 KEEP = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0"
-# As long as it has, the store was not lost again: the epoch, KEYS[2], is ARGV[2].
+# Only while it has the turn, since then the store was not lost again: sets the epoch, KEYS[2], to ARGV[2].
 DECLARE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('SET', KEYS[2], ARGV[2]) and 1 or 0"
 LEAVE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
 class Spent(NamedTuple):
-    """What the ledger says of one budget: spent in its window, and in the window before if that slides.  `least`: what
-    the budget must count as spent to be raised; None: anything."""
+    """What the ledger says of one budget: spent in its window, and in the window before if the window slides.  `least`:
+    the budget is raised only if it counts at least this as spent; None: always."""
 
     rule: Rule
     spent: int
@@ -60,11 +60,11 @@ class RedisRestoring:
 
     @property
     def spans_owners(self) -> bool:
-        """Whether the budget of a group is one for all of its tenants."""
+        """Whether one script reaches several owners, so that a group's budget is shared by all of its tenants."""
         return not self._by_owner
 
     async def whole_since(self) -> int | None:
-        """When the store was last restored, in ms since 1970; None: it is lost, in part on a cluster."""
+        """When the store was last restored, in ms since 1970; None: it is lost, on a cluster perhaps in part."""
         pipeline = self._client.pipeline(transaction=False)
         for name in self._epoch:
             pipeline.get(name)
@@ -72,43 +72,43 @@ class RedisRestoring:
         return None if None in found else max(map(int, found))
 
     async def predates_epochs(self) -> bool:
-        """Whether it has budgets, and never had an epoch: a version without epochs wrote it, and nothing is lost."""
+        """Whether it has budgets and never had an epoch: a version without epochs wrote it, and nothing is lost."""
         if any([await self._ask(self._client.get(name)) for name in self._epoch]):
             return False
         return bool(await self._ask(self._holds_budgets()))
 
     async def now_ms(self) -> int:
-        """By Redis's clock."""
+        """Redis's clock, in ms since 1970."""
         found = await self._ask(self._client.time())
         seconds, micros = next(iter(found.values())) if isinstance(found, dict) else found
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def take_turn(self, who: str) -> bool:
-        """Whether `who` may restore or audit now; others may again when it left, or has been silent for HOLD_MS."""
+        """Whether `who` may restore or audit now.  Others may once it has left, or has been silent for HOLD_MS."""
         return bool(await self._ask(self._client.set(restoring_key(), who, nx=True, px=HOLD_MS)))
 
     async def keep_turn(self, who: str) -> bool:
-        """False if it was lost."""
+        """False if `who` has lost its turn."""
         return bool(await self._ask(self._client.eval(KEEP, 1, restoring_key(), who, str(HOLD_MS))))
 
     async def leave_turn(self, who: str) -> None:
         await self._ask(self._client.eval(LEAVE, 1, restoring_key(), who))
 
     async def declare_whole(self, who: str, now_ms: int) -> bool:
-        """From now on requests are decided by what is in the store.  False if `who` lost its turn: then perhaps the
-        store was lost again."""
+        """From now on requests are decided by what is in the store.  False if `who` lost its turn: the store may have
+        been lost again."""
         first, *others = self._epoch
         for name in others:
             await self._ask(self._client.set(name, now_ms))
         return bool(await self._ask(self._client.eval(DECLARE, 2, restoring_key(), first, who, str(now_ms))))
 
     async def look(self, spent: Sequence[Spent], now_ms: int) -> list[Found]:
-        """What the budgets count.  Changes nothing."""
+        """What the budgets count as spent.  Changes nothing."""
         return await self._run(spent, now_ms, "0")
 
     async def raise_to(self, spent: Sequence[Spent], now_ms: int) -> list[Found]:
-        """Charges what the budgets do not count, each in one step; `now_ms` is when the ledger was asked, and a budget
-        whose window is another by now stays as it is.  What they counted before."""
+        """Charges what the budgets do not count, each in one step, and returns what they counted before.  `now_ms` is
+        when the ledger was asked; a budget that has entered another window since stays as it is."""
         return await self._run(spent, now_ms, "1")
 
     async def _run(self, spent: Sequence[Spent], now_ms: int, raising: str) -> list[Found]:
@@ -125,7 +125,7 @@ class RedisRestoring:
         return [found[i] for i in range(len(spent))]
 
     def _batches(self, spent: Sequence[Spent]) -> Iterator[list[int]]:
-        """Indexes of what may go into one call."""
+        """The indexes of what may share a call."""
         groups: dict[str, list[int]] = {}
         for i, each in enumerate(spent):
             groups.setdefault(owner_of(each.rule.key) if self._by_owner else "", []).append(i)

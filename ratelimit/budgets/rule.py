@@ -1,7 +1,7 @@
 """A rule: how one budget is counted; and a rule set: the rules that one request must fit, all or none.  Pure; no I/O.
 
-A rule is stored in each lease, because a lease is settled by what was true when it was made, prices too, whatever has
-become of the rule since.  What a rule is for, and whom it limits, is not known here.
+A rule is stored in each lease, because a lease is settled by the rule and prices at its admission, whatever has become
+of the rule since.  What a rule is for, and whom it limits, is not known here.
 """
 
 import json
@@ -11,29 +11,29 @@ from typing import Any, NamedTuple
 
 from ratelimit.budgets.keys import is_budget_key, lease_key, leases_key, owner_of, part_key
 
-# How what is spent comes back: steadily, all at the window's end, or as it leaves the last window's length.
+# How spent units come back: steadily, all at the window's end, or as they leave the last window's length.
 BUCKET, FIXED, SLIDING = "b", "f", "s"
 # Weights and prices are whole millionths, so that sums are exact and the same in Lua.
 SCALE = 1_000_000
-# What settling changes: nothing (a request stays one), or by the plain sum of input and output; else by weights.
+# What settling charges: nothing (a request stays one), or the plain sum of input and output; else weights.
 ONE, PLAIN = 0, 1
 
-# Of an input, output, cached and reasoning token; the last two come on top.  A fifth, MONEY, says that the weights are
-# prices, and that the whole cost counts in their place if it is known.
+# Weights of an input, output, cached and reasoning token; the last two come on top.  A fifth, MONEY, says that the
+# weights are prices, and that the whole cost counts in their place if it is known.
 Weights = tuple[int, int, int, int] | tuple[int, int, int, int, int]
 MONEY = 1
 UNKNOWN = -1
-PART = "key_id"  # the member of a lease that says which part of its owner's it is of; settle.lua knows it too
-# Of one request, in the units of rules that count money.  Redis's scripts count in doubles, exactly up to 9 * 10^15: a
-# price that somebody mistyped must not make a budget inexact for the requests after it.
+PART = "key_id"  # the member of a lease that names its part of the owner's leases; settle.lua knows it too
+# The most that one request costs, in the units of rules that count money.  Redis's scripts count in doubles, exactly up
+# to 9 * 10^15: a mistyped price must not make a budget inexact for the requests after it.
 MOST_COST = 10**14
 Counts = int | Weights
 Bounds = tuple[int, int, int]  # ms since 1970: where a window of the calendar begins, the next one, the one after that
 
 
 class Used(NamedTuple):
-    """What a request used.  Cached tokens are part of the input, reasoning tokens of the output.  `cost` is what it
-    cost, in the units of rules that count money, at most MOST_COST; UNKNOWN: those take its tokens at their weights."""
+    """What a request used.  Cached tokens are part of the input, reasoning tokens of the output.  `cost` is in the
+    units of rules that count money, at most MOST_COST; UNKNOWN: such rules charge its tokens by their weights."""
 
     input_tokens: int
     output_tokens: int = 0
@@ -46,9 +46,9 @@ class Used(NamedTuple):
 class Rule:
     """`key` is its budget, which holds `capacity` units.
 
-    `shape`: BUCKET, FIXED or SLIDING, then the window in ms or the calendar's name.  When a rule takes another shape,
-    what was spent stays spent.  `bounds` are those of the calendar.  `name` is what a refusal calls the rule; `shadow`:
-    it is measured and never refuses.
+    `shape`: BUCKET, FIXED or SLIDING, then the window in ms or the calendar's name.  When a rule changes its shape,
+    what was spent stays spent.  `bounds` are those of the calendar.  `name` is what a refusal calls the rule.
+    `shadow`: it is measured and never refuses.
     """
 
     key: str
@@ -56,9 +56,9 @@ class Rule:
     capacity: int
     counts: Counts = PLAIN
     bounds: Bounds | None = None
-    name: str = field(default="", compare=False)  # a lease does not keep this, nor what follows
+    name: str = field(default="", compare=False)  # a lease keeps neither this nor the fields below
     shadow: bool = field(default=False, compare=False)
-    window_ms: int = field(init=False, compare=False)  # of a calendar, the length of the window it was made in
+    window_ms: int = field(init=False, compare=False)  # for a calendar, the length of the window it was made in
 
     def __post_init__(self) -> None:
         window_ms = int(self.shape[1:]) if self.bounds is None else self.bounds[1] - self.bounds[0]
@@ -74,7 +74,7 @@ class Rule:
 
     @staticmethod
     def of_row(row: Sequence[Any]) -> "Rule":
-        """What `row` wrote; ValueError or TypeError for anything else."""
+        """Reads what `row` wrote; ValueError or TypeError for anything else."""
         key, shape, capacity, counts, *bounds = row
         if not (
             isinstance(key, str)
@@ -102,10 +102,10 @@ def load_rules(text: str) -> tuple[Rule, ...]:
 
 
 class Leases(NamedTuple):
-    """What requests that fit hold until they are settled: a lease each, which keeps the members of `keeps`.
+    """What admitted requests hold until they are settled: a lease each, which keeps the members of `keeps`.
 
-    At most `most` at once (None: any number); one more is refused under `name`.  Those that keep the same PART may
-    have a bound of their own, which refuses under another name.
+    At most `most` at once (None: any number); one more is refused under `name`.  Those that keep the same PART may have
+    a bound of their own, which refuses under another name.
     """
 
     name: str = ""
@@ -122,7 +122,7 @@ class Leases(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The rules that a request must fit, with what a script is told of them, worked out once and not per request.
+    """The rules that a request must fit, with the arguments of the scripts, computed once instead of for each request.
 
     `leases` None: requests take none, so nothing is ever settled or given back.  `charges` is the rules as JSON, for a
     request that must be charged without a lease.  `keys` and `arguments` are those of `lua/reserve.lua`.  `lease_head`

@@ -1,4 +1,4 @@
-"""Running the Lua scripts: on one Redis a call, on a cluster each call on the node that holds its keys.
+"""Running the Lua scripts: on one Redis, or on a cluster each call on the node that holds its keys.
 
 Knows nothing of what the scripts do.  Every failure of Redis leaves here as BudgetsUnavailable or as a missing reply.
 """
@@ -22,12 +22,12 @@ log = structlog.get_logger(__name__)
 
 Client = Redis | RedisCluster
 SCAN_COUNT = 1000
-REOPEN_SECONDS = 1.0  # a cluster is asked for its layout at most this often: it costs a round trip to several nodes
+REOPEN_SECONDS = 1.0  # minimum interval between two readings of a cluster's layout, each of several nodes
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`sha` names it to a Redis that knows it already."""
+    """`sha` names it to a Redis that already knows it."""
 
     source: str
     sha: str
@@ -54,17 +54,17 @@ class Step:
 
 class Runner:
     """`open_client` is called on first use and, for a cluster, again when its layout may have changed.  Its clients
-    must have a socket timeout, and give bytes.  Thread-safe as far as they are."""
+    must have a socket timeout, and return bytes.  As thread-safe as they are."""
 
     def __init__(self, open_client: Callable[[], Client]) -> None:
         self._open_client = open_client
         self._client: Client | None = None
-        self._spare: list[Any] = []  # connections of ours that nobody uses now
+        self._spare: list[Any] = []  # connections of ours that are not in use
         self._reopen_at = 0.0
 
     @property
     def by_owner(self) -> bool:
-        """Whether one call may only touch one owner's keys."""
+        """Whether a call may only touch the keys of one owner."""
         return isinstance(self._opened(), RedisCluster)
 
     def run(self, script: Script, steps: Sequence[Step]) -> list[Any]:
@@ -78,21 +78,21 @@ class Runner:
             raise BudgetsUnavailable(repr(error)) from error
 
     def ping(self) -> None:
-        """BudgetsUnavailable unless Redis answers; of a cluster, some node: a dead one must not stop what the others
-        hold."""
+        """BudgetsUnavailable unless Redis answers.  On a cluster, one node is enough: a dead one must not stop what the
+        others hold."""
         if not any(map(_answers, _primaries(self._opened()))):
             self._follow_layout()
             raise BudgetsUnavailable("redis does not answer")
 
     def holds(self, key: str) -> bool:
-        """Whether there is such a key; BudgetsUnavailable."""
+        """Whether the key exists; BudgetsUnavailable."""
         try:
             return bool(self._opened().exists(key))
         except UNAVAILABLE as error:
             raise BudgetsUnavailable(repr(error)) from error
 
     def pages(self, pattern: str) -> Iterator[list[str]]:
-        """The sorted sets whose names match, by the page, on every node; pages may be empty and names may repeat."""
+        """The names of the matching sorted sets in pages, from every node; pages may be empty and names may repeat."""
         client = self._opened()
         try:
             for node in _primaries(client):
@@ -136,13 +136,13 @@ class Runner:
         return reply
 
     def _taken(self, client: Redis) -> Any:
-        """A connection of the client's that nobody else uses."""
+        """A connection of the client's that nobody else is using."""
         try:
             connection = self._spare.pop()
         except IndexError:
             return client.connection_pool.get_connection()
         try:
-            stale = connection.can_read()  # an answer that nobody waited for
+            stale = connection.can_read()  # an answer that nobody waited for has arrived
         except UNAVAILABLE:  # Redis has closed it
             stale = True
         if stale:
@@ -165,21 +165,21 @@ class Runner:
         return replies
 
     def _follow_layout(self) -> None:
-        """Another node may hold a slot now.  If that cannot be found out, what is known of the layout stays."""
+        """Asks for the layout, since another node may hold a slot now.  If that fails, the known layout stays."""
         if not isinstance(self._client, RedisCluster) or time.monotonic() < self._reopen_at:
             return
         self._reopen_at = time.monotonic() + REOPEN_SECONDS
         try:
             client = self._open_client()
         except UNAVAILABLE as error:
-            log.warning("the cluster does not tell its layout", reason=repr(error))
+            log.warning("the cluster's layout cannot be read", reason=repr(error))
             return
         self._client.close()
         self._client = client
 
 
 def _by_node(cluster: RedisCluster, steps: Sequence[Step], failures: list[Exception]) -> list[tuple[Redis, list[int]]]:
-    """The steps' indexes by the node that holds their keys; a slot that no node serves is a failure."""
+    """The steps' indexes by the node that holds their keys; a slot without a node is added to `failures`."""
     groups: dict[str, tuple[Redis, list[int]]] = {}
     for i, step in enumerate(steps):
         try:
@@ -194,7 +194,7 @@ def _by_node(cluster: RedisCluster, steps: Sequence[Step], failures: list[Except
 def _call(client: Client, script: Script, step: Step) -> Any:
     try:
         return client.evalsha(script.sha, len(step.keys), *step.keys, *step.arguments)
-    except NoScriptError:  # Redis was restarted; this also teaches it the script
+    except NoScriptError:  # Redis was restarted; EVAL also teaches it the script
         return client.eval(script.source, len(step.keys), *step.keys, *step.arguments)
 
 
@@ -207,7 +207,7 @@ def _pipelined(node: Redis, script: Script, steps: Sequence[Step]) -> list[Any]:
 
 
 def _redirected(cluster: RedisCluster, script: Script, step: Step, reply: Any) -> Any:
-    """A slot that moved, or a node that does not know the script: that step once more, on its own."""
+    """Runs a step once more, on its own: its slot has moved, or its node does not know the script."""
     if isinstance(reply, MovedError | AskError | NoScriptError):
         return _call(cluster, script, step)
     if isinstance(reply, Exception):

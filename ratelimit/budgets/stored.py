@@ -1,4 +1,4 @@
-"""Leases as they are stored, and what of them goes into a script call that ends some.  Pure."""
+"""The stored form of leases, and the arguments of the scripts that end them.  Pure."""
 
 import json
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def lease_of(reservation: Reservation) -> str:
 
 
 def kept_of(lease: bytes) -> dict[str, Any]:
-    """What a stored lease kept.  It is out of Redis by now, so one that cannot be read must not cost the others."""
+    """What a stored lease kept.  It is out of Redis by now, so an unreadable one must not cost the others theirs."""
     try:
         found = json.loads(lease)
     except (ValueError, RecursionError):

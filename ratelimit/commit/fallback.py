@@ -22,7 +22,7 @@ class FailureMode(StrEnum):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """`decision` None: nobody could decide.  `admission` counts only if admitted; only FAST holds a lease."""
+    """`decision` None: nobody could decide.  `admission` has a meaning only if admitted; only FAST holds a lease."""
 
     decision: Decision | None
     admission: Admission = FAST
@@ -37,7 +37,7 @@ UNMETERED = Outcome(Admitted(()), Admission.UNMETERED)
 
 
 class Fallback:
-    """Thread-safe.  How many leases there are is not bounded here: without them nothing says when a request ends."""
+    """Thread-safe.  The number of requests in flight is not bounded here: without leases nothing says when one ends."""
 
     def __init__(self, mode: FailureMode, now_ms: Callable[[], int]) -> None:
         self._mode, self._now_ms = mode, now_ms

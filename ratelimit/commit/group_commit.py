@@ -1,9 +1,9 @@
-"""Group commit: one thread that reserves for everybody who asked since its last round trip to Redis, in one round trip.
+"""Group commit: one thread reserves, in one round trip to Redis, for all callers that asked since the last one.
 
-Owns that thread, its queue, and what is known about Redis being there.  When it does not answer, everybody waits for it
-as long as callers have patience, and what was asked is asked again: a lease is taken once.  After that it is away:
-requests are answered at once by the failure mode, and this thread alone looks whether it is back.  What is reserved,
-and how, is not decided here; who waits for a slot, in slots.py.
+Owns that thread, its queue, and the knowledge of whether Redis is there.  When Redis does not answer, callers wait as
+long as they may, and their reservations are asked for again: a lease is taken once.  After that Redis is away: requests
+get the failure mode at once, and only this thread probes whether it is back.  What is reserved, and how, is not decided
+here; waiting for a slot is in slots.py.
 """
 
 import threading
@@ -26,10 +26,10 @@ log = structlog.get_logger(__name__)
 MAX_BATCH = 64  # if each is of another tenant, about 3 ms of Redis, which answers nobody else meanwhile
 MAX_QUEUED = 8192  # more than any burst that 50 ms can bring
 PROBE_SECONDS = 0.1
-# How long requests wait for a Redis that does not answer: half of what Envoy waits for us.
+# How long requests wait for a Redis that does not answer: half of Envoy's own timeout.
 PATIENCE_SECONDS = 1.0
-SECOND_LOOK_SECONDS = 0.02  # between two looks at it meanwhile
-FAILURE_PAUSE_SECONDS = 0.01  # so that a failure which repeats does not eat a core
+SECOND_LOOK_SECONDS = 0.02  # between two tries meanwhile
+FAILURE_PAUSE_SECONDS = 0.01  # so that a failure which repeats does not use up a core
 
 
 class GroupCommit:
@@ -51,7 +51,7 @@ class GroupCommit:
         self._budgets, self._probe, self._fallback, self._metrics = budgets, probe, fallback, metrics
         self._max_batch, self._max_queued, self._probe_seconds = max_batch, max_queued, probe_seconds
         self._patience_seconds = patience_seconds
-        self._queue: SimpleQueue[Asking | None] = SimpleQueue()  # None: something else to look at
+        self._queue: SimpleQueue[Asking | None] = SimpleQueue()  # None: wake up, something else has to be looked at
         self._abandoned: SimpleQueue[Reservation] = SimpleQueue()
         self._freed: SimpleQueue[str] = SimpleQueue()
         self._looks = Looks()
@@ -73,7 +73,7 @@ class GroupCommit:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a slot."""
+        """How many requests wait for a slot."""
         return len(self._slots)
 
     def start(self) -> None:
@@ -87,33 +87,34 @@ class GroupCommit:
             self._thread.join(timeout)
 
     def reserve(self, reservation: Reservation, answer: Answer, waits: Callable[[], bool] = bool) -> Outcome | None:
-        """Queues it: then None, and `answer` is called from the Redis thread.  If it makes no sense to wait, the
-        failure mode's outcome at once.  `waits`, from that thread too: there is no slot free, and whether the caller
-        waits for one, for at most slots.WAIT_SECONDS."""
+        """Queues it and returns None; `answer` is then called from the Redis thread.  While Redis is away it returns
+        the failure mode's outcome at once.  `waits` is called from the Redis thread when no slot is free: whether the
+        caller waits for one, for at most slots.WAIT_SECONDS."""
         if self._away or self._closing or self._queue.qsize() >= self._max_queued:
             return self._fallback.decide(reservation)
         self._queue.put(Asking(reservation, answer, waits))
         return None
 
     def look(self, reservation: Reservation, told: Looked) -> None:
-        """Tells, from the Redis thread, what the budgets would decide; takes nothing.  Not while Redis is away."""
+        """Calls `told`, from the Redis thread, with what the budgets would decide; takes nothing.  Not while Redis is
+        away."""
         self._looks.add(reservation, told)
         self._queue.put(None)
 
     def freed(self, owners: Iterable[str]) -> None:
-        """A lease of each has just ended.  Any thread."""
+        """A lease of each of these owners has just ended.  Thread-safe."""
         if self._slots:
             for owner in owners:
                 self._freed.put(owner)
             self._queue.put(None)
 
     def abandon(self, reservation: Reservation) -> None:
-        """Gives back, at once, what was or may yet be reserved for a caller who has left.  Any thread."""
+        """Gives back, at once, what was or may yet be reserved for a caller who has left.  Thread-safe."""
         self._abandoned.put(reservation)
         self._queue.put(None)
 
     def _run(self) -> None:
-        self._survive(self._probe_redis)  # before the first request: its answer need not wait for the connection
+        self._survive(self._probe_redis)  # before the first request, which then need not wait for the connection
         while not (self._closing and self._queue.empty() and not self._unanswered):
             self._survive(self._serve_next_batch)
         self._give_up(self._slots.take_all())
@@ -145,7 +146,7 @@ class GroupCommit:
             self._probe_redis()
         if self._looks:
             self._look()
-            self._queue.put(None)  # there may be more
+            self._queue.put(None)  # more may be queued
         if not self._away and self._in_doubt.seconds_until_due() == 0.0:
             self._release_due()
 
@@ -155,7 +156,7 @@ class GroupCommit:
         return due if retry is None else retry if due is None else min(due, retry)
 
     def _ask_again(self) -> None:
-        """Queues those for whom a slot may be free by now."""
+        """Queues the requests for which a slot may be free by now."""
         asks, gives_up = self._slots.take_due()
         self._give_up(gives_up)
         for _ in range(self._freed.qsize()):
@@ -168,9 +169,9 @@ class GroupCommit:
             self._answer(asking.answer, Outcome(asking.refused))
 
     def _waits(self, asking: Asking, decision: Decision) -> bool:
-        """Whether it is not to be answered yet."""
+        """Whether the request goes on waiting, instead of being answered."""
         if isinstance(decision, Admitted):
-            if self._slots:  # where it found a slot, there may be another
+            if self._slots:  # where this one found a slot, there may be another
                 for other in self._slots.take(asking.owner):
                     self._queue.put(other)
             return False
@@ -184,7 +185,7 @@ class GroupCommit:
         except BudgetsUnavailable as error:
             self._miss(str(error))
             decisions = [None] * len(batch)
-        except Exception:  # whatever it is, the callers must be answered
+        except Exception:  # whatever it is, callers must be answered
             self._metrics.failures.add()
             log.exception("reserving failed", requests=len(batch))
             decisions = [None] * len(batch)
@@ -207,7 +208,7 @@ class GroupCommit:
             self._miss(str(error))
 
     def _keep_or_fall_back(self, undecided: Sequence[Asking]) -> None:
-        """What takes a lease may be asked for again, while there is patience."""
+        """Reservations that take a lease may be repeated while there is time left; the others get the failure mode."""
         now, given_up = time.monotonic(), list[Asking]()
         for asking in undecided:
             asking.silent_since = asking.silent_since or now
@@ -218,7 +219,7 @@ class GroupCommit:
         self._fall_back(given_up)
 
     def _look_again(self, silent_since: float) -> None:
-        """Redis did not answer a moment ago: asks again what it was asked, or gives up."""
+        """After Redis did not answer: repeats the reservations, or gives up."""
         there = self._probe_redis()
         if not there and not self._is_over(silent_since):
             time.sleep(SECOND_LOOK_SECONDS)
@@ -240,19 +241,19 @@ class GroupCommit:
     def _answer(self, answer: Answer, outcome: Outcome) -> None:
         try:
             answer(outcome)
-        except Exception:  # one caller's trouble is not the next one's
+        except Exception:  # a failure for one caller must not reach the next
             self._metrics.failures.add()
             log.exception("answer failed")
 
     def _miss(self, reason: str) -> None:
-        """Redis did not answer."""
+        """Notes that Redis did not answer."""
         self._metrics.redis_errors.add()
         if self._silent_since is None:
             self._silent_since = time.monotonic()
             log.warning("redis does not answer", reason=reason)
 
     def _probe_redis(self) -> bool:
-        """Whether it answers."""
+        """Whether Redis answers."""
         try:
             self._probe()
         except BudgetsUnavailable as error:
@@ -265,7 +266,7 @@ class GroupCommit:
         return True
 
     def _remember_in_doubt(self, reservations: Sequence[Reservation], *, at_once: bool = False) -> None:
-        """What has no lease cannot be given back: it may stay spent."""
+        """A reservation without a lease cannot be given back: it may stay spent."""
         leased = [each for each in reservations if each.rules.leases is not None]
         forgotten = self._in_doubt.add([LeaseName(each.rules.owner, each.lease_id) for each in leased], at_once=at_once)
         if forgotten:
@@ -280,7 +281,7 @@ class GroupCommit:
             self._probe_redis()  # on a cluster it may be one node that is away
 
     def _release_all(self) -> None:
-        """At the end: nobody will come back to them."""
+        """At the end: nobody will release them later."""
         for _ in range(0, len(self._in_doubt), in_doubt.BATCH):
             if not self._away:
                 self._release_due(everything=True)

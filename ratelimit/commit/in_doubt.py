@@ -25,7 +25,7 @@ class _Doubt:
 
 
 class InDoubt:
-    """Belongs to one thread.  `clock` in seconds."""
+    """Not thread-safe: one thread owns it.  `clock` in seconds."""
 
     def __init__(self, clock: Callable[[], float], settle_down: float = SETTLE_DOWN_SECONDS) -> None:
         self._clock, self._settle_down = clock, settle_down
@@ -35,7 +35,7 @@ class InDoubt:
         return len(self._doubts)
 
     def add(self, names: Sequence[LeaseName], *, at_once: bool = False) -> int:
-        """Returns how many had to be forgotten for want of room, the oldest first."""
+        """Returns how many had to be forgotten for lack of room, the oldest first."""
         if at_once:
             self._doubts.extendleft(_Doubt(name, self._clock()) for name in names)
         else:
@@ -47,7 +47,7 @@ class InDoubt:
         return forgotten
 
     def postpone(self) -> None:
-        """Redis has just come back: what is in doubt waits from now on."""
+        """Redis has just come back: the delay starts from now."""
         due = self._clock() + self._settle_down
         self._doubts = deque(_Doubt(doubt.name, due, doubt.tries) for doubt in self._doubts)
 

@@ -1,4 +1,4 @@
-"""Who wants to know what the budgets would decide of a request that waits for room.  Any thread adds; one serves."""
+"""Questions of waiting requests: what would the budgets decide?  Any thread adds; one serves."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from ratelimit.budgets.port import Budgets, Decision, Reservation
 from serving.call import notify
 
-TOLD = "look at budgets"  # what a caller who cannot be told is logged with
+TOLD = "look at budgets"  # names the call in the log if it fails
 
 Looked = Callable[[Decision], None]
 
@@ -28,7 +28,7 @@ class Looks:
         return [self._wanted.get() for _ in range(min(most, len(self)))]
 
     def serve(self, budgets: Budgets, most: int) -> None:
-        """BudgetsUnavailable: those it was for are not told."""
+        """Asks for up to `most` and tells them.  On BudgetsUnavailable these are not told."""
         looks = self.take(most)
         decisions = budgets.look([reservation for reservation, _ in looks])
         for (_, told), decision in zip(looks, decisions, strict=True):

@@ -1,9 +1,9 @@
 """Requests that found every slot of their owner taken, and wait a moment for one to come free.
 
-A slot comes free when its lease is settled, which is some 20 ms after its client has read the end of the answer.
-Without a wait, a client that keeps exactly as many requests in flight as it may would be refused for our lag.  So of
-each owner the one that has waited longest asks again: when a lease of the owner was settled here, or another request
-was admitted, and at growing intervals, since other processes settle too.  No I/O.
+A slot comes free when its lease is settled, some 20 ms after its client has read the end of the answer.  Without a
+wait, a client that keeps exactly as many requests in flight as it may would be refused because of our lag.  So the
+request of each owner that has waited longest asks again: when a lease of the owner was settled here, when another
+request was admitted, and at growing intervals, since other processes settle too.  No I/O.
 """
 
 from collections.abc import Callable
@@ -27,8 +27,8 @@ Answer = Callable[[Outcome], None]
 class Asking(Struct, eq=False):
     """One request that asks for its reservation.
 
-    `waits` is called once, when there is no slot: whether its caller waits for one.  `since`: when it began to, None
-    before that.  `refused` is what it was told last.  `silent_since`: when Redis did not answer it for the first time.
+    `waits` is called once, when there is no slot: whether its caller waits for one.  `since`: when it began to wait,
+    None before that.  `refused`: the latest refusal.  `silent_since`: when Redis first failed to answer it.
     """
 
     reservation: Reservation
@@ -44,7 +44,7 @@ class Asking(Struct, eq=False):
 
     @property
     def slots(self) -> int:
-        """How many there are of those that it needs."""
+        """The smaller of the bounds on slots that it needs one of."""
         leases = self.reservation.rules.leases
         return leases.least if leases is not None else 0
 
@@ -57,20 +57,21 @@ _since = attrgetter("since")
 
 
 class Slots:
-    """Who waits.  Belongs to one thread.  `clock` in seconds; `most` wait at once, of all owners."""
+    """The requests that wait.  Not thread-safe: one thread owns it.  `clock` in seconds; at most `most` wait, of all
+    owners."""
 
     def __init__(self, clock: Callable[[], float], most: int = MOST) -> None:
         self._clock, self._most = clock, most
         self._waiting: dict[str, dict[str, Asking]] = {}  # by owner and lease id
         self._size = 0
-        self._due: list[tuple[float, int, Asking]] = []  # a heap; some of it has left since
+        self._due: list[tuple[float, int, Asking]] = []  # a heap; some entries have left since
         self._numbers = count()
 
     def __len__(self) -> int:
         return self._size
 
     def add(self, asking: Asking, refused: Refused) -> bool:
-        """False if it is to be answered: it has waited long enough, there is no room, or its caller does not wait."""
+        """False if it has to be answered: it has waited long enough, there is no room, or its caller does not wait."""
         now = self._clock()
         others = self._waiting.get(asking.owner, {})
         if self._size >= self._most or len(others) >= min(asking.slots, MOST_OF_ONE):
@@ -89,7 +90,8 @@ class Slots:
         return True
 
     def take(self, owner: str, most: int = 1) -> list[Asking]:
-        """Those that have waited longest leave, to ask again: as many slots of theirs may be free."""
+        """Removes those that have waited longest, so that they ask again: at most `most` slots of theirs may be
+        free."""
         waiting = self._waiting.get(owner)
         if not waiting:
             return []
@@ -99,7 +101,7 @@ class Slots:
         return oldest
 
     def take_due(self) -> tuple[list[Asking], list[Asking]]:
-        """Those that leave to ask again, and those that leave because they give up."""
+        """Removes and returns those that ask again, and those that give up."""
         now = self._clock()
         asks: dict[str, Asking] = {}  # by owner: one of each
         gives_up: list[Asking] = []
@@ -123,7 +125,7 @@ class Slots:
         return [asking for owner in list(self._waiting) for asking in self.take(owner, self._size)]
 
     def forget(self, reservation: Reservation) -> bool:
-        """Its caller has left.  Whether it was here, and so holds nothing."""
+        """Its caller has left.  Returns whether it was waiting here, and so holds nothing."""
         asking = self._waiting.get(reservation.rules.owner, {}).get(reservation.lease_id)
         if asking is None:
             return False

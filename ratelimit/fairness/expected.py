@@ -1,21 +1,20 @@
-"""How much a request will probably take, when all that is known is the most that it may.  Pure.
+"""The expected cost of a request, when only its upper bound is known.  Pure.
 
-Clients allow for far more output than they get.  To charge that on admission would let the estimates of what runs now
-outweigh what everybody has really had.  So a request is taken for what its tenant's answers by its model have lately
-been; the first ones of a tenant for what everybody's have.  What it takes beyond is charged as it runs, and at its end
-(queue.py).
+Clients allow for far more output than they get.  If that were charged on admission, the estimates of running requests
+would outweigh what tenants have really had.  So a request is estimated by its tenant's recent answers from its model; a
+tenant's first requests by everybody's.  What it takes beyond that is charged as it runs, and at its end (queue.py).
 """
 
 from collections import OrderedDict
 
-LATELY = 0.1  # the weight of the latest answer
-FIRST = 500  # tokens of service, of the first answers by a model
-EVERYBODY = ""  # among tenants
-MOST_KNOWN = 20_000  # of tenants and models; those that have not learned for longest are forgotten first
+LATELY = 0.1  # the weight of the latest answer in the average
+FIRST = 500  # tokens of service assumed for a model's first answers
+EVERYBODY = ""  # in place of a tenant
+MOST_KNOWN = 20_000  # tenants and models; the least recently updated are forgotten first
 
 
 class Expected:
-    """Not for several threads at once.  Tokens of service."""
+    """Not thread-safe.  In tokens of service."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
@@ -25,7 +24,7 @@ class Expected:
         return min(most, FIRST if known is None else round(known))
 
     def learn(self, tenant_id: str, model: str, had: int) -> None:
-        """An answer took so much."""
+        """An answer took `had`."""
         for name in ((tenant_id, model), (EVERYBODY, model)):
             known = self._known.pop(name, None)
             self._known[name] = had if known is None else known + LATELY * (had - known)

@@ -1,9 +1,9 @@
-"""Where requests run, as many at once as there is room for, and where the others wait.  Pure; `now` in seconds.
+"""Where requests run, up to a bound, and where the others wait.  Pure; `now` in seconds.
 
 Each model that has a bound of its own has a pool of its own (pools.py).  One bound holds for all of them together.
 When room comes free under it and several pools wait, each gets its part by the weights of those who wait in it.
 
-A request that waits takes nothing but its place: what it holds of budgets is taken when it is admitted.
+A waiting request takes nothing but its place: budgets are charged when it is admitted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,13 @@ from ratelimit.fairness.tree import Demand
 T = TypeVar("T")
 
 MOST_RETRY_SECONDS = 60.0
-SLACK = 64  # deadlines of what waits no more that are always tolerated
-OTHER_ROOM = 0.25  # by so much of itself the room has to change, until what was measured before tells nothing
+SLACK = 64  # stale deadlines that are always tolerated
+OTHER_ROOM = 0.25  # a change of the room by this part makes earlier measurements of pace worthless
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an operator says of waiting.  `queue_seconds` 0: nothing waits.  `most_queued` in all, and of one tenant."""
+    """An operator's bounds on waiting.  `queue_seconds` 0: nothing waits.  `most_queued` in all, and of one tenant."""
 
     queue_seconds: float = 30.0
     most_queued: int = 10_000
@@ -33,15 +33,16 @@ class Terms:
 
 
 class Full(NamedTuple):
-    """It may neither run nor wait.  `why`: "queue_full", "tenant_queue_full", "too_long" (it would not be served in
-    time) or "no_queue".  `retry_seconds`: when it is worth trying again, by the queue's own pace."""
+    """The request may neither run nor wait.  `why`: "queue_full", "tenant_queue_full", "too_long" (it would not be
+    served in time) or "no_queue".  `retry_seconds`: when to try again, by the queue's own pace."""
 
     why: str
     retry_seconds: float
 
 
 class Asked(NamedTuple, Generic[T]):
-    """`ticket` runs, unless it `waits`.  `displaced`: one that has to go for it, refused as `Full` says."""
+    """`ticket` runs, unless it `waits`.  `displaced`: a waiting request that has to make room for it, refused as `Full`
+    says."""
 
     ticket: Ticket[T]
     waits: bool
@@ -49,16 +50,16 @@ class Asked(NamedTuple, Generic[T]):
 
 
 class Floor(Generic[T]):
-    """Not for several threads at once.  Each request that was asked for ends by `over` if it ran, else by `leave`."""
+    """Not thread-safe.  Each request ends with `over` if it ran, else with `leave`."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self._most: float = UNBOUNDED
-        self._paced_with: float = UNBOUNDED  # the room in which paces were measured
+        self._paced_with: float = UNBOUNDED  # the room for which paces were measured
         self.running = self.waiting = 0
         self._pools: Pools[T] = Pools()
         self._of: dict[Ticket[T], Pool[T]] = {}
-        self._deadlines: list[tuple[float, int, Ticket[T]]] = []  # a heap; some wait no more
+        self._deadlines: list[tuple[float, int, Ticket[T]]] = []  # a heap; some of them no longer wait
         self._numbers = count()
 
     @property
@@ -74,7 +75,8 @@ class Floor(Generic[T]):
                 pool.pace = pool.pace.anew()
 
     def bound(self, rooms: Mapping[str, Room]) -> None:
-        """The models that have room of their own.  What runs or waits already by a model that had none moves there."""
+        """Sets the models that have room of their own.  Requests of a model that had none, running or waiting, move to
+        its pool."""
         new = self._pools.bound(rooms)
         if not new:
             return
@@ -86,20 +88,20 @@ class Floor(Generic[T]):
         return self._pools.of(model)
 
     def demands(self) -> Iterator[tuple[str, Demand]]:
-        """What everybody has running and waiting, by the model of the pool."""
+        """What each tenant has running and waiting, by the model of the pool."""
         for pool in self._pools.used:
             for demand in pool.queue.demands():
                 yield pool.model, demand
 
     def begin(self, item: T, cost: int, way: Way, model: str) -> Ticket[T] | None:
-        """It runs, if there is room and nobody waits for it; else None."""
+        """Runs it if there is room and nobody waits for it; else None."""
         pool = self._pools.of(model)
         if len(pool.queue) or not pool.has_room or self.running >= self._most:
             return None
         return self._run(item, cost, way, model, pool)
 
     def run(self, item: T, cost: int, way: Way, model: str) -> Ticket[T]:
-        """It runs already, whether there is room or not."""
+        """Enters a request that already runs, whether there is room or not."""
         return self._run(item, cost, way, model, self._pools.of(model))
 
     def _run(self, item: T, cost: int, way: Way, model: str, pool: Pool[T]) -> Ticket[T]:
@@ -111,8 +113,8 @@ class Floor(Generic[T]):
     def ask(
         self, item: T, cost: int, way: Way, model: str, now: float, patience: float = UNBOUNDED
     ) -> "Asked[T] | Full":
-        """It runs if there is room and nobody waits for it; else it waits, if that makes sense.  `patience`: the
-        seconds after which its caller is gone."""
+        """Runs it if there is room and nobody waits for it; else it waits, if it can be served in time.  `patience`:
+        the seconds after which its caller is gone."""
         ticket = self.begin(item, cost, way, model)
         if ticket is not None:
             return Asked(ticket, waits=False)
@@ -135,7 +137,7 @@ class Floor(Generic[T]):
         return Asked(ticket, True, displaced)
 
     def admit(self, now: float) -> Ticket[T] | None:
-        """The next that runs, if there is room for one."""
+        """The next request that runs, if there is room for one."""
         if self.running >= self._most or not self.waiting:
             return None
         pool = self._pools.next()
@@ -152,23 +154,23 @@ class Floor(Generic[T]):
         return ticket
 
     def charge(self, ticket: Ticket[T], service: int) -> None:
-        """What a running request has had so far, all in all, in tokens of service."""
+        """`service`: the total that a running request has had so far, in tokens of service."""
         self._of[ticket].queue.charge(ticket, service)
 
     def charge_elsewhere(self, way: Way, service: int) -> None:
-        """So much was had in another sidecar, whatever the model."""
+        """`service` was had in another sidecar, from whatever model."""
         for pool in self._pools.used:
             pool.queue.charge_elsewhere(way, service)
 
     def over(self, ticket: Ticket[T]) -> None:
-        """A running request is over."""
+        """A running request has ended."""
         pool = self._of.pop(ticket)
         pool.queue.end(ticket)
         self.running -= 1
         self._pools.changed(pool)
 
     def leave(self, ticket: Ticket[T], now: float) -> None:
-        """A waiting request goes."""
+        """A waiting request leaves."""
         pool = self._of.pop(ticket)
         pool.queue.remove(ticket)
         self.waiting -= 1
@@ -177,7 +179,7 @@ class Floor(Generic[T]):
             pool.pace.ends(now)
 
     def expired(self, now: float) -> list[tuple[Ticket[T], Full]]:
-        """Takes out what has waited for as long as it may."""
+        """Removes the requests that have waited for as long as they may."""
         found = []
         while self._deadlines and self._deadlines[0][0] <= now:
             ticket = heappop(self._deadlines)[2]
@@ -204,7 +206,7 @@ class Floor(Generic[T]):
         return None
 
     def _displace(self, pool: Pool[T], way: Way, full: Full, now: float) -> tuple[Ticket[T], Full] | None:
-        """Makes place for one whose line is shorter than another's, if there is such a line."""
+        """Makes room for a request whose line is shorter than another's, if there is such a line."""
         if not len(pool.queue):
             pool = max(self._pools.used, key=lambda each: len(each.queue))
         ticket = pool.queue.last()
@@ -238,5 +240,5 @@ class Floor(Generic[T]):
 
 
 def _retry(wait: float | None) -> float:
-    """At least a second, and no longer than a client should be sent away for on an estimate."""
+    """In seconds: at least one, and bounded, because it is an estimate."""
     return min(MOST_RETRY_SECONDS, max(1.0, wait or 1.0))

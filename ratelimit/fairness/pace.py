@@ -7,11 +7,11 @@ measurements fade: after MEMORY_SECONDS they count for a third.
 import math
 
 MEMORY_SECONDS = 10.0
-LEAST_TAKEN = 3.0  # admissions before a pace is known; fading ones count in part
+LEAST_TAKEN = 3.0  # admissions before a pace is known; faded ones count in part
 
 
 class Pace:
-    """`now` in seconds, of a clock that does not go back."""
+    """`now` in seconds, of a monotonic clock."""
 
     def __init__(self) -> None:
         self._taken = self._tokens = self._seconds = 0.0
@@ -19,13 +19,13 @@ class Pace:
         self._ended: float | None = None
 
     def anew(self) -> "Pace":
-        """One that has measured nothing yet, at the same moment."""
+        """A pace that has measured nothing yet, at the same moment."""
         pace = Pace()
         pace._since = self._since
         return pace
 
     def begins(self, now: float) -> None:
-        """Something waits now; before, nothing did."""
+        """Something begins to wait; before, nothing did."""
         if self._ended is not None:
             self._fade(now - self._ended)
         self._since = now
@@ -35,7 +35,7 @@ class Pace:
         self._since, self._ended = None, now
 
     def took(self, now: float, service: int) -> None:
-        """One that waited was admitted, for `service` tokens of service."""
+        """A waiting request was admitted, for `service` tokens of service."""
         since = now if self._since is None else self._since
         passed = max(0.0, now - since)
         self._fade(passed)
@@ -45,8 +45,9 @@ class Pace:
         self._since = now
 
     def seconds_for(self, tokens: float, requests: float, now: float) -> float | None:
-        """Until one is admitted that has so much ahead of it; None while that is not known.  By tokens of service or by
-        requests, whichever is sooner: what waits may have been taken for more than is known by now."""
+        """Seconds until a request is admitted that has this much ahead of it, counted in tokens of service or in
+        requests, whichever is sooner: the estimates of what waits may be too high.  None while the pace is not
+        known."""
         if self._taken < LEAST_TAKEN:
             return None
         waited = self._seconds + (max(0.0, now - self._since) if self._since is not None else 0.0)

@@ -1,8 +1,8 @@
 """The pools: each model that has a bound of its own has one, so that a slow model does not hold up a fast one; all
-others share one.  Which of them is served next.  Pure.
+others share one.  Decides which pool is served next.  Pure.
 
-Like the children of a node (tree.py) pools have tags: the lowest is next, among those with something waiting
-and room for it.  Only such a pool is listed, so that a decision does not depend on how many models there are.
+Like the children of a node (tree.py), pools have tags: the lowest is next, among those with something waiting and room
+for it.  Only such pools are listed, so that a decision does not depend on the number of models.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,22 +20,22 @@ SHARED = ""  # the pool of the models without a bound of their own
 
 
 class Room(NamedTuple):
-    """What a model has of its own: at most `most` requests at once, each waiting for `queue_seconds` at most; None: as
-    everywhere."""
+    """A model's own bounds: at most `most` requests at once, each waiting for `queue_seconds` at most; None: no bound
+    of its own."""
 
     most: float = UNBOUNDED
     queue_seconds: float | None = None
 
 
 class Pool(Generic[T]):
-    """The room of one model, or of all that have none."""
+    """The room of one model, or of all models without a bound of their own."""
 
     def __init__(self, model: str) -> None:
         self.model, self.room = model, Room()
         self.queue: FairQueue[T] = FairQueue()
         self.pace = Pace()
         self.tag = 0.0
-        self.listed = False  # among those that may be served next
+        self.listed = False  # whether it is among those that may be served next
 
     @property
     def has_room(self) -> bool:
@@ -51,10 +51,10 @@ class Pool(Generic[T]):
 
 
 class Pools(Generic[T]):
-    """Changed by floor.py alone, which says by `changed` what may have made a pool ready, or empty."""
+    """Only floor.py changes pools; it calls `changed` whenever a pool may have become ready, or empty."""
 
     def __init__(self) -> None:
-        self._virtual = 0.0  # as in tree.py: the tag of the pool that was served last
+        self._virtual = 0.0  # as in tree.py: the tag of the pool served last
         self._all: dict[str, Pool[T]] = {SHARED: Pool(SHARED)}
         self._used: dict[str, Pool[T]] = {}
         self._ready: list[tuple[float, int, Pool[T]]] = []  # a heap; some are not ready any more
@@ -65,12 +65,12 @@ class Pools(Generic[T]):
 
     @property
     def used(self) -> Iterable[Pool[T]]:
-        """Those in which anything waits or runs."""
+        """The pools in which anything waits or runs."""
         return self._used.values()
 
     def bound(self, rooms: Mapping[str, Room]) -> set[str]:
-        """The models that have room of their own.  One that has none any more keeps its pool until that is empty.
-        Those that had no pool before."""
+        """Sets the models that have room of their own.  One that has none any more keeps its pool until that is empty.
+        Returns the models that had no pool before."""
         for model, pool in list(self._all.items()):
             if not model or model in rooms:
                 continue
@@ -86,7 +86,7 @@ class Pools(Generic[T]):
         return new
 
     def changed(self, pool: Pool[T]) -> None:
-        """Something waits or runs in it, or does no more; or its room has changed."""
+        """Something began or ceased to wait or run in it, or its room has changed."""
         if pool.is_empty:
             self._used.pop(pool.model, None)
             return
@@ -95,7 +95,7 @@ class Pools(Generic[T]):
             self._list(pool)
 
     def next(self) -> Pool[T] | None:
-        """The one that is served next, as `took` then says; None if none is ready."""
+        """The pool that is served next; `took` then reports that it was.  None if none is ready."""
         while self._ready:
             pool = self._ready[0][2]
             if pool.is_ready:
@@ -105,8 +105,8 @@ class Pools(Generic[T]):
         return None
 
     def took(self, pool: Pool[T], weight: int, ticket: Ticket[T]) -> None:
-        """It was served, when so much weight waited in it."""
-        # Neither having been idle is a credit, nor being new.
+        """The pool was served, while `weight` waited in it."""
+        # Neither being idle nor being new is a credit.
         self._virtual = max(self._virtual, pool.tag)
         pool.tag = self._virtual + ticket.cost / weight
         heappop(self._ready)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ratelimit.fleet.claims import Claim
 from tenancy.directory.capacity import Capacity
 
-TTL_SECONDS = 5.0  # after which a sidecar that says nothing is gone
+TTL_SECONDS = 5.0  # after this long without a report a sidecar counts as gone
 MAX_TENANTS = 50  # in one report
 MAX_GROUPS = 50
 MAX_MODELS = 200

@@ -36,18 +36,18 @@ log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 1.0
 BEGIN_SECONDS = 2.0
-LEAST_SECONDS = 0.05  # between two reports
-WAITING_SECONDS = 0.1  # while more room is due: the others give theirs up with their next report
+LEAST_SECONDS = 0.05  # minimum between two reports
+WAITING_SECONDS = 0.1  # while more room is due: the others give theirs up with their next reports
 SHORT_SECONDS = 0.25  # while requests are refused for want of room
 RESTORE_SECONDS = 15.0  # between attempts to bring a lost copy of the capacity back
-YOUNG_MS = 1_000  # its lease may not be there yet
+YOUNG_MS = 1_000  # entered within this time: its lease may not be there yet
 DOUBT_MS = 30_000  # requests in flight for longer are looked up: their end may have been seen by another process
-MAX_EXCHANGED = 500  # tenants of whom one report tells what they were served
+MAX_EXCHANGED = 500  # tenants whose service one report carries
 DOUBTS = 500  # looked up in one round
 
 
 def bound_of(capacity: Capacity, share: int | None) -> Bound:
-    """The tighter of this sidecar's own bound and of its share of the bound on all."""
+    """The tighter bound: this sidecar's own, or its share of the bound on all sidecars."""
     own = UNBOUNDED if capacity.max_in_flight is None else capacity.max_in_flight
     if share is not None and share < own:
         return Bound(share, ALL)
@@ -91,17 +91,17 @@ class Reporter:
         self._shares: Mapping[str, int] | None = None
 
     def subscribed(self) -> None:
-        """Changes may have been missed until now."""
+        """The subscription is open again: changes may have been missed before."""
         self._wake.set()
 
     def invalidate(self, message: str) -> None:
-        """A message of the invalidation channel."""
+        """Handles a message of the invalidation channel."""
         if message in (INVALIDATE_CAPACITY, INVALIDATE_ALL):
             self._wake.set()
 
     @property
     def bounds(self) -> Mapping[str, float]:
-        """Of requests in flight, as operators set them: by name, infinite if there is none."""
+        """The bounds on requests in flight that operators set, by name; infinite if there is none."""
         found = {OWN: self._capacity.max_in_flight, ALL: self._capacity.max_in_flight_total}
         return {name: UNBOUNDED if most is None else most for name, most in found.items()}
 
@@ -116,12 +116,12 @@ class Reporter:
             log.warning("the bounds are not known yet", error=f"{type(error).__name__}: {error}")
 
     async def forget_gone(self) -> None:
-        """What has no lease any more leaves flight at once, and not only when it is in doubt."""
+        """Removes requests whose leases have ended at once, not only after DOUBT_MS."""
         now_ms = time.time_ns() // 1_000_000
         await self._forget_gone(self._in_flight.older_than(now_ms - YOUNG_MS))
 
     async def run(self) -> None:
-        """Until cancelled; then the report is taken back."""
+        """Runs until cancelled; then the report is withdrawn."""
         failing, sharing = False, self._in_flight.sharing
         sharing.wake = partial(self._wanted, asyncio.get_running_loop())
         try:
@@ -132,7 +132,7 @@ class Reporter:
                     seconds = await self.report()
                     failing = False
                 except (*UNAVAILABLE, StoreUnavailable) as error:
-                    if not failing:  # once an outage, not once a round
+                    if not failing:  # log once an outage, not once a round
                         log.warning("cannot report", error=f"{type(error).__name__}: {error}")
                     failing = True
                     self._alone()
@@ -145,12 +145,12 @@ class Reporter:
             await self._withdraw()
 
     def _wanted(self, loop: asyncio.AbstractEventLoop) -> None:
-        """More room, now; from any thread."""
+        """Reports soon, because more room is wanted.  Thread-safe."""
         if self._is_shared:
             loop.call_soon_threadsafe(self._wake.set)
 
     async def report(self) -> float:
-        """One round: seconds until the next."""
+        """One round; returns the seconds until the next."""
         await self._forget_ended()
         sharing, refused = self._in_flight.sharing, self._in_flight.refused
         short = refused > self._refused or self._in_flight.waiting > 0
@@ -176,7 +176,7 @@ class Reporter:
         return SHORT_SECONDS if contended or (short and self._is_shared) else REPORT_SECONDS
 
     async def _lead(self, capacity: Capacity | None) -> bool:
-        """Says what each sidecar is due.  Whether anything has to be shared now."""
+        """Publishes what each sidecar is due.  Returns whether anything has to be shared now."""
         sharing = self._in_flight.sharing
         pools = {model: int(room.most) for model, room in sharing.rooms.items() if room.most != UNBOUNDED}
         own = None
@@ -204,7 +204,7 @@ class Reporter:
             self._in_flight.sharing.served_elsewhere(elsewhere)
 
     def _apply(self, told: Told) -> bool:
-        """Whether the capacity changed.  A copy that Redis lost changes nothing."""
+        """Returns whether the capacity changed.  A copy that Redis lost changes nothing."""
         self._heard_at, self._shares = self._clock(), told.shares
         self._in_flight.sharing.allot(told.shares)
         if told.capacity is None:
@@ -214,7 +214,7 @@ class Reporter:
         return changed
 
     def _alone(self) -> None:
-        """Nobody can be asked for shares any more: those of models that we have none of are ours."""
+        """Nobody shares the models' bounds any more: this process takes the rooms of which it has no share."""
         sharing = self._in_flight.sharing
         if self._clock() - self._heard_at < TTL_SECONDS:
             return
@@ -222,10 +222,11 @@ class Reporter:
         sharing.allot({**whole, **(self._shares or {})})
 
     async def _forget_ended(self) -> None:
-        """Requests whose end was not seen here: settled by another process, or expired since no entry renewed them."""
+        """Removes requests whose end was not seen here: settled by another process, or expired because no entry renewed
+        them."""
         now_ms = time.time_ns() // 1_000_000
         doubtful = self._in_flight.older_than(now_ms - min(DOUBT_MS, self._lease_ms))
-        await self._forget_gone(random.sample(doubtful, min(DOUBTS, len(doubtful))))  # each has its turn
+        await self._forget_gone(random.sample(doubtful, min(DOUBTS, len(doubtful))))  # each is checked sooner or later
 
     async def _forget_gone(self, lives: Sequence[Life]) -> None:
         expired_ms = time.time_ns() // 1_000_000 - self._lease_ms

@@ -1,4 +1,4 @@
-"""Reports in Redis: each lives for a few seconds, so that what is there is what runs.  All in one cluster slot."""
+"""Reports in Redis.  Each lives for a few seconds, so that only running sidecars have one.  All in one cluster slot."""
 
 import json
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 LUA = Path(__file__).parent / "lua"
-# EVAL, not EVALSHA: once a second is seldom, and a restart of Redis then needs no care.
+# EVAL, not EVALSHA: a call a second is rare, and a restarted Redis knows no script.
 REPORT = (LUA / "report.lua").read_text(encoding="utf-8")
 REPORTS = (LUA / "reports.lua").read_text(encoding="utf-8")
 NOTHING: Served = {}
 NO_POOLS: Mapping[str, Pooled] = {}
-DUES_MS = 2000  # how long dues count: then shares follow demand, until another sidecar says what each is due
-MAX_SIDECARS = 1000  # in one reading, the latest
+DUES_MS = 2000  # how long dues count; then shares follow demand until another sidecar computes dues
+MAX_SIDECARS = 1000  # read at once, the latest reports
 
 
 class RedisReports:
@@ -67,7 +67,8 @@ class RedisReports:
         )
 
     async def hand_out(self, dues: Dues) -> None:
-        """What each sidecar is due, in place of what was said before; it counts with its next report."""
+        """Stores what each sidecar is due, in place of the dues before; it takes effect with the sidecar's next
+        report."""
         async with self._client.pipeline() as pipeline:
             pipeline.delete(DUES_KEY)
             if said := {sidecar: json.dumps(due) for sidecar, due in dues.items() if due}:
@@ -76,9 +77,9 @@ class RedisReports:
             await pipeline.execute()
 
     async def withdraw(self, sidecar: str) -> None:
-        """This sidecar ends: its report and its share are gone at once."""
+        """This sidecar ends: its report and its share of the capacity are removed at once."""
         await self._client.zrem(SIDECARS_KEY, sidecar)
-        await self._client.hdel(SHARES_KEY, sidecar)  # of models' it goes with the next report of another
+        await self._client.hdel(SHARES_KEY, sidecar)  # its shares of models go with the next report of another
         await self._client.delete(redis_key_sidecar(sidecar))
 
     async def overview(self) -> Overview:
@@ -91,7 +92,7 @@ class RedisReports:
 
 
 async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]:
-    """Those of the leases (id → tenant) that no longer exist, or have expired and were swept."""
+    """The leases (id → tenant) that no longer exist, or have expired and were swept."""
     pipeline = client.pipeline(transaction=False)
     for lease_id, tenant_id in leases.items():
         pipeline.exists(lease_key(tenant_id, lease_id))
@@ -102,7 +103,7 @@ async def ended_leases(client: "Client", leases: Mapping[str, str]) -> list[str]
 
 
 def _capacity(text: bytes) -> Capacity | None:
-    """None if it is not there, or not to be read: the sidecars then put it back."""
+    """None if there is no copy, or an unreadable one: the sidecars then write it again."""
     try:
         return Capacity.load(text) if text else None
     except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -111,7 +112,7 @@ def _capacity(text: bytes) -> Capacity | None:
 
 
 def _read(text: bytes) -> Report | None:
-    """None for a report of a version that this one cannot read: sidecars are upgraded one by one."""
+    """None for a report whose version this one cannot read: sidecars are upgraded one by one."""
     try:
         return Report.load(text)
     except (TypeError, ValueError, KeyError, AttributeError) as error:

@@ -1,5 +1,5 @@
-"""Of which models' rooms this process asks for a share: of those that it uses or did lately; and while there are few,
-of all, so that the first request finds room.  Pure."""
+"""Which models' rooms this process asks for a share of: those that it uses or recently used; while there are few, all
+of them, so that the first request finds room.  Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,11 +18,11 @@ class Rooms:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._used: dict[str, float] = {}  # when each was last
+        self._used: dict[str, float] = {}  # when each was last used
         self._held: frozenset[str] = frozenset()
 
     def asked(self, rooms: Mapping[str, Room], demands: Sequence[tuple[str, Demand]]) -> dict[str, Pooled]:
-        """What to say of each, also of those that are given up."""
+        """What to report of each room, including those that are given up."""
         now, running, waiting = self._clock(), dict[str, int](), dict[str, int]()
         for model, demand in demands:
             running[model] = running.get(model, 0) + demand.running
@@ -36,5 +36,5 @@ class Rooms:
         return dict.fromkeys(self._held - asked.keys(), GIVEN_UP) | asked
 
     def told(self, asked: Mapping[str, Pooled]) -> None:
-        """That was said."""
+        """`asked` was reported."""
         self._held = frozenset(name for name, pool in asked.items() if pool is not GIVEN_UP)

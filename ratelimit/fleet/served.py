@@ -1,4 +1,4 @@
-"""What tenants have lately been served through this process, and what still has to be told of it."""
+"""What tenants were recently served through this process, and the part of it that is not reported yet."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from heapq import nlargest
 from ratelimit.scheduler import Served
 
 WINDOW_SECONDS = 60.0
-MOST_UNTOLD = 10_000  # tenants, while nobody can be told; those who had least are forgotten first
+MOST_UNTOLD = 10_000  # tenants kept while reports fail; those who had least are forgotten first
 Totals = dict[tuple[str, str], int]
 
 
@@ -26,7 +26,7 @@ class LatelyServed:
             self._count(self._parts.popleft()[1], -1)
 
     def of_tenant(self, group: str, tenant_id: str) -> int:
-        """Not below 0, which estimates that were taken back could make it."""
+        """Not below 0, although corrected estimates could make it so."""
         return max(0, self._totals.get((group, tenant_id), 0))
 
     def of_groups(self) -> dict[str, int]:
@@ -45,9 +45,10 @@ class LatelyServed:
 
 
 class Exchange:
-    """What each tenant has had in all sidecars together, told by totals that all of them add to.
+    """What each tenant has had in all sidecars together, through totals that all of them add to.
 
-    The totals are of a period: in a new one they begin anew, and the first ones seen say nothing yet."""
+    The totals belong to a period: in a new one they start from 0, and the first ones read give no difference yet.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -63,13 +64,14 @@ class Exchange:
             self._untold = dict(kept)
 
     def to_tell(self, present: Served) -> Totals:
-        """What to add to the totals, and of whom to hear: those that are `present` here, and those with most untold."""
+        """What to add to the totals, and which tenants' totals to read: those that are `present` here, and those with
+        the most to report."""
         untold = nlargest(self._most, self._untold, key=lambda name: abs(self._untold[name]))
         names = dict.fromkeys([*untold, *present][: self._most])
         return {name: self._untold.get(name, 0) for name in names}
 
     def heard(self, told: Served, totals: Sequence[int], period: int) -> Totals:
-        """The totals after `told` was added; what was had elsewhere since they were last heard."""
+        """Takes the totals after `told` was added; returns what was had elsewhere since they were last read."""
         if period != self._period:
             self._seen, self._period = {}, period
         elsewhere: Totals = {}

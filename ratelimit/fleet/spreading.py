@@ -1,5 +1,5 @@
-"""How bounds on all sidecars together are spread over them: by the weights of those who want something there, wherever
-they ask.  Pure.
+"""How bounds on all sidecars together are spread over them: by the weights of the tenants that want something,
+whichever sidecar they ask.  Pure.
 
 Each bound is poured out by weighted max-min: over the groups, over the tenants of each, and what a tenant is due evenly
 over the sidecars in which it asks.  Shares mean tokens of service, and what is spread are places: a tenant that gets
@@ -22,35 +22,36 @@ from tenancy.values.policy import DEFAULT_WEIGHT
 
 K = TypeVar("K")
 
-ALL = ""  # among pools: all of them together
-MOST_FASTER = 32.0  # by which a place may count for more or less than the average one
-LEAST_SECONDS = 0.5  # that requests have run, before it is known how fast they are
-CATCH_UP_SECONDS = 1.0  # in which a sidecar gets what it lacks
-LEAST_CAUGHT_UP = 2.0  # places, at once
-HEADROOM = 8  # the 8th part of an equal share, which an idle sidecar keeps while others are short
-BUSY = 0.5  # of a bound, as much of it must be wanted before it is spread by this
+ALL = ""  # the pool of all models together
+MOST_FASTER = 32.0  # factor by which a place may count for more or less than the average one
+LEAST_SECONDS = 0.5  # of running requests, before their speed is known
+CATCH_UP_SECONDS = 1.0  # in which a sidecar gets what it has lacked
+LEAST_CAUGHT_UP = 2.0  # places that a sidecar may catch up at once
+HEADROOM = 8  # an 8th of an equal share stays with an idle sidecar while others are short
+BUSY = 0.5  # the part of a bound that must be wanted before the bound is spread by weight
 
 Dues = dict[str, dict[str, int]]
-"""By sidecar and pool: how many requests at once."""
+"""Requests at once, by sidecar and pool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """On all sidecars together: by model, and as ALL on everything.  `own`: on each sidecar, None without one."""
+    """The bounds on all sidecars together: by model, and on everything under ALL.  `own`: on each sidecar, None without
+    one."""
 
     pools: Mapping[str, int] = field(default_factory=dict)
     own: int | None = None
 
 
 class Spreading:
-    """What each sidecar lacks of what it was due before, in places times seconds.  For one thread."""
+    """What each sidecar lacks of its earlier dues, in places times seconds.  Not thread-safe."""
 
     def __init__(self) -> None:
         self._lacking: dict[tuple[str, str], float] = {}  # by pool and sidecar
         self._seen: dict[str, Report] = {}
 
     def dues(self, bounds: Bounds, reports: Sequence[Report], weights: Mapping[str, int]) -> Dues:
-        """Of the pools of which enough is wanted that it matters.  `weights` of groups."""
+        """The dues in those pools of which enough is wanted to spread them.  `weights`: of groups."""
         found: Dues = {report.sidecar: {} for report in reports}
         lacking: dict[tuple[str, str], float] = {}
         for pool, due in spread(bounds, reports, weights).items():
@@ -65,7 +66,7 @@ class Spreading:
         return found
 
     def _lacked(self, pool: str, reports: Iterable[Report], due: Mapping[str, float]) -> dict[str, float]:
-        """Of what these sidecars had since their last reports, all in all."""
+        """What these sidecars lack after what they had since their last reports."""
         seen = [(report, last) for report in reports if (last := self._seen.get(report.sidecar)) is not None]
         had = {new.sidecar: _occupied(pool, new) - _occupied(pool, last) for new, last in seen}
         fair = {new.sidecar: due[new.sidecar] * (new.at - last.at) for new, last in seen}
@@ -82,7 +83,7 @@ def _occupied(pool: str, report: Report) -> float:
 
 
 def spread(bounds: Bounds, reports: Sequence[Report], weights: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """By pool and sidecar, what is due; a pool's dues add up to its bound."""
+    """What is due, by pool and sidecar; a pool's dues add up to its bound."""
     placed = [(report.sidecar, claim) for report in reports for claim in report.claims]
     wanted = [float(claim.wanted) for _, claim in placed]
     speeds, found = Speeds.of(reports), {}
@@ -106,9 +107,9 @@ def spread(bounds: Bounds, reports: Sequence[Report], weights: Mapping[str, int]
 
 
 def whole(due: Mapping[str, float], most: int) -> dict[str, int]:
-    """The same, of one or more, in whole numbers that add up to `most`; none less than 0."""
+    """The dues of one or more sidecars in whole numbers that add up to `most`; none is below 0."""
     found = {name: max(0, floor(share)) for name, share in due.items()}
-    by_rest = sorted(due, key=lambda name: (found[name] - due[name], name))  # those who lack most first
+    by_rest = sorted(due, key=lambda name: (found[name] - due[name], name))  # those that lack most first
     left = most - sum(found.values())
     each, more = divmod(max(0, left), len(by_rest))
     for number, name in enumerate(by_rest):
@@ -170,7 +171,7 @@ Placed = Sequence[tuple[str, Claim]]
 def _pour(
     most: float, placed: Placed, wanted: Mapping[int, float], weights: Mapping[str, int], speeds: Speeds
 ) -> dict[int, float]:
-    """Of the claims with these indexes, what each is due."""
+    """What each of the claims with these indexes is due."""
     groups: dict[str, dict[str, list[int]]] = {}
     for i in wanted:
         claim = placed[i][1]
@@ -191,7 +192,7 @@ def _pour(
 
 
 def _by_sidecar(most: int, sidecars: Sequence[str], placed: Placed, dues: Mapping[int, float]) -> dict[str, float]:
-    """What is left over is spread evenly; an idle sidecar keeps some room even if nothing is."""
+    """What is left over is spread evenly; an idle sidecar keeps some room even if nothing is left."""
     found = dict.fromkeys(sidecars, 0.0)
     for i, due in dues.items():
         found[placed[i][0]] += due
@@ -210,7 +211,7 @@ def _by_sidecar(most: int, sidecars: Sequence[str], placed: Placed, dues: Mappin
 
 
 def _within(own: int, placed: Placed, wanted: Sequence[float]) -> list[float]:
-    """Nobody wants more of a sidecar than may run in it."""
+    """Caps what is wanted of a sidecar at what may run in it."""
     sums: dict[str, float] = {}
     for (sidecar, _), want in zip(placed, wanted, strict=True):
         sums[sidecar] = sums.get(sidecar, 0.0) + want

@@ -1,6 +1,6 @@
 """Keeping answers, on a thread of its own: compressing one takes some milliseconds.
 
-An answer that has no place here, or that Redis does not take, is not kept, and nobody notices but the next who asks.
+An answer that finds no room here, or that Redis does not take, is not kept; only the next request for it notices.
 """
 
 import heapq
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 PATH = "/tollkeeper.Responses/Keep"
 MAX_BYTES = 64 * 1_048_576  # of answers that wait to be kept
 MAX_CLAIMS = 50_000
-# After a request has ended, for its answer to come: that goes another way than the access log.
+# How long after a request's end its answer may still arrive: it takes another way than the access log.
 GRACE_SECONDS = 0.5
 DONE = b""
 
@@ -54,7 +54,7 @@ class Keeper:
         self._queue: SimpleQueue[_Job | str | None] = SimpleQueue()  # str: the lease id of a request that is over
         self._lock, self._size = threading.Lock(), 0  # of the bodies in the queue
         self._claims: dict[str, Place] = {}  # by lease id
-        self._due: list[tuple[float, str]] = []  # when what is over gives its claim up
+        self._due: list[tuple[float, str]] = []  # when the claims of requests that are over are given up
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -85,15 +85,14 @@ class Keeper:
         return DONE
 
     def _grows(self, size: int) -> bool:
-        """Whether there is room for that."""
+        """Whether there is room for `size` more bytes."""
         with self._lock:
             fits = self._size + size <= MAX_BYTES
             self._size += size if fits else 0
         return fits
 
     def claimed(self, lease_id: str, place: Place) -> None:
-        """The request runs, and others wait for its answer.  What is one too many holds its claim for as long as that
-        lasts."""
+        """The request runs, and others wait for its answer.  Beyond the bound on claims, a claim is left to expire."""
         if len(self._claims) < MAX_CLAIMS:
             self._claims[lease_id] = place
 

@@ -1,7 +1,7 @@
 """A kept answer, where it is kept, and the ticket with which Envoy brings it.  Pure.
 
-An answer outlives the process that kept it: the first byte of what is stored says how the rest is to be read, and what
-is not known is as good as not there.
+An answer outlives the process that kept it: the first byte of a stored one is its format, and an unknown format counts
+as absent.
 """
 
 import json
@@ -12,7 +12,7 @@ from tenancy.values.seal import Seal
 
 Header = tuple[str, str]
 FORM = b"1"
-# Little time for most of the gain: answers are text.
+# a low level: little time for most of the gain, as answers are text
 LEVEL = 1
 MAX_HEAD = 65_536
 MOST = 4 * 1_048_576  # of an answer, when it is read again; more than was ever kept
@@ -21,15 +21,15 @@ BETWEEN = "|"
 
 
 class Place(NamedTuple):
-    """Where an answer is kept.  `owner`: on whose account its bytes are; all of one owner lies in one slot of a
-    cluster.  `name` stands for all that the answer depends on."""
+    """Where an answer is kept.  `owner`: who its bytes are counted for; one owner's answers lie in one slot of a
+    cluster.  `name`: stands for everything that the answer depends on."""
 
     owner: str
     name: str
 
 
 class Kept(NamedTuple):
-    """`at_ms`: since 1970, when it was kept.  `headers` are those of the answer that are not of one time alone."""
+    """`at_ms`: when it was kept, since 1970.  `headers`: those of the answer that hold at any time."""
 
     at_ms: int
     headers: tuple[Header, ...]
@@ -53,7 +53,7 @@ class Kept(NamedTuple):
 
 
 class Ticket(NamedTuple):
-    """What allows to keep the answer of one request: it goes to Envoy with the decision, and comes back with the
+    """The permission to keep the answer of one request: it goes to Envoy with the decision, and comes back with the
     answer."""
 
     place: Place
@@ -69,7 +69,7 @@ class Ticket(NamedTuple):
 
     @staticmethod
     def load(text: str, seal: Seal) -> "Ticket | None":
-        """None for what no `dump` with one of these keys wrote."""
+        """None if no `dump` with one of these keys wrote it."""
         mark, _, said = text.partition(BETWEEN)
         fields = said.split(BETWEEN, TICKET - 2)
         if len(fields) != TICKET - 1 or not seal.fits(mark, said):

@@ -1,7 +1,7 @@
-"""Looking for kept answers, on a thread of its own: everybody who asked since the last round trip, in one.
+"""Looking for kept answers, on a thread of its own: one round trip for all requests since the last one.
 
-A request for what another one is just running for waits until that is kept, is given up, or has taken too long.
-Without Redis nothing is kept, and everybody runs.
+A request for an answer that another request is just producing waits until that is kept, is given up, or takes too long.
+Without Redis nothing is kept, and all requests run.
 """
 
 import threading
@@ -25,18 +25,18 @@ log = structlog.get_logger(__name__)
 MAX_BATCH = 32
 MAX_QUEUED = 8192
 MAX_WAITING = 8192
-MAX_WAITING_OF_ONE = 1024  # of one owner's answers; each has its body in Envoy, and no place in flight
-POLL_SECONDS = 0.025  # between two looks at what somebody waits for
-AWAY_SECONDS = 1.0  # after which Redis is asked again, once it did not answer
-TOLD = "response cache"  # what a caller who cannot be told is logged with
+MAX_WAITING_OF_ONE = 1024  # waiting for one owner's answers; each has its body in Envoy, and no place in flight
+POLL_SECONDS = 0.025  # between two looks for an answer that is awaited
+AWAY_SECONDS = 1.0  # before a Redis that did not answer is asked again
+TOLD = "response cache"  # names the call in the log if it fails
 
 Tell = Callable[[Kept | None], None]
 
 
 @dataclass(slots=True, eq=False)
 class Asking:
-    """`until`: time.monotonic() up to which it waits.  `tell` is called once, from the thread of the lookups: with what
-    is kept, or None: run."""
+    """`until`: it waits up to this time.monotonic().  `tell` is called once, from the thread of the lookups: with the
+    kept answer, or with None: run."""
 
     place: Place
     lease_id: str
@@ -45,7 +45,7 @@ class Asking:
     gone: bool = field(default=False)
 
     def leave(self) -> None:
-        """Its caller has gone: it is not told any more."""
+        """Its caller has left: it is not told any more."""
         self.gone = True
 
 
@@ -72,14 +72,14 @@ class Lookups:
         self._thread.start()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Everybody runs."""
+        """All waiting requests run."""
         self._closing = True
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
     def ask(self, place: Place, lease_id: str, wait_seconds: float, tell: Tell) -> Asking | None:
-        """None if it makes no sense to look: then it runs, and is not told."""
+        """None if looking makes no sense: then the request runs, and `tell` is not called."""
         now = self._clock()
         if self._closing or now < self._away_until or self._queue.qsize() >= MAX_QUEUED:
             return None
@@ -110,7 +110,7 @@ class Lookups:
         return [asking for asking in taken(self._queue, MAX_BATCH, timeout) if not asking.gone]
 
     def _serve(self, batch: Sequence[Asking]) -> None:
-        """Of those who ask for the same one claims it, and the others see that."""
+        """Of the requests for one answer, one claims it; the others see that claim."""
         if not batch:
             return
         found = self._look([Look(asking.place, asking.lease_id) for asking in batch])
@@ -132,8 +132,8 @@ class Lookups:
         self._metrics.waited.add()
 
     def _poll(self) -> None:
-        """Looks once at each place for all who wait there.  Where nobody is at it any more and nothing is kept, they
-        all run: what one could not make another cannot either."""
+        """Looks once at each place for all who wait there.  If nobody produces its answer any more and none is kept,
+        they all run: what one could not keep, another cannot either."""
         self._poll_at = self._clock() + POLL_SECONDS
         places = [*self._waiting]
         for start in range(0, len(places), MAX_BATCH):
@@ -170,7 +170,7 @@ class Lookups:
                 log.warning("no kept answers while redis does not answer", reason=str(error))
             self._away_until = self._clock() + AWAY_SECONDS
             return [Turn.RUN] * len(looks)
-        except Exception:  # whatever it is, the callers must be told
+        except Exception:  # whatever it is, callers must be told
             self._metrics.failures.add()
             log.exception("looking for kept answers failed", requests=len(looks))
             return [Turn.RUN] * len(looks)

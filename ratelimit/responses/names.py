@@ -22,10 +22,10 @@ def used_key(owner: str) -> str:
 
 
 def ends_key(owner: str) -> str:
-    """Sorted set: the same by when each ends."""
+    """Sorted set: names of an owner's answers by when each expires."""
     return f"{PREFIX}s-ends:{{{owner}}}"
 
 
 def sizes_key(owner: str) -> str:
-    """Hash: the size of each, in bytes, and the sum of all."""
+    """Hash: the size of each answer in bytes, and the sum of all."""
     return f"{PREFIX}s-bytes:{{{owner}}}"

@@ -8,14 +8,14 @@ from ratelimit.responses.kept import Place
 
 
 class Turn(Enum):
-    """What to do where no answer is kept.  RUN: nobody else is at it; WAIT: somebody is."""
+    """What to do where no answer is kept.  RUN: no other request is producing it; WAIT: one is."""
 
     RUN = 1
     WAIT = 0
 
 
 class Look(NamedTuple):
-    """A request that would like an answer.  `claims`: if there is none it runs itself, and others wait for it."""
+    """A request that would like an answer.  `claims`: if none is kept, it runs itself and the others wait for it."""
 
     place: Place
     lease_id: str
@@ -23,8 +23,8 @@ class Look(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What came of keeping an answer.  `size`: of what its owner has now, in bytes; `evicted`: how many answers had to
-    go for it.  `kept` is false if it alone is more than its owner may have."""
+    """The result of keeping an answer.  `size`: what its owner has now, in bytes; `evicted`: the number of answers that
+    were removed for it.  `kept` is false if it alone exceeds the owner's bound."""
 
     kept: bool
     evicted: int = 0
@@ -36,11 +36,11 @@ class Responses(Protocol):
 
     def look(self, looks: Sequence[Look]) -> list[bytes | Turn]:
         """What is kept at each place, or whose turn it is.  A claim ends when its answer is kept, when it is released,
-        or after CLAIM_SECONDS of the adapter."""
+        or after the adapter's CLAIM_SECONDS."""
 
     def keep(self, place: Place, lease_id: str, stored: bytes, ttl_seconds: int, most_bytes: int) -> Told:
-        """Keeps it for so long, and ends the claim of that lease.  Of what has not been used for longest as much goes
-        as must, so that its owner has at most `most_bytes`."""
+        """Keeps it for `ttl_seconds`, and ends the claim of that lease.  The least recently used answers are removed so
+        that the owner has at most `most_bytes`."""
 
     def release(self, place: Place, lease_id: str) -> None:
-        """Ends the claim of that lease, if it is still its."""
+        """Ends the claim, if that lease still holds it."""

@@ -1,6 +1,6 @@
-"""Kept answers in Redis or Valkey: a string each, and of each owner two orders and the sizes.
+"""Kept answers in Redis or Valkey: a string each, and for each owner two orders and the sizes.
 
-What the store drops by itself, by its own bound on memory, counts among its owner's bytes until it would have ended.
+What the store evicts by itself, under its own memory bound, counts among its owner's bytes until it would have expired.
 """
 
 from collections.abc import Callable, Sequence

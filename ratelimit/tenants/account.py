@@ -1,6 +1,6 @@
-"""An account: what one policy means for budgets, worked out once per policy and not per request.  Pure; no I/O.
+"""An account: what one policy means for budgets, computed once for each policy instead of each request.  Pure; no I/O.
 
-This is where limits become rules.  Which account a request has is found in account_cache.py.
+Here limits become rules.  Finding a request's account is in account_cache.py.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tenancy.values.prices import FREE, MICRO, Prices
 IN_FLIGHT, KEY_IN_FLIGHT = "tenant:in_flight", "key:in_flight"
 SLOTS = (IN_FLIGHT, KEY_IN_FLIGHT)
 FOREVER_MS = 2**63
-# Looked up by its class, a member of an enumeration costs ten times as much.
+# Looking up a member of an enumeration through its class costs ten times as much.
 REQUESTS, TOKENS, COST, INPUT_TOKENS = Unit.REQUESTS, Unit.TOKENS, Unit.COST, Unit.INPUT_TOKENS
 MS_PER_SECOND = 1000
 KINDS = {Kind.BUCKET: BUCKET, Kind.FIXED: FIXED, Kind.SLIDING: SLIDING}
@@ -31,9 +31,9 @@ KINDS = {Kind.BUCKET: BUCKET, Kind.FIXED: FIXED, Kind.SLIDING: SLIDING}
 class Account:
     """A policy with the rules of its limits, in the policy's order.
 
-    `limits` are those that the rules are of.  `by_unit`: the indexes of the limits that count the same and may refuse,
-    for each unit that has one.  `smallest` is the least that any token budget holds, None without one.  `head` is what
-    the answers to its requests begin with, serialized.
+    `limits`: those that have rules.  `by_unit`: for each limited unit, the indexes of the limits that count it and may
+    refuse.  `smallest`: the least capacity of a token budget, None without one.  `head`: the serialized beginning of
+    every answer to its requests.
     """
 
     policy: Policy
@@ -57,9 +57,9 @@ class Account:
         head: bytes = b"",
         within: str = "",
     ) -> "Account":
-        """For requests for `model` at `now_ms`, which count only if the policy has such limits; `within`: what the
-        model is a part of.  `groups`: whether one script can reach a group's budget and the tenant's; if not, each
-        tenant has the group's amount for itself.  tenancy.values.calendar.UnknownTimeZone."""
+        """The account for requests for `model` at `now_ms`; both matter only if the policy has such limits.  `within`:
+        what the model is a part of.  `groups`: whether one script can reach a group's budget and the tenant's; if not,
+        each tenant has the group's amount for itself.  Raises tenancy.values.calendar.UnknownTimeZone."""
         limits = tuple(
             limit for limit in policy.limits if limit.scope is not Scope.MODEL or limit.subject in (model, within)
         )
@@ -82,7 +82,7 @@ class Account:
 
     @property
     def spends(self) -> bool:
-        """Whether a limit on what is spent may refuse its requests."""
+        """Whether a limit on cost may refuse its requests."""
         return any(unit is COST for unit, _ in self.by_unit)
 
     def costs(self, estimate: Estimate) -> list[int]:
@@ -98,7 +98,7 @@ def leases_of(policy: Policy) -> Leases:
 
 
 def shown(unit: Unit, amount: int) -> str:
-    """An amount as people read it: cost in the currency, everything else as a count."""
+    """An amount for people: cost in the currency, everything else as a count."""
     if unit is not COST:
         return str(amount)
     text = f"{amount / MICRO:.6f}"
@@ -135,7 +135,7 @@ def counts_of(limit: Limit, prices: Prices | None) -> Counts:
 
 def _cost(limit: Limit, rule: Rule, estimate: Estimate, prices: Sequence[Dearest]) -> int:
     """Without an output cap the cost is clamped to the capacity; otherwise the request could never be admitted.  (The
-    tokens of its estimate are within the least budget that can refuse already.)"""
+    tokens of its estimate already fit the smallest budget that can refuse.)"""
     unit = limit.unit
     if unit is REQUESTS:
         return 1

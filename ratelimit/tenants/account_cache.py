@@ -18,8 +18,8 @@ VARIANTS = 20_000
 
 
 class _Known(NamedTuple):
-    """One policy.  `account` is set if every request has the same; else `models` have limits of their own, and
-    `by_price` says whether prices count."""
+    """One policy.  `account` is set if all its requests share one; else `models` have limits of their own, and
+    `by_price` says whether prices matter."""
 
     policy: Policy
     head: bytes
@@ -29,8 +29,8 @@ class _Known(NamedTuple):
 
 
 class Accounts:
-    """`head_of` makes an account's `head`; `prices_of` answers from memory; `groups` is Account.of's; `policies` are
-    kept at most, and the one that was not used for longest goes first.  For one thread."""
+    """`head_of` makes an account's `head`; `prices_of` answers from memory; `groups` as in Account.of.  At most
+    `policies` are kept; the least recently used goes first.  Not thread-safe."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class Accounts:
         self._variants: LRUCache[tuple[str, str, str, Prices | None], Account] = LRUCache(VARIANTS)
 
     def find(self, policy_text: str, model: str, now_ms: int, *, within: str = "") -> Account:
-        """`within`: what the model is a part of, whose limits hold for it too.  tenancy.values.policy.MalformedPolicy,
-        or tenancy.values.calendar.UnknownTimeZone."""
+        """`within`: what the model is a part of, whose limits hold for it too.  Raises
+        tenancy.values.policy.MalformedPolicy or tenancy.values.calendar.UnknownTimeZone."""
         known = self._known(policy_text)
         return known.account or self._variant(policy_text, known, model, now_ms, within)
 

@@ -1,6 +1,6 @@
 """What a client is told: why its request may not run, when to try again, and what is left of its limits.
 
-Owns the words.  How they look in the client's own API is in clients/.  Pure; no I/O, no protobuf.
+Owns the wording.  The shape in the client's own API is in clients/. Pure; no I/O, no protobuf.
 """
 
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ SUBJECTS = {
     Scope.MODEL: "this model",
     Scope.GROUP: "this group of tenants",
 }
-# OpenAI's, by status.
+# OpenAI's error types, by status.
 TYPES = {400: "invalid_request_error", 403: "permission_error", 404: "invalid_request_error", 503: "server_error"}
 SOON_MS = 1000  # when to try again if only a moment is missing
 UNAVAILABLE = Fault(
     503, "The rate limit service is not available at the moment.", "server_error", "unavailable", wait_ms=SOON_MS
 )
-# Not the tenant's doing.
+# Refusals for which the tenant is not to blame.
 AT_CAPACITY = "The service is at capacity: "
-# Code and words by why there is no room.
+# Error code and message, by why there is no room.
 FULL = {
     "no_queue": ("capacity_exceeded", "too many requests are in flight."),
     "queue_full": ("queue_full", "too many requests wait already."),
@@ -60,7 +60,7 @@ REJECTED = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`status` is the one the client gets; `limit` names what bound, "" if no limit did."""
+    """`status` is the client's; `limit` names the limit that refused, "" if none did."""
 
     status: int
     body: bytes
@@ -70,8 +70,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How clients are told, by an operator's choice.  A client is not sent to sleep for longer than
-    `max_retry_seconds`."""
+    """An operator's choice of how clients are told.  `max_retry_seconds` bounds the delay that a client is asked
+    for."""
 
     rate_headers: RateHeaders = RateHeaders.VENDOR
     max_retry_seconds: int = 60
@@ -83,7 +83,7 @@ class Manner:
     def over_limit(
         self, account: Account, refused: Refused, costs: Sequence[int], api: Api, now_ms: int = 0
     ) -> Refusal:
-        """429 for a request of those costs."""
+        """429 for a request with these costs."""
         rates = self.levels(account, refused, api, now_ms)
         return self.refusal(over_limit(account, refused, costs), api, refused.limit, rates)
 
@@ -98,7 +98,8 @@ def fault_of(rejected: Rejected) -> Fault:
 
 
 def fault_of_full(full: Full) -> Fault:
-    """429 if nothing waits here, and the next request may find room; else 503 after the queue's own pace."""
+    """429 if nothing waits here, because the next request may find room; else 503, to be retried at the queue's own
+    pace."""
     wait_ms = ceil(full.retry_seconds) * MS_PER_SECOND
     code, words = FULL[full.why]
     status = 429 if full.why == "no_queue" else 503
@@ -127,7 +128,7 @@ def over_limit(account: Account, refused: Refused, costs: Sequence[int]) -> Faul
 
 
 def levels_of(account: Account, decision: Decision, now_ms: int = 0) -> list[Level]:
-    """Each unit that is limited; of several limits the one that bound, or has least left."""
+    """One level for each limited unit; of several limits the one that refused, or has the least left."""
     levels: list[Level] = []
     if not decision.held:
         return levels

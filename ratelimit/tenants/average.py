@@ -1,7 +1,7 @@
 """A running mean of ratios.  Pure.
 
-Of the logarithms, so that twice and half are equally far off: after n samples x, the mean m of log x moves by
-(log x - m) / min(n, MEMORY).  So the first MEMORY samples count alike, and each earlier one then fades by 1 / MEMORY.
+Averages logarithms, so that twice and half are equally far off: after n samples x, the mean m of log x moves by
+(log x - m) / min(n, MEMORY).  The first MEMORY samples count alike; then each fades by 1 / MEMORY a sample.
 """
 
 from math import exp, log

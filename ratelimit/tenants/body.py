@@ -12,7 +12,7 @@ from msgspec import Struct
 from ratelimit.tenants.estimates.estimate import MAX_TOKENS, parse_count
 from serving.fast_json import read_json
 
-# Of several the greatest counts: on llama.cpp `n_predict` and `n_cmpl` win over OpenAI's names, elsewhere not.
+# Where several are sent the greatest counts: `n_predict` and `n_cmpl` override OpenAI's names on llama.cpp only.
 BOUNDS = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "max_tokens_to_sample", "max_gen_len",
     "max_length", "num_predict", "n_predict", "maxTokens", "maxOutputTokens", "request_output_len",
@@ -30,12 +30,12 @@ MULTIPLIERS = (
     "generation_config.candidateCount", "generation_config.candidate_count",
 )  # fmt: skip
 _BOUNDS, _MULTIPLIERS = frozenset(BOUNDS), frozenset(MULTIPLIERS)
-# What a Body calls by the same name.
+# A Body has fields of the same names.
 _COUNTS = frozenset(("prompt_ids", "strings", "audio_ms", "audio_bytes", "video_bytes", "file_bytes"))
 _WORDS = frozenset(("model", "size", "quality"))
 MAX_OUTPUTS = 2**20  # for one request; the values in a body are fewer
 
-# The entries of the version before.
+# The entries of the previous version.
 _OLD = ("model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "body")
 
 Sizes = tuple[tuple[int, int], ...]
@@ -62,8 +62,8 @@ class Body(Struct, frozen=True, gc=False):
     quality: str = ""
     speaks: bool = False  # the answer is to have sound in it
     valid: bool = True
-    given: bool = True  # there is one
-    measured: bool = True  # what it has in it was looked at, not only its names
+    given: bool = True  # whether there is a body
+    measured: bool = True  # whether its content was measured, not only its names
 
 
 NONE = Body(given=False)
@@ -81,7 +81,7 @@ def parse_body(asked: str) -> Body:
     if not isinstance(read, dict) or "body" in read:
         return INVALID
     bound, times, counts = None, 1, dict[str, Any]()
-    for name, value in read.items():  # a few, of some 60 that there may be
+    for name, value in read.items():  # a few of some 60 possible names
         if name in _COUNTS:
             counts[name] = value
         elif name in _WORDS:
@@ -104,14 +104,14 @@ def parse_body(asked: str) -> Body:
 
 
 class Read(NamedTuple):
-    """What it took to read a body: its bytes, 0 for few, and its values, 0 for few."""
+    """What it took to read a body: bytes and values, each 0 if there are few."""
 
     size: int = 0
     values: int = 0
 
 
 def read_of(asked: str) -> Read:
-    """What the meter says of that, also of a body that is not valid."""
+    """What reading the body took, as the meter reports it; also for an invalid body."""
     try:
         read = read_json(asked)
     except ValueError:
@@ -122,8 +122,8 @@ def read_of(asked: str) -> Read:
 
 
 def body_before(entries: Mapping[str, str]) -> Body:
-    """The body as the Envoy configuration of the version before describes it, an entry for each value: at an upgrade
-    it is still in use for a while.  Without `text` the input is estimated by its length."""
+    """The body as the previous version's Envoy configuration describes it, an entry for each value: during an upgrade
+    that stays in use for a while.  Without `text` the input is estimated by its length."""
     given = {name: text for name, text in entries.items() if name in _OLD and text != "-"}
     if "body" in given:
         return INVALID
@@ -138,7 +138,7 @@ def body_before(entries: Mapping[str, str]) -> Body:
 
 
 def _count(value: object) -> int | None:
-    """Servers that are not strict take a string for a number."""
+    """Lenient servers take a string for a number."""
     if type(value) is int and 0 <= value <= MAX_TOKENS:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):

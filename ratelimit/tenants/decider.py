@@ -1,7 +1,7 @@
 """Decides the requests of tenants, from the entries of a descriptor to the answer.
 
-Only brings together: what may run is decided in screening.py, what fits in the budgets, what a client is told in
-answer.py.  What cannot be understood is refused, never passed.
+Only combines: screening.py decides what may run, the budgets what fits, answer.py what a client is told.  What cannot
+be understood is refused, never passed.
 """
 
 import time
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 DOMAIN = "tollkeeper"
 ADMISSION, QUEUE_MS = "x-admission", "x-queue-ms"  # headers; authz removes what a client sends under these names
 MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
-ANSWER_SECONDS = 1.0  # of a caller's patience, for what comes after its turn
+ANSWER_SECONDS = 1.0  # how much of a caller's patience is kept for the work after its turn
 DEFAULT_MANNER = Manner()
 NOTHING: Sequence[Field] = ()
 LOGGED_ONCE: Field = ("log", "file")  # Envoy leaves the request out of its log stream
@@ -59,13 +59,13 @@ def wall_clock_ms() -> int:
 
 
 class TenantDecider:
-    """`catalog` answers from memory.  `manner`: how clients are told.  `groups`: whether a group's budget can be shared
-    by its tenants, which on a Redis Cluster it cannot.  `policies`: how many to keep; with fewer than are in use, each
-    request has its policy read again, which triples its cost.  `has_room`: whether what a request uses could still be
-    kept anywhere; else it does not run.  `corrections`: of estimates; None: there are none.  `seal`: of what is
-    decided.  `forwards`: whether Envoy sends requests where the catalog says; if not, there are no aliases.  `replays`:
-    None: no answers are kept.  `logged_once`: whether Envoy's file log alone tells of the end of
-    the request with this lease id."""
+    """`catalog` answers from memory.  `manner`: how clients are told.  `groups`: whether tenants can share a group's
+    budget, which they cannot on a Redis Cluster.  `policies`: how many to keep; with fewer than are in use, each
+    request's policy is parsed again, which triples its cost.  `has_room`: whether the usage of a new request could
+    still be stored; if not, it does not run.  `corrections`: of estimates; None: there are none.  `seal`: for
+    decisions.  `forwards`: whether Envoy sends requests where the catalog says; if not, there are no aliases.
+    `replays`: None: no answers are kept.  `logged_once`: whether only Envoy's file log reports the end of the request
+    with this lease id."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class TenantDecider:
         self._told_of_fast = self._told_of(Admission.FAST, 0)
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
-        """What is refused from memory can wait for the others.  Malformed unless there is one descriptor."""
+        """Refusals from memory may be answered after other calls.  Malformed unless there is one descriptor."""
         if len(descriptors) != 1:
             raise Malformed(f"want one descriptor in the domain {DOMAIN}")
         entries, now_ms = descriptors[0], self._now_ms()
@@ -126,7 +126,7 @@ class TenantDecider:
         return refused or self._replays.ask(runnable, said, terms, self._catalog.upstream(screened.model), self)
 
     def _refused_at_once(self, runnable: Runnable, costs: Sequence[int]) -> Answer:
-        """The answer to one that the budgets need not be asked for; None if they must be."""
+        """The answer to a request for which the budgets need not be asked; None if they must be."""
         account, fields, api = runnable.account, runnable.fields, runnable.asked.api
         if refused := self._recent_refusals.find(account, costs, self._now_ms()):
             return partial(self._over_limit, account, fields, costs, api, refused)
@@ -135,7 +135,7 @@ class TenantDecider:
         return None
 
     def go_on(self, runnable: Runnable, more: Sequence[Field] = NOTHING, headers: Sequence[Header] = ()) -> Answer:
-        """To the budgets.  `more`: what an admission says besides, `headers` to the client.  Any thread."""
+        """Sends it to the budgets.  `more`: fields that an admission adds; `headers`: for the client.  Thread-safe."""
         call, account, asked, screened = runnable.call, runnable.account, runnable.asked, runnable.screened
         fields, lease_id, end_user_id = runnable.fields, runnable.lease_id, runnable.end_user_id
         now_ms, estimate = self._now_ms(), screened.estimate
@@ -157,13 +157,13 @@ class TenantDecider:
         return None if outcome is None else self._response(request, outcome)
 
     def _reserve(self, request: Request) -> Outcome | None:
-        """None: it will be answered."""
+        """None: it is answered later."""
         return self._committer.reserve(
             request.reservation, partial(self._answer, request), partial(self._waits, request)
         )
 
     def _queue(self, request: Request) -> Answer:
-        """There is no room for it: it waits, unless it cannot run anyway, or is asked again elsewhere."""
+        """There is no room: the request waits, unless it cannot run anyway, or another process has to be asked."""
         if self._in_flight.closed:
             request.call.fail(grpc.StatusCode.UNAVAILABLE, "another process answers here")
             return None
@@ -177,8 +177,8 @@ class TenantDecider:
         return None
 
     def _looked(self, request: Request, decision: Decision) -> None:
-        """Its budgets have been looked at while it waits: what they have no room for need not wait any longer.  A slot
-        may come free meanwhile."""
+        """The budgets were looked at while the request waits.  If they have no room for it, it need not wait any
+        longer; but a slot may come free meanwhile."""
         if not isinstance(decision, Refused) or decision.limit in SLOTS:
             return
         if self._in_flight.withdraw(request.life):
@@ -198,13 +198,14 @@ class TenantDecider:
         return self._refuse(request.account, request.fields, "over_capacity", refusal)
 
     def _lease_id(self, entries: Mapping[str, str], now_ms: int) -> str:
-        """The one that authz gave the request.  One of our own if there is none, as with an Envoy configuration of the
-        version before, or if the request is here already: Envoy asks a second time, and the first lease is not its."""
+        """The lease id that authz gave the request.  A new one if there is none, as with the previous version's Envoy
+        configuration, or if a request with this id is here already: Envoy repeats the call, and the first lease belongs
+        to the first."""
         given = entries.get("lease_id", ABSENT)
         return given if is_recent(given, now_ms) and not self._in_flight.knows(given) else mint_lease_id(now_ms)
 
     def _waits(self, request: Request) -> bool:
-        """Every slot of the tenant is taken: whether the caller waits for one."""
+        """Whether the caller waits for a slot, now that the tenant's are all taken."""
         remaining = request.call.time_remaining()
         if remaining is not None and remaining < 2 * WAIT_SECONDS:
             return False
@@ -221,7 +222,7 @@ class TenantDecider:
         request.call.reply(self._response(request, outcome), if_lost)
 
     def _abandoned(self, told: Callable[[Life], bool], request: Request) -> None:
-        """Nobody will run it.  `told`: how the register hears of that."""
+        """Nobody will run the request.  `told`: reports that to the register."""
         if told(request.life):
             self._committer.abandon(request.reservation)
 
@@ -258,13 +259,13 @@ class TenantDecider:
         return self._serialize(None, (), (), b"", ((ADMISSION, admission), (QUEUE_MS, str(queued_ms))))
 
     def cached(self, account: Account, fields: list[Field], headers: Iterable[Header], body: bytes) -> bytes:
-        """In place of the model server."""
+        """An answer in place of the model server's."""
         self._metrics.decisions.add(Admission.CACHED)
         fields.append(("admission", Admission.CACHED))
         return self._say(False, account, fields, headers, body) + self._told_of(Admission.CACHED, 0)
 
     def refused(self, account: Account, fields: list[Field], costs: Sequence[int], api: Api, refused: Refused) -> bytes:
-        """As the budgets have just said."""
+        """The refusal that the budgets have just given."""
         self._recent_refusals.refused(account, costs, refused, self._now_ms())
         return self._over_limit(account, fields, costs, api, refused)
 
@@ -289,10 +290,10 @@ class TenantDecider:
             return self._serialize(ok, fields, headers, body)
         if self._seal is not None:
             fields.append(("seal", self._seal.of(text_to_seal(ids_of(account.policy), fields))))
-        if self._logged_once(str(fields[0][1])):  # its lease id
+        if self._logged_once(str(fields[0][1])):  # the first field is its lease id
             fields.append(LOGGED_ONCE)
         return account.head + self._serialize(ok, fields, headers, body)
 
     def _head(self, policy: Policy) -> bytes:
-        """The part of every answer that depends on the policy alone."""
+        """The part of every answer that depends only on the policy."""
         return self._serialize(None, ids_of(policy), (), b"")

@@ -1,4 +1,5 @@
--- The rows of these leases are safe: no sweep is given them any more.  A script, as all that is asked of owners in batches.
+-- The rows of these leases are safe: no sweep gets them again. A script, like everything that is asked of owners in
+-- batches.
 --
 -- KEYS  per lease: zset of what was given to sweeps
 -- ARGV  per lease: lease id

@@ -8,7 +8,7 @@
 if asked_first then
   local capacity = tonumber(ARGV[2])
   local budget = open(KEYS[1], ARGV[1], capacity, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
-  if budget.unreadable then -- an operator's word counts: it begins anew
+  if budget.unreadable then -- an operator's command counts: the budget starts afresh
     redis.call('DEL', KEYS[1])
     budgets[KEYS[1]] = nil
     budget = open(KEYS[1], ARGV[1], capacity, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))

@@ -3,14 +3,14 @@
 -- are no fractions, and what `carry` is.
 --
 -- A budget is a hash {level, carry, capacity, at_ms, shape}, and `missed` if a shadow rule would have refused; an absent
--- one is full.  What can be taken now is `level - shade`.  It expires a while after it would be full again: Redis holds only what somebody used lately, and an
--- operator can still look at it.
+-- one is full. What can be taken now is `level - shade`. A budget expires some time after it would be full again: Redis
+-- holds only those that were used lately, and an operator can still look at a full one for a while.
 --
 -- `shape` is a letter, b(ucket), f(ixed window) or s(liding window), and the window in ms, or the name of a calendar whose
 -- bounds are then given: where its window begins, where the next does, and the one after that.
 --
--- What cannot be read (of another type, or not numbers) is a budget that is `unreadable`: nothing is taken from it, given
--- back to it or written, and a request that needs it is not decided.  The others of the same call are not its business.
+-- A budget that cannot be read (another type, or not numbers) is `unreadable`: nothing is taken from it, given back to it
+-- or written, and a request that needs it is not decided. The other budgets of the same call are not affected.
 --
 -- The clock is Redis's own: the sidecars' clocks need not agree.  Numbers are written by `whole`, because the default
 -- conversion makes 600000000 "6e+8" on some versions, and no integer command takes that back.
@@ -60,9 +60,9 @@ local function readable(stored)
   return tonumber(stored[1]) and tonumber(stored[2]) and tonumber(stored[4]) and capacity and capacity > 0
 end
 
--- The budget at `key`, brought to now.  `capacity` counts only if it is absent or, which is the same, full.
--- `ended`: for a lease that was made when the rule may have had another shape; the present one then stays, and a window
--- of a calendar, whose bounds are not known here, is left as it was last changed.
+-- The budget at `key`, brought to now. `capacity` counts only if it is absent or full, which is the same. `ended`: opened
+-- for a lease that was made when the rule may have had another shape. The budget then keeps its present shape, and a
+-- calendar window, whose bounds are not known here, stays as it was last changed.
 local function open(key, shape, capacity, first, second, third, ended)
   local budget = budgets[key]
   if budget then return budget end
@@ -143,15 +143,15 @@ local function wait_ms(budget, wanted)
   return budget.ends + length - math.floor((budget.capacity - wanted) * length / spent) - now_ms
 end
 
--- Milliseconds until nothing is spent any more, if anything is; of a sliding window at most.
+-- Milliseconds until nothing is spent any more, if anything is; for a sliding window an upper bound.
 local function full_in_ms(budget)
   if not budget.ends then return refill_ms(budget, budget.capacity - budget.level) end
   return budget.ends - now_ms + (budget.sliding and budget.ends - budget.starts or 0)
 end
 
--- What a request costs after all, in the units of a rule that counts so: 0 what it reserved (a request stays one); 1 input
--- and output; else the weights of input, output, cached and reasoning tokens in millionths, and behind them 1 if the rule
--- counts money: then `cost` is what it cost, unless it is below zero (not known).
+-- What a request really cost, in the units of a rule that counts by `counts`. 0: what it reserved (a request stays one); 1:
+-- input plus output; else the weights of input, output, cached and reasoning tokens in millionths, followed by 1 if the
+-- rule counts money: then `cost` counts in their place, unless it is below zero (not known).
 local function actual(counts, reserved, input, output, cached, reasoning, cost)
   if counts == 1 then return input + output end
   if counts == 0 then return reserved end

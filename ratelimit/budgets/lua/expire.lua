@@ -1,4 +1,4 @@
--- Has leases end now, of requests that are over: their slots are free, and a sweep is given them.  One that has ended, or
+-- Makes the leases of finished requests expire now: their slots are free, and a sweep gets them. A lease that has ended, or
 -- was swept, is not there, and stays so.
 --
 -- KEYS  per lease: lease, leases zset

@@ -1,5 +1,5 @@
--- Makes a lease a job: what it reserved stays charged, and what was used beyond that by now is charged too, but it is none of
--- the requests in flight any more.  A script, because the lease must not end twice.
+-- Makes a lease a job: what it reserved stays charged, what was used beyond that by now is charged too, and it no longer
+-- counts as a request in flight. A script, because the lease must not end twice.
 --
 -- KEYS  lease, leases zset, job, jobs zset
 -- ARGV  the epoch key (empty: there is none to look at); lease id; the lease as JSON, for a request that was admitted without

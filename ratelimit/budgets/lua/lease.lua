@@ -5,7 +5,7 @@
 --
 -- A rule is [key, shape, capacity, counts, and perhaps the bounds of its calendar]; `counts` as of actual.
 
-local EPOCH_MARGIN_MS = 5000 -- the ids are by the sidecars' clocks
+local EPOCH_MARGIN_MS = 5000 -- lease ids are made by the sidecars' clocks
 local epoch_ms = 0
 
 -- Whether this store has lost its budgets, by its epoch key (empty: there is none to look at).
@@ -16,13 +16,13 @@ local function lost(epoch_key)
   return not epoch
 end
 
--- What was asked before the store was last restored is charged through the ledger, from which it was: never twice.
+-- A request from before the last restoration was charged by that, through the ledger: never charge it twice.
 local function before_epoch(id)
   local asked_ms = epoch_ms > 0 and tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
   return asked_ms and asked_ms < epoch_ms
 end
 
--- What was used, of the lease in hand.
+-- What the request of this lease used.
 local input, output, cached, reasoning, cost
 
 local function used_of(counts, reserved)
@@ -34,7 +34,7 @@ local function give_back_to(rule, units, at_ms)
   give_back(open(rule[1], rule[2], rule[3], rule[5], rule[6], rule[7], true), units, at_ms)
 end
 
--- Whether the shape is one of ours: of any other, no window would be known when the budget is stored.
+-- Whether the shape is one of ours: with any other, no window would be known when the budget is stored.
 local function known(shape)
   local letter, window = string.match(tostring(shape), '^([bfs])(.+)$')
   return letter and (letter == 'f' and not tonumber(window) or (tonumber(window) or 0) > 0)

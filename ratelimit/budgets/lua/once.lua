@@ -1,5 +1,5 @@
--- Whether a change is to be made: not if it was made before under the same marker.  Put in front of the scripts of an
--- operator's changes, because a caller who did not hear the answer asks again, and Redis may have done it.
+-- Whether a change is to be made: not if the same marker made it before. Put in front of the scripts of an operator's
+-- changes, because a caller who did not hear the answer repeats the call, and Redis may have made the change.
 --
 -- The marker is not among KEYS, which are budgets; it lies in their slot by the hash tag.
 --

@@ -2,8 +2,9 @@
 -- given to one of them.  What was reserved stays charged: nobody knows what the request used.  The lease itself stays until
 -- it expires, so that a log entry that comes late after all still settles it, in the window that it was made in.
 --
--- The reply may be lost, or who got it may die before there is a row.  So what was given is noted with the time, and given
--- again until its row is said to be safe (accounted.lua), or it is settled after all: a row that is there stays as it is.
+-- The reply may be lost, or its receiver may die before it has written a row. So each lease is noted with the time when it
+-- was given, and given again until its row is reported as safe (accounted.lua), or it is settled after all: a row that is
+-- there stays as it is.
 --
 -- The lease keys are not among KEYS: they are a prefix followed by a lease id, in the zset's slot by the hash tag.
 --

@@ -1,9 +1,8 @@
 -- Compares budgets with what the ledger says was spent, and raises what is counted as spent to that, never the other way.
 -- A script, because reservations go on meanwhile.
 --
--- A refilling bucket is raised only if there is none: what the ledger has of its last window is more than it holds as spent.
---
--- One that cannot be read counts as less than nothing, so that it is missing, and is replaced.
+-- A refilling bucket is raised only if it is absent: what the ledger has for its last window is more than it holds as
+-- spent. A budget that cannot be read is treated as absent, and replaced.
 --
 -- KEYS  budgets
 -- ARGV  1 to raise, 0 to look; per budget: shape, capacity, bounds of the calendar (three numbers; empty without one);

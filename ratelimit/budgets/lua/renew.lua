@@ -1,5 +1,5 @@
--- Puts off when leases expire, of requests that still run.  One that has ended is not there, and stays so; one that expired
--- and was swept counts again.
+-- Moves the expiry of leases whose requests still run. One that has ended is not there, and stays so; one that expired and
+-- was swept counts again.
 --
 -- KEYS  per lease: lease, leases zset
 -- ARGV  lease_ms; keep_ms (how long a lease is kept beyond its deadline); per lease: lease id

@@ -42,7 +42,7 @@ if known_use == 'named' then
 end
 if over_by then return over_by == by and {notes} or {} end
 
--- In the window in which it was reserved, as the ledger has it; what is charged after that is over, in the present one.
+-- Charged in the window of the reservation, as the ledger has it; if that is over, in the present one.
 local function change(rule, units, at_ms)
   if units == 0 then return end
   local budget = open(rule[1], rule[2], rule[3], rule[5], rule[6], rule[7], true)

@@ -26,17 +26,17 @@
 --       verdict 0 admitted; -1 too many leases; -3 too many of its part; -2 not decided, since what it needs cannot be read; n: the nth rule bound (of several, the one to wait for longest)
 --       wait_ms -1: it never fits.  Of an admitted request: n, the shadow rule that would have bound, or 0
 
-local MOST_WAIT_MS = 1e15 -- a wait is said to be no longer: it would not be exact, and Redis reads no more than 2^63
+local MOST_WAIT_MS = 1e15 -- longest wait that is reported: beyond, it would not be exact, and Redis reads no more than 2^63
 local LEASE_WAIT_MS = 1000 -- when a lease ends is unknown: ask again in a second
 local valid_until_ms, lease_ms, keep_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if valid_until_ms > 0 and now_ms > valid_until_ms then return {now_ms} end
 if ARGV[5] ~= '' and redis.call('EXISTS', ARGV[5]) == 0 then return {now_ms, -1} end
 
 local arg, key = 6, 1
-local MOST_GATHERED = 1000 -- leases looked at, once
+local MOST_GATHERED = 1000 -- leases looked at when a part gets its own zset
 local PART_MS = 86400000 -- how long a part is remembered after its last lease
 
--- The zset of a part, from the owner's leases that were taken before it had a bound.  Its member '' says that this was
+-- Makes the zset of a part from the owner's leases that were taken before it had a bound. The member '' says that this was
 -- done.
 local function part_of(set, part, member)
   if redis.call('EXISTS', part) == 1 then
@@ -86,7 +86,7 @@ for i = 1, tonumber(ARGV[4]) do
   sets[i] = set
 end
 
--- How many leases there are, if that matters; a table if it cannot be read.
+-- The number of leases, if there is a bound on it; a table if it cannot be read.
 local function leases_of(set)
   if not set.leases or set.most < 0 then return -1 end
   return redis.pcall('ZCOUNT', set.leases, '(' .. whole(now_ms), '+inf')
@@ -156,7 +156,7 @@ while arg <= #ARGV do
   local costs = set.leases and arg + 2 or arg
   local verdict, wait_ms, missed, shadow = decide(set, costs)
   if set.leases and redis.call('EXISTS', KEYS[key]) == 1 then
-    verdict, wait_ms = 0, 0 -- asked again, since the answer was lost: it has what it needs
+    verdict, wait_ms = 0, 0 -- asked again, because the answer was lost: it has its lease already
   elseif verdict == 0 and lease_ms then
     for n, rule in ipairs(set) do
       if not (missed and missed[n]) then add(rule.budget, -tonumber(ARGV[costs + n])) end
