@@ -1,4 +1,4 @@
-"""What a request is charged that was answered from the cache, and what that saved.  Pure."""
+"""What a request that was answered from the cache is charged, and what that saved.  Pure."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,14 +13,14 @@ FULL = 100
 
 
 class Charged(NamedTuple):
-    """`saved`: what the answer is worth beyond that; nothing if a model made it for this request."""
+    """`saved`: what the answer is worth beyond the charge; nothing if a model produced it for this request."""
 
     usage: Usage
     saved: Usage = NO_USAGE
 
 
 def charged_of(entry: LogEntry, usage: Usage) -> Charged:
-    """`usage`: what its answer is worth, kept or made anew."""
+    """`usage`: what the answer is worth, whether kept or newly produced."""
     if entry.decision.admission != Admission.CACHED:
         return Charged(usage)
     percent = min(entry.decision.cache_percent, FULL)

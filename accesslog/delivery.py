@@ -1,7 +1,7 @@
-"""Which requests are accounted for, and which are on their way, so that two logs may bring the same entry.
+"""Which requests are accounted for, and which are being processed, so that two logs may bring the same entry.
 
-An entry is done when its row is written (in the ledger, or fsynced in the spool) and its use is settled.  Bounded: what
-is forgotten too early is processed twice, which changes nothing.  Thread-safe.
+An entry is done when its row is written (in the ledger, or fsynced in the spool) and its use is settled.  Bounded: an
+entry that is forgotten too early is processed twice, which changes nothing.  Thread-safe.
 """
 
 import threading
@@ -20,7 +20,7 @@ class Step(IntFlag):
 
 
 class Deliveries:
-    """The steps of the latest `size` entries, by lease id.  `done` is called, from any thread, with those that are
+    """The steps of the latest `size` entries, by lease id.  `done` is called, from any thread, with the ids that are
     done."""
 
     def __init__(self, size: int = 200_000, done: Callable[[Sequence[str]], None] | None = None) -> None:
@@ -63,13 +63,13 @@ class Deliveries:
                 self._steps.popitem(last=False)
 
     def forget(self, lease_ids: Iterable[str]) -> None:
-        """These are not on their way any more; the next log that brings them begins again."""
+        """These entries are no longer being processed; the next log that brings one begins again."""
         with self._lock:
             for lease_id in self._with_joined(lease_ids):
                 self._steps.pop(lease_id, None)
 
     def join(self, lease_id: str, others: Sequence[str]) -> None:
-        """These share the row of the first: it is written, or forgotten, for all."""
+        """These entries share the row of the first: it is written, or forgotten, for all."""
         with self._lock:
             self._joined[lease_id] = others
 

@@ -1,7 +1,7 @@
-"""What an access log entry says of a request that was refused and has no decision.  Pure.
+"""What an access log entry says about a request that was refused without a decision.  Pure.
 
-Authz says why in metadata, with a seal; of what it did not say, Envoy's own response code details are the reason.
-Those are words for an operator, from which nothing follows.
+Authz gives the reason in metadata, with a seal; otherwise Envoy's own response code details are the reason.  Reasons
+are for operators to read; nothing is decided by them.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from tenancy.values.denied import Denied
 from tenancy.values.seal import Seal
 
 GUARD_NAMESPACE = "tollkeeper.guard"
-EARLY = frozenset({"overload", "upgrade_failed"})  # Envoy's, before any filter of ours has seen the request
+EARLY = frozenset({"overload", "upgrade_failed"})  # refused by Envoy before any filter of ours has seen the request
 LEAST_STATUS = 400
 
 
 def is_denied(status: int, details: str, *, guarded: bool) -> bool:
-    """Whether a request without a decision is to be explained: it was refused, and it was ours to refuse."""
+    """Whether a request without a decision should be explained: it was refused, and after our filters had seen it."""
     return status >= LEAST_STATUS and (guarded or details in EARLY)
 
 

@@ -19,10 +19,10 @@ USAGE_NAMESPACE = "tollkeeper"
 AS_ESTIMATED = -1  # in place of an estimate before it was corrected: it was not
 # response_flags of a client that left: its connection ended, or it reset the stream.
 LEFT_FLAGS = frozenset({"DC", "DR"})
-# Of an answer that was cut: by the model server (its connection ended, it reset the stream, it broke the protocol), or
-# by Envoy (one of its timeouts, a reset).
+# Response flags of an answer that was cut: by the model server (its connection ended, it reset the stream, it broke the
+# protocol), or by Envoy (one of its timeouts, a reset).
 CUT_FLAGS = frozenset({"UC", "UR", "UPE", "UT", "SI", "DT", "UMSDR", "LR"})
-# Of those, Envoy's own: it gave up on a model server that was at work.
+# Of those, Envoy's own: it gave up on a model server that was still at work.
 GIVEN_UP_FLAGS = frozenset({"UPE", "UT", "SI", "DT", "UMSDR"})
 
 _STREAMS = frozenset(
@@ -115,12 +115,12 @@ class LogEntry(Struct, frozen=True):
 
 
 def lease_id_of(entry: LogEntry | Undecided) -> str:
-    """Under which the request was begun."""
+    """The lease id under which the request was begun."""
     return entry.lease_id if isinstance(entry, Undecided) else entry.decision.lease_id
 
 
 def undecided_of(metadata: Mapping[str, object], decision: Decision | None) -> Undecided | None:
-    """What authz said of the request, unless the decision is under the same id and so ends it."""
+    """What authz said of the request, unless the decision has the same id and so ends it."""
     lease_id, tenant_id = metadata.get("lease_id"), text(metadata.get("tenant_id"))
     if not isinstance(lease_id, str) or not is_lease_id(lease_id) or not tenant_id:
         return None
@@ -130,7 +130,7 @@ def undecided_of(metadata: Mapping[str, object], decision: Decision | None) -> U
 
 
 def decision_of(metadata: Mapping[str, object]) -> Decision | None:
-    """The decision in the metadata of ratelimit; None if there is none, so that there is nothing to account for."""
+    """The decision in ratelimit's metadata; None if there is none: then there is nothing to account for."""
     get = metadata.get
     lease_id, tenant_id = get("lease_id"), text(get("tenant_id"))
     if not isinstance(lease_id, str) or not is_lease_id(lease_id) or not tenant_id:
@@ -178,7 +178,8 @@ def is_streamed(media: str, asked: str) -> bool:
 
 
 def is_aborted(flags: Iterable[str], status: int) -> bool:
-    """An answer of Envoy's own, which tells of the cut, is none that was cut."""
+    """Whether the client left or the answer was cut.  An answer of Envoy's own that reports the cut was not cut
+    itself."""
     return not LEFT_FLAGS.isdisjoint(flags) or (status < 400 and not CUT_FLAGS.isdisjoint(flags))
 
 

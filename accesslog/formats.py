@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 
 class Format(NamedTuple):
-    """Of several paths the greatest counts.  `beside_…` is what the provider does not count in, but beside, its input
-    or output: it is added.  `marks`: the format is meant only if one of these is there; none: if its input, output or
-    total is."""
+    """Where several paths are present the greatest counts.  `beside_…`: tokens that the provider does not include in
+    its input or output; they are added.  `marks`: the format applies only if one of these is present; without marks, if
+    its input, output or total is."""
 
     name: str
     used_by: str
@@ -43,12 +43,12 @@ WRAPPERS = frozenset({"message", "response", "delta", "choices", "x_groq"})
 # Where an answer has the images that it made, one at each.
 IMAGES = ("data.b64_json", "data.url", "predictions.bytesBase64Encoded")
 
-# Tokens of the images that a response has a tool make: no bound of its own text holds for them.
+# Tokens of images that a response's tool makes: the bound on its own text does not hold for them.
 DRAWN = "tool_usage.image_gen.output_tokens"
-# Where its stream shows that there is one, before it is reported.
+# Where a response's stream shows that there is an image, before its usage is reported.
 SHOWN = ("partial_image_b64", "item.result")
 
-# The first format that is meant is taken: some servers report the same in two formats.
+# The first format that applies is taken: some servers report the same usage in two formats.
 FORMATS = (
     Format(
         "OpenAI chat, completions, embeddings",

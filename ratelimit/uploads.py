@@ -1,6 +1,6 @@
-"""The register of request bodies that Envoy holds until they are decided, and what reading them has cost.  In memory.
+"""The register of request bodies that Envoy holds until they are decided, and the cost of reading them.  In memory.
 
-A body counts as long as it says that it is, from before its first byte is read until its request is decided, or over.
+A body counts with its declared length, from before its first byte is read until its request is decided, or over.
 Whether a request may run is not decided here.
 """
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MEBIBYTE = 1024 * 1024
-LONGEST = 32 * MEBIBYTE  # a body that says its length
-UNSAID = 4 * MEBIBYTE  # one that does not
-SHARE = 4  # one tenant may have a quarter of what there is for all
+LONGEST = 32 * MEBIBYTE  # of a body that declares its length
+UNSAID = 4 * MEBIBYTE  # assumed for one that does not
+SHARE = 4  # one tenant may have a quarter of the bound
 KEEP_MS = 100_000  # Envoy ends a request that has not arrived as a whole after 90 s
 
-# What Envoy's meter takes for it, as measured: 2 ms for a MiB of text, 0.25 ms for 1000 values of JSON.
+# What Envoy's meter needs for a body, as measured: 2 ms for a MiB of text, 0.25 ms for 1000 values of JSON.
 MICROS_A_KIBIBYTE, VALUES_A_MICRO = 2, 4
 VALUE_BYTES = 10
 PACE = 250.0  # microseconds of that a millisecond, for one tenant: a quarter of a worker
@@ -25,14 +25,14 @@ MAX_READERS = 10_000
 
 
 class Full(StrEnum):
-    """What an upload does not fit: the name under which it is refused."""
+    """The bound that an upload does not fit: the name under which it is refused."""
 
     TENANT, ALL = "tenant:uploads", "all:uploads"
 
 
 @dataclass(slots=True)
 class _Upload:
-    """`coming`: it has not arrived as a whole."""
+    """`coming`: it has not fully arrived."""
 
     tenant_id: str
     size: int
@@ -42,7 +42,7 @@ class _Upload:
 
 @dataclass(slots=True)
 class _Held:
-    """By one tenant."""
+    """What one tenant holds."""
 
     size: int = 0
     number: int = 0
@@ -50,9 +50,11 @@ class _Held:
 
 
 class Uploads:
-    """`most` bytes at once, of which a tenant may have a quarter, though always one body; `processes` share that.
+    """At most `most` bytes at once, of which a tenant may have a quarter, though always one body; `processes` share
+    that.
 
-    For any thread.  A body of which nobody hears any more is forgotten once Envoy must have ended its request."""
+    Thread-safe.  A body of which nothing more is heard is forgotten once Envoy must have ended its request.
+    """
 
     def __init__(self, most: int = 256 * MEBIBYTE, processes: int = 1) -> None:
         self._given = most // processes
@@ -64,7 +66,7 @@ class Uploads:
         self._size = 0
 
     def shared_by(self, number: int) -> None:
-        """So many sidecars are asked by the same Envoys: each has its part of what there is."""
+        """The Envoys behind this sidecar ask `number` sidecars: each takes an equal part of the bound."""
         self.most = max(LONGEST, self._given // number)
         self.most_of_one = max(LONGEST, self.most // SHARE)
 
@@ -77,12 +79,13 @@ class Uploads:
         return lease_id in self._uploads
 
     def coming(self, tenant_id: str) -> int:
-        """How many of the tenant's have not arrived yet."""
+        """The number of the tenant's bodies that have not arrived yet."""
         held = self._tenants.get(tenant_id)
         return 0 if held is None else held.coming
 
     def enter(self, lease_id: str, tenant_id: str, size: int, now_ms: int) -> Full | None:
-        """Counts one in, or says what it does not fit.  `now_ms`: any clock's that does not go back by much."""
+        """Counts a body in, or returns the bound that it does not fit.  `now_ms`: of any clock that does not go back
+        much."""
         self.end_older(now_ms - KEEP_MS)
         with self._lock:
             held = self._tenants.get(tenant_id, _Held())
@@ -90,7 +93,7 @@ class Uploads:
                 return Full.TENANT
             if self._size + size > self.most:
                 return Full.ALL
-            self._remove(lease_id)  # Envoy asks twice if an answer was lost
+            self._remove(lease_id)  # Envoy repeats a call whose answer was lost
             held = self._tenants.setdefault(tenant_id, held)
             self._uploads[lease_id] = _Upload(tenant_id, size, now_ms)
             self._size += size
@@ -98,7 +101,7 @@ class Uploads:
             return None
 
     def arrived(self, lease_id: str, size: int) -> None:
-        """It is there as a whole, and has `size` bytes; None of it is let go before its request is decided."""
+        """The whole body is there, and has `size` bytes; Envoy holds all of it until its request is decided."""
         with self._lock:
             upload = self._uploads.get(lease_id)
             if upload is None or not upload.coming:
@@ -108,14 +111,14 @@ class Uploads:
             upload.size, held.size, self._size = upload.size - freed, held.size - freed, self._size - freed
 
     def end(self, lease_id: str) -> None:
-        """Its request is decided, or over."""
+        """The request is decided, or over."""
         if lease_id in self._uploads:
             with self._lock:
                 self._remove(lease_id)
 
     def leave(self, lease_id: str, now_ms: int) -> None:
-        """Its request was over before it was decided.  What was read of it nobody knows, so the dearest that it may
-        have been."""
+        """The request was over before it was decided.  How much of its body was read is unknown, so the most is
+        charged."""
         upload = self._uploads.get(lease_id)
         if upload is not None and upload.coming:
             self.pace.spend(upload.tenant_id, upload.size, upload.size // VALUE_BYTES, now_ms)
@@ -126,7 +129,7 @@ class Uploads:
             self.end(lease_id)
 
     def end_older(self, than_ms: int) -> None:
-        """What came before is decided by now, or may be without our having been told."""
+        """Ends bodies that are older than `than_ms`: they are decided by now, perhaps without our having been told."""
         with self._lock:
             while self._uploads and next(iter(self._uploads.values())).since_ms < than_ms:
                 self._remove(next(iter(self._uploads)))
@@ -143,9 +146,11 @@ class Uploads:
 
 
 class ReadingPace:
-    """What it takes Envoy to read a tenant's large bodies: `pace` microseconds each millisecond, or a burst at once.
+    """The time that Envoy spends on reading a tenant's large bodies: `pace` microseconds each millisecond, or a burst
+    at once.
 
-    A worker of Envoy reads one body at a time, and all that it serves waits for it."""
+    A worker of Envoy reads one body at a time, and everything that it serves waits for that.
+    """
 
     def __init__(self, pace: float = PACE) -> None:
         self._pace = pace
@@ -162,7 +167,7 @@ class ReadingPace:
                 self._spent.popitem(last=False)
 
     def wait_ms(self, tenant_id: str, now_ms: int) -> int:
-        """Until the next one may be read; 0: now."""
+        """Milliseconds until the next body may be read; 0: now."""
         with self._lock:
             beyond = self._spent_by(tenant_id, now_ms) - BURST_MICROS
         return int(beyond / self._pace) + 1 if beyond > 0 else 0

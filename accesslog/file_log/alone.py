@@ -1,9 +1,9 @@
-"""Of which requests the file log alone is to tell: of those through an Envoy that writes the file read here, and soon.
+"""Which requests only the file log is to report: those through an Envoy that writes the file read here, and promptly.
 
 ratelimit says so in its decision, and Envoy then leaves the request out of its log stream, which would cost both sides
-twice as much.  So this is decided anew for each request, by what has just been read: an Envoy of which no line has come
-lately, or one that writes its lines late, has its requests in both logs, as one whose file nobody reads has them in the
-stream alone.  An Envoy must also have a stream open, since its cut is what tells that the Envoy is gone (streams.py).
+twice as much.  This is decided anew for each request, by what has just been read.  An Envoy of which no line has come
+lately, or whose lines come late, reports to both logs; one whose file nobody reads, in effect to the stream alone.  An
+Envoy must also have a stream open, because its cut is the sign that the Envoy is gone (streams.py).
 """
 
 import time
@@ -11,14 +11,15 @@ from collections.abc import Callable
 
 from tenancy.values.lease_id import NO_ENVOY, envoy_of
 
-LATE_SECONDS = 0.05  # after its end a line was not in the file yet: Envoy flushes it too rarely
-LATE_KEPT_SECONDS = 10.0  # how long that counts
-LATELY_SECONDS = 2.0  # since the last line: with fewer requests than that nothing is to be spared
+LATE_SECONDS = 0.05  # a line that comes later than this after the end: Envoy flushes its file too rarely
+LATE_KEPT_SECONDS = 10.0  # how long a late line counts
+LATELY_SECONDS = 2.0  # since the last line: with fewer requests there is nothing to save
 MOST_ENVOYS = 100
 
 
 class Alone:
-    """`has_stream`: whether an Envoy has one open here.  `read` and `pause` are for the thread that reads the file."""
+    """`has_stream`: whether an Envoy has a stream open here.  `read` and `pause` are for the thread that reads the
+    file."""
 
     def __init__(self, has_stream: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._has_stream, self._clock = has_stream, clock
@@ -26,7 +27,7 @@ class Alone:
         self._late_at: dict[str, float] = {}
 
     def tells(self, lease_id: str) -> bool:
-        """Whether the file is to tell alone of the end of this request.  For any thread."""
+        """Whether only the file is to report the end of this request.  Thread-safe."""
         return self._until.get(envoy_of(lease_id), 0.0) > self._clock()
 
     def read(self, lease_id: str, late_seconds: float) -> None:
@@ -44,11 +45,12 @@ class Alone:
 
     @property
     def writers(self) -> int:
-        """How many Envoys it is that write the file, of those that do it at once."""
+        """The number of Envoys that write the file promptly."""
         now = self._clock()
         return sum(until > now for until in self._until.values())
 
     def pause(self) -> None:
-        """Until another line is read: the file is not read as fast as it grows, or its disk is full."""
+        """Nothing is left to the file until another line is read: it grows faster than it is read, or its disk is
+        full."""
         for envoy in self._until:
             self._until[envoy] = 0.0

@@ -1,9 +1,10 @@
 """The file log: brings what the stream did not, and moves a checkpoint over what is done.
 
-Envoy writes every request to the file, and to the stream those of which the file is not to tell alone (alone.py).  A
-line that stands alone is handled as it is read.  One that does not, and that the stream has not brought within a few
-seconds, is handled as if it had.  A line whose request is done moves the checkpoint.  So a killed process, a lost
-stream and a full queue all end in the same place: the line is still there, and is read again.
+Envoy writes every request to the file, and to the stream those that are not left to the file alone (alone.py).  A line
+that stands alone is handled when it is read.  Another line is handled in the same way if the stream has not brought its
+request within a few seconds.  A line whose request is done moves the checkpoint.  So a killed process, a lost stream
+and
+a full queue all end in the same place: the line is still there, and is read again.
 """
 
 import threading
@@ -29,20 +30,20 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 5.0  # the stream brings an entry within milliseconds, the file within its flush interval
 POLL_SECONDS = 0.25
-QUICK_POLL_SECONDS = 0.01  # while lines come, since the slots of what ended are free once they are read
-HURRY_SECONDS = 2.0  # since the last line
+QUICK_POLL_SECONDS = 0.01  # while lines come: slots of finished requests are free once their lines are read
+HURRY_SECONDS = 2.0  # how long after the last line that goes on
 RENAMED_SECONDS = 0.1  # as QUIET_SECONDS of the file that one Envoy writes at once: while it waits, slots stay taken
 SAVE_SECONDS = 1.0
 WINDOW_LINES = 10_000  # read and not yet done: about 10 MB
 CROWDED_LINES = WINDOW_LINES // 2  # with this many waiting, the file is not to tell alone of any request
-FEW_LINES = 64  # in one read: it has come to the end of the file
+FEW_LINES = 64  # fewer lines than this in one read: it has reached the end of the file
 AT_START = float("-inf")
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """`lease_id` None: nothing is to be done for the line.  `due`: when to stop waiting for the stream, AT_START for
-    one that was there then."""
+    """`lease_id` None: the line needs no handling.  `due`: when to stop waiting for the stream, AT_START for a line
+    that was there at the start."""
 
     line: Line
     lease_id: str | None
@@ -51,9 +52,9 @@ class _Waiting:
 
 
 class Backfill:
-    """`sift` gives what of an entry is believed, None if nothing is; `accept` takes an entry, or returns False when it
-    has no room.  `keep_bytes`: as in space.py.  `alone` hears how quickly lines come; None: nobody asks.  Runs in a
-    thread of its own."""
+    """`sift` returns what is believed of an entry, None if nothing is; `accept` takes an entry, or returns False when
+    it has no room.  `keep_bytes`: as in space.py.  `alone` is told how quickly lines come; None: nobody needs that.
+    Runs in a thread of its own."""
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Backfill:
         self._window: deque[_Waiting] = deque()
         self._saved_at = self._scanned_at = self._grew_at = float("-inf")
         self._looked_at = float("-inf")  # when there was nothing more to read, as time.time()
-        self.lines = 0  # read, ever
+        self.lines = 0  # read since the start
         self._has_room = True  # on its disk
         self._trouble = self._unsaved = ""  # errors of the last step and the last save: each is logged once
         self._closing = threading.Event()
@@ -96,12 +97,12 @@ class Backfill:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Reads and hands over nothing more."""
+        """Stops reading and handing over."""
         self._closing.set()
         self._thread.join(timeout)
 
     def close(self) -> None:
-        """Once the rest of the pipeline is flushed: moves the checkpoint over what is done."""
+        """Moves the checkpoint over what is done.  Call it once the rest of the pipeline is flushed."""
         self._advance()
         self._save()
         self._tail.close()
@@ -132,8 +133,8 @@ class Backfill:
         return len(lines) >= FEW_LINES
 
     def _note(self, lines: list[Line]) -> None:
-        """Of the oldest request whether its line was late, however late we are ourselves: it had ended when we looked
-        last, and there was none."""
+        """Measures how late the oldest line came.  The reader's own delay does not count: a request that had ended at
+        the last look had no line then."""
         if self._alone is None:
             return
         if len(self._window) >= CROWDED_LINES or not self._has_room:
@@ -146,7 +147,7 @@ class Backfill:
                 return
 
     def _waiting_for(self, line: Line, now: float) -> _Waiting:
-        # Lines that were there at the start are of requests before our time: no stream will bring them.
+        # Lines that were there at the start are of earlier requests: no stream will bring them.
         due = now + self._grace_seconds if self._tail.caught_up else AT_START
         if due != AT_START and stands_alone(line.data):
             return _Waiting(line, "", now, alone=True)
@@ -159,8 +160,8 @@ class Backfill:
         return _Waiting(line, lease_id, due)
 
     def _hand_over(self, now: float) -> None:
-        """Hands over the lines that are due and not known from the stream, as far as there is room.  A full window does
-        not wait for the stream, which seems to be silent."""
+        """Hands over the lines that are due and that the stream has not brought, while there is room.  A full window
+        does not wait for the stream, which seems to be silent."""
         full = len(self._window) >= WINDOW_LINES
         for waiting in self._window:
             if waiting.due > now and not full:
@@ -208,7 +209,7 @@ class Backfill:
             self._position = Position(last.source, last.end)
 
     def _save(self) -> None:
-        """If the disk is full, what it was before stays: from there lines are read again, which changes nothing."""
+        """If the disk is full, the old checkpoint stays: lines are read again from there, which changes nothing."""
         if self._position is None or self._position == self._saved:
             return
         try:

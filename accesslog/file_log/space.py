@@ -16,8 +16,8 @@ from accesslog.file_log.checkpoint import Position
 log = structlog.get_logger(__name__)
 
 MEBIBYTE = 1024 * 1024
-STEP_BYTES = 8 * MEBIBYTE  # given back at once: seldom
-HEAD_BYTES = 65_536  # stays: by its beginning a file is known again (checkpoint.py)
+STEP_BYTES = 8 * MEBIBYTE  # given back at a time, so that it is done rarely
+HEAD_BYTES = 65_536  # not given back: a file is recognized by its beginning (checkpoint.py)
 ROOM_BYTES = 64 * MEBIBYTE
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
 
@@ -32,7 +32,7 @@ def has_room_beside(file: Path) -> bool:
 
 
 class LogSpace:
-    """Of one log file.  `keep_bytes` of what was accounted for stay, for people to read; 0: all of it."""
+    """For one log file.  `keep_bytes` of what was accounted for stay readable for people; 0: all of it."""
 
     def __init__(self, file: Path, keep_bytes: int) -> None:
         self._file, self._keep_bytes = file, keep_bytes
@@ -42,8 +42,8 @@ class LogSpace:
         self._fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
     def give_back(self, done: Position) -> None:
-        """Every line up to `done` is accounted for.  Of a file that was renamed nothing is given back: what
-        rotates it also removes it.  A disk that cannot do it, or a file that is not ours, is told of once."""
+        """Every line up to `done` is accounted for.  Nothing is given back of a renamed file: whatever rotates it also
+        removes it.  If the disk cannot punch holes, or the file is not ours, that is logged once."""
         end = (done.offset - self._keep_bytes) // STEP_BYTES * STEP_BYTES
         if not self._keep_bytes or self._refused or end <= HEAD_BYTES:
             return

@@ -37,8 +37,8 @@ class Tail:
         self._file: int | None = None
         self._source = Source(0, 0, "")
         self._offset = 0  # of the first byte that was not returned in a line
-        self._rest = b""  # what follows there, without a newline so far
-        self._skipping = False  # a line that is too long, until its end
+        self._rest = b""  # the bytes from there on, without a newline so far
+        self._skipping = False  # inside a line that is too long
         self._grew_at = float("-inf")
         self._visited: set[int] = set()
         self.caught_up = False  # whether the end of the current file was reached once
@@ -146,7 +146,7 @@ class Tail:
 
 
 def _after_hole(file: int, offset: int) -> int:
-    """Where something is written from `offset` on: what was accounted for may have been given back to the disk."""
+    """The next offset with data: blocks before it may have been given back to the disk."""
     try:
         return os.lseek(file, offset, os.SEEK_DATA)
     except OSError:  # nothing is, or the disk cannot tell

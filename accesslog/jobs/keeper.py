@@ -1,7 +1,7 @@
-"""Entries that speak of jobs, on their way to the budgets and the ledger: one task on the background loop.
+"""Accounts for entries about jobs, in the budgets and the ledger: one task on the background loop.
 
-They are few, so each is a call of its own.  The row of a job is queued ahead of the reader's, so that the reader's
-entry is done only when both are safe: until then the file log brings it again, and the same row comes out.
+They are few, so each is a call of its own.  The job's row is queued ahead of the row of the request that read it, so
+that the latter's entry is done only when both are safe; until then the file log brings it again, with the same result.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ ROOM_SECONDS = 60.0  # how long to wait for room in the queues behind this one
 
 
 class Item(NamedTuple):
-    """One entry: what it says of a job; its own row and settlement, should the job not be held.  `rules`: of a request
-    that was admitted without a lease, or whose lease is lost."""
+    """One entry: what it says about a job; and its own row and settlement, in case the job is not held.  `rules`: for a
+    request without a lease, or whose lease is lost."""
 
     seen: Begun | Lost | Read
     row: UsageRow
@@ -126,7 +126,7 @@ class JobKeeper:
         return read is None or await self._charge(row.tenant_id, *read)
 
     async def _hold_again(self, item: Item, lost: Lost) -> bool:
-        """What the request reserved is in the budgets, which were restored from the row."""
+        """Holds a job whose reservation is back in the budgets, restored from the row."""
         row = item.row
         at_ms = lease_ms(row.id)
         hold = Hold(row.tenant_id, lost.name, row.id, dump_row(row), self._used(row), item.rules, at_ms)
@@ -163,7 +163,7 @@ class JobKeeper:
         return Used(*tokens, min(self._cost_of(row), MOST_COST))
 
     async def _end_own(self, item: Item) -> bool:
-        """The entry's own request, which is as any other."""
+        """Accounts for the entry's own request like any other."""
         if not await self._write_row(item.row):
             return False
         if item.settlement is None:
@@ -176,7 +176,7 @@ class JobKeeper:
         return await self._until_taken(lambda: self._write(row))
 
     async def _ask(self, call: Callable[[], T | None]) -> tuple[bool, T | None]:
-        """What the budgets answer; False first if they do not until this is to end."""
+        """What the budgets answer; (False, None) if they do not answer before this has to end."""
         while True:
             try:
                 return True, await asyncio.to_thread(call)

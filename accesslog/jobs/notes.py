@@ -17,7 +17,7 @@ from tenancy.values.lease_id import is_lease_id, lease_time
 
 
 def dump_row(row: UsageRow) -> str:
-    """`ts` is in the id."""
+    """Without `ts`, which is in the id."""
     return _dump({name: value for name, value in row._asdict().items() if name != "ts"})
 
 
@@ -38,7 +38,7 @@ def dump_read(read: Read, by: str) -> str:
 
 
 def load_read(text: str) -> tuple[Read, str] | None:
-    """And who read it.  None if it cannot be read."""
+    """The report, and the lease id of its reader.  None if it cannot be read."""
     try:
         fields = json.loads(text)
         usage = {name: value for name, value in fields["usage"].items() if name in Usage.__struct_fields__}

@@ -12,11 +12,11 @@ from accesslog.usage import NO_USAGE, Usage, is_put_off, usage_of_report
 from ratelimit.budgets.jobs import Known
 from ratelimit.tenants.routes.kind import Kind
 
-# What a response or a batch says of itself when nothing more will be made.
+# Statuses that a response or a batch has when nothing more will be made.
 OVER = frozenset(
     {"completed", "incomplete", "failed", "cancelled", "canceled", "expired", "success", "timeout_exceeded"}
 )
-# One that failed by itself made nothing that anybody can read.
+# The status of a failed one, which made nothing that anybody can read.
 FAILED = frozenset({"failed"})
 
 _READ = re.compile(r"/(?:responses|batches|batch/jobs)/(?P<name>[^/]{1,128})(?:/cancel)?")
@@ -25,13 +25,13 @@ _RESULTS = re.compile(r"/messages/batches/(?P<batch>[^/]{1,128})/results|/files/
 
 
 class Begun(NamedTuple):
-    """By the entry's own request."""
+    """A job that the entry's own request began."""
 
     name: str
 
 
 class Lost(NamedTuple):
-    """By a request that the ledger has, while the budgets have lost it."""
+    """A job that the ledger has, while the budgets have lost it."""
 
     name: str
 
@@ -72,7 +72,7 @@ def _read(entry: LogEntry) -> Read | None:
         return Read(answer.id, known, usage, answer.file, answer.model)
     if answer.file:
         return Read(answer.id, Known.NAMED, other_name=answer.file)
-    # Else it stays charged as reserved.
+    # Otherwise it stays charged as reserved.
     return Read(answer.id, Known.OVER) if answer.status.lower() in FAILED else None
 
 

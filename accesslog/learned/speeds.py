@@ -1,7 +1,7 @@
-"""How fast each model writes, learned from whole answers whose use was reported.  In memory; each process learns of
-what its log streams bring.
+"""How fast each model writes, learned from complete answers with reported usage.  In memory; each process learns from
+its own log streams.
 
-It is asked when an answer was not seen: nothing else then tells what a model may have written until its client left.
+Used when an answer was not seen: nothing else tells what a model may have written until its client left.
 """
 
 import threading
@@ -52,7 +52,7 @@ class Speeds:
                 of.shown.add(min(1.0, max(SHOWN_MIN, tokens_seen(entry) / usage.output_tokens)))
 
     def all(self) -> dict[str, tuple[Speed, int]]:
-        """By model, with how many answers taught it."""
+        """By model, with the number of answers that it was learned from."""
         with self._lock:
             found = {model: of.tokens_per_second.samples for model, of in self._models.items()}
         return {model: (self.of(model), answers) for model, answers in sorted(found.items())}

@@ -1,6 +1,6 @@
-"""Leases of what ran through an Envoy that is gone: no entry will come of it, so they end at once, and the sweep
-accounts for them.  Which Envoy is gone is streams.py's and living.py's; each process ends what it has in flight itself.
-"""
+"""Ends the leases of requests through an Envoy that is gone: they will have no log entry, so the sweep accounts for
+them. streams.py and living.py find out which Envoy is gone; each process ends the requests that it has in flight
+itself."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -18,11 +18,11 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 LEASES_AT_ONCE = 100
-MOST_GONE = 1000  # Envoys that wait for Redis
+MOST_GONE = 1000  # Envoys kept while Redis is away
 
 
 class GoneEnvoys:
-    """`leaving`: this process drains, so that its streams are cut by its own doing.  On the loop."""
+    """`leaving`: this process drains, so that it cuts its streams itself.  On the loop."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class GoneEnvoys:
     ) -> None:
         self._streams, self._in_flight, self._budgets = streams, in_flight, budgets
         self._siblings, self._leaving = siblings, leaving
-        self._waiting: dict[str, float] = {}  # by Envoy: what began before is over
+        self._waiting: dict[str, float] = {}  # by Envoy: what began before this time is over
         self._found: set[str] = set()
 
     def told(self, items: Iterable[str]) -> None:
-        """A process beside this one saw that they are gone."""
+        """Another process of this sidecar has found that these Envoys are gone."""
         self.add(each for item in items if (each := gone_of(item)) is not None)
 
     async def run(self) -> None:
@@ -60,7 +60,7 @@ class GoneEnvoys:
                     break  # the next round tries again
 
     def take_found(self) -> set[str]:
-        """Those that were found by their streams here since the last time."""
+        """The Envoys that were found gone by their streams here since the last call."""
         found, self._found = self._found, set()
         return found
 

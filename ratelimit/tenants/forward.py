@@ -1,7 +1,7 @@
-"""Where Envoy sends an admitted request, if not to the default upstream as it came.  Pure.
+"""Where Envoy sends an admitted request, unless it goes to the default upstream unchanged.  Pure.
 
-What is said here is read by `envoy/lua/forward.lua`, and by the script of each model's cluster, as metadata of the
-ratelimit filter: no header that a client sent can take its place.
+`envoy/lua/forward.lua` and the script of each model's cluster read this from the metadata of the ratelimit filter: no
+header that a client sent can take its place.
 """
 
 from msgspec.structs import replace
@@ -17,10 +17,11 @@ Field = tuple[str, str | int | bool]
 
 
 def resolved(asked: Asked, policy: Policy, catalog: Catalog, lease_id: str) -> Asked:
-    """A request for an alias, as one for a model: the same model each time that it is asked under one id.
+    """Turns a request for an alias into one for a model: always the same model under one lease id.
 
-    Who may use an alias may have whatever it stands for; who may not, what of it they may use by its own name.  If
-    there is none, the request stays one for the alias, and is refused as such."""
+    A key that may use the alias may have any of its models; another key only those that it may use by name.  If there
+    are none, the request stays one for the alias, and is refused as such.
+    """
     targets, allowed = catalog.targets(asked.model), policy.models_allowed
     if allowed is not None and asked.model in allowed:
         allowed = None
@@ -31,10 +32,11 @@ def resolved(asked: Asked, policy: Policy, catalog: Catalog, lease_id: str) -> A
 
 
 def told_of(asked: Asked, group: str, catalog: Catalog) -> list[Field]:
-    """Of a request that runs a model, for Envoy; nothing if it goes to the default upstream as it came.
+    """What Envoy is told about a request that runs a model; nothing if it goes to the default upstream unchanged.
 
-    `priority` is for servers that order by it what waits in them, the least first, and is in the bodies of OpenAI's
-    API alone: the weight of the fairshare group, negated."""
+    `priority` is for servers that order waiting requests by it, lowest first, and is sent only in bodies of OpenAI's
+    API: the weight of the fairshare group, negated.
+    """
     upstream = catalog.upstream(asked.model)
     if upstream is None and not asked.alias:
         return []

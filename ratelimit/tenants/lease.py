@@ -1,7 +1,7 @@
-"""What a tenant's lease keeps of its request, so that one which nobody settles can still be accounted for: written and
-read here alone.  Pure.
+"""What a tenant's lease keeps of its request, so that a request which nobody settles can still be accounted for:
+written and read only here.  Pure.
 
-Leases outlive versions: members are only ever added, and what is absent or strange is read as empty.
+Leases outlive versions: members are only ever added, and absent or unreadable ones are read as empty.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from tenancy.values.policy import Policy
 
 
 class Kept(NamedTuple):
-    """What can be read back."""
+    """What can be read back from a lease."""
 
     key_id: str
     user_id: str

@@ -1,8 +1,8 @@
 """Refusals of the last milliseconds, so that a client who floods is refused from memory and leaves Redis to the others.
 
-An account that was refused FLOOD times within HOLD_MS is told the same again, unless the request wants less.  Once in
-HOLD_MS one request stands for all and asks the budgets: so a budget that fills up may seem empty for that long.  For
-two threads: each step is one operation on a dict.
+After FLOOD refusals within HOLD_MS, an account gets the same refusal again, unless the request wants less.  Once in
+HOLD_MS one request asks the budgets on behalf of all, so a budget that refills may seem empty for that long.  For two
+threads: each step is one operation on a dict.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ MAX_ACCOUNTS = 10_000
 
 @dataclass(slots=True)
 class _Recent:
-    """`costs` are what was refused, `times` how often since `since_ms`."""
+    """`costs`: those of the refused request; `times`: the number of refusals since `since_ms`."""
 
-    account: Account  # held, so that its identity is nobody else's
+    account: Account  # held, so that no other account can get its identity
     costs: Sequence[int]
     refused: Refused
     since_ms: int
     times: int = 1
 
     def holds(self, now_ms: int) -> bool:
-        """Not if the clock was set back."""
+        """Whether the refusal still counts; not if the clock was set back."""
         return 0 <= now_ms - self.since_ms < HOLD_MS
 
     def covers(self, costs: Sequence[int]) -> bool:
@@ -42,7 +42,7 @@ class RecentRefusals:
         self._recent: dict[int, _Recent] = {}
 
     def refused(self, account: Account, costs: Sequence[int], refused: Refused, now_ms: int) -> None:
-        """The budgets have just said so.  Slots are not kept: they come free at any moment."""
+        """Notes a refusal by the budgets.  Refusals for lack of a slot are not kept: slots come free at any moment."""
         if refused.limit in SLOTS:
             return
         recent = self._recent.get(id(account))
@@ -55,20 +55,20 @@ class RecentRefusals:
         self._recent[id(account)] = _Recent(account, costs, refused, since_ms, times)
 
     def admitted(self, account: Account, costs: Sequence[int]) -> None:
-        """The budgets have just let it run."""
+        """Notes an admission by the budgets."""
         recent = self._recent.get(id(account))
         if recent is not None and recent.covers(costs):
             self._recent.pop(id(account), None)
 
     def find(self, account: Account, costs: Sequence[int], now_ms: int) -> Refused | None:
-        """What the account has been told, if it floods.  None: ask the budgets, and say what they answered."""
+        """The latest refusal, if the account floods.  None: ask the budgets, and report their answer."""
         recent = self._recent.get(id(account))
         if recent is None or recent.times < FLOOD or not recent.covers(costs):
             return None
         if recent.holds(now_ms):
             return recent.refused
         if 0 <= now_ms - recent.since_ms < 2 * HOLD_MS:
-            recent.since_ms = now_ms  # this one asks for all
+            recent.since_ms = now_ms  # this request asks on behalf of all
         else:
             self._recent.pop(id(account), None)
         return None

@@ -1,8 +1,7 @@
-"""Answering a tenant's request with an answer that is kept, and letting one be kept: which may be, for whom, and what
-that costs.
+"""Answers a tenant's request from the response cache, and lets answers be kept: which ones, for whom, and at what cost.
 
-Where there is none the request goes on as every other does.  One that is answered so never waits for room, holds no
-slot, and is a request to the limits of requests; of tokens it costs what the model's cache says.
+Where none is kept, the request goes on like any other.  A request answered from the cache never waits for room and
+holds no slot.  It counts as a request to the limits on requests; in tokens it costs what the model's cache terms say.
 """
 
 import hashlib
@@ -38,17 +37,17 @@ from tenancy.values.upstream import Upstream
 SAYS = "x-tollkeeper-cache"
 AGE = "age"
 NO_KEY = "-"
-WAIT_SECONDS = 10.0  # for what another request is just running for
-PATIENCE_SECONDS = 6.0  # of the caller's, for what comes after that
-ANYBODY = "*"  # the owner of what all tenants share; no tenant's id
+WAIT_SECONDS = 10.0  # for an answer that another request is just producing
+PATIENCE_SECONDS = 6.0  # how much of the caller's patience is kept for what comes after that
+ANYBODY = "*"  # the owner of answers that all tenants share; no tenant has this id
 FULL = 100
 RULE_SETS = 10_000
-FORM = "1"  # of the names; another one finds nothing of this
+FORM = "1"  # of the names; another form does not find the answers of this one
 BETWEEN = "\x1f"
 
 
 class Wanted(NamedTuple):
-    """What a request may have of the cache.  `looks`: it may be answered from it."""
+    """How a request may use the cache.  `looks`: it may be answered from it."""
 
     place: Place
     terms: CacheTerms

@@ -36,7 +36,7 @@ class Serialize(Protocol):
 
 
 class Runnable(Struct, frozen=True):
-    """One that may run if the budgets hold it.  `fields`: what its answer says, whatever it is."""
+    """A request that may run if the budgets hold it.  `fields`: those of every answer to it."""
 
     call: Call
     account: Account
@@ -48,8 +48,8 @@ class Runnable(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One that goes to the budgets.  `fields`: what its answer says, whatever it is; `forward`: what an admission says
-    besides; `headers`: what it tells the client besides."""
+    """A request that goes to the budgets.  `fields`: those of every answer to it; `forward`: fields that an admission
+    adds; `headers`: for the client, in addition."""
 
     call: Call
     life: Life
@@ -83,7 +83,7 @@ def asked_of(entries: Mapping[str, str], terms: Terms) -> Asked:
 
 
 def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
-    """What every answer says, whatever it is; the lease id first."""
+    """The fields of every answer, whatever it is; the lease id first."""
     fields: list[Field] = [("lease_id", lease_id), ("end_user_id", end_user_id), ("model", screened.model)]
     if isinstance(screened, Priced):
         estimate = screened.estimate
@@ -103,5 +103,5 @@ def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> l
 
 
 def shown_path(asked: Asked) -> str:
-    """As it is kept: a query may carry secrets."""
+    """The path as it may be stored: without its query, which may carry secrets."""
     return without_secrets(asked.path.split("?", 1)[0])[:MAX_PATH]

@@ -1,4 +1,4 @@
-"""The decision before any budget is asked: may this key run this model, and what does it cost.  Pure; no I/O."""
+"""The decision before any budget is asked: may this key run this model, and at what cost.  Pure; no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from tenancy.values.response_cache import CacheTerms
 from tenancy.values.secret import without_secrets
 from tenancy.values.upstream import Target, Upstream
 
-ABSENT = "-"  # what Envoy puts for a value that the request does not have
+ABSENT = "-"  # what Envoy writes for a value that the request does not have
 _REFUSED, _GENERATES, _KNOWN, _OTHER = Kind.REFUSED, Kind.GENERATES, ModelState.KNOWN, ModelState.OTHER
 MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
 
@@ -33,16 +33,16 @@ class Catalog(Protocol):
         """Answers at once, from memory."""
 
     def prices(self, model: str) -> Prices | None:
-        """From memory too; None if the model has none."""
+        """From memory; None if the model has none."""
 
     def upstream(self, model: str) -> Upstream | None:
-        """How it is called; None: as the default upstream is."""
+        """How it is called; None: like the default upstream."""
 
     def targets(self, alias: str) -> Sequence[Target]:
-        """The models that an alias stands for; of a model, none."""
+        """The models that an alias stands for; none for a model."""
 
     def group_weight(self, group: str) -> int:
-        """Of a fairshare group."""
+        """The weight of a fairshare group."""
 
     def cache(self, model: str) -> CacheTerms | None:
         """How its answers are kept; None: they are not."""
@@ -50,7 +50,7 @@ class Catalog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an operator decides for all requests.  `default_model`: the one meant by a request that names none."""
+    """An operator's settings for all requests.  `default_model`: used for a request that names none."""
 
     routes: RouteTable = field(default_factory=route_table)
     default_output: int = 1024
@@ -58,9 +58,9 @@ class Terms:
 
 
 class Asked(Struct, frozen=True, gc=False):
-    """A request as Envoy describes it, its route found.  `route` is None if it has none.  `model` is the one in the
-    path, in the body, or the default; "" without any.  `content_length` is empty for one that comes in chunks.
-    `alias`: the name by which the model was asked for, if it stands for others."""
+    """A request as Envoy describes it, with its route.  `route` is None if no table has it.  `model` is the one in the
+    path, in the body, or the default; "" without any.  `content_length` is empty for a chunked request.  `alias`: the
+    name by which the model was asked for, if that is an alias."""
 
     method: str
     path: str
@@ -80,13 +80,13 @@ class Asked(Struct, frozen=True, gc=False):
 
     @property
     def api(self) -> Api:
-        """Whose client it is."""
+        """The API that its client speaks."""
         return api_of(self.path) if self.route is None else self.route.api
 
 
 class Priced(Struct, frozen=True, gc=False):
-    """It may run if the budgets hold `estimate`.  `model` is "" if none was named; `inference`: whether one runs;
-    `script`: of its text, as in estimates/text.py."""
+    """A request that may run if the budgets hold `estimate`.  `model` is "" if none was named; `inference`: whether a
+    model runs; `script`: of its text, as in estimates/text.py."""
 
     estimate: Estimate
     model: str
@@ -96,7 +96,7 @@ class Priced(Struct, frozen=True, gc=False):
 
 
 class Rejected(Struct, frozen=True, gc=False):
-    """It may not run, whatever the budgets hold."""
+    """A request that may not run, whatever the budgets hold."""
 
     status: int
     code: str
@@ -137,7 +137,7 @@ def screen(
 
 
 def said(kind: Kind) -> str:
-    """As the access log has it."""
+    """The kind as the access log writes it."""
     return "" if kind is _GENERATES else kind
 
 
@@ -153,7 +153,7 @@ def _unknown_route(asked: Asked) -> Rejected:
 def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog, alias: str) -> Rejected | None:
     allowed = account.policy.models_allowed
     if not model:
-        if kind is Kind.BATCHES:  # its requests name models that nobody sees here
+        if kind is Kind.BATCHES:  # its requests name models that cannot be seen here
             return MODEL_REQUIRED if allowed is not None else None
         if kind not in RUNS_A_MODEL:
             return None
@@ -164,7 +164,7 @@ def _model_rejected(model: str, kind: Kind, account: Account, catalog: Catalog, 
     if allowed is not None and model not in allowed and alias not in allowed:
         shown = _shown(model)
         return Rejected(403, "model_not_allowed", f"This API key may not use the model '{shown}'.", "model", shown)
-    # Such a name cannot be registered; it would only bloat leases and the ledger.
+    # Such a name cannot be registered, and would only bloat leases and the ledger.
     state = catalog.check(model) if len(model) <= MAX_MODEL and model.isprintable() else ModelState.UNKNOWN
     if state is _KNOWN and not catalog.targets(model):  # of an alias that led to no model there is nothing
         return None

@@ -1,6 +1,6 @@
 """What the seal of a decision covers, for the process that decides and for one that hears of it from a log.  Pure.
 
-Fixed: a version seals what the next one reads, and the other way round.  A field that is added later is covered by a
+Fixed, because one version seals what another reads, in both directions.  A field that is added later is covered by a
 second seal, or by none.
 """
 
@@ -9,9 +9,9 @@ from operator import itemgetter
 
 from tenancy.values.policy import Policy
 
-MOST_COUNT = 10**12  # of anything: more is not believed, and read as 0
+MOST_COUNT = 10**12  # the greatest count that is believed; a greater one is read as 0
 BETWEEN = "\x1f"
-# With what each is if it is not said.  Only the last may contain BETWEEN: it is what a client chose.
+# With the value of each if it is absent.  Only the last may contain BETWEEN: it is what a client chose.
 SEALED: Mapping[str, str | int | bool] = {
     "lease_id": "",
     "tenant_id": "",
@@ -38,23 +38,23 @@ _counts = itemgetter(*_COUNTS)
 
 
 def ids_of(policy: Policy) -> tuple[tuple[str, str], ...]:
-    """What every answer to a policy's requests says."""
+    """The fields that every answer to a policy's requests carries."""
     return ("tenant_id", policy.tenant_id), ("key_id", policy.key_id), ("user_id", policy.user_id)
 
 
 def sealed_text(values: tuple[str | int | bool, ...]) -> str:
-    """Of the values in the order of SEALED, as a log brings them."""
+    """The sealed text, from the values in the order of SEALED as a log brings them."""
     return _TEXT % values
 
 
 def text_to_seal(*said: Iterable[tuple[str, str | int | bool]]) -> str:
-    """The same of the fields that are about to be said."""
+    """The sealed text, from the fields of an answer."""
     fields = dict(SEALED)
     for each in said:
         fields.update(each)
     if max(_counts(fields)) > MOST_COUNT:
         fields |= {name: 0 for name in _COUNTS if fields[name] > MOST_COUNT}  # type: ignore[operator] # a count
     values = _values(fields)
-    if "-" in values:  # which a log says for what is absent
+    if "-" in values:  # which a log writes for an absent value
         values = tuple("" if value == "-" else value for value in values)
     return sealed_text(values)

@@ -1,7 +1,7 @@
-"""Decides, before a large body is read, whether it may be: what a tenant has no budget, slot or room for is refused
-with nothing of it held.  What is not known here is decided when the body is there.
+"""Decides, before a large body is read, whether it may be: if the tenant has no budget, slot or room, it is refused
+before Envoy holds any of it.  What cannot be known yet is decided once the body is there.
 
-Envoy asks twice for such a request, under one lease id: here, with its headers alone; then the decider of tenants.
+Envoy asks twice for such a request, under one lease id: here, with only its headers; then the decider of tenants.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +42,8 @@ from tenancy.values.seal import Seal
 from tenancy.values.secret import without_secrets
 
 DOMAIN = "tollkeeper.uploads"
-SMALL = 65_536  # bytes: what is not longer is read unasked
-HOLD_MS = 1000  # how long a refused body stands for others of its key that are as long
+SMALL = 65_536  # bytes: smaller bodies are read without asking
+HOLD_MS = 1000  # how long one refused body stands for others of its key that are as long
 MAX_HELD = 10_000
 BODILESS_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 SOON_MS = 1000  # when to try again if another request has to end first
@@ -59,8 +59,8 @@ Decide = Callable[[Sequence[Mapping[str, str]], Call], Answer]
 
 
 class _Asked(NamedTuple):
-    """`size`: as long as the body may be.  `bodiless`: its method needs none, so it is counted apart: a client that
-    only asks how something is going does not wait for what is being received."""
+    """`size`: the most that the body may be.  `bodiless`: its method needs no body, so it is counted separately: a
+    client that only polls a status does not wait for bodies in transit."""
 
     call: Call
     account: Account
@@ -77,7 +77,7 @@ class _Asked(NamedTuple):
 
 
 class _Hold(NamedTuple):
-    """Bodies of this size and above are refused until then, as one was by `limit`."""
+    """Until then, bodies of at least this size are refused, because `limit` refused one."""
 
     size: int
     until_ms: int
@@ -85,7 +85,7 @@ class _Hold(NamedTuple):
 
 
 class UploadDecider:
-    """`refused_by` reads of an answer of the tenants' decider which limit refused the request, "" if none did."""
+    """`refused_by` reads from an answer of the tenants' decider which limit refused the request, "" if none did."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class UploadDecider:
         asked = _Asked(call, account, lease_id, entries.get("end_user_id", ABSENT), size, api, bodiless)
         if size > LONGEST:
             return self._refuse(asked, "too_long", self._manner.refusal(TOO_LONG, api))
-        if not is_lease_id(lease_id):  # nothing would ever end it
+        if not is_lease_id(lease_id):  # no log entry would ever end it
             return self._read()
         if bodiless:
             return self._no_room(asked, now_ms) or self._read()
@@ -140,7 +140,7 @@ class UploadDecider:
         return self._look(asked, now_ms)
 
     def gate(self, decide: Decide) -> Decide:
-        """The tenants' decider, seen from here: what it decides is no upload any more."""
+        """Wraps the tenants' decider: a request that reaches it is no longer an upload."""
 
         def seen(descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
             entries = descriptors[0] if descriptors else {}
@@ -169,7 +169,7 @@ class UploadDecider:
             self._arrived_here(lease_id)
 
     def _over(self, lease_id: str, policy: str, size: int, message: bytes) -> bytes:
-        """Its request is decided.  Slots come free at any moment, so what they refused holds up nothing."""
+        """The request is decided.  Slots come free at any moment, so refusals for lack of one are not remembered."""
         self._uploads.end(lease_id)
         limit = self._refused_by(message)
         if limit and limit not in SLOTS:
@@ -177,7 +177,7 @@ class UploadDecider:
         return message
 
     def _known(self, asked: _Asked, policy: str, now_ms: int) -> Answer:
-        """A refusal from memory."""
+        """A refusal from memory, if there is one."""
         account, tenant_id = asked.account, asked.account.policy.tenant_id
         hold = self._holds.get(policy)
         if hold is not None and asked.size >= hold.size and now_ms < hold.until_ms:
@@ -192,7 +192,7 @@ class UploadDecider:
         return self._over_limit(asked, Refused(IN_FLIGHT, SOON_MS, ()), now_ms)
 
     def _no_room(self, asked: _Asked, now_ms: int) -> Answer:
-        """A refusal if it cannot be counted in."""
+        """A refusal, if there is no room to count the body in."""
         if wait_ms := self._uploads.pace.wait_ms(asked.owner, now_ms):
             return self._refuse(asked, "too_slow", self._later(asked, TOO_SLOW, wait_ms, READING))
         full = self._uploads.enter(asked.lease_id, asked.owner, asked.size, now_ms)
@@ -201,7 +201,7 @@ class UploadDecider:
         return self._refuse(asked, "too_many", self._later(asked, WHAT[full], SOON_MS, full))
 
     def _look(self, asked: _Asked, now_ms: int) -> Answer:
-        """Asks the budgets what they hold, which takes nothing from them."""
+        """Asks what the budgets would decide; takes nothing from them."""
         rules = asked.account.rule_set
         if not rules.rules:
             return self._read()
@@ -210,7 +210,7 @@ class UploadDecider:
         return None if outcome is None else self._seen(asked, outcome, now_ms)
 
     def _seen(self, asked: _Asked, outcome: Outcome, now_ms: int) -> bytes:
-        """An account that cannot be asked now is asked again with the body."""
+        """The answer after the look.  If the budgets cannot be asked now, they are asked again with the body."""
         held = outcome.decision.held if outcome.decision is not None and outcome.admission is Admission.FAST else ()
         rules = asked.account.rule_set.rules
         empty = [(rule, left) for rule, left in zip(rules, held, strict=False) if left < 1 and not rule.shadow]
@@ -255,7 +255,7 @@ class UploadDecider:
 
 
 class _Seen:
-    """A call whose answer passes by here."""
+    """A call whose answer is seen here on its way."""
 
     def __init__(self, call: Call, over: Callable[[bytes], bytes]) -> None:
         self._call, self._over = call, over

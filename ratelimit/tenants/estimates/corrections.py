@@ -15,14 +15,14 @@ from ratelimit.tenants.average import Average
 
 SCALE = 1000  # factors are whole thousandths
 LEAST, MOST = SCALE // 2, 2 * SCALE
-MANY = 1000  # models, kinds and scripts; those heard of longest ago are forgotten first
-INPUT_MIN = 50  # tokens: of fewer, most is what a chat template adds
-# A single report is believed this far: some servers count a cache's tokens elsewhere, or nothing.
+MANY = 1000  # models, kinds and scripts; the least recently updated are forgotten first
+INPUT_MIN = 50  # tokens: shorter inputs are mostly what a chat template adds
+# A single report counts at most this much: some servers count a cache's tokens elsewhere, or report nothing.
 REPORT_LEAST, REPORT_MOST = 0.1, 10.0
 
 
 class Correction(NamedTuple):
-    """`factor` in thousandths, after that many reports; SCALE until there are enough.  `script` as in text.py."""
+    """`factor` in thousandths, from `reports` reports; SCALE until there are enough.  `script` as in text.py."""
 
     model: str
     kind: str

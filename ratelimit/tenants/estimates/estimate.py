@@ -11,9 +11,9 @@ from msgspec import Struct
 
 # English text in the usual tokenizers has about four bytes a token; the JSON around it is counted with it.
 BYTES_PER_TOKEN = 4
-# No model takes as many; keeps every sum exact in Lua's doubles.
+# No model takes more; keeps every sum exact in Lua's doubles.
 MAX_TOKENS = 2**31 - 1
-MAX_NUMBER = 64  # characters; longer digits are MAX_TOKENS, anything else is no number that a model server takes
+MAX_NUMBER = 64  # characters; longer digits count as MAX_TOKENS, anything else is no number that a model server takes
 NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 

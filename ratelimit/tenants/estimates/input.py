@@ -26,9 +26,10 @@ FORMULAS = (
 
 
 def input_tokens(body: Body, path: str, body_bytes: int, factor: int = SCALE) -> tuple[int, int | None]:
-    """And what it was taken for before it was corrected, as in Estimate.
+    """The tokens of the input, and the same before correction, as in Estimate.
 
-    `body_bytes` counts for a body that the meter did not read, at four to a token.  `factor`: see corrections.py."""
+    `body_bytes` is used, at four to a token, for a body that the meter did not read.  `factor`: see corrections.py.
+    """
     if not (body.given and body.valid and body.measured):
         return input_estimate(body_bytes), 0
     text = text_tokens(body.text, body.strings)
@@ -38,7 +39,7 @@ def input_tokens(body: Body, path: str, body_bytes: int, factor: int = SCALE) ->
 
 
 def _others(body: Body, path: str) -> int:
-    """All but text."""
+    """The tokens of everything except text."""
     tokens = body.prompt_ids
     if body.images:
         tokens += images_tokens(_formula(path), body.images, body.sizes)

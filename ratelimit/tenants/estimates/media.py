@@ -14,12 +14,12 @@ SQUARE, SHORT_SIDE, TILE, TILE_BASE, TILE_TOKENS = 2048, 768, 512, 85, 170
 LONG_SIDE, PIXELS_PER_TOKEN, MAX_IMAGE_TOKENS = 1568, 750, 1600
 # Gemini: 258 a crop.
 CROP_TOKENS, CROP_SMALL, MAX_CROPS = 258, 384, 16
-# Of an image whose header does not say its size: one of a phone, as the formulas have it.
+# Assumed for an image whose header does not give its size: a phone's photo, as the formulas have it.
 UNKNOWN_IMAGE = 1200
 # Whisper-like encoders and Gemini's 32 tokens a second; OpenAI counts 10.
 AUDIO_TOKENS_PER_SECOND = 16
 SPEECH_TOKENS_PER_SECOND = 4  # of the text that comes out of it: 160 words a minute
-# Of speech that is made, by a token of its text: 3.4 of these a second, and 20 tokens of sound.
+# For speech output, per token of its text: 3.4 of these a second, and 20 tokens of sound.
 SPOKEN_TOKENS = 6
 AUDIO_BYTES_PER_SECOND = 8_000  # MP3 of speech at 64 kbit/s
 VIDEO_TOKENS_PER_SECOND = 300  # Gemini: one frame of 258 a second, and its sound
@@ -31,20 +31,21 @@ DRAWN_BY_DEFAULT = 1056
 
 
 def tiled_tokens(width: int, height: int) -> int:
-    """OpenAI, `detail: high`."""
+    """Tokens by OpenAI's formula for `detail: high`."""
     scale = min(1.0, SQUARE / max(width, height))
     scale = min(scale, SHORT_SIDE / min(width, height))
     return TILE_BASE + TILE_TOKENS * ceil(width * scale / TILE) * ceil(height * scale / TILE)
 
 
 def area_tokens(width: int, height: int) -> int:
-    """Anthropic."""
+    """Tokens by Anthropic's formula."""
     scale = min(1.0, LONG_SIDE / max(width, height))
     return min(max(1, ceil(width * scale * height * scale / PIXELS_PER_TOKEN)), MAX_IMAGE_TOKENS)
 
 
 def cropped_tokens(width: int, height: int) -> int:
-    """Gemini: one crop for a small image, else as many as it takes at two thirds of the short side."""
+    """Tokens by Gemini's formula: one crop for a small image, else as many as it takes at two thirds of the short
+    side."""
     if max(width, height) <= CROP_SMALL:
         return CROP_TOKENS
     crop = min(max(min(width, height) / 1.5, 256), 768)
@@ -63,7 +64,7 @@ FORMULAS = {Images.TILED: tiled_tokens, Images.AREA: area_tokens, Images.CROPPED
 
 
 def images_tokens(formula: Images, count: int, sizes: Sizes) -> int:
-    """Those whose size is not known are taken for the mean of the others."""
+    """Images of unknown size count as the mean of the others."""
     known = [FORMULAS[formula](width, height) for width, height in sizes]
     mean = ceil(sum(known) / len(known)) if len(known) else UNKNOWN_IMAGE
     return sum(known) + max(0, count - len(known)) * mean
@@ -74,6 +75,6 @@ def audio_seconds(audio_ms: int, audio_bytes: int) -> float:
 
 
 def drawn_tokens(size: str, quality: str) -> int:
-    """The output of one image."""
+    """The output tokens of one image."""
     tokens = DRAWN.get(quality, DRAWN_BY_DEFAULT)
     return tokens if size in ("", "auto", "1024x1024", "512x512", "256x256") else tokens * 3 // 2

@@ -33,7 +33,7 @@ WEIGHTS = {
 _WEIGHTS = tuple(WEIGHTS.values())
 SCALE = 1000
 HEAD = 2  # bytes, and how many of them were looked at, ahead of the counts
-# Classes of letters on which vocabularies differ most: what text of one teaches says nothing of another.
+# Classes of letters on which vocabularies differ most: what is learned from one says nothing about another.
 SCRIPTS = ("alphabet", "indic", "cjk", "hangul")
 _ALPHABET, _INDIC, _CJK, _HANGUL = (HEAD + [*WEIGHTS].index(name) for name in SCRIPTS)
 _LATIN = tuple(HEAD + [*WEIGHTS].index(name) for name in ("lower", "upper", "latin"))
@@ -41,7 +41,7 @@ PER_STRING = 1  # what a chat template puts around each
 
 
 def text_tokens(sample: Sequence[int], strings: int = 0) -> int:
-    """Rounded up.  `strings`: how many the text was in."""
+    """Rounded up.  `strings`: the number of strings that the text was in."""
     if len(sample) != HEAD + len(_WEIGHTS) or sample[1] <= 0:
         return PER_STRING * strings
     of_sample: int = sum(map(mul, _WEIGHTS, sample[HEAD:]))
@@ -49,7 +49,7 @@ def text_tokens(sample: Sequence[int], strings: int = 0) -> int:
 
 
 def script_of(sample: Sequence[int]) -> str:
-    """The one of SCRIPTS that most letters are of; "" if there is none."""
+    """The one of SCRIPTS with the most letters; "" if there is none."""
     if len(sample) != HEAD + len(_WEIGHTS):
         return ""
     letters = sample[_ALPHABET], sample[_INDIC], sample[_CJK], sample[_HANGUL]

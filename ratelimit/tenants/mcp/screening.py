@@ -14,7 +14,7 @@ from tenancy.values.policy import Policy
 ROOT = "/mcp/"
 PATH = re.compile(f"{ROOT}(?P<name>{NAME.pattern})")
 METHODS = ("POST", "GET", "DELETE")
-KIND = "mcp"  # of a request, in the place of what a route does
+KIND = "mcp"  # a request's kind, where a model request has its route's
 Fields = tuple[tuple[str, str | int | bool], ...]
 
 
@@ -26,9 +26,9 @@ class Servers(Catalog, Protocol):
 
 
 class Call(NamedTuple):
-    """It may be made if the budgets hold `estimate`.  `lasts`: it is a request that has an answer, and so a place in
-    flight; the rest are counted when they begin.  `room`: what a bound on what is in flight would hold for, "" if there
-    is none."""
+    """A call that may be made if the budgets hold `estimate`.  `lasts`: it is a request that has an answer, and so
+    takes a place in flight; the others are only counted when they begin.  `room`: what a bound on requests in flight
+    would be named after, "" if there is none."""
 
     server: str
     message: Message
@@ -40,7 +40,7 @@ class Call(NamedTuple):
 
     @property
     def subjects(self) -> tuple[str, str]:
-        """What limits may be for: the tool, or the server, and the server."""
+        """What limits may name: the tool (the server, if no tool is called), and the server."""
         return subject_of(self.server, self.message.tool), subject_of(self.server)
 
 
@@ -87,7 +87,7 @@ def screen_call(
 
 
 def _told_of(name: str, server: McpServer, access: Access, message: Message, *, is_listening: bool) -> Fields:
-    """For Envoy.  `tools`: those that a list may show, if one may come."""
+    """For Envoy.  `tools`: those that a list may show, if a list may be the answer."""
     told: Fields = (
         ("mcp", True),
         ("upstream", cluster_of_server(name)),

@@ -1,4 +1,4 @@
-"""Mistral's API.  Lists of files and batches are everybody's; a file that a URL gives out is read past the chain."""
+"""Mistral's API.  Lists of files and batches show every tenant's; a file behind a signed URL is read past Envoy."""
 
 VERSION = "v1"
 ROUTES = """

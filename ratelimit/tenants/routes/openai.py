@@ -1,6 +1,6 @@
 """OpenAI's API, of October 2026; what most model servers speak, each under its own file as well.
 
-Lists of files and batches are of the whole account: in one a tenant finds what others left there, and results that are
+Lists of files and batches cover the whole account: a tenant would find those of others there, and results whose use is
 then charged to nobody.
 """
 

@@ -63,8 +63,8 @@ class Route(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a request's method and path are; `model` is the one in the path, "" without one; `api` is whose route it
-    is, in whose shape its client reads errors."""
+    """The route of a request's method and path.  `model`: the one in the path, "" without one.  `api`: the API of the
+    route, in whose format its client reads errors."""
 
     kind: Kind
     model: str = ""
