@@ -54,7 +54,7 @@ SETTLED, OK = Step.SETTLED, int(HTTPStatus.OK)
 
 
 def no_matter_how(lease_id: str, service: int | None) -> None:
-    """For whom no end of a request matters."""
+    """The default for `ended`: nobody needs the ends of requests."""
 
 
 class Pipeline:
@@ -178,7 +178,7 @@ class Pipeline:
         return True
 
     def renew(self, entry: LogEntry) -> None:
-        """The request runs on.  From any thread; does not wait.  What has ended is over all the same."""
+        """The request still runs.  Thread-safe; does not wait.  A request that has ended stays ended."""
         decision = entry.decision
         if not decision.denied and not self._deliveries.is_known(decision.lease_id):
             self._renewals.add(LeaseName(decision.tenant_id, decision.lease_id))
@@ -218,7 +218,7 @@ class Pipeline:
 
     @property
     def file_lines(self) -> int | None:
-        """Lines of the file log that were read; None if this process reads none."""
+        """The number of lines of the file log that were read; None if this process reads none."""
         return None if self._backfill is None else self._backfill.lines
 
     @property
@@ -229,7 +229,7 @@ class Pipeline:
         return self._log_file is not None and has_room_beside(self._log_file)
 
     def _give_back(self, request: Undecided, source: str) -> bool:
-        """It never ran, so it has no row."""
+        """The request never ran, so it has no row."""
         if self._undecided is not None:
             self._undecided(request.lease_id)
         if not self._deliveries.begin(request.lease_id):
@@ -276,7 +276,7 @@ class Pipeline:
         return False
 
     def _cost_of(self, row: UsageRow) -> int:
-        """In millionths of the currency, rounded up: as budgets count what the ledger is about to charge."""
+        """In millionths of the currency, rounded up: budgets count the cost that the ledger is about to charge."""
         prices = self._prices()
         if prices is None:
             return UNKNOWN

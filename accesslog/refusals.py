@@ -16,7 +16,7 @@ from tenancy.values.lease_id import lease_time
 
 FEW = 10  # refusals of a kind within SECONDS that have rows of their own
 SECONDS = 10.0
-SUM_SECONDS = 1.0  # less than the reader of the file log waits for a row, which else brings its requests again
+SUM_SECONDS = 1.0  # less than the reader of the file log waits for a row; after that it would bring the requests again
 MAX_ROWS = 2000  # that one sum has; the next begins
 MAX_KINDS = 10_000
 
@@ -44,7 +44,7 @@ class RefusalSums:
         self._kinds: dict[Kind, _Refusals] = {}
 
     def add(self, row: UsageRow) -> bool:
-        """Whether it was taken; if not, it is to have a row of its own."""
+        """Whether the row was taken into a sum; if not, it needs to be written by itself."""
         kind = row.tenant_id, row.key_id, row.user_id, row.denied_by, row.status
         with self._lock:
             known = self._kinds.get(kind)
@@ -67,7 +67,7 @@ class RefusalSums:
             self.flush(self._clock() - SECONDS)
 
     def flush(self, before: float = float("inf")) -> None:
-        """Hands on all sums; the kinds that began by then may have rows of their own again."""
+        """Hands on all sums.  Kinds whose sums began before `before` may have rows of their own again."""
         with self._lock:
             for kind, known in list(self._kinds.items()):
                 self._write(known)
@@ -85,7 +85,7 @@ class RefusalSums:
 
 
 def summed(rows: list[UsageRow]) -> UsageRow:
-    """One row for all.  What they do not have in common is left out."""
+    """One row for all of them.  Fields in which they differ are left empty."""
     first = min(rows, key=lambda row: row.id)
 
     def common(name: str) -> str:

@@ -78,7 +78,7 @@ def _marks(form: Format) -> frozenset[str]:
 
 
 def _places(form: Format) -> dict[str, tuple[int, ...]]:
-    """The places that a path's count goes to; some are read as two things."""
+    """The places that a path's count goes to; some count as two things."""
     places: dict[str, tuple[int, ...]] = {}
     for place, field in enumerate(form[_FIRST:_END]):
         for path in (field,) if isinstance(field, str) else field:

@@ -15,7 +15,7 @@ from tenancy.values.lease_id import lease_time
 
 ONE_REQUEST, NO_JOB = 1, ""
 _BATCHES = str(Kind.BATCHES)
-BATCH = "batch"  # the service tier of what is begun as one, whatever the server calls it
+BATCH = "batch"  # the service tier of a request that a batch began, whatever the server calls it
 
 
 def row_of(entry: LogEntry, usage: Usage, saved: Usage = NO_USAGE) -> UsageRow:
@@ -97,7 +97,7 @@ def with_usage(row: UsageRow, usage: Usage, model: str = "") -> UsageRow:
 
 
 def row_of_orphan(orphan: Orphan) -> UsageRow:
-    """The reservation as usage: the input as it was estimated, the rest as output."""
+    """The reservation as usage: the estimated input, and the rest as output."""
     kept = Kept.read(orphan.kept)
     input_tokens = min(kept.input_estimate, kept.tokens)
     return UsageRow(

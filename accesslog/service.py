@@ -1,7 +1,8 @@
 """Envoy's access log service: entries of the stream as LogEntry, handed to the pipeline on the spot.
 
 Runs in the engine's thread, so nothing here waits.  An entry that finds no room is dropped: the file log has it too.
-An entry that cannot be read costs none of the others in its message: each is then read by itself.
+If
+an entry cannot be read, each entry of its message is read by itself, so that the others are kept.
 """
 
 import time
@@ -51,7 +52,7 @@ _METHODS = {number: name for name, number in RequestMethod.items()} | {RequestMe
 # Only the entry of the request's end settles it: there are others of its course, and an operator may have switched on
 # those of its start.
 _ENDS = frozenset({AccessLogType.NotSet, AccessLogType.DownstreamEnd})
-_COURSE = AccessLogType.DownstreamPeriodic  # it still runs
+_COURSE = AccessLogType.DownstreamPeriodic  # the request still runs
 # By the field of Envoy's message, what its file log calls them.
 _FLAGS = {
     "downstream_connection_termination": "DC",
@@ -107,7 +108,7 @@ class AccessLogService:
 
 
 class _Stream:
-    """One Envoy worker's stream, which lasts as long as both processes."""
+    """The stream of one Envoy worker, which lasts as long as both processes."""
 
     def __init__(
         self, pipeline: Pipeline, metrics: AccessLogMetrics, streams: Streams, deny: Deny, traced: bool
@@ -115,7 +116,7 @@ class _Stream:
         self._deny, self._traced = deny, traced
         self._sift, self._accept, self._renew = pipeline.sift, pipeline.accept, pipeline.renew
         self._metrics, self._streams = metrics, streams
-        self._number: int | None = None  # once it has brought something
+        self._number: int | None = None  # once it has brought an entry
         self._failed = False
 
     def receive(self, message: bytes) -> None:
@@ -123,7 +124,7 @@ class _Stream:
             self._number = self._streams.opened()
         try:
             self._take(message, self._number)
-        except Exception:  # raised again: what is noted is that the stream ends by our doing
+        except Exception:  # raised again: noted here, because the stream then ends by our doing
             self._failed = True
             raise
 
@@ -134,7 +135,7 @@ class _Stream:
                 continue
             try:
                 self._take_one(log_entry, number, ends=kind != _COURSE)
-            except Exception as error:  # the others of the message are not to suffer for it
+            except Exception as error:  # the other entries of the message must not suffer
                 self._metrics.failures.add()
                 log.error("an entry of the stream cannot be taken", exc_info=error)
 
@@ -218,7 +219,7 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
 
 
 def read_denial(log_entry: HTTPAccessLogEntry, seal: Seal, begun: bool) -> Denial | None:
-    """Of an entry without a decision, if it is of a refusal.  `begun`: see denied_of."""
+    """The denial in an entry without a decision, if the entry is of a refusal.  `begun`: see denied_of."""
     common, request, response = log_entry.common_properties, log_entry.request, log_entry.response
     metadata, status = common.metadata.filter_metadata, response.response_code.value
     if not is_denied(status, response.response_code_details, guarded=GUARD_NAMESPACE in metadata):
@@ -256,7 +257,7 @@ def _rare(value: Value) -> object:
 
 
 def _flags(flags: ResponseFlags) -> list[str]:
-    """Nearly all requests have none."""
+    """The flags that are set; nearly all requests have none."""
     if not flags.ByteSize():
         return []
     return [name for field, name in _FLAGS.items() if getattr(flags, field)]

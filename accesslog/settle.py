@@ -28,7 +28,7 @@ BATCH = 32  # keeps Redis busy for about 2 ms if each is of another tenant
 LINGER_SECONDS = 0.01  # a batch costs the client about as much as a single one
 RETRY_SECONDS = 1.0
 MAX_PENDING = 100_000  # about 40 MB
-# Admitted while the budgets could not be asked: no lease was taken, so the whole use is charged at once.
+# Admissions without a lease, while the budgets could not be asked: the whole use is charged at once.
 REFUSED, GONE = Admission.REFUSED, Settled.GONE
 WITHOUT_LEASE = frozenset({Admission.LOCAL, Admission.UNMETERED})
 
@@ -59,11 +59,12 @@ def read_rules(text: str) -> tuple[Rule, ...]:
 
 
 def no_matter(owners: Sequence[str]) -> None:
-    """For whom no slot that comes free matters."""
+    """The default for `freed`: nobody needs the slots that come free."""
 
 
 class Settler:
-    """`offer` from any thread.  `freed` is told, from the settler's, whose leases have just been settled."""
+    """`offer` is thread-safe.  `freed` is called, from the settler's thread, with the owners whose leases were
+    settled."""
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class Settler:
             log.error("leases cannot be given back", leases=len(self._doubts), exc_info=error)
 
     def _settle_one_by_one(self, batch: list[Ending]) -> None:
-        """One of them cannot be settled at all: it is passed over, the others are not."""
+        """At least one cannot be settled at all: it is skipped, the others are not."""
         for settlement in batch:
             try:
                 self._settle([settlement])

@@ -1,10 +1,10 @@
-"""What the processes of one sidecar tell each other, since a request's log entry may reach another process than the one
-that admitted it: which requests are over, and which are fully accounted for.  And, as an Envoy may have its streams in
-another process than the requests that run through it: which Envoys have any open, and which are gone.
+"""What the processes of one sidecar tell each other.  A request's log entry may reach another process than the one that
+admitted it, so they report which requests are over, and which are fully accounted for.  And an Envoy's streams may be
+in another process than its requests, so they report which Envoys have streams open, and which are gone.
 
-Nothing depends on these messages: a process that misses an end learns it from Redis later, and an entry that the reader
-of the file log was not told of is processed once more, which changes nothing.  So what cannot be sent is dropped.  Unix
-datagrams, because they keep messages apart and need no connection.
+Nothing depends on these messages: a process that misses an end learns it from Redis later, and an entry of which the
+reader of the file log was not told is processed once more, which changes nothing.  So what cannot be sent is dropped.
+Unix datagrams, because they keep messages apart and need no connection.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ SOCKET_MODE = 0o600
 
 
 class News(Enum):
-    """The first byte of a message; items of the same length follow: lease ids, unless another is said.  A process of a
-    version that does not know it passes it over."""
+    """The first byte of a message.  Items of equal length follow: lease ids, unless stated otherwise.  A process of a
+    version that does not know the kind ignores the message."""
 
-    OVER = b"e"  # its log entry is here: what `over_of` reads
+    OVER = b"e"  # its log entry has arrived here; items as `over_of` reads them
     UNDECIDED = b"u"  # the same, and no decision reached Envoy
-    ARRIVED = b"a"  # its body, which is held no more than what is in flight
+    ARRIVED = b"a"  # its body has arrived, and counts as held only while it is in flight
     DONE = b"d"  # settled, and its row is safe
-    HERE = b"h"  # Envoys: they have a log stream open
+    HERE = b"h"  # Envoys that have a log stream open
     GONE = b"g"  # what `gone_of` reads
 
     @property
@@ -61,8 +61,8 @@ Heard = Callable[[Iterable[str]], None]
 
 
 class Siblings:
-    """`sockets` of all processes, of which ours is the `number`th, from 1.  The first reads the file log, so it alone
-    is told what is done.  What tells is for any thread."""
+    """`sockets` of all processes, of which ours is the `number`th, from 1.  Only the first reads the file log, so only
+    it is told what is done.  The methods that tell are thread-safe."""
 
     def __init__(self, sockets: Sequence[Path], number: int, metrics: AccessLogMetrics) -> None:
         self._own, self._metrics, self._bell = sockets[number - 1], metrics, Bell()
@@ -132,7 +132,7 @@ class Siblings:
             queue.extendleft(reversed(ids))
             return False
         except OSError:  # it is not there now
-            if news is not News.HERE:  # which is said again
+            if news is not News.HERE:  # it is said again anyway
                 self._metrics.untold.add(n=len(ids))
         return True
 

@@ -1,10 +1,10 @@
-"""Which Envoys have log streams open, and so: when one of them is gone, with everything that ran through it.
+"""Which Envoys have log streams open, and so when one of them is gone, with all requests through it.
 
-Each worker of an Envoy keeps one stream open from its first entry on, and the ids of its requests say which Envoy it is
-(`tenancy.values.lease_id`).  An Envoy that reloads or stops ends its streams; one that was killed leaves them cut, and
-no entry will ever come of what it had in flight.  So it is gone if streams of it were cut and none is open, here or in
-a process beside this one.  Envoys with a configuration from before they said so are all one: gone, if no stream is left
-of those that it had open before.  Pure.
+Each worker of an Envoy keeps one stream open from its first entry on, and the ids of its requests name the Envoy
+(`tenancy.values.lease_id`).  An Envoy that reloads or stops ends its streams; a killed one leaves them cut, and no
+entry will come of its requests in flight.  So an Envoy is gone if streams of it were cut and none is open, here or in
+another process of this sidecar.  Envoys whose configuration does not name them yet count as one: gone, if none of the
+streams that it had open before is left.  Pure.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,13 +15,13 @@ from typing import NamedTuple
 from tenancy.values.lease_id import NO_ENVOY, envoy_of
 
 GRACE_SECONDS = 3.0  # the streams of one Envoy are cut one after another
-HEARD_SECONDS = 1.5  # of a cut, until what is heard of streams elsewhere is of later
-MOST_NAMES = 8  # of one stream: one, unless its sidecar is being upgraded
+HEARD_SECONDS = 1.5  # after a cut, until news of streams elsewhere is newer than the cut
+MOST_NAMES = 8  # Envoys named on one stream: one, unless its sidecar is being upgraded
 MOST_ENVOYS = 1000
 
 
 class Gone(NamedTuple):
-    """What began through this Envoy before that time, in seconds since 1970, is over."""
+    """Requests that began through this Envoy before that time, in seconds since 1970, are over."""
 
     envoy: str
     before: float
@@ -34,24 +34,24 @@ class _Stream:
 
 
 class Streams:
-    """`opened`, `brought` and `ended` are for the thread that serves, the others for one that looks every second.
-    `clock`: seconds since 1970."""
+    """`opened`, `brought` and `ended` are for the serving thread, the others for one that looks every second.  `clock`:
+    seconds since 1970."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._numbers = count()
         self._open: dict[int, _Stream] = {}
-        self._cut: dict[str, float] = {}  # by Envoy: when the last stream was
-        self._elsewhere: dict[str, float] = {}  # by Envoy: when a process beside this one had one
+        self._cut: dict[str, float] = {}  # by Envoy: when its last stream was cut
+        self._elsewhere: dict[str, float] = {}  # by Envoy: when another process of this sidecar last had a stream of it
 
     def opened(self) -> int:
-        """Its number."""
+        """Returns the number of the new stream."""
         number = next(self._numbers)
         self._open[number] = _Stream(self._clock())
         return number
 
     def brought(self, number: int, lease_id: str) -> None:
-        """A believed entry of this request."""
+        """The stream brought a believed entry of this request."""
         envoys, envoy = self._open[number].envoys, envoy_of(lease_id)
         if envoy not in envoys:
             if len(envoys) >= MOST_NAMES:
@@ -59,7 +59,7 @@ class Streams:
             envoys[envoy] = None
 
     def ended(self, number: int, ok: bool) -> None:
-        """`ok`: by its Envoy; if not, it was cut."""
+        """`ok`: its Envoy ended the stream; if not, it was cut."""
         stream = self._open.pop(number, None)
         if stream is None or ok:
             return
@@ -72,11 +72,11 @@ class Streams:
         return sorted({envoy for stream in list(self._open.values()) for envoy in list(stream.envoys)})
 
     def is_open(self, envoy: str) -> bool:
-        """Whether it has one."""
+        """Whether the Envoy has a stream open here."""
         return any(envoy in stream.envoys for stream in list(self._open.values()))
 
     def heard(self, envoys: Iterable[str]) -> None:
-        """These have streams open in a process beside this one."""
+        """These Envoys have streams open in another process of this sidecar."""
         now = self._clock()
         self._elsewhere = {name: at for name, at in self._elsewhere.items() if now - at < 2 * GRACE_SECONDS}
         for envoy in envoys:
@@ -84,7 +84,7 @@ class Streams:
                 self._elsewhere[envoy] = now
 
     def gone(self) -> list[Gone]:
-        """Each told once."""
+        """The Envoys that are gone; each is returned once."""
         now = self._clock()
         due = [Gone(envoy, cut_at) for envoy, cut_at in list(self._cut.items()) if now - cut_at >= GRACE_SECONDS]
         for each in due:

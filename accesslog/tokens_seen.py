@@ -1,16 +1,16 @@
-"""What passed of an answer, in tokens: text by its events and bytes, sound by how long it lasts.  Pure.
+"""What passed of an answer, in tokens: text by its events and bytes, sound by its length.  Pure.
 
-Speech that is asked for as a file comes without a word of its use, and a stream of it says so at its end alone.  What
-is charged for what passed is usage.py.
+Speech that is requested as a file reports no usage, and a stream of it only at its end.  What is charged for it is
+decided in usage.py.
 """
 
 from math import ceil
 
 from accesslog.entry import LogEntry
 
-# Of text alone: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
+# Bytes per token of text: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
 TEXT_BYTES_PER_TOKEN = 4.5
-# Events with more text than this have several tokens each; with less, one: Hindi has up to 9.5.
+# Bytes of text above which an event counts as several tokens; below, as one: Hindi has up to 9.5.
 TOKEN_MAX_BYTES = 10
 # As the meter counts them (answer_sound.lua in envoy/lua/metering).
 LENGTH, RATE = "sound.length", "sound.bytes_per_second"
@@ -18,9 +18,9 @@ LENGTH, RATE = "sound.length", "sound.bytes_per_second"
 TOKENS_PER_SECOND = 20
 # Bytes a second: MP3 of 128 kbit/s, as gpt-4o-mini-tts makes it; 24,000 samples of 16 bits; Opus of speech.
 OF_MP3, OF_SAMPLES, OF_OPUS = 16_000, 48_000, 4_000
-# Of what is in an answer as base64, of which the meter counts the characters (answer_found.lua).
+# Sound in base64, of which the meter counts the characters (answer_found.lua).
 IN_BASE64 = {"sound.mp3": OF_MP3, "sound.samples": OF_SAMPLES, "sound.opus": OF_OPUS, "sound.flac": OF_SAMPLES // 2}
-# Of what does not say it by itself.
+# Where the format is not known.
 RATES = {
     "audio/pcm": OF_SAMPLES,
     "audio/l16": OF_SAMPLES,
@@ -32,7 +32,7 @@ RATES = {
 
 
 def tokens_seen(entry: LogEntry) -> int:
-    """Of text and of sound."""
+    """The tokens of text and sound that passed."""
     return _text_tokens(entry) + sound_tokens(entry)
 
 
@@ -44,12 +44,12 @@ def _text_tokens(entry: LogEntry) -> int:
 
 
 def is_sound(entry: LogEntry) -> bool:
-    """Whether the answer, as a whole, is."""
+    """Whether the answer as a whole is sound."""
     return entry.media.startswith("audio/")
 
 
 def sound_tokens(entry: LogEntry) -> int:
-    """Of what passed."""
+    """The tokens of sound that passed."""
     counts = entry.answer.counts
     seconds = entry.bytes_out / _rate(entry) if is_sound(entry) else 0.0
     if not IN_BASE64.keys().isdisjoint(counts):
@@ -58,7 +58,8 @@ def sound_tokens(entry: LogEntry) -> int:
 
 
 def made_tokens(entry: LogEntry) -> int:
-    """Of an answer that is sound: of all of it, where the server said how long it is, so that it had made it."""
+    """The tokens of an answer that is sound: of all of it, if the server declared its length, because it had then made
+    it."""
     size = max(entry.bytes_out, entry.answer.counts.get(LENGTH, 0))
     return ceil(TOKENS_PER_SECOND * size / _rate(entry))
 

@@ -1,13 +1,13 @@
-"""W3C trace context: which span of somebody's a request belongs to.  Pure."""
+"""W3C trace context: the caller's span that a request belongs to.  Pure."""
 
 import re
 from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
-# Of a version that is not known yet, what this one has is read; `ff` is none.
+# A later version is read as far as this one goes; `ff` is invalid.
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
-MAX_TRACEPARENT = 256  # characters; of a later version no more is read than of this one
+MAX_TRACEPARENT = 256  # characters; no more is read of a later version
 _SAMPLED = 1
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
@@ -21,7 +21,7 @@ class Context(NamedTuple):
 
 
 def context_of(traceparent: str, lease_id: str) -> Context:
-    """Without a header that can be read the request begins a trace, whose id is its lease's."""
+    """Without a readable header the request begins a trace, whose id is its lease's."""
     found = _TRACEPARENT.fullmatch(traceparent)
     if found is not None and not (found[1] == "00" and found[5]):
         trace_id, parent_id = bytes.fromhex(found[2]), bytes.fromhex(found[3])
@@ -31,7 +31,7 @@ def context_of(traceparent: str, lease_id: str) -> Context:
 
 
 def sampled_trace(traceparent: str, lease_id: str) -> str:
-    """The id of somebody's trace that is kept, as exemplars have it; "" if there is none."""
+    """The id of the caller's trace if that is sampled, for exemplars; otherwise ""."""
     if not traceparent:
         return ""
     context = context_of(traceparent, lease_id)
@@ -39,5 +39,5 @@ def sampled_trace(traceparent: str, lease_id: str) -> str:
 
 
 def span_id_of(lease_id: str) -> bytes:
-    """The same whichever log brings the request."""
+    """The same id, whichever log brings the request."""
     return blake2b(lease_id.encode(), digest_size=8, person=b"tollkeeper.span").digest()

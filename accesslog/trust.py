@@ -1,9 +1,9 @@
-"""Which log entries are believed: those that say what this deployment said itself.
+"""Which log entries are believed: those that repeat what this deployment itself said.
 
-A decision, and the id under which authz let a request go on, come with a seal.  An entry whose seal is wrong counts for
-nothing: it settles nothing, writes no row, and keeps no right one from counting.  If its request did run, its lease
-knows of it: the sweep writes the row from that, as reserved.  What a version before seals existed has decided has none,
-and is believed for a day.
+A decision, and the id under which authz let a request go on, carry a seal.  An entry with a wrong seal counts for
+nothing: it settles nothing, writes no row, and keeps no genuine one from counting.  If its request did run, the lease
+knows of it: the sweep writes a row from that, as reserved.  Decisions of a version before seals have none, and are
+believed for a day.
 """
 
 import time
@@ -21,8 +21,8 @@ from tenancy.values.seal import Seal
 
 log = structlog.get_logger(__name__)
 
-UNSEALED_SECONDS = 86_400.0  # after this deployment began to seal: while it is upgraded
-# Times of requests that an entry may tell of.  A month that nobody asked for would be a table of the ledger.
+UNSEALED_SECONDS = 86_400.0  # after this deployment began to seal, for upgrades
+# How old or new a request may be.  A month that nobody asked for would become a table of the ledger.
 PAST_SECONDS, FUTURE_SECONDS = 366 * 86_400.0, 86_400.0
 WARN_SECONDS = 60.0
 WARNING = (
@@ -45,10 +45,10 @@ class Trust:
     ) -> None:
         self._decisions, self._leases, self._metrics, self._clock = decisions, leases, metrics, clock
         self._unsealed_until = sealing_since + UNSEALED_SECONDS
-        self._met: dict[str, float] = {}  # when each reason was met last
+        self._met: dict[str, float] = {}  # when each reason last occurred
 
     def sift(self, entry: LogEntry | Undecided) -> LogEntry | Undecided | None:
-        """What of the entry is believed; None if nothing is."""
+        """What is believed of the entry; None if nothing is."""
         if isinstance(entry, Undecided):
             return entry if self._believes_lease(entry) else None
         decision = entry.decision
@@ -60,7 +60,7 @@ class Trust:
 
     @property
     def warnings(self) -> list[str]:
-        """What should be seen to."""
+        """What an operator should look into."""
         recent = self._clock() - WARN_SECONDS
         return [WARNING.format(reason=reason) for reason in DISTRUSTS if self._met.get(reason, 0.0) > recent]
 

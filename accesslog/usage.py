@@ -48,7 +48,7 @@ from ratelimit.tenants.mcp.screening import KIND as MCP
 from ratelimit.tenants.routes.kind import Kind
 from tenancy.values.admission import Admission
 
-# Of an answer in which nothing was read: streams carry one token an event, wrapped in about this much JSON
+# Bytes per token of a stream whose text was not read: one token an event, wrapped in about this much JSON
 # (chat.completion.chunk of OpenAI and vLLM).
 STREAM_BYTES_PER_TOKEN = 200
 # Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in the same
@@ -131,7 +131,7 @@ def depends_on_speed(entry: LogEntry) -> bool:
 
 
 def _images(entry: LogEntry) -> int:
-    """Those that are in the answer; if none can be seen in it, as many as were asked for."""
+    """The images in the answer; if none can be seen, as many as were requested."""
     counts = entry.answer.counts
     return max((counts.get(path, 0) for path in IMAGES), default=0) or entry.decision.images
 
@@ -180,7 +180,7 @@ def usage_of_report(counts: Mapping[str, int]) -> Usage | None:
 
 
 def is_put_off(entry: LogEntry) -> bool:
-    """Whether the response is made in the background, without its caller."""
+    """Whether the response is made in the background, after its caller was answered."""
     answer = entry.answer
     if not (answer.background or answer.status in _PUT_OFF) or (entry.status >= 400 and not entry.aborted):
         return False
@@ -209,7 +209,7 @@ def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
 
 
 def _of_all_results(entry: LogEntry, input_tokens: int, output_tokens: int) -> tuple[int, int]:
-    """Of a report on the first result alone: others may have had other prompts, and were about as long, or as seen."""
+    """Scales a report on the first result to all: they were about as long, or as seen; their prompts may differ."""
     all_output = _capped(entry, output_tokens * (1 + entry.answer.counts[UNREPORTED]))
     return max(input_tokens, entry.decision.input_estimate), max(output_tokens, all_output, _seen_output(entry))
 
@@ -283,12 +283,12 @@ def _unseen_output(entry: LogEntry, speed: Speed, *, refunds: bool) -> int:
 
 
 def _written(entry: LogEntry, speed: Speed) -> int:
-    """In the time that the request took."""
+    """The tokens that a model writes in the time that the request took."""
     return ceil((speed.tokens_per_second or FASTEST) * entry.total_ms / 1000)
 
 
 def _estimated_output(entry: LogEntry) -> int:
-    """By the text that was seen; by the bytes of an answer in which none was read, unless it has no text at all."""
+    """By the text that was seen; if none was read, by the bytes of the answer, unless it contains no text at all."""
     answer = entry.answer
     if answer.events or answer.ended == UNREAD or sound_tokens(entry):
         return _seen_output(entry)

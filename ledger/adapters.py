@@ -1,4 +1,4 @@
-"""Which adapters there are: all that is kept of requests on one store, Postgres or ClickHouse."""
+"""The adapters for all that is kept of requests, on either store: Postgres or ClickHouse."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -20,12 +20,12 @@ class Item(NamedTuple):
 
 
 def bill_of(row: UsageRow, prices: Prices) -> list[Item]:
-    """What there is any of, in the order of Rates."""
+    """The items with a quantity above 0, in the order of Rates."""
     return items_of(quantities_of(row), prices.rates(row.service_tier, row.input_tokens))
 
 
 def items_of(quantities: Rates, rates: Rates) -> list[Item]:
-    """Of the quantities at these rates."""
+    """The items of the quantities at these rates."""
     found = []
     for kind, quantity, rate in zip(KINDS, quantities, rates, strict=True):
         if quantity and (rate or kind not in PER_ONE):

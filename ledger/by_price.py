@@ -74,8 +74,8 @@ def _parts(of: AtPrices, prices: Prices | None, tokens: int) -> Iterator[tuple[R
 
 
 def _shares(cost: Decimal, items: Sequence[Item], rounding: Decimal) -> tuple[list[Decimal], Decimal]:
-    """The cost, divided as its items are, and what these do not explain.  The last one that costs anything has what
-    rounding each row can have left."""
+    """Divides the cost in proportion to the items; returns the shares and the part that the items do not explain.  The
+    last item with a cost takes what rounding of the rows leaves."""
     shares = [item.cost.quantize(UNIT) for item in items]
     rest = cost - sum(shares, Decimal())
     costing = [place for place, item in enumerate(items) if item.cost]
@@ -86,7 +86,7 @@ def _shares(cost: Decimal, items: Sequence[Item], rounding: Decimal) -> tuple[li
 
 
 def _place(line: PriceLine) -> tuple[object, ...]:
-    """Kinds in the order of Rates; what is not explained is last."""
+    """Kinds in the order of Rates; what is not explained comes last."""
     rate = line.rate
     kind = rate.price is None, KINDS.index(rate.kind)
     return line.model, kind, rate.version or 0, rate.service_tier, rate.above_input_tokens, rate.price or 0

@@ -32,7 +32,7 @@ class Rate(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Who used what, in which hour."""
+    """Who used it, in which hour."""
 
     hour: datetime
     tenant_id: str
@@ -94,7 +94,7 @@ def _parts(row: PricedRow, prices: Mapping[int, Prices]) -> Iterator[Part]:
 
 
 def _shares(units: int, items: list[Item]) -> list[Decimal]:
-    """The units of a cost, divided as its items are: what rounding leaves is the last one's that costs anything."""
+    """Divides a cost in proportion to the items; what rounding leaves goes to the last item with a cost."""
     shares = [item.cost.quantize(UNIT) for item in items]
     rest = Decimal(units).scaleb(-UNIT_DECIMALS) - sum(shares, Decimal())
     for place in reversed(range(len(items))):

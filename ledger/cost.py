@@ -89,7 +89,7 @@ def cost_of(row: UsageRow, prices: Prices) -> Cost:
 
 
 def row_of(columns: Iterable[Any]) -> PricedRow:
-    """Of values of COLUMNS."""
+    """Reads a row from values of COLUMNS."""
     id_, *values = columns
     *usage, version = values[: -len(COST_COLUMNS)]
     *units, saved = (int(cost.scaleb(UNIT_DECIMALS)) for cost in values[-len(COST_COLUMNS) :])
@@ -97,7 +97,7 @@ def row_of(columns: Iterable[Any]) -> PricedRow:
 
 
 def in_millionths(cost: Cost) -> int:
-    """All of it, in millionths of the currency, rounded up."""
+    """The whole cost in millionths of the currency, rounded up."""
     return -(-sum(cost) // _UNITS_A_MILLIONTH)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE, HOUR, DAY = (timedelta(seconds=seconds) for seconds in (60, 3600, 86400))
-ROWS = timedelta()  # the width of what is not rolled up
+ROWS = timedelta()  # the width of stretches that are read from rows
 WIDTHS = (DAY, HOUR, MINUTE)
 
 

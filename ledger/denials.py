@@ -28,7 +28,8 @@ class Denial(NamedTuple):
     path: str = ""
 
     def cleaned(self) -> "Denial":
-        """As a database takes it: all but the times is what a client, or somebody on the socket, wrote."""
+        """A form that a database takes: everything but the times was written by a client, or by another process on the
+        socket."""
         _, request_id, reason, status, *rest = self
         return Denial(self.ts, clean(request_id), clean(reason)[:REASON_MAX], min(status, 999), *map(clean, rest))
 

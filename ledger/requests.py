@@ -9,7 +9,7 @@ from ledger.row import UsageRow
 
 
 class NoSuchRequest(LookupError):
-    """The ledger has no row of it: no such request, or one that is not there yet, or not any more."""
+    """The ledger has no row of this request: it does not exist, has no row yet, or no longer has one."""
 
 
 class Refusals(NamedTuple):

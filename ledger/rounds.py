@@ -1,4 +1,5 @@
-"""The rounds of a roller, for ever: they are counted, an outage is told once.  What a round sums is its store's."""
+"""The endless rounds of a roller: counted, and an outage is logged once.  What a round sums up is the store's
+business."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ INTERVAL_SECONDS = 10.0
 
 
 async def for_ever(roll: Callable[[], Awaitable[int]], rolled: Counter, errors: Counter) -> None:
-    """`roll` says how much it has summed up."""
+    """`roll` returns how much it has summed up."""
     failing = False
     while True:
         try:

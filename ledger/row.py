@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tenancy.values.secret import without_secrets
 
-TEXT_MAX = 512  # characters; longer than any id or model name, and a path that long is an attack
+TEXT_MAX = 512  # characters; longer than any id or model name, and a longer path is an attack
 
 
 class UsageSource(StrEnum):
@@ -122,12 +122,12 @@ def cleaned(*values: str) -> Sequence[str]:
 
 
 def is_final(row: UsageRow) -> bool:
-    """Whether the row tells what happened; one that only repeats the reservation gives way to it."""
+    """Whether the row says what happened; one that only repeats the reservation is replaced by such a row."""
     return row.usage_source != UsageSource.RESERVED
 
 
 def replaces(row: UsageRow, known: UsageRow) -> bool:
-    """Whether the row takes the place of one that is known under the same id."""
+    """Whether the row replaces a known one with the same id."""
     if is_final(known):
         return False
     return is_final(row) or row.input_tokens + row.output_tokens > known.input_tokens + known.output_tokens

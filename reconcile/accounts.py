@@ -1,4 +1,4 @@
-"""Which budgets there are: the limits of tenants as rules, each with whose rows it counts.  Pure."""
+"""The budgets that exist: the limits of tenants as rules, each with the tenants whose rows it counts.  Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -35,8 +35,8 @@ class Terms(NamedTuple):
 
 
 def rules_of(tenants: Sequence[TenantLimits], terms: Terms) -> Iterator[tuple[TenantLimits, DatedLimit, Rule]]:
-    """Those of limits for each key or user without a subject.  A limit in a time zone that is not known here is left
-    out: it would be refused, too."""
+    """The rules of all limits; a limit for each key or user yields those without a subject.  A limit in an unknown time
+    zone is left out, because its requests are refused."""
     for tenant in tenants:
         for dated in tenant.limits:
             try:

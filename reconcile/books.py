@@ -1,7 +1,7 @@
 """The comparison: every budget that has a window beside what the ledger says was spent in it.
 
-The ledger is asked first and the budgets after it: then what a budget counts too little is missing, and what it counts
-more may be a request in flight, or a row on its way.
+The ledger is asked first and the budgets after it.  So what a budget counts too little is really missing, and what it
+counts too much may be a request in flight, or a row on its way.
 """
 
 from collections import defaultdict
@@ -45,12 +45,12 @@ class Drift:
 
     @property
     def missing(self) -> int:
-        """What it counts too little."""
+        """What the budget fails to count."""
         return max(0, self.spent - self.counted) + max(0, self.spent_before - self.before)
 
     @property
     def beyond(self) -> int:
-        """What it counts more: in flight, on its way into the ledger, or nowhere accounted for."""
+        """What the budget counts beyond the ledger: in flight, on its way into the ledger, or not accounted for."""
         return max(0, self.counted - self.spent)
 
 
@@ -82,7 +82,8 @@ class Books:
         return sorted(drifts, key=lambda drift: (-drift.missing, -drift.beyond, drift.account.rule.key))
 
     async def raise_all(self) -> int:
-        """Charges in a store that has lost its budgets what the ledger has, refilling buckets too.  How many were."""
+        """Charges what the ledger has to a store that has lost its budgets, refilling buckets too.  Returns how many
+        were charged."""
         page = await self._read(None, buckets=True)
         return sum(each.raised for each in await self._budgets.raise_to(page.spent, page.now_ms))
 
@@ -106,7 +107,7 @@ class Books:
         tenants, members = await self._census.limits(tenant_id), defaultdict[str, list[str]](list)
         for tenant in tenants:
             members[tenant.fairshare_group].append(tenant.tenant_id)
-        # A group's budget is not one tenant's.
+        # A group's budget belongs to several tenants.
         rules = [
             each for each in rules_of(tenants, terms) if tenant_id is None or each[1].limit.scope is not Scope.GROUP
         ]
@@ -147,7 +148,7 @@ def _within(interval: Interval, change: BudgetChange) -> bool:
 
 
 def tenants_low(audited: Iterable[Drift]) -> dict[str, float]:
-    """How many tenants have a budget of at least an hour's window of which little is left.  Shadows are not audited."""
+    """The number of tenants with a nearly used-up budget, of a window of at least an hour.  Shadows are not audited."""
     low: dict[str, set[str]] = {TENTH: set(), NONE: set()}
     for each in audited:
         rule = each.account.rule

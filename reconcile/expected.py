@@ -19,8 +19,8 @@ AHEAD = timedelta(minutes=5)  # how far a sidecar's clock, which is in the rows,
 
 
 def intervals_of(rule: Rule, now_ms: int) -> tuple[Interval, ...]:
-    """The time whose rows it counts: its window and, if that slides, the one before.  Of a bucket the length of its
-    window until now: what was spent before is refilled."""
+    """The time whose rows the rule counts: its window and, if that slides, the one before.  For a bucket, the length of
+    its window until now: what was spent earlier has been refilled."""
     now = _time(now_ms)
     if rule.shape[0] == BUCKET:
         return ((now - timedelta(milliseconds=rule.window_ms), now + AHEAD),)
@@ -30,7 +30,7 @@ def intervals_of(rule: Rule, now_ms: int) -> tuple[Interval, ...]:
 
 
 def units_of(limit: Limit, figures: Figures) -> int:
-    """What a limit counts of these requests."""
+    """What a limit counts for these requests."""
     if limit.unit is Unit.COST:
         return int(figures.cost * MILLIONTHS)
     used = Used(figures.input_tokens, figures.output_tokens, figures.cached_tokens, figures.reasoning_tokens)
@@ -55,7 +55,7 @@ def cut(
 
 
 def after_changes(spent: Sequence[int], given: Sequence[int | None]) -> int:
-    """What counts as spent of what was spent in each piece; nobody gets back more than that."""
+    """What counts as spent after the changes; a change gives back no more than was spent by then."""
     total = 0
     for units, back in zip(spent, given, strict=False):
         total = 0 if back is None else max(0, total + units - back)

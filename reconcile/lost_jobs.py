@@ -1,7 +1,8 @@
-"""Jobs that a store forgot when it lost everything: held again, as the ledger has the request that began each.
+"""Jobs that the store forgot when it lost everything: held again, from the ledger's rows of the requests that began
+them.
 
-Their reservations are charged in the budgets by then, which were restored from the same rows.  So what a job turns out
-to have used is charged or refunded beside them, as if nothing had been lost.
+Their reservations are charged again by then, because the budgets were restored from the same rows.  So what a job turns
+out to have used is charged or refunded as if nothing had been lost.
 """
 
 from collections.abc import Callable
@@ -44,7 +45,8 @@ class LostJobs:
         self._lost_ms, self._held = 0, set[str]()
 
     async def hold(self, lost_ms: int) -> int:
-        """Those begun before the store was lost.  How many are on their way; each is sent once after a loss."""
+        """Holds the jobs that began before the store was lost, each once after a loss.  Returns how many are on their
+        way."""
         if lost_ms != self._lost_ms:
             self._lost_ms, self._held = lost_ms, set()
         before, after, count = datetime.fromtimestamp(lost_ms / 1000, UTC), "", 0
@@ -60,7 +62,7 @@ class LostJobs:
         return count
 
     async def _rules(self, row: UsageRow) -> tuple[Rule, ...]:
-        """What it counts against, by the limits of now."""
+        """The rules that the row counts against, by the present limits."""
         try:
             found = await self._limits.of_tenant(row.tenant_id, row.key_id, row.user_id)
             policy = Policy(row.tenant_id, row.key_id, row.user_id, found.fairshare_group, limits=found.limits)

@@ -25,7 +25,7 @@ from store.durability import Durability
 log = structlog.get_logger(__name__)
 
 KEEP_SECONDS = 3.0
-ALWAYS = 0  # the epoch of a store that lost nothing: whatever was asked before is charged as it would have been
+ALWAYS = 0  # the epoch of a store that lost nothing: earlier requests are charged as usual
 TROUBLE: tuple[type[Exception], ...] = (
     BudgetsUnavailable, LedgerUnavailable, NotSummedYet, *postgres.UNAVAILABLE, *redis.UNAVAILABLE
 )  # fmt: skip
@@ -71,7 +71,7 @@ class Reconciler:
         self._evicted: int | None = None
         self._audit_at = self._durability_at = 0.0
         self._before: dict[str, Drift] = {}
-        self.lost = True  # until the store has been seen, or cannot be
+        self.lost = True  # until the store was seen, or cannot be reached
         self.warnings: tuple[str, ...] = ()
         metrics.watch("lost", "1 while the store has lost its budgets", lambda: float(self.lost))
 
@@ -89,7 +89,7 @@ class Reconciler:
         try:
             since = await self._epoch.whole_since()
         except BudgetsUnavailable:
-            self.lost = self.lost and self._looked  # at the start: the failure mode decides, and that is ready to
+            self.lost = self.lost and self._looked  # at the start: the failure mode decides, and is ready
             raise
         if since is None:
             self.lost = True
@@ -115,7 +115,7 @@ class Reconciler:
 
     async def _keep_turn(self) -> None:
         await asyncio.sleep(KEEP_SECONDS)
-        while await self._epoch.keep_turn(self._who):  # noqa: ASYNC110 - nobody tells us that time has passed
+        while await self._epoch.keep_turn(self._who):  # noqa: ASYNC110 - nothing signals that time has passed
             await asyncio.sleep(KEEP_SECONDS)
 
     async def _restore(self) -> None:
@@ -165,7 +165,7 @@ class Reconciler:
             return
         self._durability_at = time.monotonic() + self._pace.audit
         found = await self._durability()
-        if self._evicted is not None:  # what was dropped before is somebody else's to report
+        if self._evicted is not None:  # what was evicted earlier is another process's to report
             self._metrics.evictions.add(n=max(0, found.evicted - self._evicted))
         self._evicted = found.evicted
         self._metrics.risks = {EVICTS: float(bool(found.evicts)), FORGETS: float(bool(found.forgets))}

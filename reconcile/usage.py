@@ -1,6 +1,5 @@
-"""What the ledger has of tenants, their keys, users and models in the windows that budgets count: read once for all of
-them, and once more for each budget that counts another time.
-"""
+"""What the ledger has for tenants, keys, users and models in the windows that budgets count: read once for all of them,
+and once more for each budget that counts another period."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ Place = tuple[Scope, str, str]  # scope, tenant, subject
 
 
 class Usage:
-    """Of one tenant, or of all.  What Sums raises."""
+    """The usage of one tenant, or of all.  Raises what Sums raises."""
 
     def __init__(self, sums: Sums, tenant_id: str | None, intervals: Sequence[Interval]) -> None:
         self._sums, self._tenant_id, self._intervals = sums, tenant_id, intervals
@@ -36,7 +35,7 @@ class Usage:
                 self._add(line, (Scope.MODEL, *line.group))  # type: ignore[arg-type] # two texts
 
     def subjects(self, scope: Scope, tenant_id: str, intervals: Iterable[Interval]) -> set[str]:
-        """The tenant's keys or users that used something."""
+        """The tenant's keys or users with any usage."""
         places = {place for interval in intervals for place in self._figures[interval]}
         return {subject for found, tenant, subject in places if (found, tenant) == (scope, tenant_id) and subject}
 

@@ -1,4 +1,4 @@
-"""Taking from a queue what has come since the last round trip."""
+"""Takes from a queue what has come since the last round trip."""
 
 from queue import Empty, SimpleQueue
 from typing import TypeVar

@@ -1,11 +1,11 @@
-"""Wakes a task of the background loop from any thread: so that what seldom has something to do need not look for it."""
+"""Wakes a task of the background loop from any thread, so that a task with little to do need not poll."""
 
 import asyncio
 from contextlib import suppress
 
 
 class Bell:
-    """Heard by one task.  To ring it costs nothing as long as it has rung."""
+    """Heard by one task.  Ringing again costs nothing until the task has woken."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -21,14 +21,14 @@ SOCKET_MODE = 0o600
 
 
 class Telling:
-    """To those who `hear` at these sockets."""
+    """Sends items to those who `hear` at these sockets."""
 
     def __init__(self, sockets: Sequence[Path]) -> None:
         self._waiting: dict[Path, deque[str]] = {each: deque(maxlen=MAX_WAITING) for each in sockets}
         self._bell = Bell()
 
     def tell(self, item: str) -> None:
-        """From any thread; ASCII without spaces, and short."""
+        """Thread-safe.  `item` is short ASCII without spaces."""
         for queue in self._waiting.values():
             queue.append(item)
         self._bell.ring()
@@ -41,7 +41,7 @@ class Telling:
                 while True:
                     await self._bell.heard(SECONDS)
                     self._send_all(sending)
-                    if any(self._waiting.values()):  # somebody reads too slowly
+                    if any(self._waiting.values()):  # a reader is too slow
                         self._bell.ring()
             finally:
                 self._send_all(sending)
@@ -53,7 +53,7 @@ class Telling:
 
     @staticmethod
     def _send(sending: socket.socket, path: Path, queue: "deque[str]") -> bool:
-        """False if it reads too slowly: the rest waits."""
+        """False if the reader is too slow: the rest waits."""
         items = [queue.popleft() for _ in range(min(len(queue), ITEMS_A_MESSAGE))]
         try:
             sending.sendto(" ".join(items).encode(), os.fspath(path))
@@ -66,7 +66,7 @@ class Telling:
 
 
 def listen_at(path: Path) -> socket.socket:
-    """In place of the one that did."""
+    """A socket that listens at `path`, in place of an earlier one."""
     path.unlink(missing_ok=True)
     own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     own.bind(os.fspath(path))

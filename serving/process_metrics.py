@@ -13,7 +13,7 @@ PACKAGE = "tollkeeper"
 
 
 def process_gauges() -> list[Gauge]:
-    """As of when this is called: it has begun."""
+    """The gauges of this process; its start is the time of this call."""
     began = time.time()
     release = {own_version(): 1.0}
     return [
@@ -31,7 +31,7 @@ def own_version() -> str:
 
 
 def resident_bytes() -> float:
-    """Of this process; 0 where the kernel does not say."""
+    """The resident memory of this process; 0 where the kernel does not report it."""
     try:
         return float(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
     except OSError:

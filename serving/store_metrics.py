@@ -18,6 +18,6 @@ class StoreMetrics(MetricSet):
         self.watch_by("up", "1 while a store answers", lambda: self.stores.up, "store")
 
     def of(self, asked: Mapping[str, Probe]) -> StoreWatch:
-        """What looks at them and is shown from now on."""
+        """Returns the watch on these stores, which the metrics show from now on."""
         self.stores = StoreWatch(asked, self.errors.add)
         return self.stores

@@ -34,7 +34,7 @@ def read_files(directory: Path) -> Files:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What is another when the file is, or who may read it; None if it is not there."""
+    """Changes whenever the file, or its permissions, do; None if it is not there."""
     try:
         found = os.stat(path)
     except OSError:

@@ -1,13 +1,13 @@
-"""Which Envoys live, as all sidecars together know it: what ran through one that was lost together with its sidecar is
-over within seconds, and not as its leases end.
+"""Which Envoys live, as all sidecars together know it: the requests through an Envoy that was lost together with its
+sidecar end within seconds, not when their leases expire.
 
-Each process says of which Envoys it hears: those that have log streams open here, and those that ask.  One that is not
-heard of any more is gone, unless a process that lives has reason to take it for alive: it was heard of within the time
-in which Envoy tells of each request that runs, or the process has just begun, in place of one that counted its
-requests.  If another Envoy has begun meanwhile, and this one is silent, then that is in its place.
+Each process reports the Envoys that it hears from: those with log streams open here, and those that ask.  An Envoy that
+nobody hears from is gone, unless a live process has reason to assume that it is alive: it was heard from within the
+interval in which Envoy reports each running request, or the process has just replaced one that counted its requests.
+If another Envoy has begun in the meantime while this one is silent, the other has replaced it.
 
-A wrong verdict, where all sidecars of an Envoy were away while it ran on, frees its slots until Envoy tells of the
-requests again, at most a minute later: that renews their leases, and their rows are replaced.
+A wrong verdict (all sidecars of an Envoy were away while it ran on) frees its slots until Envoy reports the requests
+again, at most a minute later: that renews their leases, and their rows are replaced.
 """
 
 import asyncio
@@ -29,23 +29,23 @@ from tenancy.values.lease_id import NO_ENVOY, envoy_of, is_lease_id, lease_ms
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
-TELLS_SECONDS = 75.0  # Envoy tells of each request that runs every 60 s
-REPLACED_SECONDS = 5.0  # for which another Envoy has asked and this one has not
+TELLS_SECONDS = 75.0  # Envoy reports each running request every 60 s
+REPLACED_SECONDS = 5.0  # silence after which an Envoy counts as replaced, if another one has asked
 SKEW_SECONDS = 2.0  # between the clocks of two sidecars
 BATCH = 100
 
 
 class Registry(Protocol):
-    """Of Envoys.  Raises what store.redis.UNAVAILABLE lists."""
+    """The registry of Envoys.  Raises what store.redis.UNAVAILABLE lists."""
 
     async def known(self) -> set[str] | None:
-        """Of which somebody has heard, and that are not gone; None if nobody has looked."""
+        """The Envoys that somebody has heard from and that are not gone; None if nobody has looked."""
 
     async def tell(self, said: Said) -> Silent: ...
 
 
 class LivingEnvoys:
-    """`asked`: takes the names of those that have asked since the last time.  On the loop."""
+    """`asked`: takes the names of the Envoys that have asked since the last call.  On the loop."""
 
     def __init__(
         self,
@@ -63,15 +63,15 @@ class LivingEnvoys:
         self._gone, self._budgets, self._metrics, self._clock = gone, budgets, metrics, clock
         self._first = True
         self._known: set[str] | None = None  # before this process began
-        self._new_at = float("inf")  # when an Envoy was heard of first that was not
+        self._new_at = float("inf")  # when an Envoy was heard from that was not known before
         self._heard: dict[str, float] = {}  # at most as many as there are names
         self._inherited: dict[str, float] = {}  # since when they are taken for alive, and were not heard of
-        self._cut: set[str] = set()  # their streams were
-        self._told: dict[str, float] = {}  # by Envoy: what began before is over, as we have heard
+        self._cut: set[str] = set()  # Envoys whose streams were cut
+        self._told: dict[str, float] = {}  # by Envoy: what began before this time is over, as the registry said
         self._done: list[str] = []
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         while True:
             try:
                 await self.look()
@@ -126,7 +126,7 @@ class LivingEnvoys:
         return Said(here, (heard | taken.keys()) - here - gone, gone)
 
     def _free(self, before_ms: Mapping[str, int]) -> None:
-        """Has all leases of what came through these Envoys before those times end."""
+        """Ends the leases of the requests that came through these Envoys before those times."""
         count = 0
         for page in self._budgets.running():
             over = [each for each in page if _came_before(each, before_ms)]

@@ -1,7 +1,7 @@
-"""Leases of requests that still run, by what Envoy says of them now and again: their leases are renewed.
+"""Renews the leases of requests that still run, whenever Envoy reports them.
 
-So a lease need not last for as long as the longest answer.  What is lost here costs nothing as long as the next entry
-comes before the lease expires.
+So a lease need not last as long as the longest answer.  A renewal that is lost costs nothing if the next one comes
+before the lease expires.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ MOST = 100_000
 
 
 class Renewals:
-    """`add` from any thread.  One that has ended meanwhile is not brought back."""
+    """`add` is thread-safe.  A request that has ended in the meantime is not revived."""
 
     def __init__(self, budgets: Budgets, metrics: AccessLogMetrics) -> None:
         self._budgets, self._metrics = budgets, metrics

@@ -1,7 +1,7 @@
 """Leases that no log entry ever settled: they stay charged as reserved, and the ledger says so.
 
-The budgets give each until they are told that its row is safe, so that none is lost with an answer, or with the process
-that had it.
+The budgets return each lease until they are told that its row is safe, so that none is lost with a reply, or with the
+process that had it.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Sweep:
         self._safe: list[LeaseName] = []
 
     def stored(self, rows: Sequence[UsageRow]) -> None:
-        """These are in the ledger, or on disk.  On the loop."""
+        """These rows are in the ledger, or on disk.  On the loop."""
         for row in rows:
             if row.usage_source == UsageSource.RESERVED and (owner := self._given.pop(row.id, None)) is not None:
                 self._safe.append(LeaseName(owner, row.id))
@@ -84,13 +84,13 @@ class Sweep:
         return len(orphans)
 
     async def _account(self) -> None:
-        """What is not said now is given once more, which changes nothing."""
+        """Reports rows that are safe.  An orphan that is not reported now is given once more, which changes nothing."""
         safe, self._safe = self._safe, []
         for start in range(0, len(safe), BATCH):
             await asyncio.to_thread(self._budgets.accounted, safe[start : start + BATCH])
 
     async def _offer_until_taken(self, row: UsageRow) -> None:
-        """If not, the budgets give the lease again."""
+        """Gives up after a while; the budgets then return the lease again."""
         deadline = time.monotonic() + 60.0
         while not self._offer(row):
             if time.monotonic() > deadline:

@@ -1,8 +1,8 @@
-"""Whether the logs bring what they should: what is missing is said within seconds, in our log, at `/readyz` and by a
-metric, since what no log brings stays charged as reserved.
+"""Whether the logs bring what they should.  What is missing is reported within seconds, in our log, at `/readyz` and as
+a metric, because a request that no log brings stays charged as reserved.
 
-Envoy does not know what it lost: its log stream holds nothing while no sidecar is there, and counts that as sent.  So
-this compares what was decided with what was heard of.
+Envoy does not know what it lost: its log stream keeps nothing while no sidecar is there, and counts that as sent.  So
+this compares the requests that were decided with those that were heard of.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,8 +32,8 @@ SILENT = (
 
 
 class LogWatch:
-    """`decided`, `heard`: requests that went to the budgets, and ends that were told of; `lines`: read from the file,
-    None if another process reads it.  All of them count up.  `log_file` None: there is none."""
+    """`decided`, `heard`: requests that went to the budgets, and ends that were reported; `lines`: read from the file,
+    None if another process reads it.  All count up.  `log_file` None: there is none."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""Brings spans and metrics of finished requests to a receiver: batched, from a bounded queue, in a thread that nobody
-waits for.  What finds no room, or the receiver away, is dropped and counted: telemetry must not hold up an account."""
+"""Sends spans and metrics of finished requests to a receiver: in batches, from a bounded queue, in a thread of its own.
+If there is no room, or the receiver is away, they are dropped and counted: telemetry must not delay accounting."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 MAX_WAITING = 8192
 BATCH = 512
 LINGER_SECONDS = 1.0
-AGAIN_SECONDS = 5.0  # after which a receiver that was away is tried again
+AGAIN_SECONDS = 5.0  # before a receiver that was away is tried again
 METRICS_SECONDS = 10.0
 
 
@@ -55,7 +55,7 @@ class Exporter:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def flush(self) -> bool:
-        """All that waits, if the receiver takes it; False if not."""
+        """Sends all that waits; False if the receiver does not take it."""
         try:
             await asyncio.to_thread(self._send)
         except NotTaken as error:
@@ -88,7 +88,7 @@ class Exporter:
             self._metrics.spans.add(DROPPED, len(sampled) - taken)
 
     def _span_of(self, entry: LogEntry, row: UsageRow) -> Span | None:
-        """None for one that cannot be told of, which must not cost the others of its batch theirs."""
+        """None if the request cannot be made a span, which must not cost the rest of the batch."""
         try:
             span = span_of(entry, row, self._names)
             span_message(span)
@@ -99,7 +99,7 @@ class Exporter:
         return span
 
     def _report(self, trouble: str) -> None:
-        """The first of a series."""
+        """Logs the first trouble of a series."""
         if trouble and not self._trouble:
             log.warning("the receiver of telemetry does not take it; it is dropped meanwhile", reason=trouble)
         elif self._trouble and not trouble:

@@ -43,7 +43,7 @@ class Receiver:
         self._resource = Resource(attributes=attributes_of(resource))
 
     def take_spans(self, spans: Sequence[Span]) -> int:
-        """How many it has taken; NotTaken."""
+        """The number of spans that the receiver has taken; NotTaken."""
         request = ExportTraceServiceRequest()
         group = request.resource_spans.add(resource=self._resource)
         group.scope_spans.add(scope=InstrumentationScope(name=SCOPE), spans=map(span_message, spans))
@@ -78,10 +78,10 @@ class Receiver:
 
 
 def rejected(answer: bytes) -> int:
-    """How many spans it left out."""
+    """The number of spans that the receiver rejected."""
     try:
         return int(ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans)
-    except DecodeError:  # an answer in another form, with the status of success
+    except DecodeError:  # a success in another format
         return 0
 
 
@@ -92,7 +92,7 @@ def span_message(span: Span) -> OtlpSpan:
         parent_span_id=span.parent_id,
         flags=_SAMPLED,
         name=span.name,
-        kind=OtlpSpan.SPAN_KIND_CLIENT,  # as the conventions have who asks a model
+        kind=OtlpSpan.SPAN_KIND_CLIENT,  # the conventions call the caller of a model a client
         start_time_unix_nano=span.start_ns,
         end_time_unix_nano=span.end_ns,
         attributes=attributes_of(span.attributes),

@@ -26,14 +26,14 @@ class Names(StrEnum):
     BOTH = "both"
 
 
-# What was renamed, by the name of today.
+# The old names of renamed attributes, by the new name.
 OLD_NAMES = {
     "gen_ai.provider.name": "gen_ai.system",
     "gen_ai.usage.input_tokens": "gen_ai.usage.prompt_tokens",
     "gen_ai.usage.output_tokens": "gen_ai.usage.completion_tokens",
     "openai.response.service_tier": "gen_ai.openai.response.service_tier",
 }
-# By the API that the client spoke: what is behind it is not said in an access log.
+# By the API that the client spoke: the access log does not say which provider is behind it.
 PROVIDERS = {Api.GEMINI: "gcp.gemini", Api.BEDROCK: "aws.bedrock"}
 _EMBEDDINGS, _CHAT, _COMPLETION, _CONTENT, _TOOL = (
     "embeddings", "chat", "text_completion", "generate_content", "execute_tool"
@@ -92,7 +92,7 @@ def span_of(entry: LogEntry, row: UsageRow, names: Names = Names.CURRENT) -> Spa
 
 
 def operation_of(path: str, api: Api, kind: str) -> str:
-    """By the path in small letters, and what its route does."""
+    """The operation, from the path in lower case and the kind of its route."""
     if api is Api.MCP:
         return _TOOL
     if kind in (Kind.EMBEDS, Kind.RERANKS) or path.endswith("/embeddings"):

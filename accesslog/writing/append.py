@@ -1,8 +1,8 @@
 """Appends rows to the ledger, from memory or from the spool: prices them, and leaves out what it will never take.
 
-A row is priced here, when it is written, by the prices of that moment, and never before.  While they are not known
-(neither store has answered since the start, or for a minute), rows wait: an unknown price must not become a price of
-zero.
+A row is priced when it is written, never earlier, by the prices of that moment.  While prices are not known (no store
+has
+answered since the start, or for a minute) rows wait: an unknown price must not become a price of zero.
 """
 
 import time
@@ -40,7 +40,7 @@ class Appender:
 
     @property
     def warnings(self) -> list[str]:
-        """What should be seen to: a store that answers questions may take no rows."""
+        """What an operator should look into: a store that answers questions may still take no rows."""
         if self._clock() - self._away_since < WARN_SECONDS:
             return []
         return [f"the ledger takes no rows, they wait on disk ({self._reason[:MAX_REASON]})"]

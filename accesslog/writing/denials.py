@@ -1,8 +1,9 @@
-"""Denials on their way into the ledger's store: some a second, whatever a client does, and none that anybody waits for.
+"""Denials on their way into the ledger's store: a bounded number a second, whatever clients do, and nothing waits for
+them.
 
-The first few of a kind within some seconds are kept, as many as somebody may want to have explained; so a flood of one
-kind leaves room for the others, and guessed keys, each of which is another kind, leave room for those that are known.
-What is left out, or finds the store away for long, is counted: it was refused all the same.
+The first few of a kind within some seconds are kept, enough to explain.  So a flood of one kind leaves room for the
+others, and guessed keys, each of which is a kind of its own, leave room for known keys.  Those that are left out, or
+find the store away for long, are only counted.
 """
 
 import asyncio
@@ -64,9 +65,9 @@ class DenialWriter:
             try:
                 await self.write()
             except LedgerUnavailable:
-                pass  # they wait; the oldest give way
+                pass  # they wait; the oldest are dropped first
             except Exception:  # the top of a background task
-                self._waiting.clear()  # what cannot be written must not be tried for ever
+                self._waiting.clear()  # what cannot be written must not be retried for ever
                 self._metrics.failures.add()
                 log.exception("denials could not be kept")
 

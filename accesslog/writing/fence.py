@@ -1,8 +1,8 @@
-"""Ends a process that has lost its place and does not go: one that was stopped, or hangs, and whose supervisor is gone,
-would keep its rows for as long as it lives.
+"""Kills a process that has lost its place and does not end.  One that was stopped or hangs, and whose supervisor is
+gone, would otherwise keep its rows for as long as it lives.
 
-To kill it is the fence: whatever it was about to write, it cannot any more once another writes there.  What it had in
-memory comes back from the file log.
+Killing it is the fence: it can no longer write once another process writes there.  What it had in memory comes back
+from the file log.
 """
 
 import os
@@ -30,13 +30,14 @@ class Fence:
         self._since: float | None = None  # when it was seen first that the place is ours and its files are not
 
     def hold(self, lock: int) -> None:
-        """Writes into a file that is locked by us, by its descriptor, who holds it and for which place."""
-        with suppress(OSError):  # a full disk: nobody is ended on our account
+        """Writes into a file that we have locked (by its descriptor) who holds it, and for which place."""
+        with suppress(OSError):  # a full disk: then nobody is killed on our account
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()} {self._place}".encode(), 0)
 
     def end(self, lock: Path) -> None:
-        """Kills who has the file locked, if it had this place, which is ours, and has not ended in time."""
+        """Kills the process that has the file locked, if it had this place, which is now ours, and has not ended in
+        time."""
         try:
             holder, _, place = lock.read_text().partition(" ")
         except (OSError, UnicodeDecodeError):
@@ -51,7 +52,7 @@ class Fence:
 
 
 def _listener(place: Path) -> int | None:
-    """The process that listens there."""
+    """The process that listens at the place."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         if probe.connect_ex(os.fspath(place)) != 0:
@@ -61,7 +62,7 @@ def _listener(place: Path) -> int | None:
 
 
 def _kill(pid: int, lock: Path) -> None:
-    """Unless it is another process by now, or another container's."""
+    """Does nothing if the id is now another process's, or another container's."""
     with suppress(OSError):
         descriptor = os.pidfd_open(pid)
         try:

@@ -59,11 +59,11 @@ class Spool:
 
     @property
     def held(self) -> bool:
-        """Whether the directory is ours."""
+        """Whether this process owns the directory."""
         return self._lock is not None
 
     def take(self) -> bool:
-        """Tries to get the directory, if it is not ours yet."""
+        """Tries to take the directory, unless it is ours already."""
         if self._lock is not None:
             return True
         try:
@@ -181,7 +181,7 @@ def adopt(directory: Path, left: Path) -> None:
 
 
 def _kept_in(directory: Path) -> list[Path]:
-    """Its segments, oldest first; other files are none of ours."""
+    """The segments in a directory, oldest first; other files are ignored."""
     return sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isascii() and path.stem.isdecimal())
 
 
@@ -189,7 +189,7 @@ def _found(path: Path) -> _Segment:
     stat = path.stat()
     try:
         rows = path.read_bytes().count(b"\n")
-    except OSError:  # seen to when it is its turn
+    except OSError:  # handled when it is read
         rows = 0
     return _Segment(path, stat.st_size, rows, stat.st_mtime)
 

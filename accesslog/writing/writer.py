@@ -27,7 +27,7 @@ BATCH_ROWS = 1000
 LINGER_SECONDS = 0.1  # rows of a quiet moment share a batch: its round trips cost as much as a hundred rows
 RETRY_SECONDS = 1.0
 MAX_ROWS = 20_000  # about 20 MB; two seconds of the highest rate
-CROWDED = 0.75  # of that: what runs then still has to find room
+CROWDED = 0.75  # part of that: requests that run by then still have to find room
 
 
 class LedgerWriter:
@@ -49,7 +49,7 @@ class LedgerWriter:
         self._rows: deque[UsageRow] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
-        self._told = False  # whether the loop was told of rows since it last looked
+        self._told = False  # whether the loop has been told of rows since it last looked
         self._closing = False
         self._spool_thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._waiting_since = self._in_hand_since = float("inf")  # time.time() of the oldest row
@@ -106,7 +106,7 @@ class LedgerWriter:
             await asyncio.gather(drain, return_exceptions=True)
 
     def finish(self) -> None:
-        """Ends `run` as soon as what is queued is written or spooled.  On the loop."""
+        """Ends `run` as soon as all queued rows are written or spooled.  On the loop."""
         self._closing = True
         self._ready.set()
 
@@ -116,7 +116,7 @@ class LedgerWriter:
         self._spool.close()
 
     async def _empty(self) -> None:
-        """Until no row waits, or nothing takes them."""
+        """Runs until no row waits, or nothing takes them."""
         self._stuck = False
         while self._rows and not self._stuck:
             batch = [self._rows.popleft() for _ in range(min(BATCH_ROWS, len(self._rows)))]
@@ -140,7 +140,7 @@ class LedgerWriter:
         self._stored(batch)
 
     def _put_back(self, batch: Sequence[UsageRow]) -> None:
-        """They wait in memory; what has no room there when it comes is left to the file log."""
+        """The rows wait in memory; later ones that find no room are left to the file log."""
         self._stuck = True
         if self._closing:
             self._leave_to_file(batch)
@@ -167,7 +167,7 @@ class LedgerWriter:
             if idle:
                 await asyncio.sleep(RETRY_SECONDS)
                 if not self._spool.rows:
-                    self._ledger.available = True  # the next batch tries
+                    self._ledger.available = True  # so that the next batch tries
 
     async def _drain_oldest(self) -> bool:
         """Whether a segment has been moved to the ledger, so that there may be another."""

@@ -18,7 +18,7 @@ from serving.metrics import Counter
 from store.clickhouse import Clickhouse
 
 STATEMENT_SECONDS = 300.0  # one day of rows
-KEPT = timedelta(minutes=20)  # lines that nobody begins to read any more: longer than a roll and a question take
+KEPT = timedelta(minutes=20)  # after this nobody begins to read replaced lines: longer than a roll and a question take
 NOW = "SELECT toUnixTimestamp64Milli(now64(3))"
 # Of these rolls, which have ended, each but the last one of its day, and of its hour.
 SUPERSEDED = """

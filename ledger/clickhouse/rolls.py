@@ -1,7 +1,7 @@
-"""Which days and hours are summed up, by which rolls, and which of those are good: no rows came since.
+"""Which days and hours are summed up, by which rolls, and which of those are still good: no rows came since.
 
-A roll is what one run of the roller summed up: lines of `usage_sums` under one id.  That of a day has lines for the day
-and for each of its hours; that of an hour is for days that are not over, and for hours that rows came to late.
+A roll is the result of one run of the roller: lines of `usage_sums` under one id.  The roll of a day has lines for the
+day and for each of its hours; the roll of an hour is for days that are not over, and for hours that late rows came to.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from store.clickhouse import Clickhouse
 
-# A row counts as seen by a roll that begins so long after the row came, by the server's clock: until then the insert
-# that brought it may not be done.  Appends end after 5 s.
+# A roll counts a row as seen if it begins this long after the row came, by the server's clock: until then the insert
+# that brought the row may not be done.  Appends end after 5 s.
 SETTLING = timedelta(seconds=60)
 FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2149, 6, 5, tzinfo=UTC)  # what a Date holds
 # Days with rows between two.

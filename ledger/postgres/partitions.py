@@ -15,7 +15,7 @@ Month = tuple[int, int]
 
 
 def month_of(time: datetime) -> Month:
-    """In UTC, as all times here are."""
+    """The month of a time, in UTC."""
     return time.year, time.month
 
 
@@ -25,8 +25,8 @@ def next_month(month: Month) -> Month:
 
 
 async def make_partition(connection: Connection, month: Month) -> None:
-    """Makes the partition of the month unless it is there.  ATTACH, not PARTITION OF, because then others can read and
-    write the table meanwhile."""
+    """Makes the partition of the month unless it exists.  Uses ATTACH, not PARTITION OF, so that others can read and
+    write the table in the meantime."""
     start, end = first_instant(month), first_instant(next_month(month))
     name = f"usage_{start:%Y_%m}"
     async with connection.transaction():

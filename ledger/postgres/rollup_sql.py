@@ -40,7 +40,7 @@ COARSEST_FIRST = (2, 1, 3, 0)
 
 
 def _sum_of(parts: Iterable[str]) -> str:
-    """Of these parts of a row."""
+    """The sum of these parts of a row."""
     return " + ".join(f"coalesce((parts->>'{part}')::bigint, 0)" for part in parts)
 
 
@@ -104,7 +104,7 @@ def figures(of_rows: bool, wanted: Iterable[str] = FIGURES) -> list[str]:
 
 
 def grain_for(width: int, dimensions: Iterable[str]) -> int:
-    """The coarsest that is kept and tells these apart."""
+    """The coarsest grain that is kept and has these dimensions."""
     wanted = set(dimensions)
     return next(grain for grain in COARSEST_FIRST if grain in GRAINS_KEPT[width] and wanted <= {*GRAINS[grain]})
 

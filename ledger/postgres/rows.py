@@ -95,12 +95,12 @@ def _statement(selection: Selection, interval: Interval, limit: int, after: str)
 
 
 def _tenants(selection: Selection) -> list[str] | None:
-    """None: all of them."""
+    """The tenants to ask for; None: all of them."""
     if selection.tenant_id is None:
         return None if selection.tenants is None else [*selection.tenants]
     return [selection.tenant_id] if selection.tenants is None or selection.tenant_id in selection.tenants else []
 
 
 def _lowest(time: datetime) -> int:
-    """The lowest id of a time that is not 0."""
+    """The lowest id at a time."""
     return max(1, int(time.timestamp() * MS) << TIME_SHIFT)

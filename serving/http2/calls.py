@@ -99,7 +99,7 @@ class PendingCall:
         return self.head.method
 
     def begin(self) -> None:
-        """Once it is open."""
+        """Called once the call is open."""
 
     def reply(self, message: bytes, if_lost: Callable[[], None] | None = None) -> None:
         if not isinstance(message, bytes):
@@ -122,7 +122,7 @@ class PendingCall:
         callback()
 
     def take(self, answer: Answer, if_lost: Callable[[], None] | None) -> None:
-        """The first answer counts."""
+        """Takes an answer; only the first counts."""
         if self.over or self.answered:
             if if_lost is not None:
                 if_lost()
@@ -135,7 +135,7 @@ class PendingCall:
             self.conclude(*answer)
 
     def conclude(self, code: grpc.StatusCode, details: str = "", told: str = "") -> None:
-        """Ends it with a status; the observer hears of `told` in its place."""
+        """Ends the call with a status; `told` is what the observer hears instead."""
         if not self.over:
             self.connection.end(self, code, details)
             self.told(told or code.name)
@@ -174,7 +174,7 @@ class PendingCall:
                 notify(self.path, step)
 
     def data(self, payload: bytes, size: int, end: bool) -> None:
-        """What has come: of `size` bytes with its padding."""
+        """Takes a payload; with its padding it has `size` bytes."""
         self.taken += size
         self.ended = self.ended or end
         if self.taken > WINDOW_BYTES:
@@ -223,11 +223,11 @@ class PendingCall:
         return False
 
     def abort(self, code: grpc.StatusCode, details: str) -> None:
-        """Ends it for what the caller sent."""
+        """Ends the call because of what the caller sent."""
         self.conclude(code, details)
 
     def received(self, message: bytes) -> None:
-        """One message."""
+        """Takes one message."""
 
     def finished(self) -> None:
         """The caller has sent everything."""

@@ -16,7 +16,7 @@ MAX_RESETS, RESETS_A_SECOND = 20_000, 2_000
 
 
 def _nobody() -> None:
-    """Hears that there is something to be written, once nothing is written any more."""
+    """Replaces the callback that asks for a write, once nothing is written any more."""
 
 
 class Connection:
@@ -32,18 +32,18 @@ class Connection:
         self.last = 0
         """The last stream that was opened."""
         self.settled = False
-        """It has begun as HTTP/2 does."""
+        """The HTTP/2 preface has arrived."""
         self.going = False
         """No more calls are taken."""
         self.mask = 0
-        """What the engine waits for."""
+        """The poll events that the engine waits for."""
         self.closing_since: float | None = None
-        """From then on nothing that comes is looked at any more."""
+        """After this time nothing that arrives is read any more."""
         self._shut = False
 
     @property
     def congested(self) -> bool:
-        """It does not read what it is sent, so it is not read from."""
+        """The peer does not read what it is sent, so nothing is read from it."""
         return self.sending.unread > 4 * MAX_UNREAD_BYTES
 
     @property
@@ -53,7 +53,7 @@ class Connection:
 
     @property
     def held(self) -> int:
-        """Bytes: of messages that are not complete, and of answers that are not read."""
+        """Bytes of incomplete messages and of answers that are not read."""
         return self.buffered + self.sending.unread
 
     def tick(self, now: float, seconds: float) -> None:
@@ -94,7 +94,7 @@ class Connection:
         call.taken = 0
 
     def forget(self, call: PendingCall) -> None:
-        """It is not open any more."""
+        """The call is no longer open."""
         self.open.pop(call.stream, None)
         if call.pending is not None:
             self.sending.forget(call)
@@ -108,7 +108,7 @@ class Connection:
             self.sending.write(frames.goaway(self.last, frames.NO_ERROR))
 
     def fault(self, error: ConnectionFault) -> None:
-        """Ends it for what the caller sent."""
+        """Ends the connection because of what the caller sent."""
         code, *text = error.args
         self.sending.write(frames.goaway(self.last, code, str(text[0]) if text else ""))
         self.going = True
@@ -125,17 +125,17 @@ class Connection:
             call.caller_gone()
 
     def close(self) -> None:
-        """At once: it is broken, or over."""
+        """Closes at once: the connection is broken, or over."""
         self.sending.dirty = _nobody  # else the connection would be part of a cycle
         self.socket.close()
         self.lose_calls()
 
     def close_soon(self, now: float) -> None:
-        """Once the caller has read what was sent, or has had time for it."""
+        """Closes once the caller has read what was sent, or has had time to."""
         self.closing_since = now if self.closing_since is None else self.closing_since
 
     def flush(self) -> None:
-        """OSError if it is broken."""
+        """Writes what is pending; OSError if the connection is broken."""
         self.sending.flush()
         if self.closing_since is not None and not self.sending.unread and not self._shut:
             self._shut = True

@@ -20,9 +20,9 @@ class ControlledConnection(Connection):
     def __init__(self, engine: Engine, own: socket.socket, dirty: Callable[[Connection], None], now: float) -> None:
         super().__init__(engine, own, dirty, now)
         self.followed = False
-        """It has followed our settings."""
+        """The peer has acknowledged our settings."""
         self.freed = False
-        """It has made room for what waits to be sent."""
+        """Called when the peer has made room for what waits to be sent."""
 
     def known(self, stream: int) -> PendingCall | None:
         """The call, None if it is over; ConnectionFault if there was none."""
@@ -80,7 +80,7 @@ class ControlledConnection(Connection):
             self.sending.write(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def take_goaway(self, flags: int, stream: int, payload: bytes) -> None:
-        """It will close the connection once it has its answers."""
+        """The peer will close the connection once it has its answers."""
         if len(payload) < _GOAWAY_BYTES:
             raise ConnectionFault(FRAME_SIZE_ERROR, "goaway")
 

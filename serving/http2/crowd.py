@@ -57,11 +57,11 @@ class Crowd(Generic[C]):
 
     @property
     def full(self) -> bool:
-        """There are as many as may be."""
+        """Whether there are as many connections as allowed."""
         return len(self._connections) >= self._bounds.connections
 
     def make_room(self) -> C | None:
-        """That without a call which has been silent for longest; None if each has one."""
+        """The connection without a call that has been silent for longest; None if each has a call."""
         if not self._many:
             self._many = True
             most = self._bounds.connections
@@ -70,7 +70,7 @@ class Crowd(Generic[C]):
         return min(idle, key=lambda each: each.now, default=None)
 
     def holds_too_much(self) -> C | None:
-        """That which holds most, if all of them hold too much.  To be asked now and again."""
+        """The connection that holds the most, if all together hold too much.  To be asked from time to time."""
         self._many = self._many and len(self._connections) > self._bounds.connections // 2
         held, most = sum(each.held for each in self._connections.values()), self._bounds.held_bytes
         if held <= most:

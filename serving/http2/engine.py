@@ -201,7 +201,7 @@ class Http2Engine:
         while self._dirty:
             connection = self._dirty.pop()
             if self._connections.get(connection.fd) is not connection:
-                continue  # it was lost meanwhile
+                continue  # it was lost in the meantime
             try:
                 connection.flush()
             except OSError:
@@ -219,7 +219,7 @@ class Http2Engine:
             connection.mask = mask
 
     def _lose(self, connection: Connection) -> None:
-        """It is broken, or closed."""
+        """Forgets a connection that is broken, or closed."""
         if self._connections.pop(connection.fd, None) is not None:
             self._epoll.unregister(connection.fd)
             connection.close()
@@ -256,7 +256,7 @@ class Http2Engine:
                 self._stopped = not any(connection.sending.unread for connection in self._connections.values())
 
     def _accept_no_more(self, now: float) -> None:
-        """Who has connected already is told to go elsewhere."""
+        """Tells connected callers to go elsewhere."""
         self._stopping = True
         for accepted in self._listeners.close():
             self._accept(accepted, now)

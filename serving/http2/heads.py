@@ -31,7 +31,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 
 class MalformedHead(ValueError):
-    """No request in terms of HTTP/2."""
+    """Not a valid HTTP/2 request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def fields_of(block: bytes, decoder: Decoder) -> Fields:
 
 
 def _checked(fields: Fields) -> dict[bytes, bytes]:
-    """By name; of a name that is there more than once the last."""
+    """The fields by name; of a repeated name the last."""
     values: dict[bytes, bytes] = {}
     regular = False
     for name, value in fields:

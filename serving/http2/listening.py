@@ -50,7 +50,7 @@ class Listeners:
         return 1
 
     def accepted(self, fd: int) -> Iterator[socket.socket]:
-        """Who has connected there."""
+        """The connections that are waiting there."""
         for _ in range(_MAX_ACCEPTED):
             try:
                 own, _ = self._sockets[fd].accept()
@@ -69,13 +69,13 @@ class Listeners:
                 self._epoll.register(own, select.EPOLLIN)
 
     def close(self) -> list[Iterator[socket.socket]]:
-        """Who has connected until now; nobody can any more."""
+        """Stops listening; returns the connections that were made until now."""
         waiting = [iter(list(self.accepted(fd))) for fd in self._sockets]
         self._close()
         return waiting
 
     def _pause(self, error: OSError) -> None:
-        """Without files to be had (EMFILE) the socket would be reported again and again."""
+        """Pauses: without free file descriptors (EMFILE) the socket would be reported again and again."""
         if error.errno != errno.ECONNABORTED and not self._paused:
             log.error("cannot accept connections", reason=error.strerror)
             self._paused = True

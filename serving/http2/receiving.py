@@ -90,11 +90,11 @@ class FramedConnection(ControlledConnection):
             self.sending.resume()
 
     def _is_plain(self) -> bool:
-        """A header block means what it meant when it was seen before, and begins a call."""
+        """Whether a header block means what it meant before, and begins a call."""
         return self.followed and not self.going and self._block is None and not self._decoder.header_table_size
 
     def _walk(self, data: bytes) -> int:
-        """Looks at the frames that are complete; where the rest begins."""
+        """Handles the complete frames; returns where the rest begins."""
         at, end, known, ready = 0, len(data), self.engine.heads.known, self.engine.ready
         calls, most, plain = self.open, self.engine.max_message_bytes, self._is_plain()
         while end - at >= HEAD_BYTES:
@@ -200,7 +200,7 @@ class FramedConnection(ControlledConnection):
             self._head(stream, bool(first & frames.END_STREAM), bytes(block))
 
     def _head(self, stream: int, end: bool, block: bytes) -> None:
-        """A header block that is complete: it begins a call, or ends what the caller sends of one."""
+        """Handles a complete header block: it begins a call, or ends what the caller sends."""
         if stream <= self.last:
             self._trailers(stream, end, block)
             return

@@ -44,7 +44,7 @@ class Sending:
 
     @property
     def waits(self) -> bool:
-        """The kernel has not taken everything."""
+        """Whether the kernel has not taken everything yet."""
         return bool(self._backlog)
 
     def write(self, data: bytes) -> None:
@@ -84,7 +84,7 @@ class Sending:
         return True
 
     def pump(self, call: PendingCall) -> bool:
-        """False if some of it has to wait."""
+        """Sends what is pending of a call; False if some of it has to wait."""
         stream = call.stream
         if not call.headers_sent:
             call.headers_sent = True
@@ -105,7 +105,7 @@ class Sending:
         return True
 
     def resume(self) -> None:
-        """There may be room for what had to wait."""
+        """Sends what had to wait, as far as there is room now."""
         for call in list(self._blocked.values()):
             self.resume_one(call)
 
@@ -114,7 +114,7 @@ class Sending:
             call.drained()
 
     def end(self, call: PendingCall, code: grpc.StatusCode, details: str) -> None:
-        """The status; and that nothing more need be sent."""
+        """Sends the status, and that the caller need not send more."""
         headers = b"" if call.headers_sent else self.blocks.headers()
         block = headers + self.blocks.trailers(code, details)
         self.write(frame(HEADERS, END_HEADERS | END_STREAM, call.stream, block))
@@ -122,7 +122,7 @@ class Sending:
             self.write(reset(call.stream, NO_ERROR))
 
     def http_error(self, stream: int, status: int, ended: bool) -> None:
-        """To a request that is none of gRPC."""
+        """Answers a request that is not gRPC."""
         self.write(frame(HEADERS, END_HEADERS | END_STREAM, stream, self.blocks.http_error(status)))
         if not ended:
             self.write(reset(stream, NO_ERROR))
@@ -137,7 +137,7 @@ class Sending:
         self._blocked.pop(call.stream, None)
 
     def keep(self, call: PendingCall) -> None:
-        """It has its answer; it is to be told if that is lost still."""
+        """The call has its answer; it is told if that is still lost."""
         self.unsent.append(call)
 
 

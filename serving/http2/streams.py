@@ -124,7 +124,7 @@ class BidiCall(PendingCall):
             self.abort(*failure(self.path, error))
 
     def abort(self, code: grpc.StatusCode, details: str) -> None:
-        """Without what is still queued, or half sent."""
+        """Ends the stream without what is still queued, or half sent."""
         self.outbox.abort(code, details)
         self.conclude(*(self.outbox.status or (code, details)))
         self._close(False)

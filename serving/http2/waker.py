@@ -4,7 +4,7 @@ import os
 
 
 class Waker:
-    """To ring costs nothing while nobody sleeps.  Never closed by hand: a thread may be about to ring."""
+    """Ringing costs nothing while nobody sleeps.  Never closed explicitly: a thread may be about to ring."""
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

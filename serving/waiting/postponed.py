@@ -20,18 +20,18 @@ class Postponed:
         return bool(self._steps)
 
     def append(self, step: Callable[[], object]) -> None:
-        """However many there are."""
+        """Always queues the step."""
         self._steps.append((time.monotonic(), step))
 
     def add(self, step: Callable[[], None]) -> None:
-        """Or runs it at once."""
+        """Queues the step, or runs it at once if too many wait."""
         if len(self._steps) < self._most:
             self.append(step)
         else:
             step()
 
     def catch_up(self, idle: bool) -> bool:
-        """Runs the first, if the engine is `idle` or it has waited for long.  Call only if there is one."""
+        """Runs the first step, if the engine is `idle` or the step has waited for long.  Call only if there is one."""
         since, step = self._steps[0]
         if not idle and time.monotonic() - since <= MAX_POSTPONED_SECONDS:
             return False
