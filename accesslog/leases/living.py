@@ -133,7 +133,9 @@ class LivingEnvoys:
             for start in range(0, len(over), BATCH):
                 self._budgets.expire(over[start : start + BATCH])
             count += len(over)
-        log.warning("Envoys are gone with their sidecars", envoys=sorted(before_ms), requests=count)
+        log.warning(
+            "Envoys are gone: what ran through them is charged as reserved", envoys=sorted(before_ms), requests=count
+        )
 
 
 def _came_before(name: LeaseName, before_ms: Mapping[str, int]) -> bool:

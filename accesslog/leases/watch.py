@@ -24,9 +24,9 @@ NO_FILE = f"there is no file log (TOLLKEEPER_ACCESS_LOG_FILE): {_RISK}"
 NOT_THERE = (
     f"{{file}} is not there: is the directory of Envoy's access log shared with the sidecar? Without it, {_RISK}"
 )
-STALE = "{file} has no new line since a minute, and requests end: does Envoy write it, and is its disk full?"
+STALE = "{file} has had no new line for a minute, and requests end: does Envoy write it, and is its disk full?"
 SILENT = (
-    "no log entry since {seconds:.0f} s, in which {requests} requests began: does Envoy have the access log of "
+    "no log entry for {seconds:.0f} s, in which {requests} requests began: does Envoy have the access log of "
     "blocks/access_log.yaml? Without it, all stay charged as reserved until their leases end"
 )
 
@@ -50,6 +50,7 @@ class LogWatch:
         self._line_at, self._last_lines, self._streamed_then = float("inf"), 0, 0
         self.silent_seconds, self.unheard = 0.0, 0
         self.warnings: Sequence[str] = ()
+        self._faults: frozenset[str] = frozenset()
         metrics.watch(
             "silent_seconds", "Since the last log entry, if requests began since", lambda: self.silent_seconds
         )
@@ -57,30 +58,31 @@ class LogWatch:
         metrics.watch("warnings", "What is wrong with the logs, see /readyz", lambda: float(len(self.warnings)))
 
     def look(self, now: float) -> None:
-        """Every LOOK_SECONDS; `now` in s, of any clock."""
-        found = [*self._silence(now), *self._file(now)]
-        for text in found:
-            if text.partition(":")[0] not in {each.partition(":")[0] for each in self.warnings}:
-                log.warning(text)
-        self.warnings = found
+        """Every LOOK_SECONDS; `now` in s, of any clock.  Logs what was not wrong at the last look."""
+        found = {**self._silence(now), **self._file(now)}
+        for fault in found.keys() - self._faults:
+            log.warning(found[fault])
+        self._faults = frozenset(found)
+        self.warnings = list(found.values())
 
-    def _silence(self, now: float) -> list[str]:
+    def _silence(self, now: float) -> dict[str, str]:
+        """The fault, one of the texts above, and what to say of it now."""
         heard, decided = self._heard(), self._decided()
         if heard != self._last_heard or decided == self._decided_then:
             self._heard_at, self._last_heard, self._decided_then = now, heard, decided
         self.silent_seconds, self.unheard = max(0.0, now - self._heard_at), decided - self._decided_then
         if self.silent_seconds < SILENT_SECONDS or self.unheard < SILENT_REQUESTS:
-            return []
-        return [SILENT.format(seconds=self.silent_seconds, requests=self.unheard)]
+            return {}
+        return {SILENT: SILENT.format(seconds=self.silent_seconds, requests=self.unheard)}
 
-    def _file(self, now: float) -> list[str]:
+    def _file(self, now: float) -> dict[str, str]:
         lines, streamed = self._lines(), self._streamed[STREAM]
         if self._log_file is None:
-            return [NO_FILE]
+            return {NO_FILE: NO_FILE}
         if lines is None:
-            return []
+            return {}
         if lines != self._last_lines or streamed == self._streamed_then:
             self._line_at, self._last_lines, self._streamed_then = now, lines, streamed
         if not self._log_file.exists():
-            return [NOT_THERE.format(file=self._log_file)]
-        return [STALE.format(file=self._log_file)] if now - self._line_at >= FILE_SECONDS else []
+            return {NOT_THERE: NOT_THERE.format(file=self._log_file)}
+        return {STALE: STALE.format(file=self._log_file)} if now - self._line_at >= FILE_SECONDS else {}

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from accesslog.leases.watch import FILE_SECONDS, SILENT_REQUESTS, SILENT_SECONDS, LogWatch
 from accesslog.metrics import STREAM, AccessLogMetrics
@@ -44,12 +45,27 @@ def test_requests_of_which_no_log_tells_are_noticed_until_one_does(log: Path) ->
     assert watched.look(1.0) == []
     assert watched.look(SILENT_SECONDS - 0.1) == []
     (warning,) = watched.look(SILENT_SECONDS + 5.0)
-    assert f"no log entry since {SILENT_SECONDS + 5:.0f} s, in which {SILENT_REQUESTS} requests began" in warning
+    assert f"no log entry for {SILENT_SECONDS + 5:.0f} s, in which {SILENT_REQUESTS} requests began" in warning
     assert (watched.gauge("silent_seconds"), watched.gauge("unheard_requests")) == (15.0, SILENT_REQUESTS)
     assert watched.gauge("warnings") == 1
     watched.heard = 1
     assert watched.look(SILENT_SECONDS + 6.0) == []
     assert watched.gauge("silent_seconds") == watched.gauge("warnings") == 0
+
+
+def test_what_stays_wrong_is_logged_once_however_its_figures_change(log: Path) -> None:
+    watched = Watched(log)
+    watched.look(0.0)
+    watched.decided = SILENT_REQUESTS
+    with capture_logs() as logged:
+        said = {text for second in range(60) for text in watched.look(float(second))}
+        watched.heard = 1
+        assert watched.look(60.0) == []
+        watched.decided *= 2
+        assert watched.look(61.0) == []
+        watched.look(61.0 + SILENT_SECONDS)
+    assert len(said) > 1
+    assert [each["event"].partition(" for")[0] for each in logged] == ["no log entry"] * 2
 
 
 def test_few_requests_may_take_long_and_none_need_no_entry(log: Path) -> None:
@@ -76,7 +92,7 @@ def test_a_file_that_does_not_grow_while_requests_end_is_told(log: Path) -> None
     watched.metrics.entries.add(STREAM)
     assert watched.look(1.0) == []
     (warning,) = watched.look(FILE_SECONDS + 1.0)
-    assert "has no new line since a minute" in warning
+    assert "has had no new line for a minute" in warning
     watched.lines = 1
     assert watched.look(FILE_SECONDS + 2.0) == []
     assert watched.look(10 * FILE_SECONDS) == []

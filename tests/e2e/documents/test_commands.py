@@ -37,8 +37,9 @@ GIVEN = {
     "docs/operate/mcp.md": "tollkeeper tenant create acme; tollkeeper key create acme prod",
     "docs/operate/pricing.md": f"tollkeeper model create gpt\n{REFUSED}\nID=$REFUSED",
     "docs/operate/webhooks.md": "export SECRET=whsec_$(openssl rand -base64 24)",
-    "README.md": f"{REFUSED}\nREQUEST_ID=$REFUSED\n{TRACE}",
 }
+# The same, ahead of its last block: those before it are pasted as they stand.
+GIVEN_LATE = {"README.md": f"{REFUSED}\nREQUEST_ID=$REFUSED\n{TRACE}"}
 # What a page must have printed at its end, among other things.
 SAID = {
     "README.md": ['"total_tokens"', '"action"'],
@@ -75,6 +76,8 @@ def script(page: str) -> str:
             texts.append(block.text.replace("make up\n", "\n"))
         elif block.language == "python":
             texts.append(f"python - <<'PYTHON'\nimport os\nSECRET = os.environ['SECRET']\n{block.text}PYTHON\n")
+    if page in GIVEN_LATE:
+        texts.insert(-1, f"{GIVEN_LATE[page]}\n")
     return "".join(texts)
 
 
