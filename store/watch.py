@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, ResponseError
 
 from store.clickhouse import NO_TABLE, Clickhouse, ClickhouseRefuses
 from store.postgres import UNAVAILABLE as POSTGRES_AWAY
@@ -35,6 +35,10 @@ SETTINGS = {
 }
 Probe = Callable[[], Awaitable[object]]
 
+# A replica, and a store whose memory or disk is full, answer and take nothing: requests are then 503.  Leaves no key.
+_WRITES = "redis.call('SET', KEYS[1], '') return redis.call('DEL', KEYS[1])"
+_WRITTEN = "tollkeeper:probe"
+
 _REDIS_REFUSES = (AuthenticationError, AuthorizationError, NoPermissionError)
 _POSTGRES_REFUSES = (
     asyncpg.InvalidAuthorizationSpecificationError,  # and wrong passwords
@@ -49,13 +53,13 @@ _FAILURES: tuple[type[Exception], ...] = (*_REFUSES, *REDIS_AWAY, *POSTGRES_AWAY
 def probes(
     redis: "aio.Redis | aio.RedisCluster", pool: PostgresPool, clickhouse: Clickhouse | None = None
 ) -> Mapping[str, Probe]:
-    """Each does a little of what requests do: a script, a read of a table of ours."""
+    """Each does a little of what requests do: a script that writes, a read of a table of ours."""
 
     async def ask_postgres() -> None:
         async with reading(pool) as connection:
             await connection.fetchval("SELECT 1 FROM tenants LIMIT 1")
 
-    asked: dict[str, Probe] = {REDIS: lambda: redis.eval("return 1", 0), POSTGRES: ask_postgres}
+    asked: dict[str, Probe] = {REDIS: lambda: redis.eval(_WRITES, 1, _WRITTEN), POSTGRES: ask_postgres}
     if clickhouse is not None:
         asked[CLICKHOUSE] = lambda: clickhouse.select("SELECT 1 FROM usage LIMIT 1")
     return asked
@@ -115,7 +119,7 @@ class StoreWatch:
             hint = ": run `tollkeeper migrate`" if missing else ""
             text = f"{store} refuses what {setting} says ({said}){hint}"
         else:
-            text = f"{store} does not answer ({said})"
+            text = f"{store} {'takes no writes' if isinstance(error, ResponseError) else 'does not answer'} ({said})"
         if text.partition(" (")[0] != self._told.get(store, "").partition(" (")[0]:
             log.warning(text)
         self._told[store] = text

@@ -67,6 +67,32 @@ async def test_a_wrong_password_without_a_user(redis_url: str, database_url: str
     assert watch.warnings[0].startswith("redis refuses what TOLLKEEPER_REDIS_URL says (AuthenticationError: ")
 
 
+@pytest.mark.parametrize(
+    ("command", "undo", "error"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "ReadOnlyError"),
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "OutOfMemoryError"),
+    ],
+)
+async def test_a_redis_that_answers_and_takes_no_writes(
+    redis_url: str, database_url: str, command: tuple[str, ...], undo: tuple[str, ...], error: str
+) -> None:
+    with Redis.from_url(redis_url) as admin:
+        admin.execute_command(*command)
+        try:
+            watch = await looked(redis_url, database_url, MISSES)
+        finally:
+            admin.execute_command(*undo)
+    assert (watch.up[REDIS], watch.refused) == (0.0, frozenset())  # it may take them again
+    assert watch.warnings[0].startswith(f"redis takes no writes ({error}: ")
+
+
+async def test_to_ask_leaves_nothing(redis_url: str, database_url: str) -> None:
+    await looked(redis_url, database_url)
+    with Redis.from_url(redis_url) as admin:
+        assert admin.keys("tollkeeper:*") == []
+
+
 async def test_a_database_without_the_schema(redis_url: str, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")

@@ -100,7 +100,7 @@ NOT_FOUND: Mapping[type[Exception], str] = {
     NoSuchLimit: "there is no limit {!r}",
     NoSuchServer: "there is no MCP server {!r}",
     NoSuchPolicy: "there is no policy {!r}",
-    NoSuchRequest: "nothing is known of a request {!r}: each is known a moment after its end, of a flood of refusals only some",
+    NoSuchRequest: "nothing is known of a request {!r}: it takes a moment after its end, and of a flood some are kept",
     NoSuchAdminToken: "there is no admin token {!r}",
     NoSuchOrganization: "there is no organization {!r}",
     NoSuchAccount: "there is no account {!r}",
