@@ -67,6 +67,13 @@ def test_a_schema_of_the_version_before(stack: Deployment) -> None:
         asyncio.run(change("INSERT INTO schema_migrations (name) VALUES ('0020_jobs')"))
 
 
+def test_a_postgres_that_only_reads(stack: Deployment) -> None:
+    only_reads = f"{stack.database_url}?options=-c%20default_transaction_read_only%3Don"
+    assert said(stack, database_url=only_reads) == [
+        "wrong: postgres: its transactions only read (default_transaction_read_only), so usage waits on disk"
+    ]
+
+
 def test_directories_sockets_and_space(stack: Deployment, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
@@ -125,7 +132,60 @@ def in_another_order(manager: Any) -> None:
     filters[one], filters[other] = filters[other], filters[one]
 
 
+def that_lets_pass(manager: Any) -> None:
+    """As somebody sets it who fears an outage more than a bill."""
+    found = {each["name"]: each["typed_config"] for each in manager["http_filters"] if "typed_config" in each}
+    found["tollkeeper.authz"]["failure_mode_allow"] = True
+    found["tollkeeper.ratelimit"]["rate_limits"][0]["actions"][0]["metadata"]["metadata_key"]["key"] = "mine"
+    found["tollkeeper.ratelimit"]["timeout"] = "5s"
+
+
+def half_off(manager: Any) -> None:
+    switch = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+    (host,) = manager["route_config"]["virtual_hosts"]
+    host["routes"][-1]["typed_per_filter_config"] = {"tollkeeper.authz": switch}
+    (guard,) = [each for each in manager["http_filters"] if each["name"] == "tollkeeper.guard"]
+    guard["disabled"] = True
+
+
+def of_somebody_elses(manager: Any) -> None:
+    """Local replies and a route as they were before Tollkeeper came."""
+    errors = {"comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "mine"}}}
+    mine = {"filter": {"status_code_filter": errors}}
+    manager["local_reply_config"]["mappers"].insert(0, mine)
+    (host,) = manager["route_config"]["virtual_hosts"]
+    del host["routes"][-1]["route"]["timeout"]
+
+
+def without_local_replies(manager: Any) -> None:
+    del manager["local_reply_config"]
+
+
 CASES = [
+    (
+        that_lets_pass,
+        [
+            "the filter tollkeeper.authz is not this version's: failure_mode_allow is True, not unset",
+            "the filter tollkeeper.ratelimit is not this version's: "
+            "rate_limits[0].actions[0].metadata.metadata_key.key is mine, not envoy.filters.http.ext_authz",
+            "it waits 5 s for tollkeeper.ratelimit, while a request may be queued for 30",
+        ],
+    ),
+    (
+        half_off,
+        [
+            "has tollkeeper.guard disabled, and its other filters not",
+            'the route {"prefix": "/"} switches tollkeeper.authz alone: it is refused, or not counted',
+        ],
+    ),
+    (
+        of_somebody_elses,
+        [
+            "has local replies ahead of Tollkeeper's, which take their refusals",
+            "has routes to tollkeeper_upstream that cut every answer after 15s, Envoy's default",
+        ],
+    ),
+    (without_local_replies, ["has no local replies of Tollkeeper: what should be 403, 404 or 503 is a 429"]),
     (without_stream, ["has no gRPC access log tollkeeper, so nothing is settled until leases expire"]),
     (of_another_version, ["has no filter tollkeeper.uploads", "lacks begun_seal: it is of another version"]),
     (in_another_order, ["has its filters as tollkeeper.authz, tollkeeper.guard, "]),
@@ -140,5 +200,5 @@ def test_an_envoy_that_is_set_up_otherwise(
         found = said(stack, envoy_admin=address)
     assert len(found) == len(expected)
     for text, sentence in zip(found, expected, strict=True):
-        assert text.startswith("wrong: envoy: the ")
+        assert text.split(": ")[1] == "envoy"
         assert sentence in text

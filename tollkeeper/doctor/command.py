@@ -41,18 +41,21 @@ def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print J
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """What does not work first."""
+    """What does not work first; each once, though two parts say it."""
     from tollkeeper.doctor import files, sidecar, stores  # with the drivers of both stores
 
     found = [*_envoy(settings), *sidecar.findings(settings), *asyncio.run(stores.findings(settings))]
     found += files.findings(settings)
-    return sorted(found, key=lambda each: each.level != WRONG)
+    return sorted(dict.fromkeys(found), key=lambda each: each.level != WRONG)
 
 
 def _envoy(settings: Settings) -> Sequence[Finding]:
-    from tollkeeper.doctor import envoy
+    import yaml
+
+    from tollkeeper.doctor import chain, envoy
     from tollkeeper.doctor.finding import doubtful, wrong
-    from tollkeeper.envoy.render import CONFIG, template_dir
+    from tollkeeper.envoy.render import CONFIG, rendered, template_dir
+    from tollkeeper.envoy.settings import EnvoySettings
     from tollkeeper.metrics_http import get
 
     where = settings.envoy_admin
@@ -66,4 +69,9 @@ def _envoy(settings: Settings) -> Sequence[Finding]:
     clusters = {"tollkeeper_authz": str(settings.authz_socket), "tollkeeper_ratelimit": str(settings.ratelimit_socket)}
     log_file = str(settings.access_log_file) if settings.access_log_file else None
     need = envoy.needed((template_dir() / CONFIG).read_text(), log_file, clusters)
-    return list(envoy.findings(json.loads(answer[1]), need))
+    files = rendered(EnvoySettings(key_headers=settings.key_header_names))
+    parts = [yaml.safe_load(text) for name, text in files.items() if name.startswith("filters/")]
+    filters = {each["name"]: each["typed_config"] for part in parts for each in part["resources"]}
+    dump = json.loads(answer[1])
+    wanted = chain.Wanted(filters, settings.queue_seconds)
+    return [*envoy.findings(dump, need), *chain.findings(dump, wanted)]

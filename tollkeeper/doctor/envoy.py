@@ -42,17 +42,22 @@ def findings(dump: Mapping[str, Any], need: Needed) -> Iterator[Finding]:
     """`dump`: what `/config_dump` answered."""
     yield from _version(dump)
     yield from _clusters(dump, need)
-    managers = [each for each in _all(dump, HTTP) if any(name.startswith(PREFIX) for name in _names(each))]
-    if not managers:
+    found = managers(dump)
+    if not found:
         yield wrong(PART, "no listener has a filter of Tollkeeper, so no request is checked", RENDER)
-    for manager in managers:
+    for manager in found:
         where = f"the listener with stat_prefix {manager.get('stat_prefix', '')!r}"
-        yield from _filters(where, _names(manager), need)
+        yield from _filters(where, names_of(manager), need)
         yield from _logs(where, manager.get("access_log", []), need)
 
 
+def managers(dump: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The connection managers with a filter of ours."""
+    return [each for each in _all(dump, HTTP) if any(name.startswith(PREFIX) for name in names_of(each))]
+
+
 def _version(dump: Mapping[str, Any]) -> Iterator[Finding]:
-    build: Mapping[str, Any] = next(_under(dump, "user_agent_build_version"), {})
+    build: Mapping[str, Any] = next(under(dump, "user_agent_build_version"), {})
     found = build.get("version", {})
     version = found.get("major_number", 0), found.get("minor_number", 0)
     if version != (0, 0) and not TESTED[0] <= version <= TESTED[1]:
@@ -63,11 +68,11 @@ def _version(dump: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _clusters(dump: Mapping[str, Any], need: Needed) -> Iterator[Finding]:
-    found = {each["name"]: each for each in _under(dump, "cluster") if isinstance(each, dict) and "name" in each}
+    found = {each["name"]: each for each in under(dump, "cluster") if isinstance(each, dict) and "name" in each}
     for name, socket in need.clusters.items():
         if name not in found:
             yield wrong(PART, f"there is no cluster {name}", RENDER)
-        elif (pipes := [each["path"] for each in _under(found[name], "pipe")]) and socket not in pipes:
+        elif (pipes := [each["path"] for each in under(found[name], "pipe")]) and socket not in pipes:
             yield wrong(PART, f"cluster {name} leads to {pipes[0]}, while the sidecar listens at {socket}", RENDER)
 
 
@@ -97,12 +102,12 @@ def _logs(where: str, logs: Sequence[Mapping[str, Any]], need: Needed) -> Iterat
             f"{JOIN}; its path is TOLLKEEPER_ACCESS_LOG_FILE, or that is `none`",
         )
     for each in ours:
-        fields: Mapping[str, str] = next(_under(each, "json_format"), {})
+        fields: Mapping[str, str] = next(under(each, "json_format"), {})
         if missing := sorted(need.log_fields - set(fields)):
             yield wrong(PART, f"the JSON log of {where} lacks {', '.join(missing)}: it is of another version", RENDER)
 
 
-def _names(manager: Mapping[str, Any]) -> list[str]:
+def names_of(manager: Mapping[str, Any]) -> list[str]:
     return [each.get("name", "") for each in manager.get("http_filters", [])]
 
 
@@ -113,17 +118,17 @@ def _is(config: Mapping[str, Any], kind: str) -> bool:
 def _all(node: Any, kind: str) -> Iterator[dict[str, Any]]:
     """Every message of the type, wherever it is; each once, though a dump may have it twice."""
     seen = set[str]()
-    for each in _walk(node):
+    for each in walk(node):
         if _is(each, kind) and (text := json.dumps(each, sort_keys=True)) not in seen:
             seen.add(text)
             yield each
 
 
-def _under(node: Any, name: str) -> Iterator[Any]:
-    return (each[name] for each in _walk(node) if name in each)
+def under(node: Any, name: str) -> Iterator[Any]:
+    return (each[name] for each in walk(node) if name in each)
 
 
-def _walk(node: Any) -> Iterator[dict[str, Any]]:
+def walk(node: Any) -> Iterator[dict[str, Any]]:
     """Every object of a JSON document, without recursion."""
     waiting = [node]
     while waiting:

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 
 from serving.process_metrics import own_version
+from store.watch import REDIS
 from tollkeeper.config import Settings
 from tollkeeper.doctor.finding import Finding, doubtful, wrong
+from tollkeeper.doctor.stores import RISKS
 from tollkeeper.metrics_http import get
 
 BUILD = re.compile(r'^tollkeeper_build_info\{[^}]*version="([^"]*)"', re.MULTILINE)
@@ -28,7 +30,10 @@ def _process(name: str, address: str, setting: str) -> Iterator[Finding]:
     if waits := sorted(part for part, is_ready in said["parts"].items() if not is_ready):
         yield wrong(name, f"it is not ready: {', '.join(waits)}", "see what else is said here, and its log")
     for text in said["warnings"]:
-        yield doubtful(name, text, "see docs/runbook.md")
+        if text in RISKS:
+            yield doubtful(REDIS, *RISKS[text])
+        else:
+            yield doubtful(name, text, "see docs/runbook.md")
     if other := sorted(set(BUILD.findall(metrics[1].decode())) - {own_version()}):
         says = f"it runs {', '.join(other)}, while this is {own_version()}"
         yield doubtful(name, says, "bring both to one version (docs/install/upgrading.md)")

@@ -76,10 +76,17 @@ async def _postgres(pool: PostgresPool) -> list[Finding]:
     try:
         async with reading(pool, SECONDS) as connection:
             now = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())")
+            read_only = await connection.fetchval("SHOW default_transaction_read_only") == "on"
+            standby = await connection.fetchval("SELECT pg_is_in_recovery()")
             applied = {row["name"] for row in await connection.fetch("SELECT name FROM schema_migrations")}
     except _POSTGRES_SAYS_NO as error:
         return [wrong(POSTGRES, f"its schema cannot be read ({error})", "run `tollkeeper migrate`")]
-    return _clock(POSTGRES, float(now)) + _schema(POSTGRES, set(MIGRATIONS), applied)
+    if read_only or standby:
+        says = "it is a standby" if standby else "its transactions only read (default_transaction_read_only)"
+        found = [wrong(POSTGRES, f"{says}, so usage waits on disk", "name the primary in TOLLKEEPER_DATABASE_URL")]
+    else:
+        found = []
+    return found + _clock(POSTGRES, float(now)) + _schema(POSTGRES, set(MIGRATIONS), applied)
 
 
 async def _clickhouse(client: Clickhouse) -> list[Finding]:
