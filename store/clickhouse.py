@@ -38,7 +38,7 @@ FEW_ROWS = 500  # inserts of fewer share a part: the server waits some 0.1 s for
 # Codes of ClickHouse's errors: what the rows are to blame for, and what the settings say and it does not take.
 _OF_ROWS = frozenset({6, 25, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 131, 190, 349, 376, 407, 469})
 _OF_SETTINGS = frozenset({60, 81, 192, 193, 194, 497, 516})
-NO_TABLE, NO_DATABASE = 60, 81
+NO_TABLE = 60
 TOO_OLD = "Unknown identifier: readonly"  # of the client's first question, says a server of 2018, which Debian 12 has
 
 

@@ -21,7 +21,6 @@ TOKEN_SECONDS = 3600
 SKEW_SECONDS = 60  # between the clocks of two processes
 MAX_TOKEN_CHARACTERS = 2048
 CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp"]
-SECRET_MIN_CHARACTERS = 32
 
 
 def is_signed(token: str) -> bool:

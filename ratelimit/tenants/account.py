@@ -5,6 +5,7 @@ Here limits become rules.  Finding a request's account is in account_cache.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from clients.rates import Rate
 from ratelimit.budgets.keys import budget_key
@@ -126,6 +127,8 @@ def counts_of(limit: Limit, prices: Prices | None) -> Counts:
         return each.input, each.output, each.cached - each.input, each.reasoning - each.output, MONEY
     if limit.unit is Unit.TOKENS and (limit.cached_weight, limit.reasoning_weight) == (FULL_WEIGHT, FULL_WEIGHT):
         return PLAIN
+    if limit.unit not in (Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS):
+        assert_never(limit.unit)
     percent = SCALE // FULL_WEIGHT
     input_ = 0 if limit.unit is Unit.OUTPUT_TOKENS else SCALE
     output = 0 if limit.unit is Unit.INPUT_TOKENS else SCALE

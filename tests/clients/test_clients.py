@@ -48,6 +48,11 @@ def test_a_path_belongs_to_one_api(path: str, api: Api) -> None:
     assert api_of(path) is api
 
 
+def test_there_is_a_path_of_each_api() -> None:
+    """tests/envoy/ asks Envoy's own refusals for each of these paths; MCP's it asks otherwise."""
+    assert {api for _, api in PATHS} == {*Api} - {Api.MCP}
+
+
 LATE = Fault(429, "Come back later.", "tokens", "rate_limit_exceeded", wait_ms=1500)
 BODIES = {
     Api.OPENAI: {
