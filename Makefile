@@ -81,9 +81,10 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt build_prot
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded]'
 	@touch $@
 
+# What of it is ever imported is compiled then: that is a small part, and takes the tests no longer.
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "installing what the tests need …"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check
+	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --group test --group check
 	@touch $@
 
 # Without the theme's word on its successor.
