@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from chdb.session import Session
-
 USER, PASSWORD = "tollkeeper", "clickhouse:password"
 NOT_SETTINGS = (
     *("query", "query_id", "database", "default_format", "session_id", "client_protocol_version"),
@@ -37,6 +35,9 @@ class Engine:
     """One session, which keeps its settings: each query begins with those that it brings, and no other."""
 
     def __init__(self, directory: str) -> None:
+        # Here, since every process of the tests imports the names above: to load the engine takes a second.
+        from chdb.session import Session
+
         open_session: Any = Session  # without types
         self._session = open_session(directory)
         self._lock = threading.Lock()
