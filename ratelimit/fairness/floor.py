@@ -96,7 +96,8 @@ class Floor(Generic[T]):
     def begin(self, item: T, cost: int, way: Way, model: str) -> Ticket[T] | None:
         """Runs it if there is room and nobody waits for it; else None."""
         pool = self._pools.of(model)
-        if len(pool.queue) or not pool.has_room or self.running >= self._most:
+        everything = pool.queue.all
+        if everything.waiting or everything.running >= pool.room.most or self.running >= self._most:
             return None
         return self._run(item, cost, way, model, pool)
 
@@ -167,7 +168,7 @@ class Floor(Generic[T]):
         pool = self._of.pop(ticket)
         pool.queue.end(ticket)
         self.running -= 1
-        self._pools.changed(pool)
+        self._pools.ran(pool)
 
     def leave(self, ticket: Ticket[T], now: float) -> None:
         """A waiting request leaves."""
@@ -229,7 +230,7 @@ class Floor(Generic[T]):
 
     def _begins(self, ticket: Ticket[T], pool: Pool[T]) -> None:
         self._of[ticket] = pool
-        self._pools.changed(pool)
+        self._pools.ran(pool)
         self.running += 1
 
     def _remind(self, ticket: Ticket[T], deadline: float) -> None:

@@ -38,16 +38,13 @@ class Pool(Generic[T]):
         self.listed = False  # whether it is among those that may be served next
 
     @property
-    def has_room(self) -> bool:
-        return self.queue.running < self.room.most
-
-    @property
     def is_ready(self) -> bool:
-        return len(self.queue) > 0 and self.has_room
+        everything = self.queue.all
+        return everything.waiting > 0 and everything.running < self.room.most
 
     @property
     def is_empty(self) -> bool:
-        return not self.queue.running and not len(self.queue)
+        return self.queue.all.is_idle
 
 
 class Pools(Generic[T]):
@@ -84,6 +81,12 @@ class Pools(Generic[T]):
         for pool in list(self._used.values()):
             self.changed(pool)
         return new
+
+    def ran(self, pool: Pool[T]) -> None:
+        """Something runs in it, for which nothing waited, or does no more: nearly always that changes nothing."""
+        everything = pool.queue.all
+        if everything.waiting or not everything.running or pool.model not in self._used:
+            self.changed(pool)
 
     def changed(self, pool: Pool[T]) -> None:
         """Something began or ceased to wait or run in it, or its room has changed."""

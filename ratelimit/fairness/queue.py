@@ -68,10 +68,10 @@ class Ticket(Generic[T]):
 
 
 class FairQueue(Generic[T]):
-    """Not for several threads at once."""
+    """Not for several threads at once.  `all`: what waits and runs in it, for others to read."""
 
     def __init__(self) -> None:
-        self._root = Node("", 1, None, leaf=False)
+        self.all = self._root = Node("", 1, None, leaf=False)
 
     def __len__(self) -> int:
         """How many wait."""

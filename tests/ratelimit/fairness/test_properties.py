@@ -142,7 +142,7 @@ def test_room_is_never_passed_and_never_left_empty_while_somebody_waits(taken: l
         assert floor.waiting == len(waiting)
         if floor.running < floor.most:
             assert not len(floor.pool_of("y").queue)
-            assert not (len(floor.pool_of("x").queue) and floor.pool_of("x").has_room)
+            assert not floor.pool_of("x").is_ready
 
 
 class Contended:
