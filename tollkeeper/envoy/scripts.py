@@ -17,7 +17,7 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "fields", "secrets", "metering/asked", "metering/asked_told", "metering/asked_shapes", "metering/form",
             "metering/usage_option", "client_error", "sha256", "cache/canonical", "cache/cache_key", "metering/request",
             "metering/answer_fields", "metering/answer_text", "metering/answer_values", "metering/answer_scan",
-            "metering/answer_json", "metering/answer_shapes", "metering/answer_found", "metering/answer_told",
+            "metering/answer_found", "metering/answer_json", "metering/answer_shapes", "metering/answer_told",
             "metering/answer_frames", "metering/answer_sound", "cache/kept_copy", "metering/answer",
         ),
         FORWARD: ("json", "forwarding/rename", "client_error", "forwarding/forward"),

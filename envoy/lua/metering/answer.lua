@@ -52,6 +52,27 @@ local function kind_of(content_type)
   return kind
 end
 
+-- Tells of an answer that is as most are, before anything is kept of it. Most often nothing comes behind it.
+local function glance(text, found, handle)
+  local usage, ended = answer_shapes.glance(text)
+  if usage == nil then return false end
+  handle:streamInfo():dynamicMetadata():set("tollkeeper", "usage", usage)
+  found.glanced, found.ended_how, found.set_ended = text, ended, ended
+  return true
+end
+
+local function no_more() end
+
+-- Something does: what was told of is found now.
+local function read_again(found, handle, kind)
+  local text = found.glanced
+  found.glanced = nil
+  if answer_shapes.read(text, found) then return end
+  local reader = answer_frames.new(kind, text, found)
+  reader:read(text)
+  answer_frames.go_on(reader, handle, found, no_more)
+end
+
 local function read_body(handle, headers, found, chunks)
   local kind = kind_of(headers:get("content-type") or "")
   if not kind then return end
@@ -61,32 +82,37 @@ local function read_body(handle, headers, found, chunks)
     found:ended("unread")
     return answer_told.tell(found, handle)
   end
+  local is_first = true
   for chunk in chunks do
     local size = chunk:length()
     collector.expect(size)
     local text = size > 0 and chunk:getBytes(0, size) or ""
     -- Some servers send white space while they think.
     if byte(text, 1) == OPEN_OBJECT or text:find("%S") then
-      if not answer_shapes.read(text, found) then
-        local reader = answer_frames.new(kind, text, found)
-        if reader == nil then return end
-        reader:read(text)
-        answer_shapes.learn(text)
+      if found.glanced then read_again(found, handle, kind) end
+      if not (is_first and glance(text, found, handle)) then
+        if not answer_shapes.read(text, found) then
+          local reader = answer_frames.new(kind, text, found)
+          if reader == nil then return end
+          reader:read(text)
+          answer_shapes.learn(text)
+          answer_told.tell(found, handle)
+          text = nil -- nothing that waits for more holds a chunk
+          answer_frames.go_on(reader, handle, found, chunks)
+          break
+        end
         answer_told.tell(found, handle)
-        text = nil -- nothing that waits for more holds a chunk
-        answer_frames.go_on(reader, handle, found, chunks)
-        break
       end
-      answer_told.tell(found, handle)
+      is_first = false
     end
     text = nil
   end
-  answer_told.tell(found, handle, true)
+  if not found.glanced then answer_told.tell(found, handle, true) end
 end
 
 -- What the body leaves out.
 local function read_around(handle, found)
-  if #found.paths > 1 then return end
+  if found.glanced or #found.paths > 1 then return end
   count_headers(handle:headers(), found, handle)
   local trailers = handle:trailers()
   if trailers then count_headers(trailers, found, handle) end

@@ -17,20 +17,23 @@ local Found = {}
 Found.__index = Found
 
 -- `one_document`: the answer is JSON as it is, so that the end of its document is its end.
-local function new(one_document)
-  return setmetatable({
-    one_document = one_document,
-    paths = {}, counts = {}, totals = nil, changed = false,
-    sums = nil, usage = nil, index = nil, -- of the document that is read
-    results = nil, added = nil, reports = 0, finished = 0,
-    events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
-    ended_how = "", marked = "", goes_on = false, strings = {},
-    set_events = 0, set_text = 0, set_ended = "", set_strings = nil, tier = nil, set_tier = nil,
-    is_sound = nil, -- whether the event says so of its text
-    sound = nil, -- what it is counted as; false: as nothing
-    pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
-    piece_in = nil, piece_from = 0, piece_end = 0,
-  }, Found)
+-- `sums`, `usage`, `index`: of the document that is read.
+local START = {
+  one_document = false, changed = false, reports = 0, finished = 0,
+  events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
+  ended_how = "", marked = "", goes_on = false,
+  set_events = 0, set_text = 0, set_ended = "",
+  is_sound = nil, -- whether the event says so of its text
+  sound = nil, -- what it is counted as; false: as nothing
+  pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
+  piece_in = nil, piece_from = 0, piece_end = 0,
+  glanced = nil, -- an answer that was told of, and in which nothing has been looked for yet
+}
+for name, value in pairs(START) do Found[name] = value end
+
+-- What nothing is found in is as at the start: that is written once, for all.
+local function new()
+  return setmetatable({ paths = {}, counts = {}, strings = {} }, Found)
 end
 
 function Found:begins()
@@ -205,4 +208,4 @@ function Found:news(last)
   return nil
 end
 
-return { new = new }
+return { new = new, is_writable = is_writable, MAX_PAIRS = MAX_PAIRS }

@@ -2,12 +2,14 @@
 -- What answer_json.lua took each of these for holds for the next one.  An answer of which that is not all is never learned:
 -- one that says something by `true`, by a key, by an element that names its kind.
 
-local byte, sub = string.byte, string.sub
+local byte, sub, concat = string.byte, string.sub, table.concat
 local fields, on_string, MAX_DIGITS = answer_fields, answer_values.on_string, answer_values.MAX_DIGITS
 local text_bytes = answer_text.text_bytes
+local is_writable, MAX_PAIRS = answer_found.is_writable, answer_found.MAX_PAIRS
 
 local MAX_TOKEN = 128 -- as answer_json.lua has it
 local OPEN_OBJECT, ZERO, NINE = 0x7B, 0x30, 0x39
+local UNTOLD = { id = true, model = true } -- by themselves
 
 local tree = shapes.new()
 local first, last, noted = shapes.first, shapes.last, shapes.noted
@@ -33,7 +35,7 @@ end
 
 local function of_string(scan, node)
   if node.text then return { text = node.text, done = node.done } end
-  if node.ends or node.done or node.error or node.take then return { node = node } end
+  if node.ends or node.done or node.error or node.take then return { node = node, ends = node.done } end
   if node.any and fields.kinds[scan.key] and scan.objects[scan.depth] then scan.found:count() end
   return false
 end
@@ -41,8 +43,9 @@ end
 local function of_number(scan, node)
   if not (node.number or node.index) or not scan.objects[scan.depth] then return false end
   if node.index then return { index = true } end
-  if node ~= fields.any then return { path = node.path, each = node.each } end
-  return { path = scan.paths[scan.depth] .. "." .. scan.key, each = scan.each[scan.depth] }
+  local path, each = node.path, node.each
+  if node == fields.any then path, each = scan.paths[scan.depth] .. "." .. scan.key, scan.each[scan.depth] end
+  return { path = path, each = each, ahead = " " .. path .. "=" }
 end
 
 local function note(scan, text, node, from, to, is_string)
@@ -54,6 +57,24 @@ local function note(scan, text, node, from, to, is_string)
   end
 end
 
+-- Whether all that there is to tell of answers of a shape are single counts, text that adds up, and a mark of the end.
+local function is_usual(values)
+  local seen, counts = {}, 0
+  for _, value in ipairs(values) do
+    local what = value[4]
+    local path, node = what and what.path, what and what.node
+    if path then
+      if what.each or seen[path] or not is_writable(path) then return false end
+      seen[path], counts = true, counts + 1
+    elseif node then
+      if node.ends or not (node.done or UNTOLD[node.take]) then return false end
+    elseif what and what.text and (what.text ~= "adds" or what.done) then
+      return false
+    end
+  end
+  return counts > 1 and counts <= MAX_PAIRS -- of one, more may stand in headers
+end
+
 local function learn(text)
   if byte(text, 1) ~= OPEN_OBJECT or not shapes.wants(tree, text) then return end
   local probe, values = setmetatable({ documents = 0 }, Probe), {}
@@ -63,7 +84,7 @@ local function learn(text)
   local fits = answer_scan.is_idle(scan) and probe.documents == 1
   scan.note, scan.values = nil, nil
   answer_scan.release(scan)
-  if fits then shapes.learn(tree, text, values, true) end
+  if fits then shapes.learn(tree, text, values, { usual = is_usual(values) }) end
 end
 
 local function take(found, text, what, from, to)
@@ -91,4 +112,27 @@ local function read(text, found)
   return true
 end
 
-return { read = read, learn = learn }
+local told = {} -- piece by piece
+
+-- What answer_told.lua would say of `text` once it is read, and how it ended; nil if it is no answer of a known, usual shape.
+local function glance(text)
+  local result, count = shapes.match(tree, text)
+  if not result or not result.usual then return nil end
+  local size, ended, pieces = 0, "done", 1
+  for i = 1, count do
+    local what = noted[i]
+    local ahead, from, to = what.ahead, first[i], last[i]
+    if ahead then
+      if to - from >= MAX_DIGITS then return nil end
+      told[pieces + 1], told[pieces + 2], pieces = ahead, sub(text, from, to), pieces + 2
+    elseif what.text then
+      size = size + text_bytes(text, from, to)
+    elseif what.ends and to - from == 4 and sub(text, from, to):lower() == "error" then
+      ended = "error"
+    end
+  end
+  told[1] = (size > 0 and "1," or "0,") .. digits.spelled(size) .. "," .. ended
+  return concat(told, "", 1, pieces), ended
+end
+
+return { read = read, learn = learn, glance = glance }
