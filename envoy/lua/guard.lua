@@ -91,7 +91,6 @@ local function screen(handle)
   collector.expect(0)
   local headers = handle:headers()
   handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "envoy", instance.ID) -- the request is Tollkeeper's
-  headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
   local removed, request_id, user_id, path, authority, foreign = {}, nil, nil, "", "", nil
   for name, value in pairs(headers) do -- which may not be changed meanwhile
     local fate = known[name] or learned(name)
@@ -118,6 +117,7 @@ local function screen(handle)
     if has_copy(user_id, foreign) then user_id = nil end
   end
   for i = 1, #removed do headers:remove(removed[i]) end
+  headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
   if request_id then clean_request_id(headers, request_id, foreign) end
   if user_id then escape_user_id(headers, user_id) end
   local clean = without_key(path, foreign)

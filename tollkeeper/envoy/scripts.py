@@ -33,9 +33,9 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 # of the processor's caches what Envoy needs; above all around calls of Envoy's functions, at which compiled code ends.
 INTERPRETED = frozenset(
     {
-        "digits", "shapes", "secrets", "client_error", "guard", "metering/asked_shapes", "metering/asked_told",
-        "metering/request", "metering/usage_option", "cache/cache_key", "metering/answer_shapes",
-        "metering/answer_told", "cache/kept_copy", "metering/answer",
+        "secrets", "client_error", "guard", "metering/asked_shapes", "metering/asked_told", "metering/request",
+        "metering/usage_option", "cache/cache_key", "metering/answer_shapes", "metering/answer_told", "cache/kept_copy",
+        "metering/answer",
     }
 )  # fmt: skip
 HEADER = "-- Joined from envoy/lua by `tollkeeper envoy render`; see README.md.\n"

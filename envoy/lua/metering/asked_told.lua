@@ -14,48 +14,71 @@ local function spelled(name, raw)
   return #raw <= MAX_SCALAR and raw or BEYOND
 end
 
-local function put(out, name, value)
-  if value then out[#out + 1] = '"' .. name .. '":' .. value end
+-- The string piece by piece: of one body at a time, in a table that is there already. And what goes ahead of each name's
+-- value: the names are Tollkeeper's own.
+local pieces, size, heads = {}, 0, {}
+
+local function put(name, value)
+  if not value then return end
+  local head = heads[name]
+  if head == nil then
+    head = ',"' .. name .. '":'
+    heads[name] = head
+  end
+  pieces[size + 1], pieces[size + 2], size = head, value, size + 2
 end
 
-local function put_count(out, name, count)
-  if count and count > 0 then put(out, name, digits.spelled(count)) end
+local function put_count(name, count)
+  if count > 0 then put(name, digits.spelled(count)) end
 end
 
 local NOTHING = { count = 0, bytes = 0, ms = 0, unknown = 0 }
 
+local function put_media(kinds, sizes)
+  local audio = kinds.audio or NOTHING
+  put_count("image_count", (kinds.image or NOTHING).count + (kinds.link or NOTHING).count)
+  if #sizes > 0 then put("images", "[" .. table.concat(sizes, ",") .. "]") end
+  put_count("audio_ms", audio.ms)
+  put_count("audio_bytes", audio.unknown)
+  put_count("video_bytes", (kinds.video or NOTHING).bytes)
+  put_count("file_bytes", (kinds.file or NOTHING).bytes)
+end
+
 -- What it took to read it, if that is much.
-local function put_work(asked, out)
-  if #asked.body > LARGE then put_count(out, "length", #asked.body) end
-  if asked.values > MANY then put_count(out, "values", asked.values) end
+local function put_work(asked)
+  if #asked.body > LARGE then put_count("length", #asked.body) end
+  if asked.values > MANY then put_count("values", asked.values) end
+end
+
+local function composed()
+  pieces[1] = "{" .. string.sub(pieces[1], 2)
+  pieces[size + 1] = "}"
+  return table.concat(pieces, "", 1, size + 1)
 end
 
 -- The same for a body that is not what it should be.
 local function invalid(asked)
-  local out = { '"body":"invalid"' }
-  put_work(asked, out)
-  return "{" .. table.concat(out, ",") .. "}"
+  size = 0
+  put("body", '"invalid"')
+  put_work(asked)
+  return composed()
 end
 
 -- The string for ratelimit; nil if it would be too long.
 local function compose(asked)
-  local out, kinds = {}, asked.media
-  for name, raw in pairs(asked.scalars) do put(out, name, spelled(name, raw)) end
-  put_count(out, "prompts", asked.prompts)
-  put_count(out, "prompt_ids", asked.ids)
-  put_count(out, "strings", asked.strings)
-  put(out, "text", sample.summary(asked.text_sample, asked.body))
-  put_count(out, "image_count", (kinds.image or NOTHING).count + (kinds.link or NOTHING).count)
-  if #asked.sizes > 0 then put(out, "images", "[" .. table.concat(asked.sizes, ",") .. "]") end
-  put_count(out, "audio_ms", (kinds.audio or NOTHING).ms)
-  put_count(out, "audio_bytes", (kinds.audio or NOTHING).unknown)
-  put_count(out, "video_bytes", (kinds.video or NOTHING).bytes)
-  put_count(out, "file_bytes", (kinds.file or NOTHING).bytes)
-  put(out, "form", asked.form and "true")
-  put(out, "speaks", asked.speaks and "true")
-  put_work(asked, out)
-  local composed = secrets.without("{" .. table.concat(out, ",") .. "}") -- a model may be called like a key, in logs
-  return #composed <= MAX_SPELLED and composed or nil
+  size = 0
+  for name, raw in pairs(asked.scalars) do put(name, spelled(name, raw)) end
+  put_count("prompts", asked.prompts)
+  put_count("prompt_ids", asked.ids)
+  put_count("strings", asked.strings)
+  put("text", sample.summary(asked.text_sample, asked.body))
+  if asked.media_count > 0 then put_media(asked.media, asked.sizes) end
+  if asked.form then put("form", "true") end
+  if asked.speaks then put("speaks", "true") end
+  put_work(asked)
+  if size == 0 then return "{}" end
+  local told = secrets.without(composed()) -- a model may be called like a key, in logs
+  return #told <= MAX_SPELLED and told or nil
 end
 
 return { compose = compose, invalid = invalid }
