@@ -102,3 +102,19 @@ def test_an_answer_of_a_known_shape_is_read_as_it_is_anew(answering: tuple[Chain
 
     for text in [ANSWERS[number], *(varied(ANSWERS[number], chance) for _ in range(15))]:
         assert found(text) == found("\n" + text), text
+
+
+@pytest.mark.parametrize(
+    "behind", ["\n", ANSWERS[0].replace("12", "90"), '{"error":{"message":"x"}}', "x", '{"usage":{"prompt_tokens":13']
+)
+def test_what_comes_behind_an_answer_of_a_known_shape_is_read(answering: tuple[Chain, Upstream], behind: str) -> None:
+    chain, upstream = answering
+    usual = ANSWERS[0].replace(',"service_tier":"x"', "")
+
+    def found(*pieces: str) -> dict[str, object]:
+        answer = upstream.add(Answer(tuple(piece.encode() for piece in pieces), "application/json", pause=0.02))
+        metadata = chain.metadata('{"model":"m"}', x_answer=str(answer))
+        return {**metadata, "usage": sorted(str(metadata.get("usage")).split())}
+
+    assert found(usual) == found("\n" + usual)
+    assert found(usual, behind) == found("\n" + usual, behind)
