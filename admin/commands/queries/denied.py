@@ -41,8 +41,10 @@ REFUSALS: Mapping[str, Reason] = {
     "route_refused": Reason(
         "the route is in no table, or not open to keys", "`tollkeeper routes` lists those that are open."
     ),
+    "too_long": Reason("the body is larger than Envoy holds", "Send less at once."),
     "unavailable": Reason("Tollkeeper could not decide", OURS),
 }
+_BODIES = "Send fewer large ones at once, or raise TOLLKEEPER_UPLOADS_MAX_MB."
 _ROOM = "Send it again in a moment, or raise the bound: `tollkeeper runtime capacity`."
 # Bounds that are no limits, by the names under which they refuse.
 BOUNDS: Mapping[str, Reason] = {
@@ -57,6 +59,9 @@ BOUNDS: Mapping[str, Reason] = {
         "all that the key may run at once was running",
         "Send fewer at once, or raise its max_in_flight: `tollkeeper key update`.",
     ),
+    "tenant:uploads": Reason("too many large bodies of the tenant were being received", _BODIES),
+    "all:uploads": Reason("too many large bodies were being received", _BODIES),
+    "tenant:reading": Reason("the tenant's large bodies take too long to read", "Send fewer large ones at once."),
 }
 DENIALS: Mapping[str, Reason] = {
     "missing": Reason("no API key was sent", SEND),

@@ -13,6 +13,8 @@ from admin.commands.queries.denied import BOUNDS, DENIALS, RAISE, REFUSALS
 from ledger.cost import priced
 from ledger.postgres.ledger import PostgresLedger
 from ledger.row import PARTS, UsageRow, UsageSource, dump_parts
+from ratelimit.tenants.uploads import READING
+from ratelimit.uploads import Full
 from store.postgres import open_postgres
 from tenancy.postgres.catalog import PostgresModelSource
 from tenancy.values.prices import PRICE_FIELDS
@@ -211,6 +213,15 @@ def test_an_error_that_was_let_through_says_whose_it_was(admin: Admin) -> None:
     (found,) = explained(admin, failed.id)
     assert found["advice"].startswith("Tollkeeper let it through: 404 is what the model server answered")
     assert [each["advice"] for each in explained(admin, "good")] == [""]
+
+
+@pytest.mark.parametrize("by", [*Full, READING, "too_long"])
+def test_a_large_body_is_refused_by_no_limit_that_could_be_raised(admin: Admin, by: str) -> None:
+    refused = row(admission="refused", status=413 if by == "too_long" else 429, denied_by=by, output_tokens=0)
+    write(admin, refused)
+    (found,) = explained(admin, refused.id)
+    assert "by the limit" not in found["decision"]
+    assert "budget list" not in found["advice"]
 
 
 def test_advice_names_commands_that_there_are() -> None:
