@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from ratelimit.tenants.estimates.estimate import MAX_TOKENS, parse_count
+from ratelimit.tenants.count import MAX_TOKENS, parse_count
 from serving.fast_json import read_json
 
 # Where several are sent the greatest counts: `n_predict` and `n_cmpl` override OpenAI's names on llama.cpp only.

@@ -9,8 +9,9 @@ from msgspec import Struct
 from clients.api import Api, api_of
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import NONE, Body
+from ratelimit.tenants.count import parse_count
 from ratelimit.tenants.estimates.corrections import SCALE, Corrections
-from ratelimit.tenants.estimates.estimate import Estimate, parse_count
+from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.estimates.request import estimate_request
 from ratelimit.tenants.estimates.text import script_of
 from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind

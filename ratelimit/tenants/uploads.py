@@ -26,8 +26,8 @@ from ratelimit.tenants.account import IN_FLIGHT, SLOTS, Account
 from ratelimit.tenants.account_cache import Accounts
 from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal
 from ratelimit.tenants.body import read_of
+from ratelimit.tenants.count import parse_count
 from ratelimit.tenants.decider import DEFAULT_MANNER, MAX_LABEL, wall_clock_ms
-from ratelimit.tenants.estimates.estimate import parse_count
 from ratelimit.tenants.request import Field, Serialize
 from ratelimit.tenants.screening import ABSENT
 from ratelimit.tenants.sealed import ids_of, text_to_seal

@@ -7,8 +7,8 @@ from pydantic import model_validator
 
 from admin.api.call import Reading
 from admin.api.derived import view_of
-from admin.api.reports.sidecars import ReportedView
 from admin.api.resources.rules import ShownAmount
+from admin.api.sidecars import ReportedView
 from admin.commands.budgets import Budget
 from admin.commands.queries import live
 from admin.fields import View

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from admin.api.call import Reading
-from admin.api.reports.sidecars import SidecarView
+from admin.api.sidecars import SidecarView
 from admin.commands.queries import sidecars
 from admin.fields import View
 from tenancy.directory.capacity import Capacity

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from admin.api.call import Changing, Reading
 from admin.api.derived import shape, view_of
-from admin.api.reports.sidecars import SidecarView
+from admin.api.sidecars import SidecarView
 from admin.commands.queries import sidecars
 from admin.fields import InFlight
 from tenancy.directory.capacity import Capacity

@@ -1,20 +1,14 @@
 """The estimated cost of a request in tokens, before it runs.  Pure; no I/O.
 
-The estimate is what is reserved; what was used is settled later.  Numbers come from a client's body as text: whatever
-they are, the result is a whole number within bounds.
+The estimate is what is reserved; what was used is settled later.
 """
-
-import re
-from math import ceil
 
 from msgspec import Struct
 
+from ratelimit.tenants.count import MAX_TOKENS
+
 # English text in the usual tokenizers has about four bytes a token; the JSON around it is counted with it.
 BYTES_PER_TOKEN = 4
-# No model takes more; keeps every sum exact in Lua's doubles.
-MAX_TOKENS = 2**31 - 1
-MAX_NUMBER = 64  # characters; longer digits count as MAX_TOKENS, anything else is no number that a model server takes
-NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class Estimate(Struct, frozen=True, gc=False):
@@ -42,14 +36,3 @@ NOTHING = Estimate(0)
 
 def input_estimate(body_bytes: int) -> int:
     return min(-(-body_bytes // BYTES_PER_TOKEN), MAX_TOKENS)
-
-
-def parse_count(text: str) -> int | None:
-    """A count as JSON or a JSON string gives it, rounded up, at most MAX_TOKENS; None if absent, negative or not a
-    number."""
-    if text.isascii() and text.isdigit():
-        return min(int(text), MAX_TOKENS) if len(text) <= MAX_NUMBER else MAX_TOKENS
-    if len(text) > MAX_NUMBER or NUMBER.fullmatch(text) is None:
-        return None
-    number = float(text)  # `inf` at most: the exponent has three digits
-    return MAX_TOKENS if number > MAX_TOKENS else ceil(number)

@@ -3,8 +3,9 @@
 from math import ceil
 
 from ratelimit.tenants.body import Body
+from ratelimit.tenants.count import MAX_TOKENS
 from ratelimit.tenants.estimates.corrections import SCALE
-from ratelimit.tenants.estimates.estimate import MAX_TOKENS, input_estimate
+from ratelimit.tenants.estimates.estimate import input_estimate
 from ratelimit.tenants.estimates.media import (
     AUDIO_TOKENS_PER_SECOND,
     FILE_BYTES_PER_TOKEN,

@@ -3,8 +3,9 @@
 from math import ceil
 
 from ratelimit.tenants.body import Body
+from ratelimit.tenants.count import MAX_TOKENS
 from ratelimit.tenants.estimates.corrections import SCALE
-from ratelimit.tenants.estimates.estimate import MAX_TOKENS, NOTHING, Estimate
+from ratelimit.tenants.estimates.estimate import NOTHING, Estimate
 from ratelimit.tenants.estimates.input import input_tokens
 from ratelimit.tenants.estimates.media import SPEECH_TOKENS_PER_SECOND, SPOKEN_TOKENS, audio_seconds, drawn_tokens
 from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind

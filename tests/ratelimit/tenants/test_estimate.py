@@ -1,6 +1,6 @@
 import pytest
 
-from ratelimit.tenants.estimates.estimate import MAX_TOKENS, parse_count
+from ratelimit.tenants.count import MAX_TOKENS, parse_count
 
 
 @pytest.mark.parametrize(

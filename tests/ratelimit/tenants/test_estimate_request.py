@@ -10,7 +10,8 @@ from ratelimit.budgets.port import Admitted, Settlement
 from ratelimit.budgets.rule import Used
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import INVALID, MAX_OUTPUTS, NONE, Body, body_before, parse_body
-from ratelimit.tenants.estimates.estimate import MAX_TOKENS, Estimate
+from ratelimit.tenants.count import MAX_TOKENS
+from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.estimates.input import input_tokens
 from ratelimit.tenants.estimates.media import Images, images_tokens
 from ratelimit.tenants.estimates.request import estimate_request
