@@ -28,6 +28,10 @@ STATEMENT_SECONDS = 60.0
 ACQUIRE_SECONDS = 5.0
 # There are many minutes.  While they are kept, a late row means summing its minute anew; after that, its hour.
 MINUTES_KEPT = timedelta(days=8)
+# More hours than these, older than this, are a backlog: of an upgrade, a restore, a long outage.  Few requests of a
+# minute are alike, so where there are many of them an hour takes six times as long by its minutes as by its rows.  The
+# minutes of a backlog are not kept.
+BACKLOG_HOURS, BACKLOG_AGE = 24, DAY
 # Any number, the same in every process; the second half of the lock is the hour or the day.
 LOCK_OF_HOURS, LOCK_OF_DAYS = 0x746F6C68, 0x746F6C64
 
@@ -50,8 +54,16 @@ WHERE images IS NULL AND bucket >= (SELECT rows_from FROM usage_horizon)
 """
 # FOR SHARE: the horizons do not move while something is rolled.
 HORIZON = "SELECT minutes_from, rows_from FROM usage_horizon FOR SHARE"
-MOVE_HORIZON = "UPDATE usage_horizon SET minutes_from = $1 WHERE minutes_from < $1 RETURNING minutes_from"
-FORGET_MINUTES = "DELETE FROM usage_rollups_minute WHERE bucket < $1"
+MOVE_HORIZON = "UPDATE usage_horizon SET minutes_from = $1 WHERE minutes_from < $1"
+# An hour at a time: all that a stopped roller finds to be forgotten may take longer than a transaction has.
+FORGET_MINUTES = """
+DELETE FROM usage_rollups_minute
+WHERE bucket < (SELECT least(minutes_from, (SELECT min(bucket) FROM usage_rollups_minute) + interval '1 hour')
+                FROM usage_horizon)
+"""
+# Sums of an hour are made in memory; by default a server gives 4 MB, and all rows are sorted on its disk.  Compiling
+# statements of that many sums takes longer than running them.
+SETTINGS = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 LOCK = "SELECT pg_try_advisory_xact_lock($1, $2)"
 
 
@@ -72,9 +84,9 @@ class Roller:
             now = now or await connection.fetchval(NOW)
             for month in (month_of(now), next_month(month_of(now))):
                 await make_partition(connection, month)
-            await self._forget_minutes(connection, floor(now - MINUTES_KEPT, HOUR))
             await _execute(connection, MARK_UNKNOWN)
             hours = await _fetch(connection, MARKED_HOURS, floor(now, MINUTE), floor(now, HOUR))
+            await connection.execute(MOVE_HORIZON, _minutes_from(now, [hour for (hour,) in hours]))
         done = 0
         for (hour,) in hours:
             async with self._transaction() as connection:
@@ -84,6 +96,7 @@ class Roller:
         for (day,) in days:
             async with self._transaction() as connection:
                 done += await self._roll_day(connection, day)
+        await self._forget_minutes()
         return done
 
     async def _roll_hour(self, connection: Connection, hour: datetime, now: datetime) -> bool:
@@ -101,7 +114,7 @@ class Roller:
         by_minutes = hour >= minutes_from
         if by_minutes and minutes:
             await _execute(connection, clear(60), minutes)
-            await _execute(connection, roll_rows(60), minutes)
+            await _execute(connection, roll_rows(60), *_stretches(minutes, MINUTE))
         if not over:
             await connection.execute(MARK, 3600, hour)
             return True
@@ -109,7 +122,7 @@ class Roller:
         if by_minutes:
             await _execute(connection, roll_rollups(3600, 60), hour)
         else:
-            await _execute(connection, roll_rows(3600), [hour])
+            await _execute(connection, roll_rows(3600), [hour], [hour + HOUR])
         await connection.execute(MARK, 86400, floor(hour, DAY))
         return True
 
@@ -122,9 +135,12 @@ class Roller:
         await _execute(connection, roll_rollups(86400, 3600), day)
         return True
 
-    async def _forget_minutes(self, connection: Connection, before: datetime) -> None:
-        if await connection.fetchval(MOVE_HORIZON, before) is not None:
-            await _execute(connection, FORGET_MINUTES, before)
+    async def _forget_minutes(self) -> None:
+        """Those before the horizon.  Nobody reads them, so they go last."""
+        forgotten = True
+        while forgotten:
+            async with self._transaction() as connection:
+                forgotten = await connection.execute(FORGET_MINUTES, timeout=STATEMENT_SECONDS) != "DELETE 0"
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
@@ -133,7 +149,22 @@ class Roller:
             self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection,
             connection.transaction(),
         ):
+            await connection.execute(SETTINGS)
             yield connection
+
+
+def _minutes_from(now: datetime, hours: Sequence[datetime]) -> datetime:
+    """The first minute to be kept, if these hours are to be summed up."""
+    recent = floor(now - BACKLOG_AGE, HOUR)
+    if sum(hour < recent for hour in hours) > BACKLOG_HOURS:
+        return recent
+    return floor(now - MINUTES_KEPT, HOUR)
+
+
+def _stretches(buckets: Sequence[datetime], width: timedelta) -> tuple[list[datetime], list[datetime]]:
+    """Starts and stops of what these buckets, in order, cover: a stretch is one scan, however many they are."""
+    starts = [bucket for bucket in buckets if bucket - width not in buckets]
+    return starts, [bucket + width for bucket in buckets if bucket + width not in buckets]
 
 
 async def _take(connection: Connection, width: timedelta, start: datetime, stop: datetime) -> Sequence[datetime]:

@@ -63,25 +63,46 @@ TABLES = {60: "usage_rollups_minute", 3600: "usage_rollups_hour", 86400: "usage_
 
 
 def roll_rows(width: int) -> str:
-    """Fills the buckets $1 (an array of their starts) from rows."""
-    return f"""
-INSERT INTO usage_rollups ({COLUMNS})
-SELECT {width}, bucket, found.*
-FROM unnest($1::timestamptz[]) AS bucket CROSS JOIN LATERAL (
-    SELECT {_grouped(width)}, {_ROWS_AS_ROLLUPS} FROM usage
-    WHERE ts >= bucket AND ts < bucket + interval '{width} seconds'
-    GROUP BY {_grouping(width)}
-) AS found
-"""
+    """Fills the buckets of stretches of time, from $1 to before $2 (arrays of whole buckets), from rows."""
+    return _filled(
+        width,
+        f"""
+SELECT found.* FROM unnest($1::timestamptz[], $2::timestamptz[]) AS stretch (start, stop) CROSS JOIN LATERAL (
+    SELECT date_bin('{width} seconds', ts, '1970-01-01Z') AS bucket, {_list(GROUPED)}, {_ROWS_AS_ROLLUPS} FROM usage
+    WHERE ts >= start AND ts < stop
+    GROUP BY bucket, {_list(GROUPED)}
+) AS found""",
+    )
 
 
 def roll_rollups(width: int, narrower: int) -> str:
     """Fills the bucket $1 from the buckets of a smaller width."""
-    return f"""
-INSERT INTO usage_rollups ({COLUMNS})
-SELECT {width}, $1::timestamptz, {_grouped(width)}, {_SUMS_OF_ROLLUPS} FROM {TABLES[narrower]}
+    return _filled(
+        width,
+        f"""
+SELECT $1::timestamptz AS bucket, {_list(GROUPED)}, {_SUMS_OF_ROLLUPS} FROM {TABLES[narrower]}
 WHERE grain = 0 AND bucket >= $1 AND bucket < $1::timestamptz + interval '{width} seconds'
-GROUP BY {_grouping(width)}
+GROUP BY {_list(GROUPED)}""",
+    )
+
+
+def _filled(width: int, finest: str) -> str:
+    """Each row is added up once, to the lines of the finest grain; the coarser grains are sums of those few lines."""
+    coarser = GRAINS_KEPT[width][1:]
+    told = [name for name in DIMENSIONS if any(name in GRAINS[grain] for grain in coarser)]
+    bits = {
+        grain: sum(1 << i for i, name in enumerate(reversed(told)) if name not in GRAINS[grain]) for grain in coarser
+    }
+    cases = " ".join(f"WHEN {bits[grain]} THEN {grain}" for grain in coarser)
+    columns = _list(f"coalesce({name}, '')" if name in (*told, "admission") else "''" for name in GROUPED)
+    return f"""
+WITH finest AS MATERIALIZED ({finest}
+)
+INSERT INTO {TABLES[width]} ({COLUMNS})
+SELECT {width}, bucket, 0, {_list((*GROUPED, *COUNTED, *SUMMED, *SUMS_OF_PARTS))} FROM finest
+UNION ALL
+SELECT {width}, bucket, CASE grouping({_list(told)}) {cases} END, {columns}, {_SUMS_OF_ROLLUPS} FROM finest
+GROUP BY bucket, admission, GROUPING SETS ({_list(f"({_list(GRAINS[grain])})" for grain in coarser)})
 """
 
 
@@ -107,18 +128,6 @@ def grain_for(width: int, dimensions: Iterable[str]) -> int:
     """The coarsest grain that is kept and has these dimensions."""
     wanted = set(dimensions)
     return next(grain for grain in COARSEST_FIRST if grain in GRAINS_KEPT[width] and wanted <= {*GRAINS[grain]})
-
-
-def _grouped(width: int) -> str:
-    """The grain and the columns of GROUPED, of a query that is grouped by `_grouping`."""
-    bits = {grain: sum(8 >> i for i, name in enumerate(DIMENSIONS) if name not in GRAINS[grain]) for grain in range(4)}
-    cases = " ".join(f"WHEN {bits[grain]} THEN {grain}" for grain in GRAINS_KEPT[width])
-    columns = ", ".join(f"coalesce({name}, '')" for name in GROUPED)
-    return f"CASE grouping({', '.join(DIMENSIONS)}) {cases} END, {columns}"
-
-
-def _grouping(width: int) -> str:
-    return f"admission, GROUPING SETS ({', '.join(f'({_list(GRAINS[grain])})' for grain in GRAINS_KEPT[width])})"
 
 
 def _list(names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from ledger.cost import priced
 from ledger.cover import DAY, HOUR, MINUTE
+from ledger.postgres.roller import BACKLOG_HOURS
 from ledger.postgres.rollup_sql import GRAINS_KEPT
 from ledger.sums import DIMENSIONS, Selection
 from tenancy.values.lease_id import mint_lease_id
@@ -27,6 +28,11 @@ from tests.ledger.rollups import (
     question,
     random_row,
 )
+
+MARK_DAY = """
+INSERT INTO usage_marks (width, bucket) SELECT 60, date_bin('1 min', ts, '1970-01-01Z') FROM usage
+WHERE date_bin('1 day', ts, '1970-01-01Z') = $1
+"""
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -57,10 +63,9 @@ async def test_sums_in_rollups_are_those_of_the_rows_when_all_is_rolled(subject:
         )
         await subject.roller.roll(NOW)
     await subject.pool.execute("UPDATE usage_horizon SET minutes_from = '2026-01-01Z'")
-    await subject.pool.execute(
-        "INSERT INTO usage_marks (width, bucket) SELECT 60, date_bin('1 min', ts, '1970-01-01Z') FROM usage"
-    )
-    await subject.roller.roll(NOW + 2 * DAY)
+    for (day,) in await subject.pool.fetch("SELECT DISTINCT date_bin('1 day', ts, '1970-01-01Z') FROM usage"):
+        await subject.pool.execute(MARK_DAY, day)
+        await subject.roller.roll(NOW + 2 * DAY)
     assert await subject.pool.fetch("SELECT * FROM usage_marks") == []
     rows = tuple(await subject.pool.fetchrow(SUM_OF_ROWS) or ())
     sums = await subject.pool.fetch(SUMS_OF_EACH_WIDTH)
@@ -150,3 +155,28 @@ async def test_minutes_are_kept_for_a_while(subject: Subject) -> None:
     await subject.roller.roll(NOW + 9 * DAY)
     assert await subject.pool.fetchval(minutes) == 0
     await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+
+
+async def test_a_backlog_is_summed_up_without_its_minutes(subject: Subject) -> None:
+    chance = random.Random(5)
+    await subject.pool.execute("UPDATE usage_horizon SET minutes_from = '2026-01-01Z'")
+    for old, kept in ((BACKLOG_HOURS, True), (BACKLOG_HOURS + 1, False)):
+        hours = [2, *range(26, 26 + old)]
+        await subject.append(
+            [random_row(chance, NOW - hour * HOUR)._replace(**at(NOW - hour * HOUR)) for hour in hours]
+        )
+        await subject.roller.roll(NOW)
+        oldest = await subject.pool.fetchval("SELECT min(bucket) FROM usage_rollups_minute")
+        assert (oldest < NOW - DAY) == kept
+        assert oldest < NOW - 2 * HOUR
+        await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+        await subject.check(Selection(), [(NOW - 3 * DAY, NOW - 27 * HOUR)], ("model",), limit=10)
+    late = [row(lease_id=at(NOW - 2 * DAY)["id"], output_tokens=7)]
+    await subject.append(late)
+    await subject.roller.roll(NOW)
+    await subject.check(Selection(), [EVERYTHING], DIMENSIONS, limit=1000)
+
+
+def at(time: datetime) -> dict[str, Any]:
+    """The id and the time of a row."""
+    return {"id": mint_lease_id(int(time.timestamp() * 1000)), "ts": time}
