@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench.cpu import CpuMeter
 from bench.parts.ledger_ingest import BATCH_ROWS, batch
-from bench.parts.usage_10m import DAYS, fill, roll
+from bench.parts.usage_10m import DAYS, SETTINGS, fill, roll
 from ledger.clickhouse.ledger import ClickhouseLedger
 from ledger.clickhouse.migrate import migrate
 from ledger.clickhouse.requests import ClickhouseRequests
@@ -183,7 +183,7 @@ async def fill_clickhouse(client: Clickhouse, rows: int) -> None:
 
 
 async def on_postgres(directory: Path, rows: int) -> None:
-    server = Postgres(directory, None, "shared_buffers=1GB", "max_wal_size=4GB", "checkpoint_timeout=30min")
+    server = Postgres(directory, None, *SETTINGS)
     try:
         await fill(server.url, rows)
         await roll(server.url)

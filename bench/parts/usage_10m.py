@@ -14,7 +14,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ import asyncpg
 import httpx
 
 from ledger.cover import DAY, HOUR, floor
-from ledger.postgres.partitions import make_partition, month_of
+from ledger.postgres.partitions import Month, first_instant, make_partition, month_of, next_month
 from ledger.postgres.roller import MINUTES_KEPT, Roller
+from ledger.sums import Interval
 from store.migrate import migrate
 from store.postgres import open_postgres
 from tests.admin.conftest import run_admin
@@ -34,31 +37,39 @@ DAYS = 30
 ROUNDS = 9
 LIMIT_MS = 200
 LATE_MINUTES = 20
+SETTINGS = (
+    "shared_buffers=1GB",
+    "max_wal_size=4GB",
+    "checkpoint_timeout=30min",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+)
 FILL = """
 INSERT INTO usage (id, ts, request_id, tenant_id, key_id, user_id, model, admission, input_tokens, output_tokens,
                    cached_tokens, reserved_tokens, usage_source, status, denied_by, streamed, method, path, total_ms,
                    ttft_ms, bytes_in, bytes_out, input_cost, cached_cost, output_cost)
-SELECT (lpad(to_hex((extract(epoch FROM ts) * 1000)::bigint), 12, '0') || '7'
-        || substr(md5(n::text || ts::text), 1, 19))::uuid, ts, 'req-' || n,
+SELECT id, uuid_extract_timestamp(id), 'req-' || n,
        'tenant-' || tenant, 'key-' || tenant || '-' || (n % 10), 'user-' || (n % 10),
        'vendor/model-' || (n % 8), CASE WHEN n % 20 = 0 THEN 'refused' ELSE 'fast' END, 200 + n % 3000, 100 + n % 700,
        CASE WHEN n % 3 = 0 THEN 128 ELSE 0 END, 1200, 'reported', CASE WHEN n % 20 = 0 THEN 429 ELSE 200 END, '',
        n % 2 = 0, 'POST', '/v1/chat/completions', 900 + n % 5000, 120, 800, 3200,
        (200 + n % 3000) * 0.0000025, 0, (100 + n % 700) * 0.00001
 FROM (
-    SELECT n, $1::timestamptz + n * ($2::timestamptz - $1::timestamptz) / $3::integer AS ts,
+    SELECT n,
+           uuidv7($1::timestamptz - clock_timestamp() + n * (($2::timestamptz - $1::timestamptz) / $3::integer)) AS id,
            ($4::integer * power(abs(hashint8(n)) / 2147483648.0, 2))::integer AS tenant
-    FROM generate_series(0, $3::integer - 1) AS n
+    FROM generate_series(0, $3::integer - 1) AS n OFFSET 0
 ) AS drawn
 """
 MARK_ALL = """
 INSERT INTO usage_marks (width, bucket)
 SELECT 60, generate_series(date_bin('1 min', $1::timestamptz, '1970-01-01Z'), $2::timestamptz, '1 minute')
 """
-# Without those of constraints.  They are made again once the rows are there, which is faster.
+# They are made again once the rows are there, which is faster.  ONLY: Postgres shows the index of a partitioned table
+# without those of its partitions.
 INDEXES = """
-SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made FROM pg_index
-WHERE indrelid = 'usage'::regclass AND NOT indisunique
+SELECT indexrelid::regclass::text AS name, replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') AS made
+FROM pg_index WHERE indrelid = 'usage'::regclass AND NOT indisprimary
 """
 COUNTS = "SELECT width, grain, count(*) FROM usage_rollups GROUP BY width, grain ORDER BY width, grain"
 MARK_LATE = """
@@ -84,16 +95,35 @@ async def fill(url: str, rows: int, tenants: int = 100) -> None:
     indexes = await connection.fetch(INDEXES)
     for name, _ in indexes:
         await connection.execute(f"DROP INDEX {name}")
-    # The triggers' work is done by MARK_ALL.
-    await connection.execute("SET session_replication_role = replica")
-    for day in range(DAYS):
-        await connection.execute(FILL, start + day * DAY, start + (day + 1) * DAY, rows // DAYS, tenants, timeout=3600)
-    await connection.execute("SET session_replication_role = origin")
+    await connection.execute("ALTER TABLE usage DROP CONSTRAINT usage_pkey")
+    months = groupby(_stretches(start, now), lambda stretch: month_of(stretch[0]))
+    await asyncio.gather(*(_fill_month(url, month, [*stretches], rows // DAYS, tenants) for month, stretches in months))
+    await connection.execute("ALTER TABLE usage ADD PRIMARY KEY (id, ts)", timeout=3600)
     for _, made in indexes:
         await connection.execute(made, timeout=3600)
     await connection.execute(MARK_ALL, start, now)
     print(f"filled in {time.monotonic() - began:.0f} s", flush=True)
     await connection.execute("VACUUM ANALYZE usage", timeout=3600)
+    await connection.close()
+
+
+def _stretches(start: datetime, stop: datetime) -> Iterator[Interval]:
+    """Days, cut where a month ends."""
+    while start < stop:
+        end = min(start + DAY, first_instant(next_month(month_of(start))), stop)
+        yield start, end
+        start = end
+
+
+async def _fill_month(url: str, month: Month, stretches: Sequence[Interval], a_day: int, tenants: int) -> None:
+    """In one transaction that begins with an empty table: with wal_level=minimal such rows are written once."""
+    connection = await asyncpg.connect(url)
+    # The triggers' work is done by MARK_ALL.
+    await connection.execute("SET session_replication_role = replica; SET timezone = 'UTC'")
+    async with connection.transaction():
+        await connection.execute(f"TRUNCATE usage_{month[0]}_{month[1]:02}")
+        for start, stop in stretches:
+            await connection.execute(FILL, start, stop, round(a_day * ((stop - start) / DAY)), tenants, timeout=3600)
     await connection.close()
 
 
@@ -180,7 +210,7 @@ def main() -> None:
     directory = options.keep or Path(tempfile.mkdtemp(prefix="tollkeeper-bench-"))
     directory.mkdir(exist_ok=True)
     directory.chmod(0o755)
-    server = Postgres(directory, None, "shared_buffers=1GB", "max_wal_size=4GB", "checkpoint_timeout=30min")
+    server = Postgres(directory, None, *SETTINGS)
     valkey = Valkey(directory / "valkey", None)
     try:
         asyncio.run(fill(server.url, options.rows))

@@ -86,7 +86,7 @@ class Roller:
                 await make_partition(connection, month)
             await _execute(connection, MARK_UNKNOWN)
             hours = await _fetch(connection, MARKED_HOURS, floor(now, MINUTE), floor(now, HOUR))
-            await connection.execute(MOVE_HORIZON, _minutes_from(now, [hour for (hour,) in hours]))
+            await _execute(connection, MOVE_HORIZON, _minutes_from(now, [hour for (hour,) in hours]))
         done = 0
         for (hour,) in hours:
             async with self._transaction() as connection:
