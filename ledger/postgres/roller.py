@@ -64,6 +64,9 @@ WHERE bucket < (SELECT least(minutes_from, (SELECT min(bucket) FROM usage_rollup
 # Sums of an hour are made in memory; by default a server gives 4 MB, and all rows are sorted on its disk.  Compiling
 # statements of that many sums takes longer than running them.
 SETTINGS = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+# Rows of an hour are found by their block ranges.  Without statistics (after a restore, an upgrade of Postgres) the
+# planner would read a month of rows, or of their primary key, for each hour.
+BY_BLOCK_RANGES = "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off"
 LOCK = "SELECT pg_try_advisory_xact_lock($1, $2)"
 
 
@@ -111,6 +114,7 @@ class Roller:
             return False
         if not minutes and not again:
             return False
+        await connection.execute(BY_BLOCK_RANGES)
         by_minutes = hour >= minutes_from
         if by_minutes and minutes:
             await _execute(connection, clear(60), minutes)
