@@ -6,7 +6,7 @@ A month of traffic of 100 tenants, as in usage_10m.  The stores make the rows th
 then each report is asked through its port, and batches are appended through theirs.  ClickHouse is its engine behind
 tests/clickhouse, one query at a time; its merges of rows are stopped, so that they take nothing from the questions.
 0 rows leave a store out.  --unsummed: each report in ClickHouse before anything is summed up, too.  --keep: keeps the
-rows there, and goes on from what it finds.  100 million rows take 3 GB in ClickHouse, and some 55 GB in Postgres.
+rows there, and goes on from what it finds.  100 million rows take 3 GB in ClickHouse, and 40 GB in Postgres.
 """
 
 import argparse
