@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 
 COUNT_SECONDS = 60.0
-AGAIN_SECONDS = 1.0  # after which a database that was away is asked again
+AGAIN_SECONDS = 1.0  # before a database that was away is asked again
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +133,7 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 async def _follow_default(ports: Ports) -> None:
-    """Once, when the database answers."""
+    """Runs once, when the database answers."""
     while True:
         try:
             changed = await default_rate.follow(ports)

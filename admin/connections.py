@@ -1,7 +1,8 @@
 """Connections to the management API: how many there may be, and how long each stage of one may take.
 
-uvicorn has a deadline for idle connections only, and none before the first request.  This is its protocol with the
-others.  What happens within a request (its body, its answer) is the gate's matter.
+uvicorn has a deadline only for idle connections, and none before the first request; this is its protocol with the
+missing
+ones.  What happens within a request (its body, its answer) is the gate's matter.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ class Stage(Enum):
 
 
 class Connection(H11Protocol):
-    """One connection.  Beyond the bounds a new one takes the place of the one that has least to lose."""
+    """One connection.  Beyond the bounds, a new one replaces the one that has least to lose."""
 
     max_connections = 500  # below the usual bound on open files
     max_per_address = 100  # a proxy is one address, and needs fewer: requests take milliseconds
@@ -88,7 +89,7 @@ class Connection(H11Protocol):
         return Stage.HEAD if self.conn.trailing_data[0] else Stage.IDLE
 
     def _review(self) -> None:
-        """Gives each stage its deadline when it begins; what trickles in does not move it."""
+        """Gives each stage its deadline when it begins; data that trickles in does not extend it."""
         stage = self._stage()
         waits_for = (stage, self.cycle)
         if waits_for == self._waits_for:
@@ -99,7 +100,8 @@ class Connection(H11Protocol):
         self._deadline = self.loop.call_later(self.seconds[stage], self._leave)
 
     def _make_room(self) -> None:
-        """Nobody who was let in by a token loses a running request; if all are such, this connection has to go."""
+        """Nobody who was admitted by a token loses a running request; if all connections are such, this one has to
+        go."""
         everybody = cast("set[Connection]", self.connections)
         crowd = Counter(each.address for each in everybody)
         if crowd[self.address] > self.max_per_address:
@@ -117,7 +119,7 @@ class Connection(H11Protocol):
             self._review()
 
     def _known(self) -> bool:
-        """Whether a request that came on it was somebody's who may use the API."""
+        """Whether a request that came on this connection had a valid token."""
         self._trusted = self._trusted or (self.scope is not None and PRINCIPAL_KEY in self.scope)
         return self._trusted
 
@@ -125,7 +127,7 @@ class Connection(H11Protocol):
         return not self._leaves and not (self._known() and self._stage() is Stage.EXCHANGE)
 
     def _leave(self) -> None:
-        """At once, with what the client has not read: else the kernel would keep that."""
+        """Closes at once, and drops what the client has not read: otherwise the kernel would keep that."""
         self._leaves = True
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
         self.transport.abort()

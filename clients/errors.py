@@ -50,7 +50,7 @@ _AMAZON_TYPES = {
     503: "ServiceUnavailableException",
     504: "ModelTimeoutException",
 }
-# Of JSON-RPC and, between -32099 and -32060, our own: clients and the protocol give those above it other meanings.
+# JSON-RPC's codes and, between -32099 and -32060, our own: clients and the protocol give other meanings to those above.
 _RPC_CODES = {
     400: -32600,
     401: -32061,
@@ -96,7 +96,7 @@ def with_rpc_id(body: bytes, id_: str) -> bytes:
 
 
 def headers_of(fault: Fault, api: Api) -> tuple[Header, ...]:
-    """What the shape needs beside the body."""
+    """The headers that the shape needs."""
     if api is Api.BEDROCK:
         return CONTENT_TYPE, ("x-amzn-errortype", _AMAZON_TYPES.get(fault.status, "InternalServerException"))
     return (CONTENT_TYPE,)

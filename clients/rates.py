@@ -54,7 +54,7 @@ Level = tuple[Rate, str, int]
 
 
 def rate_headers(levels: Sequence[Level], api: Api, family: RateHeaders, now_ms: int) -> list[Header]:
-    """`now_ms` since 1970, for the API whose resets are times."""
+    """`now_ms` since 1970, for APIs whose resets are points in time."""
     headers: list[Header] = []
     if family is not _IETF:
         if api is _ANTHROPIC:
@@ -72,7 +72,8 @@ def rate_headers(levels: Sequence[Level], api: Api, family: RateHeaders, now_ms:
 
 
 def duration(ms: int) -> str:
-    """As OpenAI writes `x-ratelimit-reset-*`: `20ms`, `1.5s`, `6m0s`, `1h0m12s`; whole seconds from a minute on."""
+    """The format of OpenAI's `x-ratelimit-reset-*`: `20ms`, `1.5s`, `6m0s`, `1h0m12s`; whole seconds from a minute
+    on."""
     if ms < MS_PER_SECOND:
         return f"{ms}ms"
     if ms < 60 * MS_PER_SECOND:
@@ -89,7 +90,7 @@ def _time(seconds: int) -> str:
 
 
 def _ietf(levels: Sequence[Level]) -> list[Header]:
-    """A list in each field, in whole units: the draft knows no fractions."""
+    """A list in each field, in whole units: the draft has no fractions."""
     policies: list[str] = []
     limits: list[str] = []
     for rate, left, reset_ms in levels:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 SCHEMES = ("clickhouse+http", "clickhouse+https")
 PORTS = {"http": 8123, "https": 8443}
 FILES = ("ca", "cert", "key")  # options of the URL: of TLS, beside the scheme that switches it on
-SECONDS = 1.2  # below the 2 s in which the management API must have said 503
+SECONDS = 1.2  # below the 2 s after which the management API must have answered 503
 CLOSE_SECONDS = 2.0
 FORMAT = "JSONCompactEachRow"
-# What does not depend on the server's own profile.
+# Settings that must not depend on the server's own profile.
 READ = {
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_quote_decimals": 1,
@@ -43,15 +43,15 @@ TOO_OLD = "Unknown identifier: readonly"  # of the client's first question, says
 
 
 class ClickhouseAway(ConnectionError):
-    """It does not answer, or says that it cannot now."""
+    """ClickHouse does not answer, or says that it cannot now."""
 
 
 class ClickhouseLate(ClickhouseAway):
-    """It did not answer in time."""
+    """ClickHouse did not answer in time."""
 
 
 class ClickhouseRefuses(ClickhouseAway):
-    """It will not take what the settings say: credentials, database, tables."""
+    """ClickHouse refuses what the settings say: credentials, database, tables."""
 
     def __init__(self, text: str, code: int | None = None) -> None:
         super().__init__(text)
@@ -59,7 +59,7 @@ class ClickhouseRefuses(ClickhouseAway):
 
 
 class ClickhouseRejects(Exception):
-    """It will never take these rows; none of them was written."""
+    """ClickHouse will never take these rows; none of them was written."""
 
 
 class Address(NamedTuple):
@@ -77,7 +77,7 @@ class Address(NamedTuple):
 
 
 def address_of(url: str) -> Address:
-    """ValueError says what is wrong with the URL, and nothing that is in it but names of options."""
+    """Reads a URL.  The ValueError says what is wrong, and repeats nothing of the URL but names of options."""
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES or not parts.hostname:
         raise ValueError(f"must be a URL such as {SCHEMES[1]}://USER:PASSWORD@HOST:8443/DATABASE")
@@ -161,7 +161,7 @@ class Clickhouse:
                     await client.close()
 
     async def _open(self) -> "AsyncClient":
-        """The client, anew if files of TLS have changed."""
+        """The client; a new one if TLS files have changed."""
         async with self._opening:
             here = self._address
             context = context_of(FILES, here.ca, here.cert, here.key) if here.scheme == "https" else None
@@ -172,7 +172,7 @@ class Clickhouse:
 
 
 class _Asking:
-    """Ends what takes longer than `seconds`, and names what went wrong."""
+    """Ends questions that take longer than `seconds`, and names the reason."""
 
     def __init__(self, seconds: float) -> None:
         self._limit = asyncio.timeout(seconds)
@@ -228,7 +228,7 @@ async def _connected(here: Address, context: ssl.SSLContext | None, seconds: flo
 
 
 def _literal(value: object) -> object:
-    """Lists as the server reads them, whatever is in them."""
+    """Lists in the server's syntax, whatever they contain."""
     return list(value) if isinstance(value, tuple) else value
 
 

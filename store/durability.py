@@ -1,4 +1,4 @@
-"""Whether Redis keeps what it is given: a store that may evict or that does not persist can lose budgets."""
+"""Whether Redis keeps its data: a store that may evict, or that does not persist, can lose budgets."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,8 +17,8 @@ log = structlog.get_logger(__name__)
 
 
 class Durability(NamedTuple):
-    """`evicts`: under memory pressure it drops keys.  `forgets`: a restart finds nothing, or only what a snapshot that
-    nobody takes by itself has.  None: it does not say.  `evicted`: keys that it has dropped since it was started."""
+    """`evicts`: it drops keys under memory pressure.  `forgets`: after a restart it has nothing, or only a snapshot
+    that is never taken automatically.  None: it does not say.  `evicted`: keys dropped since it was started."""
 
     evicts: bool | None
     forgets: bool | None
@@ -31,7 +31,7 @@ class Durability(NamedTuple):
 
 
 async def durability_of(client: "Client") -> Durability:
-    """Of every node that can be written to; what store.redis.UNAVAILABLE lists."""
+    """The durability over every node that can be written to; raises what store.redis.UNAVAILABLE lists."""
     if not isinstance(client, RedisCluster):
         return await _of_node(client.info, client.config_get)
     await client.initialize()
@@ -50,7 +50,7 @@ async def _of_node(info: Ask, config_get: Ask) -> Durability:
         return Durability(evicts, False, evicted)
     try:
         snapshots = await config_get("save")
-    except ResponseError:  # a hosted one may not let us look
+    except ResponseError:  # a hosted Redis may not let us look
         return Durability(evicts, None, evicted)
     return Durability(evicts, not snapshots.get("save"), evicted)
 

@@ -1,7 +1,8 @@
 """Forward-only migrations: applies `migrations/*/NNNN_name.sql` by name, once, each in a transaction.
 
-The folder is that of the slice which most of a migration is about.  They are one sequence all the same: the next number
-is one more than the highest in any folder.
+The folder is that of the slice that most of a migration is about.  All folders share one sequence: the next number is
+one
+more than the highest in any of them.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """TLS to the stores: the files that their URLs name, and what to trust by them.
 
-A new connection takes the files as they are by then, so they can be replaced at any time; while they cannot be used
-(half of them are written), it takes them as they were.  If a URL names a CA, that one alone is trusted: redis-py would
-add it to those of the system.
+A new connection reads the files anew, so they can be replaced at any time; while they cannot be used (half of them are
+written), it uses them as they were before.  If a URL names a CA, only that one is trusted: redis-py would add it to the
+system's.
 """
 
 import os
@@ -24,7 +24,7 @@ _PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 _Stamp = tuple[int, int, int]
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
-# By what a URL names: the last that could be used, and what has been said of the files since.
+# By the files that a URL names: the last usable context, and what was logged about the files since.
 _usable: dict[tuple[object, ...], ssl.SSLContext] = {}
 _said: dict[tuple[object, ...], str] = {}
 
@@ -49,7 +49,7 @@ class Secured(Protocol):
 
 
 def redis_context(connection: Secured) -> ssl.SSLContext:
-    """One for all connections, until a file changes: the system's CAs take 20 ms to read.  BadTlsFile."""
+    """One context for all connections, until a file changes: reading the system's CAs takes 20 ms.  BadTlsFile."""
     files = (connection.ca_certs, connection.certfile, connection.keyfile)
     return context_of(REDIS_OPTIONS, *files, (connection.check_hostname, connection.cert_reqs))
 
@@ -90,8 +90,8 @@ def check_postgres_files(url: str) -> ssl.SSLContext | None:
 
 
 def postgres_before(url: str) -> ssl.SSLContext | None:
-    """None if the files can be used: asyncpg reads them itself.  Else what was in them when they could be, of a URL
-    that has the server verified.  BadTlsFile, if there is no such thing."""
+    """None if the files can be used: asyncpg reads them itself.  Otherwise what was in them when they last could be,
+    for a URL that verifies the server.  BadTlsFile, if there is nothing."""
     named = dict(parse_qsl(urlsplit(url).query))
     try:
         context = check_postgres_files(url)
@@ -105,7 +105,7 @@ def postgres_before(url: str) -> ssl.SSLContext | None:
 
 
 def tls_error(failure: BaseException | None) -> OSError | None:
-    """What of TLS is behind a driver's error and will not pass by itself.  Errors of aiohttp claim to be of `ssl`, and
+    """The TLS error behind a driver's error that will not pass by itself.  Errors of aiohttp claim to be of `ssl`, and
     have the real one as their cause."""
     while failure is not None:
         real = isinstance(failure, BadTlsFile) or type(failure).__module__ == ssl.__name__
@@ -116,7 +116,7 @@ def tls_error(failure: BaseException | None) -> OSError | None:
 
 
 def in_words(store: str, setting: str, error: OSError) -> str:
-    """A sentence on one of those: what is wrong first, in parentheses what the library says."""
+    """A sentence on such an error: what is wrong first, then the library's words in parentheses."""
     if isinstance(error, BadTlsFile):
         return f"{store} is not asked, since {setting} names a file for TLS that cannot be used ({error})"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -147,13 +147,13 @@ def _keep(
 
 
 def _remember(named: tuple[object, ...], context: ssl.SSLContext) -> None:
-    """They can be used."""
+    """Notes that the files can be used."""
     _keep(_usable, named, context)
     _said.pop(named, None)
 
 
 def _before(named: tuple[object, ...], error: BadTlsFile) -> ssl.SSLContext:
-    """They cannot be used, but could be before; raises the error if not.  It is logged once."""
+    """What was in the files when they last could be used; raises the error if they never could.  Logged once."""
     if named not in _usable:
         raise error
     if _said.get(named) != str(error):

@@ -1,8 +1,8 @@
-"""Whether the stores answer, asked every few seconds though no request does: what cannot work is known at the start.
+"""Whether the stores answer, asked every few seconds even without requests, so that a wrong setting shows at the start.
 
-Owns the questions and what the answers mean.  A store that is away may come back, and is told of; one that refuses what
-the settings say (credentials, rights, certificates, a database that is not there) will not, so nobody should be sent to
-this process.
+Owns the questions and what the answers mean.  A store that is away may come back, and is only reported.  A store that
+refuses the settings (credentials, rights, certificates, a missing database) will not come back by itself, so this
+process must not get requests.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 2.0
-MISSES = 2  # in a row, before it is said of a store that may just have been busy
+MISSES = 2  # in a row, before a store that may only have been busy is reported
 MAX_REASON = 200  # characters
 REDIS, POSTGRES, CLICKHOUSE = "redis", "postgres", "clickhouse"
 SETTINGS = {
@@ -87,7 +87,7 @@ class StoreWatch:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Once, at every store."""
+        """Asks every store once."""
         refused = set()
         for store, ask in self._asked.items():
             try:
@@ -109,7 +109,7 @@ class StoreWatch:
         self.refused = frozenset(refused)
 
     def _tell(self, store: str, error: Exception) -> None:
-        """In the log once for each state; what the driver says of it has no secret."""
+        """Logs each state once; a driver's error contains no secret."""
         said = f"{type(error).__name__}: {error}"[:MAX_REASON].rstrip(": ")
         setting = SETTINGS.get(store, store)
         if (of_tls := tls_error(error)) is not None:
@@ -126,6 +126,6 @@ class StoreWatch:
 
 
 def _said(failure: Exception) -> Exception:
-    """What the store itself said: redis-py makes a ConnectionError of a wrong password."""
+    """The error that the store itself gave: redis-py makes a ConnectionError of a wrong password."""
     cause = failure.__cause__
     return cause if isinstance(cause, _REFUSES) else failure

@@ -68,12 +68,12 @@ class Member:
         return self._silence.hangs(now, owes=owes, replaceable=replaceable)
 
     def leave(self, seconds: float) -> None:
-        """Asks it to end, and is to insist after `seconds`."""
+        """Asks it to end, and will kill it after `seconds`."""
         self.process.ask_to_stop()
         self.kill_at = time.monotonic() + seconds
 
     def kill_now(self) -> None:
-        """Does not wait for its end."""
+        """Kills it without waiting for its end."""
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, signal.SIGKILL)
         self._silence.end()
@@ -133,7 +133,7 @@ class Group:
         self._end_what_hangs(time.monotonic())
 
     def _end_what_hangs(self, now: float) -> None:
-        """Its place is filled once its end is seen."""
+        """Kills what hangs; its place is filled once its end is seen."""
         waiting = sum(spare.ready for spare in self._spares)
         for member in self.members:
             replaceable = waiting > 0 and member.worker is not None
@@ -148,7 +148,7 @@ class Group:
         return any(member.process.running() for member in self.members)
 
     def let_go(self) -> None:
-        """Each of its processes sees to its own end from now on, as without a supervisor."""
+        """Leaves its processes to end by themselves, as without a supervisor."""
         for member in self.members:
             member.candidate.close()
 
@@ -173,7 +173,7 @@ class Group:
             self._due_at = time.monotonic() + RESTART_SECONDS[min(self._failures, len(RESTART_SECONDS)) - 1]
 
     def _fill(self) -> None:
-        """Every place first; then the spare, which would take the machine from those that start."""
+        """Fills every place first; then starts the spare, which would take processor time from those that start."""
         for number, worker in self._workers.items():
             if number not in self._working and (self._spares or self._may_start()):
                 member = self._spares.pop() if self._spares else Member(self._start)
@@ -183,7 +183,7 @@ class Group:
             self._spares.append(Member(self._start))
 
     def _restart_next(self) -> None:
-        """One place after another, each only once the one before is in order."""
+        """Restarts one place after another, each only once the one before is in order."""
         if not self._all_serve():
             return
         for old in self._replaced:

@@ -44,12 +44,12 @@ ASK = b"well?\n"
 
 
 def call(tell: Callable[[], None]) -> None:
-    """The check of a process that has no parts."""
+    """The check of a process without parts."""
     tell()
 
 
 class Place:
-    """The process's end."""
+    """The process's end of the socket."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(fileno=STDIN)
@@ -72,7 +72,7 @@ class Place:
         return Worker(**{**found, "services": tuple(found["services"])})
 
     def leaves(self) -> None:
-        """It drains."""
+        """The process drains."""
         if self._is_asked:
             self.tell(News.LEAVING)
 
@@ -85,8 +85,8 @@ class Place:
         ).start()
 
     def _heard(self) -> bytes:
-        """The next line; empty once the supervisor has gone, also before it read what it was told, which is an error
-        of the socket."""
+        """The next line; empty once the supervisor has gone, even if it had not read what it was told, which is an
+        error of the socket."""
         try:
             return self._lines.readline()
         except OSError:
@@ -110,7 +110,7 @@ class Place:
 
 
 class Candidate:
-    """The supervisor's end."""
+    """The supervisor's end of the socket."""
 
     def __init__(self) -> None:
         self.socket, self.child = socket.socketpair()
@@ -124,8 +124,8 @@ class Candidate:
         self._send(json.dumps(asdict(worker)).encode() + b"\n")
 
     def ask(self) -> None:
-        """Whether all is well: it `owes` an answer from now on, of which it may know nothing if it never has answered
-        one."""
+        """Asks whether all is well: from now on the process `owes` an answer.  One that has never answered may not know
+        the question."""
         self.owes = True
         self._send(ASK)
 

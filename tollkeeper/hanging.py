@@ -1,8 +1,8 @@
-"""Whether a process hangs: it is stopped, or does not answer though nothing keeps it busy.  For the supervisor.
+"""Whether a process hangs: it is stopped, or does not answer although nothing keeps it busy.  For the supervisor.
 
-A process that has work to do, or no processor to do it on, answers late and is not to be killed for that.  So the time
-without an answer counts in full while each of its threads sleeps, and as a tenth while one runs, or would.  Where
-another can have its place at once, a process is given less time, but then each look must find it stopped or asleep.
+A process with work to do, or without a processor to do it on, answers late and must not be killed for that.  So the
+time without an answer counts in full while all its threads sleep, and as a tenth while one runs, or would.  Where
+another process can take its place at once, it gets less time, but then each look must find it stopped or asleep.
 """
 
 from contextlib import suppress
@@ -13,12 +13,12 @@ HUNG_SECONDS = 5.0
 REPLACEABLE_SECONDS = 0.8
 BUSY_SHARE = 0.1
 LOOK_SECONDS = 0.2
-MOST_SECONDS = 0.4  # between two looks: if it is more, it was we who had no processor
+MOST_SECONDS = 0.4  # longest time between two looks: if it was more, the supervisor had no processor
 STOPPED, TRACED, BUSY = "T", "t", frozenset("RD")
 
 
 class Silence:
-    """Of one process: how long it has owed an answer, as that counts, and for how long it has done nothing at all."""
+    """How long one process has owed an answer, weighted as above, and how long it has done nothing at all."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

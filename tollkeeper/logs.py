@@ -10,7 +10,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 
 class Unfailing:
-    """Writes what can be written: a full disk under the log must not end a thread that has something to say."""
+    """Writes as well as it can: a full disk under the log must not end a thread that logs."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

@@ -34,7 +34,7 @@ CLIENT_SECONDS = 5.0  # for each read of a request and each write of its answer
 MAX_CONNECTIONS = 32  # each is a thread
 # name → whether it is ready
 Readiness = Callable[[], Mapping[str, bool]]
-# What works and should be seen to, in words.
+# Warnings: what works but should be looked into, in words.
 Warnings = Callable[[], Sequence[str]]
 # Tables, by name: of the rows each is an object.
 Learned = Callable[[], Mapping[str, Any]]
@@ -123,7 +123,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Of each client that leaves the library would print a stack."""
+        """Logs a failure; the library would print a stack for each client that leaves."""
         if not isinstance(sys.exception(), OSError):
             log.exception("a request for metrics failed")
 

@@ -27,7 +27,7 @@ from tollkeeper.slices.table import Service, load_services, socket_of, wire
 
 log = structlog.get_logger(__name__)
 
-# What of the drain is left for the ledger once the engine has answered what it held.
+# The part of the drain's time that is kept for the ledger, once the engine has answered what it held.
 FLUSH_SHARE = 0.5
 REPLACED_SECONDS = 0.5  # for what is held, if another process has the place: Envoy asks that one for the rest
 
@@ -135,7 +135,7 @@ def run_admin(settings: Settings, admin_token: str) -> None:
 
 
 def _show_admin(address: str, metrics: MetricSet, stores: StoreMetrics) -> None:
-    """Until the process ends."""
+    """Serves them until the process ends."""
     own, registry = Metrics(), CollectorRegistry()
     own.add(*metrics.members(), *stores.members(), *process_gauges())
     registry.register(own)

@@ -11,7 +11,7 @@ EXIT_FAILED, EXIT_BAD_SETTINGS = 1, 2
 
 
 def settings_of(command: str) -> Settings:
-    """Those of this process, which logs errors alone: the command says the rest."""
+    """The settings of this process, which logs only errors: the command reports the rest."""
     configure_logs("error", command)
     try:
         return read_settings()

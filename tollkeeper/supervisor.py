@@ -114,12 +114,12 @@ class Supervisor:
         return parts
 
     def warnings(self) -> list[str]:
-        """Of all processes, each once."""
+        """The warnings of all processes, each once."""
         answers = [get(path, "/readyz") for path in self._sockets.values()]
         return sorted({text for answer in answers if answer for text in json.loads(answer[1])["warnings"]})
 
     def learned(self) -> dict[str, list[dict[str, Any]]]:
-        """Of all processes, each row with whose it is."""
+        """What all processes have learned, each row with its process."""
         tables: dict[str, list[dict[str, Any]]] = {}
         for name, path in self._sockets.items():
             answer = get(path, "/learned")
@@ -199,7 +199,7 @@ def _held(path: Path, replace: bool) -> Iterator[None]:
 
 
 def _locks(lock: IO[str], seconds: float) -> bool:
-    """Whether it is ours within `seconds`."""
+    """Whether the lock is ours within `seconds`."""
     until = time.monotonic() + seconds
     while True:
         try:

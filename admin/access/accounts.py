@@ -39,7 +39,7 @@ MAX_INVITATIONS = 50
 
 
 class AccountRole(StrEnum):
-    """What somebody may do within the organization: owners also manage its people, viewers only read."""
+    """What a person may do within the organization: owners also manage its people, viewers only read."""
 
     OWNER = "owner"
     MEMBER = "member"
@@ -59,7 +59,7 @@ def account_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody of an organization.  `email` is in lower case."""
+    """A person of an organization.  `email` is in lower case."""
 
     id: str
     email: str
@@ -71,7 +71,7 @@ class Account:
 
     @property
     def principal(self) -> Principal:
-        """With the id in its name, which no later account of the same address has."""
+        """The principal, with the id in its name, because a later account with the same address has another id."""
         return Principal(f"{self.email} ({self.id})", ROLES[self.role], self.organization)
 
 
@@ -96,7 +96,7 @@ class AccountChange(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """Lets somebody make an account with this address and role."""
+    """Lets its holder make an account with this address and role."""
 
     id: str
     organization: str
@@ -145,7 +145,7 @@ class Invitations(Protocol):
         """TooManyInvitations; tenancy.directory.organizations.UnknownOrganization."""
 
     async def page(self, organization: str, limit: int) -> tuple[Invitation, ...]:
-        """Those that are open, oldest first."""
+        """The open invitations, oldest first."""
 
     async def get(self, invitation_id: str) -> Invitation | None:
         """None if there is none."""

@@ -1,9 +1,9 @@
-"""Failed sign-ins: someone who guesses has to wait longer each time, and the account's owner does not.
+"""Failed sign-ins: somebody who guesses has to wait longer each time; the account's owner does not.
 
-Three counts, of an account and address together, of an address, of an account.  The first bounds everybody.  The other
-two pass over somebody who signs in from an address from which the account was signed into before: others who guess at
-it, from wherever, do not keep its owner out.  No wait is longer than CAP_SECONDS, and nothing is ever locked.  Each
-process counts for itself.
+Three counts: by account and address together, by address, by account.  The first applies to everybody.  The other two
+do not apply to a sign-in from an address from which the account was signed into before: so others who guess, from
+wherever, do not keep its owner out.  No wait is longer than CAP_SECONDS, and nothing is ever locked.  Each process
+counts by itself.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ FREE_OF_PAIR, FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20, 50
 
 @dataclass(slots=True)
 class Count:
-    """How many attempts, and from when on the next one is listened to."""
+    """The number of attempts, and from when on the next one is accepted."""
 
     attempts: int = 0
     not_before: float = 0.0
@@ -69,7 +69,7 @@ class Attempts:
 
 
 def network_of(address: str) -> str:
-    """What one guesser has at hand: an IPv4 address, the /64 of an IPv6 address."""
+    """The network that one guesser controls: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

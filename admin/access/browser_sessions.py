@@ -45,13 +45,13 @@ class BrowserSessions(Protocol):
     """Raises what store.postgres.UNAVAILABLE lists."""
 
     async def begin(self, new: NewBrowserSession) -> None:
-        """Ends the oldest of the account's, and of everybody's, where there are as many as there may be."""
+        """Ends the account's oldest session, or the oldest of all, if there are as many as allowed."""
 
     async def find(self, token: str) -> BrowserSession | None:
         """None if it has ended, or never was."""
 
     async def end(self, token: str) -> None:
-        """Whether there is one or not."""
+        """Ends the session, if there is one."""
 
 
 def proof_of(token: str, credential: bytes) -> bytes:
@@ -59,5 +59,5 @@ def proof_of(token: str, credential: bytes) -> bytes:
 
 
 def form_token_of(token: str) -> str:
-    """What every form of a session holds, so that no other site can make its owner send one."""
+    """The token in every form of a session, so that no other site can make its owner send one."""
     return hmac.digest(token.encode(), b"form", hashlib.sha256).hex()

@@ -1,4 +1,4 @@
-"""What signing in takes, together: one for a process."""
+"""What signing in needs: one for a process."""
 
 from dataclasses import dataclass, field
 

@@ -1,6 +1,6 @@
-"""Passwords: argon2id hashes, made and checked beside the event loop, as many at a time as the machine can bear.
+"""Passwords: argon2id hashes, made and checked off the event loop, as many at a time as the machine can bear.
 
-Checking a password of nobody costs exactly what checking one of somebody does.
+Checking a password for an unknown account takes exactly as long as for a known one.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ T = TypeVar("T")
 # Of OWASP's recommended parameters (Password Storage Cheat Sheet); each check takes 19 MiB while it runs.
 TIME_COST, MEMORY_KIB, LANES = 2, 19_456, 1
 AT_ONCE = 2
-MOST_WAITING = 16  # at some 50 ms each, what waits longer would not be answered in time
+MOST_WAITING = 16  # at some 50 ms each, later ones would not be answered in time
 MIN_CHARACTERS, MAX_CHARACTERS = 12, 256
 
 
 class TooBusy(Exception):
-    """As many passwords are waiting to be checked as may."""
+    """Too many passwords are waiting to be checked."""
 
 
 class Passwords:
@@ -68,6 +68,6 @@ class Passwords:
 
 
 def of_nobody() -> str:
-    """A hash in today's form that no password has; made without the work of one."""
+    """A hash in today's format that no password matches, made without hashing one."""
     salt, digest = (base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
     return f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={LANES}${salt}${digest}"

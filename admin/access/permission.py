@@ -73,9 +73,10 @@ GRANTS_WITHIN: Grants = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who may use the control plane.  `name` goes into the audit log.
+    """A caller that may use the control plane.  `name` goes into the audit log.
 
-    One with an `organization` may use nothing outside of it; None: the operators of the service, who may use it all.
+    With an `organization` it may use nothing outside of that; None: the operators of the service, who may use
+    everything.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Whose token it is: an admin token, or that of somebody who is signed in, becomes a principal, or nothing.
+"""Turns a token into a principal, or nothing: an admin token, or the token of somebody who is signed in.
 
-How tokens are presented is the gate's matter.
+How tokens are presented is decided in the gate.
 """
 
 import hmac
@@ -52,7 +52,7 @@ class Principals:
         return await self._whose(lambda known: hmac.compare_digest(known, digest))
 
     async def behind(self, token: str, session: BrowserSession) -> Principal | None:
-        """Whose session this is, by its own token; None once what it began with is taken no more."""
+        """The principal of a session, by its token; None once the credential that it began with is no longer valid."""
         if session.account_session:
             return None if self._signed_in is None else await self._signed_in.of_session(session.account_session)
         return await self._whose(lambda known: hmac.compare_digest(proof_of(token, known), session.proof))
@@ -73,7 +73,7 @@ class Principals:
         return hmac.digest(self._configured, text.encode("utf-8", "surrogateescape"), "sha256").hex()[:SEAL_CHARACTERS]
 
     def forget(self) -> None:
-        """The tokens, or who is signed in, have changed."""
+        """The tokens, or the sessions, have changed."""
         if self._signed_in is not None:
             self._signed_in.forget()
         self._changes += 1

@@ -50,13 +50,14 @@ class Sessions(Protocol):
         """A new session."""
 
     async def account_of(self, session_id: str) -> Account | None:
-        """Whose it is; None if it has ended or its account is disabled."""
+        """The account of a session; None if the session has ended or the account is disabled."""
 
     async def renew(self, refresh_token: str) -> Opened | None:
-        """With another refresh token.  None if it is of no session; one that was used before ends its session."""
+        """The session with a new refresh token.  None if the token is of no session; one that was used before ends its
+        session."""
 
     async def end(self, session_id: str) -> None:
-        """Also if it has ended already."""
+        """Ends the session, unless it has ended already."""
 
 
 class SignedIn:

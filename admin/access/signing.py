@@ -24,7 +24,7 @@ CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp"]
 
 
 def is_signed(token: str) -> bool:
-    """Whether it has the form of one; nothing more is known of it."""
+    """Whether it looks like a signed token; this proves nothing."""
     return token.startswith("eyJ") and token.count(".") == 2 and len(token) <= MAX_TOKEN_CHARACTERS
 
 

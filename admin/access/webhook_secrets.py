@@ -18,11 +18,11 @@ ROOT_CHARACTERS = 16
 
 
 class UnknownRoot(LookupError):
-    """The configured secret that a salt goes with is not there any more: the webhook needs a new one."""
+    """The configured secret that a salt belongs to is gone: the webhook needs a new one."""
 
 
 class WebhookSecrets:
-    """The first of the configured secrets makes new ones; all of them may have made those that there are."""
+    """The first of the configured secrets makes new ones; existing ones may be made from any of them."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         self._roots = {name_of(root): root.encode() for root in roots}
@@ -40,7 +40,8 @@ class WebhookSecrets:
         return PREFIX + base64.b64encode(self._key(salt)).decode()
 
     def signatures(self, salts: Iterable[Salt], event_id: str, timestamp: int, body: bytes) -> str:
-        """What `webhook-signature` says: one signature for each secret that there still is; UnknownRoot if none is."""
+        """The header `webhook-signature`: a signature for each secret that can still be derived; UnknownRoot if none
+        can."""
         signed = b".".join((event_id.encode(), str(timestamp).encode(), body))
         keys = [self._key(each) for each in salts if each.root in self._roots]
         if not keys:
@@ -54,5 +55,5 @@ class WebhookSecrets:
 
 
 def name_of(root: str) -> str:
-    """Tells configured secrets apart, and nothing of them."""
+    """An identifier of a configured secret that reveals nothing of it."""
     return hashlib.sha256(b"tollkeeper webhook root " + root.encode()).hexdigest()[:ROOT_CHARACTERS]

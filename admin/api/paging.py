@@ -30,7 +30,7 @@ MAX_ID = 2**63  # bigint
 class Page(Body):
     """The query parameters of a list."""
 
-    limit: Whole = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="How many items at most")
+    limit: Whole = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="Maximum number of items")
     cursor: str | None = Field(None, max_length=4096, description="`next_cursor` of the page before")
 
     def after_time(self) -> tuple[datetime, str] | None:

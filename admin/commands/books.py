@@ -12,7 +12,7 @@ from reconcile.books import Drift
 from tenancy.directory.tenants import NoSuchTenant
 from tenancy.values.limit import Scope
 
-# A row can be in the ledger just before its request is settled; what is missing for longer is.
+# A row can be in the ledger just before its request is settled; what stays missing is really missing.
 AGAIN_SECONDS = 0.3
 SHOWN_IN_AUDIT = 1000
 OF_LIMIT = ("scope", "subject", "unit", "kind")
@@ -42,14 +42,14 @@ def fields_of(drift: Drift) -> dict[str, Any]:
 
 @query(ResourceKind.BUDGET)
 async def audit(session: Session, tenant_id: str | None = None) -> Audited:
-    """Of all tenants, or of one: then without its group's budgets."""
+    """Audits all tenants, or one: then without its group's budgets."""
     drifts = await _drifts(session, tenant_id)
     return Audited(len(drifts), [drift for drift in drifts if drift.missing or drift.beyond])
 
 
 @command(ResourceKind.BUDGET)
 async def mend(session: Session, tenant_id: str | None = None) -> list[Drift]:
-    """Charges what is missing now and a moment later; what was charged.  Nothing is ever given back."""
+    """Charges what is missing now and still a moment later; returns what was charged.  Nothing is ever given back."""
     found = [drift for drift in await _drifts(session, tenant_id) if drift.missing]
     if not found:
         return []

@@ -27,13 +27,13 @@ from tenancy.values.limit import Limit, Scope
 Counted = tuple[Limit, Rule]  # a limit, and where its live state is
 Place = tuple[int, str]
 SCOPES = [*Scope]
-MOST_OF_EACH = 64  # budgets of a tenant, where several tenants are looked at
+MOST_OF_EACH = 64  # budgets of a tenant, when several tenants are read
 OF_LIMIT = ("scope", "subject", "unit", "kind", "window_seconds", "calendar", "time_zone", "shadow")
 
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """A tenant; what holds for each of its keys or users is meant only with the id of one."""
+    """A tenant.  Budgets for each key or user are included only for the given ids."""
 
     tenant_id: str
     key_id: str | None = None
@@ -73,7 +73,7 @@ class Budget:
 
 
 def place_of(limit: Limit) -> Place:
-    """Its place in lists: by scope (tenant, user, key, model, group), then by name."""
+    """Its sort key: scope (tenant, user, key, model, group), then name."""
     return SCOPES.index(limit.scope), limit.budget_name
 
 

@@ -20,7 +20,8 @@ PAGE = 1000
 
 
 async def create_with_key(session: Session, new: NewTenant, key: NewKey) -> Done[Tenant]:
-    """With the default rate.  If it cannot have its key, it is not there either, as far as two changes allow."""
+    """Creates a tenant with the default rate.  If its key cannot be created, the tenant is removed, as far as two
+    changes allow."""
     rate = session.ports.configured.default_rate_limit
     made = await TENANTS.create(session, replace(new, requests_per_minute=rate, follows_default_rate=True))
     try:
@@ -33,8 +34,8 @@ async def create_with_key(session: Session, new: NewTenant, key: NewKey) -> Done
 
 
 async def follow(ports: Ports) -> int:
-    """Gives the configured default to all that follow it; how many have changed.  Without one nothing changes.  Raises
-    what store.postgres.UNAVAILABLE lists."""
+    """Gives the configured default to all tenants that follow it; returns how many have changed.  Does nothing without
+    a default.  Raises what store.postgres.UNAVAILABLE lists."""
     rate, count, after = ports.configured.default_rate_limit, 0, None
     if rate is None:
         return 0
@@ -49,7 +50,7 @@ async def follow(ports: Ports) -> int:
 
 
 async def _give(ports: Ports, tenant: Tenant, rate: int) -> bool:
-    """Unless somebody changes it meanwhile: they know better, or the next start does it."""
+    """Does nothing if somebody changes the tenant in the meantime: they know better, or the next start does it."""
     by = ChangeRequest(ACTOR, if_match=frozenset({tag_of(tenant)}))
     try:
         await ports.tenants.update(tenant.id, {"requests_per_minute": rate, "follows_default_rate": True}, by)

@@ -74,7 +74,7 @@ class Kind(Generic[P]):
     """What to say of one that was made; "" if there is nothing to say."""
 
     def id(self, text: str) -> str:
-        """The id itself.  What cannot be one is answered as if it did not exist, without asking a store for it."""
+        """The id itself.  A text that cannot be an id counts as unknown, without asking a store."""
         if not self.form.fullmatch(text):
             raise self.missing(text)
         return text
@@ -95,7 +95,7 @@ class Kind(Generic[P]):
         return await session.read(self.of, find)
 
     async def page(self: "Kind[Lists[A, T]]", session: Session, /, *args: A.args, **kwargs: A.kwargs) -> tuple[T, ...]:
-        """As the port has it: a limit, where to go on, and what it may be narrowed to."""
+        """A page as the port has it: a limit, where to go on, and filters."""
         return await session.read(self.of, lambda: self.port(session.ports).page(*args, **kwargs))
 
     async def create(self: "Kind[Creates[N, T]]", session: Session, new: N) -> Done[T]:
@@ -118,7 +118,7 @@ class Kind(Generic[P]):
         return await session.change(self.of, make)
 
     async def delete(self: "Kind[Deletes]", session: Session, id: str) -> Done[Deleted]:
-        """How many of each kind went with it, or would go if this is a dry run."""
+        """Returns how many of each kind went with it, or would go in a dry run."""
         return await session.change(self.of, lambda: self.port(session.ports).delete(self.id(id), session.by))
 
 

@@ -49,7 +49,7 @@ async def update(session: Session, key_id: str, change: KeyChange) -> Key:
 
 @command(ResourceKind.KEY)
 async def delete_of(session: Session, tenant_id: str, key_id: str) -> Deleted:
-    """A key of this tenant; another's is not there."""
+    """Deletes a key of this tenant; another tenant's counts as unknown."""
     found = await session.ports.keys.get(KEYS.id(key_id))
     if found is None or found.tenant_id != TENANTS.id(tenant_id):
         raise NoSuchKey(key_id)

@@ -51,11 +51,11 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"  # known, but not allowed to
     THROTTLED = "throttled"  # asked too often
     NOT_FOUND = "not_found"
-    NO_OPERATION = "no_operation"  # there is something, but it cannot be done with it
+    NO_OPERATION = "no_operation"  # the resource exists, but does not support the method
     TAKEN = "taken"  # something else has this name
     IN_USE = "in_use"  # something else still refers to it
     REFUSED_THERE = "refused_there"  # a sidecar, or its Envoy, could not do it
-    FULL = "full"  # there are as many as there may be
+    FULL = "full"  # the maximum number exists already
     STALE = "stale"  # changed since the caller read it
     IN_PROGRESS = "in_progress"  # the same command is being carried out
     REPEATED = "repeated"  # done before, and cannot be shown again
@@ -65,7 +65,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why, and in words.  `made`: type and id of what the command made when it was asked for the first time."""
+    """The reason, and the words for it.  `made`: type and id of what the command made when it was first asked for."""
 
     reason: Reason
     detail: str
@@ -75,7 +75,7 @@ class Refusal:
 
 
 class Refused(Exception):
-    """What a command or a query raises when it does not do what it was asked."""
+    """Raised by a command or a query that does not do what it was asked."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.detail)
@@ -88,7 +88,7 @@ INTERNAL = Refusal(Reason.INTERNAL, "an unexpected error; the log has it under t
 STORES_AWAY: tuple[type[Exception], ...] = (*postgres.UNAVAILABLE, *redis.UNAVAILABLE)
 MAX_SHOWN = 100  # characters of what the caller sent
 NAME = re.compile(r"[a-z][a-z_]*")
-WHOLE = ("", "body", "query")  # where a field is not within another
+WHOLE = ("", "body", "query")  # the place of a field that is not within another
 
 # What the ports raise, and what it means, by the reason.  The error's text is the id or name that it is about.
 NOT_FOUND: Mapping[type[Exception], str] = {

@@ -1,20 +1,20 @@
-"""What becomes of a command that was asked for before under the same Idempotency-Key.
+"""The answer to a command that was asked for before under the same Idempotency-Key.
 
-What is kept of a command is what the audit log shows of it, so a secret cannot be shown a second time.
+What is stored of a command is what the audit log shows, so a secret cannot be shown a second time.
 """
 
 from admin.commands.refusals import Reason, Refusal, Refused, invalid
 from tenancy.directory.change_request import ChangeRequest
 from tenancy.directory.idempotency import Repeat, Repeats
 
-WITH_SECRET = ("api_key", "admin_token", "webhook")  # of these target types a secret was shown
+WITH_SECRET = ("api_key", "admin_token", "webhook")  # target types whose creation showed a secret
 IN_PROGRESS = Refusal(
     Reason.IN_PROGRESS, "the request with this Idempotency-Key is not done yet, or has just failed: try again"
 )
 
 
 class Replayed(Exception):
-    """It was done before; `repeat` says what was made then, and is to be answered as if it had been made now."""
+    """The command was done before; `repeat` says what it made then, which is answered as if it had been made now."""
 
     def __init__(self, repeat: Repeat) -> None:
         super().__init__(repeat.target_id)
@@ -22,7 +22,7 @@ class Replayed(Exception):
 
 
 async def what_came_of(by: ChangeRequest, repeats: Repeats) -> Refused | Replayed:
-    """To be raised.  `by` is what AlreadyAsked was raised for, so it has an Idempotency-Key."""
+    """Returns what to raise.  `by` is the request that raised AlreadyAsked, so it has an Idempotency-Key."""
     asked = by.idempotency
     found = None if asked is None else await repeats.find(by.actor, asked.key)
     if asked is None or found is None:

@@ -36,7 +36,7 @@ class Rule:
     shadow: bool = False
 
     def stored(self) -> dict[str, Any]:
-        """Its fields as they are stored."""
+        """The fields as they are stored."""
         if self.calendar is not None and self.window_seconds is not None:
             raise invalid(("window_seconds", "not with a calendar"))
         return {
@@ -52,7 +52,7 @@ class Rule:
 
 
 def in_units(unit: Unit, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `amount`, `cached_weight` and `reasoning_weight` that are there, as they are stored."""
+    """The given ones of `amount`, `cached_weight` and `reasoning_weight`, as they are stored."""
     stored = {name: round(fields[name] * FULL_WEIGHT) for name in WEIGHTS if name in fields}
     return {**stored, "amount": units(unit, fields["amount"])} if "amount" in fields else stored
 
@@ -61,7 +61,7 @@ WEIGHTS = ("cached_weight", "reasoning_weight")
 
 
 def units(unit: Unit, amount: Decimal) -> int:
-    """As budgets count it; Refused unless it is possible.  May be below zero."""
+    """The amount in the units of budgets, perhaps below zero; Refused if it cannot be one."""
     if unit is Unit.COST:
         if abs(amount) > MAX_COST:
             raise invalid(("amount", f"at most {MAX_COST}"))
@@ -74,10 +74,10 @@ def units(unit: Unit, amount: Decimal) -> int:
 
 
 def amount_of(unit: Unit, units: int) -> int | str:
-    """As people write it."""
+    """The amount as people write it."""
     return f"{(Decimal(units) / MICRO).normalize():f}" if unit is Unit.COST else units
 
 
 def weight_of(percent: int) -> float:
-    """As people write it."""
+    """The weight as people write it."""
     return percent / FULL_WEIGHT

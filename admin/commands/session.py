@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """What a command made, and whether every sidecar has been told.  None: it was a dry run.  `notice`: what its
-    caller may not expect, in words."""
+    """What a command made, and whether every sidecar has been told.  None: it was a dry run.  `notice`: a warning to
+    its caller, in words."""
 
     value: T
     told: bool | None
@@ -37,8 +37,8 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One request to the control plane: the stores, who asks, and on what terms.  Somebody of an organization has only
-    its part of the stores, so whatever a command finds there is the organization's."""
+    """One request to the control plane: the stores, who asks, and on what terms.  A person of an organization has only
+    that organization's part of the stores."""
 
     ports: Ports
     principal: Principal
@@ -50,12 +50,12 @@ class Session:
             object.__setattr__(self, "by", replace(self.by, organization=organization))
 
     def seen(self, tag: str) -> "Session":
-        """The same, on the condition that what is to be changed is still in the state of the tag."""
+        """The same session, on the condition that the value to be changed is still in the state of the tag."""
         return replace(self, by=replace(self.by, if_match=frozenset({tag})))
 
     @contextmanager
     def permitted(self, action: Action, resource: Resource) -> Iterator[None]:
-        """The block runs only if the principal may; what ports raise in it becomes Refused."""
+        """Runs the block only if the principal has the permission; what ports raise in it becomes Refused."""
         if not self.principal.may(action, resource):
             raise Refused(FORBIDDEN)
         try:
@@ -67,14 +67,15 @@ class Session:
             raise Refused(refusal_of(error)) from error
 
     async def read(self, kind: ResourceKind, find: Callable[[], Awaitable[T]]) -> T:
-        """What a query is: Refused is all that it raises."""
+        """Runs a query; raises only Refused."""
         with self.permitted(Action.READ, self._own(kind)):
             return await find()
 
     async def change(self, kind: ResourceKind, make: Callable[[], Awaitable[T]]) -> Done[T]:
-        """What a command is: Refused is all that it raises, and Replayed if it was carried out before.
+        """Runs a command; raises only Refused, or Replayed if it was carried out before.
 
-        Afterwards everybody who keeps a copy is told: this process's principals, and the sidecars."""
+        Afterwards everything with a copy is told: this process's principals, and the sidecars.
+        """
         with self.permitted(Action.CHANGE, self._own(kind)):
             try:
                 value = await make()

@@ -1,4 +1,4 @@
-"""What a tenant may spend in a month, and from which sum on webhooks are told."""
+"""What a tenant may spend in a month, and the sums from which webhooks are told."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tenancy.values.calendar import Calendar
 from tenancy.values.limit import Scope, Unit
 from tenancy.values.prices import MICRO
 
-NAME = "spend_limit"  # of the limit that it is
+NAME = "spend_limit"  # the name of the limit that implements it
 CENTS = 100
 MAX_BUDGETS = 1000
 NONE = Refusal(Reason.NOT_FOUND, "the project has no spend limit")
@@ -41,7 +41,7 @@ async def spend_limit(session: Session, tenant_id: str) -> SpendLimit:
 
 
 async def set_spend_limit(session: Session, tenant_id: str, cents: int) -> Done[StoredLimit]:
-    """What was spent of one that there is stays spent."""
+    """Sets the limit; what was spent under an earlier one stays spent."""
     amount = Decimal(cents) / CENTS
     found = await _find(session, tenant_id)
     if found is not None:
@@ -64,7 +64,7 @@ async def delete_spend_limit(session: Session, tenant_id: str) -> Done[Deleted]:
 
 @query(ResourceKind.WEBHOOK)
 async def alerts(session: Session, tenant_id: str) -> Sequence[SpendAlert]:
-    """All of a tenant, oldest first."""
+    """All alerts of a tenant, oldest first."""
     await TENANTS.get(session, tenant_id)
     return await session.ports.spend_alerts.of_tenant(tenant_id)
 

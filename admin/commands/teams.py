@@ -14,7 +14,7 @@ from tenancy.directory.tenants import NewTenant, NoSuchTenant, Status, TenantCha
 
 @command(ResourceKind.TENANT)
 async def create(session: Session, new: NewTenant, limit: TokenLimitChange) -> Team:
-    """Its policy is made too, if there is none of this name."""
+    """Its policy is created too, if there is none of this name."""
     TENANTS.chosen(new.id)
     _may(session, policy=new.policy is not None, limit=bool(limit))
     return await session.ports.teams.create(new, limit, session.by)
@@ -50,7 +50,7 @@ async def get(session: Session, team_id: str) -> Headcount:
 
 @query(ResourceKind.TENANT)
 async def by_ids(session: Session, team_ids: Sequence[str]) -> dict[str, Headcount]:
-    """Those that there are."""
+    """The teams of these ids that exist."""
     return {found.tenant.id: found for found in await session.ports.teams.by_ids(team_ids)}
 
 

@@ -32,5 +32,5 @@ async def put(session: Session, tenant_id: str, new: NewUser) -> User:
 
 @command(ResourceKind.USER)
 async def delete(session: Session, tenant_id: str, user_id: str, *, cascade: bool) -> Deleted:
-    """IN_USE while the user has keys, unless they are to go too."""
+    """IN_USE while the user has keys, unless `cascade` deletes them too."""
     return await session.ports.users.delete(TENANTS.id(tenant_id), USERS.id(user_id), session.by, cascade=cascade)

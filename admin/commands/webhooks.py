@@ -1,4 +1,4 @@
-"""Webhooks: making, changing, trying them, and what became of what was sent."""
+"""Webhooks: making, changing and testing them, and the outcome of deliveries."""
 
 from collections.abc import Sequence
 
@@ -54,7 +54,7 @@ async def rotate(session: Session, webhook_id: str, overlap_seconds: int) -> tup
 
 @command(ResourceKind.WEBHOOK)
 async def test(session: Session, webhook_id: str) -> Delivery:
-    """Has an event sent to it that means nothing; within a second, unless it is disabled."""
+    """Sends a test event, within a second unless the webhook is disabled."""
     return await session.ports.webhooks.test(WEBHOOKS.id(webhook_id), session.by)
 
 
@@ -73,7 +73,7 @@ async def delivery(session: Session, webhook_id: str, delivery_id: int) -> Deliv
 
 @command(ResourceKind.WEBHOOK)
 async def redeliver(session: Session, webhook_id: str, delivery_id: int) -> Delivery:
-    """Has the same event sent again, under the id that it has."""
+    """Sends the same event again, under the same id."""
     return await session.ports.webhooks.redeliver(WEBHOOKS.id(webhook_id), delivery_id, session.by)
 
 

@@ -84,7 +84,7 @@ def stacked(starts: Sequence[datetime], series: Sequence[Series], shown: Callabl
 
 
 def _step(most: float) -> float:
-    """Between ticks: 1, 2 or 5 times a power of ten, at most MAX_TICKS of them."""
+    """The distance between ticks: 1, 2 or 5 times a power of ten, for at most MAX_TICKS."""
     power = float(10.0 ** floor(log10(most / MAX_TICKS)))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor * MAX_TICKS >= most)
 

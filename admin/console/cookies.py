@@ -1,6 +1,6 @@
-"""The cookie that holds a session's token: out of reach for scripts and other sites (HttpOnly, SameSite).
+"""The cookie with a session's token: out of reach of scripts and other sites (HttpOnly, SameSite).
 
-Behind TLS it is Secure too, and bears the prefix with which no other host may set it.
+Over TLS it is also Secure, and has the name prefix that keeps other hosts from setting it.
 """
 
 from starlette.requests import HTTPConnection

@@ -1,4 +1,4 @@
-"""Endpoints and targets as people type them: one a line, with what differs from the defaults behind it."""
+"""Endpoints and targets as people type them: one a line, followed by what differs from the defaults."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any

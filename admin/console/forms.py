@@ -1,4 +1,4 @@
-"""Forms: whether our own page sent one, reading it, and showing it again with what is wrong."""
+"""Forms: checking that our own page sent one, reading it, and showing it again with its errors."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,9 +34,11 @@ Model = TypeVar("Model", bound=Body)
 
 
 class Forms:
-    """The middleware: reads the form of a POST into the scope, and refuses one that another site had the browser send.
+    """The middleware that reads the form of a POST into the scope, and refuses one that another site made the browser
+    send.
 
-    It did if the browser says so, or if the session's own token is not among the fields."""
+    That is so if the browser says so, or if the session's own token is not among the fields.
+    """
 
     def __init__(self, app: ASGIApp, render: Render) -> None:
         self._app, self._render = app, render
@@ -88,7 +90,8 @@ Make = Callable[[Model], Awaitable[Response]]
 
 
 async def submitted(visit: Visit, model: type[Model], again: Again, make: Make[Model]) -> Response:
-    """What `make` answers to the form.  If it is refused for its fields, it is shown `again`, with what is wrong."""
+    """Answers the form with what `make` returns.  If its fields are refused, the form is shown `again` with the
+    errors."""
     try:
         return await make(read(visit, model))
     except Refused as refused:
@@ -103,7 +106,7 @@ async def submitted(visit: Visit, model: type[Model], again: Again, make: Make[M
 
 
 def read(visit: Visit, model: type[Model]) -> Model:
-    """The form's fields; an empty one is as good as none.  Refused: INVALID."""
+    """The form's fields; an empty one counts as absent.  Refused: INVALID."""
     given = {name: visit.field(name).strip() for name in model.model_fields}
     try:
         return model.model_validate({name: text for name, text in given.items() if text})

@@ -42,7 +42,7 @@ def _grants(value: object) -> list[dict[str, Any]]:
 
 
 def _grant(words: Sequence[str]) -> dict[str, Any]:
-    """Whom it is for is always said: what is left out by mistake must not open a server to everybody."""
+    """Always names whom it is for: an omission by mistake must not open a server to everybody."""
     whom: dict[str, str] = {}
     tools: list[str] | None = None
     for word in words:

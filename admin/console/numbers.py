@@ -21,7 +21,7 @@ def whole_number(value: object) -> object:
 
 
 def decimal_number(value: object) -> Decimal:
-    """Below zero too; not 0."""
+    """A number, perhaps below zero, but not 0."""
     number = _number(value, "5000, 250k or 12.50")
     if not number:
         raise ValueError("must be a number other than 0")

@@ -28,7 +28,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-FOREVER = "public, max-age=31536000, immutable"  # an address that changes with what is there
+FOREVER = "public, max-age=31536000, immutable"  # for addresses that change with their content
 TITLES = {
     Reason.FORBIDDEN: "Not allowed",
     Reason.NOT_FOUND: "Not found",
@@ -51,7 +51,7 @@ BY_PATH = {
     for name, (data, path) in ASSETS.items()
 }
 
-# What the head of each page leads to: its name, its address, what people call it, and what one must be allowed to read.
+# The links in the head of each page: page name, address, text, and the resource that one must be allowed to read.
 SECTIONS = (
     ("overview", "", "Overview", "usage"),
     ("tenants", "/tenants", "Tenants", "tenant"),

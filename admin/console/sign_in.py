@@ -51,7 +51,7 @@ class SignedIn:
 
 
 def way_back(next_: str) -> str:
-    """Where to go after signing in: a page of the console, whatever the link said."""
+    """Where to go after signing in: always a page of the console, whatever the link says."""
     parts = urlsplit(next_ if next_.isprintable() and "\\" not in next_ else "")
     inside = parts.path == PREFIX or parts.path.startswith(f"{PREFIX}/")
     if parts.scheme or parts.netloc or not inside or "//" in parts.path or parts.path in (SIGN_IN, SIGN_OUT, ACCEPT):
@@ -72,7 +72,7 @@ async def sign_in(visit: Visit) -> Response:
     token = visit.field("token").strip()
     if not token:
         return _page(visit, 422, next_, {"token": "Enter an admin token."})
-    # A token of an account has a short life, and is not what its session hangs on: its owner has a password.
+    # A token of an account lives briefly, and a session is not based on it: its owner has a password.
     known = len(token) <= MAX_TOKEN and not is_signed(token)
     principal = await visit.ports.principals.find(token) if known else None
     if principal is None:
@@ -132,7 +132,7 @@ def _by(visit: Visit) -> ChangeRequest:
 
 
 async def _begin(visit: Visit, new: NewBrowserSession, next_: str) -> Response:
-    """The session that the browser had ends."""
+    """Ends the session that the browser had, and begins another."""
     await _end(visit)
     await visit.ports.browser_sessions.begin(new)
     log.info("signed in to the console", account=new.account, source=source_of(visit.request.scope))
@@ -142,7 +142,7 @@ async def _begin(visit: Visit, new: NewBrowserSession, next_: str) -> Response:
 
 
 async def _end(visit: Visit) -> None:
-    """The account that is signed in in this browser, if any."""
+    """The account that is signed in with this browser, if any."""
     if token := token_of(visit.request):
         found = await visit.ports.browser_sessions.find(token)
         await visit.ports.browser_sessions.end(token)
@@ -156,7 +156,7 @@ def _accept(visit: Visit, form: Form, status: int) -> Response:
 
 
 def _page(visit: Visit, status: int, next_: str, wrong: Mapping[str, str] = EMPTY) -> Response:
-    """`wrong`: what is, by the first field of either form."""
+    """`wrong`: the error, by the first field of either form."""
     shown: dict[str, Any] = {"next": next_, "wrong": wrong, "email": visit.field("email")}
     shown["accounts"] = visit.ports.desk.signing.possible
     return visit.page("sign_in.html", status, title="Sign in", **shown)

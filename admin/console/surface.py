@@ -46,7 +46,7 @@ PAGES = (
 )
 OPEN_PATHS = frozenset({SIGN_IN, ACCEPT, *BY_PATH})
 REASONS = {404: Reason.NOT_FOUND, 405: Reason.NO_OPERATION}
-# Where what was made when a form was sent for the first time is shown, by target type.
+# The pages that show what a repeated form made the first time, by target type.
 MADE = {
     "tenant": "tenants",
     "api_key": "keys",
@@ -58,7 +58,7 @@ MADE = {
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:
-    """Any kind that all roles read; everybody may sign out."""
+    """A kind that all roles may read; everybody may sign out."""
     reading = method in ("GET", "HEAD") or path == SIGN_OUT
     return (Action.READ if reading else Action.CHANGE), Resource(ResourceKind.TENANT)
 
@@ -91,7 +91,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _again(request: Request, error: Exception) -> Response:
-    """The form was sent twice: what came of it the first time."""
+    """The form was sent twice: shows what the first one made."""
     assert isinstance(error, Replayed)  # noqa: S101 - as registered
     kind, id = error.repeat.target_type, error.repeat.target_id
     return RedirectResponse(f"{PREFIX}/{MADE[kind]}/{id}" if kind in MADE else request.url.path, 303)

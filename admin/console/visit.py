@@ -26,7 +26,7 @@ MAX_ONCE = 64
 
 
 class Visit:
-    """What pages show and change goes through `session`; `ports` are for signing in."""
+    """Pages read and change through `session`; `ports` are for signing in."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -44,7 +44,7 @@ class Visit:
         return session_of(self.request.scope, self.ports)
 
     def on_terms(self) -> Session:
-        """For the command of a form: carried out once, and only if what it changes still is as it was shown."""
+        """For the command of a form: carried out once, and only if the value is unchanged since it was shown."""
         terms: dict[str, Any] = {}
         if once := self.field(ONCE):
             asked = [self.request.url.path, *(f"{k}={v}" for k, v in sorted(self.form.items()) if k != FORM_TOKEN)]
@@ -64,7 +64,7 @@ class Visit:
 
     @property
     def form_token(self) -> str:
-        """What each form of this session holds."""
+        """The token in every form of this session."""
         found: str = self.request.scope[FORM_TOKEN_KEY]
         return found
 
@@ -100,7 +100,7 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 class Routes:
-    """The routes of a module.  `changes`: the page is but a form, for those who may change a resource of this kind."""
+    """The routes of a module.  `changes`: the page is only a form, for those who may change a resource of this kind."""
 
     def __init__(self) -> None:
         self.all: list[Route] = []

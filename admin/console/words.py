@@ -183,7 +183,7 @@ def wait(seconds: float) -> str:
 
 
 def text_of(value: object) -> str:
-    """As a form's field has it."""
+    """The text of a form's field."""
     if isinstance(value, bool):
         return str(value).lower()
     return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
@@ -197,7 +197,7 @@ def tier(of: PriceTier) -> str:
 
 
 def called(tenant: Tenant) -> str:
-    """What people call it."""
+    """The tenant's display name, or its name."""
     return tenant.display_name or tenant.name
 
 

@@ -1,4 +1,5 @@
-"""What every answer bears and is counted by, and what middlewares leave for each other and the surface in the scope."""
+"""The headers of every answer, its count, and what middlewares leave in the scope for each other and for the
+surface."""
 
 import re
 import uuid
@@ -47,7 +48,7 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
 
 
 def session_of(scope: MutableMapping[str, Any], ports: Ports, **terms: Any) -> Session:
-    """For the commands of this request, on the terms of a ChangeRequest."""
+    """The session for the commands of this request; `terms` are those of a ChangeRequest."""
     principal: Principal = scope[PRINCIPAL_KEY]
     by = ChangeRequest(principal.name, source_of(scope), request_id_of(scope), **terms)
     return Session(ports, principal, by)

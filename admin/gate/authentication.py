@@ -1,6 +1,6 @@
-"""Who is asking: by which credential, not by guessing, and whether they may at all.
+"""Who is asking: the credential, slowing guesses down, and whether the caller may make the request at all.
 
-Other schemes than bearer tokens are with the surfaces that take them.
+Schemes other than bearer tokens are with the surfaces that take them.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class FailedAttempts:
         self._slowed = 0
 
     def add(self, address: str) -> bool:
-        """Counts one; whether there were too many before."""
+        """Counts one; returns whether there were too many before."""
         network = network_of(address)
         failures = self._failures.get(network, 0)
         if failures < self._allowed:
@@ -91,10 +91,10 @@ class FailedAttempts:
 
 
 class Throttled:
-    """An Authentication that slows wrong credentials down where there were too many.
+    """An Authentication that slows wrong credentials down once there were too many.
 
-    A right one always passes, also behind an address that others guess from: so guesses are made dear, not impossible,
-    and what protects a token is its length.  A missing one is no guess.
+    A right one always passes, even from an address that others guess from: so guessing is made expensive, not
+    impossible, and a token is protected by its length.  A missing one is not a guess.
     """
 
     def __init__(self, inner: Authentication, failed: FailedAttempts, metrics: AdminMetrics) -> None:
@@ -113,8 +113,8 @@ class Throttled:
 
 
 class SigningIn:
-    """The middleware of paths that need no principal: what is posted there and answered with 401 was a wrong
-    credential, and is slowed down where there were too many."""
+    """The middleware for paths that need no principal: a POST answered with 401 had a wrong credential, and is slowed
+    down once there were too many."""
 
     def __init__(self, app: ASGIApp, surface: Surface, failed: FailedAttempts, metrics: AdminMetrics) -> None:
         self._app, self._surface, self._failed, self._metrics = app, surface, failed, metrics
@@ -167,12 +167,12 @@ class Authenticated:
         if isinstance(found, Refusal):
             return found
         action, resource = self._surface.asks(scope["method"], scope["path"])
-        # Whose the resource is, commands find out.
+        # Commands find out whose the resource is.
         may = found.may(action, replace(resource, organization=found.organization))
         return found if may else FORBIDDEN
 
 
 def came_from(scope: Scope) -> str:
-    """The query by which a page to sign in knows where to lead to afterwards."""
+    """The query that tells a sign-in page where to lead afterwards."""
     query = scope["query_string"].decode("latin-1")
     return "?" + urlencode({"next": scope["path"] + (f"?{query}" if query else "")})

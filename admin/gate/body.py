@@ -52,7 +52,7 @@ class JsonBody:
 
 
 def _refusal(headers: Headers) -> Refusal | None:
-    """What the head of the request says."""
+    """What the request's headers already rule out."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() not in JSON_TYPES:
         return NOT_JSON
     length = headers.get("content-length", "0")
@@ -84,7 +84,7 @@ class _Ambiguous(ValueError):
 
 
 def _ambiguous(body: bytes) -> Refusal | None:
-    """A name that an object has twice, or a number that would be rounded.  What is no JSON the surface refuses."""
+    """A name that is twice in an object, or a number that would be rounded.  Invalid JSON is left to the surface."""
     try:
         json.loads(body, object_pairs_hook=_once, parse_float=_exact)
     except _Ambiguous as error:
@@ -123,6 +123,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _call_it_json(scope: MutableMapping[str, Any]) -> None:
-    """FastAPI reads a body as JSON only under that name."""
+    """FastAPI parses a body as JSON only if it is declared so."""
     others = [pair for pair in scope["headers"] if pair[0].lower() != b"content-type"]
     scope["headers"] = [*others, (b"content-type", b"application/json")]

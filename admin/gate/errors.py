@@ -47,7 +47,7 @@ def install(app: FastAPI, render: Render) -> None:
 
 
 def _allowed(request: Request) -> list[str]:
-    """By all routes at the path; the framework names those of the first."""
+    """The methods of all routes at the path; the framework names only the first route's."""
 
     def takes(method: str) -> bool:
         asked = {**request.scope, "method": method}

@@ -1,5 +1,5 @@
-"""The query of a request: text, and each name once, unless it is a list.  Of two values readers would take one, and not
-all the same one."""
+"""The query of a request: text, with each name once, unless it is a list.  Of two values, different readers would take
+different ones."""
 
 from collections import Counter
 from urllib.parse import parse_qsl
@@ -17,7 +17,7 @@ TOO_MANY = Refusal(Reason.MALFORMED, f"the query has more than {MAX_PARAMETERS} 
 
 
 class Query:
-    """Lets queries through that can be read in one way."""
+    """Passes on queries that can be read in only one way."""
 
     def __init__(self, app: ASGIApp, render: Render) -> None:
         self._app, self._render = app, render

@@ -29,7 +29,7 @@ def sheet(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) 
 
 
 def lines(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """The same, some rows at once, as they come."""
+    """The same, in pieces of some rows, as they come."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -55,7 +55,7 @@ def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _sign(text: str) -> str:
-    """Its first character; spreadsheets of some languages take the full-width forms for the same."""
+    """Its first character; full-width forms count as their ASCII equivalents, as in spreadsheets of some languages."""
     return unicodedata.normalize("NFKC", text.lstrip()[:1])
 
 

@@ -108,7 +108,7 @@ def account_of(row: Row) -> Account:
 
 
 async def _require_another_owner(transaction: "Transaction[Account]", account: Account) -> None:
-    """If this one is an owner who can sign in.  Operators need none: they can make another."""
+    """Refuses if this account is the last owner who can sign in.  Operators need none: they can make another."""
     if account.role is not AccountRole.OWNER or account.disabled or transaction.by.organization is None:
         return
     if not await transaction.connection.fetchval(OTHER_OWNERS, account.organization, account.id):

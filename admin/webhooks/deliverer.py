@@ -1,4 +1,4 @@
-"""The task that sends what is in the queue, and decides what becomes of what was not taken."""
+"""The task that sends queued deliveries, and decides what happens after a failure."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ from admin.webhooks.sending import Sender
 from store.postgres import UNAVAILABLE
 from tenancy.postgres.webhooks.queue import Outcome, Taken, WebhookQueue
 
-# After each attempt that failed; after the last comes no other: two days, for somebody who has the weekend off.
+# Delays after failed attempts; there is none after the last: two days in all, for somebody who is off for the weekend.
 DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, 24 * 3600.0)
 JITTER = 0.2  # of a delay, that comes on top
 INTERVAL_SECONDS = 1.0
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Deliverer:
-    """Sends until it is cancelled.  What it was sending then is sent again by the process that takes it next."""
+    """Sends until cancelled.  What it was sending then is sent again by the process that takes it next."""
 
     def __init__(
         self, queue: WebhookQueue, sender: Sender, metrics: AdminMetrics, delays: Sequence[float] = DELAYS
@@ -58,13 +58,13 @@ class Deliverer:
             await self._sender.aclose()
 
     async def _pause(self) -> None:
-        """Until it is time to look, or a webhook is not busy any more."""
+        """Waits until it is time to look, or until a webhook is no longer busy."""
         self._room.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._room.wait(), INTERVAL_SECONDS)
 
     async def _take(self) -> Sequence[Taken]:
-        """Begins to send what is due.  A webhook gets no more before all that was taken of it has ended."""
+        """Begins to send what is due.  A webhook gets no more until all that was taken for it has ended."""
         free = MOST - sum(self._in_flight.values())
         if free <= 0:
             return []
@@ -88,7 +88,7 @@ class Deliverer:
         try:
             outcome = await self._sender.send(taken)
             await self._say(taken, outcome)
-        except UNAVAILABLE as error:  # it comes again when it is due
+        except UNAVAILABLE as error:  # the delivery comes again when it is due
             log.warning("what became of a webhook could not be written", event_id=taken.event_id, reason=repr(error))
         except Exception:  # the top of a background task
             log.exception("webhook failed", webhook=taken.webhook_id, event_id=taken.event_id)

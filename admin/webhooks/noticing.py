@@ -1,7 +1,7 @@
-"""The task that looks at what nobody changed: how much of budgets is spent, what was refused, which keys end soon.
+"""The task that notices what nobody changed: how much of budgets is spent, what was refused, which keys expire soon.
 
-It is beside the path of requests: budgets are read in Redis, of the tenants that the ledger has seen lately and of
-those of which something was told.  Without a webhook that wants to know, nothing is looked at.
+It is not in the path of requests.  Budgets are read in Redis for tenants with recent requests in the ledger and for
+those with a reported budget.  If no webhook subscribes, it does nothing.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tenancy.values.limit import Kind, Scope
 LOOK_SECONDS = 15.0
 BUSY = timedelta(minutes=5)  # how long ago a tenant may have asked for the last time
 AT_ONCE = 200  # tenants whose budgets are read together
-FALLEN = 0.75  # of what was told: below that it counts as over, and is told again when it is reached again
+FALLEN = 0.75  # part of what was reported: if less is spent, it can be reported again
 REFUSED, LAG, MAX_BEHIND = timedelta(minutes=5), timedelta(seconds=30), timedelta(hours=1)
 MAX_REFUSALS = 200  # tenants and reasons of one stretch
 NAME = "webhooks"
@@ -56,7 +56,7 @@ class Noticing:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self, now: datetime | None = None) -> None:
-        """Once; `now` for tests."""
+        """One round; `now` for tests."""
         wanted, now = await self._notices.wanted(), now or datetime.now(UTC)
         if wanted.thresholds:
             await self._budgets(wanted, now)
@@ -108,12 +108,12 @@ class Noticing:
         await self._notices.tell_all(told)
 
     async def _refusals(self, now: datetime) -> None:
-        """In stretches of REFUSED that are over, with LAG for rows to arrive."""
+        """Reports completed stretches of length REFUSED, after LAG for rows to arrive."""
         newest = floor(now - LAG)
         async with self._notices.look("refusals", newest) as look:
             if look is None or look.since >= newest:
                 return
-            since = max(look.since, newest - MAX_BEHIND)  # what is older, while nothing ran, nobody waits for
+            since = max(look.since, newest - MAX_BEHIND)  # after a pause, older refusals interest nobody
             until = min(since + REFUSED, newest)
             for each in await self._ports.requests.refusals(since, MAX_REFUSALS, until=until):
                 await look.tell(_refused(each, since, until))
@@ -138,14 +138,14 @@ def floor(time: datetime) -> datetime:
 
 
 def _window_end(budget: Budget) -> datetime | None:
-    """That of a fixed window; others have none."""
+    """The end of a fixed window; other kinds have none."""
     if budget.limit.kind is not Kind.FIXED:
         return None
     return datetime.fromtimestamp(round(budget.held.full_at_ms / 1000), UTC)
 
 
 def _counts(budget: Budget) -> bool:
-    """A shadow refuses nothing; a group's budget is no single tenant's."""
+    """Whether to report a budget: a shadow refuses nothing, and a group's budget is not a single tenant's."""
     return not budget.limit.shadow and budget.limit.scope is not Scope.GROUP
 
 

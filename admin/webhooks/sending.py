@@ -1,7 +1,7 @@
-"""Sending one event to one webhook: the request, where it may go, and what is read of the answer.
+"""Sends one event to one webhook: the request, where it may go, and what is read of the answer.
 
-A name is looked up once, each of its addresses is checked, and the connection goes to one of those: what the name means
-a moment later does not matter.  Redirects are not followed, and no proxy of the environment is asked.
+A name is looked up once, each of its addresses is checked, and the connection goes to one of those: a later change of
+the name does not matter.  Redirects are not followed, and proxies of the environment are not used.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from admin.access.webhook_secrets import UnknownRoot, WebhookSecrets
 from tenancy.postgres.webhooks.queue import MAX_RESPONSE, Outcome, Taken
 from tenancy.values.receiver import Reach
 
-DEADLINE_SECONDS = 10.0  # for all of a delivery
+DEADLINE_SECONDS = 10.0  # for the whole delivery
 MAX_CONNECTIONS = 64
-MAX_ADDRESSES = 4  # of a name, that are tried
-MAX_WAIT_SECONDS = 3600.0  # that a receiver may ask for
+MAX_ADDRESSES = 4  # addresses of a name that are tried
+MAX_WAIT_SECONDS = 3600.0  # the longest delay that a receiver may ask for
 GONE = 410
 NO_SECRET = "the secret of TOLLKEEPER_WEBHOOK_SECRET that made its own is not there any more: rotate it"
 Option = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
 class Refused(httpcore.ConnectError):
-    """Nothing is sent there."""
+    """Nothing may be sent there."""
 
 
 class Checked(httpcore.AsyncNetworkBackend):
@@ -93,7 +93,7 @@ class Sender:
         self._pools: dict[Reach, httpcore.AsyncConnectionPool] = {}
 
     async def send(self, taken: Taken) -> Outcome:
-        """Never raises but when it is cancelled."""
+        """Raises only when it is cancelled."""
         body = body_of(taken)
         try:
             headers = self._headers(taken, body)
@@ -162,7 +162,7 @@ def body_of(taken: Taken) -> bytes:
 
 
 def printable(text: str, most: int) -> str:
-    """Of what others said, what may be stored and shown."""
+    """The printable part of what a receiver answered, for storing and showing."""
     return "".join(each if each.isprintable() else " " for each in text[:most])
 
 

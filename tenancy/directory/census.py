@@ -1,6 +1,6 @@
-"""Everything that budgets count, of all tenants: their limits, since when each counts, and what operators gave back.
+"""All that budgets count, of all tenants: their limits, since when each counts, and what operators gave back.
 
-For who compares budgets with what was spent.  Values and the reading port; no SQL.
+Used to compare budgets with what was spent.  Values and the reading port; no SQL.
 """
 
 from collections.abc import Sequence

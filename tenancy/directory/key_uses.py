@@ -10,4 +10,4 @@ class KeyUses(Protocol):
 
     async def note(self, uses: Mapping[str, datetime]) -> None:
         """Writes the latest use of each key, by its id, at most once a minute.  Never raises, and never waits: a key
-        that is just being changed is passed over, its next use will do."""
+        that is just being changed is skipped; its next use is written instead."""

@@ -70,7 +70,7 @@ class Server:
 
 
 def server_of(server: NewServer | Server) -> McpServer:
-    """As sidecars know it."""
+    """The server as sidecars know it."""
     return McpServer(
         Upstream(
             endpoints=(Endpoint(server.url), *server.endpoints),

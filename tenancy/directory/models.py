@@ -49,7 +49,7 @@ class ResponseCache:
     purge: bool = False
 
     def after(self, before: "ResponseCache") -> "ResponseCache":
-        """What is to be stored in its place."""
+        """What is stored when this replaces `before`."""
         return replace(self, purges=before.purges + self.purge, purge=False)
 
 
@@ -82,7 +82,7 @@ class PriceTier(ModelPrices):
 
 
 def wrong_with(tiers: Sequence[PriceTier]) -> str:
-    """What is wrong with tiers beside each other; "" if nothing is."""
+    """Why tiers do not go together; "" if they do."""
     requests = [(tier.service_tier, tier.above_input_tokens) for tier in tiers]
     if (None, None) in requests:
         return "a tier needs service_tier, above_input_tokens, or both"
@@ -139,7 +139,7 @@ class Model(Terms):
 
 
 def fields_of(value: ModelPrices) -> dict[str, Any]:
-    """By name; tiers stay values."""
+    """The fields by name; tiers stay values."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 

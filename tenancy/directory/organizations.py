@@ -1,4 +1,4 @@
-"""Organizations: who owns tenants and has people of its own.  The value, its plans and the port; no SQL, no HTTP.
+"""Organizations, which own tenants and have people of their own.  The value, its plans and the port; no SQL, no HTTP.
 
 A tenant belongs to one organization from its creation on, or to none.
 """
@@ -88,13 +88,13 @@ class Organizations(Protocol):
         """NoSuchOrganization, OrganizationNameTaken, StateChanged.  A smaller plan takes no tenant away."""
 
     async def delete(self, organization_id: str, by: ChangeRequest) -> Deleted:
-        """With its accounts and invitations.  NoSuchOrganization, OrganizationInUse, StateChanged."""
+        """Deletes it with its accounts and invitations.  NoSuchOrganization, OrganizationInUse, StateChanged."""
 
     async def count_tenants(self, organization_id: str) -> int:
-        """How many it has."""
+        """The number of its tenants."""
 
     async def tenant_ids(self, organization_id: str) -> tuple[str, ...]:
-        """All that are or were its tenants."""
+        """The ids of all tenants that are or were its own."""
 
 
 def require_room(plan: Plan, tenants: int) -> None:

@@ -1,7 +1,8 @@
-"""Teams: tenants as those see them who think in people: one token limit, and who has keys.  Values and port; no SQL.
+"""Teams: tenants as surfaces for people see them, with one token limit and with the people who have keys.  Values and
+port; no SQL.
 
-A team is a tenant and no more: what is changed here is the tenant, its limit named TOKEN_LIMIT, and the policy that it
-refers to.
+A team is just a tenant: a change here changes the tenant, its limit named TOKEN_LIMIT, and the policy that it refers
+to.
 """
 
 from collections.abc import Sequence
@@ -83,7 +84,7 @@ class Teams(Protocol):
         """How many teams there are."""
 
     async def by_ids(self, team_ids: Sequence[str], organization: str | None = None) -> tuple[Headcount, ...]:
-        """Those that there are, ordered by id."""
+        """The teams of these ids that exist, ordered by id."""
 
     async def keys(
         self, limit: int, team_id: str | None = None, user_id: str | None = None, organization: str | None = None
@@ -97,4 +98,5 @@ class Teams(Protocol):
         user_ids: Sequence[str] | None = None,
         organization: str | None = None,
     ) -> tuple[Member, ...]:
-        """At most `limit` users of a team or of all, by id and team: those of these ids, or else who has a key."""
+        """At most `limit` users of a team or of all, by id and team: those of these ids, or else those who have a
+        key."""

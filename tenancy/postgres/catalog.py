@@ -114,7 +114,7 @@ def _server(
 
 
 def grant_of(stored: Mapping[str, Any]) -> Grant:
-    """What a newer version added is left out."""
+    """Reads a grant; fields that a newer version added are ignored."""
     tools = stored.get("tools")
     return Grant(stored.get("tenant"), stored.get("key"), None if tools is None else tuple(tools))
 

@@ -76,7 +76,7 @@ def _limits(tenant: Row) -> Iterator[DatedLimit]:
 
 
 def _changes(row: Row) -> Iterator[BudgetChange]:
-    """An entry of another form, as an older version may have written it, changes nothing."""
+    """An audit entry in another format, as an older version may have written it, counts as no change."""
     before, after = (json.loads(row[name] or "{}") for name in ("before", "after"))
     if row["action"] == "adjust_budget":
         pairs: list[tuple[Any, Any]] = [(after.get("budget"), after.get("given_back"))]

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=1)
 _FAILURES: tuple[type[Exception], ...] = (*UNAVAILABLE, asyncpg.PostgresError)
-MAX_KEYS = 200_000  # about 40 MB; beyond it everything is forgotten, and Postgres alone keeps to the minute
+MAX_KEYS = 200_000  # about 40 MB; beyond it all are forgotten, and only Postgres enforces the interval of a minute
 # Another sidecar may have written meanwhile.  A clock that runs ahead must not keep the next uses from being written.
 UPDATE = """
 UPDATE api_keys SET last_used_at = used.ts FROM (
@@ -26,7 +26,7 @@ UPDATE api_keys SET last_used_at = used.ts FROM (
 
 
 class LastUsed:
-    """Which uses are news, of those that one process sees."""
+    """Which of the uses that one process sees have to be written."""
 
     def __init__(self) -> None:
         self._written: dict[str, datetime] = {}

@@ -6,7 +6,7 @@ PREFIX = "tollkeeper"
 INVALIDATE_CHANNEL = f"{PREFIX}:invalidate"
 TRIALS_CHANNEL = f"{PREFIX}:trials"  # questions of the control plane to sidecars
 MODELS_KEY = f"{PREFIX}:models"
-# What sidecars report and share among themselves lies in one cluster slot.
+# What sidecars report and share among themselves is in one cluster slot.
 _SIDECARS = "{sidecars}"
 CAPACITY_KEY = f"{PREFIX}:capacity:{_SIDECARS}"  # string: the Capacity as JSON
 SIDECARS_KEY = f"{PREFIX}:sidecars:{_SIDECARS}"  # sorted set: sidecar id by its last report, ms
@@ -34,7 +34,7 @@ def redis_key_record(key_hash: str) -> str:
 
 
 def redis_key_trial(trial_id: str) -> str:
-    """List: what sidecars answered."""
+    """List: the answers of sidecars."""
     return f"{PREFIX}:trial:{trial_id}"
 
 
@@ -44,5 +44,5 @@ def redis_key_sidecar(sidecar_id: str) -> str:
 
 
 def redis_key_shares(model: str) -> str:
-    """As SHARES_KEY, of a model's own room."""
+    """Like SHARES_KEY, for a model's own room."""
     return f"{SHARES_KEY}:{model}"

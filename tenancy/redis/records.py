@@ -42,7 +42,7 @@ class RedisRecordCache:
         await answer(put_all)
 
     async def unchanged(self, versions: Mapping[str, int]) -> set[str]:
-        """Compares beginnings: to read a hundred records costs a hundred times as much."""
+        """Compares only the beginnings: reading a hundred whole records costs a hundred times as much."""
         names = [redis_key_record(key_hash) for key_hash in versions]
         texts = await answer(lambda: self._get_many(names))
         pairs = zip(versions.items(), texts, strict=True)

@@ -1,7 +1,8 @@
-"""Asking sidecars, before a model is kept, whether its endpoints could be reached as it says: the names, secrets and
-certificates that it needs are where Envoy is.
+"""Asks sidecars, before a model is stored, whether its endpoints can be used as it says: the names, secrets and
+certificates that it needs are on Envoy's side.
 
-A question goes to all that listen, and waits for their answers for a while; one that does not answer has no say.
+A question goes to all sidecars that listen, and waits a while for their answers; a sidecar that does not answer is
+ignored.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ class Trial(NamedTuple):
 
     @staticmethod
     def load(text: str) -> "Trial":
-        """ValueError, TypeError, IndexError or KeyError for what is none."""
+        """Raises ValueError, TypeError, IndexError or KeyError for anything that is not a trial."""
         id_, model, row, *_ = json.loads(text)
         return Trial(str(id_), str(model), Upstream.of_row(row))
 
@@ -44,9 +45,10 @@ class RedisTrials:
         self._client, self._clock = client, clock
 
     async def refused(self, model: str, upstream: Upstream) -> str:
-        """What the first sidecar says that could not send requests there; "" if none says so.
+        """The reason of the first sidecar that could not send requests there; "" if none reports one.
 
-        store.redis.UNAVAILABLE."""
+        store.redis.UNAVAILABLE.
+        """
         trial = Trial(uuid.uuid4().hex, model, upstream)
         asked = int(await self._client.publish(TRIALS_CHANNEL, trial.dump()))
         until = self._clock() + WAIT_SECONDS
@@ -60,7 +62,7 @@ class RedisTrials:
         return ""
 
     async def answer(self, trial: Trial, wrong: str) -> None:
-        """`wrong`: "" if nothing is.  store.redis.UNAVAILABLE."""
+        """`wrong`: the reason, "" if there is none. store.redis.UNAVAILABLE."""
         key = redis_key_trial(trial.id)
         await self._client.rpush(key, wrong)
         await self._client.expire(key, KEEP_SECONDS)

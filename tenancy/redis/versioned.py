@@ -27,8 +27,8 @@ WRONG_TYPE = "WRONGTYPE"
 def eval_arguments(
     name: str, version: int, text: str, seconds: int = FOREVER_SECONDS
 ) -> tuple[str, int, str, str, str, str]:
-    """Of the EVAL that writes a value.  Not EVALSHA: Redis finds the compiled script by itself, and a restart causes no
-    NOSCRIPT."""
+    """The arguments of the EVAL that writes a value.  Not EVALSHA: Redis finds the compiled script by itself, and a
+    restart causes no NOSCRIPT."""
     return (SCRIPT, 1, name, str(version), text, str(seconds))
 
 

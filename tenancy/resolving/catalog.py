@@ -76,7 +76,7 @@ class KnownModels:
     caches: Mapping[str, CacheTerms] = field(default_factory=dict)
 
     def state(self, name: str) -> ModelState:
-        """An alias is disabled while all that it stands for is."""
+        """The state of a name; an alias is disabled while all its models are."""
         enabled = self.enabled.get(name)
         if name in self.targets and not any(self.enabled.get(each.model) for each in self.targets[name]):
             return DISABLED
@@ -163,7 +163,7 @@ class KnownModels:
 
 
 def without_prices(model: str, error: Exception) -> bool:
-    """Whether a model whose prices cannot be read is enabled: free is not the same as not known."""
+    """Whether a model with unreadable prices is enabled: no, because unknown prices must not count as free."""
     log.error("prices of a model cannot be read, it is not served", model=model, error=repr(error))
     return False
 
@@ -228,19 +228,20 @@ class ModelCatalog:
         return () if self._snapshot is None else self._snapshot[0].targets.get(alias, ())
 
     def group_weight(self, group: str) -> int:
-        """Of a fairshare group, as last known."""
+        """The last known weight of a fairshare group."""
         return DEFAULT_WEIGHT if self._snapshot is None else self._snapshot[0].weights.get(group, DEFAULT_WEIGHT)
 
     def server(self, name: str) -> McpServer | None:
-        """The MCP server as it was last known."""
+        """The MCP server as last known; None if there is none."""
         return None if self._snapshot is None else self._snapshot[0].servers.get(name)
 
     def cache(self, model: str) -> CacheTerms | None:
-        """How its answers were last known to be kept; None: they are not."""
+        """The last known terms of its response cache; None: it has none."""
         return None if self._snapshot is None else self._snapshot[0].caches.get(model)
 
     def price_list(self) -> Mapping[str, Prices] | None:
-        """Of every model that has prices.  None while `check` says UNAVAILABLE: free is not the same as not known."""
+        """The prices of every model that has some.  None while `check` says UNAVAILABLE: unknown prices must not count
+        as free."""
         known = self.known()
         return None if known is None else known.prices
 

@@ -1,4 +1,4 @@
-"""Prices in the shared copy of the model catalog, also for versions that know three of them alone.  Pure."""
+"""Prices in the shared copy of the model catalog, also readable for versions that know only three of them.  Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def dump_prices(prices: Prices | None) -> dict[str, object]:
 
 
 def load_prices(model: Mapping[str, Any]) -> Prices:
-    """A version that knew three prices wrote 0 for a missing cached price too: that of the input is meant."""
+    """Reads prices.  A version that knew only three wrote 0 for a missing cached price, which means the input price."""
     if "price_set" in model:
         return Prices.of_row(model["price_set"])
     if "exact_prices" in model:

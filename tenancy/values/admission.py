@@ -4,9 +4,9 @@ from enum import StrEnum
 
 
 class Admission(StrEnum):
-    """`fast`: reserved from every budget, with a lease; `queued`: the same, after it had waited for room.  `local` and
-    `unmetered`: let through by a failure mode while Redis was away, charged afterwards.  `refused`: it never ran.
-    `cached`: nor did this, since its answer was kept; it has a lease, as `fast` has."""
+    """`fast`: reserved from every budget, with a lease; `queued`: the same, after waiting for room.  `local` and
+    `unmetered`: admitted by a failure mode while Redis was away, and charged afterwards.  `refused`: it never ran.
+    `cached`: it did not run either, because the response cache answered; it has a lease, like `fast`."""
 
     FAST = "fast"
     QUEUED = "queued"

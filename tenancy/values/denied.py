@@ -17,7 +17,7 @@ class Denied(NamedTuple):
     key_id: str = ""
 
     def said(self, seal: Seal) -> Mapping[str, str]:
-        """As dynamic metadata."""
+        """The fields as dynamic metadata."""
         ids = {"key_prefix": self.key_prefix, "tenant_id": self.tenant_id, "key_id": self.key_id}
         return {"denied": self.reason, **ids, "denied_seal": seal.of(BETWEEN.join(self))}
 

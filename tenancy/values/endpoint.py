@@ -45,7 +45,7 @@ def is_ip(host: str) -> bool:
 
 
 def meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
+    """The IPv4 address that an IPv6 address embeds, if it does; else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if any(address in network for network in TRANSLATED):
@@ -55,7 +55,7 @@ def meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def parse_endpoint(url: str) -> Place:
-    """BadEndpoint."""
+    """Reads a URL; BadEndpoint."""
     if not url.isprintable():  # urlsplit drops line ends and tabs
         raise BadEndpoint(f"{url!r} has characters that cannot be printed")
     try:
@@ -82,8 +82,8 @@ def parse_endpoint(url: str) -> Place:
 
 
 def forbidden(host: str) -> str:
-    """Why nobody may be sent to a host name or address, "" if they may: behind these are the credentials of the machine
-    on which Envoy runs, or nothing that can be meant."""
+    """Why requests must not be sent to a host name or address, "" if they may: it serves the credentials of the machine
+    on which Envoy runs, or nothing useful."""
     name = host.rstrip(".").lower()
     if name in METADATA_NAMES:
         return f"{host} is where a cloud keeps the credentials of a machine"

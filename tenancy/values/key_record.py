@@ -24,7 +24,7 @@ class KeyRecord:
     fairshare_group: str
     weight: int
     disabled: bool = False
-    suspended: bool = False  # the tenant is, and so every key of it
+    suspended: bool = False  # whether the tenant is suspended, and so all of its keys
     expires_at: datetime | None = None
     user_id: str = ""
     max_in_flight: int | None = None
@@ -56,7 +56,7 @@ class KeyRecord:
         return replace(limit, subject=own) if own and not limit.subject else None
 
     def policy(self) -> Policy:
-        """The part that ratelimit needs."""
+        """The part of the record that ratelimit needs."""
         return Policy(
             tenant_id=self.tenant_id,
             key_id=self.key_id,

@@ -1,8 +1,9 @@
 """Lease ids: UUIDv7 (RFC 9562), so that an id carries the time of its request.  The text form is canonical.
 
-authz mints one for every request that may go on.  ratelimit takes the lease under it, and both logs bring it, so that
-what was begun under an id is ended even if Envoy never saw what ratelimit answered.  Its last digits say through which
-Envoy the request came, so that what is known of it by its id alone is over when that Envoy is gone.
+authz mints one for every request that may go on.  ratelimit takes the lease under it, and both logs bring it, so
+whatever
+was begun under an id is ended even if ratelimit's answer never reached Envoy.  Its last digits name the Envoy that the
+request came through, so a request of which only the id is known also ends when that Envoy is gone.
 """
 
 import os
@@ -13,8 +14,8 @@ from datetime import UTC, datetime
 TIMESTAMP_MASK = (1 << 48) - 1
 RANDOM_DIGITS = 15  # of one id: 58 random bits, whose first two are of the digit that also holds the variant
 ENVOY_DIGITS = 4  # the last of an id: envoy/lua/instance.lua
-NO_ENVOY = "0" * ENVOY_DIGITS  # it did not say
-DRAWN = 256  # ids' randomness that is drawn at once: a call of the system for each costs as much as all the rest
+NO_ENVOY = "0" * ENVOY_DIGITS  # the Envoy is not known
+DRAWN = 256  # ids' randomness that is drawn at once: a system call for each id would cost as much as all the rest
 VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
 
 MS_PER_SECOND = 1000
@@ -77,5 +78,5 @@ def lease_ms(lease_id: str) -> int:
 
 
 def lease_time(lease_id: str) -> datetime:
-    """The same as a time."""
+    """When the lease was minted, as a datetime in UTC."""
     return datetime.fromtimestamp(lease_ms(lease_id) / MS_PER_SECOND, UTC)  # to the microsecond, so exact

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tenancy.values.trailing import filled
 from tenancy.values.upstream import Upstream
 
-# Stands in a path as it is, and so cannot be spelled in two ways.
+# A name that stands unescaped in a path, so that it can be spelled in one way only.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_TOOL = 128  # characters
 MAX_GRANTS = 100
@@ -56,7 +56,7 @@ class McpServer(NamedTuple):
     headers: Mapping[str, str] = {}
 
     def access(self, tenant_id: str, key_id: str) -> Access:
-        """All that its grants allow together; without any, nobody may call it."""
+        """All that its grants together allow; without grants nobody may call it."""
         granted = [grant.tools for grant in self.grants if grant.holds_for(tenant_id, key_id)]
         if not granted:
             return NO_ACCESS
@@ -64,7 +64,7 @@ class McpServer(NamedTuple):
         return Access(True, frozenset().union(*every) if len(every) == len(granted) else None)
 
     def rooms(self, name: str) -> dict[str, int]:
-        """The bounds on what is in flight, by what they hold for (subject_of)."""
+        """The bounds on requests in flight, by server or tool (subject_of)."""
         own = {} if self.max_in_flight is None else {subject_of(name): self.max_in_flight}
         return own | {subject_of(name, tool): most for tool, most in self.tools_in_flight.items()}
 
@@ -84,24 +84,24 @@ def _grant(row: Sequence[Any]) -> Grant:
 
 
 def subject_of(server: str, tool: str = "") -> str:
-    """What limits, prices and the ledger call a server, or a tool of it, in the place of a model."""
+    """What limits, prices and the ledger call a server, or one of its tools, in place of a model."""
     return f"{PREFIX}{server}/{tool}" if tool else PREFIX + server
 
 
 def cluster_of_server(name: str) -> str:
-    """What Envoy calls its endpoints."""
+    """The name of the cluster of its endpoints in Envoy."""
     return CLUSTER + hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def wrong_with_tool(name: str) -> str:
-    """Why no tool can be called so, "" if one can."""
+    """Why a tool cannot have this name, "" if it can."""
     if not 1 <= len(name) <= MAX_TOOL:
         return f"the name of a tool has 1 to {MAX_TOOL} characters"
     return "" if name.isprintable() else "the name of a tool has characters that cannot be printed"
 
 
 def wrong_with_grants(grants: Iterable[Grant]) -> str:
-    """What is wrong with them, "" if nothing is."""
+    """What is wrong with grants, "" if nothing is."""
     for each in grants:
         if each.tools is not None and len(set(each.tools)) < len(each.tools):
             return "a tool is there twice"

@@ -42,7 +42,7 @@ class Rates(NamedTuple):
 KINDS = Rates._fields
 PRICE_FIELDS = tuple(f"{kind}_price" for kind in KINDS)
 SERVICE_TIER, ABOVE, TIERS = "service_tier", "above_input_tokens", "price_tiers"
-# Whose price a kind has that has none: the first of these that has one.
+# Where a kind without a price takes its price from: the first of these that has one.
 WHOLES = {
     "cached": ("input",),
     "cache_write_5m": ("input",),
@@ -100,22 +100,22 @@ class Prices:
 
     @staticmethod
     def plain(input_: int, output: int = 0, cached: int | None = None) -> "Prices":
-        """In hundred-millionths."""
+        """From prices in hundred-millionths of the currency."""
         return Prices(_completed({"input": input_, "output": output, "cached": cached}))
 
     def rates(self, service_tier: str, input_tokens: int) -> Rates:
-        """Those that hold for a request."""
+        """The rates that apply to a request."""
         step = self.step(service_tier, input_tokens)
         return self.standard if step is None else step.rates
 
     def step(self, service_tier: str, input_tokens: int) -> Step | None:
-        """The one that holds for a request; None without any."""
+        """The step that applies to a request; None without any."""
         known = any(step.service_tier == service_tier for step in self.steps)
         tier = service_tier if known else ""
         return next((step for step in self.steps if step.service_tier == tier and input_tokens >= step.least), None)
 
     def in_millionths(self) -> tuple[int, int, int]:
-        """Input, output, cached, as they are without a tier."""
+        """Input, output and cached rates without a tier."""
         rates = self.standard.in_millionths()
         return rates.input, rates.output, rates.cached
 
@@ -164,7 +164,7 @@ def _steps(base: Mapping[str, Any], tiers: Sequence[Mapping[str, Any]]) -> Itera
 
 
 def _least(tier: Mapping[str, Any]) -> int:
-    """The fewest input tokens that it holds for."""
+    """The least number of input tokens that the tier applies to."""
     above = tier.get(ABOVE)
     return 0 if above is None else int(above) + 1
 

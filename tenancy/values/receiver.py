@@ -20,8 +20,8 @@ class Reach:
     link_local: bool = False
 
     def wrong_with(self, host: str) -> str:
-        """Why nothing is sent to a host name or an address, "" if it is.  A name is asked about again by the addresses
-        that it has when something is sent."""
+        """Why nothing may be sent to a host name or address, "" if it may.  The addresses behind a name are checked
+        again when something is sent."""
         name = host.rstrip(".").lower()
         if not is_ip(name):
             local = name in LOCAL_NAMES or name.endswith(".localhost")

@@ -31,8 +31,8 @@ class CachedRequests(StrEnum):
 
 
 class CacheTerms(NamedTuple):
-    """Of a model that has a cache.  `max_bytes`: a longer answer is not kept; `charge_percent`: of the tokens that an
-    answer given again is charged; `purges`: how often all that was kept has been forgotten."""
+    """The terms of a model's response cache.  `max_bytes`: a longer answer is not kept; `charge_percent`: the part of
+    its tokens that a cached answer is charged; `purges`: how often the cache has been emptied."""
 
     ttl_seconds: int = DEFAULT_SECONDS
     scope: CacheScope = CacheScope.TENANT
@@ -51,7 +51,7 @@ class CacheTerms(NamedTuple):
 
 
 def load_caches(rows: "Sequence[tuple[str, Sequence[Any]]]") -> dict[str, CacheTerms]:
-    """By model.  One whose terms cannot be read has no cache."""
+    """The terms by model; a model whose terms cannot be read has no cache."""
     found: dict[str, CacheTerms] = {}
     for name, row in rows:
         try:

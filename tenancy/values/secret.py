@@ -6,7 +6,7 @@ import secrets
 from typing import NamedTuple
 
 SECRET_PREFIX = "sk_"
-PORTAL_PREFIX = "xag_"  # of keys that are made through the portal
+PORTAL_PREFIX = "xag_"  # of keys made through the portal
 SECRET_BYTES = 24  # 192 bits: beyond guessing, so a plain SHA-256 is enough and lookups stay exact
 PREFIX_LENGTH = 18  # `sk_` and 15 hex digits, `xag_` and 14: enough to recognize a key, no help in guessing the rest
 
@@ -23,7 +23,7 @@ def mint_secret(prefix: str = SECRET_PREFIX) -> str:
 
 
 def form_of(key_prefix: str) -> str:
-    """What secrets like this one begin with."""
+    """The prefix of secrets like this one."""
     return PORTAL_PREFIX if key_prefix.startswith(PORTAL_PREFIX) else SECRET_PREFIX
 
 
@@ -49,12 +49,13 @@ class HashedSecret(NamedTuple):
 
 
 def shown_prefix(sent: str) -> str:
-    """The same of what a client sent, "" unless it looks like one of ours: else it may be somebody's password."""
+    """`prefix_of` what a client sent, "" unless it looks like one of our secrets: otherwise it may be somebody's
+    password."""
     return prefix_of(sent) if len(sent) >= 2 * PREFIX_LENGTH and _SHOWN.match(sent) else ""
 
 
 def without_secrets(text: str) -> str:
-    """What a client wrote, less the secrets in it, so that it may be written down.  (Envoy's guard takes them out.)"""
+    """What a client wrote, without the secrets in it, so that it may be stored.  (Envoy's guard takes them out.)"""
     if SECRET_PREFIX in text or PORTAL_PREFIX in text:
         text = _SECRET.sub(r"\1removed", text)
     return _FOREIGN.sub("sk-removed", text) if "sk-" in text else text

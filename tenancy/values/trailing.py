@@ -8,5 +8,6 @@ from typing import Any
 
 
 def filled(row: Sequence[Any], defaults: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A field for each default.  Those that are missing at the end take it; what a newer version added is left out."""
+    """A field for each default.  Missing ones at the end take the default; further ones, of a newer version, are
+    dropped."""
     return (*row[: len(defaults)], *defaults[len(row) :])

@@ -22,7 +22,7 @@ MAX_PATH = 1024
 AUTHORIZATION = "authorization"
 # A variable of the sidecar's environment, or a file in its directory of such secrets.
 CREDENTIAL = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:(?!\.)[A-Za-z0-9._-]{1,128}")
-# Those that say where a request goes, or how long it is, are Envoy's.
+# Headers that say where a request goes, or how long it is, are Envoy's.
 HEADER = re.compile(
     r"(?!(host|content-|transfer-encoding|connection|te|upgrade|x-envoy-|x-tollkeeper-))[a-z0-9][a-z0-9-]{0,63}"
 )
@@ -49,8 +49,8 @@ class Target(NamedTuple):
 
 
 class Upstream(NamedTuple):
-    """How a model is called.  Without endpoints it is the default upstream that is called, under `name`, which is ""
-    if the model has the same name there."""
+    """How a model is called.  Without endpoints the default upstream is called, under `name`; "" if the model has the
+    same name there."""
 
     name: str = ""
     endpoints: tuple[Endpoint, ...] = ()
@@ -85,7 +85,8 @@ def _endpoint(row: Sequence[Any]) -> Endpoint:
 
 
 def cluster_of(model: str) -> str:
-    """What Envoy calls the endpoints of a model: names of models have characters that names of clusters may not."""
+    """The name of the cluster of a model's endpoints in Envoy: model names have characters that cluster names may
+    not."""
     return CLUSTER + hashlib.sha256(model.encode()).hexdigest()[:16]
 
 
@@ -110,7 +111,7 @@ def _wrong_with(endpoint: Endpoint, link_local: bool) -> str:
 
 
 def wrong_with_targets(targets: Sequence[Target]) -> str:
-    """The same of what an alias stands for."""
+    """What is wrong with the targets of an alias, "" if nothing is."""
     if len(targets) > MAX_TARGETS:
         return f"an alias stands for at most {MAX_TARGETS} models"
     return "a model is there twice" if len({each.model for each in targets}) < len(targets) else ""

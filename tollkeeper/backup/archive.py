@@ -1,6 +1,6 @@
 """The file of a backup: a zip with a member for each table, as `COPY` writes it, and a manifest at its end.
 
-A zip's directory stands at its end too, so a part of one is no zip.  The file gets its name once it is whole and on
+A zip's directory is at its end too, so a truncated file is no zip.  The file gets its name once it is complete and on
 disk.  No database here.
 """
 
@@ -29,11 +29,11 @@ LEVEL = 1  # of deflate: three times as fast as the default, for a tenth more sp
 
 
 class BadBackup(Exception):
-    """The file is no backup, not whole, or not of a form that this version reads."""
+    """The file is not a backup, is incomplete, or has a format that this version does not read."""
 
 
 class CannotWrite(Exception):
-    """There is no place for the file."""
+    """The file cannot be written there."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -136,7 +136,7 @@ def writing(path: Path) -> Iterator[Writer]:
 
 @contextmanager
 def _saying(part: Path) -> Iterator[None]:
-    """Tells what the disk refuses from what a connection does.  Around all of it: what is buffered is written when the
+    """Tells errors of the disk from errors of a connection.  Wraps everything: what is buffered is written when the
     file is closed."""
     try:
         yield
@@ -147,7 +147,8 @@ def _saying(part: Path) -> Iterator[None]:
 
 
 def _take(file: IO[bytes], part: Path) -> None:
-    """What a killed backup left is written anew; what another one writes, or another user made, is not touched."""
+    """A file left by a killed backup is overwritten; one that another backup is writing, or another user made, is
+    not."""
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
         raise CannotWrite(f"{part} is somebody else's")

@@ -21,7 +21,7 @@ TRY_LOCK = "SELECT pg_try_advisory_xact_lock_shared($1)"
 
 
 class CannotBackUp(Exception):
-    """Not now, or not this database."""
+    """A backup is not possible now, or not of this database."""
 
 
 async def create(database_url: str, path: Path) -> Manifest:

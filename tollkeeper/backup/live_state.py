@@ -1,7 +1,8 @@
-"""What Redis holds of Tollkeeper, as a restoration sees it: is a sidecar alive, is there anything, forget it.
+"""What Redis holds of Tollkeeper, as a restoration needs it: whether a sidecar is alive, whether there is anything, and
+deleting it.
 
-Nothing of it is in a backup.  Budgets are restored from the ledger (reconcile/), jobs and records of keys come from
-Postgres; leases of what ran, kept answers, and shares among sidecars do not outlive it.
+None of it is in a backup.  Budgets are restored from the ledger (reconcile/), jobs and key records from Postgres;
+leases, kept answers and the sidecars' shares are lost.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ COUNT = 1000
 
 
 def sidecars_run(redis: "Redis | RedisCluster") -> bool:
-    """Whether one has reported just now, by Redis's clock."""
+    """Whether a sidecar has reported just now, by Redis's clock."""
     newest: list[Any] = redis.zrange(SIDECARS_KEY, -1, -1, withscores=True)
     seconds, micros = redis.time() if isinstance(redis, Redis) else redis.time(target_nodes=RedisCluster.RANDOM)
     return bool(newest) and int(newest[0][1]) > int(seconds) * 1000 + int(micros) // 1000 - ALIVE_MS
@@ -28,7 +29,7 @@ def holds_any(redis: "Redis | RedisCluster") -> bool:
 
 
 def forget(redis: "Redis | RedisCluster") -> int:
-    """Deletes all of it, and leaves what is others'.  How many keys."""
+    """Deletes all keys of Tollkeeper, and no others.  Returns how many."""
     count = 0
     for name in _names(redis):
         count += int(redis.unlink(name))

@@ -16,7 +16,7 @@ from store.tls import check_postgres_files
 from tollkeeper.backup import live_state, tables
 from tollkeeper.backup.archive import BadBackup, Manifest, Reader, Table, reading
 
-# Whoever signed in before signs in again: a session that has been ended since must not come back.
+# Everybody has to sign in again: a session that was ended since must not come back.
 SESSIONS = ("account_sessions", "browser_sessions")
 # What every process looks at anew (tenancy/outbox.py).
 ANNOUNCE = "INSERT INTO redis_outbox (key_hash, version) VALUES ('*', 0), ('models', 0), ('capacity', 0)"
@@ -25,7 +25,7 @@ REDIS_SECONDS = 10.0
 
 
 class Refused(Exception):
-    """Something is there that a restoration would end, or that cannot be restored."""
+    """Something is there that a restoration would destroy, or that cannot be restored."""
 
 
 class Restored(NamedTuple):
@@ -68,7 +68,8 @@ REPLACE = "--replace forgets it, and moves what is in the database to a schema o
 
 
 async def _make_room(connection: tables.Connection, *, replace: bool) -> str | None:
-    """Moves the schema with all that is in it, and makes an empty one of its name.  The other name, or None."""
+    """Moves the schema with everything in it, and makes an empty one of its name.  Returns the new name of the old one,
+    or None."""
     if not await connection.fetchval(tables.ANYTHING):
         return None
     try:

@@ -66,7 +66,7 @@ async def applied(connection: Connection) -> list[str]:
 
 
 async def tables(connection: Connection) -> list[Found]:
-    """Each behind what it refers to."""
+    """Each table after those that it refers to."""
     found = {row["name"]: Found(row["name"], row["columns"], row["identity"]) for row in await connection.fetch(TABLES)}
     found.pop(MIGRATIONS, None)
     pairs = [(row["name"], row["refers_to"]) for row in await connection.fetch(REFERENCES)]
@@ -86,7 +86,7 @@ def in_order(names: Iterable[str], references: Iterable[tuple[str, str]]) -> Seq
 
 
 async def months(connection: Connection) -> list[str]:
-    """Of the ledger, as YYYY_MM."""
+    """The months of the ledger, as YYYY_MM."""
     found = set[str]()
     for row in await connection.fetch(PARTITIONS, LEDGER):
         month = row["name"].removeprefix(f"{LEDGER}_")

@@ -27,7 +27,7 @@ IS_THERE = "SELECT EXISTS (SELECT 1 FROM key_secrets WHERE key_hash = $1)"
 
 @dataclass
 class Done:
-    """How many of each kind were made (in a dry run: would be), how many were there, and what was left."""
+    """How many of each kind were made (in a dry run: would be), how many existed, and what was left out."""
 
     made: Counter[str] = field(default_factory=Counter)
     there: Counter[str] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ class Importer:
         await self._limits_of(of_key.pop(None, ()))
         for tenant_id, key in plan.keys:
             await self._one(KEYS, key.name, self._has_key(key), partial(self._keys.create, tenant_id, key, self._by))
-            await self._limits_of(of_key.pop(key.id, ()))  # at once: without them it may do what it likes
+            await self._limits_of(of_key.pop(key.id, ()))  # at once: without them the key is not limited
         await self._limits_of(limit for limits in of_key.values() for limit in limits)
         return self._done
 

@@ -147,12 +147,12 @@ class Reading:
         return False
 
     def _budget_of(self, row: Fields) -> Fields:
-        """What its budget says where it says nothing itself."""
+        """The fields of its budget, overridden by its own."""
         budget = self._budgets.get(row.get("budget_id")) or {}
         return {name: value for name, value in budget.items() if value is not None and row.get(name) is None}
 
     def _models(self, what: str, row: Fields) -> tuple[str, ...] | None:
-        """Of a key, within those of its team.  None: every one."""
+        """The models of a key, within those of its team.  None: every one."""
         team = self._teams.get(row.get("team_id"), {})
         own, teams = _listed(row.get("models")), _listed(team.get("models"))
         allowed = teams if own is None else own if teams is None else tuple(each for each in own if each in teams)
@@ -169,7 +169,7 @@ class Reading:
     def _limits(
         self, what: str, fields: Fields, tenant: str, scope: Scope, key: str | None = None, user: str | None = None
     ) -> bool:
-        """Its limits of money, and of tokens a day.  Whether nothing is left."""
+        """Adds its limits on cost and on tokens a day.  Returns whether nothing is left."""
         subject = key or user or ""
 
         def add(name: str, unit: Unit, amount: int, seconds: int, calendar: Calendar | None) -> None:
@@ -219,7 +219,7 @@ def _listed(models: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _time(text: str | None) -> datetime | None:
-    """LiteLLM's columns are in UTC and do not say so."""
+    """Reads a time; LiteLLM's columns are in UTC without saying so."""
     if not text:
         return None
     time = datetime.fromisoformat(text)

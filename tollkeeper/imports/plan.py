@@ -1,6 +1,6 @@
-"""What is to be made here of another system's records, and what cannot be.  Values; no I/O.
+"""What an import makes from another system's records, and what it cannot take over.  Values; no I/O.
 
-Ids are made from those of the other system, so that a second import finds what the first has made.
+Ids are derived from those of the other system, so that a second import finds what the first has made.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ UNPRINTABLE = re.compile(r"[^ -~\u00a0-\U0010ffff]|[\u2028\u2029\u202a-\u202e]")
 
 
 class Left(NamedTuple):
-    """Something that was not taken over, or not as it was."""
+    """A record that was not taken over, or not unchanged."""
 
     what: str
     why: str
@@ -65,7 +65,7 @@ def user_id(system: str, theirs: str) -> str:
 
 
 def id_of(system: str, kind: str, theirs: str) -> str:
-    """The same each time."""
+    """An id that is the same each time."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tollkeeper:{system}:{kind}:{theirs}"))
 
 

@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Observed: TypeAlias = Callable[[LogEntry, UsageRow], None]
-FLUSH_SECONDS = 2.0  # for what waits when the process ends
+FLUSH_SECONDS = 2.0  # for what is queued when the process ends
 LATE_SECONDS = 900.0  # within which a row is in the ledger once its request has ended, if Postgres answers
-REDIS_SECONDS = 1.0  # nobody waits for a settlement
+REDIS_SECONDS = 1.0  # nothing waits for a settlement
 FENCE_SECONDS = 10.0  # beyond the drain of a process that another has replaced
 SUMS_SECONDS = 15.0  # those of a month of many tenants, which the roller may not have come to yet
 
@@ -85,7 +85,7 @@ def wire(shared: Shared) -> list[Method]:
         shared.loop.spawn(siblings.run(heard), "siblings")
     shared.has_room = lambda: pipeline.has_room
     shared.speed_of = lambda model: pipeline.speeds.of(model).tokens_per_second
-    shared.parts["room"] = shared.has_room  # else all room for accounts is full, and every request would be refused
+    shared.parts["room"] = shared.has_room  # otherwise all room for rows is used up, and every request would be refused
     shared.learned["corrections"] = lambda: correction_rows(shared.corrections)
     shared.learned["speeds"] = lambda: speed_rows(pipeline.speeds)
     watch = LogWatch(
@@ -113,7 +113,7 @@ def wire(shared: Shared) -> list[Method]:
 
 
 def _telemetry(shared: Shared, metrics: AccessLogMetrics) -> Observed | None:
-    """What is loaded for it is loaded where it is switched on."""
+    """Imports telemetry only where it is switched on."""
     settings = shared.settings
     if settings.otlp_endpoint is None:
         return None

@@ -1,6 +1,6 @@
-"""Which bodies have not arrived yet: authz counts requests in, and is told here of those that are there, by ratelimit
-and accesslog of this sidecar.  And, over TCP, where Envoy may ask several, what sidecars tell each other: of these, and
-of requests that are over."""
+"""Which bodies have not arrived yet: authz counts requests in, and ratelimit and accesslog of this sidecar report the
+arrivals here.  Over TCP, where an Envoy may ask several sidecars, also what sidecars tell each other about bodies and
+about requests that are over."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ UNHEARD_MS = 5_000  # a large body is decided by then, and counts no longer if t
 
 
 def counted(shared: Shared) -> Bodies:
-    """For authz.  Over a Unix socket those of one of several processes, over TCP all that this sidecar lets in."""
+    """For authz.  Over a Unix socket the bodies of one of several processes, over TCP all that this sidecar admits."""
     settings, services = shared.settings, shared.services
     most = settings.uploads_max_mb * MEBIBYTE // SMALL
     bodies = Bodies(most if Service.RATELIMIT in services else most // settings.workers)
@@ -74,7 +74,7 @@ def telling(shared: Shared, decide: Decider) -> Decider:
 
 
 def _exchange(shared: Shared, bodies: Bodies) -> None:
-    """Begins to tell the other sidecars, and to hear of them."""
+    """Starts the exchange with the other sidecars."""
 
     async def opened() -> "aio.Redis | aio.RedisCluster":
         return open_redis_async(shared.settings.redis_url, timeout=REDIS_SECONDS)

@@ -39,7 +39,7 @@ def keep_clusters(shared: Shared, path: Path) -> None:
 
 
 async def _watch_endpoints(shared: Shared, address: str) -> None:
-    """What Envoy says of their health.  While it says nothing, nothing is known."""
+    """Keeps the endpoints' health as Envoy reports it; while it does not, nothing is known."""
     while True:
         known = shared.catalog.known()
         try:

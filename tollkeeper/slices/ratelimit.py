@@ -155,7 +155,7 @@ async def _keep_fair(shared: Shared) -> None:
 
 
 def rooms_of(known: KnownModels) -> dict[str, Room]:
-    """Of models, and of MCP servers and their tools."""
+    """The rooms of models, of MCP servers and of their tools."""
     servers = (server.rooms(name) for name, server in known.servers.items())
     return {name: room_of(room) for name, room in known.rooms.items()} | {
         name: Room(most) for rooms in servers for name, most in rooms.items()
@@ -167,7 +167,7 @@ def room_of(room: CatalogRoom) -> Room:
 
 
 def _running_long(shared: Shared) -> list[tuple[Life, int]]:
-    """What such requests will have had by now, by how fast their models write."""
+    """What long requests will have had by now, by how fast their models write."""
     now_ms = wall_clock_ms()
     lives = shared.in_flight.older_than(now_ms - LONG_MS)
     if len(lives) > LONG_AT_ONCE:
@@ -194,7 +194,7 @@ def _succession(shared: Shared) -> Succession:
 
 
 async def _succeed(succession: Succession, reporter: Reporter) -> None:
-    """Until all of them are gone."""
+    """Follows the earlier processes until all of them are gone."""
     while not succession.over:
         succession.follow()
         await asyncio.sleep(FOLLOW_SECONDS)
@@ -225,7 +225,7 @@ def _committer(shared: Shared, metrics: RatelimitMetrics) -> GroupCommit:
 
 
 def _reporter(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics) -> Reporter:
-    """Of this process: the one that serves ratelimit is what an operator calls a sidecar."""
+    """The reporter of this process: what operators call a sidecar is the process that serves ratelimit."""
 
     async def restore() -> None:
         await put_capacity(shared.redis, await load_capacity(shared.pool, shared.postgres_seconds))
@@ -245,7 +245,7 @@ def _reporter(shared: Shared, committer: GroupCommit, metrics: RatelimitMetrics)
 
 
 def _models(shared: Shared) -> tuple[ModelLoad, ...]:
-    """Those with most in flight, of those that run or have endpoints."""
+    """The models with most in flight, among those that run or have endpoints."""
     running = Counter(life.load.model for life in shared.in_flight.older_than(wall_clock_ms() + LONG_MS))
     names = sorted({*running, *shared.endpoints}, key=lambda name: -running[name])[:MAX_MODELS]
     return tuple(

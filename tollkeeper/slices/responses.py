@@ -26,7 +26,7 @@ class Wired(NamedTuple):
 
 
 def wire(shared: Shared, committer: GroupCommit) -> Wired:
-    """Nothing of it is opened, nor asked, until a model has a cache."""
+    """Opens and asks nothing until a model has a response cache."""
     settings, metrics = shared.settings, ResponseMetrics()
     seal = Seal(shared.seals.keys, RESPONSE)
 

@@ -117,7 +117,7 @@ class Shared:
         return Identity.make(own_version())
 
     def take_asked(self) -> set[str]:
-        """The Envoys that have asked ratelimit since the last time."""
+        """The Envoys that have asked ratelimit since the last call."""
         asked, self.asked = self.asked, set()
         return asked
 
@@ -131,7 +131,7 @@ class Shared:
         return {name: rows() for name, rows in self.learned.items()}
 
     def _stores_answer(self) -> bool:
-        """If not, no store has answered for a minute, or never yet, so every request would be refused."""
+        """Whether a store answers.  If none has for a minute, or ever, every request would be refused."""
         return self.catalog.check("") is not ModelState.UNAVAILABLE
 
     def budgets(self, timeout: float) -> RedisBudgets:

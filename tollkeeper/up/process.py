@@ -133,7 +133,7 @@ class Process:
             self.kill()
 
     def kill(self) -> None:
-        """Ends it at once, as a crash would."""
+        """Kills it, as a crash would."""
         self._popen.kill()
         self._popen.wait()
 
@@ -160,7 +160,7 @@ def free_port() -> int:
 
 
 def unprivileged_user() -> int | None:
-    """Whom to run a server as that refuses root: nobody if we are root, else None (ourselves)."""
+    """The user for a server that refuses to run as root: nobody if we are root, else None (ourselves)."""
     return NOBODY if os.geteuid() == 0 else None
 
 

@@ -24,7 +24,7 @@ MOST_REQUESTS = 5000  # of one page: it is read within a second, and fits into m
 class ExportQuery(Stretch):
     """Of whom, from when to when, and in which form."""
 
-    limit: Whole = Field(MOST_REQUESTS, ge=1, le=MOST_REQUESTS, description="How many requests at most")
+    limit: Whole = Field(MOST_REQUESTS, ge=1, le=MOST_REQUESTS, description="Maximum number of requests")
     format: Literal["csv", "parquet"] = Field("csv", description="What kind of file")
     layout: Schema = Field(
         Schema.FOCUS_1_4,

@@ -96,14 +96,14 @@ class Stretch(Page):
 class Span(Stretch):
     """The same, of a report."""
 
-    limit: Whole = Field(100, ge=1, le=10_000, description="How many items at most")
+    limit: Whole = Field(100, ge=1, le=10_000, description="Maximum number of items")
     format: Literal["json", "csv"] | None = Field(None, description="`csv`, as does `Accept: text/csv`")
 
 
 class Buckets(Span):
     """From when to when, of whom, in which buckets."""
 
-    limit: Whole = Field(1000, ge=1, le=1500, description="How many points at most")
+    limit: Whole = Field(1000, ge=1, le=1500, description="Maximum number of points")
     bucket: Width = Field(
         "hour", description="minute, hour, day, week (from Monday), month, or a number of seconds", examples=["day"]
     )

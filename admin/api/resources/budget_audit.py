@@ -19,7 +19,7 @@ class AuditQuery(Body):
     """Of one tenant: without its group's budgets."""
 
     tenant_id: AnyId | None = None
-    limit: int = Field(100, ge=1, le=1000, description="How many budgets at most")
+    limit: int = Field(100, ge=1, le=1000, description="Maximum number of budgets")
 
 
 class MendBody(Body):

@@ -76,7 +76,7 @@ def _sku(charge: Charge, _: Context) -> str | None:
 
 
 def _sku_price(charge: Charge, context: Context) -> str | None:
-    """Of one version of a model's prices and one tier of it."""
+    """The id of one version of a model's prices and one of its tiers."""
     rate = charge.rate
     if not _known(charge):
         return None
@@ -103,12 +103,12 @@ def _description(charge: Charge, _: Context) -> str:
 
 
 def _text(value: str | None) -> str | None:
-    """FOCUS has null for what is empty, and no space around text."""
+    """FOCUS has null for empty values, and no spaces around text."""
     return (value or "").strip() or None
 
 
 def _tenant(charge: Charge, context: Context) -> str | None:
-    """Of a deleted one the id."""
+    """The tenant's name; of a deleted tenant the id."""
     return _text(context.tenants.get(charge.subject.tenant_id)) or _text(charge.subject.tenant_id)
 
 
@@ -117,7 +117,7 @@ def _key(charge: Charge, context: Context) -> str | None:
 
 
 def statement_id(tenant_id: str, time: datetime) -> str:
-    """Of the tenant's statement of that month."""
+    """The id of the tenant's statement of that month."""
     return f"{tenant_id}/{time:%Y-%m}"
 
 

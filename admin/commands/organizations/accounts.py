@@ -52,7 +52,7 @@ async def update(session: Session, account_id: str, change: dict[str, Any]) -> A
 
 @query(ResourceKind.ACCOUNT)
 async def invitations(session: Session, organization: str, limit: int) -> tuple[Invitation, ...]:
-    """Those that are open, oldest first."""
+    """The open invitations, oldest first."""
     return await session.ports.invitations.page(organization, limit)
 
 
@@ -76,7 +76,7 @@ async def hash_of(session: Session, password: str) -> str:
 
 
 def require_good(password: str) -> None:
-    """Of a password that somebody chooses."""
+    """Refuses a password that is too weak."""
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
         raise wrong_password()
 
@@ -86,5 +86,5 @@ def wrong_password() -> Refused:
 
 
 def email_of(text: str) -> str:
-    """As accounts have it."""
+    """The form in which accounts store an address."""
     return text.strip().lower()

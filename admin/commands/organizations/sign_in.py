@@ -75,7 +75,7 @@ async def refresh(ports: Ports, refresh_token: str) -> Admitted:
 
 
 async def sign_out(ports: Ports, token: str) -> None:
-    """Ends the session of a token, also in other places where it is used."""
+    """Ends the session of a token, wherever else it is used."""
     desk = ports.desk
     with _in_words():
         found = await desk.signed_in.account_of(token)
@@ -86,7 +86,7 @@ async def sign_out(ports: Ports, token: str) -> None:
 
 
 async def change_password(ports: Ports, token: str, old: str, new: str, by: ChangeRequest) -> Admitted:
-    """Of the account that the token is for.  Ends all sessions of the account, and opens another."""
+    """Changes the password of the token's account.  Ends all its sessions, and opens another."""
     desk, address = _open(ports), network_of(by.source)
     with _in_words():
         found = await desk.signed_in.account_of(token)

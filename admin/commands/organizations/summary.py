@@ -77,12 +77,12 @@ async def of_tenant(session: Session, tenant_id: str) -> TenantUsage:
 
 
 def max_of(spent: Sequence[Spent]) -> Spent | None:
-    """The one of which most is spent."""
+    """The budget that is spent most."""
     return max(spent, key=lambda each: each.percent, default=None)
 
 
 def this_month() -> Interval:
-    """Since its beginning in UTC."""
+    """From the beginning of the month in UTC."""
     now = datetime.now(UTC)
     return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0), now
 

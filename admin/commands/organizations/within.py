@@ -44,7 +44,7 @@ from tenancy.directory.organizations import Organization, Organizations
 
 
 def within(ports: Ports, organization: str) -> Ports:
-    """As the people of the organization have them."""
+    """The ports for people of the organization."""
     mine, closed = Mine(ports.tenants, organization), Closed()
     nothing: Any = {field.name: closed for field in fields(Ports)}
     return replace(

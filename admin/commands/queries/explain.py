@@ -110,12 +110,12 @@ def advice_of(row: UsageRow) -> str:
 
 
 def _wait(row: UsageRow) -> str:
-    """Of one request alone."""
+    """The wait of a row that stands for one request."""
     return f" after {row.queue_ms:,} ms in the queue" if row.queue_ms and row.requests == 1 else ""
 
 
 def tier_of(of: Explained) -> str | None:
-    """Whose prices held, in words; None: the model's own."""
+    """The tier whose prices applied, in words; None: the model's own."""
     if of.step is None or of.prices is None or of.step.rates == of.prices.prices().standard:
         return None
     above = f"above {of.step.least - 1} input tokens" if of.step.least else ""

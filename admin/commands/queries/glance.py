@@ -22,12 +22,12 @@ BUSY = timedelta(hours=1)
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
 MAX_REFUSALS = 200
 MAX_LOOKED_AT = 12  # tenants whose budgets are looked at, beside those that run something
-NEARLY = 0.2  # of a budget left
+NEARLY = 0.2  # part of a budget that is left
 MAX_SPENT = 8  # budgets that are shown
 SILENT_SECONDS = 3.0  # a sidecar reports every second
 IN_FLIGHT = ":in_flight"  # ends the names of refusals for want of room
 OWN_IN_FLIGHT = ("tenant:in_flight", "key:in_flight")  # of those, in one's own bound
-BEYOND_CONTROL = ("unavailable",)  # refusals that are nobody's limit: we could not decide
+BEYOND_CONTROL = ("unavailable",)  # refusals by no limit: we could not decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Glance:
 
 
 async def glance(session: Session) -> Glance:
-    """Refused is all that it raises."""
+    """Raises only Refused."""
     now, whole = datetime.now(UTC), session.principal.organization is None
     (running, bound), refused, (today, last_week), busiest = await asyncio.gather(
         _running(session) if whole else _nothing(),
@@ -101,7 +101,7 @@ async def glance(session: Session) -> Glance:
 
 
 async def _running(session: Session) -> tuple[Live, int | None]:
-    """With how many may be in flight."""
+    """What runs, and how many may be in flight."""
     running, capacity = await asyncio.gather(live(session), sidecars.capacity(session))
     return running, sidecars.bound_on_all(capacity, len(running.sidecars))
 
@@ -112,7 +112,7 @@ async def _nothing() -> tuple[Live, None]:
 
 @query(ResourceKind.USAGE)
 async def refusals(session: Session, since: datetime) -> Sequence[Refusals]:
-    """The most frequent ones since then, by tenant and reason."""
+    """The most frequent refusals since then, by tenant and reason."""
     return await session.ports.requests.refusals(since, MAX_REFUSALS)
 
 
@@ -139,7 +139,7 @@ async def nearly_spent(
 def findings(
     running: Live, bound: int | None, refused: Sequence[RefusedBy], spent: Sequence[Spent], *, whole: bool = True
 ) -> list[Finding]:
-    """What is to be looked at, the severe first."""
+    """The findings, severe ones first."""
     found = _of_sidecars(running.sidecars) if whole else []
     undecided = sum(each.requests for each in refused if each.denied_by in BEYOND_CONTROL)
     crowded = sum(each.requests for each in refused if each.denied_by.endswith(IN_FLIGHT))
@@ -188,12 +188,12 @@ async def _spending(session: Session, now: datetime) -> tuple[Figures, Figures]:
 
 
 async def _busiest(session: Session, now: datetime) -> list[str]:
-    """The tenants that asked most within BUSY."""
+    """The tenants with the most requests within BUSY."""
     many = MAX_LOOKED_AT + MAX_LOOKED_UP
     lines = await reports.largest(session, Selection(), (now - BUSY, now), ("tenant_id",), "requests", many)
     return [line.group[0] for line in lines]
 
 
 def _counts(budget: Budget) -> bool:
-    """A shadow refuses nothing; a bucket of a group is shown with its group."""
+    """Whether to report a budget: a shadow refuses nothing, and a group's bucket is shown with its group."""
     return not budget.limit.shadow and budget.limit.scope is not Scope.GROUP

@@ -131,7 +131,7 @@ def _deleted(load: TenantLoad) -> Standing:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What somebody runs in all sidecars together."""
+    """What a tenant or group runs in all sidecars together."""
 
     in_flight: int = 0
     queued: int = 0
@@ -169,12 +169,12 @@ def tenant_loads(reports: Sequence[Aged]) -> dict[str, Load]:
 
 
 def last_known(reports: Sequence[Aged]) -> dict[str, TenantLoad]:
-    """Each tenant as the youngest report that names it has it."""
+    """Each tenant as in the latest report that names it."""
     return {tenant.tenant_id: tenant for aged in reports for tenant in aged.report.tenants}
 
 
 def entitled(weights: Mapping[str, int], whole: float = 1.0) -> dict[str, float]:
-    """Each one's part of `whole` by weight."""
+    """Each key's part of `whole`, by weight."""
     total = sum(weights.values())
     return {name: part(weight * whole, total) for name, weight in weights.items()}
 

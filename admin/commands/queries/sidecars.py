@@ -15,7 +15,7 @@ async def overview(session: Session) -> Overview:
 
 @query(ResourceKind.CAPACITY)
 async def capacity(session: Session) -> Capacity:
-    """As it is set; what each sidecar enforces is in its report."""
+    """The configured capacity; what each sidecar enforces is in its report."""
     return await session.ports.capacities.get()
 
 

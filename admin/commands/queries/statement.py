@@ -77,7 +77,8 @@ async def statement(session: Session, tenant_id: str, month: str, now: datetime)
 
 
 async def _charges(session: Session, selection: Selection, interval: Interval) -> Sequence[PriceLine] | None:
-    """In two questions, if some of the prices have tiers.  None if there are too many lines, or it takes too long."""
+    """The charges, in two queries if some prices have tiers.  None if there are too many lines, or it takes too
+    long."""
     rows, steps = session.ports.rows, list[int]()
     try:
         async with asyncio.timeout(PRICES_SECONDS):

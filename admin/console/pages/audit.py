@@ -14,7 +14,7 @@ from tenancy.directory.audit import AuditEntry, AuditFilter, Snapshot
 MANY = 50
 WORDS = ("actor", "action", "type", "target")
 FILTERS = (*WORDS, "from", "to")
-# What changes along with everything else.
+# Fields that change along with everything else.
 NOISE = ("updated_at", "version")
 TYPES = ("tenant", "api_key", "user", "limit", "policy", "model", "group", "mcp_server", "admin_token")
 OTHERS = ("disable_api_key", "enable_api_key", "rotate_api_key", "reset_budget", "adjust_budget", "mend_budgets")
@@ -50,7 +50,8 @@ async def audit(visit: Visit) -> Response:
 
 
 def changes(of: AuditEntry) -> list[tuple[str, str, str]]:
-    """Field by field, before and after: those that differ; of what was made or deleted, all that say something."""
+    """The fields that differ, with their values before and after; for what was created or deleted, all fields with a
+    value."""
     before, after = _plain(of.before), _plain(of.after)
     names = [name for name in {**before, **after} if name not in NOISE]
     return [

@@ -39,7 +39,7 @@ async def live_budgets(visit: Visit, tenant_id: str, key_id: str | None = None) 
 
 @routes.get(f"{PREFIX}/tenants/{{id}}/budgets")
 async def budgets_now(visit: Visit) -> Response:
-    """The part of a tenant's page, or of a key's, that changes."""
+    """The part of a tenant's page, or of a key's, that refreshes itself."""
     shown = await live_budgets(visit, visit.path("id"), visit.query("key") or None)
     return visit.page("parts/budgets.html", **shown)
 

@@ -148,7 +148,7 @@ def at(key_id: str) -> str:
 
 
 def _secret(visit: Visit, of: Key, secret: str, *, told: bool) -> Response:
-    """Not a page of its own address: nobody can come back to it."""
+    """Shown without an address of its own, so that nobody can come back to it."""
     return visit.page("tenants/secret.html", title="The key", section="tenants", key=of, secret=secret, told=told)
 
 

@@ -21,7 +21,7 @@ class Dated(Protocol):
 
 
 def after_of(visit: Visit) -> Position | None:
-    """The position that a list by age goes on after; None for the first page, or for what is no position."""
+    """The position after which a list by age goes on; None for the first page, or if the cursor cannot be read."""
     time, _, id = visit.query(AFTER).partition(BETWEEN)
     try:
         at = datetime.fromisoformat(time)
@@ -31,7 +31,7 @@ def after_of(visit: Visit) -> Position | None:
 
 
 def next_page(visit: Visit, found: Sequence[Dated], many: int, **query: str) -> str:
-    """The address of the page behind the first `many` of `found`; "" if there is none."""
+    """The address of the page after the first `many` of `found`; "" if there is none."""
     if len(found) <= many:
         return ""
     last = found[many - 1]

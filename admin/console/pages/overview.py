@@ -33,13 +33,13 @@ async def overview(visit: Visit) -> Response:
 
 @routes.get(f"{PREFIX}/live")
 async def overview_now(visit: Visit) -> Response:
-    """The part of it that changes."""
+    """The part of the page that refreshes itself."""
     return visit.page("parts/glance.html", **_shown(await glance(visit.session)))
 
 
 @routes.get(f"{PREFIX}/find")
 async def find(visit: Visit) -> Response:
-    """To the tenant of this id or name, the key of this id or prefix, or the request of this id."""
+    """Leads to the tenant with this id or name, the key with this id or prefix, or the request with this id."""
     asked = visit.query("q").strip()
     return RedirectResponse(await _place_of(visit, asked) if asked else PREFIX, 303)
 
@@ -49,7 +49,7 @@ async def _place_of(visit: Visit, asked: str) -> str:
         if ID.fullmatch(asked) and await _is_there(visit, kind, asked):
             return f"{PREFIX}/{path}/{quote(asked)}"
     if asked.startswith((SECRET_PREFIX, PORTAL_PREFIX)) and ID.fullmatch(asked):
-        # Never more than the prefix: a whole secret has no place in an address.
+        # Never more than the prefix: a whole secret must not be in an address.
         found = await keys.page(visit.session, 2, prefix=prefix_of(asked))
         return f"{PREFIX}/keys/{found[0].id}" if len(found) == 1 else f"{PREFIX}/tenants"
     named = await TENANTS.page(visit.session, 1, None, asked)
@@ -69,7 +69,7 @@ async def _is_there(visit: Visit, kind: object, id: str) -> bool:
 
 
 async def _tokens(visit: Visit) -> Chart | None:
-    """Of the last day, by the hour."""
+    """The tokens of the last day, by the hour."""
     now = datetime.now(UTC)
     buckets = Buckets("hour").of((now - HOURS, now))
     lines = await reports.usage(visit.session, Selection(), [each for _, each in buckets], (), len(buckets))

@@ -52,7 +52,7 @@ class AccountForm(Body):
 
 @routes.get(f"{PREFIX}/organizations")
 async def organizations(visit: Visit) -> Response:
-    """For somebody of one: that one."""
+    """For a person of an organization: only that one."""
     own = visit.principal.organization if visit.principal else None
     return RedirectResponse(at(own), 303) if own else await _list(visit, NEW, 200)
 
@@ -141,7 +141,7 @@ def at(organization_id: str) -> str:
 
 
 async def _account_of(visit: Visit) -> Account:
-    """Of the organization in the path; another's is not there."""
+    """The account, if it belongs to the organization in the path."""
     found = await ACCOUNTS.get(visit.session, visit.path("account"))
     if found.organization != visit.path("id"):
         raise Refused(refusal_of(NoSuchAccount(found.id)))

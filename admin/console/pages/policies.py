@@ -138,7 +138,7 @@ def at(name: str) -> str:
 
 
 async def _replaced(visit: Visit, of: NamedPolicy, limits: Sequence[PolicyLimitRequest]) -> Response:
-    """Only if it still is as it was shown: a limit is known by its number."""
+    """Only if the policy is unchanged since it was shown: a limit is identified by its number."""
     done = await policies.update(visit.on_terms().seen(visit.field("_seen")), of.name, of.description, limits)
     return visit.to(at(of.name), "limit-free" if done.notice else "policy-saved", done)
 

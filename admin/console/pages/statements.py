@@ -17,7 +17,7 @@ routes = Routes()
 
 @routes.get(f"{PREFIX}/tenants/{{id}}/statement")
 async def of_month(visit: Visit) -> Response:
-    """Of the present month, unless the query names another."""
+    """The present month, unless the query names another."""
     tenant = await TENANTS.get(visit.session, visit.path("id"))
     now = datetime.now(UTC)
     found = await statement(visit.session, tenant.id, visit.query("month", f"{now:%Y-%m}"), now)
@@ -40,7 +40,7 @@ async def of_month(visit: Visit) -> Response:
 
 
 def _shown(of: PriceLine) -> tuple[str, str, str]:
-    """What was charged for, at which price, and what that cost."""
+    """What was charged for, at which price, and the cost."""
     rate = of.rate
     tier = f"in the tier {rate.service_tier}" if rate.service_tier else ""
     long = f"above {rate.above_input_tokens:,} input tokens" if rate.above_input_tokens else ""

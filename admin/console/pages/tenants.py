@@ -133,7 +133,7 @@ def at(tenant_id: str) -> str:
 
 
 async def _of_each(session: Session, tenant_id: str) -> list[object]:
-    """The limits that hold for each key or each user: they have no one budget."""
+    """The limits for each key or each user, which have no single budget."""
     found = await limits.page_of_tenant(session, tenant_id, MAX_CHOICES)
     without = {Scope.KEY: "key_id", Scope.USER: "user_id"}
     return [each for each in found if each.scope in without and getattr(each, without[each.scope]) is None]
@@ -152,7 +152,7 @@ async def _form(visit: Visit, form: Form, status: int, of: Tenant | None) -> Res
 
 
 def _fields(of: TenantForm) -> dict[str, Any]:
-    """Of the tenant; without a name for scripts, that for people is one."""
+    """The fields of the tenant; without a name for scripts, the display name is used."""
     return {**of.model_dump(exclude={ENVIRONMENT}), "name": of.name or of.display_name}
 
 

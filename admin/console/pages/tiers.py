@@ -72,7 +72,7 @@ async def delete_tier(visit: Visit) -> Response:
 
 
 async def _replaced(visit: Visit, of: Model, tiers: Sequence[PriceTier]) -> Response:
-    """Only if the model still is as it was shown: a tier is known by its number."""
+    """Only if the model is unchanged since it was shown: a tier is identified by its number."""
     if wrong := wrong_with(tiers):
         raise invalid(("service_tier", wrong))
     kept = {name: each for name, each in fields_of(of).items() if name in NewModel.__dataclass_fields__}

@@ -63,9 +63,9 @@ GROUPS = {
 OF = {"tenant": "tenant_id", "key": "key_id", "user": "user_id", "model": "model"}  # parameters that narrow it down
 NEXT = {"tenant": "key", "key": "model", "user": "model", "model": "tenant"}  # what a row leads to
 MAX_LINES = 10_000  # of the CSV
-WAIT_SECONDS = 1.2  # that the part waits which may come later
+WAIT_SECONDS = 1.2  # how long the page waits for the part that may come later
 ROWS = 50  # of the table
-DRAWN = 5  # series; the others are one more
+DRAWN = 5  # series that are drawn; the others are added up into one
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Asked:
         return now - PERIODS[self.period].back, now
 
     def address(self, page: str = "usage", **changes: str) -> str:
-        """Of the same page, but for some parameters."""
+        """The address of the same page with some parameters changed."""
         asked = {"period": self.period, "by": self.by, "measure": self.measure, **self.of, **changes}
         return f"{PREFIX}/{page}?{urlencode({name: text for name, text in asked.items() if text})}"
 
@@ -121,7 +121,7 @@ async def usage(visit: Visit) -> Response:
 
 @routes.get(f"{PREFIX}/usage/groups")
 async def usage_of_groups(visit: Visit) -> Response:
-    """The part of it that may come later."""
+    """The part of the page that may come later."""
     want = asked(visit)
     found = await _found(visit, want, WAIT_SECONDS)
     return visit.page("parts/usage.html", periods=PERIODS, **_shown(want, found))
@@ -143,7 +143,7 @@ async def _whole(visit: Visit, want: Asked) -> Figures:
 
 
 async def _found(visit: Visit, want: Asked, seconds: float = SECONDS) -> Found | None:
-    """None if adding it up takes longer than that."""
+    """None if adding up takes longer than `seconds`."""
     with visit.session.permitted(Action.READ, Resource(ResourceKind.USAGE, visit.session.principal.organization)):
         soon: Soon[Found] = visit.request.app.state.usage
         key = (visit.session.principal.organization, want.address())
@@ -161,7 +161,7 @@ async def _find(visit: Visit, want: Asked) -> Found:
 
 @routes.get(f"{PREFIX}/usage.csv")
 async def usage_as_csv(visit: Visit) -> Response:
-    """Every group with its figures, of all MAX_LINES."""
+    """All groups with their figures, at most MAX_LINES."""
     want = asked(visit)
     group_by = GROUPS[want.by]
     lines = await reports.usage(visit.session, want.selection, [want.interval(datetime.now(UTC))], group_by, MAX_LINES)
@@ -174,7 +174,7 @@ async def usage_as_csv(visit: Visit) -> Response:
 
 
 def _link(want: Asked, group: Group) -> str:
-    """A tenant by its keys, a key or user or model by what else there is of it."""
+    """Leads from a tenant to its keys, from a key, user or model to its other dimensions."""
     texts = dict(zip(GROUPS[want.by], group, strict=True))
     of = {name: texts[column] for name, column in OF.items() if column in texts}
     return want.address(**of, by=NEXT[want.by])
@@ -220,7 +220,7 @@ async def _chart(
 
 
 def _selection(of: Mapping[str, str]) -> Selection:
-    """By columns."""
+    """The selection, by columns."""
     return Selection(of.get("tenant_id"), of.get("key_id"), of.get("user_id"), of.get("model"))
 
 

@@ -22,7 +22,7 @@ def key_manager(ports: Ports) -> Surface:
 
 
 def asks(method: str, path: str) -> tuple[Action, Resource]:
-    """Nothing here is for some roles only, but changing."""
+    """Every role may read everything here; changing needs its permission."""
     return (Action.READ if method in READING else Action.CHANGE), Resource(ResourceKind.TENANT)
 
 

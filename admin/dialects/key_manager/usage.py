@@ -63,7 +63,7 @@ async def get_user_usage(user_id: KnownUserId, session: Asked) -> JSONResponse:
 
 
 async def _usage(session: Session, selection: Selection, part: str) -> Sequence[Line]:
-    """A line a part; an empty one is of keys without a user."""
+    """One line a part; the part "" is keys without a user."""
     lines = await reports.usage(session, selection, ALWAYS, (part,), MOST + 1)
     if len(lines) > MOST:  # the sums would not be the whole
         raise Refused(TOO_MANY)
@@ -76,7 +76,7 @@ async def _team(session: Session, team_id: str) -> dict[str, str]:
 
 
 def _called(team_id: str, found: Mapping[str, Headcount]) -> dict[str, str]:
-    """Of a team that was deleted, no more than its id."""
+    """The team's name; for a deleted team only its id."""
     if team_id not in found:
         return {"team_id": team_id, "team_name": "", "policy": ""}
     tenant = found[team_id].tenant

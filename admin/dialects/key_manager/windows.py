@@ -11,7 +11,7 @@ MAX_SECONDS = 366 * 86_400
 
 
 def seconds_of(text: object) -> int:
-    """ValueError."""
+    """In seconds; ValueError."""
     if not isinstance(text, str) or not WINDOW.fullmatch(text):
         raise ValueError("must be a length of time such as 30s, 1m, 1h30m or 7d")
     seconds = sum(int(number) * UNITS[unit] for number, unit in PART.findall(text))
@@ -21,7 +21,7 @@ def seconds_of(text: object) -> int:
 
 
 def window_of(limit: StoredLimit) -> str:
-    """In one unit; a window of the calendar by its name, such as `month`."""
+    """The window in one unit, or the name of a calendar's, such as `month`."""
     if limit.calendar is not None:
         return limit.calendar
     unit = next(unit for unit in "dhms" if limit.window_seconds % UNITS[unit] == 0)

@@ -123,7 +123,7 @@ async def delete_alert(project_id: ProjectId, alert_id: str, request: Request) -
 
 
 def _page(found: Sequence[SpendAlert], page: AlertsQuery) -> tuple[Sequence[SpendAlert], bool]:
-    """With whether there are more behind it, or ahead of it with `before`."""
+    """The page, and whether there are more after it (with `before`: ahead of it)."""
     ids = [each.id for each in found]
     for name in ("after", "before"):
         given = getattr(page, name)

@@ -1,7 +1,7 @@
-"""/dashboard: what is used, of which limits.
+"""/dashboard: usage, and how much of the limits is spent.
 
-Beside what Tollkeeper counts there are the fields of the portal's documents that count metrics and logs, of which there
-are none here: see docs/client/portal.md.
+Beside Tollkeeper's figures it has the fields of the portal's documents that count metrics and logs, which do not exist
+here: see docs/client/portal.md.
 """
 
 from typing import Any

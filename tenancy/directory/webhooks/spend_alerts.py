@@ -1,4 +1,4 @@
-"""Alerts on what a tenant spends in a month: values and port.  No SQL, no HTTP."""
+"""Alerts on a tenant's spending in a month: values and port.  No SQL, no HTTP."""
 
 import secrets
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ class TooManyAlerts(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NewAlert:
-    """An alert to be made, or what one is replaced by.  `threshold_amount`: in cents.  `recipients` are told to
-    webhooks, with what mails are to begin with; Tollkeeper sends none."""
+    """An alert to be made, or the replacement of one.  `threshold_amount`: in cents.  `recipients` are passed on to
+    webhooks, with the beginning of a mail's subject; Tollkeeper sends no mail."""
 
     threshold_amount: int
     recipients: tuple[str, ...]
@@ -50,7 +50,7 @@ class SpendAlerts(Protocol):
         """NoSuchTenant, TooManyAlerts."""
 
     async def of_tenant(self, tenant_id: str) -> Sequence[SpendAlert]:
-        """All, oldest first."""
+        """All alerts of the tenant, oldest first."""
 
     async def update(self, tenant_id: str, alert_id: str, to: NewAlert, by: ChangeRequest) -> SpendAlert:
         """NoSuchAlert."""

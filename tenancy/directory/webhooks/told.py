@@ -1,7 +1,7 @@
-"""Which changes are told to webhooks, and what of them.  Pure.
+"""Which changes webhooks are told of, and which fields of them.  Pure.
 
-What is told is chosen field by field: neither secrets, nor who made the change, which an organization is not to know
-of operators.
+Fields are chosen one by one: neither secrets, nor who made the change, because an organization must not learn that
+about operators.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def told(action: str, before: Snapshot | None, after: Snapshot | None) -> Event 
 
 
 def key_told(kind: EventKind, key: Snapshot, once: str | None = None) -> Event:
-    """What is told of a key."""
+    """The event for a key."""
     return Event(kind, key["tenant_id"], {"tenant_id": key["tenant_id"], "key": _of(key, OF_KEY)}, once)
 
 

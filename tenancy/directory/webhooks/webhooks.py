@@ -1,6 +1,6 @@
-"""Webhooks: whom to tell of what, and what became of it.  Values and the port; no SQL, no HTTP.
+"""Webhooks: who is told of which events, and the outcome of each delivery.  Values and the port; no SQL, no HTTP.
 
-No secret is kept: that of a webhook follows from its salt and a configured secret (admin/access/webhook_secrets.py).
+No secret is stored: a webhook's follows from its salt and a configured secret (admin/access/webhook_secrets.py).
 """
 
 import secrets
@@ -34,7 +34,7 @@ class TooManyWebhooks(ValueError):
 
 
 class EventKind(StrEnum):
-    """What can be told."""
+    """The kinds of events."""
 
     BUDGET_THRESHOLD = "budget.threshold"
     REQUESTS_REFUSED = "requests.refused"
@@ -49,11 +49,11 @@ class EventKind(StrEnum):
     TENANT_SUSPENDED = "tenant.suspended"
     TENANT_RESUMED = "tenant.resumed"
     TENANT_DELETED = "tenant.deleted"
-    WEBHOOK_TEST = "webhook.test"  # to the one that is tried, whatever it wants to hear
+    WEBHOOK_TEST = "webhook.test"  # only to the webhook that is tested, whatever it subscribes to
 
 
 class State(StrEnum):
-    """What became of an event on its way to one webhook."""
+    """The state of an event's delivery to one webhook."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -117,7 +117,7 @@ class WebhookChange(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event on its way to one webhook, or at its end.  `response`: the beginning of what came back."""
+    """The delivery of an event to one webhook, pending or done.  `response`: the beginning of the receiver's answer."""
 
     id: int
     event_id: str
@@ -135,7 +135,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to tell.  `once`: what is noticed again has the same, and is told once; None: it cannot be."""
+    """An event to be sent.  `once`: an identifier that repeats when the same thing is noticed again, so that it is sent
+    once; None: it cannot be noticed twice."""
 
     kind: EventKind
     tenant_id: str
@@ -168,7 +169,7 @@ class Webhooks(Protocol):
         """With all of its deliveries.  NoSuchWebhook, StateChanged."""
 
     async def test(self, webhook_id: str, by: ChangeRequest) -> Delivery:
-        """Has a `webhook.test` sent to it.  NoSuchWebhook."""
+        """Sends it a `webhook.test`.  NoSuchWebhook."""
 
     async def deliveries(
         self, webhook_id: str, limit: int, before: int | None = None, state: str | None = None
@@ -179,4 +180,4 @@ class Webhooks(Protocol):
         """NoSuchDelivery."""
 
     async def redeliver(self, webhook_id: str, delivery_id: int, by: ChangeRequest) -> Delivery:
-        """Has the same event sent again, under the id that it has.  NoSuchWebhook, NoSuchDelivery."""
+        """Sends the same event again, under the same id.  NoSuchWebhook, NoSuchDelivery."""

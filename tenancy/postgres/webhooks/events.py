@@ -30,7 +30,8 @@ INSERT INTO webhook_deliveries (webhook_id, event_id) SELECT told.id, event.id F
 
 
 async def write(connection: Connection, event: Event, threshold: tuple[int, int, int] | None = None) -> None:
-    """For those who want to be told.  `threshold`: of how many percent it tells, how many were told before and how many
-    there are: a webhook is told of the highest of its own that has been passed since."""
+    """Queues the event for the webhooks that subscribe to it.  `threshold`: for a budget, the percentage of the event,
+    the one reported before and the present one: a webhook is told only of the highest of its own thresholds that was
+    passed since."""
     values = (event.id, event.kind, event.tenant_id, json.dumps(event.data), event.once)
     await connection.execute(WRITE, *values, *(threshold or (None, 0, 0)))

@@ -1,6 +1,6 @@
-"""What is noticed and told to webhooks without a change: budgets, refusals, keys that are about to end.
+"""Events without a change, which are noticed: budgets, refusals, keys that are about to expire.
 
-What was told before is kept here, and written in the transaction of the event: several processes tell a thing once.
+What was reported before is stored here, in the transaction of the event: several processes report a thing once.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from tenancy.postgres.webhooks.spend_alerts import COLUMNS as ALERT_COLUMNS
 from tenancy.postgres.webhooks.spend_alerts import alert_of
 
 EXPIRING_DAYS = 7
-MAX_KEYS = 500  # that are told of at a time
+MAX_KEYS = 500  # reported at a time
 MAX_TENANTS = 10_000
 WANTED = """
 SELECT coalesce(array_agg(DISTINCT t ORDER BY t) FILTER (WHERE 'budget.threshold' = ANY (e)), '{}') AS thresholds,
@@ -35,7 +35,7 @@ LEFT JOIN LATERAL unnest(w.thresholds) AS t ON true
 """
 TOLD_TENANTS = f"SELECT DISTINCT tenant_id FROM budget_notices LIMIT {MAX_TENANTS}"
 TOLD = "SELECT tenant_id, budget, percent, window_end FROM budget_notices WHERE tenant_id = ANY ($1::text[])"
-# Only as long as it is what the caller has seen: another process may have told it since.
+# Only while it is as the caller saw it: another process may have reported in the meantime.
 KEEP = """
 INSERT INTO budget_notices AS kept (tenant_id, budget, percent, window_end) VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id, budget) DO UPDATE SET percent = $3, window_end = $4
@@ -45,7 +45,7 @@ FORGET = "DELETE FROM budget_notices WHERE tenant_id = $1 AND budget = $2 AND pe
 FIRST_LOOK = "INSERT INTO webhook_looks (name, until) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 LOOK = "SELECT until FROM webhook_looks WHERE name = $1 FOR UPDATE SKIP LOCKED"
 LOOKED = "UPDATE webhook_looks SET until = $2 WHERE name = $1"
-# Of those that somebody is to be told of, and was not.
+# Those that some webhook subscribes to, and that were not reported yet.
 EXPIRING = f"""
 SELECT {KEY_COLUMNS} FROM api_keys WHERE NOT disabled AND expires_at > now()
        AND expires_at <= now() + interval '{EXPIRING_DAYS} days'
@@ -68,7 +68,7 @@ ORDER BY tenant_id, id LIMIT {MAX_TENANTS}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What any webhook is to be told."""
+    """What any webhook subscribes to."""
 
     thresholds: tuple[int, ...]
     refused: bool
@@ -78,7 +78,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How many percent of a budget were told, in the fixed window that ends then."""
+    """The percentage of a budget that was reported, in the fixed window that ends then."""
 
     percent: int = 0
     window_end: datetime | None = None
@@ -101,7 +101,7 @@ class Notices:
         return Wanted(tuple(row["thresholds"]), row["refused"], row["expiring"], row["spending"])
 
     async def told_tenants(self) -> Sequence[str]:
-        """Those of which something was told that may be over."""
+        """The tenants with a reported budget whose window may be over."""
         async with reading(self._pool) as connection:
             return [row["tenant_id"] for row in await connection.fetch(TOLD_TENANTS)]
 
@@ -113,7 +113,8 @@ class Notices:
     async def tell(
         self, of: tuple[str, str], before: Told, now: Told, passed: tuple[int, int], told: Mapping[int, Event]
     ) -> None:
-        """Keeps how much is told now, and tells it, by threshold; `passed`: from, and up to how many percent."""
+        """Stores the present percentage, and queues the events by threshold; `passed`: the percentages before and
+        now."""
         try:
             async with reading(self._pool) as connection, connection.transaction():
                 if not now.percent:
@@ -128,14 +129,15 @@ class Notices:
 
     @asynccontextmanager
     async def look(self, name: str, first: datetime) -> AsyncIterator["Look | None"]:
-        """From when to look at something; None: another process does.  `first`: from when the first time."""
+        """Begins a look at `name` and yields since when; None: another process is looking.  `first`: since when, the
+        first time."""
         async with reading(self._pool) as connection, connection.transaction():
             await connection.execute(FIRST_LOOK, name, first)
             until = await connection.fetchval(LOOK, name)
             yield None if until is None else Look(name, until, connection)
 
     async def open_alerts(self, month: str) -> Sequence[SpendAlert]:
-        """Alerts that were not told in the month yet."""
+        """The alerts that were not reported in the month yet."""
         async with reading(self._pool) as connection:
             return [alert_of(row) for row in await connection.fetch(ALERTS, month)]
 
@@ -152,7 +154,7 @@ class Notices:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A look at what is new `since` then, by one process at a time."""
+    """A look at what is new since `since`, by one process at a time."""
 
     name: str
     since: datetime

@@ -1,7 +1,7 @@
-"""The queue of deliveries: taking some to send, and saying what became of each.  Several processes share it.
+"""The queue of deliveries: taking some to send, and recording the outcome of each.  Several processes share it.
 
-What is taken comes again after TAKEN_SECONDS unless somebody says what became of it: so each event arrives at least
-once, also if the process is killed between sending and saying.
+A delivery that was taken comes again after TAKEN_SECONDS unless its outcome is recorded: so each event arrives at least
+once, even if the process is killed between sending and recording.
 """
 
 import json
@@ -16,10 +16,10 @@ from tenancy.directory.webhooks.webhooks import Salt
 from tenancy.postgres.change import audit
 
 TAKEN_SECONDS = 60.0  # longer than a delivery may take
-KEEP_DAYS = 35  # longer than a month, within which the same is not told twice
+KEEP_DAYS = 35  # longer than a month, within which the same event is not sent twice
 MAX_RESPONSE = 500  # characters
-ACTOR = "webhooks"  # in the audit log, of what is done without anybody asking
-# A few of each webhook that is not busy, so that a slow one holds up no other.
+ACTOR = "webhooks"  # the audit log's actor for what happens without a request
+# A few of each webhook that is not busy, so that a slow one does not hold up the others.
 TAKE = """
 WITH due AS (
     SELECT d.id, d.webhook_id FROM webhooks w CROSS JOIN LATERAL (
@@ -39,7 +39,7 @@ ORDER BY t.webhook_id, t.id
 """
 # A webhook is locked before its deliveries: in any other order two that end at the same time wait for each other.
 LOCK = "SELECT FROM webhooks WHERE id = $1 FOR NO KEY UPDATE"
-# Those that another process has taken since are its own to speak of.
+# A delivery that another process has taken since is left to that process.
 DELIVERED = """
 UPDATE webhook_deliveries SET state = 'delivered', ended_at = now(), status = $3, error = '', response = $4
 WHERE id = $1 AND attempts = $2 AND state = 'waiting'
@@ -53,7 +53,7 @@ FAILED = """
 UPDATE webhook_deliveries SET state = 'failed', ended_at = now(), status = $3, error = $4, response = $5
 WHERE id = $1 AND attempts = $2 AND state = 'waiting' RETURNING first_at
 """
-# Only one to which nothing has come through since the delivery was first tried.
+# Only if nothing has come through to the webhook since the delivery was first tried.
 DISABLE = """
 UPDATE webhooks SET enabled = false, disabled_because = $2, updated_at = now()
 WHERE id = $1 AND enabled AND ($4 OR last_success_at IS NULL OR last_success_at < $3) RETURNING name
@@ -91,8 +91,8 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came back; `error` "": it was taken.  `gone`: the receiver wants no more.  `wait_seconds`: it says for how
-    long it is to be left alone."""
+    """What came back.  `error` "": it was accepted.  `gone`: the receiver wants no more.  `wait_seconds`: the delay
+    that the receiver asks for."""
 
     status: int | None
     error: str = ""
@@ -119,13 +119,13 @@ class WebhookQueue:
             await connection.execute(DELIVERED, taken.id, taken.attempts, outcome.status, outcome.response)
 
     async def later(self, taken: Taken, outcome: Outcome, seconds: float) -> None:
-        """To be tried again in `seconds`."""
+        """Schedules another try in `seconds`."""
         async with reading(self._pool) as connection:
             await connection.execute(LATER, taken.id, taken.attempts, *_said(outcome), seconds)
 
     async def failed(self, taken: Taken, outcome: Outcome, because: str) -> str | None:
-        """It is not tried again.  If nothing else came through meanwhile, or the receiver wants no more, its webhook is
-        disabled: the name of it then."""
+        """Gives the delivery up.  If nothing else came through in the meantime, or the receiver wants no more, the
+        webhook is disabled; returns its name then."""
         async with reading(self._pool) as connection, connection.transaction():
             await connection.execute(LOCK, taken.webhook_id)
             first_at = await connection.fetchval(FAILED, taken.id, taken.attempts, *_said(outcome))
