@@ -35,8 +35,8 @@ class Terms(NamedTuple):
 
 
 def rules_of(tenants: Sequence[TenantLimits], terms: Terms) -> Iterator[tuple[TenantLimits, DatedLimit, Rule]]:
-    """The rules of all limits; a limit for each key or user yields those without a subject.  A limit in an unknown time
-    zone is left out, because its requests are refused."""
+    """The rules of all limits; that of a limit for each key or user has no subject.  A limit in an unknown time zone is
+    left out, because its requests are refused."""
     for tenant in tenants:
         for dated in tenant.limits:
             try:

@@ -42,8 +42,8 @@ Way = Sequence[Share]
 
 
 class Ticket(Generic[T]):
-    """A request that waits or runs.  `charged`: tokens of service so far.  Set by others: `model`, where it runs;
-    `began`, when it began to (s); `room`, whose places it has."""
+    """A request that waits or runs.  `charged`: tokens of service so far.  Set by others: `model`, whose room it is in;
+    `began`, when it began to wait or run (s); `room`, the places that it takes."""
 
     __slots__ = ("began", "charged", "cost", "item", "leaf", "model", "room")
 
@@ -59,7 +59,7 @@ class Ticket(Generic[T]):
 
     @property
     def way(self) -> Way:
-        """To where it waits or runs."""
+        """The path to the leaf where it waits or runs."""
         found, node = [], self.leaf
         while node.parent is not None:
             found.append(Share(node.name, node.weight))
@@ -74,7 +74,7 @@ class FairQueue(Generic[T]):
         self.all = self._root = Node("", 1, None, leaf=False)
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of requests that wait."""
         return self._root.waiting
 
     @property
@@ -83,22 +83,22 @@ class FairQueue(Generic[T]):
 
     @property
     def backlog(self) -> int:
-        """Tokens of service that wait."""
+        """The tokens of service of all waiting requests."""
         return self._root.backlog
 
     @property
     def waiting_weight(self) -> int:
-        """Of all groups that wait."""
+        """The sum of the weights of all groups that wait."""
         return self._root.waiting_weight
 
     def push(self, item: T, cost: int, way: Way) -> Ticket[T]:
-        """It waits.  `cost`: tokens of service, as estimated."""
+        """Adds a waiting request.  `cost`: tokens of service, as estimated."""
         ticket = Ticket(item, cost, self._leaf(way))
         self._wait(ticket)
         return ticket
 
     def take_back(self, ticket: Ticket[T], way: Way) -> None:
-        """One that was removed from another queue waits here."""
+        """Adds a request that was removed from another queue, and waits on here."""
         ticket.leaf = self._leaf(way)
         self._wait(ticket)
 
@@ -121,7 +121,7 @@ class FairQueue(Generic[T]):
         node.backlog += cost
 
     def next(self) -> Ticket[T]:
-        """Takes out the one whose turn it is: it runs from now on.  IndexError if none waits."""
+        """Takes out the request whose turn it is: it runs from now on.  IndexError if none waits."""
         node = self._root
         while not node.is_leaf:
             node = node.next()
@@ -141,13 +141,13 @@ class FairQueue(Generic[T]):
         return ticket
 
     def run(self, item: T, cost: int, way: Way) -> Ticket[T]:
-        """It runs without having waited, since there is room and none waits."""
+        """Enters a request that runs without having waited, because there is room and none waits."""
         ticket = Ticket(item, cost, self._leaf(way))
         self._run(ticket, cost)
         return ticket
 
     def take_over(self, ticket: Ticket[T], way: Way) -> None:
-        """One that ran in another queue, and ended there, runs here; what it has had is charged here too."""
+        """Enters a request that ran in another queue, and ended there; what it has had is charged here too."""
         ticket.leaf = self._leaf(way)
         self._run(ticket, ticket.charged)
 
@@ -164,7 +164,7 @@ class FairQueue(Generic[T]):
         node.running += 1
 
     def charge(self, ticket: Ticket[T], service: int) -> None:
-        """A running request has had so much, all in all."""
+        """`service`: the total that a running request has had."""
         more, node = service - ticket.charged, ticket.leaf
         ticket.charged = service
         while (parent := node.parent) is not None:
@@ -174,7 +174,7 @@ class FairQueue(Generic[T]):
             node = parent
 
     def end(self, ticket: Ticket[T]) -> None:
-        """A running request is over; what it had has been charged."""
+        """A running request has ended; what it had has been charged."""
         node: Node | None = ticket.leaf
         while node is not None:
             node.running -= 1
@@ -182,14 +182,14 @@ class FairQueue(Generic[T]):
         self._forget(ticket.leaf)
 
     def remove(self, ticket: Ticket[T]) -> None:
-        """A waiting request goes without having run."""
+        """A waiting request leaves without having run."""
         del ticket.leaf.line[ticket]
         self._waits_no_more(ticket)
         self._forget(ticket.leaf)
 
     def last(self) -> Ticket[T]:
-        """The newest request of those with most waiting for their weight: the one that has to go when the queue is
-        full.  It stays in the queue.  IndexError if none waits."""
+        """The newest request of the line with the most waiting for its weight: the one to be displaced when the queue
+        is full.  It stays in the queue.  IndexError if none waits."""
         node = self._root
         while not node.is_leaf:
             node = node.most_waiting()
@@ -197,7 +197,7 @@ class FairQueue(Generic[T]):
         return ticket
 
     def charge_elsewhere(self, way: Way, service: int) -> None:
-        """`service` was had in another sidecar: it counts for those who wait or run here too."""
+        """`service` was had in another sidecar: it counts for the tenant's requests here too."""
         node = self._root
         for share in way:
             child = node.children.get(share.name)
@@ -207,8 +207,8 @@ class FairQueue(Generic[T]):
             node = child
 
     def outweighs(self, ticket: Ticket[T], way: Way) -> bool:
-        """Whether more waits for its weight in the ticket's line than would in that of a request that comes now: where
-        the two first part."""
+        """Whether the ticket's line has more waiting for its weight than a new request's line would have, compared
+        where their ways first part."""
         parent = self._root
         for own, share in zip(ticket.way, way, strict=True):
             node = parent.children[own.name]
@@ -220,15 +220,15 @@ class FairQueue(Generic[T]):
         return False
 
     def waiting_of(self, way: Way) -> int:
-        """How many wait in the last of these."""
+        """The number that waits in the last node of the way."""
         node: Node | None = self._root
         for share in way:
             node = node.children.get(share.name) if node is not None else None
         return 0 if node is None else node.waiting
 
     def ahead_of(self, way: Way) -> tuple[float, float]:
-        """About how many tokens of service, and how many requests, will be admitted before one that comes now: what
-        waits in its own line, divided by the line's part of the whole."""
+        """About how many tokens of service, and how many requests, will be admitted before a new one: what waits in its
+        own line, divided by the line's share of the whole."""
         node: Node | None = self._root
         part = 1.0
         for share in way:
@@ -240,23 +240,23 @@ class FairQueue(Generic[T]):
         return (0.0, 0.0) if node is None else (node.backlog / part, node.waiting / part)
 
     def demands(self) -> Iterator[Demand]:
-        """Of each tenant that has anything here."""
+        """The demand of each tenant that has anything here."""
         for group in self._root.children.values():
             for tenant in () if group.is_leaf else group.children.values():
                 if not tenant.is_idle:
                     yield Demand(group.name, tenant.name, tenant.weight, tenant.running, tenant.waiting)
 
     def remembered(self) -> int:
-        """Groups, tenants and users that are known now."""
+        """The number of groups, tenants and users that are known now."""
         return sum(1 for _ in _below(self._root))
 
     def entries(self) -> int:
-        """Of all heaps, stale ones too."""
+        """The number of entries in all heaps, stale ones included."""
         nodes = (node for node in (self._root, *_below(self._root)) if not node.is_leaf)
         return sum(len(node.ready) + len(node.longest) + len(node.lingering) for node in nodes)
 
     def _leaf(self, way: Way) -> Node:
-        """Where it waits; the nodes on the way are made, and have the weights that it says."""
+        """The leaf of a way; its nodes are made if needed, and take the weights that it gives."""
         node = self._root
         for depth, share in enumerate(way, 1):
             child = node.children.get(share.name)
@@ -285,7 +285,7 @@ class FairQueue(Generic[T]):
                 parent.offer(node)
 
     def _forget(self, leaf: Node) -> None:
-        """What is idle now, from the leaf upwards."""
+        """Forgets the nodes that are idle now, from the leaf upwards."""
         node = leaf
         while node.is_idle and (parent := node.parent) is not None:
             parent.ended(node)

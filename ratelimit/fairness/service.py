@@ -9,10 +9,10 @@ INPUT_WEIGHT, OUTPUT_WEIGHT = 1, 2
 
 
 def service_of(input_tokens: int, output_tokens: int) -> int:
-    """At least 1: what runs takes something."""
+    """Of one request; at least 1, because whatever runs takes something."""
     return sum(services_of(input_tokens, output_tokens))
 
 
 def services_of(input_tokens: int, output_tokens: int) -> tuple[int, int]:
-    """The same, of the input and of the output."""
+    """The same, for the input and for the output."""
     return max(1, INPUT_WEIGHT * input_tokens), OUTPUT_WEIGHT * output_tokens

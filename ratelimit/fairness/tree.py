@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 SLACK = 64  # stale entries that are always tolerated
 
 Entry = tuple[float, int, "Node"]
-NO_LINE: OrderedDict[Any, None] = OrderedDict()  # of a leaf in which nothing has waited yet: most of them
+NO_LINE: OrderedDict[Any, None] = OrderedDict()  # the line of a leaf in which nothing has waited yet, as in most
 
 
 class Demand(NamedTuple):
@@ -33,9 +33,9 @@ class Demand(NamedTuple):
 
 
 class Node:
-    """A group, a tenant or a user, or the root.  `line`, of a leaf: tickets, first come first; the other
-    lists and `children`, of all but leaves; `waiting`,
-    `running` and `backlog` (tokens that wait) count all that is below.  Changed by its parent and by queue.py alone."""
+    """A group, a tenant or a user, or the root.  A leaf has a `line` of tickets, first come first; all others have
+    `children` and the other lists.  `waiting`, `running` and `backlog` (tokens that wait) include everything below.
+    Changed only by its parent and by queue.py."""
 
     __slots__ = (
         "backlog", "children", "is_leaf", "line", "lingering", "lingers", "listed", "longest", "name", "number",
@@ -56,11 +56,11 @@ class Node:
             self.longest: list[Entry] = []  # the same, most waiting for its weight first
             self.lingering: list[Entry] = []  # idle children whose tag is beyond `virtual`
         self.lingers = False
-        self.turn = self.turns = 0  # the number of its latest entry in `ready`; how many its children have had
-        self.listed = 0  # how many waited at its highest entry in `longest`
+        self.turn = self.turns = 0  # the number of its latest entry in `ready`; how many turns its children have had
+        self.listed = 0  # how many waited when its highest entry in `longest` was made
 
     def count(self) -> int:
-        """Numbers entries and children, so that of two equals the older is first."""
+        """Numbers entries and children, so that the older of two equals comes first."""
         self.turns += 1
         return self.turns
 
@@ -69,19 +69,19 @@ class Node:
         return not self.waiting and not self.running
 
     def reweigh(self, weight: int) -> None:
-        """Counts for what is served from now on."""
+        """Sets the weight for what is served from now on."""
         if self.waiting and self.parent is not None:
             self.parent.waiting_weight += weight - self.weight
         self.weight = weight
         self.listed = 0
 
     def lift(self, child: "Node") -> None:
-        """A child that had nothing waiting is as far as the others."""
+        """Lifts a child that had nothing waiting to where the others are."""
         child.tag = max(child.tag, self.virtual)
 
     def offer(self, child: "Node") -> None:
-        """The child waits, with the tag that it has now, and time is no further; its earlier entry is void.  Needed
-        when it begins to wait, and when its tag has become less."""
+        """Lists a child that waits under its present tag, and moves time back to it if needed; its earlier entry is
+        void.  Call it when the child begins to wait, and when its tag has become less."""
         self.virtual = min(self.virtual, child.tag)
         child.turn = self.count()
         heappush(self.ready, (child.tag, child.turn, child))
@@ -102,14 +102,14 @@ class Node:
                 return child
 
     def serve(self, child: "Node") -> None:
-        """Time has come to the child's tag."""
+        """Time advances to the child's tag."""
         if child.tag > self.virtual:
             self.virtual = child.tag
         while self.lingering and self.lingering[0][0] <= self.virtual:
             self._review(heappop(self.lingering)[2])
 
     def grown(self, child: "Node") -> None:
-        """More of the child's waits."""
+        """More of the child's requests wait."""
         if child.waiting <= child.listed:
             return
         heappush(self.longest, _length(child))
@@ -131,7 +131,7 @@ class Node:
                 child.listed = 0
 
     def ended(self, child: "Node") -> None:
-        """The child is idle: forgets it, unless it has had more than the others."""
+        """The child is idle: forgets it, unless it is ahead of the others."""
         if self.is_idle:
             self.children.clear()
             self.ready.clear()
@@ -158,6 +158,6 @@ def _is_current(entry: Entry) -> bool:
 
 
 def _length(child: Node) -> Entry:
-    """Its entry in `longest`."""
+    """The child's entry in `longest`."""
     child.listed = child.waiting
     return -child.waiting / child.weight, child.number, child

@@ -1,10 +1,10 @@
-"""What sidecars behind one Envoy tell each other of requests: over TCP the sidecar that Envoy asks who is calling is
-seldom the one that it asks once the body is there, nor that which hears of the end.  On the background loop, never in
-the path of a request.
+"""What sidecars behind one Envoy tell each other about requests: over TCP, an Envoy seldom asks the same sidecar who is
+calling, whether the request may run, and seldom tells it of the end.  On the background loop, never in the path of a
+request.
 
-A request that began here is known to lack its body only once all others have told of what they were told of since then.
-So what is late, or lost, or cannot be told since Redis is away, makes nobody seem to send no bodies: as long as that is
-so nothing counts.
+A request that began here counts as lacking its body only once all other sidecars have reported everything that they
+were told since.  So an arrival that is reported late, or is lost, or cannot be reported while Redis is away, never
+makes a client seem to send no bodies: until then nothing counts.
 """
 
 import asyncio
@@ -23,31 +23,31 @@ from store.redis import UNAVAILABLE
 log = structlog.get_logger(__name__)
 
 SECONDS = 0.25  # between two rounds
-LATE_SECONDS = 3.0  # how late the others may be in telling of all, before nothing counts
+LATE_SECONDS = 3.0  # how late the others' reports may be before nothing counts
 QUIET_SECONDS = 1.5
 LEAVE_SECONDS = 1.0
-MAX_WAITING = 50_000  # items that are not told yet
+MAX_WAITING = 50_000  # items that are not reported yet
 ITEMS_A_ROUND = 5_000
-SHARED_SECONDS = 60.0  # after which a sidecar that told of nothing that began here is no longer behind the same Envoy
+SHARED_SECONDS = 60.0  # silence about requests from here that shows a sidecar to be behind another Envoy
 MAX_SHARING = 1_000
 
 
 class Register(Protocol):
-    """Of bodies that are coming.  Times are of the same clock as ours."""
+    """The register of bodies that are on their way.  Times are of the same clock as ours."""
 
     def arrived(self, lease_ids: Iterable[str], now: float) -> bool:
-        """Whether any of them began here."""
+        """Returns whether any of these requests began here."""
 
     def told_until(self, at: float) -> None:
-        """What began before and has not arrived lacks its body."""
+        """A request that began before `at` and has not been reported lacks its body."""
 
     def count(self, counting: bool) -> None:
-        """As long as not, nobody is refused, and what began by then does not count later."""
+        """While it is False nobody is refused, and requests that began by then are never counted."""
 
 
 class Arrivals:
-    """`heard` is told of all that others tell; `unheard`, each round, that some may not be told of; `shared` how
-    many sidecars are asked by the Envoys that ask this one."""
+    """`heard` gets everything that others report; `unheard` is called, in each round, if reports may be missing;
+    `shared` gets the number of sidecars that the Envoys behind this one ask."""
 
     def __init__(
         self,
@@ -63,21 +63,21 @@ class Arrivals:
         self._heard, self._unheard, self._shared = heard, unheard, shared
         self._waiting: deque[Item] = deque()
         self._losses = 0
-        self._through_ms = 0  # of Redis's clock, at the last answer: what we were told of before is being told
-        self._asked: deque[tuple[float, int]] = deque(maxlen=1000)  # our time before an answer, Redis's in it
+        self._through_ms = 0  # Redis's clock at the last answer: what we were told before is being reported
+        self._asked: deque[tuple[float, int]] = deque(maxlen=1000)  # our time before an answer, and Redis's in it
         self._told_until = clock()
         self._sharing: dict[str, float] = {}
         self._alone, self._others_at = True, -math.inf
 
     def tell(self, lease_id: str, what: int) -> None:
-        """Of a request of which this sidecar does not know that it began here.  From any thread."""
+        """Reports a request that may have begun elsewhere.  Thread-safe."""
         if len(self._waiting) >= MAX_WAITING:
             self._losses += 1
         else:
             self._waiting.append(Item(lease_id, what))
 
     async def run(self) -> None:
-        """Until cancelled; then tells what is left."""
+        """Runs until cancelled; then reports what is left."""
         try:
             while True:
                 try:
@@ -92,7 +92,7 @@ class Arrivals:
                     await self._exchange.leave(self._take(len(self._waiting)))
 
     async def round(self) -> None:
-        """Tells and hears."""
+        """Reports, and takes the others' reports."""
         began, through_ms, losses = self._clock(), self._through_ms, self._losses
         more = len(self._waiting) > ITEMS_A_ROUND
         items = self._take(ITEMS_A_ROUND)
@@ -145,7 +145,7 @@ class Arrivals:
 
 
 async def stay_quiet(exchange: RedisArrivals) -> None:
-    """Of a sidecar that nobody asks over TCP, until cancelled."""
+    """For a sidecar that nobody asks over TCP; runs until cancelled."""
     while True:
         with suppress(*UNAVAILABLE):
             await exchange.stay_quiet()

@@ -18,10 +18,10 @@ KEEP_SECONDS = 10.0
 SILENT_SECONDS = 5.0
 MAX_READ = 200  # entries at once
 ID_DIGITS, ITEM_DIGITS = 32, 40
-# What became of a request, in 32 bits; if none of these it is over, and that is the service that it had.
+# What became of a request, in 32 bits: one of these, or, if it is over, the service that it had.
 ARRIVED = 0xFFFFFFFF  # its body is there
 UNDECIDED = 0xFFFFFFFE  # it is over, and no decision reached Envoy
-OVER = 0xFFFFFFFD  # and what it had is not known
+OVER = 0xFFFFFFFD  # it is over, and its service is not known
 MAX_SERVICE = OVER - 1
 
 
@@ -31,9 +31,9 @@ class Item(NamedTuple):
 
 
 class Told(NamedTuple):
-    """`complete`: every sidecar that reports tells, or is asked by nobody over TCP.  `lost`: something may never be
-    told.  `through_ms`: up to when all others have told, None if there are none.  `more`: than could be read at once.
-    `items` by sidecar."""
+    """`complete`: every sidecar that reports to the fleet also reports arrivals, or is asked by nobody over TCP.
+    `lost`: some reports may never come.  `through_ms`: the time up to which all others have reported, None if there are
+    none.  `more`: there was more than could be read at once.  `items` by sidecar."""
 
     now_ms: int
     complete: bool
@@ -51,7 +51,7 @@ class RedisArrivals:
         self._cursor, self._read_ms = "", 0
 
     async def tell(self, items: Sequence[Item], through_ms: int, *, lost: bool = False) -> Told:
-        """All that this sidecar was told of before `through_ms` is in `items`, or was told before; if not, some is
+        """All that this sidecar was told before `through_ms` is in `items`, or was reported earlier; if not, some is
         `lost`."""
         found = await self._call("tells", items, through_ms, lost=lost)
         now_ms, complete, missed, through, cursor, more, told = found
@@ -60,11 +60,11 @@ class RedisArrivals:
         return Told(now_ms, bool(complete), bool(missed), None if through < 0 else through, bool(more), items_by)
 
     async def stay_quiet(self) -> None:
-        """Nobody asks this sidecar over TCP.  To be said every few seconds."""
+        """Nobody asks this sidecar over TCP.  To be repeated every few seconds."""
         await self._call("quiet", (), 0)
 
     async def leave(self, items: Sequence[Item]) -> None:
-        """The last that it tells."""
+        """The last report of this sidecar."""
         await self._call("leaves", items, 0)
 
     async def _call(self, how: str, items: Sequence[Item], through_ms: int, *, lost: bool = False) -> list:  # type: ignore[type-arg]

@@ -1,6 +1,6 @@
 """A claim: what one tenant wants of one pool in one sidecar, as reports carry it.  Values; no I/O.
 
-Bounded in number: of more, those that want least are added up by group.
+Their number is bounded: beyond it, those that want the least are added up by group.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ def claims_of(demands: Iterable[tuple[str, Demand]]) -> tuple[Claim, ...]:
 
 
 def _added(claims: Iterable[Claim]) -> list[Claim]:
-    """By group, those that want most first."""
+    """Added up by group, those that want the most first."""
     sums: dict[tuple[str, str], Claim] = {}
     for each in claims:
         name = each.model, each.group

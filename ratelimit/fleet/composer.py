@@ -19,8 +19,8 @@ MS = 1000
 
 
 class Composer:
-    """For one thread.  `queued`: how many wait in this process; `models`: what is to be said of
-    them; `clock` in seconds."""
+    """Not thread-safe.  `queued`: the number of requests that wait in this process; `models`: the loads of models;
+    `clock` in seconds."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Composer:
         self._served, self._finished, self._ran_ms = LatelyServed(), LatelyServed(), LatelyServed()
 
     def count(self, served: Served, finished: Mapping[tuple[str, str], Finished]) -> None:
-        """What tenants had since the last time."""
+        """Adds what tenants had since the last call."""
         now = self._clock()
         self._served.add(served, now)
         self._metrics.groups.had(served)

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 SCRIPT = (Path(__file__).parent / "lua" / "envoys.lua").read_text(encoding="utf-8")
 KEYS = (ENVOYS_KEY, ENVOYS_ALIVE_KEY, ENVOYS_GONE_KEY, ENVOYS_OPEN_KEY, ENVOY_LOOKS_KEY)
-SILENT_SECONDS = 10.0  # after which an Envoy that has not been heard of is gone
-GONE_SECONDS = 4.0  # the same, if somebody knows that it is gone
-ALIVE_SECONDS = 4.0  # it is said again every second
+SILENT_SECONDS = 10.0  # silence after which an Envoy counts as gone
+GONE_SECONDS = 4.0  # the same, if a sidecar knows that it is gone
+ALIVE_SECONDS = 4.0  # repeated every second
 AGAIN_SECONDS = 30.0
 KEEP_SECONDS = 600.0
 
 
 class Said(NamedTuple):
-    """By one process, of Envoys: `heard` of since the last time; taken for `alive` without that; `gone` by what it
-    knows; `done`: those that it was given, with all that ran through them."""
+    """What one process says of Envoys: `heard` from since the last time; taken for `alive` without that; `gone`, as it
+    knows; `done`: Envoys that it was given and whose requests are all ended."""
 
     heard: Collection[str]
     alive: Collection[str] = ()
@@ -31,7 +31,7 @@ class Said(NamedTuple):
 
 
 class Silent(NamedTuple):
-    """By name, how many seconds ago they were found gone: `given` to this process alone, and `all` of late."""
+    """How many seconds ago Envoys were found gone, by name: `given` only to this process, and `all` recent ones."""
 
     given: Mapping[str, float]
     all: Mapping[str, float]
@@ -46,7 +46,7 @@ class RedisEnvoys:
         self._durations = [str(int(each * 1000)) for each in seconds]
 
     async def known(self) -> set[str] | None:
-        """Those that were heard of, and are not gone; None if nobody has looked."""
+        """The Envoys that were heard from and are not gone; None if nobody has looked."""
         if not await self._client.exists(ENVOY_LOOKS_KEY):
             return None
         names: Any = await self._client.zrange(ENVOYS_KEY, 0, -1)

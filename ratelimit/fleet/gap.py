@@ -1,4 +1,4 @@
-"""The fairness gap: how far who waits is behind what it is entitled to.  Pure."""
+"""The fairness gap: how far a waiting group is behind what it is entitled to.  Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,8 +7,8 @@ from tenancy.values.policy import DEFAULT_WEIGHT
 
 
 def gap_of(reports: Sequence[Report], weights: Mapping[str, int]) -> float:
-    """Of the tokens of service of the last minute, as a part of all: what the group lacks that is furthest behind its
-    share by weight, of those that have something waiting.  0: none is behind, or nothing was served."""
+    """Of the tokens of service of the last minute, the part that the group furthest behind its share by weight lacks,
+    among groups with something waiting.  0: none is behind, or nothing was served."""
     served: dict[str, int] = {}
     waits: set[str] = set()
     active: set[str] = set()

@@ -1,4 +1,4 @@
-"""Who reports.  A value."""
+"""The identity of a sidecar in its reports.  A value."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ class Identity:
 
     @staticmethod
     def make(version: str) -> "Identity":
-        """An id of its own for each process: one that was restarted is another sidecar."""
+        """A new id for each process: a restarted one is another sidecar."""
         host = socket.gethostname()[:63]
         started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return Identity(f"{host}-{os.getpid()}-{secrets.token_hex(3)}", host, version, started_at)

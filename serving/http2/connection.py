@@ -38,7 +38,7 @@ class Connection:
         self.mask = 0
         """The poll events that the engine waits for."""
         self.closing_since: float | None = None
-        """After this time nothing that arrives is read any more."""
+        """Since this time nothing that arrives is read any more."""
         self._shut = False
 
     @property

@@ -22,7 +22,7 @@ class ControlledConnection(Connection):
         self.followed = False
         """The peer has acknowledged our settings."""
         self.freed = False
-        """Called when the peer has made room for what waits to be sent."""
+        """The peer has made room for what waits to be sent."""
 
     def known(self, stream: int) -> PendingCall | None:
         """The call, None if it is over; ConnectionFault if there was none."""

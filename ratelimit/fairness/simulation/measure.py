@@ -17,8 +17,8 @@ from ratelimit.fairness.simulation.run import Done
 
 @dataclass
 class Account:
-    """Of one tenant.  Waits in seconds, of what ran; in each second, what was `served`, what would have been `ideal`,
-    what was newly `wanted`, and what was wanted no more since it was refused (`gone`)."""
+    """One tenant's account.  Waits in seconds, of requests that ran; for each second, what was `served`, what would
+    have been `ideal`, what was newly `wanted`, and what was no longer wanted because it was refused (`gone`)."""
 
     asked: int = 0
     refused: int = 0
@@ -36,8 +36,9 @@ class Account:
 
 @dataclass(frozen=True)
 class Measured:
-    """`gaps`: the most tokens of service that each tenant was ever behind its fair share; `jain`: 1 is fair, 1/n is one
-    who has it all: of what each got of its share, while at least two wanted more than there was."""
+    """`gaps`: the most tokens of service that each tenant was ever behind its fair share.  `jain`: Jain's index of what
+    each got of its share, while at least two wanted more than there was: 1 is fair, 1/n if one tenant gets
+    everything."""
 
     tenants: Mapping[str, Account]
     gaps: Mapping[str, float]
@@ -45,7 +46,7 @@ class Measured:
 
 
 def measure(done: Iterable[Done], tenants: Mapping[str, Tenant], seconds: int) -> Measured:
-    """`seconds`: how long to look; what comes after the trace is not contended."""
+    """`seconds`: how long to look; after the trace's end nothing is contended."""
     accounts = {name: _empty(seconds) for name in tenants}
     for each in done:
         _count(accounts[each.request.tenant], each, seconds)

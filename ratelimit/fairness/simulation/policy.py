@@ -1,4 +1,4 @@
-"""Who runs: first come first served, a bound on each tenant, or fair shares.  Pure."""
+"""The policies: first come first served, a bound on each tenant, or fair shares.  Pure."""
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from ratelimit.fairness.queue import Share, Ticket
 from ratelimit.fairness.service import service_of
 from ratelimit.fairness.simulation.trace import Request
 
-ESTIMATED_OUTPUT = 300  # tokens: what is not known when a request comes
+ESTIMATED_OUTPUT = 300  # tokens: the output is not known when a request comes
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,19 @@ class Tenant:
 
 
 class Policy(Protocol):
-    """Numbers stand for requests."""
+    """Requests are identified by numbers."""
 
     def ask(self, number: int, request: Request, now: float) -> bool | None:
         """True: it runs; False: it waits; None: it is refused."""
 
     def admit(self, now: float) -> int | None:
-        """The next that runs, if any may."""
+        """The next request that runs, if one may."""
 
     def over(self, number: int, request: Request) -> None:
-        """It has run."""
+        """A request has run."""
 
     def gone(self, now: float) -> list[int]:
-        """Those whose time to wait is over."""
+        """The requests whose time to wait is over."""
 
 
 class FirstCome:
@@ -79,8 +79,8 @@ class FirstCome:
 
 
 class Caps:
-    """A bound on what each tenant runs, by its weight; what is beyond, or finds no room at all, is refused.  What
-    gateways do."""
+    """A bound on what each tenant runs, by its weight; a request beyond it, or without any room, is refused.  Typical
+    of gateways."""
 
     def __init__(self, slots: int, tenants: Mapping[str, Tenant]) -> None:
         whole = sum(tenant.weight for tenant in tenants.values())
@@ -105,7 +105,7 @@ class Caps:
 
 
 class Fair:
-    """Tollkeeper's own."""
+    """Tollkeeper's own policy."""
 
     def __init__(self, slots: int, terms: Terms, tenants: Mapping[str, Tenant]) -> None:
         self._floor: Floor[int] = Floor(terms)
@@ -143,7 +143,7 @@ class Fair:
 
 
 def policies(slots: int, terms: Terms, tenants: Mapping[str, Tenant]) -> dict[str, Callable[[], Policy]]:
-    """By the names that the command line knows."""
+    """The policies, by their names on the command line."""
     return {
         "first-come": lambda: FirstCome(slots, terms),
         "caps": lambda: Caps(slots, tenants),

@@ -17,7 +17,8 @@ class Done(NamedTuple):
 
 
 def replay(trace: Sequence[Request], policy: Policy, server: Server) -> list[Done]:
-    """What became of each request, in the trace's order.  Nothing comes after the trace; what waits then still runs."""
+    """The outcome of each request, in the trace's order.  Nothing comes after the trace; what then still waits is
+    run."""
     done: list[Done | None] = [None] * len(trace)
     started: dict[int, float] = {}
     coming, now = 0, 0.0

@@ -18,7 +18,7 @@ class Server:
     stream_rate: float = 50.0
     total_rate: float = 1000.0
     _now: float = 0.0
-    _progress: float = 0.0  # tokens that one that runs since the beginning has advanced
+    _progress: float = 0.0  # tokens that a request running since the beginning would have advanced
     _ends: list[tuple[float, int]] = field(default_factory=list)
 
     def start(self, number: int, input_tokens: int, output_tokens: int, now: float) -> None:
@@ -26,13 +26,13 @@ class Server:
         heappush(self._ends, (self._progress + output_tokens + input_tokens / READS, number))
 
     def next_end(self) -> float:
-        """When the first of those that run will be over, if none comes or goes."""
+        """When the first running request will end, if none comes or goes."""
         if not self._ends:
             return FOREVER
         return self._now + max(0.0, self._ends[0][0] - self._progress) / self._rate
 
     def end(self, now: float) -> int:
-        """The number of that one, which is over."""
+        """Ends that request, and returns its number."""
         self._advance(now)
         return heappop(self._ends)[1]
 

@@ -26,7 +26,7 @@ MAX_REQUESTS, MAX_TOKENS = 1_000_000, 10_000_000
 
 
 class UnreadableTrace(ValueError):
-    """Says what is wrong, and in which line."""
+    """The text says what is wrong, and in which line."""
 
 
 class Request(NamedTuple):

@@ -1,8 +1,8 @@
--- Keeps which Envoys live: those that a sidecar hears of, and those that one takes for alive since it has not heard of
--- them yet.  One of which nobody has heard for silent_ms, and that nobody takes for alive, is gone.  A script, because
--- what is gone must be given to one of the sidecars, and not while another says that it lives.
+-- Keeps which Envoys live: those that a sidecar hears from, and those that one takes for alive because it has not heard
+-- from them yet. An Envoy that nobody has heard from for silent_ms, and that nobody takes for alive, is gone. A script,
+-- because an Envoy that is gone must be given to one sidecar, and not while another says that it lives.
 --
--- The sidecar that was given one may die before all is done.  So it is given again, until it is said to be done.
+-- The sidecar that was given an Envoy may die before it is done. So the Envoy is given again, until it is reported as done.
 --
 -- While nobody looks (Redis was away, or all sidecars were) silence means nothing: it counts from the next look on.
 --
@@ -51,7 +51,7 @@ end
 local since = watched_since()
 for _, name in ipairs(parts[1]) do
   redis.call('ZADD', heard, whole(now_ms), name)
-  redis.call('ZREM', gone, name) -- it was not
+  redis.call('ZREM', gone, name) -- it was not gone
   redis.call('ZREM', open, name)
 end
 for _, name in ipairs(parts[2]) do

@@ -107,7 +107,7 @@ redis.call('SET', KEYS[3], ARGV[2], 'PX', ttl_ms)
 local text = redis.pcall('GET', KEYS[2])
 local read, capacity = pcall(cjson.decode, text)
 if not read or type(capacity) ~= 'table' then
-  text, capacity = nil, {} -- as if it were lost: the sidecar puts it back
+  text, capacity = nil, {} -- treated as lost: the sidecar writes it again
 end
 local alive = {}
 for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do alive[other] = true end

@@ -129,8 +129,8 @@ class Notices:
 
     @asynccontextmanager
     async def look(self, name: str, first: datetime) -> AsyncIterator["Look | None"]:
-        """Begins a look at `name` and yields since when; None: another process is looking.  `first`: since when, the
-        first time."""
+        """Yields a look at what is new under `name`; None: another process is looking.  `first`: since when, the first
+        time."""
         async with reading(self._pool) as connection, connection.transaction():
             await connection.execute(FIRST_LOOK, name, first)
             until = await connection.fetchval(LOOK, name)
