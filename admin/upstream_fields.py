@@ -97,13 +97,15 @@ class UpstreamFields(Body):
         [], description="Makes it an alias of these models, of which each request gets one", examples=[[]]
     )
     credential: Credential | None = Field(
-        None, description="Says to endpoints who calls: the name of a secret that sidecars have"
+        None, description="The credential for endpoints: the name of a secret that sidecars have"
     )
     credential_header: CredentialHeader = Field(
-        AUTHORIZATION, description="Where it is said; in `authorization` behind `Bearer `"
+        AUTHORIZATION, description="The header that carries it; `authorization` has it after `Bearer `"
     )
-    timeout_seconds: AnswerSeconds | None = Field(None, description="Until an answer begins; null: as it takes")
-    retries: Retries = Field(2, description="How often another endpoint is tried when one did not take a request")
+    timeout_seconds: AnswerSeconds | None = Field(
+        None, description="Seconds until an answer begins; null: idle timeout"
+    )
+    retries: Retries = Field(2, description="Maximum tries at other endpoints when one did not accept a request")
     health_path: HealthPath | None = Field(None, description="Asked every 5 s; null: an endpoint is tried by requests")
     ca_file: CaFile | None = Field(None, description="Where Envoy has the certificates that it trusts; null: its own")
     send_priority: bool = Field(False, description="Whether bodies say the priority of their group, as vLLM reads it")

@@ -1,4 +1,4 @@
-"""How answers of a model are kept, to be given again to equal requests: its response cache.  Pure.
+"""A model's response cache: how its answers are kept, to answer equal requests.  Pure.
 
 Sidecars of two versions read this from each other: fields are added at the end (values/trailing.py).
 """

@@ -37,16 +37,18 @@ class ServerBody(Body):
         [], description="Who may call it; empty: nobody", examples=[[{"tools": ["search"]}]]
     )
     credential: Credential | None = Field(
-        None, description="Says to endpoints who calls: the name of a secret that sidecars have"
+        None, description="The credential for endpoints: the name of a secret that sidecars have"
     )
     credential_header: CredentialHeader = Field(
-        AUTHORIZATION, description="Where it is said; in `authorization` behind `Bearer `"
+        AUTHORIZATION, description="The header that carries it; `authorization` has it after `Bearer `"
     )
-    timeout_seconds: AnswerSeconds | None = Field(None, description="Until an answer begins; null: as it takes")
+    timeout_seconds: AnswerSeconds | None = Field(
+        None, description="Seconds until an answer begins; null: idle timeout"
+    )
     ca_file: CaFile | None = Field(None, description="Where Envoy has the certificates that it trusts; null: its own")
-    max_in_flight: InFlight | None = Field(None, description="Calls at once, in all sidecars; the others wait")
+    max_in_flight: InFlight | None = Field(None, description="Maximum calls at once, in all sidecars; others wait")
     tools_in_flight: Annotated[dict[ToolName, InFlight], Field(max_length=MAX_TOOLS)] = Field(
-        {}, description="The same of single tools, in its place", examples=[{"search": 4}]
+        {}, description="The same for single tools, instead of it", examples=[{"search": 4}]
     )
 
 

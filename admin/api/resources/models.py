@@ -88,9 +88,9 @@ class ModelBody(UpstreamFields):
     one that is not registered goes to the default upstream without a price, or gets 404
     (`TOLLKEEPER_UNREGISTERED_MODELS`)."""
 
-    name: ModelName = Field(description="What requests ask for", examples=["mock-model"])
+    name: ModelName = Field(description="The name that requests ask for", examples=["mock-model"])
     enabled: Flag = True
-    upstream_name: ModelName | None = Field(None, description="What the endpoint calls it, if not the same")
+    upstream_name: ModelName | None = Field(None, description="Its name at the endpoint, if different")
     endpoint: EndpointUrl | None = Field(
         None, description="Its only server; null: the default upstream", examples=["http://vllm.internal:8000"]
     )
@@ -99,7 +99,7 @@ class ModelBody(UpstreamFields):
     cached_price: Price | None = Field(None, description="For a million cached input tokens; null: as input")
     context_window: Tokens | None = Field(None, examples=[128_000])
     weight: Weight = DEFAULT_WEIGHT
-    max_in_flight: InFlight | None = Field(None, description="Requests at once, in all sidecars; the others wait")
+    max_in_flight: InFlight | None = Field(None, description="Maximum requests at once, in all sidecars; others wait")
     cache_write_5m_price: Price | None = Field(None, description=f"{A_MILLION} written into a cache; null: as input")
     cache_write_1h_price: Price | None = Field(None, description=f"{A_MILLION} written for an hour; null: as for 5 min")
     reasoning_price: Price | None = Field(None, description=f"{A_MILLION} of reasoning; null: as output")
@@ -120,28 +120,28 @@ class ModelBody(UpstreamFields):
 
 
 class CacheBody(Body):
-    """Whether answers of the model are kept, and given again to equal requests, and how."""
+    """Whether and how the model's answers are kept, to answer equal requests."""
 
     enabled: Flag
     ttl_seconds: Seconds = Field(DEFAULT_SECONDS, examples=[300])
     scope: CacheScope = Field(
-        CacheScope.TENANT, description="Who is given an answer again: the same tenant, the same user, or anybody"
+        CacheScope.TENANT, description="Who shares kept answers: one tenant, one user, or everybody"
     )
     requests: CachedRequests = Field(
         CachedRequests.DETERMINISTIC,
         description="Those with temperature 0 or a seed, and those whose answer is never sampled; or all",
     )
     max_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_BYTES)] = Field(
-        DEFAULT_BYTES, description="Of one answer: a longer one is not kept", examples=[DEFAULT_BYTES]
+        DEFAULT_BYTES, description="Maximum size of an answer; a longer one is not kept", examples=[DEFAULT_BYTES]
     )
     charge_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
-        0, description="Of its tokens that an answer which is given again is charged"
+        0, description="Percent of its tokens that a kept answer is charged"
     )
-    purge: Flag = Field(False, description="Forget all that is kept")
+    purge: Flag = Field(False, description="Forget all kept answers")
 
 
 class CacheView(View):
-    """Whether answers of the model are kept, and given again to equal requests, and how."""
+    """Whether and how the model's answers are kept, to answer equal requests."""
 
     __module__ = "admin.models"  # what the OpenAPI document has always named it after, since there are two
 
@@ -151,7 +151,7 @@ class CacheView(View):
     requests: CachedRequests
     max_bytes: int
     charge_percent: int
-    purges: int = Field(description="How often all that was kept has been forgotten")
+    purges: int = Field(description="How often all kept answers were forgotten")
 
 
 PRICES: dict[str, Any] = dict.fromkeys(PRICE_FIELDS, ShownPrice | None)
@@ -197,8 +197,8 @@ routes.delete("Takes a model out of the registry.")
 class PricesView(View):
     """A price set, by the names of the model's fields, and since when it was in force."""
 
-    version: int = Field(description="What rows of the ledger call it", examples=[17])
-    model: str = Field(description="What the model was called", examples=["mock-model"])
+    version: int = Field(description="Its number in rows of the ledger", examples=[17])
+    model: str = Field(description="The name that the model had", examples=["mock-model"])
     since: Time
     prices: dict[str, Any] = Field(examples=[{"input_price": "0.15", "output_price": "0.60"}])
 
@@ -221,5 +221,5 @@ def _of_version(of: PriceVersion) -> PricesView:
     return PricesView(version=of.version, model=of.model, since=of.since, prices=prices)
 
 
-CACHE_SAYS = "Sets whether answers of a model are kept, and given again to equal requests, and how."
+CACHE_SAYS = "Sets whether and how a model's answers are kept, to answer equal requests."
 routes.update("PUT", CacheBody, CACHE_SAYS, ResponseCache, at="/cache")

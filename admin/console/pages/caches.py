@@ -1,4 +1,4 @@
-"""/console/models/…/cache: whether answers of a model are kept, and given again to equal requests, and how."""
+"""/console/models/…/cache: whether and how a model's answers are kept, to answer equal requests."""
 
 from typing import Annotated
 from urllib.parse import quote

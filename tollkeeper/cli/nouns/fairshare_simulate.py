@@ -27,17 +27,17 @@ TraceArgument = Annotated[
     Path | None, typer.Argument(metavar="[TRACE.csv]", help="Requests; columns as in docs/operate/fairness.md.")
 ]
 SyntheticOption = Annotated[str, typer.Option(help="Without a file: steady, flood or bursts.")]
-SlotsOption = Annotated[int, typer.Option(min=1, max=100_000, help="Requests that run at once: max_in_flight.")]
+SlotsOption = Annotated[int, typer.Option(min=1, max=100_000, help="Maximum requests at once (max_in_flight).")]
 TenantOption = Annotated[
     list[str] | None, typer.Option("--tenant", metavar="NAME=WEIGHT[@GROUP=WEIGHT]", help="Weights; 100 if not given.")
 ]
 PolicyOption = Annotated[str, typer.Option("--policy", help="first-come, caps, fair, or all.")]
-SecondsOption = Annotated[int, typer.Option(min=1, max=86_400, help="How much of the trace to look at.")]
-FromOption = Annotated[float, typer.Option("--from", min=0, help="Seconds of a file to leave out at its beginning.")]
+SecondsOption = Annotated[int, typer.Option(min=1, max=86_400, help="Seconds of the trace to replay.")]
+FromOption = Annotated[float, typer.Option("--from", min=0, help="Seconds to skip at the beginning of a file.")]
 QueueOption = Annotated[float, typer.Option(min=0, help="Seconds that a request may wait.")]
-QueuedOption = Annotated[int, typer.Option("--max-queued", min=1, help="Requests that may wait.")]
-OfTenantOption = Annotated[int, typer.Option("--max-queued-per-tenant", min=1, help="The same, of each tenant.")]
-SeedOption = Annotated[int, typer.Option(help="Of a synthetic trace.")]
+QueuedOption = Annotated[int, typer.Option("--max-queued", min=1, help="Maximum waiting requests.")]
+OfTenantOption = Annotated[int, typer.Option("--max-queued-per-tenant", min=1, help="The same, for each tenant.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of a synthetic trace.")]
 DealOption = Annotated[int, typer.Option("--deal", min=1, max=10_000, help="Tenants of a trace that names none.")]
 StreamOption = Annotated[float, typer.Option(min=0.1, help="Tokens a second that one answer gets.")]
 TotalOption = Annotated[float, typer.Option(min=0.1, help="Tokens a second of the whole server.")]

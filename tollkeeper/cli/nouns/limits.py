@@ -43,7 +43,7 @@ LIMITS = Resource(
         Field("--user", ID, "Of this user of the tenant.", name="user_id", only="create"),
         Field("--model", help="Of this model.", only="create"),
         GROUP,
-        Field("--name", help="Name of the limit in refusals.", default="what it is", only="create"),
+        Field("--name", help="Name of the limit in refusals.", default="a description", only="create"),
         Field("--kind", help="bucket, fixed_window or sliding_window.", only="create"),
         Field("--time-zone", help="Time zone in which days, weeks and months begin."),
         Field("--shadow/--enforced", SWITCH, "Only measure, or enforce."),

@@ -15,15 +15,13 @@ from tollkeeper.cli.verbs import Noun
 EVERYBODY = "everybody"
 GRANT_HELP = (
     "Who may call it: everybody, tenant=ID|NAME or key=KEY, and tool=NAME for each tool if not all, as in"
-    " tenant=acme,tool=search,tool=fetch.  May be repeated; takes the place of those that there are; none: nobody."
+    " tenant=acme,tool=search,tool=fetch.  May be repeated; replaces all grants; none: nobody."
 )
 ENDPOINT_HELP = (
     "One more endpoint beside the first: URL,weight=3,priority=1,credential=env:VARIABLE, all but the URL as needed.  "
-    "May be repeated; takes the place of those that there are; none: none."
+    "May be repeated; replaces all further endpoints; none: removes them."
 )
-TOOL_HELP = (
-    "Calls of one tool at once, as NAME=4.  May be repeated; takes the place of those that there are; none: none."
-)
+TOOL_HELP = "Calls of one tool at once, as NAME=4.  May be repeated; replaces all such bounds; none: removes them."
 
 
 def _grants(session: Session, texts: list[str]) -> list[dict[str, Any]]:
@@ -65,9 +63,9 @@ MCP_SERVERS = Resource(
     named=scanned,
     columns=("id", "name", "url", "enabled", "grants", "max_in_flight", "description"),
     fields=(
-        Field("NAME", help="What it is called in its path, /mcp/NAME.", only="create"),
+        Field("NAME", help="Its name in its path, /mcp/NAME.", only="create"),
         NEW_NAME,
-        Field("--url", TEXT, "Where its Streamable HTTP transport is."),
+        Field("--url", TEXT, "URL of its Streamable HTTP transport."),
         Field("--endpoint-of", TEXTS, ENDPOINT_HELP, name="endpoints", convert=endpoints_of),
         Field("--grant", TEXTS, GRANT_HELP, name="grants", convert=_grants),
         Field("--enabled/--disabled", SWITCH, "Whether clients may call it."),
@@ -75,10 +73,10 @@ MCP_SERVERS = Resource(
         Field(
             "--credential", or_none("env:VARIABLE|file:NAME"), "The secret that endpoints ask for, as sidecars have it."
         ),
-        Field("--credential-header", TEXT, "Header that it is said in.", default="authorization"),
-        Field("--timeout-seconds", AMOUNT, "Until an answer begins.", default="as it takes"),
+        Field("--credential-header", TEXT, "Header that carries the credential.", default="authorization"),
+        Field("--timeout-seconds", AMOUNT, "Seconds until an answer must begin.", default="the idle timeout"),
         Field("--ca-file", or_none("PATH"), "Certificates that Envoy trusts.", default="its own"),
-        Field("--max-in-flight", AMOUNT, "Calls at once, in all sidecars; the others wait."),
+        Field("--max-in-flight", AMOUNT, "Maximum calls at once, in all sidecars; further ones wait."),
         Field("--tool-in-flight", TEXTS, TOOL_HELP, name="tools_in_flight", convert=_bounds),
     ),
 )

@@ -23,10 +23,10 @@ FileOption = Annotated[
     typer.Option("--file", "-f", metavar="FILE", help="A list in LiteLLM's JSON format, instead of genai-prices."),
 ]
 AsOption = Annotated[
-    list[str] | None, typer.Option("--as", metavar="MODEL=NAME", help="What the list calls a model.  May be repeated.")
+    list[str] | None, typer.Option("--as", metavar="MODEL=NAME", help="A model's name in the list.  May be repeated.")
 ]
 FillOption = Annotated[bool, typer.Option("--fill", help="Also complete models that have some prices; those stay.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Let the list win over the registered prices.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace registered prices with the list's.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show how list and registry differ.")]
 
 

@@ -13,15 +13,14 @@ from tollkeeper.cli.verbs import Noun
 PRICE = or_none("PRICE")
 TIER_HELP = (
     "Other prices of a service tier or of long input, such as batch:input=0.5,output=2 or :above=200k,input=6.  May be"
-    " repeated; takes the place of those that there are; none: no tiers."
+    " repeated; replaces all tiers; none: removes them."
 )
 ENDPOINT_HELP = (
     "One of several servers: URL,weight=3,priority=1,credential=env:VARIABLE, all but the URL as needed.  May be"
-    " repeated; takes the place of those that there are; none: none."
+    " repeated; replaces all endpoints; none: removes them."
 )
 TARGET_HELP = (
-    "Makes it an alias of this model, or MODEL=WEIGHT.  May be repeated; takes the place of those that there are; none:"
-    " it is no alias."
+    "Makes it an alias of this model, or MODEL=WEIGHT.  May be repeated; replaces all targets; none: it is no alias."
 )
 
 
@@ -79,33 +78,33 @@ MODELS = Resource(
         Field("NAME", help="The name that clients ask for.", only="create"),
         NEW_NAME,
         Field("--enabled/--disabled", SWITCH, "Whether clients may use it."),
-        Field("--upstream-name", or_none("NAME"), "Its name at the model server, if another."),
+        Field("--upstream-name", or_none("NAME"), "Its name at the model server, if different."),
         Field("--endpoint", or_none("URL"), "URL of its only server.", default="the default upstream"),
         Field("--endpoint-of", TEXTS, ENDPOINT_HELP, name="endpoints", convert=endpoints_of),
         Field("--target", TEXTS, TARGET_HELP, name="targets", convert=_targets),
         Field(
             "--credential", or_none("env:VARIABLE|file:NAME"), "The secret that endpoints ask for, as sidecars have it."
         ),
-        Field("--credential-header", TEXT, "Header that it is said in.", default="authorization"),
-        Field("--timeout-seconds", AMOUNT, "Until an answer begins.", default="as it takes"),
-        Field("--retries", NUMBER, "How often another endpoint is tried when one did not take a request."),
+        Field("--credential-header", TEXT, "Header that carries the credential.", default="authorization"),
+        Field("--timeout-seconds", AMOUNT, "Seconds until an answer must begin.", default="the idle timeout"),
+        Field("--retries", NUMBER, "Maximum tries at other endpoints when one did not accept a request."),
         Field("--health-path", or_none("PATH"), "Path that endpoints are asked for every 5 s."),
         Field("--ca-file", or_none("PATH"), "Certificates that Envoy trusts.", default="its own"),
-        Field("--send-priority/--no-send-priority", SWITCH, "Whether bodies say the priority of their group."),
+        Field("--send-priority/--no-send-priority", SWITCH, "Whether bodies carry the priority of their group."),
         Field("--input-price", PRICE, "Price of a million input tokens."),
         Field("--output-price", PRICE, "Price of a million output tokens."),
         Field("--cached-price", PRICE, "Price of a million input tokens read from a cache.", default="as input"),
         Field("--context-window", AMOUNT, "Context window, in tokens."),
         Field("--weight", NUMBER, "Weight; recorded, not enforced."),
-        Field("--max-in-flight", AMOUNT, "Requests at once, in all sidecars; the others wait."),
-        Field("--queue-timeout-seconds", AMOUNT, "How long a request may wait; none: as everywhere."),
-        Field("--cache-write-5m-price", PRICE, "Of a million tokens written into a cache.", default="as input"),
-        Field("--cache-write-1h-price", PRICE, "Of a million written for an hour.", default="as for 5 minutes"),
-        Field("--reasoning-price", PRICE, "Of a million reasoning tokens.", default="as output"),
-        Field("--audio-input-price", PRICE, "Of a million tokens of sound put in.", default="as input"),
-        Field("--audio-output-price", PRICE, "Of a million tokens of sound put out.", default="as output"),
-        Field("--image-input-price", PRICE, "Of a million tokens of images put in.", default="as input"),
-        Field("--image-output-price", PRICE, "Of a million tokens of images put out.", default="as output"),
+        Field("--max-in-flight", AMOUNT, "Maximum requests at once, in all sidecars; further ones wait."),
+        Field("--queue-timeout-seconds", AMOUNT, "Seconds that a request may wait; none: as for other models."),
+        Field("--cache-write-5m-price", PRICE, "Price of a million tokens written into a cache.", default="as input"),
+        Field("--cache-write-1h-price", PRICE, "Price of a million written for an hour.", default="as for 5 minutes"),
+        Field("--reasoning-price", PRICE, "Price of a million reasoning tokens.", default="as output"),
+        Field("--audio-input-price", PRICE, "Price of a million audio input tokens.", default="as input"),
+        Field("--audio-output-price", PRICE, "Price of a million audio output tokens.", default="as output"),
+        Field("--image-input-price", PRICE, "Price of a million image input tokens.", default="as input"),
+        Field("--image-output-price", PRICE, "Price of a million image output tokens.", default="as output"),
         Field("--image-price", PRICE, "Price of each image made."),
         Field("--request-price", PRICE, "Price of each request that ran."),
         Field("--price-tier", TEXTS, TIER_HELP, name="price_tiers", convert=_tiers),
@@ -119,14 +118,14 @@ app.add_create("Register a model.  Once one is registered, requests for models t
 app.add_update("Change the given fields.")
 app.add_action(
     "cache",
-    "Set whether answers of a model are kept, and given again to equal requests, and how.",
+    "Set whether and how a model's answers are kept, to answer equal requests.",
     Field("--enabled/--disabled", SWITCH, "Whether answers are kept.", required=True),
-    Field("--ttl", POSITIVE, "For how many seconds.", name="ttl_seconds"),
-    Field("--scope", TEXT, "Who is given an answer again: tenant, user or all.", default="tenant"),
-    Field("--requests", TEXT, "Of which requests: deterministic or all.", default="deterministic"),
-    Field("--max-bytes", AMOUNT, "Of one answer; a longer one is not kept.", default="1048576"),
-    Field("--charge-percent", NUMBER, "Of its tokens that an answer which is given again is charged.", default="0"),
-    Field("--purge/--no-purge", SWITCH, "Forget all that is kept.", default="no-purge"),
+    Field("--ttl", POSITIVE, "Seconds for which an answer is kept.", name="ttl_seconds"),
+    Field("--scope", TEXT, "Who shares kept answers: tenant, user or all.", default="tenant"),
+    Field("--requests", TEXT, "Which requests use it: deterministic or all.", default="deterministic"),
+    Field("--max-bytes", AMOUNT, "Maximum size of an answer; a longer one is not kept.", default="1048576"),
+    Field("--charge-percent", NUMBER, "Percent of its tokens that a kept answer is charged.", default="0"),
+    Field("--purge/--no-purge", SWITCH, "Forget all kept answers.", default="no-purge"),
     method="PUT",
     below="/cache",
 )

@@ -43,20 +43,20 @@ WEBHOOKS = Resource(
         Field(
             "--event",
             TEXTS,
-            "An event that it is told, such as budget.threshold.  May be repeated; all: every event.",
+            "An event to send, such as budget.threshold.  May be repeated; all: every event.",
             name="events",
             convert=_or_all,
         ),
         Field(
             "--threshold",
             TEXTS,
-            "Percent of a budget that are told.  May be repeated; none: none.",
+            "Percent of a budget to report.  May be repeated; none: report none.",
             name="thresholds",
             convert=_percents,
         ),
         Field("--enabled/--disabled", SWITCH, "Whether anything is sent."),
         Field("--description", TEXT, "For people."),
-        Field("--organization", TEXT, "Whose it is: told of its tenants alone.", only="create"),
+        Field("--organization", TEXT, "Its organization: only events of that one's tenants are sent.", only="create"),
     ),
     shown_once="secret",
 )
@@ -85,7 +85,7 @@ def rotate_webhook(
 
 @command(app, "test", WEBHOOKS.item)
 def test_webhook(session: Session, given: Given) -> None:
-    """Send an event that means nothing, and say what became of it."""
+    """Send a test event, and show the outcome."""
     known = WEBHOOKS.find(session, given)
     if not known["enabled"]:
         raise CommandFailed(Exit.USAGE, f"the webhook {known['name']!r} is disabled: {known['disabled_because']}")
@@ -100,9 +100,9 @@ def test_webhook(session: Session, given: Given) -> None:
         raise CommandFailed(Exit.FAILED, f"not delivered: {found['error'] or 'there is no answer yet'}")
 
 
-@command(app, "deliveries", WEBHOOKS.item, Field("--state", TEXT, "Only those: waiting, delivered or failed."))
+@command(app, "deliveries", WEBHOOKS.item, Field("--state", TEXT, "Only this state: waiting, delivered or failed."))
 def list_deliveries(session: Session, given: Given, limit: LimitOption = None, columns: ColumnsOption = None) -> None:
-    """List what was and is to be sent, newest first."""
+    """List deliveries, done and pending, newest first."""
     known = WEBHOOKS.find(session, given)
     query = {name: value for name, value in given.items() if name == "state"}
     list_items(session, fill(DELIVERIES, known), COLUMNS, query, columns, limit)
