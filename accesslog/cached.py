@@ -8,8 +8,7 @@ from msgspec.structs import asdict, replace
 from accesslog.entry import LogEntry
 from accesslog.usage import NO_USAGE, Usage
 from tenancy.values.admission import Admission
-
-FULL = 100
+from tenancy.values.response_cache import FULL, charged_part
 
 
 class Charged(NamedTuple):
@@ -24,13 +23,8 @@ def charged_of(entry: LogEntry, usage: Usage) -> Charged:
     if entry.decision.admission != Admission.CACHED:
         return Charged(usage)
     percent = min(entry.decision.cache_percent, FULL)
-    saved = _each(usage, lambda count: count - _part(count, percent))
-    return Charged(_each(usage, lambda count: _part(count, percent)) if percent else NO_USAGE, saved)
-
-
-def _part(count: int, percent: int) -> int:
-    """Rounded up."""
-    return -(-count * percent // FULL)
+    saved = _each(usage, lambda count: count - charged_part(count, percent=percent))
+    return Charged(_each(usage, lambda count: charged_part(count, percent=percent)) if percent else NO_USAGE, saved)
 
 
 def _each(usage: Usage, change: Callable[[int], int]) -> Usage:

@@ -30,7 +30,7 @@ from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
 from ratelimit.tenants.screening import Asked, Priced
 from serving.call import Answer, Call
 from tenancy.values.policy import Policy
-from tenancy.values.response_cache import CachedRequests, CacheScope, CacheTerms
+from tenancy.values.response_cache import CachedRequests, CacheScope, CacheTerms, charged_part
 from tenancy.values.seal import Seal
 from tenancy.values.upstream import Upstream
 
@@ -40,7 +40,6 @@ NO_KEY = "-"
 WAIT_SECONDS = 10.0  # for an answer that another request is just producing
 PATIENCE_SECONDS = 6.0  # how much of the caller's patience is kept for what comes after that
 ANYBODY = "*"  # the owner of answers that all tenants share; no tenant has this id
-FULL = 100
 RULE_SETS = 10_000
 FORM = "1"  # of the names; another form does not find the answers of this one
 BETWEEN = "\x1f"
@@ -205,10 +204,10 @@ class Replays:
 
 
 def charged(estimate: Estimate, percent: int) -> Estimate:
-    """What is reserved for an answer that is kept, of which so much is charged."""
+    """What is reserved for a kept answer, of which `percent` is charged."""
     if not percent:
         return Estimate(0, uncorrected=0)
-    part = partial(_part, percent)
+    part = partial(charged_part, percent=percent)
     return replace(
         estimate,
         tokens=part(estimate.tokens),
@@ -217,11 +216,6 @@ def charged(estimate: Estimate, percent: int) -> Estimate:
         assumed_output=part(estimate.assumed_output),
         uncorrected=0,
     )
-
-
-def _part(percent: int, count: int) -> int:
-    """Rounded up."""
-    return -(-count * percent // FULL)
 
 
 def _reply(call: Call, answer: Answer) -> None:

@@ -11,6 +11,7 @@ from tenancy.values.trailing import filled
 
 DEFAULT_SECONDS, MAX_SECONDS = 300, 10**9
 DEFAULT_BYTES, MAX_BYTES = 1_048_576, 2_097_152  # of one answer, as the client gets it
+FULL = 100  # percent
 
 
 class CacheScope(StrEnum):
@@ -48,6 +49,11 @@ class CacheTerms(NamedTuple):
         return CacheTerms(
             int(seconds), CacheScope(scope), CachedRequests(requests), int(most), int(percent), int(purges)
         )
+
+
+def charged_part(count: int, *, percent: int) -> int:
+    """What a kept answer is charged of `count` tokens or images, rounded up."""
+    return -(-count * percent // FULL)
 
 
 def load_caches(rows: "Sequence[tuple[str, Sequence[Any]]]") -> dict[str, CacheTerms]:

@@ -112,14 +112,14 @@ def _seconds(text: str) -> float:
 
 def steady(seconds: float, seed: int) -> list[Request]:
     """Two tenants that always want more than there is: `long` asks for answers ten times as long as `short`."""
-    return _merged(seed, seconds, long=(4.0, 200, 1000), short=(20.0, 200, 100))
+    return _merged(seconds, seed, long=(4.0, 200, 1000), short=(20.0, 200, 100))
 
 
 def flood(seconds: float, seed: int) -> list[Request]:
     """`flood` asks for fifty times what its share is, from a quarter of the time until three quarters; `quiet` and
     `small` ask for less than theirs, all the time."""
-    wave = _merged(seed, seconds / 2, flood=(100.0, 300, 300))
-    others = _merged(seed + 1, seconds, quiet=(1.0, 300, 300), small=(0.5, 100, 100))
+    wave = _merged(seconds / 2, seed, flood=(100.0, 300, 300))
+    others = _merged(seconds, seed + 1, quiet=(1.0, 300, 300), small=(0.5, 100, 100))
     return sorted([*others, *(each._replace(at=each.at + seconds / 4) for each in wave)])
 
 
@@ -131,14 +131,14 @@ def bursts(seconds: float, seed: int) -> list[Request]:
         for start in range(0, int(seconds), 30)
         for i in range(120)
     ]
-    return sorted(work + _merged(seed, seconds, chat=(4.0, 400, 250)))
+    return sorted(work + _merged(seconds, seed, chat=(4.0, 400, 250)))
 
 
 SYNTHETIC: Mapping[str, Callable[[float, int], list[Request]]] = {"steady": steady, "flood": flood, "bursts": bursts}
 
 
-def _merged(seed: int, seconds: float, **tenants: tuple[float, int, int]) -> list[Request]:
-    """Poisson arrivals a second, and about that many tokens of input and output."""
+def _merged(seconds: float, seed: int, **tenants: tuple[float, int, int]) -> list[Request]:
+    """Poisson arrivals.  `tenants`: arrivals a second, and the mean tokens of input and of output."""
     chance = random.Random(seed)  # noqa: S311 - a trace, not a secret
     found = []
     for tenant, (rate, input_tokens, output_tokens) in tenants.items():
