@@ -3,7 +3,18 @@
 All that one owner has lies in one slot of a cluster, as its budgets do.
 """
 
+from typing import NamedTuple
+
 PREFIX = "tollkeeper:response"
+
+
+class OwnerKeys(NamedTuple):
+    """`used`, `ends`: sorted sets of the names of answers, by when each was last used and by when it expires; `sizes`:
+    a hash of the size of each in bytes, and of their sum."""
+
+    used: str
+    ends: str
+    sizes: str
 
 
 def answer_key(owner: str, name: str) -> str:
@@ -16,16 +27,6 @@ def claim_key(owner: str, name: str) -> str:
     return f"{PREFIX}-claim:{{{owner}}}:{name}"
 
 
-def used_key(owner: str) -> str:
-    """Sorted set: names of an owner's answers by when each was last used."""
-    return f"{PREFIX}s-used:{{{owner}}}"
-
-
-def ends_key(owner: str) -> str:
-    """Sorted set: names of an owner's answers by when each expires."""
-    return f"{PREFIX}s-ends:{{{owner}}}"
-
-
-def sizes_key(owner: str) -> str:
-    """Hash: the size of each answer in bytes, and the sum of all."""
-    return f"{PREFIX}s-bytes:{{{owner}}}"
+def owner_keys(owner: str) -> OwnerKeys:
+    """Of all answers of one owner."""
+    return OwnerKeys(*(f"{PREFIX}s-{what}:{{{owner}}}" for what in ("used", "ends", "bytes")))

@@ -10,7 +10,7 @@ from typing import Any
 from ratelimit.budgets.port import BudgetsUnavailable
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
 from ratelimit.responses.kept import Place
-from ratelimit.responses.names import answer_key, claim_key, ends_key, sizes_key, used_key
+from ratelimit.responses.names import answer_key, claim_key, owner_keys
 from ratelimit.responses.port import Look, Told, Turn
 
 CLAIM_SECONDS = 30.0
@@ -34,13 +34,13 @@ class RedisResponses:
     def _step(self, looks: Sequence[Look]) -> Step:
         keys, arguments = list[str](), list[str | int]([self._claim_ms])
         for (owner, name), lease_id, claims in looks:
-            keys += (answer_key(owner, name), claim_key(owner, name), used_key(owner))
+            keys += (answer_key(owner, name), claim_key(owner, name), owner_keys(owner).used)
             arguments += (name, lease_id, int(claims))
         return Step(keys, arguments)
 
     def keep(self, place: Place, lease_id: str, stored: bytes, ttl_seconds: int, most_bytes: int) -> Told:
         owner, name = place
-        keys = [answer_key(owner, name), claim_key(owner, name), used_key(owner), ends_key(owner), sizes_key(owner)]
+        keys = [answer_key(owner, name), claim_key(owner, name), *owner_keys(owner)]
         arguments: list[Any] = [name, lease_id, stored, ttl_seconds * 1000, most_bytes, answer_key(owner, "")]
         kept, evicted, size = self._one(self._keep, Step(keys, arguments))
         return Told(bool(kept), evicted, size)

@@ -7,7 +7,26 @@ from tollkeeper.cli.lazy import Entry
 
 PANEL = "Management API"
 OURS = "tollkeeper"
-NOUNS = "tollkeeper.cli.nouns"
+# By name: what is in tollkeeper.cli.nouns, and its help.
+NOUNS = {
+    "tenant": ("tenants:app", "Tenants: owners of keys, budgets and a weight."),
+    "key": ("keys:app", "Keys: what clients authenticate with.  A secret is shown once, when it is created."),
+    "user": ("users:app", "Users: the people within a tenant, and their limits."),
+    "model": ("models:app", "Models: which ones clients may use, and the price of a million tokens."),
+    "group": ("groups:app", "Fairshare groups: tenants that share a weight."),
+    "fairshare": ("fairshare:app", "How capacity is shared among tenants."),
+    "limit": ("limits:app", "Limits: how much may be used of what, in which window.  The strictest one binds."),
+    "budget": ("budgets:app", "Budgets: how much of a tenant's limits is spent and left now."),
+    "policy": ("policies:app", "Named policies: sets of limits that tenants refer to."),
+    "mcp-server": ("mcp_servers:app", "MCP servers: where they are, and who may call which of their tools."),
+    "webhook": ("webhooks:app", "Webhooks: who is told of budgets, refusals and keys."),
+    "usage": ("usage:app", "Usage: what was used, over time, and what it cost."),
+    "audit": ("audit:app", "The audit log: who changed what, when, and from where."),
+    "runtime": ("runtime:app", "What the sidecars are doing now, and how much they may do."),
+    "organization": ("portal:organizations", "Organizations, whose people sign in."),
+    "portal": ("portal:portal", "The portal: who signs in."),
+    "admin-token": ("registries:admin_tokens", "Admin tokens: who may use the management API."),
+}
 
 COMMANDS = (
     Entry(
@@ -80,41 +99,5 @@ COMMANDS = (
         PANEL,
     ),
     Entry("api", f"{OURS}.cli.api:api", "Make any request to the management API, and print the answer as JSON.", PANEL),
-    Entry("tenant", f"{NOUNS}.tenants:app", "Tenants: owners of keys, budgets and a weight.", PANEL),
-    Entry(
-        "key",
-        f"{NOUNS}.keys:app",
-        "Keys: what clients authenticate with.  A secret is shown once, when it is created.",
-        PANEL,
-    ),
-    Entry("user", f"{NOUNS}.users:app", "Users: the people within a tenant, and their limits.", PANEL),
-    Entry(
-        "model",
-        f"{NOUNS}.models:app",
-        "Models: which ones clients may use, and the price of a million tokens.",
-        PANEL,
-    ),
-    Entry("group", f"{NOUNS}.groups:app", "Fairshare groups: tenants that share a weight.", PANEL),
-    Entry("fairshare", f"{NOUNS}.fairshare:app", "How capacity is shared among tenants.", PANEL),
-    Entry(
-        "limit",
-        f"{NOUNS}.limits:app",
-        "Limits: how much may be used of what, in which window.  The strictest one binds.",
-        PANEL,
-    ),
-    Entry("budget", f"{NOUNS}.budgets:app", "Budgets: how much of a tenant's limits is spent and left now.", PANEL),
-    Entry("policy", f"{NOUNS}.policies:app", "Named policies: sets of limits that tenants refer to.", PANEL),
-    Entry(
-        "mcp-server",
-        f"{NOUNS}.mcp_servers:app",
-        "MCP servers: where they are, and who may call which of their tools.",
-        PANEL,
-    ),
-    Entry("webhook", f"{NOUNS}.webhooks:app", "Webhooks: who is told of budgets, refusals and keys.", PANEL),
-    Entry("usage", f"{NOUNS}.usage:app", "Usage: what was used, over time, and what it cost.", PANEL),
-    Entry("audit", f"{NOUNS}.audit:app", "The audit log: who changed what, when, and from where.", PANEL),
-    Entry("runtime", f"{NOUNS}.runtime:app", "What the sidecars are doing now, and how much they may do.", PANEL),
-    Entry("organization", f"{NOUNS}.portal:organizations", "Organizations, whose people sign in.", PANEL),
-    Entry("portal", f"{NOUNS}.portal:portal", "The portal: who signs in.", PANEL),
-    Entry("admin-token", f"{NOUNS}.registries:admin_tokens", "Admin tokens: who may use the management API.", PANEL),
+    *(Entry(name, f"{OURS}.cli.nouns.{source}", text, PANEL) for name, (source, text) in NOUNS.items()),
 )

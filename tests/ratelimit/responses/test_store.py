@@ -10,7 +10,7 @@ import redis
 
 from ratelimit.budgets.port import BudgetsUnavailable
 from ratelimit.responses.kept import Place
-from ratelimit.responses.names import answer_key, used_key
+from ratelimit.responses.names import answer_key, owner_keys
 from ratelimit.responses.port import Look, Responses, Told, Turn
 from ratelimit.responses.redis import RedisResponses
 from store.redis import open_redis
@@ -121,7 +121,7 @@ def test_what_is_no_answer_fails_no_other(redis_url: str) -> None:
     for owner in ("good", "spoilt", "unordered"):
         assert store.keep(Place(owner, name), "lease", b"1x", 60, 10_000).kept
     with redis.Redis.from_url(redis_url) as client:
-        for key in (answer_key("spoilt", name), used_key("unordered")):
+        for key in (answer_key("spoilt", name), owner_keys("unordered").used):
             client.delete(key)
             client.hset(key, "a", "b")
     looks = [Look(Place(owner, name), "other") for owner in ("spoilt", "unordered", "good")]
