@@ -6,17 +6,18 @@ usage.py.  Pure.
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from accesslog.answer import Answer, Count, count, text
+from accesslog.answer import PLAUSIBLE_MAX, Answer, Count, count, text
+from ratelimit.tenants.estimates.estimate import NOT_TEXT
 from tenancy.values.lease_id import is_lease_id
 
 AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
 DECISION_NAMESPACE = "envoy.filters.http.ratelimit"
 USAGE_NAMESPACE = "tollkeeper"
 
-AS_ESTIMATED = -1  # in place of an estimate before it was corrected: it was not
 # response_flags of a client that left: its connection ended, or it reset the stream.
 LEFT_FLAGS = frozenset({"DC", "DR"})
 # Response flags of an answer that was cut: by the model server (its connection ended, it reset the stream, it broke the
@@ -47,10 +48,10 @@ class Decision(Struct, frozen=True, gc=False):
     """What ratelimit said about the request, under the names that it said it by.  `denied` is "" or the status that it
     meant, `limit` the one that bound.  `limits` is the text from which a request without a lease is charged.  `kind` is
     what the route does, "" for one that generates; `images`: how many it is to make; `reason`: why it was refused, if
-    by no limit; `uncorrected`: the estimate of an input of text alone before it was corrected, 0 for another input;
-    `alias`: the name by which the model was asked for, if that was not its own; `rpc_method`, `tool`: what was called
-    of an MCP server; `cache_percent`: how much of a kept answer is charged; `script`: of the text in its input; `log`:
-    whether one of the logs is to tell of it alone (file_log/alone.py)."""
+    by no limit; `uncorrected`: the estimate of an input of text alone before it was corrected, 0 if it was not,
+    NOT_TEXT for another input; `alias`: the name by which the model was asked for, if that was not its own;
+    `rpc_method`, `tool`: what was called of an MCP server; `cache_percent`: how much of a kept answer is charged;
+    `script`: of the text in its input; `log`: whether one of the logs is to tell of it alone (file_log/alone.py)."""
 
     lease_id: str
     tenant_id: str
@@ -70,7 +71,7 @@ class Decision(Struct, frozen=True, gc=False):
     kind: str = ""
     images: Count = 0
     reason: str = ""
-    uncorrected: Count = AS_ESTIMATED
+    uncorrected: Annotated[int, Meta(ge=NOT_TEXT, le=PLAUSIBLE_MAX)] = 0
     seal: str = ""
     alias: str = ""
     rpc_method: str = ""
@@ -82,7 +83,7 @@ class Decision(Struct, frozen=True, gc=False):
     @property
     def text_estimate(self) -> int:
         """Of an input of text alone, before it was corrected; 0 for another input."""
-        return self.input_estimate if self.uncorrected == AS_ESTIMATED else self.uncorrected
+        return max(self.uncorrected or self.input_estimate, 0)
 
 
 DECISION_FIELDS = Decision.__struct_fields__
@@ -154,7 +155,7 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("kind")),
         count(get("images")),
         text(get("reason")),
-        count(get("uncorrected")) if "uncorrected" in metadata else AS_ESTIMATED,
+        NOT_TEXT if get("uncorrected") == NOT_TEXT else count(get("uncorrected")),
         text(get("seal")),
         text(get("alias")),
         text(get("rpc_method")),

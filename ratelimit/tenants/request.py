@@ -12,6 +12,7 @@ from ratelimit.fairness.floor import Full
 from ratelimit.life import Life
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import body_before, parse_body
+from ratelimit.tenants.estimates.estimate import NOT_TEXT
 from ratelimit.tenants.screening import Asked, Priced, Rejected, Terms, said
 from serving.call import Call
 from tenancy.values.secret import without_secrets
@@ -94,7 +95,7 @@ def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> l
             ("kind", said(screened.kind)),
         )
         if estimate.uncorrected is not None:
-            fields.append(("uncorrected", estimate.uncorrected))
+            fields.append(("uncorrected", estimate.uncorrected or NOT_TEXT))
         if screened.script:
             fields.append(("script", screened.script))
         if estimate.images:

@@ -9,6 +9,7 @@ from ratelimit.tenants.count import MAX_TOKENS
 
 # English text in the usual tokenizers has about four bytes a token; the JSON around it is counted with it.
 BYTES_PER_TOKEN = 4
+NOT_TEXT = -1  # said in place of `uncorrected`, as an answer leaves zeros out
 
 
 class Estimate(Struct, frozen=True, gc=False):
