@@ -208,4 +208,11 @@ function Found:news(last)
   return nil
 end
 
-return { new = new, is_writable = is_writable, MAX_PAIRS = MAX_PAIRS }
+-- Before much is found: what is a field of its own is quicker to read and to set than what is written once for all.
+local function expect_more(found)
+  for name, value in pairs(START) do
+    if rawget(found, name) == nil then found[name] = value end
+  end
+end
+
+return { new = new, expect_more = expect_more, is_writable = is_writable, MAX_PAIRS = MAX_PAIRS }

@@ -190,6 +190,7 @@ end
 local function new(kind, chunk, found)
   local read = reading(kind, chunk)
   if read == nil then return nil end
+  answer_found.expect_more(found)
   found.one_document = read == read_json
   return {
     read = read, found = found, scan = scanning.new(found), rest = nil,
