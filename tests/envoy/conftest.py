@@ -16,8 +16,8 @@ from tests.envoy.chain import CLOSES_SOON, WITHOUT_SERVICES, Chain, existing_env
 from tests.web import WEB
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
+from tollkeeper.wheels import envoy_binary
 
 FLUSH_MS = 5  # of the file log; Envoy's own is 10 s
 

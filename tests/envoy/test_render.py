@@ -10,7 +10,7 @@ import yaml
 
 from tollkeeper.envoy.render import InvalidEnvoyConfig, render, rendered, template_dir
 from tollkeeper.envoy.settings import EnvoySettings, InvalidSetting, of_each_process
-from tollkeeper.up.binaries import envoy_binary
+from tollkeeper.wheels import envoy_binary
 
 DEFAULTS = EnvoySettings()
 SECRET = "/+=." * 8

@@ -16,7 +16,7 @@ import yaml
 from tests.kubernetes.chart import ROOT
 from tollkeeper.envoy.render import render, validate
 from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.binaries import envoy_binary
+from tollkeeper.wheels import envoy_binary
 
 TYPE = "type.googleapis.com/"
 SCHEMAS = Path(__file__).parent / "schemas"

@@ -14,7 +14,7 @@ from tollkeeper.envoy.cluster_file import LINGER_SECONDS, ClusterFile
 from tollkeeper.envoy.credentials import Credentials
 from tollkeeper.envoy.models import HTTP_OPTIONS, MissingCredential, cluster, script
 from tollkeeper.envoy.render import EMPTY, MARK, InvalidEnvoyConfig, template_dir, validate
-from tollkeeper.up.binaries import envoy_binary
+from tollkeeper.wheels import envoy_binary
 
 CA = "/etc/ssl/certs/ca-certificates.crt"
 MANY = Upstream(

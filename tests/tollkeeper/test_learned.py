@@ -4,7 +4,7 @@ from accesslog.learned.speeds import Speeds
 from accesslog.usage import usage_of
 from ratelimit.tenants.average import NEEDED
 from tests.accesslog.entries import finished, reports
-from tollkeeper.learned import table_of
+from tollkeeper.cli.learned import table_of
 from tollkeeper.slices.learned import speed_rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from tollkeeper.up.binaries import postgres_runtime
+from tollkeeper.wheels import postgres_runtime
 
 AT_MS = re.compile(r'"at_ms":(\d+)')  # within a lease
 RESTRICT = "upgrade"  # else pg_dump makes up a key, and no two dumps are the same

@@ -42,9 +42,9 @@ def up(
 ) -> None:
     """Run everything on this machine: Postgres, Valkey, a stub model, the sidecar, the management API, Envoy."""
     from tollkeeper.up.banner import banner
-    from tollkeeper.up.binaries import MissingWheel
     from tollkeeper.up.process import StartFailed
     from tollkeeper.up.stack import Stack, UpOptions, wait_while_healthy
+    from tollkeeper.wheels import MissingWheel
 
     given = {"admin_listen": admin, "metrics_listen": metrics, "workers": workers}
     given |= {"surfaces": surfaces}

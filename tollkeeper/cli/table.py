@@ -41,7 +41,7 @@ COMMANDS = (
     ),
     Entry(
         "learned",
-        f"{OURS}.learned:learned_command",
+        f"{OURS}.cli.learned:learned_command",
         "Show by what estimates of each model's input are corrected, and how fast each model writes.",
     ),
     Entry(

@@ -9,7 +9,7 @@ import typer
 from tollkeeper.config import BadSettings, read_settings
 from tollkeeper.envoy.render import InvalidEnvoyConfig, render
 from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, InvalidSetting, of_each_process
-from tollkeeper.up.binaries import MissingWheel, envoy_binary
+from tollkeeper.wheels import MissingWheel, envoy_binary
 
 envoy_app = typer.Typer(no_args_is_help=True)
 DEFAULTS = EnvoySettings()

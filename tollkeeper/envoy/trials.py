@@ -16,7 +16,7 @@ from tollkeeper.envoy.cluster_file import credentials_of
 from tollkeeper.envoy.credentials import Credentials
 from tollkeeper.envoy.models import cluster
 from tollkeeper.envoy.render import InvalidEnvoyConfig, validate
-from tollkeeper.up.binaries import MissingWheel, envoy_binary
+from tollkeeper.wheels import MissingWheel, envoy_binary
 
 log = structlog.get_logger(__name__)
 

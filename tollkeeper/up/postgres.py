@@ -8,8 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tollkeeper.up.binaries import postgres_runtime
 from tollkeeper.up.process import Process, StartFailed, free_port, unprivileged_user
+from tollkeeper.wheels import postgres_runtime
 
 USER = "tollkeeper"
 PUBLIC_STATE = Path("/var/tmp")  # noqa: S108 - a directory of our own in it, named by hash, mode 700

@@ -15,12 +15,12 @@ from tollkeeper.config import Settings, as_environment, read_settings
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import BEYOND_QUEUE_SECONDS, EnvoySettings, of_each_process, parse_socket, parse_upstream
 from tollkeeper.migrations import run_migrations
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.postgres import Postgres
 from tollkeeper.up.process import DIRECT, Process, StartFailed, free_port
 from tollkeeper.up.state import locked, made_once, socket_directory
 from tollkeeper.up.training import prepare
 from tollkeeper.up.valkey import PrivateValkey
+from tollkeeper.wheels import envoy_binary
 
 DEV_ADMIN_TOKEN = "dev-admin-token"
 PORTAL = "portal"  # of the surfaces

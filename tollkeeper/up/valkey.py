@@ -7,8 +7,8 @@ from pathlib import Path
 
 import redis
 
-from tollkeeper.up.binaries import valkey_binary
 from tollkeeper.up.process import Process, free_port, write_private
+from tollkeeper.wheels import valkey_binary
 
 PASSWORD_BYTES = 24
 

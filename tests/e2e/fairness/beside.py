@@ -9,9 +9,9 @@ from tests.e2e.deployment import Deployment
 from tollkeeper.config import Settings, as_environment
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts, answers
+from tollkeeper.wheels import envoy_binary
 
 EVERY = "access_log_flush_interval: 60s"
 

