@@ -38,4 +38,4 @@ def test_the_page_ends_with_a_deployment_in_order(public_path: Path, database_ur
         script, **{f"TOLLKEEPER_{name}": value for name, value in variables.items()}
     )
     found = re.findall(r"^(?:wrong|doubtful): .*$", said, re.MULTILINE)
-    assert found == ["doubtful: sidecar: redis_does_not_persist", "doubtful: redis: a restart finds it empty"], said
+    assert found == ["doubtful: redis: a restart finds it empty"], said
