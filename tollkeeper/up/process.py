@@ -7,6 +7,7 @@ Must be started from the main thread: the death signal follows the thread that f
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # How we ask what we have started: a proxy that the environment names does not know this machine's addresses.
 DIRECT = build_opener(ProxyHandler({}))
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")  # of connections that this machine opens
+FIRST_PORT, MOST_TRIES = 20_000, 20
+RANDOM = random.SystemRandom()  # two processes that began alike draw other ports
 NOBODY = 65534  # the unprivileged user of every Linux system; needs no entry in /etc/passwd
 
 
@@ -152,11 +156,22 @@ def write_private(path: Path, text: str) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that was free a moment ago, and if possible one that no outgoing connection takes."""
+    for port in (*RANDOM.sample(_apart(), MOST_TRIES), 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            found: int = probe.getsockname()[1]
+            return found
+    raise OSError("127.0.0.1 has no free port")
+
+
+def _apart() -> Sequence[int]:
+    """Ports below those of outgoing connections."""
+    try:
+        first = int(EPHEMERAL_PORTS.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        first = 0
+    return range(FIRST_PORT, first) if first >= FIRST_PORT + MOST_TRIES else (0,) * MOST_TRIES
 
 
 def unprivileged_user() -> int | None:
