@@ -13,6 +13,7 @@ from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.usage import usage_of
 from tests.accesslog.entries import decision
+from tests.accesslog.stack import wait_until
 from tests.envoy.chain import WITHOUT_SERVICES, existing_envoy
 from tests.envoy.conftest import envoy_with
 from tests.formats.charge import reported
@@ -74,9 +75,10 @@ def test_fifty_large_answers_at_once(tmp_path: Path) -> None:
                 time.sleep(0.5)
             everybody.wait()
             assert min(each.result() for each in sizes) > MEBIBYTES * 2**20 * 0.99
-        lines = (tmp_path / "access.jsonl").read_bytes().splitlines()
         assert memory(pid, "VmHWM") - before < 3 * BUFFER * AT_ONCE
-    assert len(lines) == AT_ONCE
+        log = tmp_path / "access.jsonl"
+        wait_until(lambda: log.read_bytes().count(b"\n") == AT_ONCE)  # Envoy writes a line after its answer has ended
+        lines = log.read_bytes().splitlines()
     for line in lines:
         found = read_line(json.dumps({**json.loads(line), "ratelimit": decision(kind="embeds", output_cap=0)}).encode())
         assert isinstance(found, LogEntry)
