@@ -1,19 +1,21 @@
--- Answer meter: reads what an answer says of its use while it passes, for the access log (metadata `tollkeeper`):
+-- Answer meter: while an answer passes, it reads what the answer says about its usage, for the access log (metadata
+-- `tollkeeper`):
 --
 --   usage          `events,text_bytes,ended path=count …`
---                  events: how many had generated text, a plain answer is one; bytes of that text;
---                  ended: "done" or "error", as far as the answer itself says, "unread": it could not be read, "": not;
---                  the greatest count seen at each place, at most 48
+--                  events: number of events with generated text, a plain answer counts as one; text_bytes: bytes of that
+-- text
+--                  ended: "done" or "error" as the answer itself says, "unread" if it could not be read, "" otherwise
+--                  path=count: the greatest count seen at each place, at most 48 places
 --   ended          "unread": the script failed
 --   answer_id, answer_status    of an object that has both (a response, a batch)
---   answer_file, answer_model    of a batch: where its results are, and who made them
+--   answer_file, answer_model    of a batch: the file that holds its results, and the model that made them
 --   service_tier   as the answer names it
 --
--- Each chunk is passed on at once, and no answer is kept. The coroutine ends without a last turn when the client leaves:
--- so the counts are set as they grow. An error in here never reaches the answer.
+-- Each chunk is passed on at once, and no answer is kept. If the client leaves, the coroutine is never resumed, so the
+-- counts are set as they grow. A script error in this file never reaches the answer.
 
--- Counts in headers and trailers, where the body has not both; looked for if the first is there. Amazon Bedrock's,
--- Hugging Face's.
+-- Headers or trailers that hold counts, read if the body does not have at least two: those of Amazon Bedrock and of Hugging
+-- Face. The others of a group are looked for only if its first is there.
 local COUNT_HEADERS = {
   {
     "x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count",
@@ -37,7 +39,8 @@ local function count_headers(headers, found, handle)
   answer_told.tell(found, handle)
 end
 
--- A content type in small letters, "audio" for all of sound, false for one that is not read. Most are always the same few.
+-- Maps a content type in lower case to its kind: "audio" for every kind of sound, false for a type that is not read. The
+-- same few types come again and again, so they are remembered.
 local MAX_KNOWN, MAX_KIND = 100, 256
 local known, count = {}, 0
 
@@ -52,7 +55,7 @@ local function kind_of(content_type)
   return kind
 end
 
--- Tells of an answer that is as most are, before anything is kept of it. Most often nothing comes behind it.
+-- Reports an answer of a known shape to the access log without storing anything about it. Usually nothing follows it.
 local function glance(text, found, handle)
   local usage, ended = answer_shapes.glance(text)
   if usage == nil then return false end
@@ -63,7 +66,7 @@ end
 
 local function no_more() end
 
--- Something does: what was told of is found now.
+-- More text does follow: now the text that was only reported is read in full.
 local function read_again(found, handle, kind)
   local text = found.glanced
   found.glanced = nil
@@ -73,7 +76,7 @@ local function read_again(found, handle, kind)
   answer_frames.go_on(reader, handle, found, no_more)
 end
 
--- What gzip wrote is plain by now.
+-- Whether the answer is still compressed. Envoy has already unpacked gzip here.
 local function is_coded(headers)
   local coding = headers:get("content-encoding") or ""
   return coding ~= "" and coding ~= "identity"
@@ -83,7 +86,7 @@ local function read_body(handle, headers, found, chunks)
   local kind = kind_of(headers:get("content-type") or "")
   if not kind then return end
   if kind == "audio" then return answer_sound.read(handle, headers, found, chunks) end
-  -- Before the first chunk: by then filters that answers pass later, such as a compressor, have changed the headers.
+  -- This is read before the first chunk: once that has come, later filters such as a compressor have changed the headers.
   if is_coded(headers) then
     found:ended("unread")
     return answer_told.tell(found, handle)
@@ -93,7 +96,7 @@ local function read_body(handle, headers, found, chunks)
     local size = chunk:length()
     collector.expect(size)
     local text = size > 0 and chunk:getBytes(0, size) or ""
-    -- Some servers send white space while they think.
+    -- Some servers send white space while the model thinks.
     if byte(text, 1) == OPEN_OBJECT or text:find("%S") then
       if found.glanced then read_again(found, handle, kind) end
       if not (is_first and glance(text, found, handle)) then
@@ -103,7 +106,7 @@ local function read_body(handle, headers, found, chunks)
           reader:read(text)
           answer_shapes.learn(text)
           answer_told.tell(found, handle)
-          text = nil -- nothing that waits for more holds a chunk
+          text = nil -- so that no chunk stays in memory while the reader waits for the next
           answer_frames.go_on(reader, handle, found, chunks)
           break
         end
@@ -116,7 +119,7 @@ local function read_body(handle, headers, found, chunks)
   if not found.glanced then answer_told.tell(found, handle, true) end
 end
 
--- What the body leaves out.
+-- Reads the counts in headers and trailers if the body has fewer than two.
 local function read_around(handle, found)
   if found.glanced or #found.paths > 1 then return end
   count_headers(handle:headers(), found, handle)
@@ -126,11 +129,11 @@ end
 
 local function read_answer(handle)
   local found, headers, chunks = answer_found.new(), handle:headers(), handle:bodyChunks()
-  -- ratelimit says it of each request that a cache was looked up for.
+  -- ratelimit sets this header on each request that was looked up in the cache.
   local copy = headers:get("x-tollkeeper-cache") and kept_copy.new(handle, headers)
   if copy then chunks = kept_copy.copying(copy, chunks) end
   read_body(handle, headers, found, chunks)
-  if copy then kept_copy.read_rest(copy, chunks) end -- who waits for trailers sees no chunk meanwhile
+  if copy then kept_copy.read_rest(copy, chunks) end -- waiting for trailers would hide the remaining chunks
   read_around(handle, found)
   if copy then kept_copy.keep(copy, handle, found) end
 end

@@ -1,10 +1,10 @@
--- What is read of an answer: the places in its JSON that hold token counts, generated text, its end and its id.
+-- The places in the JSON of an answer that are read: token counts, generated text, the end of the answer and its id.
 --
--- A tree of keys, from the root. Only what stands exactly there counts: the same name in a string, in an echoed
--- `metadata`, `tools` or in the arguments of a tool call is somebody else's text. Arrays leave no trace in a path.
--- What the counts mean is Tollkeeper's business (accesslog/formats.py), not Envoy's.
+-- The places form a tree of keys, from the root. A key counts only at its exact place: the same name in a string, in an
+-- echoed `metadata` or `tools`, or in the arguments of a tool call is text from someone else. Arrays leave no trace in a
+-- path. Tollkeeper decides what the counts mean (accesslog/formats.py), not Envoy.
 
--- Objects of which each whole number is a count, down to three levels.
+-- Objects in which every whole number is a count, down to three levels.
 local COUNTS = [[
   usage message.usage response.usage delta.usage x_groq.usage svg_usage
   tool_usage.image_gen response.tool_usage.image_gen
@@ -17,26 +17,26 @@ local COUNT = [[
   prompt_eval_count eval_count details.input_length num_input_tokens num_output_tokens
   prompt_token_count generation_token_count inputTextTokenCount totalOutputTextTokenCount
 ]]
--- Counts of one of several results in an answer: they add up.
+-- Counts that belong to one of several results in an answer; they are added up.
 local COUNT_EACH = [[
   meta_info.prompt_tokens meta_info.completion_tokens meta_info.cached_tokens meta_info.reasoning_tokens
   tokens_evaluated tokens_predicted timings.prompt_n timings.cache_n timings.predicted_n
   details.generated_tokens results.tokenCount predictions.embeddings.statistics.token_count
 ]]
 local COUNTS_EACH = "choices.usage"
--- Of one of the answers in the results of a batch: they add up over all lines (Anthropic's, OpenAI's), or in its object
--- (Mistral's).
+-- Counts that belong to one answer in the results of a batch. They are added up over all lines (Anthropic, OpenAI) or within
+-- the batch object (Mistral).
 local COUNTS_ALL = "result.message.usage response.body.usage outputs.response.body.usage"
 
--- Things of which each counts as one: images that were made, also by a tool of a response.
+-- Items that count as one each: generated images, including those made by a tool of a response.
 local EACH_ONE = "data.b64_json data.url predictions.bytesBase64Encoded partial_image_b64 item.result"
 
--- Of which of several results the counts are that a document has for each.
+-- The index of the result that a document's counts belong to, if there are several results.
 local INDEX = "index choices.index"
--- Each result has one, at its end.
+-- Each result has one finish reason, at its end.
 local FINISH = "choices.finish_reason"
 
--- Text that adds up from event to event.
+-- Text that is sent in pieces: the pieces of all events are added up.
 local TEXT = [[
   choices.text
   choices.delta.content choices.delta.content.text choices.delta.content.thinking.text
@@ -58,25 +58,26 @@ local TEXT = [[
   candidates.content.parts.text candidates.content.parts.functionCall.args
   response completion generation outputText results.outputText outputs.text text_output token.text
 ]]
--- Text that is repeated, longer each time or whole at the end.
+-- Text that is repeated: longer in each event, or whole at the end.
 local WHOLE = "text generated_text"
 
--- Sound in base64, of which the characters are counted, by what it is (answer_found.lua).
+-- Sound in base64. Its characters are counted by the kind of sound (answer_found.lua).
 local SOUND = "audio choices.delta.audio.data choices.message.audio.data candidates.content.parts.inlineData.data"
 
--- Present and neither null nor false: nothing more is generated; its text may say that it failed.
+-- Marks of the end: a value other than null and false means that nothing more is generated; its text may say that generation
+-- failed.
 local DONE = [[
   done stop stop_reason stopReason finish_reason is_finished completionReason generated_text
   choices.finish_reason candidates.finishReason delta.stop_reason delta.finish_reason
   meta_info.finish_reason details.finish_reason results.completionReason outputs.stop_reason
 ]]
 local ERROR = "error response.error"
--- In which service tier the request ran.
+-- The service tier in which the request ran.
 local TIER = [[
   service_tier response.service_tier usage.service_tier message.usage.service_tier serviceTier.type
   usageMetadata.trafficType result.message.usage.service_tier response.body.service_tier
 ]]
--- What the values of `type` say of the end.
+-- Values of `type` that mark the end of an answer.
 local ENDS = {
   message_stop = "done", ["message-end"] = "done", ["response.completed"] = "done", ["response.incomplete"] = "done",
   ["response.cancelled"] = "done", ["transcript.text.done"] = "done", ["speech.audio.done"] = "done",
@@ -84,11 +85,11 @@ local ENDS = {
   error = "error", ["response.failed"] = "error", ERROR = "error",
 }
 
--- And that the text of an event is sound, in base64.
+-- Values of `type` that mark the text of an event as sound in base64.
 local SOUNDS = { ["response.audio.delta"] = true, ["response.output_audio.delta"] = true }
 
--- Below COUNTS: any key. Elements of arrays that name their kind (Gemini's `modality`, Bedrock's `ttl`) have it in the
--- path instead of their place.
+-- Below COUNTS, any key is read. Array elements that name their kind (Gemini's `modality`, Bedrock's `ttl`) have that kind
+-- in the path instead of their position.
 local ANY = { number = true, any = true }
 local KINDS = { modality = true, ttl = true }
 

@@ -1,13 +1,14 @@
--- What has been found in an answer so far, and what of it the access log knows (answer_told.lua).
+-- Everything found in an answer so far, and how much of it the access log already has (answer_told.lua).
 local sub, find = string.sub, string.find
 
 local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS, MAX_KNOWN = 48, 96, 128, 1024, 1000
 
--- Set at least this often; sooner while there is little, so that what was seen is known within an eighth.
+-- The log is updated at least this often; more often while little has been found, so that the log is never behind by more
+-- than an eighth.
 local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
--- What sound in base64 begins with: an ID3 tag, frames of MPEG (MP3, and AAC, which is about as long), Ogg and WebM, FLAC.
--- An image counts as nothing.  Anything else is samples, 24,000 a second of 16 bits, as they are or as WAVE.
+-- The first characters of sound in base64: an ID3 tag, MPEG frames (MP3, and AAC, which is about as long), Ogg and WebM,
+-- FLAC. An image counts as nothing. All other data is taken for samples, 24,000 a second of 16 bits each, raw or as WAVE.
 local KINDS_OF_SOUND = {
   { "^SUQz", "sound.mp3" }, { "^//[E-Pk-v]", "sound.mp3" }, { "^T2dnUw", "sound.opus" }, { "^GkXfo", "sound.opus" },
   { "^ZkxhQ", "sound.flac" }, { "^iVBORw", false }, { "^/9j/", false },
@@ -16,22 +17,22 @@ local KINDS_OF_SOUND = {
 local Found = {}
 Found.__index = Found
 
--- `one_document`: the answer is JSON as it is, so that the end of its document is its end.
--- `sums`, `usage`, `index`: of the document that is read.
+-- `one_document`: the answer is plain JSON, so the end of its document is the end of the answer.
+-- `sums`, `usage`, `index`: these belong to the document that is being read.
 local START = {
   one_document = false, changed = false, reports = 0, finished = 0,
   events = 0, text = 0, whole = 0, of_event = 0, of_whole = 0, longer = false,
   ended_how = "", marked = "", goes_on = false,
   set_events = 0, set_text = 0, set_ended = "",
-  is_sound = nil, -- whether the event says so of its text
-  sound = nil, -- what it is counted as; false: as nothing
-  pieces = 0, -- of text since the event began; of the only one: the chunk it is in, and its place there
+  is_sound = nil, -- whether the event says that its text is sound
+  sound = nil, -- the kind of sound that it is counted as; false: it is not counted
+  pieces = 0, -- pieces of text since the event began; if there is only one: its chunk, and its place there
   piece_in = nil, piece_from = 0, piece_end = 0,
-  glanced = nil, -- an answer that was told of, and in which nothing has been looked for yet
+  glanced = nil, -- an answer that was reported to the log, but not read in full yet
 }
 for name, value in pairs(START) do Found[name] = value end
 
--- What nothing is found in is as at the start: that is written once, for all.
+-- Most answers change few of the fields in START, so their start values are shared through the metatable.
 local function new()
   return setmetatable({ paths = {}, counts = {}, strings = {} }, Found)
 end
@@ -41,12 +42,12 @@ function Found:begins()
   self.ended_how = self.marked
 end
 
--- The document is about the result `index`; false: about several.
+-- The document is about the result `index`; false means that it is about several results.
 function Found:of_result(index)
   if self.index == nil then self.index = index elseif self.index ~= index then self.index = false end
 end
 
--- The greatest count of each result, added up.
+-- Adds up the greatest count of each result.
 local function add_up(self, index)
   self.results = self.results or {}
   for path, number in pairs(self.sums) do
@@ -61,7 +62,8 @@ local function add_up(self, index)
   end
 end
 
--- llama.cpp reports each result by itself, with its timings, when it is finished; but of a plain answer only the first.
+-- llama.cpp reports each result separately, with its timings, when it is finished; but in a plain answer it reports only the
+-- first.
 local function add_report(self)
   self.reports = self.reports + 1
   if self.one_document and self.finished > self.reports then
@@ -78,10 +80,10 @@ local function add_report(self)
   end
 end
 
--- The end of a document, or of an element of an array that is one.
+-- Ends a document, or an array element that counts as a document.
 function Found:document(whole)
   if self.is_sound then
-    self:more_text("adds", self.of_event) -- what came ahead of the word
+    self:more_text("adds", self.of_event) -- text that came before the event was known to be sound
     self.of_event, self.is_sound = 0, nil
   end
   if whole and self.sums then
@@ -94,7 +96,7 @@ function Found:document(whole)
   if whole and self.one_document and self.marked == "" and not self.goes_on then self.ended_how = "done" end
 end
 
--- Whether the log can have a path; most are always the same few.
+-- Whether a path can be written to the log. The same few paths come again and again, so they are remembered.
 local writable, known = {}, 0
 local function is_writable(path)
   local answer = writable[path]
@@ -119,7 +121,8 @@ function Found:raise(path, number)
   if is_kept(self, path) and number > self.counts[path] then self.counts[path], self.changed = number, true end
 end
 
--- `each`: the number is of one of several results, which are added up in a document; if it is "all", over all documents.
+-- `each`: the number belongs to one of several results, and is added up within a document, or over all documents if `each`
+-- is "all".
 function Found:count(path, number, each)
   if not is_kept(self, path) then return end
   if each == "all" then
@@ -137,7 +140,7 @@ function Found:count(path, number, each)
   if number > self.counts[path] then self.counts[path], self.changed = number, true end
 end
 
--- Sound begins at `from`: the first says what all of it is.
+-- Sound begins at `from`. The first piece decides which kind all of the sound is.
 function Found:hears(text, from)
   if self.sound ~= nil then return end
   self.sound = "sound.samples"
@@ -146,12 +149,12 @@ function Found:hears(text, from)
   end
 end
 
--- The text of this event is samples of sound, in base64.
+-- The text of this event is sound samples in base64.
 function Found:sounds()
   self.is_sound, self.sound = true, self.sound or "sound.samples"
 end
 
--- `chunk`, `from`, `close`: where it is, if it is in one piece.
+-- `chunk`, `from`, `close`: the place of the text, if it is in one piece.
 function Found:text_of(kind, bytes, chunk, from, close)
   if kind == "adds" and not self.is_sound then
     self.of_event = self.of_event + bytes
@@ -163,7 +166,7 @@ function Found:text_of(kind, bytes, chunk, from, close)
   end
 end
 
--- More of the text that `text_of` was told of last.
+-- More of the text that `text_of` was last called for.
 function Found:more_text(kind, bytes)
   if kind == "adds" and self.is_sound then kind = "sound" end
   if kind == "adds" then
@@ -180,13 +183,13 @@ function Found:ended(how)
   if self.marked ~= "error" then self.marked, self.ended_how = how, how end
 end
 
--- A mark of the end that says why; `result`: of one of several.
+-- A mark of the end, with its reason `why`; `result`: it ends only one of several results.
 function Found:finish(why, result)
   if result then self.finished = self.finished + 1 end
   self:ended(#why == 5 and why:lower() == "error" and "error" or "done")
 end
 
--- A mark of the end that says: not yet.
+-- A mark that the answer has not ended yet.
 function Found:unfinished()
   self.goes_on = true
 end
@@ -195,7 +198,8 @@ function Found:string(name, value)
   if name == "service_tier" then self.tier = sub(value, 1, MAX_TEXT) else self.strings[name] = sub(value, 1, MAX_TEXT) end
 end
 
--- How many events there are, and bytes of text, if that is enough to tell; nil if not. `last`: nothing more will come.
+-- The number of events and the bytes of text, if there is enough news for the log; otherwise nil. `last`: nothing more will
+-- come.
 function Found:news(last)
   local events, text = self.events + ((self.of_event > 0 or self.longer) and 1 or 0), self.text + self.of_event
   if self.whole > text then text = self.whole end
@@ -208,7 +212,7 @@ function Found:news(last)
   return nil
 end
 
--- Before much is found: what is a field of its own is quicker to read and to set than what is written once for all.
+-- Copies the shared start values into `found` before many changes: own fields are quicker to read and to set.
 local function expect_more(found)
   for name, value in pairs(START) do
     if rawget(found, name) == nil then found[name] = value end

@@ -1,18 +1,19 @@
--- How the documents of an answer are framed: plain JSON, server-sent events, AWS' event stream.
+-- The framing of an answer's documents: plain JSON, server-sent events or the AWS event stream.
 --
--- A reader is told of each chunk and keeps at most a piece of a line or frame. Most events of a stream are as the one
--- before but for their text. So a reader of events keeps what was before and behind the text of an event that it has
--- read whole, compares, and reads only the rest of what is alike: all else in there has been noted before.
+-- A reader gets each chunk and keeps at most a piece of a line or frame. Most events of a stream differ from the one before
+-- only in their text. So a reader of events keeps the bytes before and behind the text of an event that it has read whole,
+-- compares the next event with them, and reads only the text: everything else in such an event has been noted already.
 local byte, sub, find = string.byte, string.sub, string.find
 local json, scanning, string_end, text_bytes = answer_json, answer_scan, answer_text.string_end, answer_text.text_bytes
 
 local NEWLINE, RETURN, SPACE, OPEN_OBJECT, OPEN_ARRAY = 0x0A, 0x0D, 0x20, 0x7B, 0x5B
--- What is learned from an event, in bytes; and how often: events with a number in each are never alike.
+-- The largest event to learn from, in bytes, and how many are learned: events that each hold a number are never alike.
 local MAX_SHAPE, MAX_SHAPES = 4096, 32
--- Of AWS' event stream: longer frames are images, and passed over; beyond what it allows there is none.
+-- For the AWS event stream: frames longer than MAX_READ are images and are skipped; the format allows no frame beyond
+-- MAX_FRAME.
 local MAX_READ, MAX_FRAME = 1048576, 26214400
 
--- The event from `from` to just before `after`, if it has one piece of text.
+-- Learns the event from `from` to just before `after`, if its text is in one piece.
 local function learn(reader, chunk, from, after)
   local found = reader.found
   if found.pieces ~= 1 or found.piece_in ~= chunk or found.piece_from <= from then return end
@@ -22,7 +23,7 @@ local function learn(reader, chunk, from, after)
   reader.before, reader.behind = sub(chunk, from, found.piece_from - 1), sub(chunk, found.piece_end, after - 1)
 end
 
--- Reads the events that are alike. The next position.
+-- Reads events that are like the learned one. Returns the next position.
 local function read_alike(reader, chunk, at, last)
   local before, behind, found = reader.before, reader.behind, reader.found
   while sub(chunk, at, at + #before - 1) == before do
@@ -37,7 +38,7 @@ local function read_alike(reader, chunk, at, last)
   return at
 end
 
--- The empty line that ends an event, up to its newline at `at`.
+-- Handles the empty line that ends an event; its newline is at `at`.
 local function end_event(reader, chunk, at)
   if scanning.is_idle(reader.scan) then
     if reader.begin then learn(reader, chunk, reader.begin, at + 1) end
@@ -47,7 +48,7 @@ local function end_event(reader, chunk, at)
   reader.found.pieces, reader.at_event, reader.begin = 0, true, nil
 end
 
--- A line's field. The next position, or nil for one that the chunk cuts.
+-- Reads the field of a line. Returns the next position, or nil if the chunk cuts the field.
 local function read_field(reader, chunk, at, last)
   if last - at < 15 and not find(chunk, "\n", at, true) then
     reader.rest = sub(chunk, at, last)
@@ -68,12 +69,12 @@ local function read_field(reader, chunk, at, last)
   return at
 end
 
--- The chunk with lines that end with LF. They may end with CR alone: how the first one ends tells.
+-- The chunk with LF as line ends. A stream may end its lines with CR alone; the first line shows which it uses.
 local function with_newlines(reader, chunk)
   if reader.returns == nil then
     local at = find(chunk, "[\r\n]")
     if at == nil then return chunk end
-    if at == #chunk and byte(chunk, at) == RETURN then -- what follows tells
+    if at == #chunk and byte(chunk, at) == RETURN then -- the next byte decides
       reader.rest = chunk
       return ""
     end
@@ -108,7 +109,7 @@ local function read_events(reader, chunk)
   end
 end
 
--- One JSON document, several after another, or an array of them.
+-- Reads one JSON document, several in a row, or an array of them.
 local function read_json(reader, chunk)
   json.feed(reader.scan, chunk, reader.skip or 1, #chunk)
   reader.skip = nil
@@ -139,8 +140,8 @@ local function number_at(text, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- Prelude of 12 bytes, headers, payload, checksum. What InvokeModel streams is the model's JSON in base64, under a key
--- that no string in a JSON text can look like.
+-- A frame has a prelude of 12 bytes, headers, a payload and a checksum. InvokeModel streams the model's JSON in base64,
+-- under a key that cannot appear inside a JSON string.
 local function read_frame(reader, chunk, at, length, headers_length)
   local from, last = at + 12 + headers_length, at + length - 5
   if find(sub(chunk, at + 12, from - 1), "exception", 1, true) then reader.found:ended("error") end
@@ -178,7 +179,7 @@ local function begins_json(chunk, at)
   return c == OPEN_OBJECT or c == OPEN_ARRAY
 end
 
--- The first bytes tell, since servers label streams as JSON and JSON as streams.
+-- Chooses by the first bytes, since servers label streams as JSON and JSON as streams.
 local function reading(kind, chunk)
   if find(kind, "vnd.amazon.eventstream", 1, true) then return read_frames end
   if begins_json(chunk, 1) or begins_json(chunk, find(chunk, "[^%s\239\187\191]")) then return read_json end
@@ -186,7 +187,7 @@ local function reading(kind, chunk)
   return events and read_events or nil
 end
 
--- A reader for an answer of the content type `kind` that begins with `chunk`; nil if there is nothing to read in it.
+-- A reader for an answer of the content type `kind` that begins with `chunk`; nil if the answer holds nothing to read.
 local function new(kind, chunk, found)
   local read = reading(kind, chunk)
   if read == nil then return nil end
@@ -194,15 +195,15 @@ local function new(kind, chunk, found)
   found.one_document = read == read_json
   return {
     read = read, found = found, scan = scanning.new(found), rest = nil,
-    -- Behind white space or a byte order mark.
+    -- Start behind white space or a byte order mark.
     skip = begins_json(chunk, 1) and 1 or find(chunk, "[%[{]"),
     line = "start", at_event = true, begin = nil, shapes = 0, before = nil, behind = nil,
     returns = nil, -- whether lines end with CR alone
-    pass = 0, -- bytes of a frame that are not read
+    pass = 0, -- bytes of a frame that are to be skipped
   }
 end
 
--- Reads the rest of an answer. Its last event may lack the empty line, its last line its end.
+-- Reads the rest of an answer. The last event may lack its empty line, and the last line its line end.
 local function go_on(reader, handle, found, chunks)
   for chunk in chunks do
     local size = chunk:length()

@@ -1,9 +1,9 @@
--- Scans the JSON of an answer as it arrives, in spans cut anywhere, and notes what answer_fields.lua names.
+-- Scans the JSON of an answer as it arrives, in spans cut anywhere, and notes the places that answer_fields.lua names.
 --
--- No text is kept: what does not matter is passed over with plain searches for quotes and brackets. Only a key, a
--- number or a short string that a border cuts is carried over (`carry`). It is not a validator: commas, colons and white
--- space are passed over alike. What is there goes to `found` (answer_found.lua), or, while a shape is learned
--- (answer_shapes.lua), strings and numbers to `scan.note`.
+-- No text is kept: irrelevant parts are skipped with plain searches for quotes and brackets. Only a key, a number or a short
+-- string that is cut by the end of a span is carried over (`carry`). The scan is not a validator: commas, colons and white
+-- space are skipped alike. Findings go to `found` (answer_found.lua); while a shape is learned (answer_shapes.lua), strings
+-- and numbers go to `scan.note` instead.
 local byte, sub = string.byte, string.sub
 local fields = answer_fields
 local string_end, ends_escaped = answer_text.string_end, answer_text.ends_escaped
@@ -15,7 +15,7 @@ local SPACE, COLON = 0x20, 0x3A
 local scanning = answer_scan
 local KEY, VALUE, STRING, SKIP, BROKEN = scanning.KEY, scanning.VALUE, scanning.STRING, scanning.SKIP, scanning.BROKEN
 local after_value, push, pop = scanning.after_value, scanning.push, scanning.pop
--- Longer keys, numbers and ids are none that are read.
+-- Keys, numbers and ids that are read are never longer than MAX_TOKEN.
 local MAX_TOKEN, MAX_DEPTH, MAX_LEVELS_OF_COUNTS = 128, 16, 3
 
 local BLANK, SCALAR = {}, {}
@@ -36,7 +36,7 @@ local function on_key(scan, name)
   scan.state = VALUE
 end
 
--- A string begins at the quote `at`. The next position, or nil where the span ends.
+-- Begins the string at the quote `at`. Returns the next position, or nil if the span ends first.
 local function begin_string(scan, text, at, last)
   local node = scan.node
   local close = string_end(text, at + 1, last)
@@ -72,7 +72,7 @@ local function begin_string(scan, text, at, last)
   return after_comma(text, close + 1)
 end
 
--- The rest of a string whose begin was in an earlier span.
+-- Continues a string that began in an earlier span.
 local function go_on_string(scan, text, at, last)
   local from = scan.escaped and at + 1 or at
   local close = string_end(text, from, last)
@@ -86,7 +86,7 @@ local function go_on_string(scan, text, at, last)
   return close + 1
 end
 
--- Passes over a value of which nothing is read; `skip` counts its open brackets.
+-- Skips a value that is not read; `skip` counts its open brackets.
 local function skip_value(scan, text, at, last)
   local from = at
   while true do
@@ -131,7 +131,7 @@ local function begin_composite(scan, is_object)
   scan.state, scan.skip, scan.measure = SKIP, 1, node and node.text or nil
 end
 
--- The number that begins at `at` with digits, and what is behind them.
+-- Returns the number whose digits begin at `at`, and the position and character behind them.
 local function digits_at(text, at, last)
   local number, c = 0, byte(text, at)
   repeat
@@ -148,7 +148,7 @@ local function word_end(text, at, last)
   return at
 end
 
--- A number, true, false or null begins at `at`.
+-- Begins the number, true, false or null at `at`.
 local function begin_scalar(scan, text, at, last)
   local after, number, c, digits = at, 0, byte(text, at), false
   if c >= 0x30 and c <= 0x39 then
@@ -187,7 +187,7 @@ local function begin_key(scan, text, at, last)
   return nil
 end
 
--- One span, without regard to what was carried over.
+-- Scans one span, without regard to anything carried over.
 local function go(scan, text, at, last)
   while at and at <= last do
     local state = scan.state
@@ -219,7 +219,7 @@ local function go(scan, text, at, last)
   end
 end
 
--- The next span of the answer's JSON.
+-- Scans the next span of the answer's JSON.
 local function feed(scan, text, at, last)
   while scan.carry and at <= last do
     local joined = scan.carry .. sub(text, at, at + MAX_TOKEN < last and at + MAX_TOKEN or last)

@@ -1,8 +1,7 @@
--- The state of a scan of an answer's JSON (answer_json.lua): how deep it is, and the place of each level in
--- answer_fields.lua.
+-- The state of a scan of an answer's JSON (answer_json.lua): its depth, and for each level its place in answer_fields.lua.
 local fields = answer_fields
 
-local KEY, VALUE, STRING, SKIP, BROKEN = 1, 2, 3, 4, 5 -- what comes next, or what it is in
+local KEY, VALUE, STRING, SKIP, BROKEN = 1, 2, 3, 4, 5 -- the next expected item, or the item that the scan is inside
 
 local idle, MAX_IDLE = {}, 64
 
@@ -21,7 +20,7 @@ local function reset(scan)
   scan.state, scan.depth, scan.node, scan.carry, scan.escaped = VALUE, 0, fields.root, nil, false
 end
 
--- Of an answer that has been read to its end: the next one takes it.
+-- Frees the scan of an answer that has been read to its end, for reuse by the next answer.
 local function release(scan)
   if #idle >= MAX_IDLE then return end
   reset(scan)
@@ -63,7 +62,7 @@ local function push(scan, node, is_object)
   scan.state = is_object and KEY or VALUE
 end
 
--- The counts of an object are known once it ends, with the kind that it names.
+-- An object's counts are reported when it ends, with the kind that it names.
 local function tell_counts(scan, pending, path, each)
   if pending.kind then path = path .. "." .. pending.kind end
   for i = 1, #pending, 2 do scan.found:count(path .. "." .. pending[i], pending[i + 1], each) end
@@ -84,7 +83,7 @@ local function pop(scan)
   after_value(scan)
 end
 
--- Between two documents, with nothing carried over.
+-- Whether the scan is between two documents, with nothing carried over.
 local function is_idle(scan)
   return scan.depth == 0 and scan.state == VALUE and scan.carry == nil
 end

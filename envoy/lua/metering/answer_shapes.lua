@@ -1,6 +1,6 @@
--- Small answers whose shape is known: a whole JSON document in one chunk, as an earlier one but for its strings and numbers.
--- What answer_json.lua took each of these for holds for the next one.  An answer of which that is not all is never learned:
--- one that says something by `true`, by a key, by an element that names its kind.
+-- Small answers of a known shape: a whole JSON document in one chunk that differs from an earlier one only in its strings
+-- and numbers. The meaning that answer_json.lua gave to each of these holds for the next answer too. An answer is never
+-- learned if other parts of it matter as well: `true`, a key, or an element that names its kind.
 
 local byte, sub, concat = string.byte, string.sub, table.concat
 local fields, on_string, MAX_DIGITS = answer_fields, answer_values.on_string, answer_values.MAX_DIGITS
@@ -9,13 +9,13 @@ local is_writable, MAX_PAIRS = answer_found.is_writable, answer_found.MAX_PAIRS
 
 local MAX_TOKEN = 128 -- as answer_json.lua has it
 local OPEN_OBJECT, ZERO, NINE = 0x7B, 0x30, 0x39
-local UNTOLD = { id = true, model = true } -- by themselves
+local UNTOLD = { id = true, model = true } -- alone, these are not reported
 
 local tree = shapes.new()
 local first, last, noted = shapes.first, shapes.last, shapes.noted
 
--- Stands for what is found in an answer (answer_found.lua) while its shape is learned.  Of strings and numbers it hears
--- nothing; so what it hears of is more than these.
+-- Takes the place of `found` (answer_found.lua) while a shape is learned. It is not called for strings and numbers; so any
+-- call means that the answer says more than these.
 local Probe = {}
 Probe.__index = Probe
 
@@ -57,7 +57,7 @@ local function note(scan, text, node, from, to, is_string)
   end
 end
 
--- Whether all that there is to tell of answers of a shape are single counts, text that adds up, and a mark of the end.
+-- Whether answers of a shape report only single counts, text that adds up, and a mark of the end.
 local function is_usual(values)
   local seen, counts = {}, 0
   for _, value in ipairs(values) do
@@ -72,7 +72,7 @@ local function is_usual(values)
       return false
     end
   end
-  return counts > 1 and counts <= MAX_PAIRS -- of one, more may stand in headers
+  return counts > 1 and counts <= MAX_PAIRS -- with a single count, headers may hold more
 end
 
 local function learn(text)
@@ -101,7 +101,7 @@ local function take(found, text, what, from, to)
   end
 end
 
--- Whether `text` is an answer of a known shape, which then is in `found`.
+-- Whether `text` is an answer of a known shape; if so, its values are put into `found`.
 local function read(text, found)
   local result, count = shapes.match(tree, text)
   if not result then return false end
@@ -112,9 +112,10 @@ local function read(text, found)
   return true
 end
 
-local told = {} -- piece by piece
+local told = {} -- the pieces of the string
 
--- What answer_told.lua would say of `text` once it is read, and how it ended; nil if it is no answer of a known, usual shape.
+-- The usage that answer_told.lua would report for `text` once it is read, and how the answer ended; nil if its shape is not
+-- known and usual.
 local function glance(text)
   local result, count = shapes.match(tree, text)
   if not result or not result.usual then return nil end

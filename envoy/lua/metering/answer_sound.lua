@@ -1,18 +1,18 @@
--- Sound as the body of an answer, of which the bytes are counted by Envoy: how long they last. Told as counts:
+-- An answer whose body is sound. Envoy counts its bytes; the following tell how long they last, and are reported as counts:
 --
 --   sound.bytes_per_second    as the first bytes say it (WAVE, MP3)
---   sound.length              bytes of all of it, where the server says so: then it was made before it was sent
+--   sound.length              bytes of the whole sound, if the server says so: then it was made before it was sent
 
 local byte, sub, find, floor = string.byte, string.sub, string.find, math.floor
 
 local HEAD, LEAST, MOST = 4096, 1000, 1536000
--- Kilobits a second of MPEG's layer III by index, of version 1 and of the others.
+-- Kilobits a second of MPEG layer III by index, for version 1 and for the other versions.
 local VERSION_1 = { 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320 }
 local OTHER_VERSION = { 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160 }
 
 local function of_mp3(text)
   local at = 1
-  if sub(text, 1, 3) == "ID3" and #text >= 10 then -- a tag, with its size in four times seven bits
+  if sub(text, 1, 3) == "ID3" and #text >= 10 then -- a tag, whose size is in four bytes of seven bits each
     local a, b, c, d = byte(text, 7, 10)
     at = 11 + ((a * 128 + b) * 128 + c) * 128 + d
   end

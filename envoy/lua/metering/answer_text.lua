@@ -1,9 +1,9 @@
--- Plain searches in the text of a JSON answer: strings, and what is passed over without being read.
+-- Plain searches in the text of a JSON answer: for the ends of strings, and for parts to skip.
 local byte, find = string.byte, string.find
 
 local BACKSLASH, COMMA, SPACE = 0x5C, 0x2C, 0x20
 
--- The first quote from `quote` on, which is one, that is not escaped in the string from `from` on, or nil.
+-- The first unescaped quote from `quote` on (a quote itself), in a string that goes on from `from`; nil if there is none.
 local function unescaped(text, from, last, quote)
   repeat
     local before = quote - 1
@@ -13,7 +13,7 @@ local function unescaped(text, from, last, quote)
   until quote == nil or quote > last
 end
 
--- The closing quote at or after `from`, or nil; `from` is inside of the string.  No loop in what is usual, as in json.lua.
+-- The closing quote at or after `from`, or nil; `from` is inside the string. The usual case has no loop (reason: json.lua).
 local function string_end(text, from, last)
   local quote = find(text, '"', from, true)
   if quote == nil or quote > last then return nil end
@@ -28,7 +28,7 @@ local function ends_escaped(text, from, last)
   return (last - before) % 2 == 1
 end
 
--- Where to go on behind a value that ends before `at`: most have a comma there, and a space.
+-- The position to go on from, behind a value that ends before `at`: most values are followed by a comma and a space.
 local function after_comma(text, at)
   if byte(text, at) ~= COMMA then return at end
   return byte(text, at + 1) == SPACE and at + 2 or at + 1
@@ -42,7 +42,7 @@ local function with_escapes(text, last, size, at)
   return size
 end
 
--- Bytes of the text that a JSON string's inside stands for; \uXXXX is about three.
+-- The number of bytes of text inside a JSON string; \uXXXX counts as about three.
 local function text_bytes(text, from, last)
   local size = last - from + 1
   local at = find(text, "\\", from, true)
@@ -50,8 +50,8 @@ local function text_bytes(text, from, last)
   return with_escapes(text, last, size, at)
 end
 
--- The first bracket or quote from `from` on. Each of the five is looked for once for every time that it is passed, as
--- long as the same text is gone through from its start to its end.
+-- The first bracket or quote from `from` on. While the same text is read from start to end, each of the five characters is
+-- searched for again only after its last hit has been passed.
 local marks = { '"', "{", "}", "[", "]" }
 local next_at, looked_in, looked_from = { 0, 0, 0, 0, 0 }, nil, 0
 local function next_mark(text, from)

@@ -1,6 +1,6 @@
--- Tells the access log what has been found in an answer so far (answer_found.lua).
+-- Reports to the access log everything found in an answer so far (answer_found.lua).
 
--- `events,text_bytes,ended path=count …`: one string, as each field of metadata costs as much as all of this.
+-- `events,text_bytes,ended path=count …`: one string, because each further metadata field would cost as much as all of this.
 local function usage_of(found, events, text)
   local paths, counts = found.paths, found.counts
   local told = digits.spelled(events) .. "," .. digits.spelled(text) .. "," .. found.ended_how
@@ -14,7 +14,7 @@ end
 local function tell_strings(found, metadata)
   found.set_strings = found.set_strings or {}
   for name, value in pairs(found.strings) do
-    local told = name ~= "model" or found.totals or found.strings.file -- elsewhere it is the request's
+    local told = name ~= "model" or found.totals or found.strings.file -- any other answer's model is the request's
     if told and found.set_strings[name] ~= value then
       metadata:set("tollkeeper", "answer_" .. name, value)
       found.set_strings[name] = value
@@ -22,8 +22,8 @@ local function tell_strings(found, metadata)
   end
 end
 
--- Brings the access log up to date if there is enough to say, or if nothing more will come. The metadata object is new
--- after each chunk.
+-- Updates the access log if there is enough news, or if nothing more will come. Envoy makes a new metadata object after each
+-- chunk.
 local function tell(found, handle, last)
   local events, text = found:news(last)
   if not events then return end

@@ -1,7 +1,7 @@
--- What a string, a number, true or false means at the place in an answer's JSON where it stands (answer_fields.lua).
--- `scan` is of answer_json.lua.
+-- The meaning of a string, a number, true or false at its place in an answer's JSON (answer_fields.lua). `scan` is a scan of
+-- answer_json.lua.
 local fields = answer_fields
-local MAX_DIGITS = 15 -- beyond, a number is no count
+local MAX_DIGITS = 15 -- a longer number is no count
 
 local function on_string(scan, node, value)
   if node.ends then
@@ -33,7 +33,7 @@ local function on_number(scan, node, number)
   end
 end
 
--- What is not all digits.
+-- Handles every scalar that is not only digits.
 local function on_scalar(scan, node, value)
   if value == "true" then
     if node.done then scan.found:ended("done") end

@@ -1,11 +1,11 @@
--- What a request asks for, read in the one pass over its body.
+-- Collects the facts about a request that bear on its cost, in a single pass over the body.
 
 local MAX_VALUES = 500000 -- OpenAI takes 300,000 tokens in one embeddings request, each of them a value
-local MAX_SIZES = 16 -- images whose sizes are told; the rest are taken for as large as these
+local MAX_SIZES = 16 -- sizes that are reported; further images are taken to be as large as these
 local MIN_MEDIA = 16 -- characters
-local MAX_MEDIA = 1000 -- further ones are taken for text
+local MAX_MEDIA = 1000 -- further media are taken for text
 
--- Where in the body these are is kept too, for `usage_option`.
+-- The positions of these keys in the body are kept too, for `usage_option`.
 local FOUND_AGAIN = { ["stream_options"] = true, ["stream_options.include_usage"] = true }
 
 local TOP, NESTED, PROMPTS, RAW, UNREAD = fields.TOP, fields.NESTED, fields.PROMPTS, fields.RAW, fields.UNREAD
@@ -16,7 +16,7 @@ local clear = require("table.clear")
 local Asked = {}
 Asked.__index = Asked
 
--- One at a time is read, from its begin to its end: so there is one, which each body takes over.
+-- Only one body is read at a time, without interruption, so a single object is reused for all bodies.
 local one = setmetatable({
   body = "", values = 0, scalars = {}, seen = {}, spots = nil,
   prompts = 0, ids = 0, strings = 0, text_sample = sample.new(),
@@ -36,18 +36,18 @@ local function new(text)
   return one
 end
 
--- Keeps nothing of the body.
+-- Drops the references to the body.
 local function forget()
   one.body = ""
 end
 
--- More values; a body may have that many.
+-- Adds `count` to the number of values, which is limited per body.
 local function counted(self, count)
   self.values = self.values + count
   if self.values > MAX_VALUES then self.stop = "too_many_values" end
 end
 
--- The name under which the key `name` (folded; `exact`: as it is spelled) is read, or nil.
+-- The name under which the key `name` is read, or nil. `name` is folded; `exact` is the key as it is spelled.
 local function found(self, names, prefix, name, exact)
   local spelled = names[name]
   if not spelled then return nil end
@@ -55,7 +55,7 @@ local function found(self, names, prefix, name, exact)
   if self.seen[whole] then
     self.stop, self.twice = "duplicate_key", spelled
   elseif whole == "model" and exact ~= whole then
-    -- Servers that tell capitals apart would run their default model.
+    -- Servers with case-sensitive keys would use their default model.
     self.stop, self.twice = "ambiguous_key", whole
   end
   self.seen[whole] = true
@@ -72,7 +72,7 @@ function Asked:key(depth, first, last)
   elseif self.nested and depth == 2 then
     self.name = found(self, self.nested.names, self.nested.prefix, fields.folded(sub(self.body, first, last)))
   elseif self.nested and depth == 3 and self.arrays[2] then
-    -- One set of parameters for each prompt.
+    -- A set of parameters for each prompt.
     local name = self.nested.names[fields.folded(sub(self.body, first, last))]
     self.name = name and self.nested.prefix .. name
   end
@@ -83,7 +83,7 @@ local function spot(self, name, first, last)
   self.spots[name] = { first, last }
 end
 
--- The scalar that has just been named, or nil for one of no interest.
+-- The scalar whose key was read last, or nil if it is irrelevant.
 local function take(self, depth, first, last)
   local name = self.name
   if not name or depth > (self.arrays[2] and self.nested and 3 or self.nested and 2 or 1) then return nil end
@@ -134,14 +134,15 @@ local function take_media(self, depth, first, last)
   return true
 end
 
--- Text Generation Inference takes images in its prompt, as Markdown has them.  Where the text behind the last one begins.
+-- Text Generation Inference takes images inside its prompt, in Markdown. Returns the start of the text behind the last
+-- image.
 local function take_inline(self, first, last)
   while self.media_count < MAX_MEDIA do
     local open, bracket = find(self.body, "%]%(data:image\\?/", first)
     local close = open and open < last and find(self.body, ")", bracket, true)
     if not close or close > last then break end
     local item = media.of_string("image", self.body, open + 2, close - 1)
-    if item and item.width then -- else it may be text, to another server
+    if item and item.width then -- without a width it may be text to another server
       self:add_media(item)
       sample.add(self.text_sample, first, open + 1)
     else
@@ -152,14 +153,14 @@ local function take_inline(self, first, last)
   return first
 end
 
--- Whether what becomes of the next text there depends on what it says.
+-- Whether the treatment of the next text at this depth depends on its content.
 function Asked:may_be_media(depth)
   if self.in_raw or self.unread and depth == 1 then return false end
   local key = key_at(self, depth)
   return media.is_key(key) or depth == 1 and key == "inputs" or depth <= 3 and MODALITIES[fields.folded(key)]
 end
 
--- Whether it says that the answer is to have sound in it.
+-- Whether the value requests an answer with sound in it.
 local function asks_for_sound(self, depth, first, last)
   return last - first == 4 and depth <= 3 and MODALITIES[fields.folded(key_at(self, depth))]
     and sub(self.body, first, last):lower() == "audio"
@@ -184,14 +185,14 @@ function Asked:opens(depth, at, is_array)
     if self.name == "stream" then self.no_switch = true end
   end
   self.name = nil
-  -- Whether it is an array of arrays up to the top.
+  -- Whether this is an array of arrays, all the way up to the top level.
   self.arrays[depth] = is_array and (depth == 2 or self.arrays[depth - 1])
   if depth == 2 then
     self.opened_at = at
   elseif depth == 3 and self.in_prompts and self.arrays[3] then
     self.prompts = self.prompts + 1
   end
-  -- Elements of an array stand under the array's key.
+  -- Array elements are treated as if they stood under the array's key.
   self.key_first[depth], self.key_last[depth] = self.key_first[depth - 1], self.key_last[depth - 1]
 end
 

@@ -1,6 +1,6 @@
--- Small bodies whose shape is known (shapes.lua): what they ask for, without reading them once more.  What the reader
--- (asked.lua) took each string and number of an earlier one for holds for the next; a body of which that is not sure is
--- never learned: with media, tools, rows of numbers, a name that is told of twice.
+-- Small bodies of a known shape (shapes.lua) need not be read again. The meaning that the reader (asked.lua) gave to each
+-- string and number of an earlier body holds for the next one too. A body is never learned if that is uncertain: one with
+-- media, tools, rows of numbers or a name that is reported twice.
 
 local find, sub, byte = string.find, string.sub, string.byte
 
@@ -9,7 +9,7 @@ local first, last, noted = shapes.first, shapes.last, shapes.noted
 local ZERO, NINE, MINUS, QUOTE = 0x30, 0x39, 0x2D, 0x22
 local SAMPLED = "sampled"
 
--- Reads a body as `asked` does, and notes what becomes of its values.
+-- Reads a body as `asked` does, and notes how each of its values is used.
 local Learner = {}
 Learner.__index = Learner
 
@@ -22,7 +22,7 @@ function Learner:key(depth, from, to)
   self.stop = self.asked.stop
 end
 
--- Whether what was named is now told under that name; a name that is told of twice is beyond what is learned.
+-- Whether the current name now has a reported value. A name that is reported twice cannot be learned.
 local function taken(self, name, before)
   local asked = self.asked
   if name == nil or asked.name ~= nil then return nil end
@@ -75,12 +75,12 @@ local function has_breaks(text)
   return find(text, "\n", 1, true) or find(text, "\r", 1, true) or find(text, "\t", 1, true)
 end
 
--- A reader for a body that is unknown: `asked`, or one that learns it too.
+-- A reader for a body of unknown shape: `asked` itself, or a learner around it.
 local function reader_for(asked, text)
   return shapes.wants(tree, text) and not has_breaks(text) and learner_of(asked) or asked
 end
 
--- Once `reader` has read all of the body.
+-- Called after `reader` has read the whole body.
 local function learn(reader, text)
   local asked = reader.asked
   if asked == nil or not reader.fits or asked.stop or asked.spots or asked.no_switch or asked.media_count > 0 then return end
@@ -89,7 +89,7 @@ local function learn(reader, text)
   })
 end
 
--- Whether the shape of a body is known: then `asked` says what it asks for.  It has been looked at for control characters
+-- Whether the body has a known shape; if so, `asked` is filled from it. The caller has already excluded control characters
 -- other than line ends and tabs.
 local function read(asked, text)
   local result, count = shapes.match(tree, text)

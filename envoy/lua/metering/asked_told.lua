@@ -1,21 +1,21 @@
--- What a request asks for (asked.lua), composed into the string that ratelimit gets:
+-- Composes the facts that asked.lua read from a request into the string for ratelimit:
 -- {"model":…,"max_tokens":…,"options.num_predict":…,"prompts":…,"prompt_ids":…,"strings":…,"text":[…],"images":[[w,h],…],…}
 
-local MAX_SCALAR = 64 -- characters; a longer count is beyond any bound
+local MAX_SCALAR = 64 -- characters; a longer count is above every bound
 local BEYOND = "9e99"
 local MAX_MODEL = 1536 -- 256 characters, each as \uXXXX
-local NO_MODEL = '"' .. string.rep("?", 257) .. '"' -- longer than any name that can be registered
+local NO_MODEL = '"' .. string.rep("?", 257) .. '"' -- longer than any model name that can be registered
 local MAX_SPELLED = 4096
-local LARGE, MANY = 65536, 10000 -- bytes, and values, beyond which they are told
+local LARGE, MANY = 65536, 10000 -- body bytes and values above which their number is reported
 
--- A scalar as JSON that is neither long nor a container.
+-- The scalar as JSON; a long one, or a container, is replaced.
 local function spelled(name, raw)
   if name == "model" then return #raw <= MAX_MODEL and raw or NO_MODEL end
   return #raw <= MAX_SCALAR and raw or BEYOND
 end
 
--- The string piece by piece: of one body at a time, in a table that is there already. And what goes ahead of each name's
--- value: the names are Tollkeeper's own.
+-- The pieces of the string. Only one body is read at a time, so the tables are reused. `heads` keeps the text in front of
+-- each name's value: the names are Tollkeeper's own, so they are few.
 local pieces, size, heads = {}, 0, {}
 
 local function put(name, value)
@@ -44,7 +44,7 @@ local function put_media(kinds, sizes)
   put_count("file_bytes", (kinds.file or NOTHING).bytes)
 end
 
--- What it took to read it, if that is much.
+-- Reports the effort of reading the body, if it is large.
 local function put_work(asked)
   if #asked.body > LARGE then put_count("length", #asked.body) end
   if asked.values > MANY then put_count("values", asked.values) end
@@ -56,7 +56,7 @@ local function composed()
   return table.concat(pieces, "", 1, size + 1)
 end
 
--- The same for a body that is not what it should be.
+-- The string for an invalid body.
 local function invalid(asked)
   size = 0
   put("body", '"invalid"')
@@ -64,7 +64,7 @@ local function invalid(asked)
   return composed()
 end
 
--- The string for ratelimit; nil if it would be too long.
+-- The string for ratelimit, or nil if it would be too long.
 local function compose(asked)
   size = 0
   for name, raw in pairs(asked.scalars) do put(name, spelled(name, raw)) end
@@ -77,7 +77,7 @@ local function compose(asked)
   if asked.speaks then put("speaks", "true") end
   put_work(asked)
   if size == 0 then return "{}" end
-  local told = secrets.without(composed()) -- a model may be called like a key, in logs
+  local told = secrets.without(composed()) -- a model name may look like a key; logs must not show it
   return #told <= MAX_SPELLED and told or nil
 end
 

@@ -1,5 +1,5 @@
--- Forms (multipart/form-data): transcriptions and edits of images.  The same is read of a form's fields as of a JSON body;
--- what parsers could read in two ways is no form to us.
+-- Forms (multipart/form-data): audio transcriptions and image edits. The fields of a form are read like the keys of a JSON
+-- body. A form that parsers could read in two ways is rejected.
 
 local find, sub, byte = string.find, string.sub, string.byte
 
@@ -7,7 +7,7 @@ local MAX_PARTS = 1000
 local MAX_HEAD = 8192
 local READ = {}
 for _, name in pairs(fields.TOP) do READ[name] = true end
--- Written into the prompt of a transcription, or the whole of it for an image.
+-- Fields that become part of the prompt of a transcription, or the whole prompt of an image.
 local TEXT = { prompt = true, input = true, text = true, instructions = true }
 
 local function boundary_of(content_type)
@@ -26,7 +26,7 @@ local function quoted(text)
   return '"' .. text:gsub('[%c"\\]', function(c) return string.format("\\u%04x", byte(c)) end) .. '"'
 end
 
--- The name, file name and media type that a part's head gives; nil if it could be read in two ways.
+-- The name, file name and media type in the head of a part; nil if parsers could read it in two ways.
 local function head_of(text)
   local name, file, mime
   for line in (text .. "\r\n"):gmatch("(.-)\r\n") do
@@ -46,7 +46,7 @@ local function head_of(text)
       return nil
     end
   end
-  if name == nil or name == "_charset_" then return nil end -- the latter says how servers read all others
+  if name == nil or name == "_charset_" then return nil end -- `_charset_` sets how servers decode the other fields
   return name, file, mime
 end
 
@@ -59,7 +59,7 @@ local function take_field(asked, name, mime, text, first, last)
     end
     local value = sub(text, first, last)
     if not bytes.is_plain(value) then return false end
-    -- A form has no types; what looks like a count or a switch is one.
+    -- A form has no types: a value that looks like a count or a switch is taken for one.
     local plain = name ~= "model" and (find(value, "^%d+$") and not find(value, "^0%d") or value == "true" or value == "false")
     asked.scalars[name] = plain and value or quoted(value)
   elseif TEXT[name] then
@@ -71,7 +71,7 @@ local function take_field(asked, name, mime, text, first, last)
   return true
 end
 
--- Reads the form in `text` into `asked`; false for what is none.
+-- Reads the form in `text` into `asked`; false if it is not a valid form.
 local function read(content_type, text, asked)
   local boundary = boundary_of(content_type)
   if boundary == nil then return false end
@@ -90,12 +90,12 @@ local function read(content_type, text, asked)
     local name, file, mime = head_of(sub(text, after + 2, head_end - 1))
     if name == nil then return false end
     local first = head_end + 4
-    -- The blank line may belong to the next boundary already: a part of no bytes.
+    -- In an empty part, the blank line already belongs to the next boundary.
     local next_mark = find(text, "\r\n" .. mark, head_end + 2, true)
     if next_mark == nil then return false end
     local last = next_mark - 1
     if file then
-      if fields.TOP[(fields.folded(name))] then return false end -- servers differ in what they take of a field and a file
+      if fields.TOP[(fields.folded(name))] then return false end -- servers differ on a name that is a field and a file
       asked:add_media(media.of_file(mime, text, first, last))
     elseif not take_field(asked, name, mime, text, first, last) then
       return false

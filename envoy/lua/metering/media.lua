@@ -1,5 +1,5 @@
--- Media in base64: what it is, and how large, from its first bytes.  Only what stands under a key for media is looked at:
--- a prompt that looks like an image is still read by the model as text.
+-- Recognizes base64 media and their size by their first bytes. Only values under a media key are examined: a model reads a
+-- prompt that looks like an image as text all the same.
 
 local byte, sub, find, floor = string.byte, string.sub, string.find, math.floor
 
@@ -9,7 +9,7 @@ images init_image input_audio input_image mask reference_images uri url video vi
   KEYS[key] = true
 end
 
--- base64 of what files begin with
+-- The first bytes of files, in base64.
 local SIGNATURES = {
   { "iVBORw0KGgo", "image", "png" }, { "/9j/", "image", "jpeg" }, { "R0lGOD", "image", "gif" },
   { "Qk", "image", "bmp" }, { "SUkq", "image", "tiff" }, { "TU0AK", "image", "tiff" }, { "UklGR", "riff" },
@@ -17,7 +17,7 @@ local SIGNATURES = {
   { "T2dnUw", "audio", "ogg" }, { "ZkxhQ", "audio", "flac" }, { "GkXfo", "video", "webm" },
   { "UEsDB", "file", "zip" }, { "0M8R4KGx", "file", "ole" },
 }
-local MIN_BARE = 64 -- characters; without a media type, less is a word that happens to begin like a signature
+local MIN_BARE = 64 -- characters; without a media type, a shorter text is a word that happens to start like a signature
 local ALPHABET = "^[A-Za-z0-9+/=_-]+$"
 
 local VALUE = {}
@@ -26,7 +26,8 @@ for i = 0, 63 do
 end
 VALUE[0x2D], VALUE[0x5F] = 62, 63 -- the URL-safe alphabet
 
--- Reads single bytes out of base64 that begins at `first`, so that a header behind 60 KB of EXIF costs a few look-ups.
+-- Decodes single bytes of the base64 that begins at `first`, so that a header behind 60 KB of EXIF costs only a few
+-- look-ups.
 local function reader_of(text, first, last)
   return function(index)
     local group, rest = floor(index / 3), index % 3
@@ -40,7 +41,7 @@ local function reader_of(text, first, last)
   end
 end
 
--- Reads the bytes of a file as it is.
+-- Reads the bytes of a file that is not encoded.
 local function reader_of_bytes(text, first, last)
   return function(index)
     return first + index <= last and byte(text, first + index) or nil
@@ -57,7 +58,7 @@ local function number(at, index, count, big)
   return value
 end
 
--- The frame header of a JPEG, behind as many segments as there are.
+-- The size in a JPEG's frame header, which may come after any number of segments.
 local function jpeg_size(at)
   local index = 2
   for _ = 1, 64 do
@@ -72,7 +73,7 @@ local function jpeg_size(at)
 end
 
 local function webp_size(at)
-  local form = at(15) -- of `VP8 `, `VP8L`, `VP8X`
+  local form = at(15) -- the last letter of `VP8 `, `VP8L` or `VP8X`
   if form == 0x58 then
     local width, height = number(at, 24, 3), number(at, 27, 3)
     return width and width + 1, height and height + 1
@@ -93,7 +94,8 @@ local function image_size(at)
   if c == 0x42 then return number(at, 18, 4), number(at, 22, 4) end
 end
 
--- Milliseconds of a RIFF WAVE of `size` bytes. No rate beyond 32 bits, two channels, 192 kHz is believed.
+-- The length in milliseconds of a RIFF WAVE of `size` bytes. Rates beyond 32 bits, two channels and 192 kHz are not
+-- believed.
 local function wave_ms(at, size)
   if at(0) ~= 0x52 or at(8) ~= 0x57 then return nil end
   local rate = number(at, 28, 4)
@@ -101,7 +103,7 @@ local function wave_ms(at, size)
   return floor(1000 * size / math.min(rate, 1536000))
 end
 
--- {kind, bytes, width, height, milliseconds} of what `at` reads; sizes are nil if the header does not say them.
+-- {kind, bytes, width, height, milliseconds} of the medium behind `at`; a size is nil if the header does not give it.
 local function described(kind, at, size)
   if kind == "riff" then kind = at(8) == 0x57 and at(9) == 0x41 and "audio" or at(8) == 0x57 and "image" or "video" end
   local found = { kind = kind, bytes = size }
@@ -115,7 +117,7 @@ local function described(kind, at, size)
 end
 
 local function of_base64(kind, text, first, last)
-  -- Escaped slashes and line breaks would shift everything behind them.
+  -- Escaped slashes and line breaks would shift every byte behind them.
   if find(sub(text, first, math.min(first + 4095, last)), "\\", 1, true) then
     text = sub(text, first, math.min(first + 262143, last)):gsub("\\[nr]", ""):gsub("\\/", "/")
     return described(kind, reader_of(text, 1, #text), floor((last - first + 1) * 3 / 4))
@@ -135,7 +137,7 @@ local function kind_of_type(mime)
   return kind ~= "text" and "file" or nil
 end
 
--- What the string text[first..last] under `key` is, or nil if a model reads it as text.
+-- Describes the medium in the string text[first..last] under `key`; nil if a model reads the string as text.
 local function of_string(key, text, first, last)
   if not KEYS[key] then return nil end
   local head = sub(text, first, math.min(first + 255, last))
@@ -157,7 +159,7 @@ local function of_string(key, text, first, last)
   return kind and of_base64(kind, text, first, last)
 end
 
--- What the file text[first..last] of a form is, which says that it has `mime`.
+-- Describes the file text[first..last] of a form part that gives its type as `mime`.
 local function of_file(mime, text, first, last)
   local at = reader_of_bytes(text, first, last)
   local head = sub(text, first, first + 3)

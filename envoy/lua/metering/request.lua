@@ -1,15 +1,16 @@
--- The request side of the meter: what must be true of a body before it may reach a model server, and what it asks for.
+-- The request side of the meter: checks a body before it may reach a model server, and reads the facts that bear on its
+-- cost.
 --
---  * A key that Tollkeeper reads must be there once: parsers disagree on which of two wins.
---  * A bound on the number of values.
---  * What is not a JSON object, or a form, in the strict sense is told to ratelimit, which decides.
---  * A streaming chat or text completion asks for its usage.
+--  * A key that Tollkeeper reads must appear only once: parsers disagree on which of two wins.
+--  * The number of values is bounded.
+--  * A body that is not strictly a JSON object or a form is reported to ratelimit, which decides.
+--  * A streaming chat or text completion is made to request its usage.
 --
--- Linear in the body, no recursion.
+-- Takes time linear in the size of the body, without recursion.
 
 local ADD_INCLUDE_USAGE = true -- render: include_usage
 
-local TOLD = { "stream", "background" } -- to the access log too
+local TOLD = { "stream", "background" } -- these are also written to the access log
 local MESSAGES = {
   duplicate_key = "The body names %s more than once",
   ambiguous_key = "The body spells %s in a way that servers read differently",
@@ -42,12 +43,12 @@ local function ask_for_usage(handle, body, text, open, asked)
   if changed ~= text then body:setBytes(changed) end
 end
 
--- Reads the body into `asked`: where the object opens, 0 for a form, nil for what is neither.
+-- Reads the body into `asked`. Returns the position where the object opens, 0 for a form, or nil for anything else.
 local function read(handle, text, asked)
   local open, c = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
   local kind = handle:headers():get("content-type")
   if not bytes.is_utf8(kind, text) then return nil end
-  if c == 0x2D then -- no JSON object begins with a dash, and every boundary does
+  if c == 0x2D then -- a form always begins with a dash, a JSON object never does
     return kind and form.read(kind, text, asked) and 0 or nil
   end
   if not bytes.is_plain(text) then return nil end

@@ -1,17 +1,17 @@
--- A sample of what a model will read, by class of character: what estimates are made from (the classes' names and
--- weights: ratelimit/tenants/estimates/text.py).  Bounded, whatever the size of the body: at most SAMPLE bytes are looked at.
+-- Counts a sample of the text that a model will read by class of character, as the basis of token estimates (the classes'
+-- names and weights: ratelimit/tenants/estimates/text.py). However large the body is, at most SAMPLE bytes are examined.
 
 local SAMPLE, WINDOW = 4096, 64
-local MAX_SPANS = 4096 -- further strings take the places of earlier ones
+local MAX_SPANS = 4096 -- further strings replace earlier ones
 
 local byte, sub, floor, min, max = string.byte, string.sub, math.floor, math.min, math.max
 
--- Of each byte its class, in the order in which they are reported.
+-- The class of each byte; the numbers give the order in which classes are reported.
 local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
 local LATIN, ALPHABET, INDIC, SYMBOL, CJK, HANGUL, OTHER = 6, 7, 8, 9, 10, 11, 12
--- And what is counted of their order.
+-- Counters for sequences of classes.
 local WORD, NUMBER, HUMP, MIXED, MARKS, ESCAPED = 13, 14, 15, 16, 17, 18
-local MIXED_WORD, MIXED_NUMBER = 19, 20 -- both; not reported
+local MIXED_WORD, MIXED_NUMBER = 19, 20 -- each counts as both; not reported itself
 local WIDTH = 16
 local CONTINUES = 0
 local BACKSLASH, N, R, T, U = 0x5C, 0x6E, 0x72, 0x74, 0x75
@@ -28,13 +28,13 @@ class(0x61, 0x7A, LOWER)
 class(0x80, 0xBF, CONTINUES)
 class(0xC0, 0xCA, LATIN)
 class(0xCB, 0xDF, ALPHABET) -- Greek, Cyrillic, Armenian, Hebrew, Arabic
-class(0xE0, 0xE1, INDIC) -- and Thai, Georgian, Ethiopic
+class(0xE0, 0xE1, INDIC) -- also Thai, Georgian, Ethiopic
 class(0xE2, 0xE2, SYMBOL)
 class(0xE3, 0xE9, CJK)
 class(0xEA, 0xED, HANGUL)
 class(0xEE, 0xFF, OTHER)
 
--- Of each class that follows another (WIDTH times the first, plus the second) what else it counts as, or false.
+-- The further counter for each pair of successive classes (WIDTH times the first, plus the second), or false.
 local ALSO = {}
 for pair = 0, WIDTH * WIDTH do ALSO[pair] = false end
 for before = 1, OTHER do
@@ -49,9 +49,9 @@ for _, letter in ipairs({ LOWER, UPPER }) do
 end
 ALSO[LOWER * WIDTH + UPPER] = HUMP
 
--- The class of a character that is written as \uXXXX.
+-- The class of a character written as \uXXXX.
 local function class_of_code(code)
-  if code == nil or code < 0 then return MARK end -- no digits, or a sign among them
+  if code == nil or code < 0 then return MARK end -- not hexadecimal digits, or a sign among them
   if code < 0x80 then return CLASS[code] end
   if code < 0x2C0 then return LATIN end
   if code < 0x800 then return ALPHABET end
@@ -62,7 +62,7 @@ local function class_of_code(code)
   return OTHER
 end
 
--- Where the escape begins that `at` is in the middle of; else `at`.
+-- The start of the escape that `at` is in the middle of; otherwise `at`.
 local function whole_escape(text, first, at)
   for i = at - 1, max(at - 5, first), -1 do
     if byte(text, i) == BACKSLASH then return byte(text, i + 1) == U and i or at end
@@ -70,14 +70,14 @@ local function whole_escape(text, first, at)
   return at
 end
 
--- How often each class follows another, as in ALSO: one count a character, of which all others are sums.
+-- How often each class follows another, indexed like ALSO. One count per character is enough: all others are sums of these.
 local LAST = OTHER * WIDTH + OTHER
 local followed = {}
 for pair = 1, LAST do followed[pair] = 0 end
--- The pairs that were seen.
+-- The pairs that have been seen.
 local seen, pairs_seen = {}, 0
 
--- Counts text[first..last].  How far it has read.
+-- Counts text[first..last]. Returns how far it has read.
 local function count(text, first, last, counts)
   local at, behind = first, SPACE * WIDTH
   while at <= last do
@@ -109,7 +109,7 @@ local function count(text, first, last, counts)
   return at - 1
 end
 
--- Adds up what `count` has found, and empties it.
+-- Adds up the pairs that `count` has counted, and resets them.
 local function add_up(counts)
   for i = 1, pairs_seen do
     local pair = seen[i]
@@ -121,11 +121,11 @@ local function add_up(counts)
   pairs_seen = 0
 end
 
--- Made once, and emptied for each summary.
+-- Created once, and reset for each summary.
 local tally, written = {}, {}
 for i = 1, MIXED_NUMBER do tally[i] = 0 end
 
--- What was counted, as it is reported; empties the counts.
+-- The counters in the form that is reported; resets the counts.
 local function counters(counts)
   counts[WORD], counts[NUMBER] = counts[WORD] + counts[MIXED_WORD], counts[NUMBER] + counts[MIXED_NUMBER]
   counts[MIXED] = counts[MIXED_WORD] + counts[MIXED_NUMBER]
@@ -141,7 +141,7 @@ local function counters(counts)
   return table.concat(written, ",", 1, ESCAPED)
 end
 
--- What a model reads, as stretches of the body.
+-- The text that a model reads, as spans of the body.
 local function new()
   return { bytes = 0, spans = 0, first = {}, last = {} }
 end
@@ -158,12 +158,12 @@ local function add(self, first, last)
   self.first[slot], self.last[slot] = first, last
 end
 
--- `[bytes,bytes looked at,counters…]`; nil if there is nothing.
+-- `[bytes,bytes examined,counters…]`; nil if there is no text.
 local function summary(self, text)
   if self.bytes == 0 then return nil end
   local counts, first, last, kept, spans = tally, self.first, self.last, 0, min(self.spans, MAX_SPANS)
   for i = 1, spans do kept = kept + last[i] - first[i] + 1 end
-  -- A window at each step; short texts are looked at whole.
+  -- One window per step; short texts are examined whole.
   local step = kept <= SAMPLE and 0 or floor(kept / (SAMPLE / WINDOW))
   local seen, due, passed = 0, 0, 0 -- `due`: where the next window begins, counted over all spans
   for i = 1, spans do

@@ -1,4 +1,4 @@
--- Streaming chat and text completions end without usage unless it is asked for: this asks.
+-- Streaming chat and text completions report their usage only on request: this adds the request.
 
 local sub, find = string.sub, string.find
 
@@ -8,7 +8,7 @@ local function is_completion(headers)
   return find(path, "/completions$") ~= nil
 end
 
--- The body with `stream_options.include_usage: true`; nil if `stream_options` is no object.
+-- The body with `stream_options.include_usage: true`; nil if `stream_options` is not an object.
 local function with_include_usage(text, open, asked)
   local spots = asked.spots or {}
   local value = spots["stream_options"]
