@@ -1,11 +1,13 @@
--- Bytes: is a text what every parser takes it for?  UTF-8 as RFC 3629 has it, and no control characters but white space.
+-- Checks that every parser takes a text for the same characters: it must be UTF-8 as in RFC 3629, without control characters
+-- other than white space.
 --
--- A body in another encoding (UTF-16, Shift-JIS, whose second bytes may be a backslash) has other strings for a server that
--- decodes it than for us, so such a body is not read at all.  ASCII is skipped eight bytes at a time where LuaJIT compiles.
+-- In another encoding (UTF-16, or Shift-JIS, whose second bytes may be a backslash), a server that decodes the body finds
+-- other strings than we do, so such a body is not read at all. Where LuaJIT compiles, ASCII is skipped eight bytes at a
+-- time.
 
 local byte, find = string.byte, string.find
 
--- The last position of the character of two to four bytes that begins with `lead` at `at`, or nil.
+-- The last position of the character of two to four bytes that begins with `lead` at `at`; nil if it is malformed.
 local function character_end(text, at, lead)
   local low, high, more = 0x80, 0xBF, 1
   if lead < 0xC2 or lead > 0xF4 then return nil end
@@ -25,7 +27,7 @@ local function character_end(text, at, lead)
   return at + more
 end
 
--- The last position of the printable ASCII that goes on behind `at`, a multiple of eight; by eights.
+-- Skips printable ASCII behind `at`, a multiple of eight, in steps of eight bytes. Returns its last position.
 local function skip(_, at)
   return at
 end
@@ -40,7 +42,7 @@ if compiles and status then
     local words, word, last = ffi.cast(words_of, text), at / 8, floor(#text / 8)
     while word < last do
       local eight = words[word]
-      -- Also true behind a byte below a space, where the look at each byte goes on.
+      -- Also true if a byte follows one below a space; the caller then checks each byte.
       if band(bor(eight - EACH_SPACE, eight), EACH_TOP_BIT) ~= 0 then break end
       word = word + 1
     end
@@ -68,12 +70,12 @@ local function is_plain(text)
   return true
 end
 
--- What names the same characters as UTF-8 does; the others as long as they are ASCII.
+-- Charsets that name the same characters as UTF-8, and charsets that do so only for ASCII.
 local UTF8 = { ["utf-8"] = true, utf8 = true, ["us-ascii"] = true, ascii = true }
 local ASCII_ALIKE = { ["iso-8859-1"] = true, latin1 = true, ["windows-1252"] = true }
 
--- Whether a server that heeds the `charset` of a content type reads `text` as UTF-8 all the same.  Others hide names in what is
--- plain to us: UTF-7 in letters, Shift-JIS takes a backslash for the half of a character.
+-- Whether a server that obeys the `charset` of the content type still reads `text` as UTF-8. Other charsets can hide names
+-- in text that looks plain to us: UTF-7 encodes them as letters, and Shift-JIS takes a backslash for half of a character.
 local function is_utf8(content_type, text)
   if not content_type then return true end
   local kind = content_type:lower()

@@ -1,5 +1,5 @@
--- The meter's refusals, in the shape that the clients of the called API read: as clients/errors.py, for the paths of
--- clients/api.py.  Tests hold both to the same answers.
+-- The meter's refusals, in the shape that clients of the called API expect: the same as clients/errors.py, for the paths of
+-- clients/api.py. Tests check that both give the same answers.
 
 local find = string.find
 
@@ -27,7 +27,7 @@ local function api_of(path)
   return "openai"
 end
 
--- `fault`: status, message, type, code, param (or nil); none has a character that JSON would escape.
+-- `fault`: status, message, type, code, param (or nil); none holds a character that JSON would escape.
 local SHAPES = {
   openai = function(fault)
     return string.format(
@@ -55,7 +55,7 @@ local SHAPES = {
 SHAPES.bedrock = SHAPES.cohere
 
 local function respond(handle, fault)
-  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "refused", true) -- blocks/local_reply.yaml asks
+  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "refused", true) -- read by blocks/local_reply.yaml
   local api = api_of(handle:headers():get(":path"))
   local headers = {
     [":status"] = tostring(fault.status), ["content-type"] = "application/json", ["x-should-retry"] = "false",
@@ -64,7 +64,7 @@ local function respond(handle, fault)
   handle:respond(headers, SHAPES[api](fault))
 end
 
--- Does `work` with the request.  A script error must not let it through, which is what Envoy's filter does by itself.
+-- Calls `work` with the request. If the script fails, the request is refused; Envoy's filter by itself would let it through.
 local function guarded(handle, work, name, message)
   local ok, problem = pcall(work, handle)
   if ok then return end

@@ -1,14 +1,15 @@
--- When Lua's garbage is collected. A round looks at all that lives, about 1 MB of scripts, and would begin each time that as
--- much has been thrown away: every hundred requests or so, a tenth of what Envoy spends on one. So it begins at ten times
--- as much, unless there is more than a little: then at twice, so that what large bodies and many streams leave is bounded.
-local RARELY, OFTEN = 1000, 200 -- begins at this many percent of what lived after the last round
+-- Sets when Lua's garbage collector runs. A round visits all live memory, about 1 MB of scripts, and by default begins each
+-- time as much again has been allocated: every hundred requests or so, a tenth of Envoy's work per request. So a round
+-- begins only at ten times the live memory; but at twice if more than LITTLE is in use, so that garbage of large bodies and
+-- many streams is bounded.
+local RARELY, OFTEN = 1000, 200 -- percent of the memory that lived after the last round, at which the next begins
 local LITTLE = 8192 -- KB
 local LARGE = 262144 -- bytes of one text
 local CALLS = 64
 
 local calls = 0
 
--- Before a text of `size` is read.
+-- Called before a text of `size` bytes is read.
 local function expect(size)
   calls = calls - 1
   if size > LARGE then

@@ -1,11 +1,11 @@
--- Numbers as they are written: of small ones, which are most, each is a string that is there already.
+-- Numbers as decimal text. Most are small, and the strings of small numbers are kept ready.
 
 local MOST = 255
 
 local small = {}
 for number = 0, MOST do small[number] = tostring(number) end
 
--- A whole number below 10^14.
+-- The decimal text of a whole number below 10^14.
 local function spelled(number)
   return small[number] or string.format("%.0f", number)
 end

@@ -1,5 +1,5 @@
--- The names in a body that mean something to Tollkeeper, under each provider's spelling.  What they are worth is decided in
--- Python (ratelimit/tenants/body.py); a name that is read here and not known there costs nothing.
+-- The names in a body that matter to Tollkeeper, in each provider's spelling. Python decides what they count for
+-- (ratelimit/tenants/body.py); a name that is read here and unknown there does no harm.
 
 local function set(names)
   local found = {}
@@ -7,7 +7,7 @@ local function set(names)
   return found
 end
 
--- Top-level scalars: the model; bounds of the output; multipliers; the rest.
+-- Top-level scalars: the model, limits of the output, multipliers, and the rest.
 local TOP = set [[
 model
 max_tokens max_completion_tokens max_output_tokens max_new_tokens max_tokens_to_sample max_gen_len max_length
@@ -16,7 +16,7 @@ n best_of n_cmpl num_choices num_generations num_return_sequences candidateCount
 stream stream_options background service_tier size quality
 ]]
 
--- Objects that hold some of them, by their names in lower case.  Google's APIs take both spellings of each name.
+-- Objects that hold some of these scalars, by their lower-case names. Google's APIs accept two spellings of each name.
 local NESTED = {}
 local function nested(name, names)
   NESTED[name:lower()] = { prefix = name .. ".", names = set(names) }
@@ -31,18 +31,19 @@ nested("generation_config", "maxOutputTokens max_output_tokens candidateCount ca
 nested("inferenceConfig", "maxTokens max_new_tokens")
 nested("textGenerationConfig", "maxTokenCount")
 
--- Arrays of these are as many prompts, if their elements are texts or arrays; the numbers in them are tokens.
+-- An array under one of these names holds one prompt per element, if the elements are texts or arrays; numbers in them are
+-- tokens.
 local PROMPTS = set "prompt prompts input inputs text texts input_ids token_ids prompt_token_ids tokens context messages"
--- Written into the prompt as they are, names and brackets included.
+-- Values that servers write into the prompt unchanged, including names and brackets.
 local RAW = set [[tools functions tool_choice response_format json_schema guided_json structured_outputs toolConfig grammar
   format]]
--- Of what kinds the answer is to be.
+-- The kinds of output that the answer is to contain.
 local MODALITIES = set "modalities responseModalities response_modalities"
--- No model reads these.
+-- Values that no model reads.
 local UNREAD = set [[metadata user user_id logit_bias stop stop_sequences stopSequences safety_identifier prompt_cache_key
   voice language service_tier previous_response_id conversation include modalities]]
 
--- `max_completion_tokens` with each letter as \uXXXX; a longer key is none of ours.
+-- The length of `max_completion_tokens` with each letter written as \uXXXX; a longer key is irrelevant.
 local MAX_KEY = 6 * #"max_completion_tokens"
 
 local function decode_escape(digits)
@@ -53,8 +54,8 @@ local function decode_escape(digits)
   return "?"
 end
 
--- A key as the most lenient server compares it: escapes decoded, letters of either case (Go folds U+017F to s and U+212A to k
--- as well); and as a strict one does.
+-- A key as the most lenient server compares it, with escapes decoded and case ignored (Go also folds U+017F to s and U+212A
+-- to k); and as a strict server compares it.
 local function fold(raw)
   local exact = raw
   if raw:find("[\\\128-\255]") then
@@ -64,7 +65,7 @@ local function fold(raw)
   return raw:lower(), exact
 end
 
--- Most keys are always the same few.
+-- The same few keys come again and again, so they are remembered.
 local MAX_KNOWN = 1000
 local known, count = {}, 0
 

@@ -1,20 +1,22 @@
--- Guard: the first filter, ahead of authentication. What no later filter, log or model server may see of the headers.
+-- Guard: the first filter, ahead of authentication. It removes from the headers everything that later filters, logs and
+-- model servers must not see.
 --
---  * A key of Tollkeeper belongs into the headers that authz reads, and removes. Anywhere else it is a copy: it goes with
---    its header, and a path that has one is refused (it would be in everybody's logs) and logged without it. So is a copy of
---    whatever the request has in those headers: another system may have given that key out, in its own form.
---  * Headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*: retries,
---    hedging, timeouts) or send it elsewhere (x-tollkeeper-*), make another request of it (method and path overrides), or are meant for a proxy.
---  * The client's request id is printable ASCII from here on: Envoy copies its bytes into logs as they are. So is the name of
---    its user, in which all other bytes are escaped: authz is not shown bytes that are no UTF-8, and two users must stay two.
+--  * A Tollkeeper key belongs only in the headers that authz reads and removes. Anywhere else it is a copy: its header is
+-- removed, and a path that holds one is refused (it would be in every log) and logged without it. The same goes for copies
+-- of any other value in the authz headers: it may be a key of another system, in a form of its own.
+--  * It removes headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*:
+-- retries, hedging, timeouts), send it elsewhere (x-tollkeeper-*), turn it into another request (method and path overrides),
+-- or that are meant for a proxy.
+--  * From here on the client's request id is printable ASCII, because Envoy copies its bytes into logs unchanged. In the
+-- user id, all other bytes are escaped: authz does not receive bytes that are not UTF-8, and two users must stay two.
 
 local NOT_SENT = {
   ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,
   ["x-original-url"] = true, ["x-rewrite-url"] = true, ["proxy-authorization"] = true,
 }
 local READ_BY_AUTHZ = { ["authorization"] = true, ["x-api-key"] = true, ["api-key"] = true } -- render: key_headers
-local REQUEST_ID_MAX = 512 -- as long as the ledger keeps it
-local COPY_MIN = 16 -- shorter ones are in other text by chance
+local REQUEST_ID_MAX = 512 -- as much as the ledger keeps
+local COPY_MIN = 16 -- shorter keys may be in other text by chance
 local COLON = 0x3A
 local byte, find, gsub, match, sub = string.byte, string.find, string.gsub, string.match, string.sub
 local has_key = secrets.are_in
@@ -23,8 +25,8 @@ local function is_sent(name)
   return not (NOT_SENT[name] or find(name, "^x%-envoy%-") or find(name, "^x%-tollkeeper%-"))
 end
 
--- What becomes of a header: it is taken out; it is looked at for a key; a key may be in it for now, as authz removes it or
--- `screen` looks at it.
+-- What happens to a header: it is removed; it is checked for a key; or it may hold a key for now, because authz removes it
+-- or `screen` checks it later.
 local TAKEN, LOOKED_AT, PASSED = 1, 2, 3
 
 local function fate_of(name)
@@ -32,7 +34,7 @@ local function fate_of(name)
   return (READ_BY_AUTHZ[name] or name == "x-request-id" or byte(name, 1) == COLON) and PASSED or LOOKED_AT
 end
 
--- Most names are always the same few.
+-- The same few names come again and again, so they are remembered.
 local MAX_KNOWN, MAX_NAME = 1000, 64
 local known, count = {}, 0
 
@@ -49,7 +51,7 @@ local function holds_key(value)
   return find(value, "_", 1, true) and has_key(value)
 end
 
--- The key in a header that authz reads, if it does not have Tollkeeper's form.
+-- The key in a header that authz reads, if it is not in Tollkeeper's form.
 local function foreign_key(value)
   local key = match(value, "^%a+ +(%S+)$") or value
   return #key >= COPY_MIN and not has_key(key) and key or nil
@@ -61,14 +63,14 @@ end
 
 local function clean_request_id(headers, id, foreign)
   if has_copy(id, foreign) then return headers:replace("x-request-id", secrets.REMOVED) end
-  if find(id, "^[%w-]+$") and #id <= REQUEST_ID_MAX then return end -- what most are
+  if find(id, "^[%w-]+$") and #id <= REQUEST_ID_MAX then return end -- most ids are like this
   if #id > REQUEST_ID_MAX or find(id, "[^\32-\126]") or has_key(id) then
     local printable = gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")
     headers:replace("x-request-id", secrets.without(printable))
   end
 end
 
--- Other names stay others: what escapes is escaped too.
+-- The escape character is escaped too, so that different names stay different.
 local function escape_user_id(headers, id)
   if not find(id, "[^\32-\36\38-\126]") then return end
   headers:replace("x-user-id", (gsub(id, "[^\32-\36\38-\126]", function(c) return string.format("%%%02X", byte(c)) end)))
@@ -78,7 +80,7 @@ local function decoded_byte(code)
   return string.char(tonumber(code, 16))
 end
 
--- The path without the key that is in it, or nil if there is none.
+-- The path with any key removed, or nil if it holds none.
 local function without_key(path, foreign)
   if has_copy(path, foreign) then return "/" .. secrets.REMOVED end
   if holds_key(path) then return secrets.without(path) end
@@ -90,9 +92,9 @@ end
 local function screen(handle)
   collector.expect(0)
   local headers = handle:headers()
-  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "envoy", instance.ID) -- the request is Tollkeeper's
+  handle:streamInfo():dynamicMetadata():set("tollkeeper.guard", "envoy", instance.ID) -- marks the request as Tollkeeper's
   local removed, request_id, user_id, path, authority, foreign = {}, nil, nil, "", "", nil
-  for name, value in pairs(headers) do -- which may not be changed meanwhile
+  for name, value in pairs(headers) do -- headers must not change during this loop
     local fate = known[name] or learned(name)
     if fate ~= PASSED then
       if fate == TAKEN or holds_key(value) then
@@ -117,7 +119,7 @@ local function screen(handle)
     if has_copy(user_id, foreign) then user_id = nil end
   end
   for i = 1, #removed do headers:remove(removed[i]) end
-  headers:replace("accept-encoding", "identity") -- without one a server may compress as it likes
+  headers:replace("accept-encoding", "identity") -- without the header a server may choose any compression
   if request_id then clean_request_id(headers, request_id, foreign) end
   if user_id then escape_user_id(headers, user_id) end
   local clean = without_key(path, foreign)

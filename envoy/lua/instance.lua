@@ -1,10 +1,10 @@
--- Which Envoy this is: 4 hex digits, alike in all workers of a process, and by chance alone in two processes.
--- Each worker loads its scripts by itself, so they are made of what every thread of a process sees alike: when it
--- started, and where in memory.
+-- Identifies this Envoy process by 4 hex digits: the same in all workers of a process, and in two processes only by
+-- coincidence. Each worker loads its scripts separately, so the digits are made from values that all threads of a process
+-- share: its start time and the address of its stack.
 
 local UNKNOWN = "0000"
-local MOST = 65521 -- the largest prime that 4 digits hold
-local START_TIME, START_STACK = 20, 26 -- fields of /proc/self/stat, counted from behind the name
+local MOST = 65521 -- the largest prime below 16^4
+local START_TIME, START_STACK = 20, 26 -- fields of /proc/self/stat, counted from behind the process name
 
 local function text_of(path)
   local file = io.open(path, "rb")

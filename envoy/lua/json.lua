@@ -1,21 +1,21 @@
--- JSON: one pass over an object, no recursion, no tree.
+-- JSON: reads an object in one pass, without recursion and without building a tree.
 --
--- Strict in all that decides where a value begins and ends: no comments, no single quotes, no NaN, no trailing commas,
--- brackets that match.  So a server that is more lenient finds the same keys with the same values.  What a string says is
--- left to its reader; it is skipped with `find`, since a prompt is one long string.
+-- It is strict wherever the bounds of a value are at stake: no comments, no single quotes, no NaN, no trailing commas, and
+-- brackets must match. So a more lenient server finds the same keys with the same values. The content of strings is left to
+-- the reader; strings are skipped with `find`, since a prompt is one long string.
 --
--- A reader is told of everything:
+-- The walk calls a reader for each item:
 --   reader:key(depth, first, last)       a key, without quotes, in the object at `depth`
 --   reader:text(depth, first, last)      a string value, without quotes
 --   reader:scalar(depth, first, last)    a number, true, false, null
---   reader:numbers(depth, count)         a number of numbers in a row in an array, which is how tokens come
---   reader:opens(depth, at, is_array)    a container, of which `depth` is the inside
+--   reader:numbers(depth, count)         several numbers in a row in an array, as tokens are sent
+--   reader:opens(depth, at, is_array)    a container; `depth` is the depth inside it
 --   reader:closes(depth, at)
--- It may set `reader.stop` to end the walk.
+-- The reader may set `reader.stop` to end the walk.
 
-local MAX_DEPTH = 512 -- what model servers' own parsers take; CPython's and serde's give up there or before
+local MAX_DEPTH = 512 -- as in the parsers of model servers: CPython's and serde's give up there or earlier
 
-local MAX_ROW = 4096 -- numbers that are counted before the reader hears of them, and may stop
+local MAX_ROW = 4096 -- numbers that are counted before the reader is called, and may stop the walk
 
 local QUOTE, BACKSLASH, COLON, COMMA, MINUS, PLUS, DOT = 0x22, 0x5C, 0x3A, 0x2C, 0x2D, 0x2B, 0x2E
 local OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = 0x7B, 0x7D, 0x5B, 0x5D
@@ -30,8 +30,8 @@ local function skip_more(text, at)
   end
 end
 
--- The first position from `at` that is not white space, and what is there.  LuaJIT gives up a loop that seldom goes round, and
--- with it all that leads through it: so what is usual has none, here and below.
+-- The first position from `at` that is not white space, and the character there. LuaJIT refuses to compile a loop that
+-- seldom repeats, and every path through it; so the usual cases here and below have no loop.
 local function skip_space(text, at)
   local c = byte(text, at)
   if c == nil or c > 0x20 then return at, c end
@@ -41,7 +41,7 @@ local function skip_space(text, at)
   return skip_more(text, at + 1)
 end
 
--- The first quote from `quote` on, which is one, that is not escaped in the string from `from` on, or nil.
+-- The first unescaped quote from `quote` on (a quote itself), in a string that goes on from `from`; nil if there is none.
 local function unescaped(text, from, quote)
   repeat
     local slash = quote - 1
@@ -101,8 +101,8 @@ local function scalar_end(text, at, c)
   return number_end(text, at, c)
 end
 
--- Numbers in an array, the first of which begins at `at` with `c`: the last position of the last one, and how many there are.
--- Nil for what is no number.
+-- Counts the numbers in an array, of which the first begins at `at` with `c`. Returns the last position of the last one, and
+-- how many there are; nil if one is not a number.
 local function numbers_end(text, at, c)
   local count = 0
   while true do
@@ -116,7 +116,8 @@ local function numbers_end(text, at, c)
   end
 end
 
--- Where the next line end, carriage return and tab are, so that each is looked for once; and the first of them.
+-- The positions of the next line feed, carriage return and tab, so that each is searched for only once; and the first of the
+-- three.
 local newline, return_, tab, next_break = 0, 0, 0, 0
 
 local function look_for_breaks(text, first)
@@ -126,13 +127,14 @@ local function look_for_breaks(text, first)
   next_break = math.min(newline, return_, tab)
 end
 
--- Whether white space other than spaces is in the string text[first..last], where only \n, \r and \t may stand for it.
+-- Whether the string text[first..last] holds white space other than spaces; in it, only \n, \r and \t may represent such
+-- characters.
 local function breaks(text, first, last)
   if next_break < first then look_for_breaks(text, first) end
   return next_break <= last
 end
 
--- The inside of the string at the quote `at`, of which nil is told if it is none.
+-- The inside of the string whose quote is at `at`; returns nil if there is no valid string.
 local function string_at(text, at)
   local close = string_end(text, at + 1)
   return close and not breaks(text, at, close) and close or nil
@@ -141,7 +143,8 @@ end
 -- Whether the container at each depth is an array.
 local in_array = {}
 
--- What stands in an array or behind a key at `at`, where `c` is, at `depth`, and is no container: its last position, or nil.
+-- Reads the value at `at`, which begins with `c`, is not a container, and is in an array or behind a key. Returns its last
+-- position, or nil.
 local function leaf(text, at, c, depth, reader)
   local last, count
   if c == QUOTE then
@@ -157,7 +160,7 @@ local function leaf(text, at, c, depth, reader)
   return last
 end
 
--- The key at the quote `at`: where its value begins, and with what, or nil.
+-- Reads the key at the quote `at`. Returns where its value begins, and the value's first character; or nil.
 local function key_at(text, at, c, depth, reader)
   local close = c == QUOTE and string_at(text, at)
   if not close then return nil end
@@ -167,13 +170,14 @@ local function key_at(text, at, c, depth, reader)
   return skip_space(text, at + 1)
 end
 
--- Walks the object that opens at `at`.  The position of its closing brace; nil for what is no object, or if the reader
--- stopped.
+-- Walks the object that opens at `at`. Returns the position of its closing brace; nil if it is not a valid object, or if the
+-- reader stopped.
 local function walk(text, at, reader)
   if byte(text, at) ~= OPEN_OBJECT then return nil end
   newline, return_, tab, next_break = 0, 0, 0, 0
   in_array[1] = false
-  -- `ended`: a value, after which a comma or an end follows; `empty`: nothing is in the container yet, so that it may close.
+  -- `ended`: a value has ended, so a comma or a closing bracket must follow; `empty`: the container is still empty, so it
+  -- may close.
   local depth, c, ended, empty = 1, nil, false, true
   at, c = skip_space(text, at + 1)
   while true do

@@ -1,4 +1,4 @@
--- Keys of Tollkeeper in a client's text, as tenancy/values/secret.py mints them.
+-- Finds Tollkeeper keys, as minted by tenancy/values/secret.py, in text from clients.
 
 local DIGITS = ("%x"):rep(48)
 local FORMS = {

@@ -1,4 +1,4 @@
--- SHA-256 (FIPS 180-4) of a text below 512 MiB: its 32 bytes, or as hexadecimal digits.  Some 50 MB a second where LuaJIT compiles.
+-- SHA-256 (FIPS 180-4) of a text below 512 MiB, as 32 bytes or in hexadecimal. About 50 MB a second where LuaJIT compiles.
 
 local bit = require("bit")
 local band, bnot, bxor, ror, rshift, lshift, bor, tobit = bit.band, bit.bnot, bit.bxor, bit.ror, bit.rshift, bit.lshift, bit.bor, bit.tobit

@@ -1,28 +1,31 @@
--- Shapes: what stands between the strings and numbers of a small JSON text.  Most texts are as an earlier one but for
--- these, so what a reader has found out about the places of an earlier one holds for the next, which is only compared.
+-- A shape is the text between the strings and numbers of a small JSON text. Most texts differ from an earlier one only in
+-- these values. So a reader's findings about the places in the earlier text hold for the next one, which only needs to be
+-- compared.
 --
--- They are kept as a tree: each branch is a piece of text and the kind of value that follows it, or the end of the text.
--- `other` is the next of those that may stand in its place, the newest of them first.
--- `match` says where the values of a text are and what was noted of each.  It never takes what is no JSON for some: pieces
--- are equal, a string goes to its first quote that is not escaped, a number is one.  Raw control characters in strings are
--- the caller's to exclude.  No value is kept; and how much is, and is compared, is bounded, as clients choose their texts.
+-- Shapes are kept as a tree. Each branch is a piece of text with the kind of the value that follows it, or with the end of
+-- the text. `other` links to the next alternative branch; the newest comes first.
+-- `match` returns the positions of a text's values and the note on each. It never accepts invalid JSON: the pieces must be
+-- equal, a string ends at its first unescaped quote, and a number must be a number. The caller must exclude raw control
+-- characters in strings. Values are not kept. The amount that is kept and compared is bounded, since clients choose their
+-- texts.
 
 local byte, find, sub = string.byte, string.find, string.sub
 local string_end = json.string_end
 
 local MAX_TEXT, MAX_PIECE, MAX_VALUES, MAX_BRANCHES = 4096, 512, 64, 8
--- Of texts that are unknown the first are learned, then one in `SELDOM`; after so many shapes all are forgotten.
+-- The first unknown texts are all learned, later ones one in `SELDOM`; when MAX_SHAPES are known, all are forgotten.
 local FIRST, SELDOM, MAX_SHAPES = 200, 100, 64
 local MINUS, ZERO, DOT, BACKSLASH = 0x2D, 0x30, 0x2E, 0x5C
 
--- Of the text that was matched last.
+-- The values of the text that was matched last.
 local first, last, noted = {}, {}, {}
 
 local function new()
   return { root = {}, shapes = 0, unknown = 0 }
 end
 
--- The last position of the number at `at`, or nil.  What has an exponent is none; where it `matters`, nor is what has a sign.
+-- The last position of the number at `at`, or nil. A number with an exponent is rejected; if the value `matters`, so is one
+-- with a sign.
 local function number_end(text, at, matters)
   local c, to, _ = byte(text, at), nil, nil
   if c == nil or c == ZERO and find(text, "^%d", at + 1) then return nil end
@@ -33,7 +36,7 @@ local function number_end(text, at, matters)
   return to
 end
 
--- What holds for all of this shape, and of how many of its values something was noted; nil if it is unknown.
+-- The result noted for the whole shape, and how many of its values have a note; nil if the shape is unknown.
 local function match(tree, text)
   local branch, at, count = tree.root.branch, 1, 0
   while branch do
@@ -64,14 +67,14 @@ local function match(tree, text)
   return nil
 end
 
--- Whether a text that is unknown is to be learned.
+-- Whether an unknown text should be learned.
 local function wants(tree, text)
   if #text > MAX_TEXT then return false end
   tree.unknown = tree.unknown + 1
   return tree.unknown <= FIRST or tree.unknown % SELDOM == 0
 end
 
--- The branch of `node` for a piece of text, made if there is room; else nil.
+-- The branch of `node` for a piece of text; it is created if there is room, otherwise nil.
 local function branch_of(node, piece, is_string)
   local branch, count = node.branch, 0
   while branch do
@@ -83,7 +86,7 @@ local function branch_of(node, piece, is_string)
   return node.branch
 end
 
--- `values`: {first, last, whether it is a string, note} each, in their order.  `result`: what holds for all of this shape.
+-- `values`: for each value in order {first, last, whether it is a string, note}. `result`: what holds for the whole shape.
 local function learn(tree, text, values, result)
   if #values > MAX_VALUES then return end
   if tree.shapes >= MAX_SHAPES then

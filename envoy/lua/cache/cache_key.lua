@@ -1,17 +1,18 @@
--- The key of a request whose answer may be kept, for ratelimit: metadata `tollkeeper.cache`, `request` = `KEY:FLAGS`.
+-- The cache key of a request whose answer may be kept, for ratelimit: metadata `tollkeeper.cache`, `request` = `KEY:FLAGS`.
 --
---   KEY    SHA-256 of all that an answer depends on: path, headers, canonical body.  `-` if there is none.
---   FLAGS  d: always the same answer is wanted; c: `no-cache`; s: `no-store`
+--   KEY    SHA-256 of everything that the answer depends on: path, headers, canonical body. `-` if the request has no key.
+--   FLAGS  d: the request always wants the same answer; c: `no-cache`; s: `no-store`
 --
--- Whose answer it is, of which model and for how long is ratelimit's to say.  The meter tells of each request: of one whose
--- model has no cache the body is not looked at again.
+-- ratelimit decides who owns an answer, for which model and how long it is kept. The meter calls this for each request; if
+-- the request's model has no cache, the body is not read again.
 
-local MAX_BODY = 262144 -- so long a hash holds up the worker for some milliseconds
+local MAX_BODY = 262144 -- hashing more would block the worker for several milliseconds
 local AUTHZ = "envoy.filters.http.ext_authz"
 local ALL = "*"
 
--- What no answer depends on: who asks (which ratelimit knows better), by what program, and on which way.  Whatever else a
--- client sends may matter to a model server, or to a route that leads to it, and is a part of the key: the host too.
+-- Headers that no answer depends on: the caller (ratelimit knows it better), the client program, and the route of the
+-- request. Every other header may matter to a model server, or to a route that leads to it, and is part of the key; so is
+-- the host.
 local NOT_ASKED = {}
 for name in ([[
   :scheme :method content-length transfer-encoding connection keep-alive te trailer expect user-agent
@@ -37,8 +38,8 @@ local function is_asked(name)
   return true
 end
 
--- The lines of the headers that count, and what the client says of caches.  Which of two of one name a server reads may hang on
--- their order.
+-- The lines of the headers that count, and the client's cache directives. Duplicate headers keep their order, since the
+-- order may decide which one a server reads.
 local function read(headers)
   local names, of, flags = {}, {}, ""
   for name, value in pairs(headers) do
@@ -57,8 +58,8 @@ local function read(headers)
   return table.concat(names, "\n"), flags
 end
 
--- Whether one of the models, a line each, is asked for by a path; true of a path that names none, as the model is then an
--- operator's default.
+-- Whether the path names one of the models in `names`, which has one a line. Also true if the path names no model, since an
+-- operator's default model then applies.
 local function is_in_path(names, path)
   if not (find(path, "/models?/") or find(path, "/deployments/", 1, true) or find(path, "/engines/", 1, true)) then
     return true
@@ -70,7 +71,7 @@ local function is_in_path(names, path)
   return false
 end
 
--- Whether answers to a request may be kept, by the names of the models that have a cache.  `model` as the body has it.
+-- Whether answers to the request may be kept, by the names of the models that have a cache. `model` is as in the body.
 local function is_kept(names, model, path)
   if names == ALL then return true end
   if model == nil then return is_in_path(names, path) end
@@ -85,7 +86,7 @@ local function key_of(text)
   return whole, found.deterministic and "d" or ""
 end
 
--- What is told of the body `text` that a client sent; false or nil if it is not JSON.
+-- The string `KEY:FLAGS` for the body `text` that a client sent; false or nil if the body is not JSON.
 local function told(headers, text)
   local lines, flags = read(headers)
   if not text or find(flags, "s", 1, true) then return "-:" .. flags end
@@ -99,7 +100,7 @@ local function note(handle, metadata, text, model)
   local names = said and said.cache
   if not names or not is_kept(names, model, handle:headers():get(":path")) then return end
   local ok, found = pcall(told, handle:headers(), text)
-  if not ok then return handle:logErr("cache: " .. tostring(found)) end -- it runs as any other request does
+  if not ok then return handle:logErr("cache: " .. tostring(found)) end -- the request then runs uncached
   metadata:set("tollkeeper.cache", "request", found)
 end
 

@@ -1,12 +1,12 @@
--- The canonical text of a JSON object: without white space between values, and with the members of objects in the order of
--- their names.  Two texts have the same canonical one only if every parser reads the same of both:
+-- The canonical text of a JSON object: without white space between values, and with the members of objects sorted by name.
+-- Two texts have the same canonical text only if every parser reads the same from both:
 --
---  * An object in which a name could be another one to some parser (there twice, in capitals, escaped, not ASCII) keeps its
---    order: which of the two wins depends on it.
---  * So does all that models are shown as it stands: tools and schemas.
---  * What a value says is not looked at: 1 and 1.0 stay two requests.
+--  * An object keeps its order if some parser could take one of its names for another (duplicates, capitals, escapes, not
+-- ASCII): which of the two wins depends on the order.
+--  * Parts that models see verbatim keep their order too: tools and schemas.
+--  * Values are not interpreted: 1 and 1.0 make two different requests.
 --
--- Linear but for the sorting, no recursion.  Of what is no JSON nothing is known; the meter refuses it.
+-- Linear except for the sorting, and without recursion. Invalid JSON has no canonical text; the meter refuses it.
 
 local MAX_DEPTH = 512
 local QUOTE, COLON, COMMA = 0x22, 0x3A, 0x2C
@@ -19,19 +19,19 @@ for name in ([[tools functions tool_choice response_format json_schema guided_js
   schema properties parameters arguments input_schema responseschema response_schema]]):gmatch("%S+") do
   AS_IT_STANDS[name] = true
 end
--- Objects in which sampling is set.
+-- Objects that hold sampling parameters.
 local SAMPLING = {}
 for name in ([[options parameters sampling_params generationconfig generation_config inferenceconfig
   textgenerationconfig]]):gmatch("%S+") do
   SAMPLING[name] = true
 end
--- What makes a request one of a conversation that the server keeps.
+-- Members that tie a request to a conversation kept by the server.
 local STATEFUL = { conversation = true, previous_response_id = true }
 
 local Scan = {}
 Scan.__index = Scan
 
--- What is told of the value that begins, which is no container.
+-- Notes facts about the value `piece`, which is not a container.
 local function note(self, piece)
   local level = self.levels[self.depth]
   local name = level and level.name
@@ -54,7 +54,7 @@ local function put(level, piece)
   end
 end
 
--- The name at `at`, up to its value.
+-- Reads the name at `at`, and moves to its value.
 function Scan:key()
   local text, at = self.text, self.at
   local close = self.c == QUOTE and string_end(text, at + 1)
@@ -95,7 +95,7 @@ local function closed(level)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
--- The text of the value at `at` that is no container, or nil.
+-- The text of the value at `at`, which is not a container; nil if it is invalid.
 function Scan:plain()
   local last
   if self.c == QUOTE then last = string_end(self.text, self.at + 1) else last = select(2, find(self.text, "^[%w+.-]+", self.at)) end
@@ -106,7 +106,8 @@ function Scan:plain()
   return piece
 end
 
--- Behind a value: to where the next one begins.  True if there is one, the whole text at the end, nil if that is no JSON.
+-- Moves from behind a value to the start of the next one. Returns true if there is one, the whole text at the end, nil if
+-- the JSON is invalid.
 function Scan:behind(piece)
   while true do
     if self.depth == 0 then
@@ -124,7 +125,7 @@ function Scan:behind(piece)
   end
 end
 
--- The canonical text, with what was seen on the way: `deterministic`, `stateful`; nil for what is no JSON object.
+-- The canonical text, and the facts noted on the way: `deterministic`, `stateful`; nil if the text is not a JSON object.
 local function of(text)
   local at, c = skip_space(text, 1)
   if c ~= OPEN_OBJECT then return nil end
@@ -137,7 +138,7 @@ local function of(text)
       if self.c ~= (level.is_array and CLOSE_ARRAY or CLOSE_OBJECT) then
         if not level.is_array and not self:key() then return nil end
       else
-        piece = false -- it is empty
+        piece = false -- the container is empty
       end
     else
       piece = self:plain()

@@ -1,8 +1,8 @@
--- The answer to a request whose answer may be kept: a copy of what passes, for the sidecar, once all of it has passed.
+-- A copy of an answer that may be kept, handed to the sidecar once the whole answer has passed.
 --
--- The meter, which reads the answer, has each chunk copied and passes it on at once.  Nobody waits for the sidecar: its call
--- is sent, and its answer to that is not heard.
--- Only what is complete is kept: a coroutine whose stream was cut is never resumed.
+-- The meter, which reads the answer, has each chunk copied and passes it on at once. Nothing waits for the sidecar: the call
+-- is sent, and its reply is ignored. Only complete answers are kept: the coroutine of a stream that was cut is never
+-- resumed.
 
 local CLUSTER, AUTHORITY = "tollkeeper_ratelimit", "tollkeeper"
 local PATH = "/tollkeeper.Responses/Keep"
@@ -12,7 +12,7 @@ local MAX_HEADERS = 16384
 local RATELIMIT = "envoy.filters.http.ratelimit"
 local char, find, floor = string.char, string.find, math.floor
 
--- What is said of one answer alone, or of its way.
+-- Headers that belong to one answer alone, or to its transport.
 local NOT_KEPT = {}
 for name in ([[
   :status connection keep-alive transfer-encoding content-length date server set-cookie x-request-id retry-after x-admission
@@ -47,13 +47,14 @@ local function send(handle, message)
   handle:httpCall(CLUSTER, headers, grpc_message(message), TIMEOUT_MS, true)
 end
 
--- Whether an answer is of what the meter does not know the end of, in a frame that has one.
+-- Whether the meter cannot tell where an answer of this kind ends, but its framing can.
 local function has_frame(headers, kind)
   local media = find(kind, "^audio/") or find(kind, "^image/") or find(kind, "^video/")
   return media ~= nil and (headers:get("content-length") or headers:get("transfer-encoding")) ~= nil
 end
 
--- Whether the model server allows it: `no-store`, or an answer that hangs on what nobody knows.
+-- Whether the model server allows the answer to be kept: not with `no-store`, nor if it varies with unknown things (`vary:
+-- *`).
 local function may_be_kept(headers)
   local said = "," .. (headers:get("cache-control") or ""):lower():gsub("%s", "") .. ","
   return not find(said, ",no-store,", 1, true) and not find(headers:get("vary") or "", "*", 1, true)
@@ -64,15 +65,15 @@ local function is_stream_of(kind)
     or find(kind, "jsonl", 1, true)
 end
 
--- A copy to be made of the answer that begins; nil if it is not to be kept.
+-- Starts a copy of the answer that begins; nil if the answer is not to be kept.
 local function new(handle, headers)
   local said = handle:streamInfo():dynamicMetadata():get(RATELIMIT)
   if said == nil then return nil end
   local kind = (headers:get("content-type") or ""):lower()
   if said.admission == "cached" and is_stream_of(kind) then
-    headers:remove("content-length") -- a stream does not say how long it will be
+    headers:remove("content-length") -- a stream does not give its length
   end
-  -- To an answer of no type Envoy gives one when it says it again.
+  -- Envoy adds a content type when it replays an answer that has none.
   if not said.cache_ticket or headers:get(":status") ~= "200" or kind == "" or not may_be_kept(headers) then return nil end
   local kept = headers_of(headers)
   return kept and {
@@ -91,7 +92,7 @@ local function add(copy, chunk)
   end
 end
 
--- The chunks of an answer, of which each is copied on its way.
+-- Iterates over the chunks of an answer, and copies each.
 local function copying(copy, chunks)
   return function()
     local chunk = chunks()
@@ -100,17 +101,18 @@ local function copying(copy, chunks)
   end
 end
 
--- Whether the answer is one that ended as it should: a stream or JSON that says so, by what the meter has `found` in it.
+-- Whether the answer ended properly: a stream or JSON that says so, according to what the meter has `found`, or complete
+-- framing.
 local function is_whole(copy, found)
   return found.ended_how == "done" or found.ended_how == "" and copy.is_framed
 end
 
--- Copies what the meter has left unread.
+-- Copies the part that the meter has not read.
 local function read_rest(copy, chunks)
   while copy.more do chunks() end
 end
 
--- Hands over the copy, once all of the answer has passed.
+-- Hands over the copy, after the whole answer has passed.
 local function keep(copy, handle, found)
   if not copy.chunks or copy.size == 0 or handle:trailers() ~= nil or not is_whole(copy, found) then return end
   collector.expect(copy.size)

@@ -1,5 +1,5 @@
--- Forward: behind ratelimit, for requests that do not go to the default upstream as they came.  Where they go ratelimit said, in
--- metadata, which no client can write.
+-- Forward: runs behind ratelimit, for requests that must not go to the default upstream unchanged. ratelimit gives the
+-- destination in metadata, which no client can write.
 
 local RATELIMIT = "envoy.filters.http.ratelimit"
 

@@ -1,6 +1,6 @@
--- The name of the model in a request, where the server that it goes to calls the model by another: in a JSON object, in a form,
--- in a path.  What stands there was read by the meter before, once and without doubt.  And how urgent the request is, in a JSON
--- object alone, in place of what the client says of it.
+-- Replaces the model's name in a request whose server knows the model by another name: in a JSON object, in a form or in a
+-- path. The meter has read that name before, once and without ambiguity. In a JSON object it also sets the request's
+-- priority, in place of the client's own.
 
 local find, sub, byte = string.find, string.sub, string.byte
 
@@ -15,7 +15,7 @@ function Reader:key(depth, first, last)
   self.at = sub(self.body, first, last):gsub("\\u00(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
 end
 
--- The value of the key at hand is `text` instead, if it is one of those that change.
+-- Writes `text` as the value of the current key, if it is one of those that change.
 function Reader:put(depth, first, last)
   local text = depth == 1 and self.put_for[self.at]
   if not text then return end
@@ -45,7 +45,7 @@ local function quoted(name)
   return '"' .. name:gsub('[%c"\\]', function(c) return string.format("\\u%04x", byte(c)) end) .. '"'
 end
 
--- A key that was not there comes first.
+-- A key that was missing is put first.
 local function in_object(text, name, priority)
   local put_for = { model = name ~= "" and quoted(name) or nil, priority = priority and string.format("%d", priority) }
   local start = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
@@ -78,16 +78,16 @@ local function in_form(text, name)
   end
 end
 
--- The body with `name` in place of the model's, unless that is "", and with `priority` if there is one.
+-- The body with `name` in place of the model's, unless `name` is "", and with `priority` if there is one.
 local function in_body(text, name, priority)
   if sub(text, 1, 1) == "-" then return name ~= "" and in_form(text, name) or text end
   return in_object(text, name, priority)
 end
 
--- Behind these segments a path names its model, if it is there twice.
+-- If a path holds the model's name twice, the one behind one of these segments counts.
 local BEHIND = { models = true, model = true, tunedmodels = true, deployments = true, engines = true }
 
--- Where `model` stands in `path`, as a segment, or before a colon in one.
+-- The place of `model` in `path`: a whole segment, or the part of one before a colon.
 local function place_in(path, model)
   local at, from, to = 1, nil, nil
   while true do
@@ -104,8 +104,8 @@ end
 local function decoded(digits) return string.char(tonumber(digits, 16)) end
 local function escaped(c) return string.format("%%%02X", byte(c)) end
 
--- The path with `name` in place of `model`, which ratelimit read in it once it was decoded.  An error if it is not there: under
--- the name that the client chose the server might run another.
+-- The path with `name` in place of `model`, which ratelimit read in the decoded path. Fails if `model` is not there: under
+-- the name that the client chose, the server might run another model.
 local function in_path(path, model, name)
   local ends = find(path, "?", 1, true) or #path + 1
   local read = sub(path, 1, ends - 1):gsub("%%(%x%x)", decoded):gsub("/+", "/")
@@ -115,7 +115,7 @@ local function in_path(path, model, name)
   return before .. name:gsub("[^%w._~-]", escaped) .. behind .. sub(path, ends)
 end
 
--- Changes the model's name in the request's body, if it is there and `name` is not "", and says the priority.
+-- Sets the model's name in the request's body, if it is there and `name` is not "", and sets the priority.
 local function body_of(handle, name, priority)
   local body = handle:body()
   if body == nil or body:length() == 0 then return end

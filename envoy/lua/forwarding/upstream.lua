@@ -1,25 +1,26 @@
--- Upstream: the last filter before an endpoint of one model, in the cluster of its endpoints.  What is particular to the model is
--- in the marked lines, so that name, path and credential are always those of the endpoint that gets the request, while
--- configurations change.
+-- Upstream: the last filter before an endpoint of one model, in the cluster of its endpoints. Values that differ between
+-- models are in the marked lines, so that while configurations change, name, path and credential always belong to the
+-- endpoint that gets the request.
 --
--- Runs for each try.  Headers stay as the try before left them, and the body comes as it was.
+-- Runs once for each try. Headers are as the previous try left them; the body is the original.
 
 local NAME = "" -- render: name
 local FILES = {} -- render: files
-local CREDENTIALS = {} -- by their number in the metadata of endpoints
+local CREDENTIALS = {} -- by their number in the endpoints' metadata
 local HEADER = "authorization" -- render: header
 local BEFORE = "Bearer " -- render: before
 local NOT_SENT = { "x-tollkeeper-cluster", "x-tollkeeper-endpoint" }
 local REPLACED = { "authorization", "x-api-key", "api-key" }
 
--- A file that is not there keeps Envoy from taking the configuration.
+-- If a file is missing, Envoy rejects the configuration.
 for number, path in pairs(FILES) do
   local file = assert(io.open(path))
   CREDENTIALS[number] = file:read("*a")
   file:close()
 end
 
--- `prefix` before the path, without a version that is in both: of `https://host/v1` and `/v1/chat/completions`.
+-- Puts `prefix` in front of the path; a version that ends the one and begins the other appears only once, as in
+-- `https://host/v1` and `/v1/chat/completions`.
 local function below(prefix, path)
   local last = prefix:match("/[^/]+$")
   if last and path:sub(1, #last) == last and (path:sub(#last + 1, #last + 1) == "/") then path = path:sub(#last + 1) end

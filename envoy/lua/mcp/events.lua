@@ -1,11 +1,11 @@
--- Server-sent events that pass: each that holds a list of tools is passed on without those that a key may not call.
+-- Server-sent events on their way to the client. Each event with a list of tools loses the tools that the key may not call.
 --
--- What does not end an event is held until its end comes; one that never ends is none (the standard has it dropped).
+-- An incomplete event is held until its end arrives; if it never ends, it is dropped, as the standard requires.
 
-local MAX_EVENT = 4194304 -- bytes; a longer one is dropped
+local MAX_EVENT = 4194304 -- bytes; a longer event is dropped
 local find, sub, gsub = string.find, string.sub, string.gsub
 
--- The event with the message `changed` makes of its own; nothing if that is none.
+-- The event with its message replaced by the result of `changed`; empty if there is none.
 local function event_with(event, changed)
   local before, data = {}, {}
   for line in event:gmatch("[^\n]+") do
@@ -21,10 +21,10 @@ end
 local Events = {}
 Events.__index = Events
 
--- `parts`: chunks that have not ended an event yet, `size` bytes in all; `cut`: a line end whose newline may follow.
+-- `parts`: chunks that have not completed an event yet, `size` bytes in all; `cut`: a CR whose LF may follow.
 local function new(changed) return setmetatable({ changed = changed, parts = {}, size = 0, cut = "" }, Events) end
 
--- With line ends that are newlines.
+-- The chunk with all line ends as LF.
 function Events:plain(chunk)
   local text = self.cut .. chunk
   self.cut = ""
@@ -40,17 +40,17 @@ function Events:hold(text)
   if self.size > MAX_EVENT then self.parts, self.size, self.dropping = { sub(text, -1) }, 1, true end
 end
 
--- Whether an event ends with `text`, or within it.
+-- Whether `text` completes an event.
 function Events:ends(text)
   local last = self.parts[#self.parts]
   return find(text, "\n\n", 1, true) or last and sub(last, -1) == "\n" and sub(text, 1, 1) == "\n"
 end
 
--- An escaped letter may hide the name.
+-- Whether an event may hold a list of tools. An escaped letter may hide the name.
 local function may_list(event) return find(event, '"tools"', 1, true) or find(event, "\\u00", 1, true) end
 
--- What is to be passed on of a chunk.  Chunks are joined once an event has ended, so that one that comes in many costs no
--- more than its length.
+-- The part of the output that a chunk completes. Chunks are joined only when an event has ended, so that the cost of an
+-- event in many chunks is linear in its length.
 function Events:read(chunk)
   local text = self:plain(chunk)
   if not self:ends(text) then

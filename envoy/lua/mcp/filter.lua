@@ -1,5 +1,5 @@
--- MCP: in the place of the meter, on the route to MCP servers.  What a message asks for, for ratelimit; of an answer, lists of
--- tools without those that the key may not call, and how much there is of it.
+-- MCP: takes the meter's place on the route to MCP servers. It reports to ratelimit what a message requests. In answers, it
+-- removes the tools that the key may not call from lists of tools, and counts bytes.
 
 local RATELIMIT, OURS = "envoy.filters.http.ratelimit", "tollkeeper.mcp"
 
@@ -11,7 +11,7 @@ local function screen(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set("tollkeeper", "asked", asked)
   if id == nil then return end
-  -- For replies of Envoy's own.
+  -- For Envoy's own replies.
   local told = tonumber(id) or not id:find("\\", 1, true) and secrets.without(id:sub(2, -2)) or nil
   if told then metadata:set(OURS, "id", told) end
 end
@@ -26,7 +26,7 @@ local function names_in(text)
   return found
 end
 
--- What Envoy hands out is good until the script waits for more, so it is asked for anew each time.
+-- Envoy's objects are invalid once the script has waited for more data, so they are fetched anew each time.
 local function counter(handle)
   local seen = 0
   return function(size)
@@ -70,7 +70,7 @@ local function answer(handle)
   local is_stream = kind:find("text/event-stream", 1, true) == 1
   if allowed and not is_stream then
     if (headers:get(":status") or ""):find("^2") then return read_plain(handle, said, allowed, count) end
-    allowed = nil -- an error, or nothing yet
+    allowed = nil -- an error, or an answer without content yet
   end
   if not allowed and not count then return end
   local passing

@@ -9,7 +9,7 @@ local function padded_with(key, value)
   return (key:gsub(".", function(c) return char(bxor(byte(c), value)) end))
 end
 
--- In hexadecimal.
+-- The HMAC in hexadecimal.
 local function of(key, text)
   if #key > BLOCK then key = sha256.bytes(key) end
   key = key .. rep("\0", BLOCK - #key)

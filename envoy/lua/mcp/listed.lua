@@ -1,5 +1,5 @@
--- A list of tools without those that a key may not call: the elements of `result.tools` in a message, by their names.
--- All else in the message stays as it is, the cursor of the next page too.
+-- Removes from a list of tools those that a key may not call: elements of `result.tools` in a message, by their names.
+-- Everything else in the message stays as it is, including the cursor of the next page.
 
 local sub, gsub = string.sub, string.gsub
 
@@ -52,7 +52,7 @@ function Reader:closes(depth, at)
   end
 end
 
--- `allowed`: names, each of which is true.  Nil for what is no message.
+-- `allowed`: a table with the value true for each allowed name. Nil if the text is not a message.
 local function only(message, allowed)
   local reader = setmetatable({ message = message, allowed = allowed, lists = {} }, Reader)
   local open = json.skip_space(message, 1)

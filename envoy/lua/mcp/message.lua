@@ -1,9 +1,9 @@
--- One message of JSON-RPC, as a client sends it to an MCP server: which method, with which id, and the name of the tool.
--- Composed into the string that ratelimit gets, which decides:
+-- Reads one JSON-RPC message from a client to an MCP server: its method, its id and the name of the tool. The result is
+-- composed into the string for ratelimit, which decides:
 -- {"rpc":"message","id":…,"method":"…","name":"…","said_method":"…","said_name":"…"}, or {"rpc":"invalid","why":"…"}.
 --
--- Linear in the body, no recursion.  A key that is read must be there once, and spelled as the protocol has it: servers
--- disagree on which of two wins, and some take other capitals for the same.
+-- Linear in the body, without recursion. A key that is read must appear once, in the protocol's spelling: servers disagree
+-- on which of two wins, and some ignore case.
 
 local MAX_VALUES = 500000
 local MAX_ID, MAX_METHOD, MAX_NAME = 300, 600, 1000 -- bytes, as JSON
@@ -59,7 +59,7 @@ local function is_text(raw) return raw ~= nil and sub(raw, 1, 1) == '"' end
 
 local function invalid(why) return '{"rpc":"invalid","why":"' .. why .. '"}' end
 
--- Why it is no message, or nil.
+-- The reason why the message is invalid, or nil.
 local function wrong_with(reader)
   local found = reader.found
   if reader.stop then return reader.stop end
@@ -70,8 +70,8 @@ local function wrong_with(reader)
   return nil
 end
 
--- Headers in which a client repeats what is in the message, for whom it spares reading that: a server that goes by them must
--- not find another tool there.  As JSON: null for one that cannot be a repetition, nil for none.
+-- Headers in which a client repeats parts of the message, so that servers need not read it: a server that relies on them
+-- must not find another tool there. The value as JSON: null if it cannot be a repetition; nil if the header is missing.
 local function repeated(headers, name)
   local value = headers:get(name)
   if value == nil then return nil end
@@ -88,7 +88,7 @@ local function compose(found, headers)
   return secrets.without(table.concat(out, ",") .. "}")
 end
 
--- The string for ratelimit, and the id as JSON, if there is one that can be told.
+-- The string for ratelimit, and the id as JSON if it can be reported.
 local function read(text, headers)
   local open, c = json.skip_space(text, sub(text, 1, 3) == BYTE_ORDER_MARK and 4 or 1)
   if c == OPEN_ARRAY then return invalid("batch") end

@@ -1,23 +1,23 @@
--- Upstream of an MCP server: the last filter before one of its endpoints, in the cluster of them.  What is particular to the
--- server is in the marked lines, so that path, headers and credential are always those of the endpoint that gets the request.
+-- Upstream of an MCP server: the last filter before one of its endpoints, in their cluster. Values that differ between
+-- servers are in the marked lines, so that path, headers and credential always belong to the endpoint that gets the request.
 --
--- A session belongs to the key that opened it: its id goes to the client behind a seal of server, key and id, and comes back
--- with it.  A client that brings another's id is told what a server says of a session that it does not know.
+-- A session belongs to the key that opened it. Its id goes to the client with a seal over server, key and id, and comes back
+-- with it. A client that sends the id of another key's session gets the reply that servers give for an unknown session.
 
 local SERVER = "" -- render: server
 local FILES = {} -- render: files
 local SEAL_FILE = "" -- render: seal
-local CREDENTIALS = {} -- by their number in the metadata of endpoints
+local CREDENTIALS = {} -- by their number in the endpoints' metadata
 local HEADER = "authorization" -- render: header
 local BEFORE = "Bearer " -- render: before
 local HEADERS = {} -- render: headers
 local NOT_SENT = { "x-tollkeeper-cluster", "x-tollkeeper-endpoint" }
 local REPLACED = { "authorization", "x-api-key", "api-key" }
 local SESSION = "mcp-session-id"
-local SEAL_SIZE = 32 -- digits: 128 bits
+local SEAL_SIZE = 32 -- hexadecimal digits: 128 bits
 local RATELIMIT, OURS = "envoy.filters.http.ratelimit", "tollkeeper.mcp.session"
 
--- A file that is not there keeps Envoy from taking the configuration.
+-- If a file is missing, Envoy rejects the configuration.
 local function read(path)
   local file = assert(io.open(path))
   local text = file:read("*a")
@@ -32,7 +32,7 @@ local function seal_of(said, id)
   return hmac.of(SEAL_KEY, table.concat({ SERVER, said.tenant_id or "", said.key_id or "", id }, "\n")):sub(1, SEAL_SIZE)
 end
 
--- The server's own id of the session, nil if it is not the caller's.
+-- The server's own id of the session; nil if the session is not the caller's.
 local function opened(said, given)
   local seal, id = given:sub(1, SEAL_SIZE), given:sub(SEAL_SIZE + 2)
   return given:sub(SEAL_SIZE + 1, SEAL_SIZE + 1) == "." and seal == seal_of(said, id) and id or nil
@@ -51,7 +51,7 @@ local function prepare(handle)
   local number, authority, prefix = headers:get("x-tollkeeper-endpoint"):match("^(%d+) (%S+) (.*)$")
   local given = headers:get(SESSION)
   if given then
-    -- Of a second try the header is what the first made of it.
+    -- On a second try, the header is already as the first try left it.
     local before = metadata:get(OURS)
     local id = before and before.id == given and given or opened(said, given)
     if id == nil then return unknown_session(handle, said) end

@@ -2,8 +2,7 @@
 -- `tollkeeper`):
 --
 --   usage          `events,text_bytes,ended path=count …`
---                  events: number of events with generated text, a plain answer counts as one; text_bytes: bytes of that
--- text
+--                 events: events with generated text, a plain answer counts as one; text_bytes: bytes of that text
 --                  ended: "done" or "error" as the answer itself says, "unread" if it could not be read, "" otherwise
 --                  path=count: the greatest count seen at each place, at most 48 places
 --   ended          "unread": the script failed
