@@ -2,13 +2,13 @@
 -- model servers must not see.
 --
 --  * A Tollkeeper key belongs only in the headers that authz reads and removes. Anywhere else it is a copy: its header is
--- removed, and a path that holds one is refused (it would be in every log) and logged without it. The same goes for copies
--- of any other value in the authz headers: it may be a key of another system, in a form of its own.
+--    removed, and a path that holds one is refused (it would be in every log) and logged without it. The same goes for
+--    copies of any other value in the authz headers: it may be a key of another system, in a form of its own.
 --  * It removes headers that would hide usage (accept-encoding), run a request more often than it is counted (x-envoy-*:
--- retries, hedging, timeouts), send it elsewhere (x-tollkeeper-*), turn it into another request (method and path overrides),
--- or that are meant for a proxy.
+--    retries, hedging, timeouts), send it elsewhere (x-tollkeeper-*), turn it into another request (method and path
+--    overrides), or that are meant for a proxy.
 --  * From here on the client's request id is printable ASCII, because Envoy copies its bytes into logs unchanged. In the
--- user id, all other bytes are escaped: authz does not receive bytes that are not UTF-8, and two users must stay two.
+--    user id, all other bytes are escaped: authz does not receive bytes that are not UTF-8, and two users must stay two.
 
 local NOT_SENT = {
   ["x-http-method-override"] = true, ["x-http-method"] = true, ["x-method-override"] = true,

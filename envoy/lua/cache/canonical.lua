@@ -2,7 +2,7 @@
 -- Two texts have the same canonical text only if every parser reads the same from both:
 --
 --  * An object keeps its order if some parser could take one of its names for another (duplicates, capitals, escapes, not
--- ASCII): which of the two wins depends on the order.
+--    ASCII): which of the two wins depends on the order.
 --  * Parts that models see verbatim keep their order too: tools and schemas.
 --  * Values are not interpreted: 1 and 1.0 make two different requests.
 --

@@ -1,8 +1,7 @@
--- Answer meter: while an answer passes, it reads what the answer says about its usage, for the access log (metadata
--- `tollkeeper`):
+-- Answer meter: reads the usage of an answer while it passes, for the access log (metadata `tollkeeper`):
 --
 --   usage          `events,text_bytes,ended path=count …`
---                 events: events with generated text, a plain answer counts as one; text_bytes: bytes of that text
+--                  events: events with generated text (a plain answer is one); text_bytes: bytes of that text
 --                  ended: "done" or "error" as the answer itself says, "unread" if it could not be read, "" otherwise
 --                  path=count: the greatest count seen at each place, at most 48 places
 --   ended          "unread": the script failed

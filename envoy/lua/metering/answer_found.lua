@@ -116,7 +116,7 @@ local function is_kept(self, path)
   return true
 end
 
--- A count replaces a smaller one.
+-- Raises the count at `path` to `number` if it is smaller.
 function Found:raise(path, number)
   if is_kept(self, path) and number > self.counts[path] then self.counts[path], self.changed = number, true end
 end

@@ -29,7 +29,7 @@ local function release(scan)
   idle[#idle + 1] = scan
 end
 
--- A value inside of the current object or array, or at the root, has ended.
+-- Called when a value has ended inside the current object or array, or at the root.
 local function after_value(scan)
   local depth = scan.depth
   if depth == 0 then
