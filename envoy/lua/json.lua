@@ -127,8 +127,8 @@ local function look_for_breaks(text, first)
   next_break = math.min(newline, return_, tab)
 end
 
--- Whether the string text[first..last] holds white space other than spaces; in it, only \n, \r and \t may represent such
--- characters.
+-- Whether the string text[first..last] holds a raw line feed, carriage return or tab: JSON allows them only as \n, \r and
+-- \t.
 local function breaks(text, first, last)
   if next_break < first then look_for_breaks(text, first) end
   return next_break <= last

@@ -11,7 +11,7 @@ local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
 local LATIN, ALPHABET, INDIC, SYMBOL, CJK, HANGUL, OTHER = 6, 7, 8, 9, 10, 11, 12
 -- Counters for sequences of classes.
 local WORD, NUMBER, HUMP, MIXED, MARKS, ESCAPED = 13, 14, 15, 16, 17, 18
-local MIXED_WORD, MIXED_NUMBER = 19, 20 -- each counts as both; not reported itself
+local MIXED_WORD, MIXED_NUMBER = 19, 20 -- MIXED and WORD, MIXED and NUMBER; not reported themselves
 local WIDTH = 16
 local CONTINUES = 0
 local BACKSLASH, N, R, T, U = 0x5C, 0x6E, 0x72, 0x74, 0x75
