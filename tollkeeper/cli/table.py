@@ -19,7 +19,7 @@ NOUNS = {
     "budget": ("budgets:app", "Budgets: how much of a tenant's limits is spent and left now."),
     "policy": ("policies:app", "Named policies: sets of limits that tenants refer to."),
     "mcp-server": ("mcp_servers:app", "MCP servers: where they are, and who may call which of their tools."),
-    "webhook": ("webhooks:app", "Webhooks: who is told of budgets, refusals and keys."),
+    "webhook": ("webhooks:app", "Webhooks: endpoints that are told of budgets, refusals and keys."),
     "usage": ("usage:app", "Usage: what was used, over time, and what it cost."),
     "audit": ("audit:app", "The audit log: who changed what, when, and from where."),
     "runtime": ("runtime:app", "What the sidecars are doing now, and how much they may do."),

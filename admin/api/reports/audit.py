@@ -18,12 +18,12 @@ Word = Annotated[str, Field(max_length=300), AfterValidator(printable)]
 
 
 class AuditQuery(Page):
-    """Which changes are meant; those given all hold."""
+    """Which changes are listed.  A change has to match every filter that is given."""
 
     actor: Word | None = Field(None, description="Name of the admin token; `admin` is the configured one")
-    action: Word | None = Field(None, description="For example `create_tenant`")
-    target_type: Word | None = Field(None, description="For example `api_key`")
-    target_id: Word | None = Field(None, description="The id that the change was about")
+    action: Word | None = Field(None, description="Action, such as `create_tenant`")
+    target_type: Word | None = Field(None, description="Kind of resource that was changed, such as `api_key`")
+    target_id: Word | None = Field(None, description="Id of the resource that was changed")
     since: Moment | None = Field(None, alias="from", description="Changes at this time or later")
     until: Moment | None = Field(None, alias="to", description="Changes before this time")
 

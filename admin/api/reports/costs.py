@@ -19,28 +19,30 @@ COLUMNS = tuple(CostsView.model_fields)
 
 
 class CostsQuery(Span):
-    """Of whom, and what a row is."""
+    """Which costs a report covers, and how they are grouped into rows."""
 
-    group_by: list[Word] = Field(["tenant"], min_length=1, max_length=4, description="What a row is; may be repeated")
+    group_by: list[Word] = Field(
+        ["tenant"], min_length=1, max_length=4, description="What rows are grouped by; may be repeated"
+    )
 
 
 class CostsLine(CostsView, GroupView):
-    """What a group cost."""
+    """The costs of one group."""
 
 
 class CostsPage(ReportPage):
-    """A page of costs, one a group that used anything, by its ids."""
+    """A page of costs: one row for each group that used anything, ordered by its ids."""
 
     costs: list[CostsLine]
-    total: CostsView = Field(description="Of everything asked for, whatever the page")
+    total: CostsView = Field(description="The costs of all groups, on this page and on others")
 
 
 @router.get("", response_model=CostsPage, response_model_exclude_unset=True, responses=ANSWERS)
 async def get_costs(
     query: Annotated[CostsQuery, Query()], call: Reading, request: Request
 ) -> Response | dict[str, Any]:
-    """Breaks costs down, at the prices of the moment in which each request ended.  Of the last 30 days, unless `from`
-    says otherwise."""
+    """Breaks costs down, at the prices that held when each request ended.  The report covers the last 30 days unless
+    `from` is given."""
     group_by = tuple(dict.fromkeys(name for word in query.group_by for name in GROUPS[word]))
     found = await grouped(call.session, query, group_by, BACK)
     rows = await rows_of(call.session, found.lines, group_by)

@@ -22,14 +22,14 @@ MOST_REQUESTS = 5000  # of one page: it is read within a second, and fits into m
 
 
 class ExportQuery(Stretch):
-    """Of whom, from when to when, and in which form."""
+    """Whose usage an export covers, in which time range, and in which form."""
 
     limit: Whole = Field(MOST_REQUESTS, ge=1, le=MOST_REQUESTS, description="Maximum number of requests")
-    format: Literal["csv", "parquet"] = Field("csv", description="What kind of file")
+    format: Literal["csv", "parquet"] = Field("csv", description="Format of the file")
     layout: Schema = Field(
         Schema.FOCUS_1_4,
         alias="schema",
-        description="`focus-1.4`, `focus-1.2`: a row an hour, key, user, model, kind, price; `rows`: one a request",
+        description="`focus-1.4`, `focus-1.2`: a row per hour, key, user, model, kind, price; `rows`: one per request",
     )
 
 
@@ -53,8 +53,8 @@ FILES: dict[int | str, dict[str, Any]] = {
 
 @router.get("", response_class=StreamingResponse, responses=FILES)
 async def export_usage(query: Annotated[ExportQuery, Query()], call: Reading) -> Response:
-    """The ledger as a file, in order of time.  Of the last 30 days, unless `from` says otherwise.  Ask again with
-    `cursor` while the header `Tollkeeper-Next-Cursor` gives one: each page is a file with all columns."""
+    """Exports the ledger as a file, in order of time.  It covers the last 30 days unless `from` is given.  Repeat the
+    request with `cursor` while there is a header `Tollkeeper-Next-Cursor`: each page is a file with all columns."""
     position = query.position(str)
     interval, (after,) = position or (query.interval(BACK, datetime.now(UTC)), ("",))
     found = await export(call.session, query.layout, query.selection, interval, query.limit, after)

@@ -20,19 +20,21 @@ GROUPS = {
 
 
 class GroupView(View):
-    """Whose figures a row shows: those of the fields that the rows are grouped by."""
+    """The group that a row belongs to.  Only the fields that the rows are grouped by are shown."""
 
     tenant_id: str | None = Field(None, examples=["acme"])
     key_id: str | None = None
-    user_id: str | None = Field(None, description="Empty: keys without a user")
-    model: str | None = Field(None, description="Empty: requests that named no model", examples=["mock-model"])
-    tenant_name: str | None = Field(None, description="Null: it was deleted")
-    key_name: str | None = Field(None, description="Null: it was deleted")
+    user_id: str | None = Field(None, description="Empty: the usage of keys without a user")
+    model: str | None = Field(
+        None, description="Empty: the usage of requests that named no model", examples=["mock-model"]
+    )
+    tenant_name: str | None = Field(None, description="Null: the tenant was deleted")
+    key_name: str | None = Field(None, description="Null: the key was deleted")
 
 
 class TokensView(View):
-    """Requests that were let through, requests that were refused, and the tokens.  `cached_tokens` are part of the
-    input, `reasoning_tokens` of the output; `reserved_tokens` is what was set aside before the answers came."""
+    """Numbers of admitted and of refused requests, and of tokens.  `cached_tokens` are part of `input_tokens`,
+    `reasoning_tokens` part of `output_tokens`; `reserved_tokens` were set aside before the answers came."""
 
     requests: int = Field(examples=[1200])
     refused: int = Field(examples=[3])
@@ -41,29 +43,31 @@ class TokensView(View):
     cached_tokens: int = Field(examples=[120000])
     reasoning_tokens: int = Field(examples=[0])
     reserved_tokens: int = Field(examples=[610000])
-    errors: int = Field(description="Requests answered with a status from 500", examples=[2])
+    errors: int = Field(description="Requests answered with a status of 500 or above", examples=[2])
     cache_hits: int = Field(description="Requests with cached tokens", examples=[300])
-    total_ms: int = Field(description="Time that the requests took, together", examples=[54000])
+    total_ms: int = Field(description="Sum of the times that the requests took, in milliseconds", examples=[54000])
     cost: Money
-    cache_write_tokens: int = Field(description="Input written into prompt caches", examples=[2400])
-    audio_tokens: int = Field(description="Of sound, put in and put out", examples=[0])
-    image_tokens: int = Field(description="Of images, put in and put out", examples=[0])
-    images: int = Field(description="Images made", examples=[0])
+    cache_write_tokens: int = Field(description="Input tokens written into prompt caches", examples=[2400])
+    audio_tokens: int = Field(description="Tokens of sound, in the input and in the output", examples=[0])
+    image_tokens: int = Field(description="Tokens of images, in the input and in the output", examples=[0])
+    images: int = Field(description="Images that were generated", examples=[0])
 
 
 class CostsView(View):
-    """What the tokens cost, at the prices of the moment in which each request ended."""
+    """Costs at the prices that held when each request ended."""
 
     requests: int = Field(examples=[1200])
     input_tokens: int = Field(examples=[480000])
     cached_tokens: int = Field(examples=[120000])
     output_tokens: int = Field(examples=[96000])
     input_cost: Money = Field(
-        description="For the input that was not read from a cache, also what was written into one"
+        description="Cost of the input that was not read from a cache, including what was written into one"
     )
     cached_cost: Money
-    output_cost: Money = Field(description="For the output, images made and requests as such")
-    cost: Money = Field(description="The three together")
+    output_cost: Money = Field(
+        description="Cost of the output, of generated images, and of requests that have a price each"
+    )
+    cost: Money = Field(description="Sum of these three costs")
 
 
 def shown(line: Line, group_by: Sequence[str], called: Mapping[str, str | None]) -> dict[str, Any]:

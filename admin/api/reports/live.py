@@ -18,7 +18,8 @@ router = APIRouter(prefix="/fairshare/live", tags=["fairshare"])
 
 
 class ReportView(ReportedView):
-    """Whose report the figures are from, and how old it is.  `tenants_in_flight`: how many run something there."""
+    """The sidecar that reported the figures, and the age of its report.  `tenants_in_flight` is the number of tenants with
+    requests in flight there."""
 
     sidecar: str
     age_seconds: float
@@ -28,7 +29,7 @@ class ReportView(ReportedView):
 
 
 class LiveBudget(View):
-    """A budget now; `fill` is the part of it that is left, 0 to 1."""
+    """The current state of a budget.  `fill` is the part that is left, 0 to 1."""
 
     limit: str
     unit: Unit
@@ -52,7 +53,7 @@ looked up for the 20 tenants with most in flight, null for the others.""",
 LiveView = view_of(
     live.Live,
     "LiveView",
-    "A snapshot.  `tenants` are the 100 with most in flight, of the 50 with most in each sidecar.",
+    "A snapshot of what is in flight.  `tenants` are the 100 with most in flight, of the 50 with most in each sidecar.",
     tenants=list[LiveTenant],  # type: ignore[valid-type] # made above
     sidecars=list[ReportView],
 )

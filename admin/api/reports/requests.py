@@ -21,7 +21,7 @@ router = APIRouter(prefix="/requests", tags=["usage"])
 
 
 class ItemView(View):
-    """`quantity` of a kind at `price` for each `per` of it.  `cost` is exact."""
+    """One item of the bill: `quantity` units of a kind, at `price` for each `per` units.  `cost` is exact."""
 
     kind: str = Field(examples=["cache_write_5m"])
     quantity: int = Field(examples=[1200])
@@ -31,10 +31,10 @@ class ItemView(View):
 
 
 class RequestView(View):
-    """A row of the ledger with what led to it.  Of a refusal `limit` names the limit that refused it, if one did."""
+    """A row of the ledger, and how it came about.  If a limit refused the request, `limit` names it."""
 
     lease_id: str
-    request_id: str = Field(description="The `x-request-id` that it came with")
+    request_id: str = Field(description="The `x-request-id` that the request carried")
     at: Time
     tenant_id: str
     key_id: str
@@ -44,8 +44,8 @@ class RequestView(View):
     method: str
     path: str
     status: int
-    decision: str = Field(description="In words", examples=["admitted, 130 tokens reserved"])
-    advice: str = Field(description="What to do about a refusal; whose another error was", examples=[""])
+    decision: str = Field(description="The decision in words", examples=["admitted, 130 tokens reserved"])
+    advice: str = Field(description="What to do about a refusal, or who caused another error", examples=[""])
     admission: str = Field(examples=["fast"])
     limit: str = Field(examples=[""])
     reserved_tokens: int
@@ -53,25 +53,29 @@ class RequestView(View):
     aborted: bool = Field(description="The client left, or the answer was cut")
     total_ms: int
     ttft_ms: int | None
-    queue_ms: int = Field(description="How long it waited for room")
+    queue_ms: int = Field(description="How long the request waited for capacity, in milliseconds")
     usage_source: str = Field(examples=["reported"])
-    usage: str = Field(description="The source in words")
+    usage: str = Field(description="Where the token counts come from, in words")
     input_tokens: int
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
-    cache_hit: bool = Field(description="It was answered from the response cache")
-    saved_input_tokens: int = Field(description="Of such an answer, what was not charged")
+    cache_hit: bool = Field(description="Whether the request was answered from the response cache")
+    saved_input_tokens: int = Field(description="Input tokens of such a request, which were not charged")
     saved_output_tokens: int
     saved_cost: Money
     parts: dict[str, int] = Field(description="Further parts of these, by kind", examples=[{"cache_write_5m": 1200}])
-    service_tier: str = Field(description="As the model server named it")
-    requests: int = Field(description="How many it stands for: refusals beyond a rate are summed up", examples=[1])
+    service_tier: str = Field(description="Service tier, as the model server named it")
+    requests: int = Field(
+        description="Number of requests in this row: beyond a certain rate, refusals share one", examples=[1]
+    )
     price_version: int | None = Field(
         description="Null: the model had no prices, or the row is older than their history"
     )
     prices_since: Time | None
-    price_tier: str | None = Field(description="Whose prices held; null: the model's own", examples=["batch"])
+    price_tier: str | None = Field(
+        description="Tier whose prices were used; null: the model's own prices", examples=["batch"]
+    )
     items: list[ItemView]
     input_cost: Money
     cached_cost: Money
@@ -81,25 +85,28 @@ class RequestView(View):
 
 
 class DenialView(View):
-    """A request that was refused before its budgets were asked: it used nothing, and is in no report."""
+    """A request that was refused before its budgets were checked.  It used nothing, and is in no report."""
 
     request_id: str
     at: Time
     status: int
-    decision: str = Field(description="In words", examples=["refused with 401: no API key was sent"])
-    advice: str = Field(description="What to do", examples=["Send the key as `Authorization: Bearer <key>`."])
-    reason: str = Field(description="In a word: authz's, or Envoy's response code details", examples=["missing"])
-    key_prefix: str = Field(description="What its key begins with, if it looked like one of Tollkeeper's")
+    decision: str = Field(description="The decision in words", examples=["refused with 401: no API key was sent"])
+    advice: str = Field(
+        description="What to do about the refusal", examples=["Send the key as `Authorization: Bearer <key>`."]
+    )
+    reason: str = Field(description="One word from authz, or Envoy's response code details", examples=["missing"])
+    key_prefix: str = Field(description="Beginning of the key, if it looked like a key of Tollkeeper")
     key_id: str = Field(description="Empty if the key is not known")
     tenant_id: str
-    tenant: str = Field(description="Its name", examples=["acme"])
+    tenant: str = Field(description="Name of the tenant", examples=["acme"])
     method: str
     path: str
 
 
 class RequestsView(View):
-    """Requests with this id, newest first: clients choose it, so several may have the same.  `denials`: those that were
-    refused before their budgets were asked, as far as they are kept: a few of a kind in ten seconds, the newest."""
+    """The requests with this id, newest first.  Clients choose ids, so several requests may share one.  `denials` are
+    requests that were refused before their budgets were checked; only the newest are kept, a few of each kind in ten
+    seconds."""
 
     requests: list[RequestView]
     denials: list[DenialView]
@@ -110,8 +117,8 @@ async def explain_request(
     id: Annotated[Text, Path(min_length=1, max_length=512, description="An `x-request-id`, or a lease id")],
     call: Reading,
 ) -> dict[str, object]:
-    """Explains a request that ended, by its `x-request-id` or its lease id: admission, usage, prices, cost; or why it
-    was refused, whose key it was, and what to do."""
+    """Explains a finished request, found by its `x-request-id` or its lease id: admission, usage, prices and cost.  For
+    a refused one it says why it was refused, which key it used, and what to do."""
     found = await explain(call.session, id)
     requests = [_shown(each) for each in found.requests]
     return {"requests": requests, "denials": [_denial(each, found) for each in found.denials]}

@@ -1,4 +1,4 @@
-"""The query parameters of reports and exports: from when to when, of whom, in which buckets.  No query here."""
+"""The query parameters of reports and exports: time range, filters and buckets.  No query here."""
 
 import re
 from datetime import datetime, timedelta
@@ -48,7 +48,7 @@ Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(printab
 
 
 class Stretch(Page):
-    """From when to when, and of whom."""
+    """The time range of a report or an export, and whose usage it covers."""
 
     since: Instant | None = Field(
         None, alias="from", description="The first instant (RFC 3339)", examples=["2026-01-01T00:00:00Z"]
@@ -59,10 +59,10 @@ class Stretch(Page):
         description="The instant after the last (RFC 3339); the end of this minute if absent",
         examples=["2026-02-01T00:00:00Z"],
     )
-    tenant_id: Label | None = Field(None, description="Only this tenant")
-    key_id: Label | None = Field(None, description="Only this key")
-    user_id: Label | None = Field(None, description="Only this user")
-    model: ModelName | None = Field(None, description="Only this model")
+    tenant_id: Label | None = Field(None, description="Only usage of this tenant")
+    key_id: Label | None = Field(None, description="Only usage of this key")
+    user_id: Label | None = Field(None, description="Only usage of this user")
+    model: ModelName | None = Field(None, description="Only usage of this model")
 
     @model_validator(mode="after")
     def _in_order(self) -> "Stretch":
@@ -94,18 +94,22 @@ class Stretch(Page):
 
 
 class Span(Stretch):
-    """The same, of a report."""
+    """The time range of a report, whose usage it covers, and the form of the answer."""
 
     limit: Whole = Field(100, ge=1, le=10_000, description="Maximum number of items")
-    format: Literal["json", "csv"] | None = Field(None, description="`csv`, as does `Accept: text/csv`")
+    format: Literal["json", "csv"] | None = Field(
+        None, description="Form of the answer; `csv` has the same effect as `Accept: text/csv`"
+    )
 
 
 class Buckets(Span):
-    """From when to when, of whom, in which buckets."""
+    """The time range of a series, whose usage it covers, and the buckets that it is divided into."""
 
     limit: Whole = Field(1000, ge=1, le=1500, description="Maximum number of points")
     bucket: Width = Field(
-        "hour", description="minute, hour, day, week (from Monday), month, or a number of seconds", examples=["day"]
+        "hour",
+        description="Width of a bucket: minute, hour, day, week (from Monday), month, or a number of seconds",
+        examples=["day"],
     )
     tz: Zone = Field("UTC", description="Time zone in which hours, days, weeks and months begin")
 

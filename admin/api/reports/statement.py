@@ -22,32 +22,34 @@ class FiguresView(TokensView, CostsView):
 
 
 class StatementLine(FiguresView):
-    """What a key used of a model."""
+    """The usage of one model with one key."""
 
     key_id: str
-    key_name: str | None = Field(description="Null: it was deleted")
+    key_name: str | None = Field(description="Null: the key was deleted")
     model: str = Field(examples=["mock-model"])
 
 
 class StatementCharge(View):
-    """What was charged of a model for things of one kind at one price."""
+    """The charge for one kind of usage of one model at one price."""
 
     model: str = Field(examples=["mock-model"])
     kind: str = Field(
-        description="As prices are called, without `_price`: `input`, `cached`, `cache_write_5m`, `output`,"
+        description="Name of the price without `_price`: `input`, `cached`, `cache_write_5m`, `output`,"
         " `reasoning`, `image`, `request`, …",
         examples=["input"],
     )
     quantity: int = Field(examples=[480000])
     price: Money | None = Field(
-        description="For `per` of them; null: it is not known, as the requests are older than the history of prices"
+        description="Price of `per` units; null: not known, as the requests are older than the history of prices"
     )
     per: int = Field(examples=[1000000])
-    price_version: int | None = Field(description="Of the model's price history; null: it had no prices")
-    service_tier: str = Field(description="Whose prices held; empty: no tier's own")
-    above_input_tokens: int = Field(description="Of requests with more input than this; 0: any", examples=[0])
+    price_version: int | None = Field(description="Version in the model's price history; null: the model had no prices")
+    service_tier: str = Field(description="Tier whose prices were used; empty: the model's own prices")
+    above_input_tokens: int = Field(
+        description="The price is for requests with more input tokens than this; 0: for all", examples=[0]
+    )
     cost: str = Field(
-        description="As the ledger has it, so rounded request by request; together they are the total",
+        description="Cost as the ledger has it, rounded for each request; the sum of all lines is the total",
         examples=["1.2"],
     )
 
@@ -55,19 +57,21 @@ class StatementCharge(View):
 class StatementView(View):
     """The sums of the usage reports of a month, at the prices of the moment in which each request ended."""
 
-    number: str = Field(description="`InvoiceId` in exports", examples=["acme/2026-11"])
+    number: str = Field(
+        description="Number of the statement, which is `InvoiceId` in exports", examples=["acme/2026-11"]
+    )
     tenant_id: str
-    tenant_name: str | None = Field(description="Null: it was deleted")
+    tenant_name: str | None = Field(description="Null: the tenant was deleted")
     issuer: str
     currency: str = Field(examples=["USD"])
     since: Time = Field(alias="from")
     until: Time = Field(alias="to")
-    time_zone: str = Field(description="In which the month begins and ends", examples=["UTC"])
+    time_zone: str = Field(description="Time zone in which the month begins and ends", examples=["UTC"])
     made_at: Time
     closed: bool = Field(description="Whether the month is over; until then the statement grows")
     lines: list[StatementLine]
     charges: list[StatementCharge] | None = Field(
-        description="The same, by kind and price; null: there are too many requests to add this up in time, export them"
+        description="The same by kind and price; null: too many requests to add up in time, use an export instead"
     )
     total: FiguresView
 
@@ -77,11 +81,11 @@ async def get_statement(
     id: Annotated[Text, Path(max_length=256)],
     call: Reading,
     month: Annotated[
-        Text | None, Query(max_length=7, description="In UTC; the present one if absent", examples=["2026-11"])
+        Text | None, Query(max_length=7, description="Month in UTC; absent: the current month", examples=["2026-11"])
     ] = None,
 ) -> dict[str, Any]:
-    """A month of a tenant.  Refused requests cost nothing, and are counted; nothing is refunded afterwards, so there
-    are no credits."""
+    """Returns the statement of a tenant for one month.  Refused requests are counted and cost nothing.  Nothing is
+    refunded afterwards, so there are no credits."""
     now = datetime.now(UTC)
     return _shown(await statement(call.session, id, f"{now:%Y-%m}" if month is None else month, now))
 

@@ -14,7 +14,8 @@ SUMMED = ("in_flight", "queued", "admitted", "refused", "refused_capacity")
 
 
 class StatsView(View):
-    """All sidecars together, then each.  `oldest_wait_seconds`: of what is queued, 0 if nothing is.
+    """The sums of all sidecars, then each sidecar.  `oldest_wait_seconds` is the longest wait of a queued
+    request, 0 if none is queued.
     Counts are since the start of each sidecar.  `max_in_flight` null: no bound.
     A sidecar that has not reported for 5 s is left out."""
 

@@ -24,33 +24,33 @@ TOKENS = tuple(TokensView.model_fields)
 
 
 class UsageQuery(Span):
-    """Of one tenant, or a page of rows."""
+    """Whether the report has the totals of one tenant or a page of rows, and for which time."""
 
     group_by: Word | None = Field(
-        None, description="What a row is; absent: the totals of `tenant_id`, or without it a row a tenant"
+        None, description="What rows are grouped by; absent: totals of `tenant_id`, or without it one row per tenant"
     )
 
 
 class SeriesQuery(Buckets):
-    """Points in time, one a bucket, or one a bucket and group."""
+    """Which usage a series covers: one point for each bucket of time, or for each bucket and group."""
 
-    group_by: Word | None = Field(None, description="Absent: one point a bucket, also where nothing was used")
+    group_by: Word | None = Field(None, description="Absent: one point for each bucket, also where nothing was used")
 
 
 class UsageView(TokensView):
-    """What one tenant used."""
+    """The usage of one tenant."""
 
     tenant_id: str = Field(examples=["acme"])
 
 
 class UsageLine(TokensView, GroupView):
-    """What a group used."""
+    """The usage of one group."""
 
 
 class ReportPage(View):
-    """A page of a report, and what it is of."""
+    """A page of a report, with the time that the report covers."""
 
-    since: Time | None = Field(alias="from", description="Null: all there is")
+    since: Time | None = Field(alias="from", description="Null: the report begins with the oldest usage there is")
     until: Time = Field(alias="to")
     next_cursor: str | None
 
@@ -69,7 +69,7 @@ ModelUsagePage = page_of(
 
 
 class UsagePoint(UsageLine):
-    """What was used in one bucket of time."""
+    """The usage in one bucket of time."""
 
     start: Time = Field(description="The bucket's own beginning, also when `from` is within it")
 
@@ -85,14 +85,18 @@ class CacheView(View):
     model: str = Field(examples=["mock-model"])
     requests: int = Field(examples=[1200])
     cache_hits: int = Field(description="Requests with cached tokens", examples=[300])
-    hit_ratio: float = Field(description="Share of the requests", examples=[0.25])
+    hit_ratio: float = Field(description="`cache_hits` as a share of the requests, 0 to 1", examples=[0.25])
     input_tokens: int = Field(examples=[480000])
     cached_tokens: int = Field(examples=[120000])
-    cached_share: float = Field(description="Share of the input tokens", examples=[0.25])
+    cached_share: float = Field(description="`cached_tokens` as a share of the input tokens, 0 to 1", examples=[0.25])
     response_cache_hits: int = Field(description="Requests answered from the response cache", examples=[100])
-    response_cache_bytes: int = Field(description="Bytes of those answers", examples=[250000])
-    response_hit_ratio: float = Field(description="Share of the requests", examples=[0.083333])
-    saved_input_tokens: int = Field(description="Of those requests, what was not charged", examples=[40000])
+    response_cache_bytes: int = Field(description="Size of those answers in bytes", examples=[250000])
+    response_hit_ratio: float = Field(
+        description="`response_cache_hits` as a share of the requests, 0 to 1", examples=[0.083333]
+    )
+    saved_input_tokens: int = Field(
+        description="Input tokens of those requests, which were not charged", examples=[40000]
+    )
     saved_output_tokens: int = Field(examples=[8000])
     saved_cost: Money = Field(description="What these tokens would have cost, had a model made the answers")
 
@@ -107,8 +111,8 @@ Answer = Response | dict[str, Any]
 
 @router.get("", response_model=UsageView | UsagePage, **JSON)
 async def get_usage(query: Annotated[UsageQuery, Query()], call: Reading, request: Request) -> Answer:
-    """Totals of one tenant, also of a deleted one; else a row a tenant, key, user or model.  All there is, unless
-    `from` says otherwise."""
+    """Returns the totals of one tenant, even a deleted one, or one row per tenant, key, user or model.  The report
+    covers all recorded usage unless `from` is given."""
     if query.tenant_id is not None and query.group_by is None:
         return await _of_tenant(query.tenant_id, query, call.session, request)
     return await _grouped(call.session, query, "usage", GROUPS[query.group_by or "tenant"], None, request)
@@ -116,32 +120,32 @@ async def get_usage(query: Annotated[UsageQuery, Query()], call: Reading, reques
 
 @router.get("/keys", response_model=KeyUsagePage, **JSON)
 async def get_usage_of_keys(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
-    """A row a key.  Of the last 30 days, unless `from` says otherwise."""
+    """Lists usage, one row per key.  The report covers the last 30 days unless `from` is given."""
     return await _grouped(call.session, query, "keys", GROUPS["key"], BACK, request)
 
 
 @router.get("/models", response_model=ModelUsagePage, **JSON)
 async def get_usage_of_models(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
-    """A row a model.  Of the last 30 days, unless `from` says otherwise."""
+    """Lists usage, one row per model.  The report covers the last 30 days unless `from` is given."""
     return await _grouped(call.session, query, "models", GROUPS["model"], BACK, request)
 
 
 @router.get("/series", response_model=SeriesPage, **JSON)
 async def get_usage_series(query: Annotated[SeriesQuery, Query()], call: Reading, request: Request) -> Answer:
-    """Usage over time.  Of the last 24 hours, by the hour, unless `from` and `bucket` say otherwise."""
+    """Returns usage over time: the last 24 hours, hour by hour, unless `from` and `bucket` are given."""
     return await _series(call.session, query, GROUPS[query.group_by] if query.group_by else (), request)
 
 
 @router.get("/series/tenants", response_model=SeriesPage, **JSON)
 async def get_usage_series_of_tenants(query: Annotated[Buckets, Query()], call: Reading, request: Request) -> Answer:
-    """Usage over time, a point a bucket and tenant that used something in it."""
+    """Returns usage over time: one point for each bucket and each tenant that used something in it."""
     return await _series(call.session, query, GROUPS["tenant"], request)
 
 
 @router.get("/cache", response_model=CachePage, **JSON)
 async def get_cache_usage(query: Annotated[Span, Query()], call: Reading, request: Request) -> Answer:
-    """How much of the input came from prompt caches, and how many answers from the response cache, a row a model.  Of
-    the last 30 days, unless `from` says otherwise."""
+    """Shows for each model how much of the input came from prompt caches, and how many answers came from the response
+    cache.  The report covers the last 30 days unless `from` is given."""
     found = await grouped(call.session, query, GROUPS["model"], BACK)
     rows = [_cached(line) for line in found.lines]
     return answer(request, query, "cache", tuple(CacheView.model_fields), rows, found)
