@@ -66,7 +66,7 @@ class Call:
 
 
 class WouldGo(View):
-    """The answer of a dry run: how many of each would be deleted.  Nothing was."""
+    """The answer of a dry run: how many of each kind would be deleted.  Nothing was deleted."""
 
     dry_run: bool
     deletes: dict[str, int]
@@ -75,7 +75,7 @@ class WouldGo(View):
 IfMatch = Annotated[
     str | None,
     Header(
-        description="Only if the resource is still in this state: the ETag of an earlier answer, else 412",
+        description="ETag of an earlier answer; if the resource has changed since, the request is refused with 412",
         max_length=8192,
     ),
 ]
@@ -89,7 +89,7 @@ IdempotencyKey = Annotated[
         max_length=255,
     ),
 ]
-DryRun = Annotated[bool, Query(description="Say what would be deleted, and keep it")]
+DryRun = Annotated[bool, Query(description="Only show what would be deleted, and delete nothing")]
 DELETES: dict[int | str, dict[str, Any]] = {
     200: {"model": WouldGo, "description": "A dry run: what would be deleted"},
     204: {"description": "Deleted"},

@@ -31,7 +31,7 @@ class Page(Body):
     """The query parameters of a list."""
 
     limit: Whole = Field(DEFAULT_LIMIT, ge=1, le=MOST, description="Maximum number of items")
-    cursor: str | None = Field(None, max_length=4096, description="`next_cursor` of the page before")
+    cursor: str | None = Field(None, max_length=4096, description="`next_cursor` of the previous page")
 
     def after_time(self) -> tuple[datetime, str] | None:
         """The cursor of a list by age: creation time and id."""
@@ -85,11 +85,11 @@ class Page(Body):
 class NamedPage(Page):
     """A page of a list that can be searched by name."""
 
-    name: Name | None = Field(None, description="Only what is called exactly so")
+    name: Name | None = Field(None, description="Only items with exactly this name")
 
 
 def page_of(name: str, says: str, base: type[View] = View, **items: Any) -> type[View]:
-    """What a list answers: items of one type under one name, and where it goes on."""
+    """The answer of a list: items of one type under one name, and the cursor of the next page."""
     return shape(name, says, base, **{field: list[of] for field, of in items.items()}, next_cursor=str | None)  # type: ignore[valid-type]
 
 

@@ -19,8 +19,8 @@ class ReportedView(View):
 
 
 class SidecarView(ReportedView):
-    """One sidecar, as of its last report, which is `age_seconds` old.  `max_in_flight` is what it enforces now, null
-    without a bound; `bound_by` says which bound that is: `sidecar:in_flight` or its share of `all:in_flight`."""
+    """One sidecar according to its last report, which is `age_seconds` old.  `max_in_flight` is what it enforces now,
+    null without a bound; `bound_by` says which bound that is: `sidecar:in_flight` or its share of `all:in_flight`."""
 
     sidecar: str
     host: str

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/fairshare/live", tags=["fairshare"])
 
 
 class ReportView(ReportedView):
-    """The sidecar that reported the figures, and the age of its report.  `tenants_in_flight` is the number of tenants with
+    """The sidecar that reported the figures, and the age of its report.  `tenants_in_flight` counts the tenants with
     requests in flight there."""
 
     sidecar: str

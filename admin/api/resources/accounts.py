@@ -22,7 +22,7 @@ Password = Annotated[str, StringConstraints(min_length=MIN_CHARACTERS, max_lengt
 
 
 class AccountBody(Body):
-    """An account to be made.  Viewers read; members change tenants and keys; owners manage people too."""
+    """The fields of a new account.  Viewers read; members change tenants and keys; owners manage people too."""
 
     email: Email
     password: Password = Field(examples=["a first password"])

@@ -15,9 +15,10 @@ router = APIRouter(prefix="/admin-tokens", tags=["admin tokens"])
 
 
 class AdminTokenBody(Body):
-    """A token to be made.  Viewers read; operators change everything but admin tokens; owners those too."""
+    """The fields of a new admin token.  Viewers read; operators change everything but admin tokens; owners change
+    those too."""
 
-    name: Name = Field(description="The name of its user in the audit log", examples=["ci"])
+    name: Name = Field(description="Name under which its changes appear in the audit log", examples=["ci"])
     role: Role
     expires_at: Expiry | None = None
 
@@ -48,5 +49,5 @@ async def create_admin_token(body: AdminTokenBody, call: Creating) -> dict[str, 
 
 @router.get("", response_model=AdminTokenList)
 async def list_admin_tokens(call: Reading) -> dict[str, object]:
-    """Lists all admin tokens by name; not the configured one."""
+    """Lists all admin tokens by name, without the configured one."""
     return {"admin_tokens": await ADMIN_TOKENS.page(call.session, 2 * MAX_ADMIN_TOKENS)}

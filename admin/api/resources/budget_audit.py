@@ -16,14 +16,14 @@ router = APIRouter(prefix="/budgets", tags=["limits"])
 
 
 class AuditQuery(Body):
-    """Of one tenant: without its group's budgets."""
+    """Which budgets are compared: all, or those of one tenant without the ones of its group."""
 
     tenant_id: AnyId | None = None
     limit: int = Field(100, ge=1, le=1000, description="Maximum number of budgets")
 
 
 class MendBody(Body):
-    """Null: the budgets of all tenants."""
+    """Which budgets are mended.  `tenant_id` null: those of all tenants."""
 
     tenant_id: AnyId | None = None
 
@@ -54,7 +54,7 @@ class DriftView(View):
 
 
 class BudgetAudit(View):
-    """How many budgets were compared, how many are off, and those, the worst first."""
+    """How many budgets were compared, how many are off, and the budgets that are off, the worst first."""
 
     audited: int
     drifting: int
@@ -62,7 +62,7 @@ class BudgetAudit(View):
 
 
 class MendedBudgets(View):
-    """The budgets that were charged, as they were before."""
+    """The budgets that were charged, as they were before the charge."""
 
     budgets: list[DriftView]
 
@@ -76,5 +76,5 @@ async def audit_budgets(which: Annotated[AuditQuery, Query()], call: Reading) ->
 
 @router.post("/mend", response_model=MendedBudgets)
 async def mend_budgets(body: MendBody, call: Creating) -> dict[str, Any]:
-    """Charges what the ledger has and budgets do not count.  Gives nothing back."""
+    """Charges budgets with the usage that the ledger has and they do not count.  Nothing is given back."""
     return {"budgets": (await books.mend(call.session, body.tenant_id)).value}

@@ -19,12 +19,19 @@ from tenancy.values.limit import Kind, Scope, Unit
 router = APIRouter(prefix="/tenants/{id}/budgets", tags=["limits"])
 
 BudgetName = Annotated[
-    str, Field(min_length=1, max_length=512, description="`budget` of the list", examples=["tenant:tokens:60s"])
+    str,
+    Field(
+        min_length=1,
+        max_length=512,
+        description="The budget, as the field `budget` of the list names it",
+        examples=["tenant:tokens:60s"],
+    ),
 ]
 
 
 class WhoseQuery(Body):
-    """What holds for each key or each user is shown for those that are named; so are the limits of these alone."""
+    """Whose budgets are shown beside the tenant's own.  Budgets of keys or users are shown only for the key and the
+    user that are given."""
 
     key_id: AnyId | None = None
     user_id: UserId | None = None
@@ -34,7 +41,7 @@ class WhoseQuery(Body):
 
 
 class BudgetQuery(Page, WhoseQuery):
-    """A page of budgets, perhaps of one key or user."""
+    """Which page of the budgets is listed, and the key and user whose budgets are included."""
 
     def after_place(self) -> tuple[int, str] | None:
         parts = self._parts(int, str)
@@ -42,13 +49,14 @@ class BudgetQuery(Page, WhoseQuery):
 
 
 class ResetBody(Body):
-    """Null: every budget of the tenant, but not its group's."""
+    """Which budget is filled up.  Null: every budget of the tenant, but none of its group."""
 
     budget: BudgetName | None = None
 
 
 class AdjustBody(Body):
-    """What to give back; below zero, what to charge.  Whole, or of `cost` in the currency."""
+    """The amount to give back; a negative amount is charged.  It is a whole number, or for `cost` a decimal in the
+    currency of prices."""
 
     budget: BudgetName
     amount: Annotated[
@@ -59,7 +67,8 @@ class AdjustBody(Body):
 
 class BudgetView(View):
     """The live state of one limit.  `used` may exceed the amount, and then nothing remains: a request is charged what
-    it used beyond what was reserved for it.  `would_have_refused`: a shadow limit, since it was last full."""
+    it used beyond what was reserved for it.  `would_have_refused` is how
+    many requests a shadow limit would have refused since it was last full."""
 
     budget: str
     limit: str
@@ -74,7 +83,7 @@ class BudgetView(View):
     amount: ShownAmount
     used: ShownAmount
     remaining: ShownAmount
-    reset_at: Time = Field(description="When nothing is spent any more if nothing else runs")
+    reset_at: Time = Field(description="Time at which nothing is spent any more if nothing else runs")
     shadow: bool
     would_have_refused: int
 
@@ -92,7 +101,7 @@ BudgetPage = page_of(
 
 @router.get("", response_model=BudgetPage)
 async def list_budgets(tenant_id: TenantId, page: Annotated[BudgetQuery, Query()], call: Reading) -> dict[str, object]:
-    """Shows what is spent and left.  Changes nothing."""
+    """Lists a tenant's budgets, with what is spent and what is left.  Changes nothing."""
     found = await budgets.page(call.session, page.of(tenant_id), page.limit + 1, page.after_place())
     shown, next_cursor = cut(found, page.limit, lambda budget: place_of(budget.limit))
     return {"budgets": shown, "next_cursor": next_cursor}
@@ -111,6 +120,6 @@ async def reset_budgets(
 async def adjust_budget(
     tenant_id: TenantId, body: AdjustBody, whose: Annotated[WhoseQuery, Query()], call: Creating
 ) -> Budget:
-    """Gives back (never more than was used) or, below zero, charges.  Send an `Idempotency-Key` to charge once however
-    often you ask."""
+    """Gives back an amount, never more than was used, or charges a negative one.  Send an `Idempotency-Key` so that
+    repeated requests charge only once."""
     return (await budgets.adjust(call.session, whose.of(tenant_id), body.budget, body.amount)).value

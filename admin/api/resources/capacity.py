@@ -17,7 +17,7 @@ router = APIRouter(prefix="/capacity", tags=["runtime"])
 @with_config(ConfigDict(extra="forbid"))
 class CapacityBody(TypedDict, total=False):
     """`max_in_flight` bounds each sidecar, `max_in_flight_total` all of them together.  What is absent stays; null
-    lifts the bound.  A request beyond is refused with 429, type `capacity`."""
+    lifts the bound.  A request beyond a bound is refused with 429, type `capacity`."""
 
     max_in_flight: InFlight | None
     max_in_flight_total: InFlight | None
@@ -28,8 +28,8 @@ CapacitySetting = view_of(
 )
 CapacityView = shape(
     "CapacityView",
-    """The bounds as they are set, and what each sidecar enforces: one whose `capacity_version` is lower has not heard
-of the last change yet.""",
+    """The bounds as they are set, and what each sidecar enforces.  A sidecar whose `capacity_version` is lower does not
+know of the last change yet.""",
     CapacitySetting,
     sidecars=list[SidecarView],
 )
@@ -37,7 +37,7 @@ of the last change yet.""",
 
 @router.get("", response_model=CapacityView)
 async def get_capacity(call: Reading) -> dict[str, object]:
-    """Shows the bounds, and what each sidecar makes of them."""
+    """Shows the bounds that are set, and those that each sidecar enforces."""
     capacity = call.shown(await sidecars.capacity(call.session))
     setting = {name: getattr(capacity, name) for name in CapacitySetting.model_fields}
     return {**setting, "sidecars": (await sidecars.overview(call.session)).reports}

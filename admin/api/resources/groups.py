@@ -14,7 +14,7 @@ router = APIRouter(prefix="/fairshare/groups", tags=["fairshare"])
 
 
 class NewGroup(Body):
-    """A group to be made."""
+    """The fields of a new fairshare group."""
 
     name: GroupName = Field(examples=["research"])
     weight: Weight = DEFAULT_WEIGHT

@@ -24,15 +24,16 @@ KeyId = Annotated[str, Path(alias="id", description="The key's id")]
 
 
 class KeyBody(Body):
-    """A key to be made.  Absent or null: no user, every model, not limited, never expires."""
+    """The fields of a new key.  Where they are absent or null, the key has no user, may use every model, has no limits
+    and never expires."""
 
     name: Name = Field(examples=["prod"])
     user_id: UserId | None = None
-    user_email: Email | None = Field(None, description="Sets the e-mail address of the user `user_id`")
+    user_email: Email | None = Field(None, description="E-mail address to set for the user `user_id`")
     models_allowed: ModelNames | None = None
     tokens_per_minute: Tokens | None = None
     requests_per_minute: Requests | None = None
-    max_in_flight: InFlight | None = Field(None, description="Requests at once, through all sidecars")
+    max_in_flight: InFlight | None = Field(None, description="Maximum requests at once, in all sidecars")
     expires_at: Expiry | None = None
 
 
@@ -56,7 +57,7 @@ KeyPatch = patch_of(
 
 
 class DisabledBody(Body):
-    """True: the key is refused with 403.  False: it works again."""
+    """Whether the key is disabled.  True: it is refused with 403.  False: it works again."""
 
     disabled: Flag
 
@@ -64,14 +65,15 @@ class DisabledBody(Body):
 class RotateBody(Body):
     """How long the old secret works beside the new one."""
 
-    overlap_seconds: Overlap = Field(0, examples=[3600], description="0: the old secret stops at once")
+    overlap_seconds: Overlap = Field(0, examples=[3600], description="Seconds; 0: the old secret stops working at once")
 
 
 class KeyQuery(NamedPage):
-    """A page of keys, or of those that a piece of a secret may belong to."""
+    """Which page of the keys is listed, and the beginning of the secret to look for."""
 
     prefix: KeyPrefix | None = Field(
-        None, description="Only keys whose secret (or one that a rotation replaced) begins so; at most 18 characters"
+        None,
+        description="Only keys whose secret (or one that a rotation replaced) begins with this; at most 18 characters",
     )
 
 

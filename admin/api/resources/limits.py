@@ -29,7 +29,7 @@ EXAMPLE = {"scope": "tenant", "tenant_id": BY_NAME["tenant_id"], "unit": "tokens
 class CountedBody(Body):
     """Whose requests a limit counts."""
 
-    name: Name | None = Field(None, description="What refusals call it; unique within its tenant or group")
+    name: Name | None = Field(None, description="Name of the limit in refusals; unique within its tenant or group")
     scope: Scope
     tenant_id: AnyId | None = None
     key_id: AnyId | None = None
@@ -39,10 +39,11 @@ class CountedBody(Body):
 
 
 class LimitBody(RuleBody, CountedBody, json_schema_extra={"examples": [EXAMPLE]}):
-    """A limit to be made.  It counts a tenant's requests, or those of one of its keys, users or models; or, with scope
-    `group`, those of all tenants of a fairshare group together.  Scope `key` or `user` without an id: each of them."""
+    """The fields of a new limit.  It counts a tenant's requests, or those of one of its keys, users or models; or, with
+    scope `group`, those of all tenants of a fairshare group together.  With scope `key` or `user` and no id it holds for
+    each of them."""
 
-    shadow: Flag = Field(False, description="Only measured: what it would have refused is counted")
+    shadow: Flag = Field(False, description="Refuse nothing, and only count what the limit would have refused")
 
 
 @with_config(ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount": 1_000_000}]}))
@@ -63,7 +64,7 @@ class LimitPatch(TypedDict, total=False):
 LimitView = view_of(
     StoredLimit,
     "LimitView",
-    "A limit.  Of `tenant_id` and `fairshare_group` one is null.",
+    "A limit.  Either `tenant_id` or `fairshare_group` is null.",
     amount=ShownAmount,
     cached_weight=ShownWeight,
     reasoning_weight=ShownWeight,
@@ -72,7 +73,7 @@ LimitPage = page_of("LimitPage", "A page of limits, oldest first.", limits=Limit
 
 
 class LimitQuery(NamedPage):
-    """A page of limits, of one tenant or group if it is given."""
+    """Which page of the limits is listed; if a tenant or a group is given, only its limits."""
 
     tenant_id: AnyId | None = None
     fairshare_group: GroupName | None = None

@@ -61,20 +61,22 @@ ShownPrice = Annotated[
 Seconds = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 
 
-A_MILLION = "For a million tokens"
+A_MILLION = "Price of a million tokens"
 
 
 class TierCondition(Body):
     """Which requests a tier is for."""
 
     service_tier: ServiceTier | None = Field(
-        None, description="As the model server's answer names it", examples=["batch"]
+        None, description="Service tier, as the model server's answer names it", examples=["batch"]
     )
-    above_input_tokens: Tokens | None = Field(None, description="More input tokens than this", examples=[200_000])
+    above_input_tokens: Tokens | None = Field(
+        None, description="Requests with more input tokens than this", examples=[200_000]
+    )
 
 
 class TierBody(Prices, TierCondition):
-    """Prices in the place of the model's own, for requests in a service tier, with long input, or both."""
+    """Prices that replace the model's own for requests in a service tier, with long input, or both."""
 
 
 def _apart(tiers: list[TierBody]) -> list[TierBody]:
@@ -92,11 +94,13 @@ class ModelBody(UpstreamFields):
     enabled: Flag = True
     upstream_name: ModelName | None = Field(None, description="Its name at the endpoint, if different")
     endpoint: EndpointUrl | None = Field(
-        None, description="Its only server; null: the default upstream", examples=["http://vllm.internal:8000"]
+        None, description="URL of its only server; null: the default upstream", examples=["http://vllm.internal:8000"]
     )
-    input_price: Price | None = Field(None, description="For a million input tokens; null: free")
-    output_price: Price | None = Field(None, description="For a million output tokens; null: free", examples=["0.60"])
-    cached_price: Price | None = Field(None, description="For a million cached input tokens; null: as input")
+    input_price: Price | None = Field(None, description="Price of a million input tokens; null: free")
+    output_price: Price | None = Field(
+        None, description="Price of a million output tokens; null: free", examples=["0.60"]
+    )
+    cached_price: Price | None = Field(None, description="Price of a million cached input tokens; null: as input")
     context_window: Tokens | None = Field(None, examples=[128_000])
     weight: Weight = DEFAULT_WEIGHT
     max_in_flight: InFlight | None = Field(None, description="Maximum requests at once, in all sidecars; others wait")
@@ -107,10 +111,10 @@ class ModelBody(UpstreamFields):
     audio_output_price: Price | None = Field(None, description=f"{A_MILLION} of sound put out; null: as output")
     image_input_price: Price | None = Field(None, description=f"{A_MILLION} of images put in; null: as input")
     image_output_price: Price | None = Field(None, description=f"{A_MILLION} of images put out; null: as output")
-    image_price: Price | None = Field(None, description="For each image made; null: free")
-    request_price: Price | None = Field(None, description="For each request that ran; null: free")
+    image_price: Price | None = Field(None, description="Price of each image made; null: free")
+    request_price: Price | None = Field(None, description="Price of each request that ran; null: free")
     queue_timeout_seconds: QueueSeconds | None = Field(
-        None, description="How long a request may wait for room; 0: not at all; null: TOLLKEEPER_QUEUE_SECONDS"
+        None, description="Seconds that a request may wait for capacity; 0: not at all; null: TOLLKEEPER_QUEUE_SECONDS"
     )
     price_tiers: Annotated[list[TierBody], Field(max_length=MAX_TIERS), AfterValidator(_apart)] = Field(
         [],
@@ -129,13 +133,13 @@ class CacheBody(Body):
     )
     requests: CachedRequests = Field(
         CachedRequests.DETERMINISTIC,
-        description="Those with temperature 0 or a seed, and those whose answer is never sampled; or all",
+        description="Kept answers: of requests with temperature 0 or a seed or that are never sampled, or all",
     )
     max_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_BYTES)] = Field(
         DEFAULT_BYTES, description="Maximum size of an answer; a longer one is not kept", examples=[DEFAULT_BYTES]
     )
     charge_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
-        0, description="Percent of its tokens that a kept answer is charged"
+        0, description="Percentage of its tokens that is charged for a kept answer"
     )
     purge: Flag = Field(False, description="Forget all kept answers")
 
@@ -195,9 +199,9 @@ routes.delete("Takes a model out of the registry.")
 
 
 class PricesView(View):
-    """A price set, by the names of the model's fields, and since when it was in force."""
+    """A set of prices, named like the model's fields, and the time from which it was in force."""
 
-    version: int = Field(description="Its number in rows of the ledger", examples=[17])
+    version: int = Field(description="Version of the prices, as rows of the ledger have it", examples=[17])
     model: str = Field(description="The name that the model had", examples=["mock-model"])
     since: Time
     prices: dict[str, Any] = Field(examples=[{"input_price": "0.15", "output_price": "0.60"}])
@@ -210,7 +214,7 @@ PricesPage = page_of("PricesPage", "A page of a model's price sets, newest first
 async def list_model_prices(
     id: Annotated[AnyId, Path(description="The model's id")], page: Annotated[Page, Query()], call: Reading
 ) -> dict[str, object]:
-    """Lists the price sets that a model had, also a deleted one, newest first.  Each stays under its version."""
+    """Lists the sets of prices of a model, even a deleted one, newest first.  Each keeps its version."""
     found = await history(call.session, id, page.limit + 1, page.before_id())
     return page.answer("prices", [_of_version(each) for each in found], "version")
 

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/organizations", tags=["organizations"])
 
 
 class OrganizationBody(Body):
-    """An organization to be made."""
+    """The fields of a new organization."""
 
     name: Name = Field(examples=["acme"])
     plan: Plan = Field(Plan.FREE, description="`free`: 3 tenants, `scale`: 100, `enterprise`: any number")

@@ -24,9 +24,9 @@ PolicyName = Annotated[str, Path(alias="name", description="The policy's name")]
 
 
 class HeldBody(Body):
-    """For whom a limit of a policy holds."""
+    """What a limit of a policy applies to."""
 
-    name: Name = Field(description="What refusals call it; unique within the policy", examples=["tokens-a-day"])
+    name: Name = Field(description="Name of the limit in refusals; unique within the policy", examples=["tokens-a-day"])
     scope: Scope = Scope.TENANT
     model: ModelName | None = Field(None, description="Required with scope `model`, and only then")
 
@@ -37,11 +37,11 @@ class PolicyLimit(RuleBody, HeldBody):
 
 
 class PolicyBody(Body):
-    """A policy as it shall be."""
+    """The new description and limits of a policy."""
 
     description: Text = ""
     limits: Annotated[list[PolicyLimit], Field(max_length=MAX_LIMITS)] = Field(
-        [], description="All of them hold; the strictest binds"
+        [], description="Limits that all apply; the strictest one binds"
     )
 
     def asked(self) -> list[PolicyLimitRequest]:
@@ -49,13 +49,13 @@ class PolicyBody(Body):
 
 
 class NewPolicy(PolicyBody):
-    """A policy to be made."""
+    """The fields of a new policy."""
 
     name: GroupName = Field(examples=["gold"])
 
 
 class HeldView(View):
-    """For whom a limit of a policy holds."""
+    """What a limit of a policy applies to."""
 
     name: str
     scope: Scope

@@ -52,13 +52,13 @@ TimeZone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$", ex
 TokenWeight = Annotated[
     float,
     BeforeValidator(_no_flag),
-    Field(ge=0, le=10, description="How much such a token counts: 0.1 counts ten as one.  Two decimals"),
+    Field(ge=0, le=10, description="Weight of such a token, with two decimals: at 0.1 ten tokens count as one"),
 ]
 ShownWeight = Annotated[float, BeforeValidator(weight_of)]
 
 
 class RuleBody(Body):
-    """How much of what, over which window."""
+    """The amount, the unit and the window of a limit."""
 
     unit: Unit
     amount: Amount
@@ -72,7 +72,7 @@ class RuleBody(Body):
 
 
 class RuleView(View):
-    """How much of what, over which window; from what is stored."""
+    """The amount, the unit and the window of a stored limit."""
 
     unit: Unit
     amount: ShownAmount

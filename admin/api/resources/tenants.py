@@ -26,7 +26,7 @@ TenantId = Annotated[str, Path(alias="id", description="The tenant's id")]
 
 
 class TenantBody(Body):
-    """A tenant to be made.  A limit that is null or absent does not limit."""
+    """The fields of a new tenant.  Limits that are null or absent do not apply."""
 
     name: Name = Field(examples=["my-team"])
     fairshare_group: GroupName = DEFAULT_GROUP
@@ -34,10 +34,10 @@ class TenantBody(Body):
     tokens_per_minute: Tokens | None = Field(None, examples=[500_000])
     requests_per_minute: Requests | None = None
     max_in_flight: InFlight | None = None
-    status: Status = Field(Status.ACTIVE, description="`suspended`: every key of it is refused with 403")
-    policy: GroupName | None = Field(None, description="The named policy whose limits hold in addition")
-    metadata: Metadata = Field({}, description="Yours: kept, shown, and not looked at")
-    display_name: DisplayName = Field("", description="What people call it; empty: its name. Need not be unique")
+    status: Status = Field(Status.ACTIVE, description="`suspended`: all its keys are refused with 403")
+    policy: GroupName | None = Field(None, description="Named policy whose limits apply in addition")
+    metadata: Metadata = Field({}, description="Data of your own, which is kept and shown but not interpreted")
+    display_name: DisplayName = Field("", description="Name to display, which need not be unique; empty: `name`")
     description: Text = ""
 
 

@@ -19,7 +19,7 @@ Cascade = Annotated[bool, Query(description="Delete the user's keys too")]
 
 
 class UserBody(Body):
-    """A user as it shall be.  A limit counts all keys of the user; null or absent does not limit."""
+    """The new fields of a user.  Limits count all keys of the user; those that are null or absent do not apply."""
 
     email: Email | None = Field(None, examples=["ann@example.com"])
     tokens_per_minute: Tokens | None = None
@@ -56,7 +56,7 @@ async def get_user(tenant_id: TenantId, user_id: KnownUserId, call: Reading) -> 
 async def put_user(
     tenant_id: TenantId, user_id: Annotated[UserId, Path()], body: UserBody, call: Changing
 ) -> User:  # fmt: skip
-    """Makes or replaces a user."""
+    """Creates or replaces a user."""
     new = NewUser(user_id, body.email or "", body.tokens_per_minute, body.requests_per_minute)
     return call.changed(await users.put(call.session, tenant_id, new))
 
@@ -65,5 +65,5 @@ async def put_user(
 async def delete_user(
     tenant_id: TenantId, user_id: KnownUserId, call: Deleting, cascade: Cascade = False
 ) -> Response:  # fmt: skip
-    """Deletes a user who has no keys any more, or with them."""
+    """Deletes a user who has no keys; with `cascade` also a user with keys, and these keys."""
     return call.deleted(await users.delete(call.session, tenant_id, user_id, cascade=cascade))

@@ -22,50 +22,50 @@ DeliveryId = Annotated[int, Path(ge=1, lt=MAX_ID, description="The delivery's id
 
 
 class WebhookBody(Body):
-    """A webhook to be made."""
+    """The fields of a new webhook."""
 
     name: Name = Field(examples=["alerts"])
     url: HttpUrl = Field(
-        description="Where events are sent with POST; not to this machine, nor to where clouds keep its credentials",
+        description="URL that events are sent to with POST; not this machine, nor where clouds keep its credentials",
         examples=["https://hooks.example.com/tollkeeper"],
     )
     description: Text = ""
     events: Annotated[list[EventName], Field(max_length=len(EventName))] = Field(
-        [], description="Which events; empty: all", examples=[["budget.threshold", "key.expiring"]]
+        [], description="Events that are sent; empty: all", examples=[["budget.threshold", "key.expiring"]]
     )
     thresholds: Annotated[list[Percent], Field(max_length=10)] = Field(
-        [*DEFAULT_THRESHOLDS], description="How many percent of a budget are told as `budget.threshold`"
+        [*DEFAULT_THRESHOLDS], description="Percentages of a budget at which `budget.threshold` is sent"
     )
     enabled: Flag = True
 
 
 class NewWebhookBody(WebhookBody):
-    """The same, with whose it is."""
+    """The fields of a new webhook, and the organization that it belongs to."""
 
     organization: AnyId | None = Field(
         None,
-        description="Told of this organization's tenants alone, and managed by its owners; null: the operators', who"
-        " are told of every tenant",
+        description="Organization whose tenants' events are sent, and whose owners manage the webhook; null: it is the"
+        " operators', and the events of all tenants are sent",
         examples=[None],
     )
 
 
 class RotateWebhookBody(Body):
-    """How long older secrets sign beside the new one."""
+    """For how long older secrets sign beside the new one."""
 
-    overlap_seconds: Overlap = Field(86_400, description="0: they stop at once")
+    overlap_seconds: Overlap = Field(86_400, description="Seconds; 0: older secrets stop at once")
 
 
 class DeliveryQuery(Page):
-    """A page of deliveries."""
+    """Which page of the deliveries is listed."""
 
-    state: State | None = Field(None, description="Only those")
+    state: State | None = Field(None, description="Only deliveries in this state")
 
 
 WebhookPatch = patch_of(
     WebhookBody,
     "WebhookPatch",
-    "The fields to change.  What is absent stays.  To enable one forgets why it was disabled.",
+    "The fields to change.  What is absent stays.  Enabling a webhook clears the reason why it was disabled.",
 )
 WebhookView = view_of(Webhook, "WebhookView", "A webhook, without its secret.")
 MintedWebhook = shape(
@@ -86,7 +86,7 @@ routes = Routes(router, WEBHOOKS, "webhook", WebhookView)
 
 @router.post("", status_code=201, response_model=MintedWebhook)
 async def create_webhook(body: NewWebhookBody, call: Creating) -> dict[str, object]:
-    """Creates a webhook, and shows the secret that signs what it gets.  The secret is not stored."""
+    """Creates a webhook, and shows the secret that signs its deliveries.  The secret is not stored."""
     done = await webhooks.create(call.session, NewWebhook(**_fields(body.model_dump())))
     webhook, secret = done.value
     call.told(done)
@@ -123,7 +123,7 @@ async def rotate_webhook(
 
 @router.post("/{id}/test", status_code=202, response_model=DeliveryView)
 async def test_webhook(webhook_id: WebhookId, call: Changing) -> object:
-    """Sends a `webhook.test` to it; the delivery says what became of it, as soon as something did."""
+    """Sends a `webhook.test` event to the webhook.  The delivery shows the outcome as soon as there is one."""
     done = await webhooks.test(call.session, webhook_id)
     call.told(done)
     return done.value
@@ -133,7 +133,7 @@ async def test_webhook(webhook_id: WebhookId, call: Changing) -> object:
 async def list_deliveries(
     webhook_id: WebhookId, page: Annotated[DeliveryQuery, Query()], call: Reading
 ) -> dict[str, object]:
-    """Lists what was and is to be sent, newest first; of the last 35 days."""
+    """Lists the deliveries of the last 35 days, sent and pending, newest first."""
     found = await webhooks.deliveries(call.session, webhook_id, page.limit + 1, page.before_id(), page.state)
     return page.answer("deliveries", found, "id")
 
@@ -146,7 +146,7 @@ async def get_delivery(webhook_id: WebhookId, delivery: DeliveryId, call: Readin
 
 @router.post("/{id}/deliveries/{delivery}/redeliver", status_code=202, response_model=DeliveryView)
 async def redeliver(webhook_id: WebhookId, delivery: DeliveryId, call: Changing) -> object:
-    """Sends the same event again, with the same `webhook-id`: a receiver that had it knows it by that."""
+    """Sends the same event again, with the same `webhook-id`: receivers recognize a repeated event by it."""
     done = await webhooks.redeliver(call.session, webhook_id, delivery)
     call.told(done)
     return done.value
