@@ -32,21 +32,22 @@ class Settings(ManagementSettings):
 
     metrics_listen: ListenAddress = Field("127.0.0.1:9464", description="`/metrics`, `/healthz`, `/readyz`, `/learned`")
     grpc_listen: ListenAddress | None = Field(
-        None, description="where authz, ratelimit and accesslog are served over TCP too, to callers with the next"
+        None,
+        description="where authz, ratelimit and accesslog are served over TCP too, to callers with `TOLLKEEPER_GRPC_SECRET`",
     )
     grpc_secret: GrpcSecret | None = Field(
         None,
-        description="what Envoy says over TCP: 32 characters or more of `A-Za-z0-9._~+/=-`, the same in every sidecar "
+        description="secret that Envoy sends over TCP: 32 characters or more of `A-Za-z0-9._~+/=-`, the same in every sidecar "
         "and for `envoy render`; also needed by several sidecars behind one Envoy, which then believe each other; "
-        "behind a comma another one that is accepted, so that it can be replaced",
+        "after a comma a second one that is accepted too, so that it can be replaced",
     )
     grpc_tls_dir: Path | None = Field(
         None,
-        description="directory of `tls.crt`, `tls.key`, `ca.crt`: the same over TLS, with certificates on both sides",
+        description="directory of `tls.crt`, `tls.key`, `ca.crt`: gRPC over TLS, with certificates on both sides",
     )
     key_headers: KeyHeaders = Field(
         "authorization,x-api-key,api-key",
-        description="headers that carry a key, with commas between them; what else is in the others is left alone; the"
+        description="headers that carry a key, separated by commas; what else is in the others is left alone; the"
         " same for `envoy render`",
     )
     authz_socket: Path = Field(Path("/run/tollkeeper/authz.sock"), description="authz over a Unix socket")
@@ -59,8 +60,8 @@ class Settings(ManagementSettings):
     )
     access_log_file: LogFile = Field(
         Path("/var/log/tollkeeper/access.jsonl"),
-        description="Envoy's JSON access log on this machine: it alone has what ends while the sidecar is away; "
-        "`none`: there is none, and that is lost",
+        description="Envoy's JSON access log on this machine: only there are requests that end while the sidecar is away; "
+        "`none`: there is no such file, and these are lost",
     )
     access_log: AccessLog = Field(
         "file",
@@ -122,7 +123,9 @@ class Settings(ManagementSettings):
         None,
         description="variables of the sidecar's environment that models may name as credentials, with commas between",
     )
-    model_credentials_dir: Path | None = Field(None, description="directory of the files that models may name as those")
+    model_credentials_dir: Path | None = Field(
+        None, description="directory of the files that models may name as credentials"
+    )
     model_ca: str = Field(
         "/etc/ssl/certs/ca-certificates.crt",
         description="file on Envoy's machine with the certificates that https endpoints of models are checked against",
@@ -156,11 +159,11 @@ class Settings(ManagementSettings):
     )
     max_queued: int = Field(10_000, ge=1, le=100_000, description="requests that may wait in one ratelimit process")
     max_queued_per_tenant: int = Field(
-        1_000, ge=1, le=100_000, description="requests of one tenant that may wait there"
+        1_000, ge=1, le=100_000, description="requests of one tenant that may wait in one ratelimit process"
     )
     hand_off: bool = Field(
         False,
-        description="tell a scheduler behind us who asks, in the headers of the Gateway API inference extension: the "
+        description="tell a scheduler behind Envoy whose request it is, in the headers of the Gateway API inference extension: the "
         "tenant as fairness id, its fairshare group as objective",
     )
     fair_users: bool = Field(False, description="share a tenant's part among its users too, evenly")
@@ -192,11 +195,17 @@ class Settings(ManagementSettings):
         description="how much of request bodies over 64 KiB Envoy may hold until they are decided, in MiB; as much of"
         " others, each taken for 64 KiB; one tenant may have a quarter",
     )
-    handover_seconds: float = Field(8, ge=0, le=300, description="after SIGTERM, time for another to take its place")
-    drain_seconds: float = Field(10, ge=0, le=300, description="after that, time to answer the requests that are held")
-    otlp_endpoint: ApiUrl | None = Field(None, description="URL of an OTLP/HTTP receiver of spans and metrics")
-    otlp_headers: OtlpHeaders | None = Field(None, description="what it is told: `NAME=VALUE`, with commas between")
-    otlp_names: OtlpNames = Field("current", description="GenAI names: `current`, `old` (of the renamed), `both`")
+    handover_seconds: float = Field(
+        8, ge=0, le=300, description="seconds after SIGTERM in which another process may take its place"
+    )
+    drain_seconds: float = Field(
+        10, ge=0, le=300, description="seconds after that to answer the requests that are held"
+    )
+    otlp_endpoint: ApiUrl | None = Field(None, description="URL of an OTLP/HTTP receiver for spans and metrics")
+    otlp_headers: OtlpHeaders | None = Field(None, description="headers sent to it: `NAME=VALUE`, separated by commas")
+    otlp_names: OtlpNames = Field(
+        "current", description="names of GenAI attributes: `current`, `old` (where renamed), `both`"
+    )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning`, `error`; also `LOG_LEVEL`")
 
     @property

@@ -51,7 +51,7 @@ class ManagementSettings(BaseSettings):
     )
     portal_secret: PortalSecrets | None = Field(
         None,
-        description="what the keys that sign people in are derived from: 32 characters or more; behind a comma the one "
+        description="secret that the keys for signing people in are derived from: 32 characters or more; behind a comma the one "
         "before it, until its tokens are gone; without it nobody signs in, `up` makes one",
     )
     portal_hosts: PortalHosts | None = Field(
@@ -61,7 +61,7 @@ class ManagementSettings(BaseSettings):
     )
     webhook_secret: PortalSecrets | None = Field(
         None,
-        description="what the secrets that sign webhooks are derived from: 32 characters or more; behind a comma the"
+        description="secret that the secrets for signing webhooks are derived from: 32 characters or more; behind a comma the"
         " one before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
     )
     local_webhooks: bool = Field(
@@ -79,17 +79,18 @@ class ManagementSettings(BaseSettings):
         "http://127.0.0.1:9090", description="URL at which the commands `tenant`, `key`, … reach the management API"
     )
     api_ca: Path | None = Field(
-        None, description="file of the CAs of an `https` one, and no other; none: those of the system"
+        None, description="file of the only CAs that are trusted for an `https` API URL; none: those of the system"
     )
     api_tls_dir: Path | None = Field(
-        None, description="directory of `tls.crt`, `tls.key`: the certificate that the commands show it, if it asks"
+        None,
+        description="directory of `tls.crt`, `tls.key`: the certificate that the commands present if the API asks for one",
     )
     admin_listen: ListenAddress = Field("127.0.0.1:9090", description="management API")
     admin_tls_dir: Path | None = Field(
         None, description="directory of `tls.crt`, `tls.key`: management API and console over TLS"
     )
     admin_client_ca: Path | None = Field(
-        None, description="file of CAs: over TLS only clients with a certificate of theirs get through"
+        None, description="file of CAs: over TLS, only clients with a certificate from one of them are let in"
     )
     admin_metrics_listen: ListenAddress | None = Field(
         None, description="`/metrics`, `/healthz`, `/readyz` of the management API, which ask for no token"

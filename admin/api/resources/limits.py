@@ -40,8 +40,8 @@ class CountedBody(Body):
 
 class LimitBody(RuleBody, CountedBody, json_schema_extra={"examples": [EXAMPLE]}):
     """The fields of a new limit.  It counts a tenant's requests, or those of one of its keys, users or models; or, with
-    scope `group`, those of all tenants of a fairshare group together.  With scope `key` or `user` and no id it holds for
-    each of them."""
+    scope `group`, those of all tenants of a fairshare group together.  With scope `key` or `user` and no id it holds
+    for each of them."""
 
     shadow: Flag = Field(False, description="Refuse nothing, and only count what the limit would have refused")
 
