@@ -51,7 +51,8 @@ class ManagementSettings(BaseSettings):
     )
     portal_secret: PortalSecrets | None = Field(
         None,
-        description="secret that the keys for signing people in are derived from: 32 characters or more; behind a comma the one "
+        description="secret that the keys for signing people in are derived from: 32 characters or more; "
+        "behind a comma the one "
         "before it, until its tokens are gone; without it nobody signs in, `up` makes one",
     )
     portal_hosts: PortalHosts | None = Field(
@@ -61,7 +62,8 @@ class ManagementSettings(BaseSettings):
     )
     webhook_secret: PortalSecrets | None = Field(
         None,
-        description="secret that the secrets for signing webhooks are derived from: 32 characters or more; behind a comma the"
+        description="secret that the secrets for signing webhooks are derived from: 32 characters or more; "
+        "behind a comma the"
         " one before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
     )
     local_webhooks: bool = Field(
@@ -83,7 +85,8 @@ class ManagementSettings(BaseSettings):
     )
     api_tls_dir: Path | None = Field(
         None,
-        description="directory of `tls.crt`, `tls.key`: the certificate that the commands present if the API asks for one",
+        description="directory of `tls.crt`, `tls.key`: the certificate that the commands present if the API "
+        "asks for one",
     )
     admin_listen: ListenAddress = Field("127.0.0.1:9090", description="management API")
     admin_tls_dir: Path | None = Field(
