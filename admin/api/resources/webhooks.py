@@ -1,4 +1,4 @@
-"""/webhooks: who is told of what, with secrets (shown once), tries, and what became of what was sent."""
+"""/webhooks: endpoints that are told of events, with secrets (shown once), tests and deliveries."""
 
 from typing import Annotated, Any
 
