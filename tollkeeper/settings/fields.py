@@ -39,8 +39,7 @@ class Settings(ManagementSettings):
     grpc_secret: GrpcSecret | None = Field(
         None,
         description="secret that Envoy sends over TCP: 32 characters or more of `A-Za-z0-9._~+/=-`, the same "
-        "in every sidecar "
-        "and for `envoy render`; also needed by several sidecars behind one Envoy, which then believe each other; "
+        "in every sidecar and for `envoy render`; also needed by several sidecars behind one Envoy, which then believe each other; "
         "after a comma a second one that is accepted too, so that it can be replaced",
     )
     grpc_tls_dir: Path | None = Field(
@@ -63,8 +62,7 @@ class Settings(ManagementSettings):
     access_log_file: LogFile = Field(
         Path("/var/log/tollkeeper/access.jsonl"),
         description="Envoy's JSON access log on this machine: only there are requests that end while the "
-        "sidecar is away; "
-        "`none`: there is no such file, and these are lost",
+        "sidecar is away; `none`: there is no such file, and these are lost",
     )
     access_log: AccessLog = Field(
         "file",
@@ -167,8 +165,7 @@ class Settings(ManagementSettings):
     hand_off: bool = Field(
         False,
         description="tell a scheduler behind Envoy whose request it is, in the headers of the Gateway API "
-        "inference extension: the "
-        "tenant as fairness id, its fairshare group as objective",
+        "inference extension: the tenant as fairness id, its fairshare group as objective",
     )
     fair_users: bool = Field(False, description="share a tenant's part among its users too, evenly")
     lease_seconds: int = Field(

@@ -52,8 +52,7 @@ class ManagementSettings(BaseSettings):
     portal_secret: PortalSecrets | None = Field(
         None,
         description="secret that the keys for signing people in are derived from: 32 characters or more; "
-        "behind a comma the one "
-        "before it, until its tokens are gone; without it nobody signs in, `up` makes one",
+        "behind a comma the one before it, until its tokens are gone; without it nobody signs in, `up` makes one",
     )
     portal_hosts: PortalHosts | None = Field(
         None,
@@ -63,8 +62,7 @@ class ManagementSettings(BaseSettings):
     webhook_secret: PortalSecrets | None = Field(
         None,
         description="secret that the secrets for signing webhooks are derived from: 32 characters or more; "
-        "behind a comma the"
-        " one before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
+        "behind a comma the one before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
     )
     local_webhooks: bool = Field(
         False,

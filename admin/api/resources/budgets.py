@@ -67,8 +67,8 @@ class AdjustBody(Body):
 
 class BudgetView(View):
     """The live state of one limit.  `used` may exceed the amount, and then nothing remains: a request is charged what
-    it used beyond what was reserved for it.  `would_have_refused` is how
-    many requests a shadow limit would have refused since it was last full."""
+    it used beyond what was reserved for it.  `would_have_refused` is the number of requests that
+    a shadow limit would have refused since it was last full."""
 
     budget: str
     limit: str

@@ -133,7 +133,7 @@ class CacheBody(Body):
     )
     requests: CachedRequests = Field(
         CachedRequests.DETERMINISTIC,
-        description="Kept answers: of requests with temperature 0 or a seed or that are never sampled, or all",
+        description="Requests whose answers are kept: with temperature 0 or a seed or never sampled; or all",
     )
     max_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_BYTES)] = Field(
         DEFAULT_BYTES, description="Maximum size of an answer; a longer one is not kept", examples=[DEFAULT_BYTES]
