@@ -39,7 +39,8 @@ class Settings(ManagementSettings):
     grpc_secret: GrpcSecret | None = Field(
         None,
         description="secret that Envoy sends over TCP: 32 characters or more of `A-Za-z0-9._~+/=-`, the same "
-        "in every sidecar and for `envoy render`; also needed by several sidecars behind one Envoy, which then believe each other; "
+        "in every sidecar and for `envoy render`; also needed by several sidecars behind one Envoy, "
+        "which then believe each other; "
         "after a comma a second one that is accepted too, so that it can be replaced",
     )
     grpc_tls_dir: Path | None = Field(

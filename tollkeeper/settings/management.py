@@ -62,7 +62,8 @@ class ManagementSettings(BaseSettings):
     webhook_secret: PortalSecrets | None = Field(
         None,
         description="secret that the secrets for signing webhooks are derived from: 32 characters or more; "
-        "behind a comma the one before it, until every webhook has rotated; without it there are no webhooks, `up` makes one",
+        "behind a comma the one before it, until every webhook has rotated;"
+        " without it there are no webhooks, `up` makes one",
     )
     local_webhooks: bool = Field(
         False,
