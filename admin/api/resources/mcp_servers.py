@@ -23,11 +23,13 @@ class ServerBody(Body):
 
     name: ServerName = Field(examples=["search"])
     url: EndpointUrl = Field(
-        description="Where its Streamable HTTP transport is", examples=["https://mcp.example.com/mcp"]
+        description="URL of its Streamable HTTP transport", examples=["https://mcp.example.com/mcp"]
     )
     description: Text = ""
     headers: Headers = Field(
-        {}, description="Go with every request to it; credentials are refused", examples=[{"x-team": "research"}]
+        {},
+        description="Headers sent with every request to it; credentials are refused",
+        examples=[{"x-team": "research"}],
     )
     enabled: Flag = True
     endpoints: Annotated[list[EndpointBody], Field(max_length=MAX_ENDPOINTS - 1)] = Field(
@@ -48,7 +50,7 @@ class ServerBody(Body):
     ca_file: CaFile | None = Field(None, description="Where Envoy has the certificates that it trusts; null: its own")
     max_in_flight: InFlight | None = Field(None, description="Maximum calls at once, in all sidecars; others wait")
     tools_in_flight: Annotated[dict[ToolName, InFlight], Field(max_length=MAX_TOOLS)] = Field(
-        {}, description="The same for single tools, instead of it", examples=[{"search": 4}]
+        {}, description="Maximum calls of single tools at once, instead of it", examples=[{"search": 4}]
     )
 
 
