@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 import structlog
@@ -185,10 +186,9 @@ class JobKeeper:
             if self._closing:
                 return False, None
             self._ready.clear()
-            try:
-                await asyncio.wait_for(self._ready.wait(), RETRY_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await self._ready.wait()
 
     async def _until_taken(self, offer: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + ROOM_SECONDS

@@ -68,7 +68,8 @@ class Sweep:
 
     async def _finished_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._finished.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._finished.wait()
         return self._finished.is_set()
 
     async def _sweep(self) -> int:

@@ -61,7 +61,8 @@ class Deliverer:
         """Waits until it is time to look, or until a webhook is no longer busy."""
         self._room.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._room.wait(), INTERVAL_SECONDS)
+            async with asyncio.timeout(INTERVAL_SECONDS):
+                await self._room.wait()
 
     async def _take(self) -> Sequence[Taken]:
         """Begins to send what is due.  A webhook gets no more until all that was taken for it has ended."""

@@ -12,6 +12,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from tenancy.values.receiver import Reach
 from tests.admin.webhooks.conftest import BY, SECRETS, Hooks
 from tests.admin.webhooks.receiver import Receiver
+from tests.admin.webhooks.sender import deliverer
 from tests.conftest import PATIENT
 
 
@@ -205,6 +206,16 @@ async def test_what_a_killed_process_was_sending_another_sends_again(
     assert (delivery.state, delivery.attempts) == ("delivered", 2)
     first, second = receiver.got
     assert (first.id, first.body) == (second.id, second.body)
+
+
+async def test_it_ends_when_told_to_also_in_the_moment_in_which_a_delivery_does(hooks: Hooks) -> None:
+    found = deliverer(hooks.pool)
+    task = asyncio.create_task(found.run())
+    await asyncio.sleep(0.2)  # until it waits for something to do
+    found._room.set()  # as a delivery does that has ended
+    task.cancel()
+    await asyncio.wait([task], timeout=PATIENT)
+    assert task.cancelled()
 
 
 async def test_a_full_queue_drops_what_comes_and_counts_it(
