@@ -1,7 +1,6 @@
 """Envoy's access log service: entries of the stream as LogEntry, handed to the pipeline on the spot.
 
-Runs in the engine's thread, so nothing here waits.  An entry that finds no room is dropped: the file log has it too.
-If
+Runs in the engine's thread, so nothing here waits.  An entry that finds no room is dropped: the file log has it too. If
 an entry cannot be read, each entry of its message is read by itself, so that the others are kept.
 """
 

@@ -152,7 +152,7 @@ class Settler:
         if not names:
             return outcomes
         released = self._budgets.release(names)
-        self._doubts.add([name for name, found in zip(names, released, strict=True) if found is Settled.GONE])
+        self._doubts.add([name for name, found in zip(names, released, strict=True) if found is GONE])
         return outcomes + released
 
     def _release_again(self) -> None:

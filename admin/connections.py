@@ -1,8 +1,7 @@
 """Connections to the management API: how many there may be, and how long each stage of one may take.
 
 uvicorn has a deadline only for idle connections, and none before the first request; this is its protocol with the
-missing
-ones.  What happens within a request (its body, its answer) is the gate's matter.
+missing ones.  What happens within a request (its body, its answer) is the gate's matter.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """Forward-only migrations: applies `migrations/*/NNNN_name.sql` by name, once, each in a transaction.
 
 The folder is that of the slice that most of a migration is about.  All folders share one sequence: the next number is
-one
-more than the highest in any of them.
+one more than the highest in any of them.
 """
 
 from collections.abc import Iterable

@@ -36,7 +36,7 @@ structlog.configure(
 LOGGING = structlog.get_config()
 pytest_plugins = ["tests.distribution"]
 # Its runner would make every command anew for each call, which takes longer than most of them run.
-typer.testing._get_command = functools.cache(get_command)  # type: ignore[attr-defined]
+typer.testing._get_command = functools.cache(get_command)  # type: ignore[attr-defined] # private to it
 
 TEMPLATE = "migrated"
 # Nothing of a test outlives the machine.

@@ -3,8 +3,7 @@
 Envoy writes every request to the file, and to the stream those that are not left to the file alone (alone.py).  A line
 that stands alone is handled when it is read.  Another line is handled in the same way if the stream has not brought its
 request within a few seconds.  A line whose request is done moves the checkpoint.  So a killed process, a lost stream
-and
-a full queue all end in the same place: the line is still there, and is read again.
+and a full queue all end in the same place: the line is still there, and is read again.
 """
 
 import threading

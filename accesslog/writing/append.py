@@ -1,8 +1,7 @@
 """Appends rows to the ledger, from memory or from the spool: prices them, and leaves out what it will never take.
 
 A row is priced when it is written, never earlier, by the prices of that moment.  While prices are not known (no store
-has
-answered since the start, or for a minute) rows wait: an unknown price must not become a price of zero.
+has answered since the start, or for a minute) rows wait: an unknown price must not become a price of zero.
 """
 
 import time

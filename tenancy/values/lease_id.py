@@ -1,9 +1,8 @@
 """Lease ids: UUIDv7 (RFC 9562), so that an id carries the time of its request.  The text form is canonical.
 
 authz mints one for every request that may go on.  ratelimit takes the lease under it, and both logs bring it, so
-whatever
-was begun under an id is ended even if ratelimit's answer never reached Envoy.  Its last digits name the Envoy that the
-request came through, so a request of which only the id is known also ends when that Envoy is gone.
+whatever was begun under an id is ended even if ratelimit's answer never reached Envoy.  Its last digits name the Envoy
+that the request came through, so a request of which only the id is known also ends when that Envoy is gone.
 """
 
 import os

@@ -80,7 +80,7 @@ def _on(switches: Config) -> bool:
 
 
 def _half_switched(dump: Config, wanted: Wanted) -> Iterator[Finding]:
-    said = set[str]()
+    said = dict[str, None]()  # each once, in their order
     for place in walk(dump):
         switches = place.get(SWITCHES, {})
         named = {name for name in switches if name in wanted.filters}
@@ -89,11 +89,8 @@ def _half_switched(dump: Config, wanted: Wanted) -> Iterator[Finding]:
             continue
         what = "host" if "domains" in place else "route"
         name = place.get("name") or json.dumps(place.get("match", {}))
-        if (
-            says := f"the {what} {name} switches {', '.join(sorted(named))} alone: it is refused, or not counted"
-        ) in said:
-            continue
-        said.add(says)
+        said[f"the {what} {name} switches {', '.join(sorted(named))} alone: it is refused, or not counted"] = None
+    for says in said:
         yield wrong(PART, says, ALL)
 
 

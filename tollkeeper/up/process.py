@@ -157,7 +157,8 @@ def write_private(path: Path, text: str) -> None:
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that was free a moment ago, and if possible one that no outgoing connection takes."""
-    for port in (*RANDOM.sample(_apart(), MOST_TRIES), 0):
+    apart = _ports_apart()
+    for port in (*RANDOM.sample(apart, min(len(apart), MOST_TRIES)), 0):  # 0: the kernel's choice
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             found: int = probe.getsockname()[1]
@@ -165,13 +166,12 @@ def free_port() -> int:
     raise OSError("127.0.0.1 has no free port")
 
 
-def _apart() -> Sequence[int]:
-    """Ports below those of outgoing connections."""
+def _ports_apart() -> range:
+    """Ports below those of outgoing connections; empty where the system does not say which these are."""
     try:
-        first = int(EPHEMERAL_PORTS.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        first = 0
-    return range(FIRST_PORT, first) if first >= FIRST_PORT + MOST_TRIES else (0,) * MOST_TRIES
+        return range(FIRST_PORT, int(EPHEMERAL_PORTS.read_text().split()[0]))
+    except OSError:
+        return range(0)
 
 
 def unprivileged_user() -> int | None:
