@@ -27,6 +27,7 @@ ASKED = json.dumps(
     },
     separators=(",", ":"),
 )
+OLD_ID = "01936b3f-6c00-7abc-8def-0123456789ab"  # ratelimit mints a new one for each call
 REQUEST_ID = "6c4b5fa8-3a0c-4a32-8e1f-0a5d7c9b2e11"
 
 
@@ -47,8 +48,8 @@ def check(secret: str) -> bytes:
 
 def should_rate_limit(policy: str) -> bytes:
     """ShouldRateLimit, for a request with `max_tokens`."""
-    entries = {"policy": policy, "end_user_id": "-", "asked": ASKED}
-    entries |= {"content_length": str(BODY_BYTES), "method": "POST", "path": PATH}
+    entries = {"policy": policy, "method": "POST", "path": PATH, "lease_id": OLD_ID, "end_user_id": "-"}
+    entries |= {"content_length": str(BODY_BYTES), "asked": ASKED}
     made = [RateLimitDescriptor.Entry(key=key, value=value) for key, value in entries.items()]
     descriptor = RateLimitDescriptor(entries=made)
     return RateLimitRequest(domain="tollkeeper", descriptors=[descriptor]).SerializeToString()

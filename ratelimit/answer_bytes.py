@@ -34,9 +34,9 @@ def serialize(
         for tag in (_HEADER, _REQUEST_HEADER):
             parts += (_header(tag, name, len(value)), value)
     if body:
-        parts += (_BODY, _varint(len(body)), body)
+        parts += (_BODY, varint(len(body)), body)
     if metadata := b"".join(_metadata(fields)):
-        parts += (_METADATA, _varint(len(metadata)), metadata)
+        parts += (_METADATA, varint(len(metadata)), metadata)
     return b"".join(parts)
 
 
@@ -61,14 +61,14 @@ def _metadata(fields: Iterable[tuple[str, str | int | bool]]) -> list[bytes]:
 def _header(tag: bytes, name: str, size: int) -> bytes:
     """The bytes of a HeaderValue that precede its value of `size` bytes."""
     key = name.encode()
-    head = _KEY + _varint(len(key)) + key + _VALUE + _varint(size)
-    return tag + _varint(len(head) + size) + head
+    head = _KEY + varint(len(key)) + key + _VALUE + varint(size)
+    return tag + varint(len(head) + size) + head
 
 
 @lru_cache(MOST_KEPT)
 def _text_field(name: str, size: int) -> bytes:
     """The bytes that precede a text of `size` bytes."""
-    return _entry(name, _STRING + _varint(size), size)
+    return _entry(name, _STRING + varint(size), size)
 
 
 @lru_cache(MOST_KEPT)
@@ -84,11 +84,12 @@ def _true_field(name: str) -> bytes:
 def _entry(name: str, value_head: bytes, size: int) -> bytes:
     """The bytes of a map entry that precede a value of `size` bytes."""
     key, value_size = name.encode(), len(value_head) + size
-    head = _KEY + _varint(len(key)) + key + _VALUE + _varint(value_size) + value_head
-    return _ENTRY + _varint(len(head) + size) + head
+    head = _KEY + varint(len(key)) + key + _VALUE + varint(value_size) + value_head
+    return _ENTRY + varint(len(head) + size) + head
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Of a number that is not negative."""
     digits = bytearray()
     while number > 0x7F:
         digits.append(number & 0x7F | 0x80)
