@@ -10,7 +10,7 @@ from ratelimit.early_ends import EarlyEnds
 from ratelimit.fairness.floor import Full, Terms
 from ratelimit.fairness.pools import UNBOUNDED
 from ratelimit.journal import Entry, Journal
-from ratelimit.life import ADMITTED, NO_LOAD, NOBODY, OVER, QUEUED, RUNNING, Caller, Event, Life, Load, Moves
+from ratelimit.life import NO_LOAD, NOBODY, OVER, QUEUED, RUNNING, Caller, Event, Life, Load, Moves
 from ratelimit.roll import Roll, Running
 from ratelimit.scheduler import MODEL, Bound, Scheduler
 from ratelimit.sharing import Sharing
@@ -21,6 +21,7 @@ from tenancy.values.policy import Policy
 MAX_KNOWN = 200_000  # about 50 MB; beyond, the oldest are no longer counted
 TOLD = "fair queue"  # names the call in the log if it fails
 NO_QUEUE = Terms(queue_seconds=0.0)
+ADMIT, END = Event.ADMIT, Event.END
 
 
 class InFlight:
@@ -58,7 +59,7 @@ class InFlight:
                     continue
                 self._scheduler.run(life)
                 self._begin(life)
-                life.state = Event.RUN[Event.ADMIT[life.state]]
+                life.state = ADMIT[life.state]
                 self._roll.answered(life)
 
     @property
@@ -130,14 +131,11 @@ class InFlight:
     def admit(self, life: Life) -> bool:
         """Whether it may run; if not, it has ended in the meantime, and its lease, if any, must be given back."""
         with self._lock:
-            life.state = Event.ADMIT[life.state]
-            return life.state is ADMITTED
-
-    def run(self, life: Life) -> None:
-        with self._lock:
-            life.state = Event.RUN[life.state]
-            if life.state is RUNNING:
-                self._roll.answered(life)
+            life.state = state = ADMIT[life.state]
+            if state is not RUNNING:
+                return False
+            self._roll.answered(life)
+            return True
 
     def refuse(self, life: Life) -> None:
         self._move(life, Event.REFUSE)
@@ -251,14 +249,12 @@ class InFlight:
         self.heard += 1
         life = self._roll.take(lease_id)
         if life is not None:
-            if service is not None:
-                self._scheduler.settle(life, service)
-            self._scheduler.over(life)
+            self._scheduler.over(life, service)
         elif (life := self._scheduler.waiting_as(lease_id)) is not None:
             self._leave_queue(life)
         else:
             return False
-        life.state = Event.END[life.state]
+        life.state = END[life.state]
         return True
 
     def _move(self, life: Life, moves: Moves) -> bool:

@@ -11,9 +11,9 @@ import mmap
 import os
 import secrets
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,9 @@ import structlog
 log = structlog.get_logger(__name__)
 
 RECORD = struct.Struct("<c36s64p64p")
+WRITTEN = struct.Struct("<c36s128s")  # the same, tenant and group as _names packs them
+NAMES = struct.Struct("<64p64p")
+NAMES_KEPT = 4096
 TEXT_MAX_BYTES = 63
 FREE, ASKED, ANSWERED = b"\0", b"a", b"r"
 NOWHERE = -1  # the place of a request that is not recorded
@@ -46,7 +49,7 @@ class Entry(NamedTuple):
 class Journal:
     """`directory` is the process's kind and number; each process has a file of its own in it.  At most `size` requests;
     what is beyond is not written down, nor is what a full disk has no room for.  Open as long as the process lives.
-    Thread-safe.  OSError."""
+    Not thread-safe: the register holds a lock.  OSError."""
 
     def __init__(self, directory: Path, size: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,24 +64,25 @@ class Journal:
         self._size, self._used, self._room = size, 0, 0
         self._is_full = False  # whether the disk is full
         self._free: list[int] = []
-        self._lock = threading.Lock()
+        self._model_at: list[str] = []  # by place: what is written there now
 
     def enter(self, lease_id: str, tenant_id: str, group: str, model: str = "") -> int:
         """Records a request; returns its place."""
-        tenant, of = tenant_id.encode(), group.encode()
-        if len(tenant) > TEXT_MAX_BYTES or len(of) > TEXT_MAX_BYTES:
+        names = _names(tenant_id, group)
+        if names is None:
             return NOWHERE
-        with self._lock:
-            if self._free:
-                place = self._free.pop()
-            elif self._used < self._room or self._has_more():
-                place = self._used
-                self._used += 1
-            else:
-                return NOWHERE
-        of_model = model.encode()
-        MODEL.pack_into(self._models, place * MODEL.size, of_model if len(of_model) <= MODEL_MAX_BYTES else b"")
-        RECORD.pack_into(self._map, place * RECORD.size, ASKED, lease_id.encode(), tenant, of)
+        if self._free:
+            place = self._free.pop()
+        elif self._used < self._room or self._has_more():
+            place = self._used
+            self._used += 1
+            self._model_at.append("")
+        else:
+            return NOWHERE
+        if self._model_at[place] != model:
+            self._model_at[place], of_model = model, model.encode()
+            MODEL.pack_into(self._models, place * MODEL.size, of_model if len(of_model) <= MODEL_MAX_BYTES else b"")
+        WRITTEN.pack_into(self._map, place * RECORD.size, ASKED, lease_id.encode(), names)
         return place
 
     def answer(self, place: int) -> None:
@@ -89,8 +93,7 @@ class Journal:
         """Frees the place; call it once."""
         if place != NOWHERE:
             self._map[place * RECORD.size] = FREE[0]
-            with self._lock:
-                self._free.append(place)
+            self._free.append(place)
 
     def _has_more(self) -> bool:
         """Whether the disk has room for the next records."""
@@ -138,6 +141,13 @@ class Predecessor:
 def predecessors_in(directory: Path) -> list[Predecessor]:
     """Call it before making a journal in `directory`."""
     return [Predecessor(path) for path in directory.glob(f"*{SUFFIX}")]
+
+
+@lru_cache(NAMES_KEPT)
+def _names(tenant_id: str, group: str) -> bytes | None:
+    """None if a name is too long."""
+    tenant, of = tenant_id.encode(), group.encode()
+    return NAMES.pack(tenant, of) if max(len(tenant), len(of)) <= TEXT_MAX_BYTES else None
 
 
 def _read(path: Path) -> Iterator[Entry]:

@@ -23,8 +23,7 @@ from tenancy.values.policy import Policy
 #   state      the request ...                                  and holds
 #   ASKED      is with the budgets, or waits for a slot         a place in flight, perhaps a lease already
 #   QUEUED     waits for room, and for its turn                 a place in the queue
-#   ADMITTED   may run; its answer is being written             a place in flight, a lease (unless by a failure mode)
-#   RUNNING    has been answered                                the same
+#   RUNNING    may run; its answer is written, or will be next  a place in flight, a lease (unless by a failure mode)
 #   OVER       is in the access log                             a lease
 #   SETTLED    has been charged for what it used                nothing
 #   REFUSED    was not admitted                                 nothing
@@ -34,9 +33,8 @@ from tenancy.values.policy import Policy
 #   event      who tells of it
 #   QUEUE      the decider, once the register has found no room for it (fairness/)
 #   TURN       the register: there is room, and by the shares of all that wait it is this one's turn
-#   ADMIT      the committer, or the failure mode in its place
+#   ADMIT      the committer, or the failure mode in its place; the decider then hands the answer to the engine
 #   REFUSE     the same, with the other answer; of what is queued the register, when it has waited for too long
-#   RUN        the decider, which hands the answer to the engine
 #   LEAVE      the engine: the caller went.  Once answered it means nothing: some engines report the end of every call
 #   LOSE       the engine: the answer did not reach the caller
 #   END        the access log: here, in a sibling process, or in another sidecar (the reporter finds the lease gone).
@@ -57,12 +55,12 @@ from tenancy.values.policy import Policy
 class State(StrEnum):
     """Where a request is."""
 
-    ASKED, QUEUED, ADMITTED, RUNNING = "asked", "queued", "admitted", "running"
+    ASKED, QUEUED, RUNNING = "asked", "queued", "running"
     OVER, SETTLED = "over", "settled"
     REFUSED, ABANDONED, ORPHANED = "refused", "abandoned", "orphaned"
 
 
-ASKED, QUEUED, ADMITTED, RUNNING, OVER, SETTLED, REFUSED, ABANDONED, ORPHANED = State
+ASKED, QUEUED, RUNNING, OVER, SETTLED, REFUSED, ABANDONED, ORPHANED = State
 SAME, BUG = "same", "bug"  # it is ignored; it raises Impossible
 
 
@@ -85,17 +83,16 @@ class Event:
     """What happens to a request: from each state to the next."""
 
     # fmt: off
-    #               ASKED      QUEUED     ADMITTED   RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
-    QUEUE  = Moves( QUEUED,    BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-    TURN   = Moves( BUG,       ASKED,     BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-    ADMIT  = Moves( ADMITTED,  BUG,       BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-    RUN    = Moves( BUG,       BUG,       RUNNING,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-    REFUSE = Moves( REFUSED,   REFUSED,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
-    LEAVE  = Moves( ABANDONED, ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME)
-    LOSE   = Moves( BUG,       BUG,       ABANDONED, ABANDONED, SAME,    SAME,    SAME,    SAME,      SAME)
-    END    = Moves( OVER,      OVER,      OVER,      OVER,      SAME,    SAME,    SAME,    SAME,      SAME)
-    SETTLE = Moves( BUG,       BUG,       BUG,       BUG,       SETTLED, SAME,    SAME,    SAME,      SAME)
-    EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SAME,    SAME,      SAME)
+    #               ASKED      QUEUED     RUNNING    OVER     SETTLED  REFUSED  ABANDONED  ORPHANED
+    QUEUE  = Moves( QUEUED,    BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    TURN   = Moves( BUG,       ASKED,     BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    ADMIT  = Moves( RUNNING,   BUG,       BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    REFUSE = Moves( REFUSED,   REFUSED,   BUG,       SAME,    SAME,    BUG,     SAME,      SAME)
+    LEAVE  = Moves( ABANDONED, ABANDONED, SAME,      SAME,    SAME,    SAME,    SAME,      SAME)
+    LOSE   = Moves( BUG,       BUG,       ABANDONED, SAME,    SAME,    SAME,    SAME,      SAME)
+    END    = Moves( OVER,      OVER,      OVER,      SAME,    SAME,    SAME,    SAME,      SAME)
+    SETTLE = Moves( BUG,       BUG,       BUG,       SETTLED, SAME,    SAME,    SAME,      SAME)
+    EXPIRE = Moves( ORPHANED,  ORPHANED,  ORPHANED,  SAME,    SAME,    SAME,    SAME,      SAME)
     # fmt: on
 
 

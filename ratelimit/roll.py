@@ -62,12 +62,13 @@ class Roll:
         life = self._lives.pop(lease_id, None)
         if life is None:
             return None
-        if self._journal is not None:
+        if life.place != NOWHERE and self._journal is not None:
             self._journal.leave(life.place)
             life.place = NOWHERE
         tenant = self._tenants[life.policy.tenant_id]
         tenant.count -= 1
-        self._gone(tenant)
+        if not tenant.count:
+            self._gone(tenant)
         return life
 
     def queue(self, life: Life) -> None:

@@ -30,9 +30,6 @@ class Finished(Struct, frozen=True, gc=False):
     milliseconds: int = 0
 
 
-NOTHING = Finished()
-
-
 @dataclass(frozen=True, slots=True)
 class Bound:
     """At most `most` at once; `name` says whose bound that is."""
@@ -54,7 +51,7 @@ class Scheduler:
         self._allotted: Mapping[str, int] | None = None
         self._occupancy = Occupancy()
         self._served: dict[tuple[str, str], int] = {}
-        self._finished: dict[tuple[str, str], Finished] = {}
+        self._finished: dict[tuple[str, str], list[int]] = {}  # as the members of Finished
 
     @property
     def waiting(self) -> int:
@@ -94,10 +91,10 @@ class Scheduler:
 
     def begin(self, life: Life) -> bool:
         """Whether there is room, and nobody waits for it."""
-        life.ticket = self._floor.begin(life, self._cost(life), self._way(life), life.load.model)
-        if life.ticket is None:
+        life.ticket = ticket = self._floor.begin(life, self._cost(life), self._way(life), life.load.model)
+        if ticket is None:
             return False
-        self._runs(life, life.ticket)
+        self._runs(life, ticket)
         return True
 
     def run(self, life: Life) -> None:
@@ -141,24 +138,30 @@ class Scheduler:
             self._floor.leave(life.ticket, self._clock())
             self._out(life)
 
-    def over(self, life: Life) -> None:
-        """It no longer runs."""
+    def over(self, life: Life, service: int | None = None) -> None:
+        """It no longer runs.  `service`: what it has had in all, None if not known."""
         ticket = life.ticket
-        if ticket is not None:
-            if ticket.began is not None:
-                self._occupancy.ends(ticket.room, self._clock())
-            self._floor.over(ticket)
-            life.ticket = None
+        if ticket is None:
+            return
+        now = self._clock()
+        if service is not None:
+            self._learn(life, ticket, service, now)
+        self._occupancy.ends(ticket.room, now)
+        self._floor.over(ticket, service)
+        life.ticket = None
 
-    def settle(self, life: Life, service: int) -> None:
+    def _learn(self, life: Life, ticket: Ticket[Life], service: int, now: float) -> None:
         """What a finished request has had."""
-        self._expected.learn(life.policy.tenant_id, life.load.model, max(0, service - life.load.service))
-        self.charge(life, service)
-        if (ticket := life.ticket) is not None and ticket.began is not None:
-            name = life.policy.fairshare_group, life.policy.tenant_id
-            had = self._finished.get(name, NOTHING)
-            passed = had.milliseconds + int(1000 * (self._clock() - ticket.began))
-            self._finished[name] = Finished(had.service + service, passed)
+        policy, load = life.policy, life.load
+        answer = service - load.service
+        self._expected.learn(policy.tenant_id, load.model, answer if answer > 0 else 0)
+        name = policy.fairshare_group, policy.tenant_id
+        self._served[name] = self._served.get(name, 0) + service - ticket.charged
+        had = self._finished.get(name)
+        if had is None:
+            had = self._finished[name] = [0, 0]
+        had[0] += service
+        had[1] += int(1000 * (now - ticket.began))
 
     def charge(self, life: Life, service: int) -> None:
         """What a running request has had so far."""
@@ -183,11 +186,12 @@ class Scheduler:
     def take_finished(self) -> Mapping[tuple[str, str], Finished]:
         """The requests that finished since the last call, by group and tenant."""
         finished, self._finished = self._finished, {}
-        return finished
+        return {name: Finished(*had) for name, had in finished.items()}
 
     def served_elsewhere(self, group: str, tenant_id: str, weight: int, service: int) -> None:
         """What a tenant has had in other sidecars."""
-        self._floor.charge_elsewhere(self._shares(group, tenant_id, weight), service)
+        way = (group, self.weights.get(group, DEFAULT_WEIGHT)), (tenant_id, weight)
+        self._floor.charge_elsewhere(way, service)
 
     def _set_rooms(self) -> None:
         shares = self._allotted
@@ -206,8 +210,9 @@ class Scheduler:
         self._count(life, ticket.charged)
 
     def _begins(self, life: Life, ticket: Ticket[Life]) -> None:
+        model = life.load.model
         ticket.began = self._clock()
-        ticket.room = life.load.model if life.load.model in self.rooms else ""
+        ticket.room = model if model in self.rooms else ""
         self._occupancy.begins(ticket.room, ticket.began)
 
     def _cost(self, life: Life) -> int:
@@ -222,11 +227,9 @@ class Scheduler:
 
     def _way(self, life: Life) -> tuple[Share, ...]:
         policy = life.policy
-        shares = self._shares(policy.fairshare_group, policy.tenant_id, policy.weight)
-        return (*shares, Share(life.load.user, DEFAULT_WEIGHT)) if self._by_user else shares
-
-    def _shares(self, group: str, tenant_id: str, weight: int) -> tuple[Share, Share]:
-        return Share(group, self.weights.get(group, DEFAULT_WEIGHT)), Share(tenant_id, weight)
+        group = policy.fairshare_group
+        shares = (group, self.weights.get(group, DEFAULT_WEIGHT)), (policy.tenant_id, policy.weight)
+        return (*shares, (life.load.user, DEFAULT_WEIGHT)) if self._by_user else shares
 
     def _count(self, life: Life, service: int) -> None:
         tenant = life.policy.fairshare_group, life.policy.tenant_id

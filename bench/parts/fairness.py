@@ -9,7 +9,7 @@ from bench import rounds
 from bench.figures import Figure, Measure, Report
 from ratelimit.fairness.floor import Asked, Floor, Terms
 from ratelimit.fairness.pools import Room
-from ratelimit.fairness.queue import Share, Ticket, Way
+from ratelimit.fairness.queue import Ticket, Way
 
 TITLE = "Fair admission"
 TENANTS, GROUPS, RUNNING = 10_000, 50, 1_000
@@ -17,7 +17,7 @@ AT_ONCE, BLOCKS = 500, 20  # decisions that are timed together; how often, in ea
 MOST_MICROSECONDS = 20.0
 STEPS = ("take one in", "admit the next", "end one")
 
-WAYS: list[Way] = [(Share(f"group-{n % GROUPS}", 100), Share(f"tenant-{n}", 1 + n % 500)) for n in range(TENANTS)]
+WAYS: list[Way] = [((f"group-{n % GROUPS}", 100), (f"tenant-{n}", 1 + n % 500)) for n in range(TENANTS)]
 
 
 def run(plan: rounds.Plan) -> Report:

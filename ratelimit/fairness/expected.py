@@ -20,8 +20,10 @@ class Expected:
         self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def of(self, tenant_id: str, model: str, most: int) -> int:
-        known = self._known.get((tenant_id, model), self._known.get((EVERYBODY, model)))
-        return min(most, FIRST if known is None else round(known))
+        known = self._known.get((tenant_id, model))
+        if known is None:
+            known = self._known.get((EVERYBODY, model), FIRST)
+        return most if most < known else round(known)
 
     def learn(self, tenant_id: str, model: str, had: int) -> None:
         """An answer took `had`."""

@@ -108,7 +108,11 @@ class Floor(Generic[T]):
     def _run(self, item: T, cost: int, way: Way, model: str, pool: Pool[T]) -> Ticket[T]:
         ticket = pool.queue.run(item, cost, way)
         ticket.model = model
-        self._begins(ticket, pool)
+        self._of[ticket] = pool
+        self.running += 1
+        everything = pool.queue.all
+        if everything.running == 1 or everything.waiting:
+            self._pools.changed(pool)
         return ticket
 
     def ask(
@@ -148,7 +152,8 @@ class Floor(Generic[T]):
         ticket = pool.queue.next()
         self._pools.took(pool, weight, ticket)
         self.waiting -= 1
-        self._begins(ticket, pool)
+        self._of[ticket] = pool
+        self.running += 1
         pool.pace.took(now, ticket.cost)
         if not len(pool.queue):
             pool.pace.ends(now)
@@ -163,12 +168,14 @@ class Floor(Generic[T]):
         for pool in self._pools.used:
             pool.queue.charge_elsewhere(way, service)
 
-    def over(self, ticket: Ticket[T]) -> None:
-        """A running request has ended."""
+    def over(self, ticket: Ticket[T], service: int | None = None) -> None:
+        """A running request has ended.  `service`: what it has had in all; None: what has been charged."""
         pool = self._of.pop(ticket)
-        pool.queue.end(ticket)
+        pool.queue.end(ticket, service)
         self.running -= 1
-        self._pools.ran(pool)
+        everything = pool.queue.all
+        if everything.waiting or not everything.running:
+            self._pools.changed(pool)
 
     def leave(self, ticket: Ticket[T], now: float) -> None:
         """A waiting request leaves."""
@@ -227,11 +234,6 @@ class Floor(Generic[T]):
         self._of[ticket] = new
         self._pools.changed(old)
         self._pools.changed(new)
-
-    def _begins(self, ticket: Ticket[T], pool: Pool[T]) -> None:
-        self._of[ticket] = pool
-        self._pools.ran(pool)
-        self.running += 1
 
     def _remind(self, ticket: Ticket[T], deadline: float) -> None:
         heappush(self._deadlines, (deadline, next(self._numbers), ticket))

@@ -82,12 +82,6 @@ class Pools(Generic[T]):
             self.changed(pool)
         return new
 
-    def ran(self, pool: Pool[T]) -> None:
-        """Something runs in it, for which nothing waited, or does no more: nearly always that changes nothing."""
-        everything = pool.queue.all
-        if everything.waiting or not everything.running or pool.model not in self._used:
-            self.changed(pool)
-
     def changed(self, pool: Pool[T]) -> None:
         """Something began or ceased to wait or run in it, or its room has changed."""
         if pool.is_empty:

@@ -23,19 +23,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
-from msgspec import Struct
-
 from ratelimit.fairness.tree import NO_LINE, Demand, Node
 
 T = TypeVar("T")
 
 
-class Share(Struct, frozen=True, gc=False):
-    """One level of the way from the root to where a request waits.  Weights are positive."""
-
-    name: str
-    weight: int
-
+Share = tuple[str, int]
+"""Name and weight of one level of the way from the root to where a request waits.  Weights are positive."""
 
 Way = Sequence[Share]
 """Group, tenant, and perhaps user: equally long for all requests of a queue."""
@@ -43,15 +37,14 @@ Way = Sequence[Share]
 
 class Ticket(Generic[T]):
     """A request that waits or runs.  `charged`: tokens of service so far.  Set by others: `model`, whose room it is in;
-    `began`, when it began to wait or run (s); `room`, the places that it takes."""
+    `began`, when it began to run (s); `room`, the places that it takes."""
 
     __slots__ = ("began", "charged", "cost", "item", "leaf", "model", "room")
 
-    def __init__(self, item: T, cost: int, leaf: Node) -> None:
-        self.item, self.cost, self.leaf = item, cost, leaf
-        self.charged = 0
+    def __init__(self, item: T, cost: int, leaf: Node, charged: int = 0) -> None:
+        self.item, self.cost, self.leaf, self.charged = item, cost, leaf, charged
         self.model = self.room = ""
-        self.began: float | None = None
+        self.began = 0.0
 
     @property
     def waits(self) -> bool:
@@ -62,7 +55,7 @@ class Ticket(Generic[T]):
         """The path to the leaf where it waits or runs."""
         found, node = [], self.leaf
         while node.parent is not None:
-            found.append(Share(node.name, node.weight))
+            found.append((node.name, node.weight))
             node = node.parent
         return found[::-1]
 
@@ -142,26 +135,29 @@ class FairQueue(Generic[T]):
 
     def run(self, item: T, cost: int, way: Way) -> Ticket[T]:
         """Enters a request that runs without having waited, because there is room and none waits."""
-        ticket = Ticket(item, cost, self._leaf(way))
-        self._run(ticket, cost)
-        return ticket
+        return Ticket(item, cost, self._enter(way, cost), cost)
 
     def take_over(self, ticket: Ticket[T], way: Way) -> None:
         """Enters a request that ran in another queue, and ended there; what it has had is charged here too."""
-        ticket.leaf = self._leaf(way)
-        self._run(ticket, ticket.charged)
+        ticket.leaf = self._enter(way, ticket.charged)
 
-    def _run(self, ticket: Ticket[T], service: int) -> None:
-        ticket.charged, node = service, ticket.leaf
-        while (parent := node.parent) is not None:
-            if not node.waiting and node.tag < parent.virtual:
-                parent.lift(node)
+    def _enter(self, way: Way, service: int) -> Node:
+        """Counts in a request that runs, and charges it; the leaf of its way."""
+        node = self._root
+        node.running += 1
+        for name, weight in way:
+            parent, child = node, node.children.get(name)
+            if child is None or child.weight != weight:
+                self._leaf(way)
+                child = parent.children[name]
+            node = child
             node.running += 1  # before time comes to its tag: then it is not forgotten as idle
+            if node.tag < parent.virtual and not node.waiting:
+                node.tag = parent.virtual
             if node.tag > parent.virtual or parent.lingering:
                 parent.serve(node)
-            node.tag += service / node.weight
-            node = parent
-        node.running += 1
+            node.tag += service / weight
+        return node
 
     def charge(self, ticket: Ticket[T], service: int) -> None:
         """`service`: the total that a running request has had."""
@@ -173,13 +169,19 @@ class FairQueue(Generic[T]):
                 parent.offer(node)
             node = parent
 
-    def end(self, ticket: Ticket[T]) -> None:
-        """A running request has ended; what it had has been charged."""
-        node: Node | None = ticket.leaf
-        while node is not None:
+    def end(self, ticket: Ticket[T], service: int | None = None) -> None:
+        """A running request has ended.  `service`: as `charge`; None: what it had has been charged."""
+        more = 0 if service is None else service - ticket.charged
+        leaf = node = ticket.leaf
+        while (parent := node.parent) is not None:
             node.running -= 1
-            node = node.parent
-        self._forget(ticket.leaf)
+            node.tag += more / node.weight
+            if more < 0 and node.waiting:
+                parent.offer(node)
+            node = parent
+        node.running -= 1
+        if not leaf.running and not leaf.waiting:
+            self._forget(leaf)
 
     def remove(self, ticket: Ticket[T]) -> None:
         """A waiting request leaves without having run."""
@@ -199,8 +201,8 @@ class FairQueue(Generic[T]):
     def charge_elsewhere(self, way: Way, service: int) -> None:
         """`service` was had in another sidecar: it counts for the tenant's requests here too."""
         node = self._root
-        for share in way:
-            child = node.children.get(share.name)
+        for name, _ in way:
+            child = node.children.get(name)
             if child is None:
                 return
             self._count(child, service)
@@ -210,20 +212,20 @@ class FairQueue(Generic[T]):
         """Whether the ticket's line has more waiting for its weight than a new request's line would have, compared
         where their ways first part."""
         parent = self._root
-        for own, share in zip(ticket.way, way, strict=True):
-            node = parent.children[own.name]
-            if own.name != share.name:
-                other = parent.children.get(share.name)
+        for (own, _), (name, weight) in zip(ticket.way, way, strict=True):
+            node = parent.children[own]
+            if own != name:
+                other = parent.children.get(name)
                 waiting = 1 + (other.waiting if other is not None else 0)
-                return node.waiting / node.weight > waiting / share.weight
+                return node.waiting / node.weight > waiting / weight
             parent = node
         return False
 
     def waiting_of(self, way: Way) -> int:
         """The number that waits in the last node of the way."""
         node: Node | None = self._root
-        for share in way:
-            node = node.children.get(share.name) if node is not None else None
+        for name, _ in way:
+            node = node.children.get(name) if node is not None else None
         return 0 if node is None else node.waiting
 
     def ahead_of(self, way: Way) -> tuple[float, float]:
@@ -231,11 +233,11 @@ class FairQueue(Generic[T]):
         own line, divided by the line's share of the whole."""
         node: Node | None = self._root
         part = 1.0
-        for share in way:
-            child = node.children.get(share.name) if node is not None else None
+        for name, weight in way:
+            child = node.children.get(name) if node is not None else None
             if node is not None:
                 others = node.waiting_weight - (child.weight if child is not None and child.waiting else 0)
-                part *= share.weight / (share.weight + others)
+                part *= weight / (weight + others)
             node = child
         return (0.0, 0.0) if node is None else (node.backlog / part, node.waiting / part)
 
@@ -258,13 +260,12 @@ class FairQueue(Generic[T]):
     def _leaf(self, way: Way) -> Node:
         """The leaf of a way; its nodes are made if needed, and take the weights that it gives."""
         node = self._root
-        for depth, share in enumerate(way, 1):
-            child = node.children.get(share.name)
+        for depth, (name, weight) in enumerate(way, 1):
+            child = node.children.get(name)
             if child is None:
-                child = Node(share.name, share.weight, node, leaf=depth == len(way))
-                node.children[share.name] = child
-            elif child.weight != share.weight:
-                child.reweigh(share.weight)
+                child = node.children[name] = Node(name, weight, node, leaf=depth == len(way))
+            elif child.weight != weight:
+                child.reweigh(weight)
             node = child
         return node
 

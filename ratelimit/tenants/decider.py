@@ -250,7 +250,6 @@ class TenantDecider:
             self._metrics.shadow_refusals.add()
             fields.append(("shadow", decision.shadow))
         headers = [*self._manner.levels(account, decision, api, self._now_ms()), *request.headers]
-        self._in_flight.run(life)
         told = self._told_of_fast if admission is Admission.FAST else self._told_of(admission, life.queued_ms)
         return self._say(True, account, fields, headers, b"") + told
 

@@ -100,7 +100,6 @@ def test_the_register_counts_what_was_left_and_writes_down_what_comes(tmp_path: 
     assert running is not None
     assert asked is not None
     register.admit(running)
-    register.run(running)
     assert [(each.policy.tenant_id, each.count) for each in register.tenants()] == [("acme", 3)]
     assert [(each.lease_id, each.answered) for each in left_in(tmp_path)] == [
         (IDS[0], True),
@@ -120,7 +119,6 @@ def test_a_successor_counts_what_one_that_lives_admits_and_ends(tmp_path: Path) 
         life = before.enter(lease_id, policy)
         assert life is not None
         before.admit(life)
-        before.run(life)
         return life
 
     run(IDS[0])

@@ -8,7 +8,6 @@ from ratelimit.early_ends import MAX_EARLY
 from ratelimit.in_flight import InFlight
 from ratelimit.life import (
     ABANDONED,
-    ADMITTED,
     ASKED,
     ORPHANED,
     OVER,
@@ -27,7 +26,7 @@ from tenancy.values.lease_id import mint_lease_id
 from tenancy.values.policy import Policy
 
 POLICY = Policy("t", "k")
-IN_FLIGHT = {ASKED, QUEUED, ADMITTED, RUNNING}
+IN_FLIGHT = {ASKED, QUEUED, RUNNING}
 
 
 class Subject:
@@ -56,37 +55,36 @@ class Subject:
     ("told", "state"),
     [
         ("", ASKED),
-        ("admit", ADMITTED),
-        ("admit run", RUNNING),
-        ("admit run end", OVER),
+        ("admit", RUNNING),
+        ("admit end", OVER),
         ("refuse", REFUSED),
         # The caller goes before the answer; nobody waits for it any more.
         ("leave", ABANDONED),
-        ("leave admit run lose", ABANDONED),
+        ("leave admit lose", ABANDONED),
         ("leave refuse", ABANDONED),
-        ("admit leave run lose", ABANDONED),
         # The answer does not arrive.
-        ("admit run lose", ABANDONED),
-        ("admit run lose lose", ABANDONED),
-        ("admit run lose end", ABANDONED),
+        ("admit lose", ABANDONED),
+        ("admit leave lose", ABANDONED),
+        ("admit lose lose", ABANDONED),
+        ("admit lose end", ABANDONED),
         # Engines that report the end of every call.
-        ("admit run leave", RUNNING),
-        ("admit run leave end", OVER),
+        ("admit leave", RUNNING),
+        ("admit leave end", OVER),
         ("refuse leave", REFUSED),
         # What comes late, or twice.
-        ("admit run end end", OVER),
-        ("admit run end lose", OVER),
-        ("admit run end expire", OVER),
+        ("admit end end", OVER),
+        ("admit end lose", OVER),
+        ("admit end expire", OVER),
         ("refuse end", REFUSED),
         # A log entry is believed, whatever it comes upon.
         ("end", OVER),
-        ("end admit run", OVER),
+        ("end admit", OVER),
         ("end refuse", OVER),
         # The lease expires.
-        ("admit run expire", ORPHANED),
-        ("admit run expire end", ORPHANED),
-        ("admit run expire lose", ORPHANED),
-        ("expire admit run", ORPHANED),
+        ("admit expire", ORPHANED),
+        ("admit expire end", ORPHANED),
+        ("admit expire lose", ORPHANED),
+        ("expire admit", ORPHANED),
     ],
 )
 def test_a_request_goes_through_its_states(told: str, state: State) -> None:
@@ -100,7 +98,7 @@ def test_a_request_goes_through_its_states(told: str, state: State) -> None:
 
 @pytest.mark.parametrize(
     "told",
-    ["run", "admit admit", "admit run run", "admit refuse", "refuse admit", "refuse refuse", "refuse run", "lose"],
+    ["admit admit", "admit refuse", "refuse admit", "refuse refuse", "lose"],
 )
 def test_a_second_answer_is_a_bug(told: str) -> None:
     subject = Subject()
@@ -114,9 +112,9 @@ def test_a_second_answer_is_a_bug(told: str) -> None:
 @pytest.mark.parametrize(
     ("told", "gone"),
     [
-        ("leave admit run lose", [True, False]),
-        ("admit run leave lose lose", [False, True, False]),
-        ("admit run end lose", [False]),
+        ("leave admit lose", [True, False]),
+        ("admit leave lose lose", [False, True, False]),
+        ("admit end lose", [False]),
         ("refuse leave", [False]),
     ],
 )
@@ -158,7 +156,6 @@ def test_a_request_that_comes_after_its_end_is_over_from_the_start() -> None:
     late = register.enter(lease_id, POLICY, 5)
     assert late is not None
     assert not register.admit(late)
-    register.run(late)
     assert not register.lose(late)
     assert (late.state, len(register), register.tenants(), register.heard) == (OVER, 0, [], 1)
     assert register.enter(lease_id, POLICY, 5) is not None  # heard once
@@ -208,7 +205,7 @@ def test_at_capacity_no_life_begins() -> None:
     assert len(register) == 0
 
 
-events = st.sampled_from(["admit", "run", "refuse", "leave", "lose", "end", "expire"])
+events = st.sampled_from(["admit", "refuse", "leave", "lose", "end", "expire"])
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), events), max_size=40))

@@ -70,7 +70,6 @@ def test_whatever_takes_a_request_out_of_flight_makes_room(how: str) -> None:
     first, second = register.ask(), register.ask()
     if how == "lose":
         register.admit(first.life)
-        register.run(first.life)
     if how == "expire":
         register.expire(register.older_than(2))
     elif how == "end_undecided":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ratelimit.fairness.floor import Floor, Full, Terms
-from ratelimit.fairness.queue import Share, Ticket
+from ratelimit.fairness.queue import Ticket
 from ratelimit.fairness.service import service_of
 from ratelimit.fairness.simulation.trace import Request
 
@@ -116,7 +116,7 @@ class Fair:
 
     def ask(self, number: int, request: Request, now: float) -> bool | None:
         tenant = self._tenants[request.tenant]
-        way = Share(tenant.group, tenant.group_weight), Share(request.tenant, tenant.weight)
+        way = (tenant.group, tenant.group_weight), (request.tenant, tenant.weight)
         asked = self._floor.ask(number, service_of(request.input_tokens, ESTIMATED_OUTPUT), way, "", now)
         if isinstance(asked, Full):
             return None

@@ -10,7 +10,7 @@ Way = tuple[Share, Share]
 
 
 def way(tenant: str, weight: int = 100, group: str = "g") -> Way:
-    return Share(group, 100), Share(tenant, weight)
+    return (group, 100), (tenant, weight)
 
 
 def floor_of(most: int, **terms: float) -> Floor[str]:
@@ -64,8 +64,8 @@ def test_pools_part_the_room_by_the_weights_of_those_who_wait() -> None:
     running = [ask(floor, "a", model="x")]
     floor.most = 1
     for _ in range(100):
-        floor.ask("x", 100, (Share("one", 100), Share("a", 100)), "x", 0.0)
-        floor.ask("rest", 100, (Share("two", 300), Share("b", 100)), "m", 0.0)
+        floor.ask("x", 100, (("one", 100), ("a", 100)), "x", 0.0)
+        floor.ask("rest", 100, (("two", 300), ("b", 100)), "m", 0.0)
     served = []
     for _ in range(80):
         floor.over(running.pop())

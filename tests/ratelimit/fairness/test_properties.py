@@ -29,11 +29,11 @@ class Step(NamedTuple):
     @property
     def way(self) -> tuple[Share, Share]:
         group, tenant = divmod(self.who, 3)
-        return Share("gh"[group], 100 + self.cost % 7), Share("abc"[tenant], 50 + self.cost % 300)
+        return ("gh"[group], 100 + self.cost % 7), ("abc"[tenant], 50 + self.cost % 300)
 
     @property
     def names(self) -> str:
-        return "".join(share.name for share in self.way)
+        return "".join(name for name, _ in self.way)
 
     def one_of(self, tickets: Sequence[Ticket[int]]) -> Ticket[int]:
         return tickets[self.cost % len(tickets)]
@@ -62,7 +62,7 @@ def test_any_sequence_keeps_account(taken: list[Step]) -> None:
 
     for number, step in enumerate(taken):
         if step.kind == "push" or (step.kind == "run" and not waiting):
-            weights |= {step.names[:depth]: share.weight for depth, share in enumerate(step.way, 1)}
+            weights |= {step.names[:depth]: weight for depth, (_, weight) in enumerate(step.way, 1)}
         match step.kind:
             case "push":
                 waiting.append(queue.push(number, step.cost, step.way))
@@ -151,8 +151,8 @@ class Contended:
     def __init__(self, weights: Sequence[int], costs: Sequence[int]) -> None:
         of_a, of_b, of_group, of_other = weights
         self.weights = {"a": of_a, "b": of_b, "group": of_group, "other": of_other}
-        self.ways = {name: (Share("group", of_group), Share(name, self.weights[name])) for name in "ab"}
-        self.ways["o"] = Share("other", of_other), Share("o", 1)
+        self.ways = {name: (("group", of_group), (name, self.weights[name])) for name in "ab"}
+        self.ways["o"] = ("other", of_other), ("o", 1)
         self.queue: FairQueue[str] = FairQueue()
         self.had: Counter[str] = Counter()
         self.gaps = {("a", "b"): [0.0], ("group", "other"): [0.0]}
@@ -197,8 +197,8 @@ def test_those_who_wait_all_the_time_differ_by_a_request_of_each(
 
     For tenants within a group and for groups, while a third tenant and a third group come and go."""
     contended = Contended(weights, costs)
-    contended.ways["c"] = Share("group", weights[2]), Share("c", 77)
-    contended.ways["z"] = Share("third", 33), Share("z", 1)
+    contended.ways["c"] = ("group", weights[2]), ("c", 77)
+    contended.ways["z"] = ("third", 33), ("z", 1)
     queue = contended.queue
     for number in range(80):
         if others & 1 and number % 9 == 0:
@@ -257,7 +257,7 @@ def test_who_comes_waits_for_at_most_one_request_of_each_other(
     most one request of each other flow, however much they have waiting.  Among tenants of a group, and among groups."""
 
     def way(name: str, weight: int) -> tuple[Share, Share]:
-        return (Share(name, weight), Share("t", 1)) if is_group else (Share("g", 1), Share(name, weight))
+        return ((name, weight), ("t", 1)) if is_group else (("g", 1), (name, weight))
 
     queue: FairQueue[str] = FairQueue()
     for number, (its, length) in enumerate(others):

@@ -11,7 +11,7 @@ WEIGHTS = {"a": 500, "b": 50, "c": 100}
 
 
 def way(tenant: str, group: str = "g", weight: int = 100) -> tuple[Share, Share]:
-    return Share(group, weight), Share(tenant, WEIGHTS.get(tenant, 100))
+    return (group, weight), (tenant, WEIGHTS.get(tenant, 100))
 
 
 def served(queue: FairQueue[str], steps: int) -> Counter[str]:
@@ -89,8 +89,7 @@ def test_one_that_comes_does_not_pay_for_estimates_of_others_that_were_too_high(
         queue.push("c", 20, way("c"))
     for _ in range(4):
         ticket = running.pop(0)
-        queue.charge(ticket, 20)
-        queue.end(ticket)
+        queue.end(ticket, 20)
         running.append(queue.next())
     for _ in range(3):
         queue.push("o", 20, way(*comes))
@@ -136,11 +135,11 @@ def test_who_has_to_go_is_the_newest_of_those_with_most_waiting_for_their_weight
 
 def test_who_has_to_go_when_a_weight_has_become_less() -> None:
     queue: FairQueue[str] = FairQueue()
-    tickets = [queue.push("c", 1, (Share("g", 100), Share("c", 1000))) for _ in range(3)]
+    tickets = [queue.push("c", 1, (("g", 100), ("c", 1000))) for _ in range(3)]
     queue.push("d", 1, way("d"))
     queue.remove(tickets.pop())
     assert queue.last().item == "d"
-    queue.push("c", 1, (Share("g", 100), Share("c", 10)))
+    queue.push("c", 1, (("g", 100), ("c", 10)))
     assert queue.last().item == "c"
 
 
@@ -150,7 +149,7 @@ def test_a_new_weight_counts_from_the_next_request_on() -> None:
         queue.push("c", 10, way("c"))
         queue.push("d", 10, way("d"))
     served(queue, 100)
-    queue.push("c", 10, (Share("g", 100), Share("c", 300)))
+    queue.push("c", 10, (("g", 100), ("c", 300)))
     totals = served(queue, 400)
     assert totals["c"] == pytest.approx(3 * totals["d"], rel=0.05)
 
