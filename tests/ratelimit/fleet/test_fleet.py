@@ -138,7 +138,6 @@ class Fleet:
     def begins(self, asked: Asked) -> None:
         register = self.registers[asked.sidecar]
         assert register.admit(asked.life)
-        register.run(asked.life)
         heappush(self.running, (self.now + asked.crowd.tokens / 100, asked.life.lease_id, asked))
 
 
