@@ -2,8 +2,8 @@
 -- other than white space.
 --
 -- In another encoding (UTF-16, or Shift-JIS, whose second bytes may be a backslash), a server that decodes the body finds
--- other strings than we do, so such a body is not read at all. Where LuaJIT compiles, ASCII is skipped eight bytes at a
--- time.
+-- other strings than we do, so such a body is not read at all. Where LuaJIT compiles, ASCII is skipped by the word, in
+-- long texts four at a time.
 
 local byte, find = string.byte, string.find
 
@@ -40,9 +40,15 @@ if compiles and status then
   local EACH_SPACE, EACH_TOP_BIT = 0x2020202020202020ULL, 0x8080808080808080ULL
   skip = function(text, at)
     local words, word, last = ffi.cast(words_of, text), at / 8, floor(#text / 8)
+    -- Each test is also true if a byte follows one below a space; the caller then checks each byte.
+    while word + 3 < last do
+      local a, b, c, d = words[word], words[word + 1], words[word + 2], words[word + 3]
+      local below = bor(a - EACH_SPACE, b - EACH_SPACE, c - EACH_SPACE, d - EACH_SPACE)
+      if band(bor(below, a, b, c, d), EACH_TOP_BIT) ~= 0 then break end
+      word = word + 4
+    end
     while word < last do
       local eight = words[word]
-      -- Also true if a byte follows one below a space; the caller then checks each byte.
       if band(bor(eight - EACH_SPACE, eight), EACH_TOP_BIT) ~= 0 then break end
       word = word + 1
     end

@@ -4,7 +4,7 @@
 local SAMPLE, WINDOW = 4096, 64
 local MAX_SPANS = 4096 -- further strings replace earlier ones
 
-local byte, sub, floor, min, max = string.byte, string.sub, math.floor, math.min, math.max
+local byte, floor, min, max = string.byte, math.floor, math.min, math.max
 
 -- The class of each byte; the numbers give the order in which classes are reported.
 local LOWER, UPPER, DIGIT, SPACE, MARK = 1, 2, 3, 4, 5
@@ -16,7 +16,17 @@ local WIDTH = 16
 local CONTINUES = 0
 local BACKSLASH, N, R, T, U = 0x5C, 0x6E, 0x72, 0x74, 0x75
 
-local CLASS = {}
+-- Small integers by index from 0 to `last`, all zero. Where LuaJIT compiles they are an array of C's, which is read without
+-- checks: each index below is a byte, or a pair of classes.
+local compiles, status = pcall(function() return jit.status() end)
+local function numbers(last)
+  if compiles and status then return require("ffi").new("int32_t[?]", last + 1) end
+  local made = {}
+  for i = 0, last do made[i] = 0 end
+  return made
+end
+
+local CLASS = numbers(255)
 local function class(from, to, value)
   for c = from, to do CLASS[c] = value end
 end
@@ -49,9 +59,17 @@ for _, letter in ipairs({ LOWER, UPPER }) do
 end
 ALSO[LOWER * WIDTH + UPPER] = HUMP
 
--- The class of a character written as \uXXXX.
-local function class_of_code(code)
-  if code == nil or code < 0 then return MARK end -- not hexadecimal digits, or a sign among them
+-- The value of each hexadecimal digit; of other characters so low that no digits make up for it.
+local NO_DIGIT = -0x10000
+local HEX = numbers(255)
+for c = 0, 255 do HEX[c] = tonumber(string.char(c), 16) or NO_DIGIT end
+
+-- The class of the character whose code is written in the four digits from `at` on.
+local function class_of_code(text, at)
+  local a, b, c, d = byte(text, at, at + 3)
+  if d == nil then return MARK end
+  local code = HEX[a] * 0x1000 + HEX[b] * 0x100 + HEX[c] * 0x10 + HEX[d]
+  if code < 0 then return MARK end
   if code < 0x80 then return CLASS[code] end
   if code < 0x2C0 then return LATIN end
   if code < 0x800 then return ALPHABET end
@@ -72,8 +90,7 @@ end
 
 -- How often each class follows another, indexed like ALSO. One count per character is enough: all others are sums of these.
 local LAST = OTHER * WIDTH + OTHER
-local followed = {}
-for pair = 1, LAST do followed[pair] = 0 end
+local followed = numbers(LAST)
 -- The pairs that have been seen.
 local seen, pairs_seen = {}, 0
 
@@ -87,7 +104,7 @@ local function count(text, first, last, counts)
       local escape = byte(text, at + 1)
       at = at + 1
       if escape == U then
-        value = class_of_code(tonumber(sub(text, at + 1, at + 4), 16))
+        value = class_of_code(text, at + 1)
         counts[ESCAPED] = counts[ESCAPED] + 1
         at = at + 4
       elseif escape == N or escape == R or escape == T then

@@ -96,7 +96,7 @@ def test_what_we_do_not_read_does_not_matter(chain: Chain, body: str) -> None:
 
 def test_text_that_is_no_utf_8_is_found_at_every_place(chain: Chain) -> None:
     parts = (b"\x80", b"\xe4\xb8", b"\xf0", b"\xed\xa0\x80", "é".encode(), "😀".encode())
-    for body in (b'{"a":"' + b"x" * at + part + b"x" * 20 + b'"}' for at in range(18) for part in parts):
+    for body in (b'{"a":"' + b"x" * at + part + b"x" * 20 + b'"}' for at in range(34) for part in parts):
         assert read(chain, body).valid == is_utf_8(body), body
 
 
@@ -106,6 +106,12 @@ def is_utf_8(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def test_an_escape_that_the_body_cuts_short_is_a_character_as_any_other(chain: Chain) -> None:
+    for digits in ("", "0", "00e", "00e9", "zzzz", "-0e9"):
+        body = read(chain, f'{{"prompt":"a\\u{digits}"}}')
+        assert (body.valid, body.strings) == (True, 1), digits
 
 
 def test_nesting_is_read_to_512_and_not_beyond(chain: Chain) -> None:
