@@ -12,9 +12,11 @@
 # exit code, so a pipeline that waits for one passes whatever comes.
 #
 # Seen: rules of InvoiceId that fail: all billed: 004; none billed: 005; one of each: 000, 003, 004, 005; exit code 0 each time.
-# Exits 0 if that is still so; needs a Python 3.12, as python3.12 or $PYTHON312.
+# Exits 0 if that is still so; needs a Python 3.12: python3.12, one of pyenv's, or $PYTHON312.
 set -euo pipefail
-python=${PYTHON312:-python3.12}
+for python in ${PYTHON312:-python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12*/bin/python}; do
+  "$python" -c '' 2>/dev/null && break
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
