@@ -40,13 +40,30 @@ def paths_of(form: Format) -> tuple[str, ...]:
 # What some events put around the counts.
 WRAPPERS = frozenset({"message", "response", "delta", "choices", "x_groq"})
 
+# Other names of the same count: in what Amazon's Nova answers to InvokeModel.
+ALIASES = {
+    "usage.cacheReadInputTokenCount": "usage.cacheReadInputTokens",
+    "usage.cacheWriteInputTokenCount": "usage.cacheWriteInputTokens",
+}
+
+# What a stream of Anthropic's reports of its input, at its start (`STARTS`) and again at its end.
+STARTS, AT_END = "message.usage.", "usage."
+INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+# Work for a message of Anthropic's that its own counts leave out, by kind: summing up a long context, and advice from
+# another model.  Other iterations are in them.
+LEFT_OUT = ("usage.iterations.compaction.", "usage.iterations.advisor_message.")
+
 # Where an answer has the images that it made, one at each.
 IMAGES = ("data.b64_json", "data.url", "predictions.bytesBase64Encoded")
 
-# Tokens of images that a response's tool makes: the bound on its own text does not hold for them.
-DRAWN = "tool_usage.image_gen.output_tokens"
+# Tokens of images that a response's tool makes, and of the text of an SVG.
+DRAWN, WRITTEN = "tool_usage.image_gen.output_tokens", "svg_usage.output_tokens"
+# Output for which a request's own bound does not hold.
+UNBOUND = frozenset({DRAWN, WRITTEN, *(f"{prefix}output_tokens" for prefix in LEFT_OUT)})
 # Where a response's stream shows that there is an image, before its usage is reported.
 SHOWN = ("partial_image_b64", "item.result")
+# Images in the parts of a Gemini answer, as the meter counts them.
+SEEN_IMAGES = "seen.images"
 
 # The first format that applies is taken: some servers report the same usage in two formats.
 FORMATS = (
@@ -92,16 +109,31 @@ FORMATS = (
         marks=("usage.cache_read_input_tokens", "usage.cache_creation_input_tokens"),
     ),
     Format(
+        "Gemini interactions",
+        "Gemini; thoughts are beside its output, results of tools beside its input",
+        input=("usage.total_input_tokens",),
+        output=("usage.total_output_tokens",),
+        total="usage.total_tokens",
+        beside_input=("usage.total_tool_use_tokens",),
+        beside_output=("usage.total_thought_tokens",),
+        cached=("usage.total_cached_tokens",),
+        reasoning=("usage.total_thought_tokens",),
+        marks=("usage.total_input_tokens", "usage.total_output_tokens"),
+    ),
+    Format(
         "OpenAI Responses, images, transcriptions, batches; Anthropic without cache",
-        "OpenAI, Azure OpenAI, vLLM, Anthropic; what a response draws is beside its input and output",
+        "OpenAI, Azure OpenAI, vLLM, Anthropic; what a response draws, and the writing of an SVG, is beside its input "
+        "and output; 12 hours in its cache have the price of an hour, 30 minutes that of 5",
         input=("usage.input_tokens",),
         output=("usage.output_tokens",),
         total="usage.total_tokens",
         cached=("usage.input_tokens_details.cached_tokens",),
-        beside_input=("tool_usage.image_gen.input_tokens",),
-        beside_output=(DRAWN,),
+        beside_input=("tool_usage.image_gen.input_tokens", "svg_usage.input_tokens"),
+        beside_output=(DRAWN, WRITTEN),
         cache_write=("usage.input_tokens_details.cache_write_tokens",),
+        cache_write_1h="usage.input_tokens_details.cache_write_tokens_details.ttl_12h_tokens",
         reasoning=(
+            "svg_usage.reasoning_tokens",
             "usage.output_tokens_details.reasoning_tokens",
             "usage.output_tokens_details.thinking_tokens",  # Anthropic
         ),

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from accesslog.formats import FORMATS, WRAPPERS, Format
+from accesslog.formats import ALIASES, AT_END, FORMATS, INPUT, LEFT_OUT, STARTS, WRAPPERS, Format
 
 MAX_DIGITS = 15
+LARGEST = 10**MAX_DIGITS
+ITERATIONS = "usage.iterations."
 MOST_KEPT = 1024  # what a server says of its use has always the same paths
 
 
@@ -44,21 +46,42 @@ class Report(Struct, frozen=True):
 def read_counts(text: str, most: int) -> dict[str, int]:
     """The counts up to `most` in what the answer meter wrote, `path=count path=count`, without wrappers."""
     counts: dict[str, int] = {}
+    skipped = _outdated(text) if STARTS in text else ()
     for pair in text.split():
         path, _, digits = pair.rpartition("=")
-        if not path or not digits.isdecimal() or len(digits) > MAX_DIGITS or not digits.isascii():
+        if not path or not digits.isdecimal() or len(digits) > MAX_DIGITS or not digits.isascii() or path in skipped:
             continue
         number, path = int(digits), _bare(path)
         if number <= most and number >= counts.get(path, 0):
             counts[path] = number
+    if ITERATIONS in text:
+        _add_left_out(counts)
     return counts
 
 
 @lru_cache(MOST_KEPT)
 def _bare(path: str) -> str:
-    """Without a wrapper around it."""
+    """Without a wrapper around it, and by the name that formats.py has."""
     first, _, rest = path.partition(".")
-    return rest if first in WRAPPERS and rest else path
+    path = rest if first in WRAPPERS and rest else path
+    return ALIASES.get(path, path)
+
+
+def _outdated(text: str) -> tuple[str, ...]:
+    """What a stream said of its input at its start, if its end said it again, and of no less.  Some servers call at
+    first all of it uncached, and know at the end what came from their cache: both together would be twice the input."""
+    counts = read_counts(text.replace(STARTS, "start."), LARGEST)
+    at_start = sum(counts.get(f"start.{name}", 0) for name in INPUT)
+    at_end = sum(counts.get(AT_END + name, 0) for name in INPUT)
+    return tuple(STARTS + name for name in INPUT) if at_end >= at_start else ()
+
+
+def _add_left_out(counts: dict[str, int]) -> None:
+    """Adds what a message's own counts leave out."""
+    for prefix in LEFT_OUT:
+        for name in (*INPUT, "output_tokens"):
+            if more := counts.get(prefix + name):
+                counts[AT_END + name] = counts.get(AT_END + name, 0) + more
 
 
 def report_of(counts: Mapping[str, int]) -> Report | None:
@@ -116,7 +139,20 @@ def _report(form: Format, places: Iterable[tuple[str, int]], counts: Mapping[str
     if total is not None:
         in_cache = (found[_CACHED] or 0) + (found[_WRITTEN] or 0)
         input_tokens, output_tokens = _with_total(input_tokens, output_tokens, total, in_cache)
-    return Report(form, input_tokens, output_tokens, _parts(parts) if any(parts) else NO_PARTS)
+    if not any(parts):
+        return Report(form, input_tokens, output_tokens, NO_PARTS)
+    read = _parts(parts)
+    return Report(form, *_whole(input_tokens, output_tokens, read), read)
+
+
+def _whole(input_tokens: int | None, output_tokens: int | None, parts: Parts) -> tuple[int | None, int | None]:
+    """No less than the parts: some servers leave out of the whole what came from their cache, or what was thought."""
+    in_cache = parts.cached_tokens + parts.cache_write_5m + parts.cache_write_1h
+    if input_tokens is not None and in_cache > input_tokens:
+        input_tokens = in_cache
+    if output_tokens is not None and parts.reasoning_tokens > output_tokens:
+        output_tokens = parts.reasoning_tokens
+    return input_tokens, output_tokens
 
 
 def _parts(parts: Sequence[int | None]) -> Parts:

@@ -1,4 +1,4 @@
-"""What passed of an answer, in tokens: text by its events and bytes, sound by its length.  Pure.
+"""What passed of an answer, in tokens: text by its events and bytes, sound by its length, images.  Pure.
 
 Speech that is requested as a file reports no usage, and a stream of it only at its end.  What is charged for it is
 decided in usage.py.
@@ -7,6 +7,7 @@ decided in usage.py.
 from math import ceil
 
 from accesslog.entry import LogEntry
+from accesslog.formats import SEEN_IMAGES
 
 # Bytes per token of text: English has 5.0 in four vocabularies, Chinese 3.4 to 4.9, JSON 2.5.
 TEXT_BYTES_PER_TOKEN = 4.5
@@ -18,6 +19,8 @@ LENGTH, RATE = "sound.length", "sound.bytes_per_second"
 TOKENS_PER_SECOND = 20
 # Bytes a second: MP3 of 128 kbit/s, as gpt-4o-mini-tts makes it; 24,000 samples of 16 bits; Opus of speech.
 OF_MP3, OF_SAMPLES, OF_OPUS = 16_000, 48_000, 4_000
+# Of an image in a Gemini answer: 1024 by 1024.
+IMAGE_TOKENS = 1290
 # Sound in base64, of which the meter counts the characters (answer_found.lua).
 IN_BASE64 = {"sound.mp3": OF_MP3, "sound.samples": OF_SAMPLES, "sound.opus": OF_OPUS, "sound.flac": OF_SAMPLES // 2}
 # Where the format is not known.
@@ -32,8 +35,13 @@ RATES = {
 
 
 def tokens_seen(entry: LogEntry) -> int:
-    """The tokens of text and sound that passed."""
-    return _text_tokens(entry) + sound_tokens(entry)
+    """The tokens of text, sound and images that passed."""
+    return _text_tokens(entry) + sound_tokens(entry) + image_tokens(entry)
+
+
+def image_tokens(entry: LogEntry) -> int:
+    """The tokens of images that passed among the text."""
+    return IMAGE_TOKENS * entry.answer.counts.get(SEEN_IMAGES, 0)
 
 
 def _text_tokens(entry: LogEntry) -> int:

@@ -39,13 +39,20 @@ from msgspec.structs import replace
 
 from accesslog.answer import UNREAD, UNSEEN
 from accesslog.entry import LogEntry
-from accesslog.formats import DRAWN, IMAGES, SHOWN
+from accesslog.formats import IMAGES, SHOWN, UNBOUND
 from accesslog.report import NO_PARTS, Parts, Report, report_of
-from accesslog.tokens_seen import TEXT_BYTES_PER_TOKEN, is_sound, made_tokens, sound_tokens, tokens_seen
+from accesslog.tokens_seen import (
+    TEXT_BYTES_PER_TOKEN,
+    image_tokens,
+    is_sound,
+    made_tokens,
+    sound_tokens,
+    tokens_seen,
+)
 from ledger.row import UsageSource
 from ratelimit.budgets.rule import UNKNOWN, Used
 from ratelimit.tenants.mcp.screening import KIND as MCP
-from ratelimit.tenants.routes.kind import Kind
+from ratelimit.tenants.routes.kind import INPUT_ONLY, Kind
 from tenancy.values.admission import Admission
 
 # Bytes per token of a stream whose text was not read: one token an event, wrapped in about this much JSON
@@ -161,7 +168,8 @@ def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
 def _estimated(entry: LogEntry, output_tokens: int) -> Usage:
     spoken = is_sound(entry) or entry.decision.kind == SPEAKS
     sound = output_tokens if spoken else min(sound_tokens(entry), output_tokens)
-    return Usage(entry.decision.input_estimate, output_tokens, 0, 0, ESTIMATED, audio_output=sound)
+    images = min(image_tokens(entry), output_tokens - sound)
+    return Usage(entry.decision.input_estimate, output_tokens, 0, 0, ESTIMATED, audio_output=sound, image_output=images)
 
 
 def _with_drawn(usage: Usage) -> Usage:
@@ -192,9 +200,14 @@ def is_put_off(entry: LogEntry) -> bool:
 def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
     source = REPORTED
     input_tokens, output_tokens = report.input_tokens, report.output_tokens
+    # A placeholder: a model that ran has read something, and what passed was written.
+    if input_tokens == 0 and (output_tokens or entry.answer.events or entry.decision.kind in INPUT_ONLY):
+        input_tokens = None
+    if output_tokens == 0 and entry.answer.events:
+        output_tokens = None
     if input_tokens is None or input_tokens > BELIEVED_MAX:
         input_tokens, source = entry.decision.input_estimate, ESTIMATED
-    if output_tokens is None or not _is_believed(entry, output_tokens - entry.answer.counts.get(DRAWN, 0)):
+    if output_tokens is None or not _is_believed(entry, output_tokens - _unbound(entry)):
         output_tokens = _seen_output(entry)
         if output_tokens:
             source = ESTIMATED
@@ -203,9 +216,18 @@ def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
     if entry.answer.counts.get(UNREPORTED):
         input_tokens, output_tokens = _of_all_results(entry, input_tokens, output_tokens)
         source = ESTIMATED
-    if report.parts is NO_PARTS:
+    parts = report.parts
+    if source is ESTIMATED and (images := image_tokens(entry)):
+        parts = parts._replace(image_output=max(parts.image_output, images))
+    if parts is NO_PARTS:
         return Usage(input_tokens, output_tokens, 0, 0, source)
-    return _with_parts(input_tokens, output_tokens, report.parts, source)
+    return _with_parts(input_tokens, output_tokens, parts, source)
+
+
+def _unbound(entry: LogEntry) -> int:
+    """Of the reported output what the request's own bound does not hold for."""
+    counts = entry.answer.counts
+    return 0 if UNBOUND.isdisjoint(counts) else sum(counts.get(path, 0) for path in UNBOUND)
 
 
 def _of_all_results(entry: LogEntry, input_tokens: int, output_tokens: int) -> tuple[int, int]:

@@ -54,11 +54,11 @@ REPORTS: dict[str, tuple[str, Usage]] = {
         "usage.prompt_tokens=1210 usage.completion_tokens=5 usage.cache_read_input_tokens=1000 usage.input_tokens=7",
         Usage(1210, 5, 1000, 0, REPORTED),
     ),
-    "zeros": ("usage.prompt_tokens=0 usage.completion_tokens=0", Usage(0, 0, 0, 0, REPORTED)),
+    "zeros": ("usage.prompt_tokens=0 usage.completion_tokens=0", Usage(20, 9, 0, 0, ESTIMATED)),
     "more in parts than there was": (
         "usage.prompt_tokens=5 usage.completion_tokens=1 usage.prompt_tokens_details.cached_tokens=9"
         " usage.completion_tokens_details.reasoning_tokens=9",
-        Usage(5, 1, 5, 1, REPORTED),
+        Usage(9, 9, 9, 9, REPORTED),
     ),
     "no input": ("usage.completion_tokens=30", Usage(20, 30, 0, 0, ESTIMATED)),
     "no output": ("usage.prompt_tokens=8", Usage(8, 9, 0, 0, ESTIMATED)),

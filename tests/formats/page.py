@@ -16,7 +16,7 @@ from ratelimit.tenants.estimates.corrections import INPUT_MIN, LEAST, MANY, MOST
 from ratelimit.tenants.estimates.media import SPOKEN_TOKENS
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.routes.table import SERVERS, parse_routes
-from tests.formats import providers, servers
+from tests.formats import providers, servers, test_bug_reports
 from tests.formats.litellm import table
 
 PAGE = Path(__file__).parents[2] / "docs/client/formats.md"
@@ -32,6 +32,12 @@ echoed object of the client's or in the arguments of a tool call are not read.
 - The greatest count that was seen at a place counts: a later 0 or placeholder takes nothing away.
 - `null`, text, objects, negative numbers are no counts. A part of a report that is missing is estimated, and then the
   row says `estimated`.
+- A whole is no less than its parts: some servers leave what came from their cache, or what was thought, out of it. An input
+  or output of 0 is a placeholder where there was some of either, and is estimated.
+- What a stream of Anthropic's says of its input at its end replaces what it said at its start, unless that was more: servers that
+  speak this API move input into the cache in between.
+- The work that Anthropic leaves out of a message's own counts, summing up a long context and asking another model for advice
+  (`usage.iterations`), is added, at the prices of the message's model.
 - What a provider counts beside input and output (reasoning, thoughts, prompts of tools, a cache) is charged; if only
   its total shows it, as output.
 - An answer that has only a total (embeddings, rerank) is charged it as input.
@@ -51,7 +57,9 @@ echoed object of the client's or in the arguments of a tool call are not read.
   embeddings, which speak of themselves in another way, are refused unless `TOLLKEEPER_ROUTES` opens them, and then are free.
 - An answer that the client left, that the server or Envoy cut, that an error ended or that ends without its end is
   charged the greater of what it reported and what was seen of it.
-- A response that a client leaves after an image of its tool came is charged {usage.DRAWN_TOKENS:,} tokens for that.
+- An image among the parts of a Gemini answer that ends before it was reported is {tokens_seen.IMAGE_TOKENS:,} tokens, within what the
+  request allowed. A response that a client leaves after an image of its tool came is charged {usage.DRAWN_TOKENS:,} tokens
+  for it, beyond what the request allowed: its bound is one of text, and the provider charges the image beside it.
 - A reported output that is more than {usage.BELIEVED_TIMES_CAP} times what the request allowed, and more than {usage.BELIEVED_TIMES_SEEN} times what was
   seen, is not believed; nor is any count beyond {usage.BELIEVED_MAX:,}.
 
@@ -97,6 +105,10 @@ reports, in their order; it is kept in memory, of {MANY:,} models, routes and sc
 that serves both ratelimit and accesslog. `tollkeeper learned` shows it.
 """
 
+REPORTED = """The answers of these public bug reports on other gateways, clients and model servers are tried too
+(`tests/formats/test_bug_reports.py`), each as the report has it:
+"""
+
 REFUSED = """## What is refused
 
 Realtime sessions: websockets and CONNECT are answered with 403, whatever the route, since nothing could count what passes
@@ -109,7 +121,7 @@ answered with 404. Behind each server's name is the version whose routes were co
 
 
 def page() -> str:
-    tried = ["## What was tried", "", _cases(), "", table.section(case_modules()), ""]
+    tried = ["## What was tried", "", _cases(), "", REPORTED, _reports(), "", table.section(case_modules()), ""]
     return "\n".join([INTRODUCTION, "## Places", "", _places(), "", *tried, BEFORE, REFUSED, _refused(), ""])
 
 
@@ -155,6 +167,10 @@ def _cases() -> str:
             f"| {about} | {'; '.join(names[UsageSource.REPORTED])} | {'; '.join(names[UsageSource.ESTIMATED])} |"
         )
     return "\n".join(rows)
+
+
+def _reports() -> str:
+    return "; ".join(test_bug_reports.REPORTS) + "."
 
 
 def _refused() -> str:

@@ -48,7 +48,8 @@ local TEXT = [[
   choices.message.function_call.arguments choices.message.tool_calls.function.arguments
   message.content message.content.text message.content.thinking message.thinking message.tool_plan
   message.tool_calls.function.arguments
-  delta delta.text delta.thinking delta.partial_json delta.toolUse.input delta.reasoningContent.text
+  delta delta.text delta.thinking delta.partial_json delta.content delta.toolUse.input delta.reasoningContent.text
+  contentBlockDelta.delta.text contentBlockDelta.delta.toolUse.input contentBlockDelta.delta.reasoningContent.text
   delta.message.content.text delta.message.content.thinking delta.message.tool_plan
   delta.message.tool_calls.function.name delta.message.tool_calls.function.arguments
   content content.text content.thinking content.input
@@ -61,15 +62,18 @@ local TEXT = [[
 -- Text that is repeated: longer in each event, or whole at the end.
 local WHOLE = "text generated_text"
 
--- Sound in base64. Its characters are counted by the kind of sound (answer_found.lua).
-local SOUND = "audio choices.delta.audio.data choices.message.audio.data candidates.content.parts.inlineData.data"
+-- Sound or an image in base64. The characters of sound are counted by its kind, images as such (answer_found.lua).
+local SOUND = [[
+  audio choices.delta.audio.data choices.message.audio.data
+  candidates.content.parts.inlineData.data candidates.content.parts.inline_data.data
+]]
 
 -- Marks of the end: a value other than null and false means that nothing more is generated; its text may say that generation
 -- failed.
 local DONE = [[
   done stop stop_reason stopReason finish_reason is_finished completionReason generated_text
   choices.finish_reason candidates.finishReason delta.stop_reason delta.finish_reason
-  meta_info.finish_reason details.finish_reason results.completionReason outputs.stop_reason
+  meta_info.finish_reason details.finish_reason results.completionReason outputs.stop_reason messageStop.stopReason
 ]]
 local ERROR = "error response.error"
 -- The service tier in which the request ran.
@@ -80,7 +84,7 @@ local TIER = [[
 -- Values of `type` that mark the end of an answer.
 local ENDS = {
   message_stop = "done", ["message-end"] = "done", ["response.completed"] = "done", ["response.incomplete"] = "done",
-  ["response.cancelled"] = "done", ["transcript.text.done"] = "done", ["speech.audio.done"] = "done",
+  ["response.cancelled"] = "done", ["response.done"] = "done", ["transcript.text.done"] = "done", ["speech.audio.done"] = "done",
   ["image_generation.completed"] = "done", ["image_edit.completed"] = "done",
   error = "error", ["response.failed"] = "error", ERROR = "error",
 }
@@ -88,10 +92,11 @@ local ENDS = {
 -- Values of `type` that mark the text of an event as sound in base64.
 local SOUNDS = { ["response.audio.delta"] = true, ["response.output_audio.delta"] = true }
 
--- Below COUNTS, any key is read. Array elements that name their kind (Gemini's `modality`, Bedrock's `ttl`) have that kind
--- in the path instead of their position.
+-- Below COUNTS, any key is read. Array elements that name their kind (Gemini's `modality`, Bedrock's `ttl`, Anthropic's
+-- `type` of an iteration) have that kind in the path instead of their position. Elements with the same `type` add up; an
+-- object outside arrays has no kind by its `type`, which transcriptions name in `usage` itself.
 local ANY = { number = true, any = true }
-local KINDS = { modality = true, ttl = true }
+local KINDS = { modality = "any", ttl = "any", type = "element" }
 
 local root = { kids = {} }
 

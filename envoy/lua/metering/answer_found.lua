@@ -8,11 +8,12 @@ local MAX_PAIRS, MAX_PATH, MAX_TEXT, MAX_RESULTS, MAX_KNOWN = 48, 96, 128, 1024,
 local EVENTS, BYTES, LEAST_BYTES = 16, 65536, 256
 
 -- The first characters of sound in base64: an ID3 tag, MPEG frames (MP3, and AAC, which is about as long), Ogg and WebM,
--- FLAC. An image counts as nothing. All other data is taken for samples, 24,000 a second of 16 bits each, raw or as WAVE.
+-- FLAC. All other data is taken for samples, 24,000 a second of 16 bits each, raw or as WAVE.
 local KINDS_OF_SOUND = {
   { "^SUQz", "sound.mp3" }, { "^//[E-Pk-v]", "sound.mp3" }, { "^T2dnUw", "sound.opus" }, { "^GkXfo", "sound.opus" },
-  { "^ZkxhQ", "sound.flac" }, { "^iVBORw", false }, { "^/9j/", false },
+  { "^ZkxhQ", "sound.flac" },
 }
+local PNG, JPEG, IMAGES = "^iVBORw", "^/9j/", "seen.images"
 
 local Found = {}
 Found.__index = Found
@@ -25,7 +26,8 @@ local START = {
   ended_how = "", marked = "", goes_on = false,
   set_events = 0, set_text = 0, set_ended = "",
   is_sound = nil, -- whether the event says that its text is sound
-  sound = nil, -- the kind of sound that it is counted as; false: it is not counted
+  sound = nil, -- the kind of sound that it is counted as; false: it is an image
+  heard = nil, -- the kind of all sound so far
   pieces = 0, -- pieces of text since the event began; if there is only one: its chunk, and its place there
   piece_in = nil, piece_from = 0, piece_end = 0,
   glanced = nil, -- an answer that was reported to the log, but not read in full yet
@@ -140,13 +142,23 @@ function Found:count(path, number, each)
   if number > self.counts[path] then self.counts[path], self.changed = number, true end
 end
 
--- Sound begins at `from`. The first piece decides which kind all of the sound is.
-function Found:hears(text, from)
-  if self.sound ~= nil then return end
-  self.sound = "sound.samples"
+local function kind_of_sound(head)
   for _, kind in ipairs(KINDS_OF_SOUND) do
-    if find(sub(text, from, from + 5), kind[1]) then self.sound = kind[2] end
+    if find(head, kind[1]) then return kind[2] end
   end
+  return "sound.samples"
+end
+
+-- Sound or an image begins at `from`. The first piece of sound decides which kind all of the sound is.
+function Found:hears(text, from)
+  local head = sub(text, from, from + 5)
+  if find(head, PNG) or find(head, JPEG) then
+    self.sound = false
+    self:raise(IMAGES, (self.counts[IMAGES] or 0) + 1)
+    return
+  end
+  self.heard = self.heard or kind_of_sound(head)
+  self.sound = self.heard
 end
 
 -- The text of this event is sound samples in base64.

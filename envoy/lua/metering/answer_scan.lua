@@ -64,7 +64,7 @@ end
 
 -- An object's counts are reported when it ends, with the kind that it names.
 local function tell_counts(scan, pending, path, each)
-  if pending.kind then path = path .. "." .. pending.kind end
+  if pending.kind then path, each = path .. "." .. pending.kind, each or pending.adds end
   for i = 1, #pending, 2 do scan.found:count(path .. "." .. pending[i], pending[i + 1], each) end
 end
 

@@ -36,7 +36,7 @@ end
 local function of_string(scan, node)
   if node.text then return { text = node.text, done = node.done } end
   if node.ends or node.done or node.error or node.take then return { node = node, ends = node.done } end
-  if node.any and fields.kinds[scan.key] and scan.objects[scan.depth] then scan.found:count() end
+  if answer_values.names_kind(scan, node) then scan.found:count() end
   return false
 end
 

@@ -3,6 +3,14 @@
 local fields = answer_fields
 local MAX_DIGITS = 15 -- a longer number is no count
 
+-- Whether the key that was read last names the kind of the counts around it: "any", "element" or nil.
+local function names_kind(scan, node)
+  local depth = scan.depth
+  local kind = node.any and scan.objects[depth] and fields.kinds[scan.key]
+  if kind == "element" and scan.objects[depth - 1] ~= false then return nil end
+  return kind
+end
+
 local function on_string(scan, node, value)
   if node.ends then
     local how = fields.ends[value]
@@ -13,10 +21,13 @@ local function on_string(scan, node, value)
     if value ~= "" then scan.found:ended("error") end
   elseif node.take then
     scan.found:string(node.take, value)
-  elseif node.any and fields.kinds[scan.key] and scan.objects[scan.depth] then
-    local pending = scan.pending[scan.depth] or {}
-    pending.kind = value
-    scan.pending[scan.depth] = pending
+  else
+    local kind = names_kind(scan, node)
+    if kind then
+      local pending = scan.pending[scan.depth] or {}
+      pending.kind, pending.adds = value, kind == "element"
+      scan.pending[scan.depth] = pending
+    end
   end
 end
 
@@ -46,4 +57,6 @@ local function on_scalar(scan, node, value)
   end
 end
 
-return { on_string = on_string, on_number = on_number, on_scalar = on_scalar, MAX_DIGITS = MAX_DIGITS }
+return {
+  on_string = on_string, on_number = on_number, on_scalar = on_scalar, names_kind = names_kind, MAX_DIGITS = MAX_DIGITS,
+}

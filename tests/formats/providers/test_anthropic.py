@@ -72,6 +72,17 @@ BATCH = plain("""
 {"id":"msgbatch_013Z","type":"message_batch","processing_status":"ended","request_counts":{"processing":0,"succeeded":2,"errored":1,"canceled":0,"expired":0},"ended_at":"2026-08-20T18:37:24Z","results_url":"https://x.example/v1/messages/batches/msgbatch_013Z/results"}
 """)  # fmt: skip
 
+ADVISED = plain(
+    '{"id":"m","type":"message","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":{"input_tokens":30,'
+    '"output_tokens":5,"iterations":[{"type":"message","input_tokens":30,"output_tokens":5},'
+    '{"type":"advisor_message","model":"a","input_tokens":70,"output_tokens":12,"cache_read_input_tokens":0}]}}'
+)
+SUMMING_UP = stream(f"""
+data: {{"type":"message_start","message":{{"usage":{{"input_tokens":500,"output_tokens":1}}}}}}
+
+data: {{"type":"content_block_delta","index":0,"delta":{{"type":"compaction_delta","content":"{"word " * 180}"}}}}
+""")
+
 CASES = {
     "plain": (PLAIN, reported(10 + 248 + 1800, 503, 1800, 400, cache_write_5m=48, cache_write_1h=200)),
     "stream": (STREAM, reported(25, 15)),
@@ -81,6 +92,8 @@ CASES = {
     "stream, that just ends": (LONG, estimated(25, 300)),
     "stream, left after its end": (STREAM.left(9), reported(25, 15)),
     "stream, zeros at its end": (ZEROS, reported(1500, 40)),
+    "with another model's advice": (ADVISED, reported(100, 17)),
+    "a context summed up, left by the client": (SUMMING_UP.left(2), estimated(500, 200)),
     "results of a batch": (RESULTS, reported(121, 70, 100)),
 }
 

@@ -27,10 +27,23 @@ INVOKE = chunks("""
 {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12}}
 {"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":25,"outputTokenCount":12,"invocationLatency":719,"firstByteLatency":548}}
 """)
-NOVA = chunks("""
+TITAN_STREAM = chunks("""
 {"outputText":"Hi","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":5}
 {"outputText":" you","index":0,"totalOutputTextTokenCount":7,"completionReason":"FINISH","inputTextTokenCount":null,"amazon-bedrock-invocationMetrics":{"inputTokenCount":5,"outputTokenCount":7}}
 """)
+NOVA = chunks("""
+{"messageStart":{"role":"assistant"}}
+{"contentBlockDelta":{"delta":{"text":"Hi"},"contentBlockIndex":0}}
+{"contentBlockDelta":{"delta":{"text":" you"},"contentBlockIndex":0}}
+{"contentBlockStop":{"contentBlockIndex":0}}
+{"messageStop":{"stopReason":"end_turn"}}
+{"metadata":{"usage":{"inputTokens":9,"outputTokens":2}},"amazon-bedrock-invocationMetrics":{"inputTokenCount":9,"outputTokenCount":2,"cacheReadInputTokenCount":4,"cacheWriteInputTokenCount":0}}
+""")
+# Converse has both names of each count of its cache.
+NOVA_PLAIN = plain(
+    '{"output":{"message":{"content":[{"text":"Hi"}],"role":"assistant"}},"stopReason":"end_turn","usage":{"inputTokens":9,'
+    '"outputTokens":2,"totalTokens":15,"cacheReadInputTokenCount":4,"cacheReadInputTokens":4,"cacheWriteInputTokenCount":0}}'
+)
 HEADERS = plain(
     '{"outputs":[{"text":"Bonjour","stop_reason":"stop"}]}',
     "x-amzn-bedrock-input-token-count: 14",
@@ -53,7 +66,10 @@ CASES = {
     "invoke stream, left by the client": (INVOKE.left(3), estimated(25, 2)),
     "invoke stream, cut by the server": (INVOKE.cut(3), estimated(25, 2)),
     "invoke stream, an exception in the middle": (INVOKE.then(3, EXCEPTION), estimated(25, 2)),
-    "invoke stream of Titan": (NOVA, reported(5, 7)),
+    "invoke stream of Titan": (TITAN_STREAM, reported(5, 7)),
+    "invoke stream of Nova": (NOVA, reported(13, 2, 4)),
+    "invoke stream of Nova, left by the client": (NOVA.left(3), estimated(20, 2)),
+    "invoke, Nova": (NOVA_PLAIN, reported(13, 2, 4)),
     "invoke, counts in headers": (HEADERS, reported(114, 3, 100)),
     "invoke, Titan": (TITAN, reported(5, 40)),
     "invoke, Llama": (LLAMA, reported(22, 31)),

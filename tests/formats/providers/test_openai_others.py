@@ -67,9 +67,15 @@ BATCH = plain("""
 {"id":"batch_abc123","object":"batch","model":"gpt-5.4","output_file_id":"file-xyz","endpoint":"/v1/chat/completions","errors":null,"input_file_id":"file-abc123","status":"completed","request_counts":{"total":100,"completed":95,"failed":5},"usage":{"input_tokens":1500,"input_tokens_details":{"cached_tokens":1024},"output_tokens":500,"output_tokens_details":{"reasoning_tokens":300},"total_tokens":2000},"metadata":{"customer_id":"user_123456789"}}
 """)
 
+SVG = plain(
+    '{"created":1,"data":[{"b64_json":"PHN2Zz4="}],"output_format":"svg","svg_usage":{"input_tokens":100,"model":"g","output_tokens":'
+    '900,"reasoning_tokens":300,"total_tokens":1000},"usage":{"input_tokens":50,"output_tokens":1056,"total_tokens":1106}}'
+)
+
 CASES = {
     "embeddings": (EMBEDDINGS, reported(8, 0)),
     "images": (IMAGES, reported(50, 1050, image_input=40, image_output=1050)),
+    "images, as SVG": (SVG, reported(150, 1956, 0, 300)),
     "images, stream": (IMAGE_STREAM, reported(50, 50, image_input=40)),
     "images, left by the client": (IMAGE_STREAM.left(1), estimated(20, 1)),
     "speech": (SPEECH, estimated(20, 200, audio_output=200)),

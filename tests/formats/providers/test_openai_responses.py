@@ -59,6 +59,12 @@ SOUND = spoken("response.audio.delta").then(1, spoken("response.output_audio.del
 CASES = {
     "plain": (PLAIN, reported(36, 87, 16, 40, cache_write_5m=4)),
     "stream": (STREAM, reported(37, 11, 0, 6)),
+    "plain, a cache for two times": (
+        PLAIN.changed(
+            lambda piece: piece.replace(b'details":null', b'details":{"ttl_12h_tokens":3,"ttl_30m_tokens":1}')
+        ),
+        reported(36, 87, 16, 40, cache_write_5m=1, cache_write_1h=3),
+    ),
     "plain, with an image": (
         PLAIN.changed(lambda piece: piece.replace(b'"usage":{', DRAWN)),
         reported(66, 4247, 16, 40, cache_write_5m=4, image_input=10, image_output=4160),
