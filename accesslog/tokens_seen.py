@@ -6,6 +6,7 @@ decided in usage.py.
 
 from math import ceil
 
+from accesslog.answer import UNREAD
 from accesslog.entry import LogEntry
 from accesslog.formats import SEEN_IMAGES
 
@@ -13,6 +14,13 @@ from accesslog.formats import SEEN_IMAGES
 TEXT_BYTES_PER_TOKEN = 4.5
 # Bytes of text above which an event counts as several tokens; below, as one: Hindi has up to 9.5.
 TOKEN_MAX_BYTES = 10
+# Bytes per token of a stream whose text was not read: one token an event, wrapped in about this much JSON
+# (chat.completion.chunk of OpenAI and vLLM).
+STREAM_BYTES_PER_TOKEN = 200
+# Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in the same
+# number of bytes, and the JSON around the text has none.
+BYTES_PER_TOKEN = 4
+_NO_TEXT = frozenset({"audio", "image", "video"})
 # As the meter counts them (answer_sound.lua in envoy/lua/metering).
 LENGTH, RATE = "sound.length", "sound.bytes_per_second"
 # OpenAI's: one each 50 ms.  Gemini has 25.
@@ -49,6 +57,30 @@ def _text_tokens(entry: LogEntry) -> int:
     if text_bytes <= TOKEN_MAX_BYTES * events and (entry.streamed or events > 1):
         return events
     return max(events, round(text_bytes / TEXT_BYTES_PER_TOKEN))
+
+
+def seen_output(entry: LogEntry) -> int:
+    """The output tokens that passed, as far as they were read; no more than the request allowed, but never less than
+    there were events."""
+    return capped(entry, tokens_seen(entry))
+
+
+def capped(entry: LogEntry, tokens: int) -> int:
+    cap = entry.decision.output_cap
+    return min(tokens, max(cap, entry.answer.events)) if cap > 0 else tokens
+
+
+def estimated_output(entry: LogEntry) -> int:
+    """By the text that was seen; if none was read, by the bytes of the answer, unless it contains no text at all."""
+    answer = entry.answer
+    if answer.events or answer.ended == UNREAD or sound_tokens(entry) or image_tokens(entry):
+        return seen_output(entry)
+    if entry.media.partition("/")[0] in _NO_TEXT:
+        return 0
+    if answer.ended == "done" and (answer.counts or not entry.decision.output_cap):
+        return 0  # vectors, or counts of something else than tokens
+    size = STREAM_BYTES_PER_TOKEN if entry.streamed else BYTES_PER_TOKEN
+    return capped(entry, -(-entry.bytes_out // size))
 
 
 def is_sound(entry: LogEntry) -> bool:

@@ -43,9 +43,12 @@ from accesslog.formats import IMAGES, SHOWN, UNBOUND
 from accesslog.report import NO_PARTS, Parts, Report, report_of
 from accesslog.tokens_seen import (
     TEXT_BYTES_PER_TOKEN,
+    capped,
+    estimated_output,
     image_tokens,
     is_sound,
     made_tokens,
+    seen_output,
     sound_tokens,
     tokens_seen,
 )
@@ -55,12 +58,6 @@ from ratelimit.tenants.mcp.screening import KIND as MCP
 from ratelimit.tenants.routes.kind import INPUT_ONLY, Kind
 from tenancy.values.admission import Admission
 
-# Bytes per token of a stream whose text was not read: one token an event, wrapped in about this much JSON
-# (chat.completion.chunk of OpenAI and vLLM).
-STREAM_BYTES_PER_TOKEN = 200
-# Plain answers are mostly text, about 4 characters a token in English; other languages have more tokens in the same
-# number of bytes, and the JSON around the text has none.
-BYTES_PER_TOKEN = 4
 # Looked up by its class, a member of an enumeration costs ten times as much.
 REPORTED, ESTIMATED, NONE = UsageSource.REPORTED, UsageSource.ESTIMATED, UsageSource.NONE
 DRAWS, SPEAKS, REFUSED = Kind.DRAWS, Kind.SPEAKS, Admission.REFUSED
@@ -78,7 +75,6 @@ FASTEST = 1000.0
 DRAWN_TOKENS = 4160
 # A model that shows less of its output than this thinks in secret; the rest is what events with several tokens hide.
 SHOWN_ALL = 0.5
-_NO_TEXT = frozenset({"audio", "image", "video"})
 # Of a response that is not made yet.
 _PUT_OFF = frozenset({"queued", "in_progress"})
 
@@ -151,7 +147,7 @@ def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
     if decision.kind == MCP:
         return Usage(0, ceil(entry.answer.text_bytes / TEXT_BYTES_PER_TOKEN), 0, 0, ESTIMATED)
     if is_put_off(entry):
-        output_tokens = max(_reserved_output(entry), _seen_output(entry))
+        output_tokens = max(_reserved_output(entry), seen_output(entry))
         return Usage(decision.input_estimate, output_tokens, 0, 0, ESTIMATED)
     report = report_of(counts) if counts else None
     unseen = _unseen_output(entry, speed, refunds=refunds)
@@ -160,7 +156,7 @@ def _tokens_of(entry: LogEntry, speed: Speed, *, refunds: bool) -> Usage:
     if entry.given_up and not refunds:
         return _estimated(entry, unseen)
     if entry.aborted or entry.status == 0 or 200 <= entry.status < 300:
-        usage = _estimated(entry, max(_estimated_output(entry), unseen))
+        usage = _estimated(entry, max(estimated_output(entry), unseen))
         return _with_drawn(usage) if any(path in counts for path in SHOWN) else usage
     return NO_USAGE
 
@@ -208,10 +204,10 @@ def _reported(entry: LogEntry, report: Report, unseen: int) -> Usage:
     if input_tokens is None or input_tokens > BELIEVED_MAX:
         input_tokens, source = entry.decision.input_estimate, ESTIMATED
     if output_tokens is None or not _is_believed(entry, output_tokens - _unbound(entry)):
-        output_tokens = _seen_output(entry)
+        output_tokens = seen_output(entry)
         if output_tokens:
             source = ESTIMATED
-    elif not _is_complete(entry) and (produced := max(_seen_output(entry), unseen)) > output_tokens:
+    elif not _is_complete(entry) and (produced := max(seen_output(entry), unseen)) > output_tokens:
         output_tokens, source = produced, ESTIMATED
     if entry.answer.counts.get(UNREPORTED):
         input_tokens, output_tokens = _of_all_results(entry, input_tokens, output_tokens)
@@ -232,8 +228,8 @@ def _unbound(entry: LogEntry) -> int:
 
 def _of_all_results(entry: LogEntry, input_tokens: int, output_tokens: int) -> tuple[int, int]:
     """Scales a report on the first result to all: they were about as long, or as seen; their prompts may differ."""
-    all_output = _capped(entry, output_tokens * (1 + entry.answer.counts[UNREPORTED]))
-    return max(input_tokens, entry.decision.input_estimate), max(output_tokens, all_output, _seen_output(entry))
+    all_output = capped(entry, output_tokens * (1 + entry.answer.counts[UNREPORTED]))
+    return max(input_tokens, entry.decision.input_estimate), max(output_tokens, all_output, seen_output(entry))
 
 
 def _with_parts(input_tokens: int, output_tokens: int, parts: Parts, source: UsageSource) -> Usage:
@@ -269,17 +265,6 @@ def _is_believed(entry: LogEntry, output_tokens: int) -> bool:
     return output_tokens <= BELIEVED_TIMES_SEEN * tokens_seen(entry)
 
 
-def _seen_output(entry: LogEntry) -> int:
-    """The output tokens that passed, as far as they were read; no more than the request allowed, but never less than
-    there were events."""
-    return _capped(entry, tokens_seen(entry))
-
-
-def _capped(entry: LogEntry, tokens: int) -> int:
-    cap = entry.decision.output_cap
-    return min(tokens, max(cap, entry.answer.events)) if cap > 0 else tokens
-
-
 def _reserved_output(entry: LogEntry) -> int:
     reserved, cap = max(0, entry.decision.reserved_tokens - entry.decision.input_estimate), entry.decision.output_cap
     return min(reserved, cap) if cap > 0 else reserved
@@ -307,16 +292,3 @@ def _unseen_output(entry: LogEntry, speed: Speed, *, refunds: bool) -> int:
 def _written(entry: LogEntry, speed: Speed) -> int:
     """The tokens that a model writes in the time that the request took."""
     return ceil((speed.tokens_per_second or FASTEST) * entry.total_ms / 1000)
-
-
-def _estimated_output(entry: LogEntry) -> int:
-    """By the text that was seen; if none was read, by the bytes of the answer, unless it contains no text at all."""
-    answer = entry.answer
-    if answer.events or answer.ended == UNREAD or sound_tokens(entry):
-        return _seen_output(entry)
-    if entry.media.partition("/")[0] in _NO_TEXT:
-        return 0
-    if answer.ended == "done" and (answer.counts or not entry.decision.output_cap):
-        return 0  # vectors, or counts of something else than tokens
-    size = STREAM_BYTES_PER_TOKEN if entry.streamed else BYTES_PER_TOKEN
-    return _capped(entry, -(-entry.bytes_out // size))

@@ -87,6 +87,7 @@ SEEN = {
         IMAGE.then(1, piece(JPEG, "inline_data")).left(2),
         estimated(20, 1 + 2 * IMAGE_TOKENS, image_output=2 * IMAGE_TOKENS),
     ),
+    "one without words": (piece(PNG).left(1), estimated(20, IMAGE_TOKENS, image_output=IMAGE_TOKENS)),
     "one that the report leaves out": (
         piece(PNG, after=IMAGE_COUNTED).left(1),
         estimated(12, IMAGE_TOKENS, image_output=IMAGE_TOKENS),
