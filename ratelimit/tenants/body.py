@@ -5,9 +5,10 @@ multiply the output is decided here; what the tokens of the input are, in estima
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, MsgspecError, Struct
+from msgspec.json import Decoder
 
 from ratelimit.tenants.count import MAX_TOKENS, parse_count
 from serving.fast_json import read_json
@@ -68,12 +69,51 @@ class Body(Struct, frozen=True, gc=False):
 
 NONE = Body(given=False)
 INVALID = Body(valid=False)
+Count = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
+
+
+class _Usual(Struct, forbid_unknown_fields=True, gc=False):
+    """What is said of most bodies: text, and whole numbers under the names that most clients use."""
+
+    model: str = ""
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    max_output_tokens: Count | None = None
+    n: Count | None = None
+    prompts: int = 0
+    prompt_ids: int = 0
+    strings: int = 0
+    text: tuple[int, ...] = ()
+
+    def body(self) -> Body:
+        bound, more, times = self.max_tokens, self.max_completion_tokens, self.n
+        if more is None:
+            more = self.max_output_tokens
+        elif self.max_output_tokens is not None:
+            more = max(more, self.max_output_tokens)
+        if bound is None or (more is not None and more > bound):
+            bound = more
+        outputs = 1
+        if times or self.prompts:
+            outputs = min(max(1, self.prompts) * (times or 1), MAX_OUTPUTS)
+        return Body(self.model, bound, outputs, self.prompt_ids, self.strings, self.text)
+
+
+_usual = Decoder(_Usual).decode
 
 
 def parse_body(asked: str) -> Body:
     """What the meter wrote; `-` or empty without a body."""
     if asked in ("", "-"):
         return NONE
+    try:
+        return _usual(asked).body()
+    except MsgspecError:
+        return parse_any_body(asked)
+
+
+def parse_any_body(asked: str) -> Body:
+    """The same, of whatever the meter may write."""
     try:
         read = read_json(asked)
     except ValueError:

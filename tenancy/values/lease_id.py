@@ -9,6 +9,7 @@ import os
 import re
 from collections import deque
 from datetime import UTC, datetime
+from functools import lru_cache
 
 TIMESTAMP_MASK = (1 << 48) - 1
 RANDOM_DIGITS = 15  # of one id: 58 random bits, whose first two are of the digit that also holds the variant
@@ -18,6 +19,7 @@ DRAWN = 256  # ids' randomness that is drawn at once: a system call for each id 
 VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
 
 MS_PER_SECOND = 1000
+MINUTE_BITS = 16
 RECENT_MS = 86_400_000  # how old an id may be when its request comes to ratelimit: an upload may take long
 
 _ENVOY = re.compile(f"[0-9a-f]{{{ENVOY_DIGITS}}}")
@@ -68,7 +70,19 @@ def is_lease_id(value: str) -> bool:
 
 def is_recent(value: str, now_ms: int) -> bool:
     """Whether `value` is a lease id of about `now_ms`."""
-    return is_lease_id(value) and -RECENT_MS <= lease_ms(value) - now_ms < RECENT_MS
+    if not is_lease_id(value):
+        return False
+    first, end = _surely_recent(now_ms >> MINUTE_BITS)
+    return first <= value < end or -RECENT_MS <= lease_ms(value) - now_ms < RECENT_MS
+
+
+@lru_cache(4)
+def _surely_recent(minute: int) -> tuple[str, str]:
+    """How ids begin from which on, and to which, all are recent at any time of this minute (of 65 s): to compare texts
+    costs less than to read the time in one."""
+    earliest, latest = minute << MINUTE_BITS, (minute + 1) << MINUTE_BITS
+    first, end = f"{max(0, latest - RECENT_MS):012x}", f"{earliest + RECENT_MS:012x}"
+    return f"{first[:8]}-{first[8:]}", f"{end[:8]}-{end[8:]}"
 
 
 def lease_ms(lease_id: str) -> int:

@@ -52,9 +52,9 @@ def script_of(sample: Sequence[int]) -> str:
     """The one of SCRIPTS with the most letters; "" if there is none."""
     if len(sample) != HEAD + len(_WEIGHTS):
         return ""
-    letters = sample[_ALPHABET], sample[_INDIC], sample[_CJK], sample[_HANGUL]
-    if not any(letters):
+    if not (sample[_ALPHABET] or sample[_INDIC] or sample[_CJK] or sample[_HANGUL]):
         return ""
+    letters = sample[_ALPHABET], sample[_INDIC], sample[_CJK], sample[_HANGUL]
     most = max(letters)
     others = sum(letters) + sum(sample[place] for place in _LATIN) - most
     return SCRIPTS[letters.index(most)] if most > others else ""
