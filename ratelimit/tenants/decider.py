@@ -27,13 +27,13 @@ from ratelimit.tenants.account import SLOTS, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import REJECTED, UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
 from ratelimit.tenants.estimates.corrections import Corrections
-from ratelimit.tenants.forward import alias_of, resolved, told_of
+from ratelimit.tenants.forward import alias_of
 from ratelimit.tenants.lease import kept_of_one
+from ratelimit.tenants.prepared import Preparations
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.replays import Replays, charged
-from ratelimit.tenants.request import Field, Queued, Request, Runnable, Serialize, asked_of, fields_of, shown_path
-from ratelimit.tenants.routes.kind import Kind
-from ratelimit.tenants.screening import ABSENT, Catalog, Rejected, Terms, screen
+from ratelimit.tenants.request import Field, Queued, Request, Runnable, Serialize, body_of, fields_of
+from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Rejected, Terms, price, rejection
 from ratelimit.tenants.sealed import ids_of, text_to_seal
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
@@ -91,7 +91,8 @@ class TenantDecider:
         self._serialize, self._terms, self._manner, self._now_ms = serialize, terms, manner, now_ms
         self._accounts = Accounts(self._head, catalog.prices, groups=groups, policies=policies)
         self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
-        self._seal, self._forwards, self._replays, self._logged_once = seal, forwards, replays, logged_once
+        self._seal, self._replays, self._logged_once = seal, replays, logged_once
+        self._preparations = Preparations(self._accounts, catalog, terms, forwards=forwards)
         self._told_of_fast = self._told_of(Admission.FAST, 0)
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
@@ -100,26 +101,28 @@ class TenantDecider:
             raise Malformed(f"want one descriptor in the domain {DOMAIN}")
         entries, now_ms = descriptors[0], self._now_ms()
         lease_id = self._lease_id(entries, now_ms)
-        asked = asked_of(entries, self._terms)
-        policy = entries.get("policy", ABSENT)
+        policy, method, path = entries.get("policy", ABSENT), entries.get("method", ""), entries.get("path", "")
+        body = body_of(entries)
         try:
-            if self._forwards and self._catalog.targets(asked.model):
-                asked = resolved(asked, self._accounts.policy(policy), self._catalog, lease_id)
-            account = self._accounts.find(policy, asked.model or ABSENT, now_ms)
+            prepared = self._preparations.find(policy, method, path, body.model, lease_id, now_ms)
         except (MalformedPolicy, UnknownTimeZone):
             log.error("a request came without a policy; is the authz filter ahead of ratelimit?")
-            refusal = self._manner.refusal(UNAVAILABLE, asked.api)
+            refusal = self._manner.refusal(UNAVAILABLE, Asked.of(self._terms, method, path).api)
             return partial(self._refuse, None, [("lease_id", lease_id)], "unavailable", refusal)
-        screened = screen(asked, account, self._catalog, self._terms.default_output, self._corrections)
-        label = entries.get("end_user_id", ABSENT)[:MAX_LABEL]
-        end_user_id = "" if label == ABSENT else without_secrets(label)
+        account, length = prepared.account, entries.get("content_length", "")
+        asked = Asked(method, path, body, length, prepared.route, prepared.model, prepared.alias)
+        rejected = prepared.rejected if body.valid else rejection(asked, account, self._catalog)
+        screened = rejected or price(asked, account, self._terms.default_output, self._corrections)
+        label = entries.get("end_user_id", ABSENT)
+        end_user_id = "" if label == ABSENT else without_secrets(label[:MAX_LABEL])
         fields = fields_of(lease_id, end_user_id, screened) + alias_of(asked)
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
-        runnable = Runnable(call, account, asked, screened, fields, lease_id, end_user_id)
-        said = entries.get("cache")
-        terms = self._catalog.cache(screened.model) if said is not None and self._replays is not None else None
+        runnable = Runnable(
+            call, account, asked, screened, fields, lease_id, end_user_id, prepared.forward, prepared.shown
+        )
+        said, terms = entries.get("cache"), prepared.cache
         if said is None or terms is None or self._replays is None:
             return self.go_on(runnable)
         refused = self._refused_at_once(runnable, account.costs(charged(screened.estimate, terms.charge_percent)))
@@ -139,12 +142,11 @@ class TenantDecider:
         call, account, asked, screened = runnable.call, runnable.account, runnable.asked, runnable.screened
         fields, lease_id, end_user_id = runnable.fields, runnable.lease_id, runnable.end_user_id
         now_ms, estimate = self._now_ms(), screened.estimate
-        runs = self._forwards and (screened.inference or screened.kind is Kind.COUNTS)
-        forward = [*told_of(asked, account.policy.fairshare_group, self._catalog), *more] if runs else more
+        forward = (*runnable.forward, *more)
         costs = account.costs(estimate)
         if refused := self._refused_at_once(runnable, costs):
             return refused
-        keeps = kept_of_one(estimate, end_user_id, screened.model, shown_path(asked), asked.alias)
+        keeps = kept_of_one(estimate, end_user_id, screened.model, runnable.path, asked.alias)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         user = account.policy.user_id or end_user_id
         load = Load(screened.model, *services_of(estimate.input_tokens, estimate.output_tokens), user)

@@ -4,8 +4,6 @@
 header that a client sent can take its place.
 """
 
-from msgspec.structs import replace
-
 from clients.api import Api
 from ratelimit.tenants.screening import Asked, Catalog
 from tenancy.resolving.catalog import ModelState
@@ -16,19 +14,18 @@ from tenancy.values.upstream import DEFAULT, chosen, cluster_of
 Field = tuple[str, str | int | bool]
 
 
-def resolved(asked: Asked, policy: Policy, catalog: Catalog, lease_id: str) -> Asked:
-    """Turns a request for an alias into one for a model: always the same model under one lease id.
+def chosen_model(alias: str, policy: Policy, catalog: Catalog, lease_id: str) -> str:
+    """The model that a request for an alias gets: always the same one under one lease id.
 
-    A key that may use the alias may have any of its models; another key only those that it may use by name.  If there
-    are none, the request stays one for the alias, and is refused as such.
+    A key that may use the alias may have any of its models; another key only those that it may use by name.  "" if
+    there are none: then the request stays one for the alias, and is refused as such.
     """
-    targets, allowed = catalog.targets(asked.model), policy.models_allowed
-    if allowed is not None and asked.model in allowed:
+    allowed = policy.models_allowed
+    if allowed is not None and alias in allowed:
         allowed = None
     random = lease_id[-12:-ENVOY_DIGITS]
     pick = int(random, 16) if random.isalnum() else 0
-    model = chosen(targets, lambda each: catalog.check(each) is ModelState.KNOWN, allowed, pick)
-    return replace(asked, model=model, alias=asked.model) if model else asked
+    return chosen(catalog.targets(alias), lambda each: catalog.check(each) is ModelState.KNOWN, allowed, pick)
 
 
 def told_of(asked: Asked, group: str, catalog: Catalog) -> list[Field]:

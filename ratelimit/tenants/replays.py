@@ -25,7 +25,7 @@ from ratelimit.responses.metrics import BYPASS, HIT, MISS, ResponseMetrics
 from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.lease import kept_of_all, kept_of_one
-from ratelimit.tenants.request import Field, Runnable, shown_path
+from ratelimit.tenants.request import Field, Runnable
 from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
 from ratelimit.tenants.screening import Asked, Priced
 from serving.call import Answer, Call
@@ -143,7 +143,7 @@ class Replays:
             return
         estimate = charged(runnable.screened.estimate, wanted.terms.charge_percent)
         keeps = kept_of_one(
-            estimate, runnable.end_user_id, runnable.screened.model, shown_path(runnable.asked), runnable.asked.alias
+            estimate, runnable.end_user_id, runnable.screened.model, runnable.path, runnable.asked.alias
         )
         reservation = Reservation(rules, runnable.account.costs(estimate), runnable.lease_id, keeps)
         answer = partial(self._reserved, runnable, wanted, decider, kept, reservation)

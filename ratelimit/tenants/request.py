@@ -11,9 +11,9 @@ from ratelimit.budgets.port import Reservation
 from ratelimit.fairness.floor import Full
 from ratelimit.life import Life
 from ratelimit.tenants.account import Account
-from ratelimit.tenants.body import body_before, parse_body
+from ratelimit.tenants.body import Body, body_before, parse_body
 from ratelimit.tenants.estimates.estimate import NOT_TEXT
-from ratelimit.tenants.screening import Asked, Priced, Rejected, Terms, said
+from ratelimit.tenants.screening import Asked, Priced, Rejected, said
 from serving.call import Call
 from tenancy.values.secret import without_secrets
 
@@ -37,7 +37,8 @@ class Serialize(Protocol):
 
 
 class Runnable(Struct, frozen=True):
-    """A request that may run if the budgets hold it.  `fields`: those of every answer to it."""
+    """A request that may run if the budgets hold it.  `fields`: those of every answer to it; `forward`: what Envoy is
+    told if it runs; `path`: as it may be stored."""
 
     call: Call
     account: Account
@@ -46,6 +47,8 @@ class Runnable(Struct, frozen=True):
     fields: list[Field]
     lease_id: str
     end_user_id: str
+    forward: Sequence[Field]
+    path: str
 
 
 class Request(Struct, frozen=True):
@@ -76,11 +79,9 @@ class Queued(Struct, frozen=True):
         self.on_full(self.request, full)
 
 
-def asked_of(entries: Mapping[str, str], terms: Terms) -> Asked:
-    get = entries.get
-    asked = get("asked")
-    body = body_before(entries) if asked is None else parse_body(asked)
-    return Asked.of(terms, get("method", ""), get("path", ""), body, get("content_length", ""))
+def body_of(entries: Mapping[str, str]) -> Body:
+    asked = entries.get("asked")
+    return body_before(entries) if asked is None else parse_body(asked)
 
 
 def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:
@@ -103,6 +104,6 @@ def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> l
     return fields
 
 
-def shown_path(asked: Asked) -> str:
+def shown_path(path: str) -> str:
     """The path as it may be stored: without its query, which may carry secrets."""
-    return without_secrets(asked.path.split("?", 1)[0])[:MAX_PATH]
+    return without_secrets(path.split("?", 1)[0])[:MAX_PATH]

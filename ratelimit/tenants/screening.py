@@ -30,6 +30,9 @@ MAX_MODEL = 256  # characters; model names are paths like `org/name:tag`
 class Catalog(Protocol):
     """Which models there are."""
 
+    def known(self) -> object | None:
+        """The registry: while this is the same object, the answers below are the same.  None: it is not available."""
+
     def check(self, model: str) -> ModelState:
         """Answers at once, from memory."""
 
@@ -118,8 +121,12 @@ CONTROL = Rejected(
 def screen(
     asked: Asked, account: Account, catalog: Catalog, default_output: int, corrections: Corrections | None = None
 ) -> Priced | Rejected:
+    return rejection(asked, account, catalog) or price(asked, account, default_output, corrections)
+
+
+def rejection(asked: Asked, account: Account, catalog: Catalog) -> Rejected | None:
     """Refusals in this order: no such route (404, 403), unreadable (400), not allowed (403), unknown (404), without a
-    price (403), undecidable (503).  What runs no model costs nothing, and need not name one."""
+    price (403), undecidable (503).  What runs no model need not name one."""
     if asked.route is None:
         return _unknown_route(asked)
     kind = asked.route.kind
@@ -127,9 +134,13 @@ def screen(
         return CONTROL
     if kind in RUNS_A_MODEL and not asked.body.valid:
         return INVALID_BODY
-    rejected = _model_rejected(asked.model, kind, account, catalog, asked.alias)
-    if rejected is not None:
-        return rejected
+    return _model_rejected(asked.model, kind, account, catalog, asked.alias)
+
+
+def price(asked: Asked, account: Account, default_output: int, corrections: Corrections | None = None) -> Priced:
+    """Of a request that is not rejected.  What runs no model costs nothing."""
+    assert asked.route is not None  # noqa: S101 - else it is rejected
+    kind = asked.route.kind
     length = parse_count(asked.content_length) or 0
     script = script_of(asked.body.text)
     factor = SCALE if corrections is None else corrections.factor(asked.model, said(kind), script)

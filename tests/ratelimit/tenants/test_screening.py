@@ -38,6 +38,9 @@ class Registry:
     def __init__(self, *names: str, away: bool = False) -> None:
         self._models, self._away = KnownModels(1, dict.fromkeys(names, True) | ({"off": False} if names else {})), away
 
+    def known(self) -> object | None:
+        return None if self._away else self._models
+
     def check(self, model: str) -> ModelState:
         return ModelState.UNAVAILABLE if self._away else self._models.state(model)
 
