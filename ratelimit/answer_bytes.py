@@ -25,10 +25,7 @@ def serialize(
     both_ways: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """A RateLimitResponse, or a part of one: readers merge protobuf messages that are concatenated."""
-    parts = [CODES[ok]]
-    for name, text in headers:
-        value = text.encode()
-        parts += (_header(_HEADER, name, len(value)), value)
+    parts = [CODES[ok], headers_part(headers)]
     for name, text in both_ways:
         value = text.encode()
         for tag in (_HEADER, _REQUEST_HEADER):
@@ -38,6 +35,29 @@ def serialize(
     if metadata := b"".join(_metadata(fields)):
         parts += (_METADATA, varint(len(metadata)), metadata)
     return b"".join(parts)
+
+
+def headers_part(headers: Iterable[tuple[str, str]]) -> bytes:
+    """The part that sends these to the client."""
+    parts: list[bytes] = []
+    for name, text in headers:
+        value = text.encode()
+        parts += (_header(_HEADER, name, len(value)), value)
+    return b"".join(parts)
+
+
+def text_part(name: str, size: int) -> bytes:
+    """What precedes a text of `size` bytes in a part that is this field of the metadata alone."""
+    return _metadata_part(_text_field(name, size), size)
+
+
+def number_part(name: str) -> bytes:
+    """The same, of a number, which is a double of 8 bytes."""
+    return _metadata_part(_number_field(name), 8)
+
+
+def _metadata_part(head: bytes, size: int) -> bytes:
+    return _METADATA + varint(len(head) + size) + head
 
 
 def _metadata(fields: Iterable[tuple[str, str | int | bool]]) -> list[bytes]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 from ratelimit.answer_bytes import varint
+from tenancy.values.lease_id import LENGTH
 
 HEAD = ("policy", "method", "path")
 TAIL = ("lease_id", "end_user_id", "content_length", "asked")
@@ -38,7 +39,7 @@ class EntryReader:
         if cut < 0 or not message.startswith(begin):
             return None
         lease_at = cut + len(_LEASE_ID)
-        user_at = user_end = lease_at + LEASE_ID_SIZE
+        user_at = user_end = lease_at + LENGTH
         length_at = user_at + _BETWEEN
         length_size = _LENGTH_SIZES.get(message[user_at:length_at])
         if length_size is None:  # an end user is named
@@ -61,7 +62,7 @@ class EntryReader:
         if known is None:
             return None
         entries, text = known.copy(), said.decode()
-        entries["lease_id"] = text[:LEASE_ID_SIZE]
+        entries["lease_id"] = text[:LENGTH]
         if user_end > user_at:
             entries["end_user_id"] = text[user_at - lease_at : user_end - lease_at]
         entries["content_length"] = text[length_at - lease_at :]
@@ -118,8 +119,7 @@ def _content(size: int) -> int:
     return -1
 
 
-LEASE_ID_SIZE = 36
-_LEASE_ID = _short(b"lease_id", LEASE_ID_SIZE)
+_LEASE_ID = _short(b"lease_id", LENGTH)
 _USER = _short(b"end_user_id", len(NO_USER)) + NO_USER.encode()
 _USER_SIZES = {_short(b"end_user_id", size): size for size in range(1, MAX_USER + 1)}
 _USER_HEAD = len(next(iter(_USER_SIZES)))

@@ -35,6 +35,7 @@ from ratelimit.tenants.replays import Replays, charged
 from ratelimit.tenants.request import Field, Queued, Request, Runnable, Serialize, body_of, fields_of
 from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Rejected, Terms, price, rejection
 from ratelimit.tenants.sealed import ids_of, text_to_seal
+from ratelimit.tenants.usual import ALONE, is_usual, told_of
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
@@ -46,12 +47,11 @@ from tenancy.values.secret import without_secrets
 log = structlog.get_logger(__name__)
 
 DOMAIN = "tollkeeper"
-ADMISSION, QUEUE_MS = "x-admission", "x-queue-ms"  # headers; authz removes what a client sends under these names
 MAX_LABEL = 256  # characters of what a client chose, in leases and metadata
 ANSWER_SECONDS = 1.0  # how much of a caller's patience is kept for the work after its turn
 DEFAULT_MANNER = Manner()
 NOTHING: Sequence[Field] = ()
-LOGGED_ONCE: Field = ("log", "file")  # Envoy leaves the request out of its log stream
+_FAST = Admission.FAST
 
 
 def wall_clock_ms() -> int:
@@ -93,7 +93,6 @@ class TenantDecider:
         self._recent_refusals, self._has_room, self._corrections = RecentRefusals(), has_room, corrections
         self._seal, self._replays, self._logged_once = seal, replays, logged_once
         self._preparations = Preparations(self._accounts, catalog, terms, forwards=forwards)
-        self._told_of_fast = self._told_of(Admission.FAST, 0)
 
     def decide(self, descriptors: Sequence[Mapping[str, str]], call: Call) -> Answer:
         """Refusals from memory may be answered after other calls.  Malformed unless there is one descriptor."""
@@ -119,9 +118,7 @@ class TenantDecider:
         if isinstance(screened, Rejected):
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
-        runnable = Runnable(
-            call, account, asked, screened, fields, lease_id, end_user_id, prepared.forward, prepared.shown
-        )
+        runnable = Runnable(call, prepared, asked, screened, fields, lease_id, end_user_id)
         said, terms = entries.get("cache"), prepared.cache
         if said is None or terms is None or self._replays is None:
             return self.go_on(runnable)
@@ -139,14 +136,14 @@ class TenantDecider:
 
     def go_on(self, runnable: Runnable, more: Sequence[Field] = NOTHING, headers: Sequence[Header] = ()) -> Answer:
         """Sends it to the budgets.  `more`: fields that an admission adds; `headers`: for the client.  Thread-safe."""
-        call, account, asked, screened = runnable.call, runnable.account, runnable.asked, runnable.screened
+        call, prepared, asked, screened = runnable.call, runnable.prepared, runnable.asked, runnable.screened
         fields, lease_id, end_user_id = runnable.fields, runnable.lease_id, runnable.end_user_id
-        now_ms, estimate = self._now_ms(), screened.estimate
-        forward = (*runnable.forward, *more)
+        account, now_ms, estimate = prepared.account, self._now_ms(), screened.estimate
+        forward = (*prepared.forward, *more)
         costs = account.costs(estimate)
         if refused := self._refused_at_once(runnable, costs):
             return refused
-        keeps = kept_of_one(estimate, end_user_id, screened.model, runnable.path, asked.alias)
+        keeps = kept_of_one(estimate, end_user_id, screened.model, prepared.path, asked.alias)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
         user = account.policy.user_id or end_user_id
         load = Load(screened.model, *services_of(estimate.input_tokens, estimate.output_tokens), user)
@@ -154,7 +151,8 @@ class TenantDecider:
         if life is None:
             life = Life(lease_id, account.policy, now_ms, load)
             return self._queue(Request(call, life, account, fields, reservation, asked.api, forward, headers))
-        request = Request(call, life, account, fields, reservation, asked.api, forward, headers)
+        usual = None if more or headers or not is_usual(lease_id, screened) else runnable
+        request = Request(call, life, account, fields, reservation, asked.api, forward, headers, usual)
         outcome = self._reserve(request)
         return None if outcome is None else self._response(request, outcome)
 
@@ -241,6 +239,9 @@ class TenantDecider:
             self._committer.abandon(reservation)
         admission = Admission.QUEUED if life.queued_ms and leased else outcome.admission
         self._metrics.decisions.add(admission)
+        levels = self._manner.levels(account, decision, api, self._now_ms())
+        if request.usual is not None and admission is _FAST and leased and not decision.shadow:
+            return request.usual.answer(self._seal, levels, alone=self._logged_once(life.lease_id))
         fields += (("admission", admission), ("reserved_tokens", reservation.keeps["tokens"]))
         if life.queued_ms:
             fields.append(("queue_ms", life.queued_ms))
@@ -251,19 +252,14 @@ class TenantDecider:
         if decision.shadow:
             self._metrics.shadow_refusals.add()
             fields.append(("shadow", decision.shadow))
-        headers = [*self._manner.levels(account, decision, api, self._now_ms()), *request.headers]
-        told = self._told_of_fast if admission is Admission.FAST else self._told_of(admission, life.queued_ms)
-        return self._say(True, account, fields, headers, b"") + told
-
-    def _told_of(self, admission: Admission, queued_ms: int) -> bytes:
-        """The part of an answer that tells client and model server how the request was admitted."""
-        return self._serialize(None, (), (), b"", ((ADMISSION, admission), (QUEUE_MS, str(queued_ms))))
+        said = self._say(True, account, fields, (*levels, *request.headers), b"")
+        return said + told_of(admission, life.queued_ms)
 
     def cached(self, account: Account, fields: list[Field], headers: Iterable[Header], body: bytes) -> bytes:
         """An answer in place of the model server's."""
         self._metrics.decisions.add(Admission.CACHED)
         fields.append(("admission", Admission.CACHED))
-        return self._say(False, account, fields, headers, body) + self._told_of(Admission.CACHED, 0)
+        return self._say(False, account, fields, headers, body) + told_of(Admission.CACHED)
 
     def refused(self, account: Account, fields: list[Field], costs: Sequence[int], api: Api, refused: Refused) -> bytes:
         """The refusal that the budgets have just given."""
@@ -292,7 +288,7 @@ class TenantDecider:
         if self._seal is not None:
             fields.append(("seal", self._seal.of(text_to_seal(ids_of(account.policy), fields))))
         if self._logged_once(str(fields[0][1])):  # the first field is its lease id
-            fields.append(LOGGED_ONCE)
+            fields.append(ALONE)
         return account.head + self._serialize(ok, fields, headers, body)
 
     def _head(self, policy: Policy) -> bytes:

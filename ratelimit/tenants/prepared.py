@@ -13,23 +13,25 @@ from msgspec.structs import replace
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import Accounts
 from ratelimit.tenants.body import Body
-from ratelimit.tenants.forward import Field, chosen_model, told_of
-from ratelimit.tenants.request import shown_path
+from ratelimit.tenants.forward import Field, alias_of, chosen_model, told_of
 from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
 from ratelimit.tenants.routes.table import Found
-from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Rejected, Terms, rejection
+from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Rejected, Terms, rejection, said
+from ratelimit.tenants.usual import Usual
 from tenancy.values.response_cache import CacheTerms
+from tenancy.values.secret import without_secrets
 
 MAX_KEPT = 10_000  # some 2 KB each
-MAX_NAMES = 1024  # characters of path and model of one that is kept
+MAX_PATH = 1024
+MAX_NAMES = 1024  # characters of the path and the model in the key of one that is kept
 
 Key = tuple[str, str, str, str, str]  # policy, method, path, the model in the body, the model chosen for an alias
 
 
 class Prepared(Struct, frozen=True):
     """`known`: the registry for which this holds.  `chooses`: the name is an alias, and each request has one of its
-    models.  `rejected`: why none may run.  The others matter only if they may: `forward` is what Envoy is told, `shown`
-    the path as it may be stored."""
+    models.  `rejected`: why none may run.  The others matter only if they may: `forward` is what Envoy is told, `path`
+    the path as it may be stored, `usual` the answer to most."""
 
     known: object
     account: Account
@@ -40,7 +42,8 @@ class Prepared(Struct, frozen=True):
     rejected: Rejected | None
     forward: Sequence[Field] = ()
     cache: CacheTerms | None = None
-    shown: str = ""
+    path: str = ""
+    usual: Usual | None = None
 
 
 class Preparations:
@@ -65,7 +68,7 @@ class Preparations:
         if found is not None and found.known is known and now_ms < found.account.until_ms:
             return found
         found = self._prepare(key, known, now_ms)
-        if found.rejected is None and len(found.shown) + len(found.model) <= MAX_NAMES:
+        if found.rejected is None and len(key[2]) + len(key[3]) <= MAX_NAMES:
             self._kept[key] = found
             if len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
@@ -82,9 +85,12 @@ class Preparations:
         if asked.route is None or rejected is not None:
             return Prepared(known, account, asked.route, asked.model, asked.alias, chooses, rejected)
         kind, forward = asked.route.kind, list[Field]()
-        if self._forwards and (kind in RUNS_A_MODEL or kind is Kind.COUNTS):
+        runs = kind in RUNS_A_MODEL
+        if self._forwards and (runs or kind is Kind.COUNTS):
             forward = told_of(asked, account.policy.fairshare_group, catalog)
-        cache = catalog.cache(asked.model)
+        fields: list[Field] = [("model", asked.model), ("inference", runs), ("kind", said(kind))]
+        usual = Usual.of(account, [*fields, *alias_of(asked), *forward])
+        cache, shown = catalog.cache(asked.model), without_secrets(path.split("?", 1)[0])[:MAX_PATH]
         return Prepared(
-            known, account, asked.route, asked.model, asked.alias, chooses, None, forward, cache, shown_path(path)
+            known, account, asked.route, asked.model, asked.alias, chooses, None, forward, cache, shown, usual
         )

@@ -143,7 +143,7 @@ class Replays:
             return
         estimate = charged(runnable.screened.estimate, wanted.terms.charge_percent)
         keeps = kept_of_one(
-            estimate, runnable.end_user_id, runnable.screened.model, runnable.path, runnable.asked.alias
+            estimate, runnable.end_user_id, runnable.screened.model, runnable.prepared.path, runnable.asked.alias
         )
         reservation = Reservation(rules, runnable.account.costs(estimate), runnable.lease_id, keeps)
         answer = partial(self._reserved, runnable, wanted, decider, kept, reservation)

@@ -13,12 +13,10 @@ from ratelimit.life import Life
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import Body, body_before, parse_body
 from ratelimit.tenants.estimates.estimate import NOT_TEXT
+from ratelimit.tenants.prepared import Field, Prepared
 from ratelimit.tenants.screening import Asked, Priced, Rejected, said
 from serving.call import Call
-from tenancy.values.secret import without_secrets
-
-Field = tuple[str, str | int | bool]
-MAX_PATH = 1024
+from tenancy.values.seal import Seal
 
 
 class Serialize(Protocol):
@@ -37,23 +35,30 @@ class Serialize(Protocol):
 
 
 class Runnable(Struct, frozen=True):
-    """A request that may run if the budgets hold it.  `fields`: those of every answer to it; `forward`: what Envoy is
-    told if it runs; `path`: as it may be stored."""
+    """A request that may run if the budgets hold it.  `fields`: those of every answer to it."""
 
     call: Call
-    account: Account
+    prepared: Prepared
     asked: Asked
     screened: Priced
     fields: list[Field]
     lease_id: str
     end_user_id: str
-    forward: Sequence[Field]
-    path: str
+
+    @property
+    def account(self) -> Account:
+        return self.prepared.account
+
+    def answer(self, seal: Seal | None, headers: Iterable[Header], *, alone: bool) -> bytes:
+        """The usual answer; see usual.py."""
+        usual = self.prepared.usual
+        assert usual is not None  # noqa: S101 - it may run
+        return usual.answer(self.lease_id, self.end_user_id, self.screened, seal, headers, alone=alone)
 
 
 class Request(Struct, frozen=True):
     """A request that goes to the budgets.  `fields`: those of every answer to it; `forward`: fields that an admission
-    adds; `headers`: for the client, in addition."""
+    adds; `headers`: for the client, in addition.  `usual`: it is answered as most are, if it is admitted at once."""
 
     call: Call
     life: Life
@@ -63,6 +68,7 @@ class Request(Struct, frozen=True):
     api: Api
     forward: Sequence[Field] = ()
     headers: Sequence[Header] = ()
+    usual: Runnable | None = None
 
 
 class Queued(Struct, frozen=True):
@@ -102,8 +108,3 @@ def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> l
         if estimate.images:
             fields.append(("images", estimate.images))
     return fields
-
-
-def shown_path(path: str) -> str:
-    """The path as it may be stored: without its query, which may carry secrets."""
-    return without_secrets(path.split("?", 1)[0])[:MAX_PATH]

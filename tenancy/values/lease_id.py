@@ -11,6 +11,7 @@ from collections import deque
 from datetime import UTC, datetime
 from functools import lru_cache
 
+LENGTH = 36
 TIMESTAMP_MASK = (1 << 48) - 1
 RANDOM_DIGITS = 15  # of one id: 58 random bits, whose first two are of the digit that also holds the variant
 ENVOY_DIGITS = 4  # the last of an id: envoy/lua/instance.lua
