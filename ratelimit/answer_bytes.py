@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from struct import Struct
 
+Field = tuple[str, str | int | bool]  # of dynamic metadata
+
 MOST_KEPT = 4096  # names of ours with a length: some 50 names, with lengths of up to a few hundred
 # Tags of protobuf's wire format: field number and type.
 _CODE, _HEADER, _REQUEST_HEADER, _BODY, _METADATA = b"\x08", b"\x1a", b"\x22", b"\x2a", b"\x32"
@@ -19,7 +21,7 @@ _double = Struct("<d").pack
 
 def serialize(
     ok: bool | None,
-    fields: Iterable[tuple[str, str | int | bool]],
+    fields: Iterable[Field],
     headers: Iterable[tuple[str, str]],
     body: bytes,
     both_ways: Iterable[tuple[str, str]] = (),
@@ -60,7 +62,7 @@ def _metadata_part(head: bytes, size: int) -> bytes:
     return _METADATA + varint(len(head) + size) + head
 
 
-def _metadata(fields: Iterable[tuple[str, str | int | bool]]) -> list[bytes]:
+def _metadata(fields: Iterable[Field]) -> list[bytes]:
     """The entries of a google.protobuf.Struct.  Empty, zero and false values are left out, because Envoy reads, copies
     and logs each entry."""
     entries: list[bytes] = []

@@ -13,6 +13,7 @@ import structlog
 
 from clients.api import Api
 from clients.errors import Header
+from ratelimit.answer_bytes import Field
 from ratelimit.budgets.port import Admitted, Decision, Refused, Reservation
 from ratelimit.commit.fallback import Outcome
 from ratelimit.commit.group_commit import GroupCommit
@@ -32,7 +33,7 @@ from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.prepared import Preparations
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.replays import Replays, charged
-from ratelimit.tenants.request import Field, Queued, Request, Runnable, Serialize, body_of, fields_of
+from ratelimit.tenants.request import Queued, Request, Runnable, Serialize, body_of, fields_of
 from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Rejected, Terms, price, rejection
 from ratelimit.tenants.sealed import ids_of, text_to_seal
 from ratelimit.tenants.usual import ALONE, is_usual, told_of

@@ -5,13 +5,12 @@ header that a client sent can take its place.
 """
 
 from clients.api import Api
+from ratelimit.answer_bytes import Field
 from ratelimit.tenants.screening import Asked, Catalog
 from tenancy.resolving.catalog import ModelState
 from tenancy.values.lease_id import ENVOY_DIGITS
 from tenancy.values.policy import Policy
 from tenancy.values.upstream import DEFAULT, chosen, cluster_of
-
-Field = tuple[str, str | int | bool]
 
 
 def chosen_model(alias: str, policy: Policy, catalog: Catalog, lease_id: str) -> str:

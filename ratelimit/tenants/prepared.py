@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ratelimit.answer_bytes import Field
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.account_cache import Accounts
 from ratelimit.tenants.body import Body
-from ratelimit.tenants.forward import Field, alias_of, chosen_model, told_of
+from ratelimit.tenants.forward import alias_of, chosen_model, told_of
 from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
 from ratelimit.tenants.routes.table import Found
 from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Rejected, Terms, rejection, said

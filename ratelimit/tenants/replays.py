@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from clients.api import Api
 from clients.errors import Header
+from ratelimit.answer_bytes import Field
 from ratelimit.budgets.port import Refused, Reservation
 from ratelimit.budgets.rule import Leases, RuleSet
 from ratelimit.commit.fallback import Outcome
@@ -25,7 +26,7 @@ from ratelimit.responses.metrics import BYPASS, HIT, MISS, ResponseMetrics
 from ratelimit.tenants.account import IN_FLIGHT, Account
 from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.lease import kept_of_all, kept_of_one
-from ratelimit.tenants.request import Field, Runnable
+from ratelimit.tenants.request import Runnable
 from ratelimit.tenants.routes.kind import INPUT_ONLY, RUNS_A_MODEL, Kind
 from ratelimit.tenants.screening import Asked, Priced
 from serving.call import Answer, Call

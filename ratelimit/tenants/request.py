@@ -7,13 +7,14 @@ from msgspec import Struct
 
 from clients.api import Api
 from clients.errors import Header
+from ratelimit.answer_bytes import Field
 from ratelimit.budgets.port import Reservation
 from ratelimit.fairness.floor import Full
 from ratelimit.life import Life
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import Body, body_before, parse_body
 from ratelimit.tenants.estimates.estimate import NOT_TEXT
-from ratelimit.tenants.prepared import Field, Prepared
+from ratelimit.tenants.prepared import Prepared
 from ratelimit.tenants.screening import Asked, Priced, Rejected, said
 from serving.call import Call
 from tenancy.values.seal import Seal

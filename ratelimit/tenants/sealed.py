@@ -7,6 +7,7 @@ second seal, or by none.
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
+from ratelimit.answer_bytes import Field
 from tenancy.values.policy import Policy
 
 MOST_COUNT = 10**12  # the greatest count that is believed; a greater one is read as 0
@@ -49,14 +50,14 @@ def sealed_text(values: tuple[str | int | bool, ...]) -> str:
     return _TEXT % values
 
 
-def open_text(*said: Iterable[tuple[str, str | int | bool]]) -> str:
+def open_text(*said: Iterable[Field]) -> str:
     """The sealed text, from the fields that many answers have in common, with `%s` for each of OPEN, in this order."""
     fields = {name: "" if value == "-" else str(value).replace("%", "%%") for each in said for name, value in each}
     fields |= dict.fromkeys(OPEN, "%s")
     return sealed_text(tuple(fields.get(name, value) for name, value in SEALED.items()))
 
 
-def text_to_seal(*said: Iterable[tuple[str, str | int | bool]]) -> str:
+def text_to_seal(*said: Iterable[Field]) -> str:
     """The sealed text, from the fields of an answer."""
     fields = dict(SEALED)
     for each in said:

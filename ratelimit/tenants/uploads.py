@@ -14,6 +14,7 @@ from cachetools import LRUCache
 from clients.api import Api, api_of
 from clients.errors import Fault
 from clients.rates import duration
+from ratelimit.answer_bytes import Field
 from ratelimit.budgets.budget import fits_in_ms
 from ratelimit.budgets.port import Refused, Reservation
 from ratelimit.budgets.rule import RuleSet
@@ -28,7 +29,7 @@ from ratelimit.tenants.answer import UNAVAILABLE, Manner, Refusal
 from ratelimit.tenants.body import read_of
 from ratelimit.tenants.count import parse_count
 from ratelimit.tenants.decider import DEFAULT_MANNER, MAX_LABEL, wall_clock_ms
-from ratelimit.tenants.request import Field, Serialize
+from ratelimit.tenants.request import Serialize
 from ratelimit.tenants.screening import ABSENT
 from ratelimit.tenants.sealed import ids_of, text_to_seal
 from ratelimit.uploads import LONGEST, UNSAID, Full, Uploads

@@ -10,10 +10,9 @@ from struct import Struct as Layout
 from msgspec import Struct
 
 from clients.errors import Header
-from ratelimit.answer_bytes import headers_part, number_part, serialize, text_part
+from ratelimit.answer_bytes import Field, headers_part, number_part, serialize, text_part
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimates.estimate import NOT_TEXT
-from ratelimit.tenants.forward import Field
 from ratelimit.tenants.screening import Priced
 from ratelimit.tenants.sealed import MOST_COUNT, ids_of, open_text
 from tenancy.values.admission import Admission

@@ -11,6 +11,7 @@ import structlog
 
 from clients.api import Api
 from clients.errors import with_rpc_id
+from ratelimit.answer_bytes import Field
 from ratelimit.budgets.port import Reservation
 from ratelimit.budgets.rule import RuleSet
 from ratelimit.life import Life, Load
@@ -20,7 +21,7 @@ from ratelimit.tenants.decider import MAX_LABEL, TenantDecider
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.mcp.message import Message, parse_message
 from ratelimit.tenants.mcp.screening import KIND, ROOT, Call, Servers, screen_call
-from ratelimit.tenants.request import Field, Request
+from ratelimit.tenants.request import Request
 from ratelimit.tenants.screening import ABSENT, Rejected
 from serving.call import Answer
 from serving.call import Call as RpcCall

@@ -9,8 +9,9 @@ from ratelimit.tenants.account_cache import Accounts
 from ratelimit.tenants.prepared import Preparations, Prepared
 from ratelimit.tenants.screening import Terms
 from tenancy.resolving.catalog import KnownModels
+from tenancy.values.calendar import Calendar
 from tenancy.values.lease_id import mint_lease_id
-from tenancy.values.limit import Calendar, Kind, Limit, Scope, Unit
+from tenancy.values.limit import Kind, Limit, Scope, Unit
 from tenancy.values.policy import Policy
 from tenancy.values.upstream import Target, Upstream
 from tests.ratelimit.tenants.test_screening import CHAT, Registry

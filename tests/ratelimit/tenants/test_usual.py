@@ -4,10 +4,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
-from ratelimit.answer_bytes import serialize
+from ratelimit.answer_bytes import Field, serialize
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.estimates.estimate import Estimate
-from ratelimit.tenants.request import Field, fields_of
+from ratelimit.tenants.request import fields_of
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.screening import Priced
 from ratelimit.tenants.sealed import MOST_COUNT, OPEN, SEALED, ids_of, text_to_seal
