@@ -38,7 +38,7 @@ def paths_of(form: Format) -> tuple[str, ...]:
 
 
 # What some events put around the counts.
-WRAPPERS = frozenset({"message", "response", "delta", "choices", "x_groq"})
+WRAPPERS = frozenset({"message", "response", "delta", "interaction", "choices", "x_groq"})
 
 # Other names of the same count: in what Amazon's Nova answers to InvokeModel.
 ALIASES = {

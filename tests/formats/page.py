@@ -16,7 +16,7 @@ from ratelimit.tenants.estimates.corrections import INPUT_MIN, LEAST, MANY, MOST
 from ratelimit.tenants.estimates.media import SPOKEN_TOKENS
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.routes.table import SERVERS, parse_routes
-from tests.formats import providers, servers, test_bug_reports
+from tests.formats import providers, sdks, servers, test_bug_reports
 from tests.formats.litellm import table
 
 PAGE = Path(__file__).parents[2] / "docs/client/formats.md"
@@ -109,6 +109,12 @@ REPORTED = """The answers of these public bug reports on other gateways, clients
 (`tests/formats/test_bug_reports.py`), each as the report has it:
 """
 
+NOT_SERVED = """Of the providers' own clients each route is in a table, or begins with one of these, which are in none and answered with 404
+(`python -m tests.formats.sdks` compares them): they keep things for the whole account, which a tenant would share with others, or
+begin work whose use is not in the answer (storage, containers, agents, videos, training). xAI's own client speaks gRPC, and Gemini's
+live sessions, file search, tuning and operations are in no table either.
+"""
+
 REFUSED = """## What is refused
 
 Realtime sessions: websockets and CONNECT are answered with 403, whatever the route, since nothing could count what passes
@@ -122,7 +128,9 @@ answered with 404. Behind each server's name is the version whose routes were co
 
 def page() -> str:
     tried = ["## What was tried", "", _cases(), "", REPORTED, _reports(), "", table.section(case_modules()), ""]
-    return "\n".join([INTRODUCTION, "## Places", "", _places(), "", *tried, BEFORE, REFUSED, _refused(), ""])
+    return "\n".join(
+        [INTRODUCTION, "## Places", "", _places(), "", *tried, BEFORE, REFUSED, _refused(), "", NOT_SERVED, _sdks(), ""]
+    )
 
 
 def _places() -> str:
@@ -166,6 +174,14 @@ def _cases() -> str:
         rows.append(
             f"| {about} | {'; '.join(names[UsageSource.REPORTED])} | {'; '.join(names[UsageSource.ESTIMATED])} |"
         )
+    return "\n".join(rows)
+
+
+def _sdks() -> str:
+    rows = ["| client | not served, below `/v1` or `/v2` |", "|---|---|"]
+    for sdk in sdks.SDKS:
+        areas = ", ".join(f"`{area}`" for area in sdk.areas.split())
+        rows.append(f"| {sdk.package} {sdk.version} | {areas or 'nothing'} |")
     return "\n".join(rows)
 
 

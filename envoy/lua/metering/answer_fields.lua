@@ -6,7 +6,7 @@
 
 -- Objects in which every whole number is a count, down to three levels.
 local COUNTS = [[
-  usage message.usage response.usage delta.usage x_groq.usage svg_usage
+  usage message.usage response.usage delta.usage interaction.usage x_groq.usage svg_usage
   tool_usage.image_gen response.tool_usage.image_gen
   usageMetadata response.usageMetadata
   meta.tokens meta.billed_units response.meta.tokens response.meta.billed_units
@@ -81,11 +81,12 @@ local TIER = [[
   service_tier response.service_tier usage.service_tier message.usage.service_tier serviceTier.type
   usageMetadata.trafficType result.message.usage.service_tier response.body.service_tier
 ]]
--- Values of `type` that mark the end of an answer.
+-- Values of `type` (`event_type` of Gemini's interactions) that mark the end of an answer.
 local ENDS = {
   message_stop = "done", ["message-end"] = "done", ["response.completed"] = "done", ["response.incomplete"] = "done",
   ["response.cancelled"] = "done", ["response.done"] = "done", ["transcript.text.done"] = "done", ["speech.audio.done"] = "done",
   ["image_generation.completed"] = "done", ["image_edit.completed"] = "done",
+  ["interaction.completed"] = "done", ["interaction.cancelled"] = "done",
   error = "error", ["response.failed"] = "error", ERROR = "error",
 }
 
@@ -128,7 +129,7 @@ mark(WHOLE, "text", "whole")
 mark(SOUND, "text", "sound")
 mark(DONE, "done", true)
 mark(ERROR, "error", true)
-mark("type", "ends", true)
+mark("type event_type", "ends", true)
 mark("id response.id", "take", "id")
 mark("status response.status processing_status", "take", "status")
 mark("output_file_id output_file", "take", "file")

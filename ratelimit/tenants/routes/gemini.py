@@ -1,4 +1,8 @@
-"""Google's Gemini API, v1 and v1beta, and the same models on Vertex AI."""
+"""Google's Gemini API, v1 and v1beta, and the same models on Vertex AI.
+
+Interactions are refused since they also run agents, which act for as long as they like; their usage is read where
+an operator opens the route.
+"""
 
 VERSION = "v1beta"
 ROUTES = "".join(
@@ -13,16 +17,25 @@ POST   /{version}/models/{{model}}:embedContent             embeds
 POST   /{version}/models/{{model}}:batchEmbedContents       embeds
 POST   /{version}/models/{{model}}:predict                  draws
 POST   /{version}/models/{{model}}:batchGenerateContent     refused
+POST   /{version}/models/{{model}}:asyncBatchEmbedContent   refused
 POST   /{version}/models/{{model}}:predictLongRunning       refused
 GET    /{version}/models                                    reads
 GET    /{version}/models/{{id}}                             reads
+POST   /{version}/tunedModels/{{model}}:generateContent     generates
+POST   /{version}/tunedModels/{{model}}:streamGenerateContent    generates
+POST   /{version}/tunedModels/{{model}}:countTokens         counts
+GET    /{version}/batches                                   refused
 GET    /{version}/batches/{{id}}                            stored
+DELETE /{version}/batches/{{id}}                            stored
 POST   /{version}/batches/{{id}}:cancel                     stored
 POST   /{version}/files                                     reads
+POST   /upload/{version}/files                              reads
 GET    /{version}/files                                     refused
 GET    /{version}/files/{{id}}                              reads
 DELETE /{version}/files/{{id}}                              reads
 POST   /{version}/cachedContents                            refused
+POST   /{version}/interactions                              refused
+POST   /{version}/auth_tokens                               refused
 """
     for version in ("v1", "v1beta", "v1alpha")
 ) + "".join(

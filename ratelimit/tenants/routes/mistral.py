@@ -7,6 +7,7 @@ POST   /v1/fim/completions         generates
 POST   /v1/agents/completions      generates
 POST   /v1/conversations           generates
 POST   /v1/conversations/{id}      generates
+POST   /v1/conversations/{id}/restart    generates
 GET    /v1/conversations           refused
 GET    /v1/conversations/{id}      stored
 DELETE /v1/conversations/{id}      stored
@@ -23,6 +24,7 @@ POST   /v1/audio/speech            speaks
 POST   /v1/batch/jobs              batches
 GET    /v1/batch/jobs              refused
 GET    /v1/batch/jobs/{id}         stored
+DELETE /v1/batch/jobs/{id}         stored
 POST   /v1/batch/jobs/{id}/cancel  stored
 POST   /v1/files                   reads
 GET    /v1/files                   refused

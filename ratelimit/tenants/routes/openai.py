@@ -29,6 +29,7 @@ POST   /v1/conversations/{id}/items           stored
 GET    /v1/conversations/{id}/items/{item}    stored
 DELETE /v1/conversations/{id}/items/{item}    stored
 POST   /v1/embeddings                         embeds
+POST   /v1/decisions                          embeds
 POST   /v1/moderations                        moderates
 POST   /v1/images/generations                 draws
 POST   /v1/images/edits                       draws

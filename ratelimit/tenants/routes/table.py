@@ -28,6 +28,7 @@ from ratelimit.tenants.routes import (
     tensorrt_llm,
     tgi,
     vllm,
+    xai,
 )
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.routes.path import spelled
@@ -36,7 +37,7 @@ SERVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2].replace("_", "-"): (module.VERSION, module.ROUTES)
         for module in (
-            openai, anthropic, azure, gemini, bedrock, cohere, mistral,
+            openai, anthropic, azure, gemini, bedrock, cohere, mistral, xai,
             vllm, sglang, tgi, llama_cpp, ollama, lmdeploy, tensorrt_llm, litellm,
         )
     }

@@ -61,6 +61,15 @@ INTERACTION = plain(
     '{"total_input_tokens":7,"total_output_tokens":20,"total_thought_tokens":30,"total_cached_tokens":2,'
     '"total_tool_use_tokens":5,"total_tokens":62,"input_tokens_by_modality":[{"modality":"text","tokens":7}]}}'
 )
+INTERACTION_STREAM = stream("""
+data: {"event_type":"interaction.created","interaction":{"id":"v1_x","status":"in_progress"}}
+
+data: {"event_type":"step.delta","index":0,"delta":{"type":"text","text":"Hi"}}
+
+data: {"event_type":"step.delta","index":0,"delta":{"type":"text","text":" there"}}
+
+data: {"event_type":"interaction.completed","interaction":{"id":"v1_x","status":"completed","usage":{"total_input_tokens":7,"total_output_tokens":20,"total_thought_tokens":30,"total_tokens":57}}}
+""")
 
 CASES = {
     "plain": (PLAIN, reported(1034, 240, 512, 200, audio_input=156, audio_output=10, image_input=258)),
@@ -73,6 +82,8 @@ CASES = {
     "an image": (DREW, reported(12, 1310, image_output=1290)),
     "an image, left by the client": (IMAGE.left(1), estimated(20, CAP, image_output=CAP)),
     "an interaction": (INTERACTION, reported(12, 50, 2, 30)),
+    "an interaction, stream": (INTERACTION_STREAM, reported(7, 50, 0, 30)),
+    "an interaction, left by the client": (INTERACTION_STREAM.left(3), estimated(20, 2)),
     "array": (ARRAY, reported(4, 11)),
     "array, left by the client": (ARRAY.left(2), estimated(4, 10)),
     "array, cut by the server": (ARRAY.cut(2), estimated(4, 10)),
