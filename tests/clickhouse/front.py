@@ -4,8 +4,8 @@
 
 No server of ClickHouse is in the package registries, its engine is: chdb, which is made of the server's sources.  What
 this file does in the server's place: take queries, data, parameters and settings from HTTP, ask for a password, render
-errors.  One query runs at a time.  With CERTIFICATES (tls.crt, tls.key, ca.crt) over TLS.  --quick: compiles no
-expressions, which takes longer than what tests ask.
+errors.  One query runs at a time.  With CERTIFICATES (tls.crt, tls.key, ca.crt) over TLS.  --quick: one thread and
+no compiled expressions, since both take longer to set up than what tests ask takes to answer.
 """
 
 import base64
@@ -43,7 +43,7 @@ class Engine:
         self._lock = threading.Lock()
         self._set: dict[str, str] = {}
         if QUICK in sys.argv:
-            self._session.query("SET compile_expressions = 0, compile_aggregate_expressions = 0")
+            self._session.query("SET compile_expressions = 0, compile_aggregate_expressions = 0, max_threads = 1")
 
     def answer(self, statement: bytes, given: dict[str, str]) -> bytes:
         settings = {k: v for k, v in given.items() if k not in NOT_SETTINGS and not k.startswith("param_")}

@@ -113,16 +113,25 @@ async def clickhouse(urls: Urls) -> AsyncIterator[Subject]:
 
 @asynccontextmanager
 async def clickhouse_rolled_up(urls: Urls, until: datetime | None = None) -> AsyncIterator[Subject]:
-    """Reports of sums of days, and of hours of days that are not over by `until`."""
+    """Reports of sums of days, and of hours of days that are not over by `until`: summed up when rows have come."""
+    came: list[PricedRow] = []
+
+    class Noticed(ClickhouseLedger):
+        async def append(self, rows: Sequence[PricedRow]) -> None:
+            came.extend(rows)
+            await super().append(rows)
 
     class Rolled(ClickhouseSums):
         async def _ask(self, *arguments: Any, **more: Any) -> Sequence[Line]:
-            await ClickhouseRoller(self._client, settling=AT_ONCE).roll(until)
+            if came:
+                await ClickhouseRoller(self._client, settling=AT_ONCE).roll(until)
+                came.clear()
             return await super()._ask(*arguments, **more)
 
     async with clickhouse(urls) as subject:
         client = Clickhouse(urls.clickhouse, PATIENT)
-        yield Subject(subject.ledger, Rolled(client, PATIENT, AT_ONCE), subject.pages, subject.rows)
+        ledger, sums = Noticed(client, timeout=PATIENT), Rolled(client, PATIENT, AT_ONCE)
+        yield Subject(ledger, sums, subject.pages, subject.rows)
         await client.aclose()
 
 

@@ -184,24 +184,25 @@ async def test_lines_are_in_order_and_paged_by_slot_and_group(subject: Subject) 
         assert list(page) == list(whole[number + 1 : number + 4])
 
 
-@pytest.mark.parametrize(
-    ("by", "largest"), [("tokens", "bac"), ("cost", "bac"), ("requests", "abc"), ("refused", "cab")]
-)
-async def test_the_largest_groups_come_first(subject: Subject, by: str, largest: str) -> None:
+LARGEST = {"tokens": "bac", "cost": "bac", "requests": "abc", "refused": "cab"}
+
+
+async def test_the_largest_groups_come_first(subject: Subject) -> None:
     rows = [used(hours, tenant_id="a", input_tokens=10, output_tokens=0) for hours in (0.1, 20.5, 30)]
     rows += [used(hours, Cost(input=3), tenant_id="b", input_tokens=90, model=f"m{hours}") for hours in (0.2, 21)]
     rows += [used(1, tenant_id="c", admission="refused", status=429, input_tokens=0, output_tokens=0)]
     rows += [used(50, Cost(input=9), tenant_id="a", input_tokens=10**6)]  # behind the interval
     await subject.ledger.append(rows)
     interval, ledger = (BEGIN, BEGIN + 40 * HOUR), subject.sums
-    found = list(await ledger.largest(Selection(), interval, ("tenant_id",), by, 3))
-    assert "".join(line.group[0] for line in found) == largest
-    same = await ledger.sums(Selection(), [interval], ("tenant_id",), 10)
-    assert sorted(found, key=lambda line: line.group) == list(same)
-    assert list(await ledger.largest(Selection(), interval, ("tenant_id",), by, 2)) == found[:2]
-    of_keys = await ledger.largest(Selection("b"), interval, ("tenant_id", "key_id"), by, 3)
-    assert [line.group for line in of_keys] == [("b", "key_1")]
-    assert list(await ledger.largest(Selection("nobody"), interval, ("model",), by, 3)) == []
+    same = list(await ledger.sums(Selection(), [interval], ("tenant_id",), 10))
+    for by, largest in LARGEST.items():
+        found = list(await ledger.largest(Selection(), interval, ("tenant_id",), by, 3))
+        assert "".join(line.group[0] for line in found) == largest, by
+        assert sorted(found, key=lambda line: line.group) == same
+        assert list(await ledger.largest(Selection(), interval, ("tenant_id",), by, 2)) == found[:2]
+        of_keys = await ledger.largest(Selection("b"), interval, ("tenant_id", "key_id"), by, 3)
+        assert [line.group for line in of_keys] == [("b", "key_1")]
+        assert list(await ledger.largest(Selection("nobody"), interval, ("model",), by, 3)) == []
 
 
 async def test_sums_follow_a_row_that_gives_way(subject: Subject) -> None:
@@ -217,7 +218,7 @@ async def test_sums_follow_a_row_that_gives_way(subject: Subject) -> None:
     ]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_any_report_is_that_of_the_oracle(subject: Subject, seed: int) -> None:
     chance, memory = random.Random(seed), MemoryLedger()
     for _ in range(3):
