@@ -19,8 +19,6 @@ class ControlledConnection(Connection):
 
     def __init__(self, engine: Engine, own: socket.socket, dirty: Callable[[Connection], None], now: float) -> None:
         super().__init__(engine, own, dirty, now)
-        self.followed = False
-        """The peer has acknowledged our settings."""
         self.freed = False
         """The peer has made room for what waits to be sent."""
 
@@ -49,7 +47,6 @@ class ControlledConnection(Connection):
         if flags & frames.ACK:
             if payload:
                 raise ConnectionFault(FRAME_SIZE_ERROR, "settings")
-            self.followed = True
             return
         if len(payload) % frames.SETTING.size:
             raise ConnectionFault(FRAME_SIZE_ERROR, "settings")

@@ -1,8 +1,7 @@
 """The head of a request: what its header fields say of the call.
 
-We announce a dynamic table of size 0 (SETTINGS_HEADER_TABLE_SIZE), so the blocks of a caller that has followed depend
-on nothing that was sent before, and what a block means is looked up: Envoy sends the same bytes with each call of a
-kind.
+A caller puts its fields into a table of its connection (HPACK, RFC 7541), so Envoy sends the same few bytes with each
+call of a kind.  What a block means depends on that table: it is remembered until a block changes the table.
 """
 
 import re
@@ -17,9 +16,10 @@ from serving.http2.frames import COMPRESSION_ERROR, ConnectionFault
 
 # gRPC core's own bound, of a block and of what it becomes.
 MAX_HEADER_BYTES = 16_384
-MAX_KNOWN = 1024
+# Blocks that are remembered of a connection; Envoy has one for each method.
+MAX_KNOWN = 16
 # A longer block is no head that comes again and again.
-MAX_KNOWN_BYTES = 1024
+MAX_KNOWN_BYTES = 512
 NEVER = float("inf")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
@@ -52,23 +52,13 @@ _BAD_TIMEOUT = (grpc.StatusCode.INVALID_ARGUMENT, "malformed grpc-timeout")
 
 
 class Heads:
-    """Reads heads, and remembers what blocks mean that depend on nothing."""
+    """What a request's fields say of its call."""
 
     def __init__(self, methods: Iterable[Method]) -> None:
         self._methods = {method.path.encode(): method for method in methods}
-        self.known: dict[bytes, Head] = {}
 
-    def read(self, block: bytes, decoder: Decoder) -> Head:
-        """Raises MalformedHead, and ConnectionFault if the decoder cannot go on."""
-        before = decoder.header_table_size
-        head = self._head(fields_of(block, decoder))
-        if before == decoder.header_table_size == 0 and len(block) <= MAX_KNOWN_BYTES:
-            if len(self.known) >= MAX_KNOWN:
-                self.known.clear()
-            self.known[block] = head
-        return head
-
-    def _head(self, fields: Fields) -> Head:
+    def of(self, fields: Fields) -> Head:
+        """Raises MalformedHead."""
         values = _checked(fields)
         if values[b":method"] != b"POST":
             return Head(None, http_status=405)
@@ -86,11 +76,38 @@ class Heads:
         return Head(method, int(timeout[1]) * _UNITS[timeout[2]], isinstance(method, Unary), method.path)
 
 
-def fields_of(block: bytes, decoder: Decoder) -> Fields:
-    try:
-        return list(decoder.decode(block, raw=True))
-    except HPACKError as error:
-        raise ConnectionFault(COMPRESSION_ERROR, type(error).__name__) from error
+class BlockReader:
+    """The header blocks of one connection, in the order in which they come."""
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads, self._decoder = heads, Decoder(MAX_HEADER_BYTES)
+        self.known: dict[bytes, Head] = {}
+        """What blocks mean while the table is as it is."""
+
+    def head(self, block: bytes) -> Head:
+        """Raises MalformedHead, and ConnectionFault if the decoder cannot go on."""
+        before = self._table()
+        head = self._heads.of(self.fields(block))
+        if self._table() == before and len(block) <= MAX_KNOWN_BYTES:
+            if len(self.known) >= MAX_KNOWN:
+                self.known.clear()
+            self.known[block] = head
+        return head
+
+    def fields(self, block: bytes) -> Fields:
+        """Raises ConnectionFault."""
+        before = self._table()
+        try:
+            return list(self._decoder.decode(block, raw=True))
+        except HPACKError as error:
+            raise ConnectionFault(COMPRESSION_ERROR, type(error).__name__) from error
+        finally:
+            if self._table() != before:
+                self.known.clear()
+
+    def _table(self) -> tuple[int, Fields]:
+        table = self._decoder.header_table
+        return table.maxsize, list(table.dynamic_entries)
 
 
 def _checked(fields: Fields) -> dict[bytes, bytes]:

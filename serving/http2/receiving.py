@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Mapping
 
 import grpc
-from hpack import Decoder
 
 from serving.call import BidiStream, ClientStream, Unary
 from serving.http2 import frames
@@ -18,7 +17,7 @@ from serving.http2.calls import Engine, PendingCall, UnaryCall
 from serving.http2.connection import Connection
 from serving.http2.control import ControlledConnection
 from serving.http2.frames import FRAME_SIZE_ERROR, HEAD, HEAD_BYTES, PROTOCOL_ERROR, ConnectionFault
-from serving.http2.heads import MAX_HEADER_BYTES, Head, MalformedHead, fields_of
+from serving.http2.heads import MAX_HEADER_BYTES, BlockReader, Head, MalformedHead
 from serving.http2.streams import BidiCall, ClientStreamCall
 
 MAX_STREAMS = 20_000  # as many calls as gRPC core lets wait
@@ -31,7 +30,6 @@ MAX_CONTINUATIONS = 16
 READ_BYTES = 64 * 1024
 SETTINGS = frames.settings(
     {
-        frames.TABLE_SIZE: 0,
         frames.MAX_STREAMS: MAX_STREAMS,
         frames.INITIAL_WINDOW: STREAM_WINDOW_BYTES,
         frames.MAX_HEADER_LIST: MAX_HEADER_BYTES,
@@ -51,7 +49,7 @@ class FramedConnection(ControlledConnection):
         self._room = WINDOW_BYTES
         self._rest = b""
         self._preface = frames.PREFACE
-        self._decoder = Decoder(MAX_HEADER_BYTES)
+        self.reader = BlockReader(engine.heads)
         self._block: tuple[int, int, bytearray] | None = None  # stream, flags, and what has come of a header block
         self._continuations = 0
         self.sending.write(SETTINGS)
@@ -90,12 +88,12 @@ class FramedConnection(ControlledConnection):
             self.sending.resume()
 
     def _is_plain(self) -> bool:
-        """Whether a header block means what it meant before, and begins a call."""
-        return self.followed and not self.going and self._block is None and not self._decoder.header_table_size
+        """Whether a header block begins a call."""
+        return not self.going and self._block is None
 
     def _walk(self, data: bytes) -> int:
         """Handles the complete frames; returns where the rest begins."""
-        at, end, known, ready = 0, len(data), self.engine.heads.known, self.engine.ready
+        at, end, known, ready = 0, len(data), self.reader.known, self.engine.ready
         calls, most, plain = self.open, self.engine.max_message_bytes, self._is_plain()
         while end - at >= HEAD_BYTES:
             high, low, kind, flags, stream = HEAD.unpack_from(data, at)
@@ -206,7 +204,7 @@ class FramedConnection(ControlledConnection):
             return
         self.last = stream
         try:
-            head = self.engine.heads.read(block, self._decoder)
+            head = self.reader.head(block)
         except MalformedHead:
             self.sending.write(frames.reset(stream, PROTOCOL_ERROR))
             return
@@ -230,7 +228,7 @@ class FramedConnection(ControlledConnection):
             call.read()
 
     def _trailers(self, stream: int, end: bool, block: bytes) -> None:
-        fields_of(block, self._decoder)
+        self.reader.fields(block)
         call = self.open.get(stream)
         if call is None:
             self.sending.write(frames.reset(stream, frames.STREAM_CLOSED))

@@ -59,7 +59,8 @@ def test_calls_of_a_kind_have_one_block_and_a_takeover_fails_none(tmp_path: Path
         chain = Chain(url, tmp_path / "access.jsonl")
         assert {chain.post(BODY).status_code for _ in range(20)} == {PASSED}
         assert (counted.checks, counted.reserved) == (20, 20)
-        assert len(engine.heads.known) == 3  # that of the log stream is the third
+        remembered = [len(each.reader.known) for each in engine._connections.values()]
+        assert 1 < max(remembered) <= 2  # its method, and health checks
 
         statuses: list[int] = []
         asking = threading.Thread(target=lambda: statuses.extend(chain.post(BODY).status_code for _ in range(200)))

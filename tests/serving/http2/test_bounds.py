@@ -10,12 +10,11 @@ from serving.engine import MAX_MESSAGE_BYTES
 from serving.http2 import frames
 from serving.http2.engine import Http2Engine
 from serving.http2.frames import frame
-from serving.http2.heads import MAX_KNOWN
 from serving.http2.receiving import MAX_STREAMS
 from serving.http2.sending import MAX_UNREAD_BYTES
 from tests.serving.conftest import Served, Server, eventually
 from tests.serving.desk import ECHO, HOLD, Desk, echo
-from tests.serving.http2.wire import SECONDS, Wire, call, connected, head, headers, literal, message
+from tests.serving.http2.wire import SECONDS, Wire, call, connected, head, headers, message
 from tests.serving.streams.test_stream import LOG, Sinks
 from tests.serving.talks import TALK, Talks
 
@@ -119,16 +118,6 @@ def test_messages_that_are_not_complete_are_bounded_together(served: Served, sin
         assert 20 < len(refused) < 30
         wire.send(call(101))
         assert wire.until(frames.DATA).payload[5:] == b"hello"
-
-
-def test_heads_that_are_remembered_are_bounded(served: Served) -> None:
-    with connected(served.address) as wire:
-        wire.begin()
-        for number in range(3 * MAX_KNOWN):
-            wire.send(headers(3 + 2 * number, head() + literal("x-number", str(number))), message(3 + 2 * number, b"a"))
-            wire.until(frames.DATA)
-        assert isinstance(served.engine, Http2Engine)
-        assert 0 < len(served.engine.heads.known) <= MAX_KNOWN
 
 
 def test_a_connection_that_does_not_begin_is_closed(serve: Server) -> None:
