@@ -1,18 +1,19 @@
 #!/bin/bash
-# DuckDB multiplies Parquet's decimals of 39 and more digits by a power of 256, unless they have exactly the longest form.
+# DuckDB reads most of Parquet's decimals beyond 38 digits as a power of 256 times their value.
 #
 # Seen with: pyarrow 26.0.1 (writes), duckdb 1.5.6 (reads), Python 3.11, Linux x86-64.
 # Where: `pyarrow.parquet.write_table` of a decimal256 column, and `SELECT` from the file in DuckDB.
 #
-# DuckDB's own decimals have up to 38 digits.  A good engineer expects wider ones to be refused, or to come as DOUBLE and so
-# rounded.  They come as DOUBLE, without a warning, and as another number: Parquet keeps such a decimal in as few bytes as its
-# precision needs (pyarrow: 17 for 39 digits, 21 for 50, 32 for 76), DuckDB takes eight at a time, and a last piece that has
-# fewer as if it had eight.  So 1 becomes 256^7 of 39 digits and 256^3 of 50; of 76 digits, where 32 bytes are four whole
-# pieces, it is right, so a test with the widest type finds nothing.  The same table, read as an Arrow table and not from the file,
-# is refused.  A change for it waits in duckdb/duckdb#25058.
+# DuckDB's own decimals have up to 38 digits.  A good engineer expects wider ones to be refused, or to come as DOUBLE and
+# so rounded.  They come as DOUBLE, without a warning, and as another number: Parquet keeps such a decimal in as few
+# bytes as its precision needs (pyarrow: 17 for 39 digits, 21 for 50, 32 for 76), DuckDB takes eight at a time, and a
+# last piece that has fewer as if it had eight.  So 1 becomes 256^7 of 39 digits and 256^3 of 50; of 76 digits, where 32
+# bytes are four whole pieces, it is right, so a test with the widest type finds nothing.  The same table, read as an
+# Arrow table and not from the file, is refused.  A change for it waits in duckdb/duckdb#25058.
 #
-# Seen: 1 of decimal(38, 10) is 1, of (39, 10) 72057594037927936.0, of (50, 10) 16777216.0, of (76, 10) 1.0; pyarrow reads 1
-# back from each file; DuckDB on the Arrow table: "Not implemented Error: Unsupported Internal Arrow Type for Decimal".
+# Seen: 1 of decimal(38, 10) is 1, of (39, 10) 72057594037927936.0, of (50, 10) 16777216.0, of (76, 10) 1.0; pyarrow
+# reads 1 back from each file; DuckDB on the Arrow table: "Not implemented Error: Unsupported Internal Arrow Type for
+# Decimal".
 # Exits 0 if that is still so.
 set -euo pipefail
 work=$(mktemp -d)

@@ -5,10 +5,9 @@
 # Where: the gRPC access logger (HttpGrpcAccessLogConfig), statistics `access_logs.grpc_access_log.*`.
 #
 # There are four counters: `logs_written`, `logs_dropped`, `grpc_entries_flushed` and `grpc_entries_flush_failed`; the
-# documentation calls the second "dropped due to network or HTTP/2 back up".  So one expects that an alert on drops and failed flushes
-# tells of a log server that is away.  They count what a stream cannot take while its window is full.  Where no stream can be
-# opened at all, each message is dropped as it is sent, and its entries count as written and as flushed.  Only the cluster's
-# own statistics (or what arrives) tell that nothing went anywhere.
+# documentation calls the second "dropped due to network or HTTP/2 back up".  So one expects that an alert on drops and
+# failed flushes tells of a log server that is away.  Where no stream can be opened at all,
+# the entries are gone, and count as written and as flushed.  Only the cluster's own statistics (or what arrives) tell that nothing went anywhere.
 #
 # Seen: nothing listens at the server's port; 50 requests; logs_written 50, grpc_entries_flushed 50, logs_dropped 0,
 # grpc_entries_flush_failed 0, and the cluster's upstream_cx_connect_fail above 0.

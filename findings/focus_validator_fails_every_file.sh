@@ -1,17 +1,19 @@
 #!/bin/bash
 # The FinOps Foundation's validator finds each FOCUS 1.2 file with an InvoiceId wrong, and exits with 0 all the same.
 #
-# Seen with: focus-validator 2.2.1 (model 1.2.0.1), pandas 2.3.3, polars 1.44.2, duckdb 1.5.6, Python 3.12, Linux x86-64.
+# Seen with: focus-validator 2.2.1 (model 1.2.0.1), pandas 2.3.3, polars 1.44.2, duckdb 1.5.6, Python 3.12, Linux
+# x86-64.
 # Where: `python -m focus_validator.main`, rules InvoiceId-C-003-C, InvoiceId-C-004-C and InvoiceId-C-005-C.
 #
-# FOCUS says that InvoiceId is null for a charge that is on no invoice yet, and not null for one that is.  What a charge is
-# on no column tells, so the model has both halves as rules without a condition: all are null (004), none is null (005),
-# one of the two (003).  A good engineer expects that a right file passes, and that a wrong one ends the program with an
-# error.  A file in which all charges are billed fails 004; one in which none is, 005; and the usual one, of a month that is
-# billed in part, fails both, 003 and with it the whole column.  None of it, nor what else is missing in these files, shows in the
-# exit code, so a pipeline that waits for one passes whatever comes.
+# FOCUS says that InvoiceId is null for a charge that is on no invoice yet, and not null for one that is.  What a charge
+# is on no column tells, so the model has both halves as rules without a condition: all are null (004), none is null
+# (005), one of the two (003).  A good engineer expects that a right file passes, and that a wrong one ends the program
+# with an error.  A file in which all charges are billed fails 004; one in which none is, 005; and the usual one, of a
+# month that is billed in part, fails both, 003 and with it the whole column.  None of it, nor what else is missing in
+# these files, shows in the exit code, so a pipeline that waits for one passes whatever comes.
 #
-# Seen: rules of InvoiceId that fail: all billed: 004; none billed: 005; one of each: 000, 003, 004, 005; exit code 0 each time.
+# Seen: rules of InvoiceId that fail: all billed: 004; none billed: 005; one of each: 000, 003, 004, 005; exit code 0
+# each time.
 # Exits 0 if that is still so; needs a Python 3.12: python3.12, one of pyenv's, or $PYTHON312.
 set -euo pipefail
 for python in ${PYTHON312:-python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12*/bin/python}; do

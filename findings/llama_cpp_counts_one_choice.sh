@@ -4,10 +4,10 @@
 # Seen with: llama.cpp's server as in xllamacpp 2026.10.11549, gguf 0.19.0, numpy 2.4.6, Python 3.11, Linux x86-64.
 # Where: `n` and `usage` of POST /v1/chat/completions and /v1/completions, plain and as a stream.
 #
-# Both ways to more than one result, `n` and a list of prompts, answer as OpenAI's API does: three entries in `choices`.  There
-# `usage` counts what all of them took, and what divides a bill or takes from a rate limit by it relies on that.  Here it is
-# the first result's alone, in the plain answer and in the last event of a stream; of three prompts the tokens of the
-# first, however long the others are.
+# Both ways to more than one result, `n` and a list of prompts, answer as OpenAI's API does: three entries in
+# `choices`.  There `usage` counts what all of them took, and what divides a bill or takes from a rate limit by it relies
+# on that.  Here it is the first result's alone, in the plain answer and in the last event of a stream; of three prompts
+# the tokens of the first, however long the others are.
 #
 # Seen (results, prompt_tokens, completion_tokens) with max_tokens=10: n=1 (1, 9, 10); n=3 (3, 9, 10); a stream of n=3
 # (3, 9, 10); the prompts "the sun", and it three and nine times over (3, 9, 10).

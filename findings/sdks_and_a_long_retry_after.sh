@@ -2,18 +2,19 @@
 # Told to come back in five minutes, one provider's SDK gives up, one sleeps, and two ask again at once.
 #
 # Seen with: openai 3.52.0, anthropic 2.11.0, groq 1.7.0, google-genai 3.6.1, Python 3.11, Linux x86-64.
-# Where: the clients' own retries, as they are by default (google-genai: with `HttpRetryOptions(attempts=3)`, as it has none
-# by default), on a 429 with `retry-after: 300`.
+# Where: the clients' own retries, as they are by default (google-genai: with `HttpRetryOptions(attempts=3)`, as it has
+# none by default), on a 429 with `retry-after: 300`.
 #
-# All four retry a 429 twice, and the header is a standard, so one expects that they wait as long as it says, or give up.
-# The first three are made by one generator, so one expects the same of them at least.  openai asks no second time if it is
-# to wait for more than two minutes; anthropic sleeps for as long as the server says, within the call, however short the client's
-# timeout; groq takes more than a minute for no answer at all, and comes back as if there were no header; google-genai
-# does not read it.  So a server that names a long pause is asked three times within seconds by two of them, and one that
-# names a day holds up a thread of the third for a day.
+# All four retry a 429 twice, and the header is a standard, so one expects that they wait as long as it says, or give
+# up. The first three are made by one generator, so one expects the same of them at least.  openai asks no second time if
+# it is to wait for more than two minutes; anthropic sleeps for as long as the server says, within the call, however
+# short the client's timeout; groq takes more than a minute for no answer at all, and comes back as if there were no
+# header; google-genai does not read it.  So a server that names a long pause is asked three times within seconds by two
+# of them, and one that names a day holds up a thread of the third for a day.
 #
-# Seen within 12 s of the first request: openai 1 request, RateLimitError; anthropic 1 request, still waiting with `timeout=5`;
-# groq 3 requests, RateLimitError; google-genai 3 requests, ClientError.  With `retry-after: 2`, groq and openai wait.
+# Seen within 12 s of the first request: openai 1 request, RateLimitError; anthropic 1 request, still waiting with
+# `timeout=5`; groq 3 requests, RateLimitError; google-genai 3 requests, ClientError.  With `retry-after: 2`, groq and
+# openai wait.
 # Exits 0 if that is still so.
 set -euo pipefail
 work=$(mktemp -d)

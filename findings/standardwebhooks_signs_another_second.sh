@@ -7,11 +7,11 @@
 # An aware datetime names one moment, whatever its zone, and one expects a library to take that.  This one replaces the
 # zone by UTC and keeps the wall clock: 12:00+01:00 is signed as 12:00 UTC.  The header `webhook-timestamp` has the
 # moment, as `int(timestamp.timestamp())`, so the signature fits no header, and `verify` of the same library says "No
-# matching signature found".  On a machine that runs in UTC all is well; with `datetime.now().astimezone()` on one that does not, no
-# webhook arrives.  A naive `datetime.now()` fails there too, as it is taken for UTC.
+# matching signature found".  On a machine that runs in UTC all is well; with `datetime.now().astimezone()` on one that
+# does not, no webhook arrives.  A naive `datetime.now()` fails there too, as it is taken for UTC.
 #
-# Seen: of one moment, signatures for UTC and for UTC+01:00 differ, the first verifies, the second does not; the second is
-# the same as that of a moment an hour later.
+# Seen: of one moment, signatures for UTC and for UTC+01:00 differ, the first verifies, the second does not; the second
+# is the same as that of a moment an hour later.
 # Exits 0 if that is still so.
 set -euo pipefail
 work=$(mktemp -d)
