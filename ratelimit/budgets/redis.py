@@ -27,7 +27,7 @@ from ratelimit.budgets.port import (
 )
 from ratelimit.budgets.rule import Leases, RuleSet
 from ratelimit.budgets.scripts import Client, Runner, Script, Step
-from ratelimit.budgets.stored import end_step, kept_of, lease_of, swept_keys
+from ratelimit.budgets.stored import end_step, kept_of, reserve_step, swept_keys
 
 DAY_MS = 86_400_000
 KEEP_LEASE_MS = DAY_MS  # after the deadline: time to sweep it, and for its log entry to come late
@@ -184,22 +184,26 @@ class RedisBudgets:
     ) -> list[list[int]]:
         """Fills in what is decided; returns the groups that reached Redis too late."""
         valid_until_ms = self._valid_until_ms()
-        steps = [self._reserve_step([batch[i] for i in group], valid_until_ms, lease_ms) for group in groups]
+        said = valid_until_ms, "" if lease_ms is None else lease_ms, KEEP_LEASE_MS, self._epoch
+        steps = [reserve_step([batch[i] for i in group], said) for group in groups]
         late: list[list[int]] = []
         for group, reply in zip(groups, self._runner.run(self._reserve, steps), strict=True):
             if reply is None:
                 continue
-            numbers = iter(reply)
-            self._ahead_ms = next(numbers) - _monotonic_ms()
+            self._ahead_ms = reply[0] - _monotonic_ms()
             if len(reply) == 1:
                 late.append(group)
                 continue
             if len(reply) == 2:
                 raise BudgetsLost(LOST)
+            at = 1
             for i in group:
-                decisions[i] = _decision(batch[i].rules, numbers)
+                rules = batch[i].rules
+                end = at + 2 + len(rules.rules)
+                decisions[i] = _decision(rules, reply[at], reply[at + 1], tuple(reply[at + 2 : end]))
                 if decisions[i] is None:
-                    self._tell_unreadable(batch[i].rules.owner)
+                    self._tell_unreadable(rules.owner)
+                at = end
         return late
 
     def _tell_unreadable(self, owner: str) -> None:
@@ -213,33 +217,6 @@ class RedisBudgets:
         if self._ahead_ms is None or self._runner.by_owner:
             return 0
         return _monotonic_ms() + self._ahead_ms + self._timeout_ms
-
-    def _reserve_step(self, batch: Sequence[Reservation], valid_until_ms: int, lease_ms: int | None) -> Step:
-        keys: list[str] = []
-        arguments: list[str | int] = [
-            valid_until_ms,
-            "" if lease_ms is None else lease_ms,
-            KEEP_LEASE_MS,
-            0,
-            self._epoch,
-        ]
-        numbers: dict[int, int] = {}  # a rule set's number in this call, by identity: hashing it costs more
-        requests: list[str | int] = []
-        lease_keys: list[str] = []
-        for reservation in batch:
-            rules, costs = reservation.rules, reservation.costs
-            number = numbers.get(id(rules))
-            if number is None:
-                number = numbers[id(rules)] = len(numbers) + 1
-                keys += rules.keys
-                arguments += rules.arguments
-            if rules.leases is None:
-                requests += (number, *costs)
-            else:
-                lease_keys.append(rules.lease_prefix + reservation.lease_id)
-                requests += (number, reservation.lease_id, lease_of(reservation), *costs)
-        arguments[3] = len(numbers)
-        return Step(keys + lease_keys, arguments + requests)
 
     def _end(self, batch: Sequence[Settlement | LeaseName]) -> list[Settled]:
         ended: list[Settled] = [GONE] * len(batch)
@@ -272,10 +249,8 @@ def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-def _decision(rules: RuleSet, numbers: Iterator[int]) -> Decision | None:
+def _decision(rules: RuleSet, verdict: int, wait_ms: int, held: tuple[int, ...]) -> Decision | None:
     """Reads one request's part of the reply of reserve.lua."""
-    verdict, wait_ms = next(numbers), next(numbers)
-    held = tuple(islice(numbers, len(rules.rules)))
     if verdict == 0:
         return Admitted(held, rules.rules[wait_ms - 1].name if wait_ms > 0 else "")
     if verdict == UNREADABLE:

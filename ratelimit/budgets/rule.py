@@ -7,9 +7,11 @@ of the rule since.  What a rule is for, and whom it limits, is not known here.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ratelimit.budgets.keys import is_budget_key, lease_key, leases_key, owner_of, part_key
+from msgspec import msgpack
+
+from ratelimit.budgets.keys import is_budget_key, leases_key, owner_of, part_key
 
 # How spent units come back: steadily, all at the window's end, or as they leave the last window's length.
 BUCKET, FIXED, SLIDING = "b", "f", "s"
@@ -125,8 +127,7 @@ class RuleSet:
     """The rules that a request must fit, with the arguments of the scripts, computed once instead of for each request.
 
     `leases` None: requests take none, so nothing is ever settled or given back.  `charges` is the rules as JSON, for a
-    request that must be charged without a lease.  `keys` and `arguments` are those of `lua/reserve.lua`.  `lease_head`
-    is the part of a stored lease that is the same for every request, as an open JSON object.
+    request that must be charged without a lease.  `keys` and `packed` are what `lua/reserve.lua` is told of it.
     """
 
     owner: str
@@ -134,37 +135,42 @@ class RuleSet:
     leases: Leases | None
     charges: str
     keys: tuple[str, ...]
-    arguments: tuple[str | int, ...]
-    lease_prefix: str
-    lease_head: str
+    packed: bytes
 
     @staticmethod
     def of(owner: str, rules: Sequence[Rule], leases: Leases | None = None) -> "RuleSet":
         """On a cluster, `owner` owns all of the rules' budgets."""
         charges = dump_rules(rules)
         keys = tuple(rule.key for rule in rules)
-        most = "" if leases is None else -1 if leases.most is None else leases.most
-        part: tuple[str | int, str] = ("", "")
-        if leases is not None and PART in leases.keeps:
-            most_of_part = -1 if leases.most_of_part is None else leases.most_of_part
-            part = most_of_part, f'"{PART}":{_dump(leases.keeps[PART])}'
-        head = _dump(leases.keeps if leases else {})[:-1]
         return RuleSet(
             owner=owner,
             rules=tuple(rules),
             leases=leases,
             charges=charges,
             keys=keys if leases is None else (*_lease_sets(owner, leases), *keys),
-            arguments=(most, *part, len(rules), *(argument for rule in rules for argument in _arguments(rule))),
-            lease_prefix=lease_key(owner, ""),
-            lease_head=f'{head}{"," if len(head) > 1 else ""}"budgets":{charges}',
+            packed=msgpack.encode((*_bounds(leases), _lease_head(leases, charges), list(map(_told, rules)))),
         )
 
 
-def _arguments(rule: Rule) -> tuple[str | int, ...]:
-    """Shape, capacity, flags, and perhaps the bounds of a calendar."""
-    flags = int(rule.shadow) + (0 if rule.bounds is None else 2)
-    return rule.shape, rule.capacity, flags, *(rule.bounds or ())
+def _bounds(leases: Leases | None) -> tuple[int | Literal[False], int | Literal[False], str]:
+    """The most leases at once, the most of the part, and the member that names the part."""
+    if leases is None:
+        return False, False, ""
+    most = -1 if leases.most is None else leases.most
+    if PART not in leases.keeps:
+        return most, False, ""
+    return most, -1 if leases.most_of_part is None else leases.most_of_part, f'"{PART}":{_dump(leases.keeps[PART])}'
+
+
+def _lease_head(leases: Leases | None, charges: str) -> str:
+    """How each stored lease begins: an open JSON object."""
+    head = _dump(leases.keeps if leases else {})[:-1]
+    return f'{head}{"," if len(head) > 1 else ""}"budgets":{charges}'
+
+
+def _told(rule: Rule) -> tuple[str | int, ...]:
+    """Shape, capacity, whether it is a shadow, and perhaps the bounds of a calendar."""
+    return rule.shape, rule.capacity, rule.shadow, *(rule.bounds or ())
 
 
 def _lease_sets(owner: str, leases: Leases) -> tuple[str, ...]:

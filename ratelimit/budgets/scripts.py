@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from hiredis import pack_command
+from msgspec import Struct
 from redis import Redis, RedisCluster
 from redis.exceptions import AskError, MovedError, NoScriptError
 
@@ -44,12 +45,11 @@ class Script:
         return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """KEYS and ARGV of one script call."""
 
     keys: list[str]
-    arguments: list[str | int]
+    arguments: list[str | int | bytes]
 
 
 class Runner:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from msgspec import msgpack
+
 from ratelimit.budgets.keys import lease_key, leases_key, settled_key, swept_key
 from ratelimit.budgets.port import LeaseName, Reservation, Settlement
 from ratelimit.budgets.rule import Used, dump_rules
@@ -15,6 +17,8 @@ MARKER_MS = 86_400_000  # the JSON access log may be read back late; later than 
 OWN_MEMBERS = ("budgets", "reserved", "missed", "at_ms")  # of a stored lease; the others are what it keeps
 NOTHING_USED = Used(0)
 OWNERS_KEPT = 4096
+
+packed = msgpack.Encoder().encode
 
 
 def swept_keys(owner: str) -> tuple[str, str, str]:
@@ -43,9 +47,24 @@ def _keys_of(owner: str) -> tuple[str, str, str]:
     return lease_key(owner, ""), leases_key(owner), settled_key(owner, "")
 
 
-def lease_of(reservation: Reservation) -> str:
-    """The lease as stored: a JSON object."""
-    return f"{reservation.rules.lease_head},{json_of({'reserved': reservation.costs, **reservation.keeps})[1:]}"
+def reserve_step(batch: Sequence[Reservation], said: Sequence[str | int]) -> Step:
+    """`said`: the arguments of `lua/reserve.lua` ahead of the requests."""
+    numbers: dict[int, int] = {}  # a rule set's number in this call, by identity: hashing it costs more
+    keys: list[str] = []
+    sets: list[bytes] = []
+    requests: list[str | int] = []
+    for each in batch:
+        rules = each.rules
+        number = numbers.get(id(rules))
+        if number is None:
+            number = numbers[id(rules)] = len(numbers) + 1
+            keys += rules.keys
+            sets.append(rules.packed)
+        if rules.leases is None:
+            requests += (number, *each.costs)
+        else:
+            requests += (number, each.lease_id, json_of(each.keeps)[1:], *each.costs)
+    return Step(keys, [*said, packed(requests), *sets])
 
 
 def kept_of(lease: bytes) -> dict[str, Any]:

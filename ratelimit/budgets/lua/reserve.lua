@@ -10,14 +10,16 @@
 -- A part of an owner's leases may have a bound of its own.  From then on they are in a zset of their own too, which is
 -- made from the others, and cleared of what has expired with each lease that is added.
 --
--- KEYS  per rule set: its leases zset (if it takes leases), that of the part (if they are of one), its budgets; then per
---       request that takes a lease: its lease
+-- KEYS  per rule set: its leases zset (if it takes leases), that of the part (if they are of one), its budgets.  The keys of
+--       leases are those of their zset with another word in them, and in its slot.
 -- ARGV  valid_until_ms (on Redis's clock; 0: always); lease_ms; keep_ms (how long a lease is kept beyond its deadline,
---       should nobody sweep); rule sets; the epoch key (empty: there is none to look at);
---       per rule set: leases at most, -1 any number, empty if it takes none; leases of the part at most, -1 any
---       number, empty if they are of none, and the member that they keep, as JSON; rules; then per rule: shape, capacity, flags
---       (1 shadow, 2 bounds follow), and then perhaps the bounds of its calendar;
---       per request: rule set (from 1); if that takes leases: lease id, lease JSON; then the cost by each rule
+--       should nobody sweep); the epoch key (empty: there is none to look at); the requests; the rule sets.  What is said once
+--       a request or once a rule set is MessagePack, since each argument costs Redis and its client as much as a dozen numbers:
+--       requests  flat, of each: its rule set (from 1); if that takes leases: lease id, and what the lease keeps of this
+--                 request, as JSON without its first brace; then the cost by each rule
+--       rule set  leases at most, -1 any number, false if it takes none; leases of the part at most, -1 any number, false
+--                 if they are of none, and the member that they keep, as JSON; how each of its leases begins; its rules, each
+--                 shape, capacity, whether it is a shadow, and perhaps the bounds of its calendar
 -- reply flat integers: now_ms; then per request: verdict, wait_ms, what the budget of each rule holds
 --       now_ms alone: too late, nothing was done.  A Redis that hung finds batches in its sockets whose callers were
 --       answered long ago; they must not take tokens that nobody will use.
@@ -30,9 +32,9 @@ local MOST_WAIT_MS = 1e15 -- longest wait that is reported: beyond, it would not
 local LEASE_WAIT_MS = 1000 -- when a lease ends is unknown: ask again in a second
 local valid_until_ms, lease_ms, keep_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if valid_until_ms > 0 and now_ms > valid_until_ms then return {now_ms} end
-if ARGV[5] ~= '' and redis.call('EXISTS', ARGV[5]) == 0 then return {now_ms, -1} end
+if ARGV[4] ~= '' and redis.call('EXISTS', ARGV[4]) == 0 then return {now_ms, -1} end
 
-local arg, key = 6, 1
+local key = 1
 local MOST_GATHERED = 1000 -- leases looked at when a part gets its own zset
 local PART_MS = 86400000 -- how long a part is remembered after its last lease
 
@@ -45,56 +47,64 @@ local function part_of(set, part, member)
   end
   if set.most_of_part < 0 then return end
   set.part = part
-  local prefix = string.gsub(set.leases, ':leases:', ':lease:', 1) .. ':'
   redis.call('ZADD', set.part, -1, '')
   redis.call('PEXPIRE', set.part, PART_MS)
   local found = redis.pcall('ZRANGEBYSCORE', set.leases, '(' .. whole(now_ms), '+inf', 'WITHSCORES', 'LIMIT', 0, MOST_GATHERED)
   for i = 1, #found, 2 do
-    local lease = redis.pcall('GET', prefix .. found[i])
+    local lease = redis.pcall('GET', set.prefix .. found[i])
     if type(lease) == 'string' and string.find(lease, member, 1, true) then
       redis.call('ZADD', set.part, found[i + 1], found[i])
     end
   end
 end
 
-local sets = {}
-for i = 1, tonumber(ARGV[4]) do
-  local set = {most = tonumber(ARGV[arg])}
-  if set.most then
-    set.leases, set.most_of_part = KEYS[key], tonumber(ARGV[arg + 1])
+local function read_set(packed)
+  local most, most_of_part, member, head, rules = unpack(cmsgpack.unpack(packed))
+  local set = {most = most, most_of_part = most_of_part, head = head}
+  if most then
+    set.leases = KEYS[key]
+    set.prefix = string.gsub(set.leases, ':leases:', ':lease:', 1) .. ':'
     key = key + 1
-    if set.most_of_part then
-      part_of(set, KEYS[key], ARGV[arg + 2])
+    if most_of_part then
+      part_of(set, KEYS[key], member)
       key = key + 1
     end
   end
-  local count = tonumber(ARGV[arg + 3])
-  arg = arg + 4
-  for n = 1, count do
-    local shape, capacity, flags = ARGV[arg], tonumber(ARGV[arg + 1]), ARGV[arg + 2]
-    arg = arg + 3
-    local first, second, third
-    if flags >= '2' then
-      first, second, third = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
-      arg = arg + 3
-    end
+  for n, rule in ipairs(rules) do
+    local shape, capacity, shadow, first, second, third = unpack(rule)
     local budget = open(KEYS[key], shape, capacity, first, second, third)
-    set[n] = {budget = budget, key = KEYS[key], capacity = capacity, shadow = flags == '1' or flags == '3'}
+    set[n] = {budget = budget, key = KEYS[key], capacity = capacity, shadow = shadow}
     set.timed = set.timed or budget.ends
     key = key + 1
   end
-  sets[i] = set
+  return set
+end
+
+local sets = {}
+for i = 6, #ARGV do
+  sets[i - 5] = read_set(ARGV[i])
+end
+
+-- By zset: how many leases in it have not expired, counted once a call; a table if it cannot be read.
+local counts = {}
+local function count_of(zset)
+  local count = counts[zset]
+  if not count then
+    count = redis.pcall('ZCOUNT', zset, '(' .. whole(now_ms), '+inf')
+    counts[zset] = count
+  end
+  return count
 end
 
 -- The number of leases, if there is a bound on it; a table if it cannot be read.
 local function leases_of(set)
   if not set.leases or set.most < 0 then return -1 end
-  return redis.pcall('ZCOUNT', set.leases, '(' .. whole(now_ms), '+inf')
+  return count_of(set.leases)
 end
 
 local function no_room_in_part(set)
   if not set.part or set.most_of_part < 0 then return false end
-  return redis.call('ZCOUNT', set.part, '(' .. whole(now_ms), '+inf') >= set.most_of_part
+  return count_of(set.part) >= set.most_of_part
 end
 
 local function needs_unreadable(set, leases)
@@ -104,7 +114,10 @@ local function needs_unreadable(set, leases)
   return type(leases) ~= 'number'
 end
 
--- Verdict and wait; then the shadow rules that it missed, if any, and the one of them to wait for longest.
+local requests = cmsgpack.unpack(ARGV[5])
+
+-- Verdict and wait; then the shadow rules that it missed, if any, and the one of them to wait for longest. `costs`: where
+-- the request's are, less one.
 local function decide(set, costs)
   local verdict, longest, missed, shadow, shadow_wait = 0, -1, nil, 0, -1
   local leases = leases_of(set)
@@ -117,7 +130,7 @@ local function decide(set, costs)
   for n, rule in ipairs(set) do
     local budget = rule.budget
     resize(budget, rule.capacity)
-    local cost = tonumber(ARGV[costs + n])
+    local cost = requests[costs + n]
     if cost > 0 and not budget.unreadable and budget.level - budget.shade < cost then
       local wait = wait_ms(budget, cost)
       if rule.shadow then
@@ -132,50 +145,74 @@ local function decide(set, costs)
   return verdict, longest, missed, shadow
 end
 
--- Counts the rules from which nothing was taken; their indexes.
-local function note_missed(set, missed)
-  local indexes = {}
-  for n in pairs(missed) do
-    indexes[#indexes + 1] = n
-    set[n].budget.dirty = true -- so that it expires, counter and all
-    redis.call('HINCRBY', set[n].key, 'missed', 1)
+local function take_costs(set, costs, missed)
+  for n, rule in ipairs(set) do
+    if missed and missed[n] then
+      rule.budget.dirty = true -- so that it expires, counter and all
+      redis.call('HINCRBY', rule.key, 'missed', 1)
+    else
+      add(rule.budget, -requests[costs + n])
+    end
   end
-  return indexes
 end
 
--- The lease as it is kept: when it was made, if windows ask for that, and which budgets nothing was taken from.
-local function noted(lease, timed, missed)
-  if timed then lease = string.sub(lease, 1, -2) .. ',"at_ms":' .. whole(now_ms) .. '}' end
-  if missed then lease = string.sub(lease, 1, -2) .. ',"missed":' .. cjson.encode(missed) .. '}' end
+-- The lease as it is kept: with when it was made, if windows ask for that, and which budgets nothing was taken from.
+local function lease_of(set, costs, missed)
+  local reserved, indexes = {}, {}
+  for n = 1, #set do
+    reserved[n] = whole(requests[costs + n])
+    if missed and missed[n] then indexes[#indexes + 1] = n end
+  end
+  local kept = requests[costs]
+  local lease = set.head .. ',"reserved":[' .. table.concat(reserved, ',') .. (kept == '}' and ']' or '],') .. kept
+  if set.timed then lease = string.sub(lease, 1, -2) .. ',"at_ms":' .. whole(now_ms) .. '}' end
+  if missed then lease = string.sub(lease, 1, -2) .. ',"missed":' .. cjson.encode(indexes) .. '}' end
   return lease
 end
 
-local reply, size = {now_ms}, 1
-while arg <= #ARGV do
-  local set = sets[tonumber(ARGV[arg])]
-  local costs = set.leases and arg + 2 or arg
-  local verdict, wait_ms, missed, shadow = decide(set, costs)
-  if set.leases and redis.call('EXISTS', KEYS[key]) == 1 then
-    verdict, wait_ms = 0, 0 -- asked again, because the answer was lost: it has its lease already
-  elseif verdict == 0 and lease_ms then
-    for n, rule in ipairs(set) do
-      if not (missed and missed[n]) then add(rule.budget, -tonumber(ARGV[costs + n])) end
-    end
-    missed = missed and note_missed(set, missed)
-    if set.leases then
-      local lease = ARGV[arg + 2]
-      if missed or set.timed then lease = noted(lease, set.timed, missed) end
-      redis.call('SET', KEYS[key], lease, 'PX', whole(lease_ms + keep_ms))
-      redis.pcall('ZADD', set.leases, whole(now_ms + lease_ms), ARGV[arg + 1])
-      if set.part then
-        redis.call('ZREMRANGEBYSCORE', set.part, 0, whole(now_ms))
-        redis.call('ZADD', set.part, whole(now_ms + lease_ms), ARGV[arg + 1])
-        redis.call('PEXPIRE', set.part, PART_MS)
-      end
-    end
-    wait_ms = shadow
+-- By zset: ids that are added to it at the end, each behind its score. The scores are all the same.
+local added, of_part = {}, {}
+local deadline = lease_ms and whole(now_ms + lease_ms)
+local function add_to(zset, id)
+  local ids = added[zset] or {}
+  added[zset] = ids
+  ids[#ids + 1] = deadline
+  ids[#ids + 1] = id
+  if type(counts[zset]) == 'number' then counts[zset] = counts[zset] + 1 end
+end
+
+-- Takes the lease of an admitted request, if it has none yet: one that asks again, because the answer was lost, has it.
+local function take_lease(set, costs, missed)
+  local id = requests[costs - 1]
+  local kept_ms = whole(lease_ms + keep_ms)
+  if not redis.call('SET', set.prefix .. id, lease_of(set, costs, missed), 'NX', 'PX', kept_ms) then return false end
+  add_to(set.leases, id)
+  if set.part then
+    add_to(set.part, id)
+    of_part[set.part] = true
   end
-  if set.leases then key = key + 1 end
+  return true
+end
+
+local function has_lease(set, costs)
+  return set.leases and redis.call('EXISTS', set.prefix .. requests[costs - 1]) == 1
+end
+
+local reply, size, at = {now_ms}, 1, 1
+while at <= #requests do
+  local set = sets[requests[at]]
+  local costs = set.leases and at + 2 or at
+  local verdict, wait_ms, missed, shadow = decide(set, costs)
+  if verdict == 0 and lease_ms then
+    if not set.leases or take_lease(set, costs, missed) then
+      take_costs(set, costs, missed)
+      wait_ms = shadow
+    else
+      wait_ms = 0
+    end
+  elseif has_lease(set, costs) then
+    verdict, wait_ms = 0, 0
+  end
   reply[size + 1] = verdict
   reply[size + 2] = wait_ms == math.huge and -1 or math.min(wait_ms, MOST_WAIT_MS)
   size = size + 2
@@ -183,8 +220,13 @@ while arg <= #ARGV do
     size = size + 1
     reply[size] = rule.budget.level - rule.budget.shade
   end
-  arg = costs + #set + 1
+  at = costs + #set + 1
 end
 
+for zset, ids in pairs(added) do
+  if of_part[zset] then redis.call('ZREMRANGEBYSCORE', zset, 0, whole(now_ms)) end
+  redis.pcall('ZADD', zset, unpack(ids))
+  if of_part[zset] then redis.call('PEXPIRE', zset, PART_MS) end
+end
 store()
 return reply
