@@ -49,7 +49,7 @@ class Step(Struct, frozen=True):
     """KEYS and ARGV of one script call."""
 
     keys: list[str]
-    arguments: list[str | int | bytes]
+    arguments: Sequence[str | int | bytes]
 
 
 class Runner:

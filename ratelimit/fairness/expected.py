@@ -10,25 +10,27 @@ from collections import OrderedDict
 LATELY = 0.1  # the weight of the latest answer in the average
 FIRST = 500  # tokens of service assumed for a model's first answers
 EVERYBODY = ""  # in place of a tenant
-MOST_KNOWN = 20_000  # tenants and models; the least recently updated are forgotten first
+MOST_KNOWN = 20_000  # tenants and models; the oldest are forgotten first
 
 
 class Expected:
     """Not thread-safe.  In tokens of service."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], list[float]] = OrderedDict()  # one average each
 
     def of(self, tenant_id: str, model: str, most: int) -> int:
-        known = self._known.get((tenant_id, model))
-        if known is None:
-            known = self._known.get((EVERYBODY, model), FIRST)
-        return most if most < known else round(known)
+        known = self._known.get((tenant_id, model)) or self._known.get((EVERYBODY, model))
+        expected = FIRST if known is None else round(known[0])
+        return most if most < expected else expected
 
     def learn(self, tenant_id: str, model: str, had: int) -> None:
         """An answer took `had`."""
         for name in ((tenant_id, model), (EVERYBODY, model)):
-            known = self._known.pop(name, None)
-            self._known[name] = had if known is None else known + LATELY * (had - known)
+            known = self._known.get(name)
+            if known is None:
+                self._known[name] = [float(had)]
+            else:
+                known[0] += LATELY * (had - known[0])
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)

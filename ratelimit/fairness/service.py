@@ -15,4 +15,4 @@ def service_of(input_tokens: int, output_tokens: int) -> int:
 
 def services_of(input_tokens: int, output_tokens: int) -> tuple[int, int]:
     """The same, for the input and for the output."""
-    return max(1, INPUT_WEIGHT * input_tokens), OUTPUT_WEIGHT * output_tokens
+    return INPUT_WEIGHT * input_tokens or 1, OUTPUT_WEIGHT * output_tokens
