@@ -53,6 +53,18 @@ INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens
 # another model.  Other iterations are in them.
 LEFT_OUT = ("usage.iterations.compaction.", "usage.iterations.advisor_message.")
 
+# Searches that a provider makes for a request, which have a price each: those of its own tools, and what a rerank is
+# billed in.
+SEARCHES = frozenset(
+    {
+        "usage.server_tool_use.web_search_requests",  # Anthropic
+        "tool_usage.web_search.num_requests",  # OpenAI
+        "usage.num_sources_used",  # xAI
+        "usage.grounding_tool_count.google_search.count",  # Gemini's interactions
+        "meta.billed_units.search_units",  # Cohere
+    }
+)
+
 # Where an answer has the images that it made, one at each.
 IMAGES = ("data.b64_json", "data.url", "predictions.bytesBase64Encoded")
 

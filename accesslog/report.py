@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from accesslog.formats import ALIASES, AT_END, FORMATS, INPUT, LEFT_OUT, STARTS, WRAPPERS, Format
+from accesslog.formats import ALIASES, AT_END, FORMATS, INPUT, LEFT_OUT, SEARCHES, STARTS, WRAPPERS, Format
 
 MAX_DIGITS = 15
 LARGEST = 10**MAX_DIGITS
 ITERATIONS = "usage.iterations."
+MAX_SEARCHES = 10**6
 MOST_KEPT = 1024  # what a server says of its use has always the same paths
 
 
@@ -88,6 +89,11 @@ def report_of(counts: Mapping[str, int]) -> Report | None:
     """None if no format is meant."""
     reader = _reader_of(tuple(counts))
     return None if reader is None else _report(*reader, counts)
+
+
+def searches_of(counts: Mapping[str, int]) -> int:
+    """The searches that the provider made, at most as many as anybody would believe."""
+    return min(max(counts.get(path, 0) for path in SEARCHES), MAX_SEARCHES)
 
 
 # A report is made of a list with a place for each field of Format, from `input` to `image_output`.

@@ -39,8 +39,8 @@ from msgspec.structs import replace
 
 from accesslog.answer import UNREAD, UNSEEN
 from accesslog.entry import LogEntry
-from accesslog.formats import IMAGES, SHOWN, UNBOUND
-from accesslog.report import NO_PARTS, Parts, Report, report_of
+from accesslog.formats import IMAGES, SEARCHES, SHOWN, UNBOUND
+from accesslog.report import NO_PARTS, Parts, Report, report_of, searches_of
 from accesslog.tokens_seen import (
     TEXT_BYTES_PER_TOKEN,
     capped,
@@ -80,9 +80,9 @@ _PUT_OFF = frozenset({"queued", "in_progress"})
 
 
 class Usage(Struct, frozen=True, gc=False):
-    """LLM tokens, and at the end the images that were made.  `cached_tokens` (read from a cache), what was written into
-    one for 5 minutes or 1 hour, audio and image input are parts of the input; `reasoning_tokens`, audio and image
-    output are parts of the output."""
+    """LLM tokens, and at the end the images that were made and the provider's searches.  `cached_tokens` (read from a
+    cache), what was written into one for 5 minutes or 1 hour, audio and image input are parts of the input;
+    `reasoning_tokens`, audio and image output are parts of the output."""
 
     input_tokens: int
     output_tokens: int
@@ -96,11 +96,13 @@ class Usage(Struct, frozen=True, gc=False):
     image_input: int = 0
     image_output: int = 0
     images: int = 0
+    searches: int = 0
 
     def parts(self) -> tuple[int, ...]:
         """In the order of ledger.row.PARTS."""
         written = self.cache_write_5m, self.cache_write_1h
-        return (*written, self.audio_input, self.audio_output, self.image_input, self.image_output, self.images)
+        of_media = self.audio_input, self.audio_output, self.image_input, self.image_output
+        return (*written, *of_media, self.images, self.searches)
 
     def used(self, cost: int = UNKNOWN) -> Used:
         """As budgets count it; `cost`: see Used."""
@@ -124,8 +126,10 @@ UNKNOWN_SPEED = Speed(0.0)
 def usage_of(entry: LogEntry, speed: Speed = UNKNOWN_SPEED, *, refunds: bool = False) -> Usage:
     """What the request is charged, and where the numbers come from.  `refunds`: what was produced and not seen is not
     charged."""
-    usage = _tokens_of(entry, speed, refunds=refunds)
-    return replace(usage, images=_images(entry)) if entry.decision.images and usage is not NO_USAGE else usage
+    usage, counts = _tokens_of(entry, speed, refunds=refunds), entry.answer.counts
+    if usage is NO_USAGE or (not entry.decision.images and SEARCHES.isdisjoint(counts)):
+        return usage
+    return replace(usage, images=_images(entry) if entry.decision.images else 0, searches=searches_of(counts))
 
 
 def depends_on_speed(entry: LogEntry) -> bool:
@@ -180,7 +184,8 @@ def usage_of_report(counts: Mapping[str, int]) -> Usage | None:
     input_tokens, output_tokens = report.input_tokens or 0, report.output_tokens or 0
     if max(input_tokens, output_tokens) > BELIEVED_MAX_BATCH:
         return None
-    return _with_parts(input_tokens, output_tokens, report.parts, REPORTED)
+    usage = _with_parts(input_tokens, output_tokens, report.parts, REPORTED)
+    return usage if SEARCHES.isdisjoint(counts) else replace(usage, searches=searches_of(counts))
 
 
 def is_put_off(entry: LogEntry) -> bool:

@@ -159,3 +159,4 @@ class Prices(Body):
     image_output_price: Price | None = None
     image_price: Price | None = None
     request_price: Price | None = None
+    search_price: Price | None = None

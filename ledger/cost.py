@@ -15,12 +15,12 @@ TOKENS_PRICED = 1_000_000
 _DIVISOR = TOKENS_PRICED * SCALE // 10**UNIT_DECIMALS
 _HALF = _DIVISOR // 2
 _UNITS_A_MILLIONTH = int(10**UNIT_DECIMALS) // MICRO
-PER_ONE = frozenset({"image", "request"})  # the kinds that have a price for each, not for a million
+PER_ONE = frozenset({"image", "request", "search"})  # the kinds that have a price for each, not for a million
 
 
 class Cost(NamedTuple):
     """In units of 10^-UNIT_DECIMALS of the currency.  `input` is for the input that was not read from a cache, `output`
-    also for images and for the request as such."""
+    also for images, searches and the request as such."""
 
     input: int = 0
     cached: int = 0
@@ -45,7 +45,7 @@ NO_COST = Cost()
 COST_OF = (
     ("input", "cache_write_5m", "cache_write_1h", "audio_input", "image_input"),
     ("cached",),
-    ("output", "reasoning", "audio_output", "image_output", "image", "request"),
+    ("output", "reasoning", "audio_output", "image_output", "image", "request", "search"),
 )
 
 
@@ -119,7 +119,8 @@ def quantities_of(row: UsageRow) -> Rates:
         found[kind] = min(tokens, left)
         left -= found[kind]
     ran = row.usage_source != UsageSource.NONE
-    return Rates(**found, output=left, image=parts.get("images", 0), request=int(ran))
+    each = {"image": parts.get("images", 0), "request": int(ran), "search": parts.get("searches", 0)}
+    return Rates(**found, **each, output=left)
 
 
 def _cost_of_all(quantities: Rates, rates: Rates) -> Cost:

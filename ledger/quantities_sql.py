@@ -14,6 +14,7 @@ def sums_of_kinds(part: Callable[[str], str]) -> list[str]:
     found = {
         "cached": "cached_tokens",
         "image": part("images"),
+        "search": part("searches"),
         "request": "CASE usage_source WHEN 'none' THEN 0 ELSE 1 END",
     }
     found |= _divided("input_tokens - cached_tokens", "input", [(kind, part(kind)) for kind in _OF_INPUT])

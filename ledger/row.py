@@ -71,7 +71,7 @@ class UsageRow(NamedTuple):
     saved_output_tokens: int = 0
 
 
-# What few requests use: parts of the input, parts of the output, and images made.
+# What few requests use: parts of the input, parts of the output, images made, and searches of the provider's.
 PARTS = (
     "cache_write_5m",
     "cache_write_1h",
@@ -80,6 +80,7 @@ PARTS = (
     "image_input",
     "image_output",
     "images",
+    "searches",
 )
 
 

@@ -55,8 +55,8 @@ class ResponseCache:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPrices:
-    """In the operators' currency, per million tokens, but per image made and per request.  None: the price of what it
-    is a part of, else free (tenancy/values/prices.py)."""
+    """In the operators' currency, per million tokens, but per image made, per request and per search.  None: the price
+    of what it is a part of, else free (tenancy/values/prices.py)."""
 
     input_price: Decimal | None = None
     output_price: Decimal | None = None
@@ -70,6 +70,7 @@ class ModelPrices:
     image_output_price: Decimal | None = None
     image_price: Decimal | None = None
     request_price: Decimal | None = None
+    search_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

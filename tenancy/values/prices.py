@@ -18,8 +18,8 @@ SCALE = 100_000_000  # a price has at most 8 decimals, in the API and in the reg
 
 
 class Rates(NamedTuple):
-    """Of a million tokens of each kind, and at the end of one image made and of one request; in hundred-millionths of
-    the currency, 0 is free.  Travels between processes: grows at its end."""
+    """Of a million tokens of each kind, and at the end of one image made, one request and one search; in
+    hundred-millionths of the currency, 0 is free.  Travels between processes: grows at its end."""
 
     input: int = 0
     output: int = 0
@@ -33,6 +33,7 @@ class Rates(NamedTuple):
     image_output: int = 0
     image: int = 0
     request: int = 0
+    search: int = 0
 
     def in_millionths(self) -> "Rates":
         """The same in millionths of the currency; half a millionth is rounded up."""

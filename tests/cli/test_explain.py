@@ -11,7 +11,7 @@ def test_a_request_is_explained(run: Command, admin: Admin) -> None:
     run.ok("model", "create", "m", "--input-price", "2", "--output-price", "10", "--cache-write-5m-price", "3")
     run.ok("model", "update", "m", "--price-tier", "batch:input=1,output=5", "--price-tier", ":above=200k,input=4")
     used = row(
-        model="m", request_id="r-1", input_tokens=1000, output_tokens=50, parts=dump_parts(400, 0, 0, 0, 0, 0, 0)
+        model="m", request_id="r-1", input_tokens=1000, output_tokens=50, parts=dump_parts(400, 0, 0, 0, 0, 0, 0, 0)
     )
     write(admin, used, used._replace(id=row().id, request_id="r-2", model="unpriced"))
     shown = run.ok("explain", "r-1").out

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from accesslog import tokens_seen, usage
-from accesslog.formats import FORMATS, Format
+from accesslog.formats import FORMATS, SEARCHES, Format
 from ledger.row import UsageSource
 from ratelimit.tenants.average import MEMORY, NEEDED
 from ratelimit.tenants.estimates.corrections import INPUT_MIN, LEAST, MANY, MOST, SCALE
@@ -133,6 +133,10 @@ def page() -> str:
     )
 
 
+def _searches() -> str:
+    return ", ".join(f"`{path}`" for path in sorted(SEARCHES))
+
+
 def _places() -> str:
     rows = [
         "| format | used by | input | output | total | cache read, written | reasoning |",
@@ -149,7 +153,10 @@ def _places() -> str:
             _paths(form.reasoning),
         )
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + f"\n\nAudio and image tokens, parts of input and output: {_media()}."
+    return (
+        "\n".join(rows)
+        + f"\n\nAudio and image tokens, parts of input and output: {_media()}.\n\nSearches: {_searches()}."
+    )
 
 
 def _paths(paths: tuple[str, ...], beside: tuple[str, ...] = ()) -> str:

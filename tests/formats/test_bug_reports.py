@@ -240,7 +240,7 @@ REPORTS: dict[str, tuple[Answer, Usage]] = {
             ),
             DONE,
         ),
-        reported(1816, 147, 1792, 83),
+        reported(1816, 147, 1792, 83, searches=2),
     ),
     "ggml-org/llama.cpp#15827: progress of a prompt": (
         events(

@@ -113,3 +113,54 @@ def test_an_answer_of_another_kind_has_made_none(meter: Meter) -> None:
 def test_frames_name_their_tier(meter: Meter) -> None:
     answer = frames('metadata {"usage":{"inputTokens":9,"outputTokens":2},"serviceTier":{"type":"priority"}}')
     assert meter.entry(answer).answer.service_tier == "priority"
+
+
+SEARCHES = {
+    "Anthropic": (
+        plain(
+            '{"id":"m","type":"message","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":'
+            '{"input_tokens":9,"output_tokens":2,"server_tool_use":{"web_search_requests":3,"web_fetch_requests":7}}}'
+        ),
+        3,
+    ),
+    "Anthropic, stream": (
+        stream("""
+data: {"type":"message_start","message":{"id":"m","content":[],"usage":{"input_tokens":9,"output_tokens":1}}}
+
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15,"server_tool_use":{"web_search_requests":2}}}
+
+data: {"type":"message_stop"}
+"""),
+        2,
+    ),
+    "OpenAI Responses": (
+        plain(
+            '{"id":"r","status":"completed","output":[],"usage":{"input_tokens":9,"output_tokens":2},'
+            '"tool_usage":{"image_gen":{},"web_search":{"num_requests":4}}}'
+        ),
+        4,
+    ),
+    "Gemini interactions": (
+        plain(
+            '{"id":"i","status":"completed","usage":{"total_input_tokens":9,"total_output_tokens":2,"grounding_tool_count":'
+            '[{"type":"google_search","count":5},{"type":"google_maps","count":8}]}}'
+        ),
+        5,
+    ),
+    "Cohere rerank": (
+        plain('{"results":[{"index":0,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":1.0}}}'),
+        1,
+    ),
+    "none": (plain(f'{{"id":"c",{CHAT},{USAGE}}}'), 0),
+    "somebody's text": (plain(f'{{"id":"c",{CHAT},{USAGE},"metadata":{{"meta.billed_units.search_units":9}}}}'), 0),
+    "more than anybody makes": (
+        plain(f'{{"id":"c",{CHAT},"usage":{{"prompt_tokens":9,"completion_tokens":2,"num_sources_used":99999999}}}}'),
+        10**6,
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "searches"), SEARCHES.values(), ids=SEARCHES.keys())
+def test_searches_of_the_provider_are_counted(meter: Meter, answer: Answer, searches: int) -> None:
+    entry = meter.entry(answer)
+    assert load_parts(row_of(entry, usage_of(entry)).parts).get("searches", 0) == searches

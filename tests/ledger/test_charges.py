@@ -51,7 +51,7 @@ def test_what_differs_is_charged_apart() -> None:
 
 def test_rounding_is_part_of_a_charge_and_not_lost() -> None:
     small = Prices.of_set({"input_price": "0.00004999", "cache_write_5m_price": "0.00003"}, version=9)
-    rows = [used(prices=small, input_tokens=2, output_tokens=0, parts=dump_parts(1, 0, 0, 0, 0, 0, 0))] * 3
+    rows = [used(prices=small, input_tokens=2, output_tokens=0, parts=dump_parts(1, 0, 0, 0, 0, 0, 0, 0))] * 3
     found = charges_of(rows, {9: small})
     assert sum(each.cost for each in found) == total(rows) == Decimal("3E-10")
     assert sum(each.exact for each in found) == Decimal("2.3997E-10")

@@ -45,7 +45,7 @@ async def test_a_row_is_read_back_as_it_was_written(subject: Subject) -> None:
         cost_row(model="\u00e9\U0001f600", denied_by="tenant:tokens:60s", input_tokens=10**12, bytes_out=2**60),
         cost_row(Cost(0, 0, 0)),
         cost_row(Cost(1, 10**12 - 1, 10**27)),
-        cost_row(parts=dump_parts(5, 0, 0, 0, 0, 2**40, 1), service_tier="batch")._replace(price_version=2**62),
+        cost_row(parts=dump_parts(5, 0, 0, 0, 0, 2**40, 1, 3), service_tier="batch")._replace(price_version=2**62),
     ]
     await subject.ledger.append(written)
     assert await subject.rows() == by_id(*written)

@@ -54,26 +54,27 @@ TIERS: list[dict[str, object]] = [
         # Of 100 read 30, written 20 and 10, sound 5, images 4: the other 31 are plain.
         (
             {"input_tokens": 100, "cached_tokens": 30},
-            (20, 10, 5, 0, 4, 0, 0),
+            (20, 10, 5, 0, 4, 0, 0, 0),
             31 * 1 + 30 * 3 + 20 * 4 + 10 * 5 + 5 * 7 + 4 * 9,
         ),
-        ({"output_tokens": 100, "reasoning_tokens": 40}, (0, 0, 0, 8, 0, 2, 0), 50 * 2 + 40 * 6 + 8 * 8 + 2 * 10),
+        ({"output_tokens": 100, "reasoning_tokens": 40}, (0, 0, 0, 8, 0, 2, 0, 0), 50 * 2 + 40 * 6 + 8 * 8 + 2 * 10),
         # No token twice: what was read from a cache, and then what was written, is not sound too.
-        ({"input_tokens": 10, "cached_tokens": 6}, (3, 0, 9, 0, 9, 0, 0), 6 * 3 + 3 * 4 + 1 * 7),
-        ({"output_tokens": 10, "reasoning_tokens": 8}, (0, 0, 0, 9, 0, 9, 0), 9 * 8 + 1 * 10),
-        ({"cached_tokens": 0}, (0, 0, 0, 0, 0, 0, 3), 3 * 11 * 10**6),
+        ({"input_tokens": 10, "cached_tokens": 6}, (3, 0, 9, 0, 9, 0, 0, 0), 6 * 3 + 3 * 4 + 1 * 7),
+        ({"output_tokens": 10, "reasoning_tokens": 8}, (0, 0, 0, 9, 0, 9, 0, 0), 9 * 8 + 1 * 10),
+        ({"cached_tokens": 0}, (0, 0, 0, 0, 0, 0, 3, 0), 3 * 11 * 10**6),
+        ({"cached_tokens": 0}, (0, 0, 0, 0, 0, 0, 0, 2), 2 * 13 * 10**6),
     ],
 )
 def test_each_kind_has_its_price(columns: dict[str, int], parts: tuple[int, ...], cost: int) -> None:
     """Prices are 1, 2, 3 … in the order of their fields; a request is free."""
-    prices = Prices.of_set({field: n for n, field in enumerate(PRICE_FIELDS[:-1], 1)})
+    prices = Prices.of_set({field: n for n, field in enumerate(PRICE_FIELDS, 1) if field != "request_price"})
     used = row(**{"input_tokens": 0, "output_tokens": 0, **columns}, parts=dump_parts(*parts))
     assert sum(cost_of(used, prices)) == cost * 10**UNIT_DECIMALS // 10**6
 
 
 def test_a_request_costs_if_it_ran() -> None:
     prices = Prices.of_set({"request_price": "0.01"})
-    for parts in (None, dump_parts(0, 0, 0, 0, 0, 0, 1)):
+    for parts in (None, dump_parts(0, 0, 0, 0, 0, 0, 1, 0)):
         for source, cost in ((UsageSource.REPORTED, 10**8), (UsageSource.RESERVED, 10**8), (UsageSource.NONE, 0)):
             assert cost_of(row(usage_source=source, parts=parts), prices) == Cost(0, 0, cost)
 

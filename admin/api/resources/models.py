@@ -113,6 +113,7 @@ class ModelBody(UpstreamFields):
     image_output_price: Price | None = Field(None, description=f"{A_MILLION} of images put out; null: as output")
     image_price: Price | None = Field(None, description="Price of each image made; null: free")
     request_price: Price | None = Field(None, description="Price of each request that ran; null: free")
+    search_price: Price | None = Field(None, description="Price of each search that the provider made; null: free")
     queue_timeout_seconds: QueueSeconds | None = Field(
         None, description="Seconds that a request may wait for capacity; 0: not at all; null: TOLLKEEPER_QUEUE_SECONDS"
     )

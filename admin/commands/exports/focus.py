@@ -30,8 +30,9 @@ METERS = {
     "image_output": "Image output tokens",
     "image": "Images",
     "request": "Requests",
+    "search": "Searches",
 }
-UNITS = {"image": "Images", "request": "Requests"}
+UNITS = {"image": "Images", "request": "Requests", "search": "Searches"}
 
 
 @dataclass(frozen=True, slots=True)

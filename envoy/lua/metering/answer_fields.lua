@@ -7,7 +7,7 @@
 -- Objects in which every whole number is a count, down to three levels.
 local COUNTS = [[
   usage message.usage response.usage delta.usage interaction.usage x_groq.usage svg_usage
-  tool_usage.image_gen response.tool_usage.image_gen
+  tool_usage.image_gen response.tool_usage.image_gen tool_usage.web_search response.tool_usage.web_search
   usageMetadata response.usageMetadata
   meta.tokens meta.billed_units response.meta.tokens response.meta.billed_units
   amazon-bedrock-invocationMetrics

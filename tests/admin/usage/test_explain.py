@@ -65,7 +65,7 @@ def test_a_bill_says_what_each_kind_cost(admin: Admin) -> None:
         input_tokens=900,
         cached_tokens=300,
         output_tokens=20,
-        parts=dump_parts(0, 100, 0, 0, 0, 0, 2),
+        parts=dump_parts(0, 100, 0, 0, 0, 0, 2, 0),
     )
     write(admin, used)
     admin.http.put(f"/models/{id}", json={"name": "billed", "input_price": "99"})

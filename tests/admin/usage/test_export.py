@@ -44,7 +44,7 @@ def named(admin: Admin) -> tuple[str, str]:
 def march(admin: Admin, named: tuple[str, str]) -> Admin:
     """A month of usage at prices, for free, and refused."""
     tenant, key = named
-    parts = dump_parts(0, 100, 0, 0, 0, 0, 2)
+    parts = dump_parts(0, 100, 0, 0, 0, 0, 2, 0)
     write(
         admin,
         used("2026-03-01T10:15:30.123", model="billed", input_tokens=900, cached_tokens=300, parts=parts),

@@ -56,7 +56,7 @@ def test_sums_are_those_of_the_reports_and_of_exports(admin: Admin, tenant: tupl
 def test_charges_say_which_kinds_cost_what_at_which_prices(admin: Admin, tenant: tuple[str, str]) -> None:
     id = model(admin, "repriced", **PRICES)
     of = {"model": "repriced", "tenant_id": tenant[0], "key_id": tenant[1]}
-    parts = dump_parts(0, 100, 0, 0, 0, 0, 2)
+    parts = dump_parts(0, 100, 0, 0, 0, 0, 2, 0)
     few = used(
         "2026-02-03", **of, input_tokens=900, cached_tokens=300, output_tokens=20, reasoning_tokens=5, parts=parts
     )

@@ -84,7 +84,7 @@ data: {{"type":"content_block_delta","index":0,"delta":{{"type":"compaction_delt
 """)
 
 CASES = {
-    "plain": (PLAIN, reported(10 + 248 + 1800, 503, 1800, 400, cache_write_5m=48, cache_write_1h=200)),
+    "plain": (PLAIN, reported(10 + 248 + 1800, 503, 1800, 400, cache_write_5m=48, cache_write_1h=200, searches=1)),
     "stream": (STREAM, reported(25, 15)),
     "stream, left by the client": (STREAM.left(7), estimated(25, 4)),
     "stream, cut by the server": (STREAM.cut(6), estimated(25, 3)),

@@ -49,7 +49,7 @@ CASES = {
     "chat stream, cut by the server": (STREAM.cut(3), estimated(20, 1)),
     "chat stream, an error in the middle": (STREAM.then(4, ERROR), estimated(20, 2)),
     "embed": (EMBED, reported(2, 0)),
-    "rerank": (RERANK, estimated(20, 0)),
+    "rerank": (RERANK, estimated(20, 0, searches=1)),
     "chat v1 stream": (V1, reported(8, 9)),
     "chat v1 stream, cut by the server": (V1.cut(2), estimated(20, 1)),
 }

@@ -68,7 +68,7 @@ def test_no_answer_within_its_estimate_costs_more() -> None:
             output_tokens=output_tokens,
             cached_tokens=chance.randrange(input_tokens + 1),
             reasoning_tokens=chance.randrange(output_tokens + 1),
-            parts=dump_parts(chance.randrange(300), chance.randrange(300), 0, 0, 0, 0, 0),
+            parts=dump_parts(chance.randrange(300), chance.randrange(300), 0, 0, 0, 0, 0, 0),
             service_tier=chance.choice(["", "batch", "priority", "flex"]),
         )
         estimate = Estimate(0, input_tokens, output_tokens)

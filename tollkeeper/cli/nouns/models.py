@@ -107,6 +107,7 @@ MODELS = Resource(
         Field("--image-output-price", PRICE, "Price of a million image output tokens.", default="as output"),
         Field("--image-price", PRICE, "Price of each image made."),
         Field("--request-price", PRICE, "Price of each request that ran."),
+        Field("--search-price", PRICE, "Price of each search that the provider made for it."),
         Field("--price-tier", TEXTS, TIER_HELP, name="price_tiers", convert=_tiers),
     ),
 )

@@ -24,6 +24,7 @@ FIELDS = {
     "output_cost_per_image_token": ("image_output", MILLION),
     "output_cost_per_image": ("image", 1),
     "input_cost_per_request": ("request", 1),
+    "input_cost_per_query": ("search", 1),
 }
 NAME = re.compile(
     rf"({'|'.join(sorted(FIELDS, key=len, reverse=True))})"
