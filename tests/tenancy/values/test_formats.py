@@ -56,7 +56,7 @@ FULL_ROW = '["group","cost",7,86400,"gold","lim_1","spend","fixed_window","day",
         (
             MODELS,
             '{"version":5,"models":[{"name":"a","enabled":true,"prices":[1,2,3],'
-            '"price_set":[0,[100,200,300,100,100,200,100,200,100,200,0,0]]},{"name":"b","enabled":false}]}',
+            '"price_set":[0,[100,200,300,100,100,200,100,200,100,200,0,0,0]]},{"name":"b","enabled":false}]}',
         ),
         (
             KnownModels(5, {"b": False}, created={"b": 1_700_000_000}),
