@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
 import hypothesis
@@ -38,6 +40,7 @@ pytest_plugins = ["tests.distribution"]
 # Its runner would make every command anew for each call, which takes longer than most of them run.
 typer.testing._get_command = functools.cache(get_command)  # type: ignore[attr-defined] # private to it
 
+T = TypeVar("T")
 TEMPLATE = "migrated"
 # Nothing of a test outlives the machine.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -69,6 +72,8 @@ def postgres() -> Iterator[Postgres]:
     with public_directory() as directory:
         server = Postgres(directory, None, *QUICK)
         yield server
+        if connection := _standing.pop(server.url, None):
+            in_background(connection.close())
         server.stop()
 
 
@@ -125,15 +130,7 @@ async def create_database(postgres: Postgres) -> str:
     """URL of a new one: a copy of a template, which costs half of migrating each."""
     create_database.count += 1  # type: ignore[attr-defined]
     name = f"test_{create_database.count}"  # type: ignore[attr-defined]
-    admin = await asyncpg.connect(postgres.url)
-    if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", TEMPLATE):
-        await admin.execute(f"CREATE DATABASE {TEMPLATE}")
-        connection = await asyncpg.connect(postgres.url, database=TEMPLATE)
-        await migrate(connection)
-        await connection.execute(WITHOUT_DEFAULT_TEAM)
-        await connection.close()
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
-    await admin.close()
+    administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template(postgres.url)} STRATEGY FILE_COPY")
     return postgres.url.rsplit("/", 1)[0] + f"/{name}"
 
 
@@ -141,9 +138,51 @@ create_database.count = 0  # type: ignore[attr-defined]
 
 
 async def drop_database(postgres: Postgres, url: str) -> None:
-    admin = await asyncpg.connect(postgres.url)
-    await admin.execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
-    await admin.close()
+    administer(postgres, f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
+
+
+@functools.cache
+def template(url: str) -> str:
+    """The name of a migrated database on the server that `url` names."""
+
+    async def make() -> None:
+        admin = await asyncpg.connect(url)
+        await admin.execute(f"CREATE DATABASE {TEMPLATE}")
+        await admin.close()
+        connection = await asyncpg.connect(url, database=TEMPLATE)
+        await migrate(connection)
+        await connection.execute(WITHOUT_DEFAULT_TEAM)
+        await connection.close()
+
+    in_background(make())
+    return TEMPLATE
+
+
+def administer(postgres: Postgres, statement: str) -> None:
+    """On a connection that stays: a new one costs its server more than most statements."""
+    connection = _standing.get(postgres.url)
+    if connection is None or connection.is_closed():
+        connection = _standing[postgres.url] = in_background(asyncpg.connect(postgres.url))
+    in_background(connection.execute(statement))
+
+
+_standing: dict[str, "asyncpg.Connection[asyncpg.Record]"] = {}
+
+
+def in_background(work: Awaitable[T]) -> T:
+    """What it comes to, in a loop that outlives those of the tests."""
+
+    async def done() -> T:
+        return await work
+
+    return asyncio.run_coroutine_threadsafe(done(), background()).result(PATIENT)
+
+
+@functools.cache
+def background() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="background", daemon=True).start()
+    return loop
 
 
 @functools.cache
