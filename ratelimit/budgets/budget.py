@@ -111,9 +111,11 @@ def opened(stored: Budget | None, rule: Rule, *, now_ms: int, ended: bool = Fals
 
 def full_in_ms(rule: Rule, *, held: int, now_ms: int, carry: int = 0) -> int:
     """Milliseconds until nothing is spent any more, rounded up; for a sliding window an upper bound."""
+    capacity = rule.capacity
     if rule.shape[0] == BUCKET:
-        return _refill_ms(rule.capacity - held, carry=carry, capacity=rule.capacity, window_ms=rule.window_ms)
-    if held >= rule.capacity:
+        refilled = -(-((capacity - held) * rule.window_ms - carry) // capacity)
+        return refilled if refilled > 0 else 0
+    if held >= capacity:
         return 0
     starts, ends = window_of(rule, now_ms)
     return ends - now_ms + (ends - starts if rule.shape[0] == SLIDING else 0)

@@ -46,6 +46,7 @@ class Account:
     head: bytes = b""
     prices: tuple[Dearest, ...] = ()
     rates: tuple[Rate, ...] = ()  # of the limits, as clients are shown them
+    counts_tokens: tuple[bool, ...] | None = None  # which of the limits do, if the others count requests; else None
 
     @staticmethod
     def of(
@@ -79,6 +80,7 @@ class Account:
                 Rate.of(limit.unit.replace("_", "-"), shown(limit.unit, limit.amount), limit.window_seconds)
                 for limit in limits
             ),
+            counts_tokens=tuple(limit.unit is TOKENS for limit in limits) if all(map(_is_plain, limits)) else None,
         )
 
     @property
@@ -88,6 +90,9 @@ class Account:
 
     def costs(self, estimate: Estimate) -> list[int]:
         """The estimated cost by each rule."""
+        if self.counts_tokens is not None:
+            tokens = estimate.tokens
+            return [tokens if counts else 1 for counts in self.counts_tokens]
         prices = self.prices
         return [
             _cost(limit, rule, estimate, prices) for limit, rule in zip(self.limits, self.rule_set.rules, strict=True)
@@ -151,6 +156,11 @@ def _cost(limit: Limit, rule: Rule, estimate: Estimate, prices: Sequence[Dearest
     else:
         cost = estimate.input_tokens if unit is INPUT_TOKENS else estimate.output_tokens
     return cost if estimate.output_cap else min(cost, rule.capacity)
+
+
+def _is_plain(limit: Limit) -> bool:
+    """Whether it costs the tokens of the estimate, or one request, whatever they are."""
+    return limit.unit is REQUESTS or (limit.unit is TOKENS and not limit.shadow)
 
 
 def _counting(unit: Unit, limits: Sequence[Limit]) -> tuple[int, ...]:

@@ -144,7 +144,11 @@ def levels_of(account: Account, decision: Decision, now_ms: int = 0) -> list[Lev
 
 def _tightest(account: Account, indexes: Sequence[int], held: Sequence[int], bound: str) -> int:
     if not bound:
-        return min(indexes, key=held.__getitem__)
+        index = indexes[0]
+        for other in indexes:
+            if held[other] < held[index]:
+                index = other
+        return index
     return min(indexes, key=lambda i: (account.rule_set.rules[i].name != bound, held[i]))
 
 

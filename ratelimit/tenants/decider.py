@@ -115,24 +115,26 @@ class TenantDecider:
         screened = rejected or price(asked, account, self._terms.default_output, self._corrections)
         label = entries.get("end_user_id", ABSENT)
         end_user_id = "" if label == ABSENT else without_secrets(label[:MAX_LABEL])
-        fields = fields_of(lease_id, end_user_id, screened) + alias_of(asked)
         if isinstance(screened, Rejected):
+            fields = fields_of(lease_id, end_user_id, screened) + alias_of(asked)
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
-        runnable = Runnable(call, prepared, asked, screened, fields, lease_id, end_user_id)
+        runnable = Runnable(call, prepared, asked, screened, lease_id, end_user_id)
         said, terms = entries.get("cache"), prepared.cache
         if said is None or terms is None or self._replays is None:
             return self.go_on(runnable)
-        refused = self._refused_at_once(runnable, account.costs(charged(screened.estimate, terms.charge_percent)))
+        costs = account.costs(charged(screened.estimate, terms.charge_percent))
+        refused = self._refused_at_once(runnable, costs, now_ms)
         return refused or self._replays.ask(runnable, said, terms, self._catalog.upstream(screened.model), self)
 
-    def _refused_at_once(self, runnable: Runnable, costs: Sequence[int]) -> Answer:
+    def _refused_at_once(self, runnable: Runnable, costs: Sequence[int], now_ms: int) -> Answer:
         """The answer to a request for which the budgets need not be asked; None if they must be."""
-        account, fields, api = runnable.account, runnable.fields, runnable.asked.api
-        if refused := self._recent_refusals.find(account, costs, self._now_ms()):
-            return partial(self._over_limit, account, fields, costs, api, refused)
+        account = runnable.prepared.account
+        if refused := self._recent_refusals.find(account, costs, now_ms):
+            return partial(self._over_limit, account, runnable.fields(), costs, runnable.asked.api, refused)
         if not self._has_room():
-            return partial(self._refuse, account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
+            refusal = self._manner.refusal(UNAVAILABLE, runnable.asked.api)
+            return partial(self._refuse, account, runnable.fields(), "unavailable", refusal)
         return None
 
     def go_on(self, runnable: Runnable, more: Sequence[Field] = NOTHING, headers: Sequence[Header] = ()) -> Answer:
@@ -142,7 +144,7 @@ class TenantDecider:
         account, now_ms, estimate = prepared.account, self._now_ms(), screened.estimate
         forward = (*prepared.forward, *more)
         costs = account.costs(estimate)
-        if refused := self._refused_at_once(runnable, costs):
+        if refused := self._refused_at_once(runnable, costs, now_ms):
             return refused
         keeps = kept_of_one(estimate, end_user_id, screened.model, prepared.path, asked.alias)
         reservation = Reservation(account.rule_set, costs, lease_id, keeps)
@@ -184,7 +186,7 @@ class TenantDecider:
             return
         if self._in_flight.withdraw(request.life):
             costs = request.reservation.costs
-            request.call.reply(self.refused(request.account, request.fields, costs, request.api, decision))
+            request.call.reply(self.refused(request.account, request.fields(), costs, request.api, decision))
 
     def _turn(self, request: Request) -> None:
         outcome = self._reserve(request)
@@ -196,7 +198,7 @@ class TenantDecider:
 
     def _full(self, request: Request, full: Full) -> bytes:
         refusal = self._manner.refusal(fault_of_full(full), request.api, self._in_flight.bound_now())
-        return self._refuse(request.account, request.fields, "over_capacity", refusal)
+        return self._refuse(request.account, request.fields(), "over_capacity", refusal)
 
     def _lease_id(self, entries: Mapping[str, str], now_ms: int) -> str:
         """The lease id that authz gave the request.  A new one if there is none, as with the previous version's Envoy
@@ -228,13 +230,13 @@ class TenantDecider:
             self._committer.abandon(request.reservation)
 
     def _response(self, request: Request, outcome: Outcome) -> bytes:
-        life, account, fields, reservation = request.life, request.account, request.fields, request.reservation
+        life, account, reservation = request.life, request.account, request.reservation
         api, decision = request.api, outcome.decision
         if not isinstance(decision, Admitted):
             self._in_flight.refuse(life)
             if decision is not None:
-                return self._over_limit(account, fields, reservation.costs, api, decision)
-            return self._refuse(account, fields, "unavailable", self._manner.refusal(UNAVAILABLE, api))
+                return self._over_limit(account, request.fields(), reservation.costs, api, decision)
+            return self._refuse(account, request.fields(), "unavailable", self._manner.refusal(UNAVAILABLE, api))
         leased = outcome.has_lease
         if not self._in_flight.admit(life) and leased:
             self._committer.abandon(reservation)
@@ -243,6 +245,7 @@ class TenantDecider:
         levels = self._manner.levels(account, decision, api, self._now_ms())
         if request.usual is not None and admission is _FAST and leased and not decision.shadow:
             return request.usual.answer(self._seal, levels, alone=self._logged_once(life.lease_id))
+        fields = request.fields()
         fields += (("admission", admission), ("reserved_tokens", reservation.keeps["tokens"]))
         if life.queued_ms:
             fields.append(("queue_ms", life.queued_ms))

@@ -167,7 +167,7 @@ class Replays:
             _reply(call, self._missed(runnable, wanted, decider))
         elif isinstance(decision, Refused):
             account, costs = runnable.account, reservation.costs
-            call.reply(decider.refused(account, runnable.fields, costs, runnable.asked.api, decision))
+            call.reply(decider.refused(account, runnable.fields(), costs, runnable.asked.api, decision))
         else:
             message = self._replayed(runnable, wanted, decider, kept, reservation)
             call.reply(message, partial(self._committer.abandon, reservation))
@@ -177,7 +177,7 @@ class Replays:
     ) -> bytes:
         self._metrics.requests.add(HIT)
         self._metrics.served_bytes.add(n=len(kept.body))
-        fields = [*runnable.fields, ("cache_percent", wanted.terms.charge_percent)]
+        fields = [*runnable.fields(), ("cache_percent", wanted.terms.charge_percent)]
         fields.append(("reserved_tokens", reservation.keeps["tokens"]))
         age = max(0, self._now_ms() - kept.at_ms) // 1000
         headers = (*kept.headers, (SAYS, HIT), (AGE, str(age)))

@@ -14,6 +14,7 @@ from ratelimit.life import Life
 from ratelimit.tenants.account import Account
 from ratelimit.tenants.body import Body, body_before, parse_body
 from ratelimit.tenants.estimates.estimate import NOT_TEXT
+from ratelimit.tenants.forward import alias_of
 from ratelimit.tenants.prepared import Prepared
 from ratelimit.tenants.screening import Asked, Priced, Rejected, said
 from serving.call import Call
@@ -36,19 +37,22 @@ class Serialize(Protocol):
 
 
 class Runnable(Struct, frozen=True):
-    """A request that may run if the budgets hold it.  `fields`: those of every answer to it."""
+    """A request that may run if the budgets hold it."""
 
     call: Call
     prepared: Prepared
     asked: Asked
     screened: Priced
-    fields: list[Field]
     lease_id: str
     end_user_id: str
 
     @property
     def account(self) -> Account:
         return self.prepared.account
+
+    def fields(self) -> list[Field]:
+        """Those of every answer to it."""
+        return fields_of(self.lease_id, self.end_user_id, self.screened) + alias_of(self.asked)
 
     def answer(self, seal: Seal | None, headers: Iterable[Header], *, alone: bool) -> bytes:
         """The usual answer; see usual.py."""
@@ -58,13 +62,14 @@ class Runnable(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """A request that goes to the budgets.  `fields`: those of every answer to it; `forward`: fields that an admission
-    adds; `headers`: for the client, in addition.  `usual`: it is answered as most are, if it is admitted at once."""
+    """A request that goes to the budgets.  `fields` makes those of every answer to it; `forward`: fields that an
+    admission adds; `headers`: for the client, in addition.  `usual`: it is answered as most are, if it is admitted at
+    once."""
 
     call: Call
     life: Life
     account: Account
-    fields: list[Field]
+    fields: Callable[[], list[Field]]
     reservation: Reservation
     api: Api
     forward: Sequence[Field] = ()

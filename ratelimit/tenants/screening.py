@@ -12,6 +12,7 @@ from ratelimit.tenants.body import NONE, Body
 from ratelimit.tenants.count import parse_count
 from ratelimit.tenants.estimates.corrections import SCALE, Corrections
 from ratelimit.tenants.estimates.estimate import Estimate
+from ratelimit.tenants.estimates.input import is_measured
 from ratelimit.tenants.estimates.request import estimate_request
 from ratelimit.tenants.estimates.text import script_of
 from ratelimit.tenants.routes.kind import RUNS_A_MODEL, Kind
@@ -141,10 +142,10 @@ def price(asked: Asked, account: Account, default_output: int, corrections: Corr
     """Of a request that is not rejected.  What runs no model costs nothing."""
     assert asked.route is not None  # noqa: S101 - else it is rejected
     kind = asked.route.kind
-    length = parse_count(asked.content_length) or 0
-    script = script_of(asked.body.text)
+    body, script = asked.body, script_of(asked.body.text)
+    length = 0 if is_measured(body) else parse_count(asked.content_length) or 0
     factor = SCALE if corrections is None else corrections.factor(asked.model, said(kind), script)
-    estimate = estimate_request(kind, asked.body, asked.path, length, default_output, account.smallest, factor)
+    estimate = estimate_request(kind, body, asked.path, length, default_output, account.smallest, factor)
     return Priced(estimate, asked.model, kind in RUNS_A_MODEL, kind, script)
 
 

@@ -31,12 +31,17 @@ def input_tokens(body: Body, path: str, body_bytes: int, factor: int = SCALE) ->
 
     `body_bytes` is used, at four to a token, for a body that the meter did not read.  `factor`: see corrections.py.
     """
-    if not (body.given and body.valid and body.measured):
+    if not is_measured(body):
         return input_estimate(body_bytes), 0
     text = text_tokens(body.text, body.strings)
     others = _others(body, path)
     corrected = text if factor == SCALE else -(-text * factor // SCALE)
     return min(corrected + others, MAX_TOKENS), 0 if others else None if factor == SCALE else text
+
+
+def is_measured(body: Body) -> bool:
+    """Whether its length does not matter."""
+    return body.given and body.valid and body.measured
 
 
 def _others(body: Body, path: str) -> int:

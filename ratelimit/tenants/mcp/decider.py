@@ -91,9 +91,9 @@ class CallDecider(TenantDecider):
             life.load = Load(found.room, user=account.policy.user_id or end_user_id)
             entered = self._in_flight.enter(life.lease_id, account.policy, now_ms, life.load)
             if entered is None:
-                return self._queue(Request(call, life, account, fields, reservation, Api.MCP, found.forward))
+                return self._queue(Request(call, life, account, fields.copy, reservation, Api.MCP, found.forward))
             life = entered
-        request = Request(call, life, account, fields, reservation, Api.MCP, found.forward)
+        request = Request(call, life, account, fields.copy, reservation, Api.MCP, found.forward)
         outcome = self._reserve(request)
         return None if outcome is None else self._response(request, outcome)
 
