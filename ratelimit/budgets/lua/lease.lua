@@ -40,17 +40,20 @@ local function known(shape)
   return letter and (letter == 'f' and not tonumber(window) or (tonumber(window) or 0) > 0)
 end
 
--- Errors if the lease is of a version that wrote other fields.
-local function read_lease(text)
-  local lease = cjson.decode(text)
+-- The lease with `false` for what was not reserved. Errors if it is of a version that wrote other fields.
+local function without_missed(lease)
   for _, n in ipairs(lease.missed or {}) do
     lease.reserved[n] = false
   end
   return lease
 end
 
-local function end_lease(text, kind)
-  local lease = read_lease(text)
+local function read_lease(text)
+  return without_missed(cjson.decode(text))
+end
+
+local function end_lease(lease, kind)
+  without_missed(lease)
   for n, rule in ipairs(lease.budgets) do
     local reserved = lease.reserved[n]
     if reserved and known(rule[2]) then

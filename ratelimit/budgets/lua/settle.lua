@@ -20,8 +20,8 @@ local function charge(rules)
 end
 
 -- A part of the owner's leases may have a bound of its own, and then a zset (part_key in keys.py).
-local function leave_part(leases, text, id)
-  local part = cjson.decode(text).key_id
+local function leave_part(leases, lease, id)
+  local part = lease.key_id
   if type(part) == 'string' and part ~= '' then redis.call('ZREM', string.gsub(leases, ':leases:', ':part:', 1) .. ':' .. part, id) end
 end
 
@@ -35,10 +35,11 @@ while arg <= #ARGV do
   local first = kind ~= 'direct' or redis.call('SET', KEYS[key + 2], '1', 'NX', 'PX', marker_ms)
   local settled = 0
   if first and text then
-    pcall(end_lease, text, kind) -- if it cannot be read there is nothing to refund, and the others go on
+    local _, lease = pcall(cjson.decode, text)
+    pcall(end_lease, lease, kind) -- if it cannot be read there is nothing to refund, and the others go on
     redis.call('DEL', KEYS[key])
     redis.pcall('ZREM', KEYS[key + 1], id)
-    pcall(leave_part, KEYS[key + 1], text, id)
+    pcall(leave_part, KEYS[key + 1], lease, id)
     settled = 1
   elseif first and kind == 'direct' and not before_epoch(id) then
     pcall(charge, ARGV[arg + 7])
