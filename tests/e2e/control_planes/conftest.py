@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from tests.conftest import public_directory
 from tests.e2e.deployment import Credential
 from tests.e2e.test_up import Up
 from tests.jq import path_with_jq
+from tests.warm import path_of_programs
 from tests.web import NO_TLS
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
@@ -72,7 +72,7 @@ class Fresh:
         block = begin + found[1].partition(begin)[2]
         for host, ours in (("http://127.0.0.1:9090", self.admin_url), ("http://127.0.0.1:10000", self.models_url)):
             block = block.replace(host, ours)
-        path = f"{Path(sys.executable).parent}{os.pathsep}{self._path}"
+        path = f"{path_of_programs()}{os.pathsep}{self._path}"
         return self.run(block, **{"PATH": path, **variables})
 
     def tenant(self, **key: Any) -> Credential:

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 from tests.conftest import public_directory
 from tests.e2e.test_up import Up
 from tests.jq import path_with_jq
+from tests.warm import path_of_programs
 from tollkeeper.up.stack import DEV_ADMIN_TOKEN
 
-BIN = Path(sys.executable).parent
 SECONDS = 100
 TYPED = "a first password\na first password"  # where a command asks for one
 CREDENTIAL = "FILES_TOKEN"  # that a page's MCP server is called with
@@ -30,7 +29,7 @@ class Shell:
     def __init__(self, directory: Path, addresses: Mapping[str, str]) -> None:
         self.directory = directory
         self._addresses = addresses
-        self._path = f"{BIN}{os.pathsep}{path_with_jq(directory)}"
+        self._path = f"{path_of_programs()}{os.pathsep}{path_with_jq(directory)}"
 
     def run(self, script: str, **variables: str) -> str:
         """What it prints; each command must succeed.  What it has begun in the background ends with it."""
