@@ -53,7 +53,7 @@ ROOM = 2 * 2**30
 # How long an example takes says only how busy the machine is; and in a new clone the first text takes seconds, in which
 # hypothesis reads all of Unicode.
 hypothesis.settings.register_profile(
-    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    "tests", max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
 hypothesis.settings.load_profile("tests")
 
