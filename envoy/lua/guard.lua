@@ -61,19 +61,20 @@ local function has_copy(text, key)
   return text and key and find(text, key, 1, true)
 end
 
-local function clean_request_id(headers, id, foreign)
-  if has_copy(id, foreign) then return headers:replace("x-request-id", secrets.REMOVED) end
-  if find(id, "^[%w-]+$") and #id <= REQUEST_ID_MAX then return end -- most ids are like this
+-- The request id as it may go on.
+local function clean_request_id(id, foreign)
+  if has_copy(id, foreign) then return secrets.REMOVED end
+  if find(id, "^[%w-]+$") and #id <= REQUEST_ID_MAX then return id end -- most ids are like this
   if #id > REQUEST_ID_MAX or find(id, "[^\32-\126]") or has_key(id) then
-    local printable = gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")
-    headers:replace("x-request-id", secrets.without(printable))
+    return secrets.without((gsub(sub(id, 1, REQUEST_ID_MAX), "[^\32-\126]", "?")))
   end
+  return id
 end
 
 -- The escape character is escaped too, so that different names stay different.
-local function escape_user_id(headers, id)
-  if not find(id, "[^\32-\36\38-\126]") then return end
-  headers:replace("x-user-id", (gsub(id, "[^\32-\36\38-\126]", function(c) return string.format("%%%02X", byte(c)) end)))
+local function escaped_user_id(id)
+  if not find(id, "[^\32-\36\38-\126]") then return id end
+  return (gsub(id, "[^\32-\36\38-\126]", function(c) return string.format("%%%02X", byte(c)) end))
 end
 
 local function decoded_byte(code)
@@ -120,8 +121,11 @@ local function screen(handle)
   end
   for i = 1, #removed do headers:remove(removed[i]) end
   headers:replace("accept-encoding", "identity") -- without the header a server may choose any compression
-  if request_id then clean_request_id(headers, request_id, foreign) end
-  if user_id then escape_user_id(headers, user_id) end
+  local id, user = request_id and clean_request_id(request_id, foreign), user_id and escaped_user_id(user_id)
+  if id ~= request_id then headers:replace("x-request-id", id) end
+  if user ~= user_id then headers:replace("x-user-id", user) end
+  -- Envoy finds the route again, in case it was found by one of these; the filter's setting spares all other requests that.
+  if removed[1] or id ~= request_id or user ~= user_id then handle:clearRouteCache() end
   local clean = without_key(path, foreign)
   if clean == nil and not holds_key(authority) and not has_copy(authority, foreign) then return end
   if clean then headers:replace(":path", clean) end
