@@ -252,15 +252,27 @@ def test_what_envoy_refuses_replaces_nothing(tmp_path: Path) -> None:
 def test_without_a_default_upstream_nothing_leads_there() -> None:
     config = yaml.safe_load(rendered(replace(DEFAULTS, upstream="none"))["envoy.yaml"])
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    *_, last = manager["route_config"]["virtual_hosts"][0]["routes"]
-    assert (last["direct_response"], "route" in last) == ({"status": 404}, False)
+    *_, short, last = manager["route_config"]["virtual_hosts"][0]["routes"]
+    assert short["direct_response"] == last["direct_response"] == {"status": 404}
+    assert "route" not in short.keys() | last.keys()
+
+
+def test_only_what_says_that_it_is_short_is_spared_the_filters_for_large_bodies() -> None:
+    config = yaml.safe_load(rendered(DEFAULTS)["envoy.yaml"])
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    *_, short, last = manager["route_config"]["virtual_hosts"][0]["routes"]
+    assert short["match"]["headers"] == [{"name": "content-length", "range_match": {"start": 0, "end": 10000}}]
+    switched = short.pop("typed_per_filter_config")
+    assert switched.keys() == {"tollkeeper.uploads", "tollkeeper.buffer"}
+    assert all(each["disabled"] for each in switched.values())
+    assert {**short, "match": {"prefix": "/"}} == last
 
 
 def test_a_route_to_models_is_ahead_of_the_default_one() -> None:
     files = rendered(replace(DEFAULTS, model_clusters="/run/models.yaml"))
     config = yaml.safe_load(files["envoy.yaml"])
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    _, stranger, server, no_server, model, _ = manager["route_config"]["virtual_hosts"][0]["routes"]
+    _, stranger, server, no_server, model, _, _ = manager["route_config"]["virtual_hosts"][0]["routes"]
     assert (server["route"]["cluster_header"], server["match"]["prefix"]) == ("x-tollkeeper-cluster", "/mcp/")
     assert (no_server["route"], no_server["match"]) == ({"cluster": "tollkeeper_nowhere"}, {"prefix": "/mcp/"})
     assert (stranger["direct_response"], stranger["match"]["prefix"]) == ({"status": 403}, "/mcp/")
