@@ -19,6 +19,8 @@ WITHOUT_SERVICES = ("tollkeeper.authz", "tollkeeper.uploads", "tollkeeper.rateli
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
+# A route that no client gets to: the guard takes the header, and the route is found again.
+STEERS = {"name": "x-rewrite-url", "present_match": True}
 # How long a connection that Envoy ends stays open for a client that reads slowly: a second unless it is said.
 CLOSES_SOON = {"delayed_close_timeout": "0.1s"}
 
@@ -53,7 +55,10 @@ def existing_envoy(
                 {
                     "name": "all",
                     "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "mine", "timeout": "0s"}}],
+                    "routes": [
+                        {"match": {"prefix": "/", "headers": [STEERS]}, "direct_response": {"status": 418}},
+                        {"match": {"prefix": "/"}, "route": {"cluster": "mine", "timeout": "0s"}},
+                    ],
                 }
             ]
         },

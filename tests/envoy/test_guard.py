@@ -135,3 +135,9 @@ def test_what_steers_a_proxy_does_not_go_upstream(chain: Chain, sent: Sent) -> N
     headers = dict(sent()[0]["headers"])
     assert not steering.keys() & headers.keys()
     assert headers["accept-encoding"] == "identity"
+
+
+def test_a_route_is_found_again_once_what_led_there_is_taken(chain: Chain, sent: Sent) -> None:
+    assert chain.post(BODY, x_rewrite_url="/elsewhere").status_code == 200
+    (seen,) = sent()
+    assert "x-rewrite-url" not in dict(seen["headers"])
