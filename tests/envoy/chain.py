@@ -19,8 +19,14 @@ WITHOUT_SERVICES = ("tollkeeper.authz", "tollkeeper.uploads", "tollkeeper.rateli
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
-# A route that no client gets to: the guard takes the header, and the route is found again.
-STEERS = {"name": "x-rewrite-url", "present_match": True}
+ROUTES = [
+    # No client gets there: the guard takes the header, and the route is found again.
+    {
+        "match": {"prefix": "/", "headers": [{"name": "x-rewrite-url", "present_match": True}]},
+        "direct_response": {"status": 418},
+    },
+    {"match": {"prefix": "/"}, "route": {"cluster": "mine", "timeout": "0s"}},
+]
 # How long a connection that Envoy ends stays open for a client that reads slowly: a second unless it is said.
 CLOSES_SOON = {"delayed_close_timeout": "0.1s"}
 
@@ -50,18 +56,7 @@ def existing_envoy(
         "@type": f"type.googleapis.com/{MANAGER}",
         "stat_prefix": "mine",
         **CLOSES_SOON,
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [
-                        {"match": {"prefix": "/", "headers": [STEERS]}, "direct_response": {"status": 418}},
-                        {"match": {"prefix": "/"}, "route": {"cluster": "mine", "timeout": "0s"}},
-                    ],
-                }
-            ]
-        },
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": ROUTES}]},
         **blocks["access_log"],
         **blocks["local_reply"],
         "http_filters": [*filters, router],

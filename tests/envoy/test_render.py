@@ -1,6 +1,7 @@
 """`tollkeeper envoy render`: the committed files are its output, Envoy takes it, bad input changes nothing."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,13 @@ from tollkeeper.wheels import envoy_binary
 
 DEFAULTS = EnvoySettings()
 SECRET = "/+=." * 8
+
+
+def manager_of(files: Mapping[str, str]) -> dict[str, Any]:
+    """The connection manager of envoy.yaml."""
+    listener = yaml.safe_load(files["envoy.yaml"])["static_resources"]["listeners"][0]
+    manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return manager
 
 
 def test_committed_files_are_what_the_defaults_render() -> None:
@@ -139,10 +147,9 @@ def addresses(cluster: dict[str, Any]) -> list[Any]:
 
 
 def test_the_defaults_open_no_admin_port_and_no_upgrade() -> None:
-    config = yaml.safe_load(rendered(DEFAULTS)["envoy.yaml"])
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    assert "admin" not in config
-    assert "upgrade_configs" not in manager
+    files = rendered(DEFAULTS)
+    assert "admin" not in yaml.safe_load(files["envoy.yaml"])
+    assert "upgrade_configs" not in manager_of(files)
 
 
 def test_parts_are_the_same_as_in_the_whole() -> None:
@@ -250,28 +257,15 @@ def test_what_envoy_refuses_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_without_a_default_upstream_nothing_leads_there() -> None:
-    config = yaml.safe_load(rendered(replace(DEFAULTS, upstream="none"))["envoy.yaml"])
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager = manager_of(rendered(replace(DEFAULTS, upstream="none")))
     *_, short, last = manager["route_config"]["virtual_hosts"][0]["routes"]
     assert short["direct_response"] == last["direct_response"] == {"status": 404}
     assert "route" not in short.keys() | last.keys()
 
 
-def test_only_what_says_that_it_is_short_is_spared_the_filters_for_large_bodies() -> None:
-    config = yaml.safe_load(rendered(DEFAULTS)["envoy.yaml"])
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    *_, short, last = manager["route_config"]["virtual_hosts"][0]["routes"]
-    assert short["match"]["headers"] == [{"name": "content-length", "range_match": {"start": 0, "end": 10000}}]
-    switched = short.pop("typed_per_filter_config")
-    assert switched.keys() == {"tollkeeper.uploads", "tollkeeper.buffer"}
-    assert all(each["disabled"] for each in switched.values())
-    assert {**short, "match": {"prefix": "/"}} == last
-
-
 def test_a_route_to_models_is_ahead_of_the_default_one() -> None:
     files = rendered(replace(DEFAULTS, model_clusters="/run/models.yaml"))
-    config = yaml.safe_load(files["envoy.yaml"])
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager = manager_of(files)
     _, stranger, server, no_server, model, _, _ = manager["route_config"]["virtual_hosts"][0]["routes"]
     assert (server["route"]["cluster_header"], server["match"]["prefix"]) == ("x-tollkeeper-cluster", "/mcp/")
     assert (no_server["route"], no_server["match"]) == ({"cluster": "tollkeeper_nowhere"}, {"prefix": "/mcp/"})

@@ -13,7 +13,7 @@ import yaml
 from tests.envoy.chain import WITHOUT_SERVICES
 from tests.envoy.conftest import envoy
 from tests.web import WEB
-from tollkeeper.envoy.render import render
+from tollkeeper.envoy.render import render, rendered
 from tollkeeper.envoy.settings import EnvoySettings
 from tollkeeper.up.process import free_port
 
@@ -147,3 +147,14 @@ def test_a_refusal_can_be_read_by_the_page(open_envoy: str) -> None:
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     other = WEB.post(f"{open_envoy}/v1/x", content='{"n":1,"n":2}', headers={"origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_only_what_says_that_it_is_short_is_spared_the_filters_for_large_bodies() -> None:
+    config = yaml.safe_load(rendered(EnvoySettings())["envoy.yaml"])
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    *_, short, last = manager["route_config"]["virtual_hosts"][0]["routes"]
+    assert short["match"]["headers"] == [{"name": "content-length", "range_match": {"start": 0, "end": 10000}}]
+    switched = short.pop("typed_per_filter_config")
+    assert switched.keys() == {"tollkeeper.uploads", "tollkeeper.buffer"}
+    assert all(each["disabled"] for each in switched.values())
+    assert {**short, "match": {"prefix": "/"}} == last

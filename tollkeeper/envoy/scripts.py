@@ -29,9 +29,9 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         MCP_UPSTREAM: ("sha256", "mcp/hmac", "mcp/upstream"),
     }
 )  # fmt: skip
-# Of these each line runs once a request or an answer, most of them around calls of Envoy's functions, at which compiled code
-# ends.  Compiled, that is long code which is read once and pushes out of the processor's caches what Envoy needs.  What
-# compares a text with known shapes and tells what is in it is compiled: it calls nothing of Envoy's.
+# Of these each line runs once a request or an answer, most of them around calls of Envoy's functions, at which compiled
+# code ends.  Compiled, that is long code which is read once and pushes out of the processor's caches what Envoy needs.
+# What compares a text with known shapes and tells what is in it is compiled: it calls nothing of Envoy's.
 INTERPRETED = frozenset(
     {
         "secrets", "client_error", "guard", "metering/request", "metering/usage_option", "cache/cache_key",
