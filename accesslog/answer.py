@@ -19,6 +19,7 @@ METER_FIELDS = (
 )  # fmt: skip
 # How its `usage` begins: events with text, bytes of it, how the answer ended.  What follows are counts by path.
 SEEN = re.compile(r"(\d{1,15}),(\d{1,15}),([a-z]*)(?: |$)", re.ASCII)
+_OF_ANSWER = "ended", "background", "answer_id", "answer_status", "answer_file", "answer_model", "service_tier"
 # What the filters of the version before (json_to_metadata, sse_to_metadata) said, in the paths of the answer itself.
 OLD_FIELDS = {
     "prompt_tokens": "usage.prompt_tokens",
@@ -58,34 +59,30 @@ class Answer(Struct, frozen=True):
     service_tier: str = ""
 
 
-class Metered(Struct, gc=False):
-    """What the meter of this version wrote: METER_FIELDS but for those of the one before."""
-
-    usage: str
-    ended: str = ""
-    answer_id: str = ""
-    answer_status: str = ""
-    answer_file: str = ""
-    answer_model: str = ""
-    service_tier: str = ""
-    stream: str = ""
-    background: str = ""
-
-
-def answer_as_seen(said: Metered, seen: re.Match[str]) -> Answer:
-    """`seen`: SEEN in what it says of usage."""
-    events, text_bytes, ended = seen.groups()
+def answer_as_seen(
+    usage: str,
+    seen: re.Match[str],
+    ended: str,
+    background: str,
+    id_: str,
+    status: str,
+    file: str,
+    model: str,
+    service_tier: str,
+) -> Answer:
+    """`seen`: SEEN in what the meter of this version says of usage."""
+    events, text_bytes, how = seen.groups()
     return Answer(
-        read_counts(said.usage, PLAUSIBLE_MAX),
+        read_counts(usage, PLAUSIBLE_MAX),
         _plausible(int(events)),
         _plausible(int(text_bytes)),
-        said.ended or ended,
-        said.answer_id,
-        said.answer_status,
-        said.background == "true",
-        said.answer_file,
-        said.answer_model,
-        said.service_tier[:MAX_TIER].lower(),
+        ended or how,
+        id_,
+        status,
+        background == "true",
+        file,
+        model,
+        service_tier[:MAX_TIER].lower(),
     )
 
 
@@ -94,7 +91,7 @@ def answer_of(metadata: Mapping[str, object]) -> Answer:
     get = metadata.get
     usage = text(get("usage"))
     if seen := SEEN.match(usage):
-        return answer_as_seen(Metered(usage, *(text(get(name)) for name in Metered.__struct_fields__[1:])), seen)
+        return answer_as_seen(usage, seen, *(text(get(name)) for name in _OF_ANSWER))
     if get("usage") is None and not OLD_FIELDS.keys().isdisjoint(metadata):
         return Answer(_old_counts(metadata), 0, 0, UNSEEN, "", "", False)
     return Answer(

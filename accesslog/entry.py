@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from accesslog.answer import PLAUSIBLE_MAX, Answer, Count, count, text
 from ratelimit.tenants.estimates.estimate import NOT_TEXT
+from ratelimit.tenants.sealed import object_of
 from tenancy.values.lease_id import is_lease_id
 
 AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
@@ -87,6 +89,8 @@ class Decision(Struct, frozen=True, gc=False):
 
 
 DECISION_FIELDS = Decision.__struct_fields__
+_decision = msgspec.json.Decoder(Decision).decode
+_decode = msgspec.json.Decoder().decode
 
 
 class LogEntry(Struct, frozen=True):
@@ -94,7 +98,8 @@ class LogEntry(Struct, frozen=True):
     client left, or an answer that had begun was cut; `media`: the answer's content type without parameters;
     `given_up`: Envoy answered in place of a model server that took too long, or whose answer it could not take;
     `undecided`: set if something was begun under another id than the decision's.  `traceparent`: W3C's; `started_ns`:
-    since 1970, of the stream alone, for telemetry; "" and 0: not known."""
+    since 1970, of the stream alone, for telemetry; "" and 0: not known.  `said`: the text of the decision with its
+    seal; "": Envoy was told each field by itself."""
 
     decision: Decision
     answer: Answer
@@ -113,6 +118,7 @@ class LogEntry(Struct, frozen=True):
     undecided: Undecided | None = None
     traceparent: str = ""
     started_ns: int = 0
+    said: str = ""
 
 
 def lease_id_of(entry: LogEntry | Undecided) -> str:
@@ -164,6 +170,24 @@ def decision_of(metadata: Mapping[str, object]) -> Decision | None:
         text(get("script")),
         text(get("log")),
     )
+
+
+def decision_in(said: str) -> Decision | None:
+    """The decision in a text of ratelimit's; None if there is none, or it cannot be read."""
+    data = object_of(said)
+    try:
+        found = _decision(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # a count that nobody would believe, if it is ratelimit's
+        return _odd_decision_in(data)
+    return found if is_lease_id(found.lease_id) and found.tenant_id else None
+
+
+def _odd_decision_in(data: bytes) -> Decision | None:
+    try:
+        fields = _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return decision_of(fields) if isinstance(fields, dict) else None
 
 
 @lru_cache(1024)

@@ -24,6 +24,7 @@ from accesslog.entry import (
     USAGE_NAMESPACE,
     LogEntry,
     Undecided,
+    decision_in,
     decision_of,
     is_aborted,
     is_given_up,
@@ -40,6 +41,7 @@ from ledger.denials import Denial
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry, ResponseFlags
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from ratelimit.tenants.sealed import DECISION
 from serving.call import ClientStream, Method, StreamSink
 from serving.messages import parts, read
 from tenancy.values.denied import DENIED_FIELDS
@@ -178,9 +180,13 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
     """Undecided if no decision of ratelimit reached Envoy; None if authz did not let the request go on."""
     common, request, response = log_entry.common_properties, log_entry.request, log_entry.response
     metadata = common.metadata.filter_metadata
-    decision = undecided = None
+    decision, undecided, whole = None, None, ""
     if DECISION_NAMESPACE in metadata:
-        decision = decision_of(_plain(metadata[DECISION_NAMESPACE], DECISION_FIELDS))
+        fields = metadata[DECISION_NAMESPACE].fields
+        if whole := fields[DECISION].string_value if DECISION in fields else "":
+            decision = decision_in(whole)
+        else:
+            decision = decision_of(_plain(metadata[DECISION_NAMESPACE], DECISION_FIELDS))
     if AUTHZ_NAMESPACE in metadata:
         begun = metadata[AUTHZ_NAMESPACE]
         if decision is None or begun.fields["lease_id"].string_value != decision.lease_id:
@@ -214,6 +220,7 @@ def read_entry(log_entry: HTTPAccessLogEntry) -> LogEntry | Undecided | None:
         traceparent=headers["traceparent"][:MAX_TRACEPARENT]
         if "traceparent" in (headers := request.request_headers)
         else "",
+        said=whole,
     )
 
 

@@ -52,7 +52,11 @@ class Trust:
         if isinstance(entry, Undecided):
             return entry if self._believes_lease(entry) else None
         decision = entry.decision
-        if not self._believes(decision, self._decisions, sealed_text(_values(decision))):
+        if entry.said:
+            seal, _, text = entry.said.partition(" ")
+        else:
+            seal, text = decision.seal, sealed_text(_values(decision))
+        if not self._believes(decision, seal, self._decisions, text):
             return None
         if entry.undecided is not None and not self._believes_lease(entry.undecided):
             return replace(entry, undecided=None)
@@ -65,14 +69,14 @@ class Trust:
         return [WARNING.format(reason=reason) for reason in DISTRUSTS if self._met.get(reason, 0.0) > recent]
 
     def _believes_lease(self, undecided: Undecided) -> bool:
-        return self._believes(undecided, self._leases, undecided.lease_id)
+        return self._believes(undecided, undecided.seal, self._leases, undecided.lease_id)
 
-    def _believes(self, said: Decision | Undecided, seal: Seal, text: str) -> bool:
+    def _believes(self, said: Decision | Undecided, seal: str, seals: Seal, text: str) -> bool:
+        """`text`: what `seal` covers."""
         now = self._clock()
-        if said.seal:
-            reason = "" if seal.fits(said.seal, text) else FORGED
-        else:
-            reason = "" if now < self._unsealed_until else UNSEALED
+        reason = UNSEALED if not seal and now >= self._unsealed_until else ""
+        if seal and not seals.fits(seal, text):
+            reason = FORGED
         if not reason and not now - PAST_SECONDS < lease_ms(said.lease_id) / 1000 < now + FUTURE_SECONDS:
             reason = UNTIMELY
         if reason:

@@ -48,7 +48,7 @@ def check(secret: str) -> bytes:
 
 def should_rate_limit(policy: str) -> bytes:
     """ShouldRateLimit, for a request with `max_tokens`."""
-    entries = {"policy": policy, "method": "POST", "path": PATH, "lease_id": OLD_ID, "end_user_id": "-"}
+    entries = {"log": "text", "policy": policy, "method": "POST", "path": PATH, "lease_id": OLD_ID, "end_user_id": "-"}
     entries |= {"content_length": str(BODY_BYTES), "asked": ASKED}
     made = [RateLimitDescriptor.Entry(key=key, value=value) for key, value in entries.items()]
     descriptor = RateLimitDescriptor(entries=made)

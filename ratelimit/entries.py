@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from ratelimit.answer_bytes import varint
 from tenancy.values.lease_id import LENGTH
 
-HEAD = ("policy", "method", "path")
+HEAD = ("log", "policy", "method", "path")
 TAIL = ("lease_id", "end_user_id", "content_length", "asked")
 MAX_HEAD = 8192  # bytes of a head that is kept
 MAX_KEPT = 2**24  # bytes of all that are kept; their entries take about twice as much

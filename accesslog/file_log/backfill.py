@@ -20,7 +20,8 @@ from accesslog.entry import LogEntry, Undecided
 from accesslog.file_log import checkpoint
 from accesslog.file_log.alone import Alone
 from accesslog.file_log.checkpoint import Position
-from accesslog.file_log.line import Garbage, ended_at, find_lease_id, read_line, stands_alone
+from accesslog.file_log.earlier import Garbage
+from accesslog.file_log.line import ended_at, find_lease_id, read_line, stands_alone
 from accesslog.file_log.space import LogSpace, has_room_beside
 from accesslog.file_log.tail import QUIET_SECONDS, Line, Tail
 from accesslog.metrics import FILE, AccessLogMetrics

@@ -28,15 +28,14 @@ from ratelimit.tenants.account import SLOTS, Account
 from ratelimit.tenants.account_cache import POLICIES, Accounts
 from ratelimit.tenants.answer import REJECTED, UNAVAILABLE, Manner, Refusal, fault_of, fault_of_full
 from ratelimit.tenants.estimates.corrections import Corrections
-from ratelimit.tenants.forward import alias_of
 from ratelimit.tenants.lease import kept_of_one
 from ratelimit.tenants.prepared import Preparations
 from ratelimit.tenants.recent_refusals import RecentRefusals
 from ratelimit.tenants.replays import Replays, charged
-from ratelimit.tenants.request import Queued, Request, Runnable, Serialize, body_of, fields_of
+from ratelimit.tenants.request import Queued, Request, Runnable, Serialize, body_of, told
 from ratelimit.tenants.screening import ABSENT, Asked, Catalog, Rejected, Terms, price, rejection
-from ratelimit.tenants.sealed import ids_of, text_to_seal
-from ratelimit.tenants.usual import ALONE, is_usual, told_of
+from ratelimit.tenants.sealed import form_of, ids_of, is_as_text, metadata_of
+from ratelimit.tenants.usual import is_usual, told_of
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
 from tenancy.values.calendar import UnknownTimeZone
@@ -116,10 +115,10 @@ class TenantDecider:
         label = entries.get("end_user_id", ABSENT)
         end_user_id = "" if label == ABSENT else without_secrets(label[:MAX_LABEL])
         if isinstance(screened, Rejected):
-            fields = fields_of(lease_id, end_user_id, screened) + alias_of(asked)
+            fields = told(form_of(entries), lease_id, end_user_id, screened, asked)
             refusal = self._manner.refusal(fault_of(screened), asked.api)
             return partial(self._refuse, account, fields, REJECTED[screened.code], refusal)
-        runnable = Runnable(call, prepared, asked, screened, lease_id, end_user_id)
+        runnable = Runnable(call, prepared, asked, screened, lease_id, end_user_id, form_of(entries))
         said, terms = entries.get("cache"), prepared.cache
         if said is None or terms is None or self._replays is None:
             return self.go_on(runnable)
@@ -289,11 +288,10 @@ class TenantDecider:
         """The answer, sealed."""
         if account is None:
             return self._serialize(ok, fields, headers, body)
-        if self._seal is not None:
-            fields.append(("seal", self._seal.of(text_to_seal(ids_of(account.policy), fields))))
-        if self._logged_once(str(fields[0][1])):  # the first field is its lease id
-            fields.append(ALONE)
-        return account.head + self._serialize(ok, fields, headers, body)
+        alone = self._logged_once(str(fields[0][1]))  # the first field is its lease id
+        told = metadata_of(self._seal, ids_of(account.policy), fields, alone=alone)
+        head = b"" if is_as_text(fields) else account.head
+        return head + self._serialize(ok, told, headers, body)
 
     def _head(self, policy: Policy) -> bytes:
         """The part of every answer that depends only on the policy."""

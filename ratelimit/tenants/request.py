@@ -17,6 +17,7 @@ from ratelimit.tenants.estimates.estimate import NOT_TEXT
 from ratelimit.tenants.forward import alias_of
 from ratelimit.tenants.prepared import Prepared
 from ratelimit.tenants.screening import Asked, Priced, Rejected, said
+from ratelimit.tenants.sealed import AS_FIELDS, AS_TEXT
 from serving.call import Call
 from tenancy.values.seal import Seal
 
@@ -37,7 +38,7 @@ class Serialize(Protocol):
 
 
 class Runnable(Struct, frozen=True):
-    """A request that may run if the budgets hold it."""
+    """A request that may run if the budgets hold it.  `form`: in which Envoy is told (sealed.py)."""
 
     call: Call
     prepared: Prepared
@@ -45,6 +46,7 @@ class Runnable(Struct, frozen=True):
     screened: Priced
     lease_id: str
     end_user_id: str
+    form: Field = AS_FIELDS
 
     @property
     def account(self) -> Account:
@@ -52,13 +54,14 @@ class Runnable(Struct, frozen=True):
 
     def fields(self) -> list[Field]:
         """Those of every answer to it."""
-        return fields_of(self.lease_id, self.end_user_id, self.screened) + alias_of(self.asked)
+        return told(self.form, self.lease_id, self.end_user_id, self.screened, self.asked)
 
     def answer(self, seal: Seal | None, headers: Iterable[Header], *, alone: bool) -> bytes:
         """The usual answer; see usual.py."""
         usual = self.prepared.usual
         assert usual is not None  # noqa: S101 - it may run
-        return usual.answer(self.lease_id, self.end_user_id, self.screened, seal, headers, alone=alone)
+        answer = usual.text_answer if self.form is AS_TEXT else usual.answer
+        return answer(self.lease_id, self.end_user_id, self.screened, seal, headers, alone=alone)
 
 
 class Request(Struct, frozen=True):
@@ -94,6 +97,12 @@ class Queued(Struct, frozen=True):
 def body_of(entries: Mapping[str, str]) -> Body:
     asked = entries.get("asked")
     return body_before(entries) if asked is None else parse_body(asked)
+
+
+def told(form: Field, lease_id: str, end_user_id: str, screened: Priced | Rejected, asked: Asked) -> list[Field]:
+    """The fields of every answer; the lease id first, then the form."""
+    first, *others = fields_of(lease_id, end_user_id, screened)
+    return [first, form, *others, *alias_of(asked)]
 
 
 def fields_of(lease_id: str, end_user_id: str, screened: Priced | Rejected) -> list[Field]:

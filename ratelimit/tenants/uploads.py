@@ -31,7 +31,7 @@ from ratelimit.tenants.count import parse_count
 from ratelimit.tenants.decider import DEFAULT_MANNER, MAX_LABEL, wall_clock_ms
 from ratelimit.tenants.request import Serialize
 from ratelimit.tenants.screening import ABSENT
-from ratelimit.tenants.sealed import ids_of, text_to_seal
+from ratelimit.tenants.sealed import AS_FIELDS, DECISION, as_text, ids_of, metadata_of
 from ratelimit.uploads import LONGEST, UNSAID, Full, Uploads
 from serving.call import Answer, Call, Malformed
 from tenancy.values.admission import Admission
@@ -243,6 +243,7 @@ class UploadDecider:
         label = "" if asked.end_user_id == ABSENT else without_secrets(asked.end_user_id[:MAX_LABEL])
         fields: list[Field] = [
             ("lease_id", asked.lease_id),
+            AS_FIELDS,
             ("end_user_id", label),
             ("admission", Admission.REFUSED),
             ("denied", str(refusal.status)),
@@ -250,9 +251,14 @@ class UploadDecider:
         ]
         if not refusal.limit:
             fields.append(("reason", outcome))
-        if self._seal is not None:
-            fields.append(("seal", self._seal.of(text_to_seal(ids_of(policy), fields))))
-        return self._serialize(False, (*ids_of(policy), *fields), refusal.headers, refusal.body)
+        ids = ids_of(policy)
+        # In both forms, as Envoy does not say here which of them it logs.
+        told = [
+            *ids,
+            *metadata_of(self._seal, ids, fields, alone=False),
+            (DECISION, as_text(self._seal, (*fields, *ids))),
+        ]
+        return self._serialize(False, told, refusal.headers, refusal.body)
 
 
 class _Seen:

@@ -15,6 +15,7 @@ from ledger.row import UsageRow
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
+from ratelimit.tenants.sealed import as_text
 from tenancy.values.lease_id import mint_lease_id
 
 METHODS = {"GET": RequestMethod.GET, "POST": RequestMethod.POST, "ODD": RequestMethod.METHOD_UNSPECIFIED}
@@ -22,10 +23,12 @@ METHODS = {"GET": RequestMethod.GET, "POST": RequestMethod.POST, "ODD": RequestM
 
 def metered(**counts: int) -> dict[str, object]:
     """What the answer meter writes of a complete plain answer with these counts below `usage`."""
-    usage = " ".join(f"usage.{path}={count}" for path, count in counts.items())
-    return {"usage": usage, "events": 1, "text_bytes": 120, "ended": "done"}
+    return {"usage": " ".join(["1,120,done", *(f"usage.{path}={count}" for path, count in counts.items())])}
 
 
+# What the meter says beside its counts, in one text and by itself.
+METER = ("stream", "background", "ended", "text_bytes", "usage")
+STRINGS = ("answer_file", "answer_id", "answer_model", "answer_status", "service_tier")
 CHAT_USAGE = metered(prompt_tokens=12, completion_tokens=30)
 CHAT_TOKENS = 42
 
@@ -73,18 +76,62 @@ def entry(
     }
 
 
-def line(fields: Mapping[str, Any]) -> bytes:
+def earlier_line(fields: Mapping[str, Any]) -> bytes:
+    """As an Envoy with the files of the version before writes it."""
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
-def proto(fields: Mapping[str, Any]) -> HTTPAccessLogEntry:
-    """The same request as the stream would bring it."""
+def line(fields: Mapping[str, Any]) -> bytes:
+    """As Envoy's JSON formatter writes it: in order, and in ASCII."""
+    get = fields.get
+    numbers = (get(name) for name in ("status", "response_flags", "bytes_in", "bytes_out", "total_ms", "ttft_ms"))
+    ended = _words(get("type"), get("start_time"), get("protocol"), *numbers)
+    meter = _metered(get("usage") or {})
+    told = {
+        **{name: _words(meter.get(name)) for name in STRINGS},
+        "begun": _words(get("begun"), get("begun_seal"), get("tenant_id")),
+        "content_type": _words(get("content_type")),
+        "decision": _words(said(get("ratelimit"))),
+        "ended": ended,
+        **{name: _words(get(name)) for name in ("method", "path", "request_id", "traceparent")},
+        "usage": _words(*(meter.get(name) for name in METER)),
+    }
+    return json.dumps(told, separators=(",", ":"), sort_keys=True).encode()
+
+
+def said(ratelimit: Mapping[str, Any] | None) -> str | None:
+    """The text of a decision, sealed as its field `seal` has it."""
+    if ratelimit is None:
+        return None
+    first = {name: ratelimit[name] for name in ("log", "lease_id") if name in ratelimit}
+    fields = {name: value for name, value in {**first, **ratelimit}.items() if name != "seal"}
+    return f"{ratelimit.get('seal') or ''}{as_text(None, tuple(fields.items()))}"
+
+
+def _metered(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the events, if they are told by themselves, in the text where this version has them."""
+    if "events" not in usage:
+        return usage
+    counts = usage["events"], usage.get("text_bytes", 0)
+    seen = ",".join([*(str(int(each)) for each in counts), usage.get("ended", "")])
+    return {**usage, "usage": f"{seen} {usage.get('usage', '')}", "ended": None, "text_bytes": None}
+
+
+def _words(*values: Any) -> str:
+    return " ".join("-" if value is None else value if type(value) is str else json.dumps(value) for value in values)
+
+
+def proto(fields: Mapping[str, Any], *, earlier: bool = False) -> HTTPAccessLogEntry:
+    """The same request as the stream would bring it.  `earlier`: the decision is told as to an Envoy with the files of
+    the version before."""
     log_entry = HTTPAccessLogEntry()
     common, request, response = log_entry.common_properties, log_entry.request, log_entry.response
-    for namespace, name in (("envoy.filters.http.ratelimit", "ratelimit"), ("tollkeeper", "usage")):
-        if fields[name] is not None:
+    text = said(fields["ratelimit"])
+    decided: Any = fields["ratelimit"] if earlier else text and {"decision": text}
+    for namespace, found in (("envoy.filters.http.ratelimit", decided), ("tollkeeper", fields["usage"])):
+        if found is not None:
             struct = Struct()
-            struct.update(fields[name])
+            struct.update(found)
             common.metadata.filter_metadata[namespace].CopyFrom(struct)
     if fields.get("begun") is not None:
         begun = {"lease_id": fields["begun"], "tenant_id": fields["tenant_id"], "seal": fields.get("begun_seal") or ""}

@@ -1,16 +1,20 @@
 """Both logs say the same of a request, and neither is believed blindly."""
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from accesslog.answer import METER_FIELDS, UNSEEN, Answer, answer_of
-from accesslog.entry import DECISION_FIELDS, LogEntry, Undecided, decision_of, is_aborted
-from accesslog.file_log.line import Garbage, find_lease_id, quickly_read, read_any, read_line
+from accesslog.answer import UNSEEN, Answer, answer_of
+from accesslog.entry import LogEntry, Undecided, decision_of, is_aborted
+from accesslog.file_log.earlier import Garbage
+from accesslog.file_log.line import find_lease_id, read_line, stands_alone
 from accesslog.service import read_entry
-from tests.accesslog.entries import CHAT_USAGE, decision, entry, line, metered, proto
+from tests.accesslog.entries import CHAT_USAGE, decision, earlier_line, entry, line, metered, proto, said
 from tests.tenancy.values.test_lease_id import LEASE_ID, NO_LEASE_IDS
 
 OTHER_ID = LEASE_ID[:-1] + "c"
@@ -38,7 +42,6 @@ ENTRIES: dict[str, dict[str, Any]] = {
         decision(lease_id=LEASE_ID, admission="local", limits='[["tenant","tokens",5,60,""]]'), None
     ),
     "tenant's own metadata": entry(decision(lease_id=LEASE_ID), {"model": "x", "max_tokens": "12", **CHAT_USAGE}),
-    "not text": entry(decision(lease_id=LEASE_ID, model=None, inference=None, limit=3), {"usage": True, "ended": 1}),
     "odd text": entry(decision(lease_id=LEASE_ID, model="a\0b\u00e9\U0001f600"), None, path="/v1/\0\u00e9"),
     "method of its own": entry(decision(lease_id=LEASE_ID), None, method="ODD"),
     "nothing decided": entry(None, CHAT_USAGE),
@@ -55,7 +58,27 @@ ENTRIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", ENTRIES)
 def test_both_logs_say_the_same(name: str) -> None:
     fields = ENTRIES[name]
-    assert read_line(line(fields)) == read_entry(proto(fields))
+    found = read_line(line(fields))
+    assert found == read_entry(proto(fields))
+    earlier = read_line(earlier_line(fields))
+    assert earlier == read_entry(proto(fields, earlier=True))
+    if isinstance(found, LogEntry):
+        assert earlier == replace(found, said="")
+    else:
+        assert earlier == found
+
+
+def test_an_envoy_with_earlier_files_may_be_told_the_text() -> None:
+    """Its file log then has that among the fields."""
+    fields = ENTRIES["chat"]
+    assert read_line(
+        earlier_line({**fields, "ratelimit": {"decision": said(fields["ratelimit"]), "admission": "fast"}})
+    ) == (read_line(line(fields)))
+
+
+def test_what_the_meter_says_that_is_not_text_is_not_there() -> None:
+    fields = entry(decision(lease_id=LEASE_ID, model=None, inference=None, limit=3), {"usage": True, "ended": 1})
+    assert read_line(earlier_line(fields)) == read_entry(proto(fields, earlier=True))
 
 
 @pytest.mark.parametrize("name", ["nothing decided", "no lease id", "no tenant"])
@@ -197,9 +220,17 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(sorted(ENTRIES["chat"])), JSON))
-def test_no_line_breaks_the_reader(changes: dict[str, Any]) -> None:
-    read_line(line({**ENTRIES["chat"], **changes}))
+LINE: dict[str, Any] = json.loads(line(ENTRIES["chat"]))
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(LINE)), JSON),
+    st.dictionaries(st.sampled_from(sorted(ENTRIES["chat"])), JSON),
+)
+def test_no_line_breaks_the_reader(changes: dict[str, Any], earlier: dict[str, Any]) -> None:
+    with suppress(Garbage):
+        read_line(json.dumps({**LINE, **changes}).encode())
+    read_line(earlier_line({**ENTRIES["chat"], **earlier}))
 
 
 USUAL = {
@@ -213,30 +244,49 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
-@given(
-    st.dictionaries(st.sampled_from(sorted(USUAL)), ODD, max_size=2),
-    st.dictionaries(st.sampled_from([*DECISION_FIELDS, "other"]), ODD, max_size=2),
-    st.dictionaries(st.sampled_from([*METER_FIELDS, "prompt_tokens", "other"]), ODD, max_size=2),
+TEXTS = st.text(max_size=20) | st.sampled_from(
+    ["-", "", "'", '"', "\\", "a b", "'log':'file'", '"log":"file"', "\n", "\x1f"]
 )
-def test_a_usual_line_says_what_it_says_when_it_is_looked_at_field_by_field(
-    fields: dict[str, Any], decided: dict[str, Any], meter: dict[str, Any]
-) -> None:
-    data = line(
-        {**USUAL, "ratelimit": {**USUAL["ratelimit"], **decided}, "usage": {**USUAL["usage"], **meter}, **fields}
-    )
-    found = quickly_read(data)
-    assert found is None or found == read_any(data)
+OF_OTHERS = ("request_id", "method", "path", "content_type", "traceparent")
+FORGED = [
+    *("'", '"', "\\"), "','", '","', "\\\",\"", f'"decision":" {{\'log\':\'file\',\'lease_id\':\'{OTHER_ID}\'}}"',
+    f'","decision":" {{\'lease_id\':\'{OTHER_ID}\'}}', f'","begun":"{OTHER_ID} ', f"'lease_id':'{OTHER_ID}'",
+    "'log':'file'", '"log":"file"', f'"lease_id":"{OTHER_ID}"',
+]  # fmt: skip
 
 
-def test_what_envoy_writes_is_a_usual_line() -> None:
-    assert quickly_read(line(USUAL)) == read_any(line(USUAL))
-    assert quickly_read(line(USUAL)) is not None
-    assert quickly_read(line({**USUAL, "response_flags": "DC,UC"})) is not None
+@given(st.sampled_from(FORGED), st.sampled_from([*OF_OTHERS, "end_user_id", "model"]))
+def test_nothing_that_others_write_is_taken_for_what_was_said(forged: str, name: str) -> None:
+    plain = {**USUAL, "method": "POST"}
+    if name in OF_OTHERS:
+        fields = {**plain, name: forged}
+    else:
+        fields = {**plain, "ratelimit": {**USUAL["ratelimit"], name: forged}}
+    data, found = line(fields), read_line(line(fields))
+    assert isinstance(found, LogEntry)
+    assert (found.decision.lease_id, find_lease_id(data)) == (LEASE_ID, LEASE_ID)
+    assert not stands_alone(data)
+    assert not data.strip().count(b"\n")
+    if name in ("end_user_id", "model"):
+        assert getattr(found.decision, name) == forged
+    else:
+        usual = read_line(line(plain))
+        assert isinstance(usual, LogEntry)
+        assert (found.decision, found.answer, found.status) == (usual.decision, usual.answer, usual.status)
+
+
+@given(st.dictionaries(st.sampled_from(OF_OTHERS), TEXTS))
+def test_what_others_write_is_read_as_they_wrote_it(texts: dict[str, str]) -> None:
+    found = read_line(line({**USUAL, **texts}))
+    assert isinstance(found, LogEntry)
+    for name in ("request_id", "traceparent"):
+        said_of = texts.get(name, USUAL[name] or "")
+        assert getattr(found, name) == ("" if said_of == "-" else said_of)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(decision())), JSON))
 def test_no_decision_breaks_the_reader(changes: dict[str, Any]) -> None:
-    found = read_line(line(entry({**decision(), **changes}, CHAT_USAGE)))
+    found = read_line(earlier_line(entry({**decision(), **changes}, CHAT_USAGE)))
     assert found is None or (isinstance(found, LogEntry) and found.decision.reserved_tokens >= 0)
 
 

@@ -67,7 +67,8 @@ def test_what_one_client_writes_costs_no_other_its_entry(served: Served, stack: 
         bad["ratelimit"] = {**bad["ratelimit"], "model": "x@@y"}
     elif field != "unknown_name":
         bad[field] = "x@@y"
-    sent = message(*(proto(each) for each in (entries[0], bad, entries[2])))
+    # The text of a decision is ratelimit's own.
+    sent = message(*(proto(each, earlier=field == "model") for each in (entries[0], bad, entries[2])))
     served.stream(PATH, iter([sent.replace(b"@@", b"\xff\x80")])).result()
     stack.assert_each_once()
     row = next(row for row in stack.rows() if str(row["id"]) == bad["ratelimit"]["lease_id"])

@@ -57,7 +57,7 @@ def existing_envoy(
         "stat_prefix": "mine",
         **CLOSES_SOON,
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": ROUTES}]},
-        **blocks["access_log"],
+        **_with_what_is_asked(blocks["access_log"]),
         **blocks["local_reply"],
         "http_filters": [*filters, router],
     }
@@ -73,6 +73,12 @@ def existing_envoy(
         }
 
     return bootstrap
+
+
+def _with_what_is_asked(log: dict[str, Any]) -> dict[str, Any]:
+    """For tests: all that the meter says."""
+    log["access_log"][0]["typed_config"]["log_format"]["json_format"]["meter"] = "%DYNAMIC_METADATA(tollkeeper)%"
+    return log
 
 
 def _listener(port: int, manager: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +143,7 @@ class Chain:
         """What the filters read of a request and its answer."""
         name = f"r{time.monotonic_ns()}"
         self.post(body, path, x_request_id=name, **headers)
-        return self.entry(name)["usage"] or {}
+        return self.entry(name)["meter"] or {}
 
     def asked(self, body: str | bytes, path: str = CHAT, **headers: str) -> dict[str, Any]:
         """What the meter read of a request."""

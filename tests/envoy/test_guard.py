@@ -125,7 +125,7 @@ def test_a_key_in_the_request_id_or_as_the_model_is_not_logged(chain: Chain, key
     entry_id = f"id-{key}-{key}"
     chain.post(BODY.replace("mock-model", key), x_request_id=entry_id)
     entry = chain.entry(f"id-{removed}-{removed}")
-    assert f'"model":"{removed}"' in entry["usage"]["asked"]
+    assert f'"model":"{removed}"' in entry["meter"]["asked"]
     assert key not in chain.log.read_text()
 
 

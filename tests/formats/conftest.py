@@ -13,7 +13,7 @@ import pytest
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.usage import Usage, usage_of
-from tests.accesslog.entries import decision
+from tests.accesslog.entries import decision, said
 from tests.envoy.chain import WITHOUT_SERVICES, existing_envoy
 from tests.envoy.conftest import envoy_with
 from tests.formats.wire import Answer, End, Upstream, running
@@ -76,8 +76,9 @@ class Meter:
 
 
 def _entry_of(line: dict[str, Any], decided: dict[str, Any]) -> LogEntry:
-    line["total_ms"] = 0  # what is estimated by the time does not belong here
-    line["ratelimit"] = decision(**{"input_estimate": INPUT_ESTIMATE, "output_cap": OUTPUT_CAP, **decided})
+    words = line["ended"].split(" ")
+    line["ended"] = " ".join([*words[:-2], "0", words[-1]])  # what is estimated by the time does not belong here
+    line["decision"] = said(decision(**{"input_estimate": INPUT_ESTIMATE, "output_cap": OUTPUT_CAP, **decided}))
     found = read_line(json.dumps(line).encode())
     assert isinstance(found, LogEntry)
     return found

@@ -12,7 +12,7 @@ import httpx
 from accesslog.entry import LogEntry
 from accesslog.file_log.line import read_line
 from accesslog.usage import usage_of
-from tests.accesslog.entries import decision
+from tests.accesslog.entries import decision, said
 from tests.accesslog.stack import wait_until
 from tests.envoy.chain import WITHOUT_SERVICES, existing_envoy
 from tests.envoy.conftest import envoy_with
@@ -80,6 +80,8 @@ def test_fifty_large_answers_at_once(tmp_path: Path) -> None:
         wait_until(lambda: log.read_bytes().count(b"\n") == AT_ONCE)  # Envoy writes a line after its answer has ended
         lines = log.read_bytes().splitlines()
     for line in lines:
-        found = read_line(json.dumps({**json.loads(line), "ratelimit": decision(kind="embeds", output_cap=0)}).encode())
+        found = read_line(
+            json.dumps({**json.loads(line), "decision": said(decision(kind="embeds", output_cap=0))}).encode()
+        )
         assert isinstance(found, LogEntry)
         assert usage_of(found) == reported(8, 0)

@@ -17,6 +17,7 @@ from tests.ratelimit.rls import message
 
 LEASE_ID = "01936b3f-6c00-7abc-8def-0123456789ab"
 USUAL = {
+    "log": "text",
     "policy": '["t","k","",0]' * 10,
     "method": "POST",
     "path": "/v1/chat/completions",

@@ -20,7 +20,7 @@ import httpx
 import redis
 
 from tenancy.values.lease_id import mint_lease_id
-from tests.accesslog.entries import decision, entry, line
+from tests.accesslog.entries import decision, earlier_line, entry
 from tests.conftest import public_directory
 from tests.upgrade.running import MODEL, Running, wait_for
 from tests.upgrade.stores import dump_postgres, dump_redis, save_file
@@ -209,7 +209,7 @@ class Capture:
 
     def _log(self, *entries: dict[str, Any]) -> None:
         with self.before.log_file.open("ab") as file:
-            file.write(b"".join(line(fields) + b"\n" for fields in entries))
+            file.write(b"".join(earlier_line(fields) + b"\n" for fields in entries))
 
     def _segments(self) -> list[Path]:
         return list((self.before.directory / "spool").glob("*.jsonl"))

@@ -81,7 +81,9 @@ class Running:
     def stream(self, *logged: dict[str, Any]) -> None:
         """Brings log entries as Envoy's stream would."""
         with grpc.insecure_channel(f"unix:{self.directory}/ratelimit.sock") as channel:
-            channel.stream_unary(STREAM, None, None)(iter([message(*map(proto, logged))]), timeout=30)
+            channel.stream_unary(STREAM, None, None)(
+                iter([message(*(proto(each, earlier=True) for each in logged))]), timeout=30
+            )
 
     def close(self) -> None:
         for process in reversed(self._processes):

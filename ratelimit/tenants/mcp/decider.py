@@ -23,6 +23,7 @@ from ratelimit.tenants.mcp.message import Message, parse_message
 from ratelimit.tenants.mcp.screening import KIND, ROOT, Call, Servers, screen_call
 from ratelimit.tenants.request import Request
 from ratelimit.tenants.screening import ABSENT, Rejected
+from ratelimit.tenants.sealed import form_of
 from serving.call import Answer
 from serving.call import Call as RpcCall
 from tenancy.values.calendar import UnknownTimeZone
@@ -48,7 +49,7 @@ class CallDecider(TenantDecider):
         entries, now_ms = descriptors[0], self._now_ms()
         lease_id = self._lease_id(entries, now_ms)
         message, policy = parse_message(entries.get("asked", "")), entries.get("policy", ABSENT)
-        fields: list[Field] = [("lease_id", lease_id), (RPC_ID, message.id)]
+        fields: list[Field] = [("lease_id", lease_id), form_of(entries), (RPC_ID, message.id)]
         try:
             found = screen_call(
                 entries.get("method", ""),

@@ -50,6 +50,7 @@ def test_who_has_nothing_left_is_refused_by_name(ratelimit: Slice) -> None:
     assert not told.ok
     lease_id = told.metadata.pop("lease_id")
     assert lease_id
+    assert "'admission':'refused'" in told.metadata.pop("decision")
     assert told.metadata == {
         "tenant_id": "acme",
         "key_id": "key-1",

@@ -1,5 +1,7 @@
 """The usual answer says what any other admission says."""
 
+import json
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -10,8 +12,19 @@ from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.request import fields_of
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.screening import Priced
-from ratelimit.tenants.sealed import MOST_COUNT, OPEN, SEALED, ids_of, text_to_seal
-from ratelimit.tenants.usual import ALONE, Usual, is_usual, told_of
+from ratelimit.tenants.sealed import (
+    ALONE,
+    AS_TEXT,
+    MOST_COUNT,
+    OPEN,
+    SEALED,
+    ids_of,
+    metadata_of,
+    object_of,
+    text_to_seal,
+)
+from ratelimit.tenants.sealed import DECISION as TEXT
+from ratelimit.tenants.usual import Usual, is_usual, told_of
 from tenancy.values.admission import Admission
 from tenancy.values.policy import Policy
 from tenancy.values.seal import DECISION, Seal
@@ -48,6 +61,22 @@ def test_it_says_what_any_admission_does(
     fields += [ALONE] if alone else []
     expected = account.head + serialize(True, fields, headers, b"") + told_of(Admission.FAST)
     assert read(said) == read(expected)
+    text = read(usual.text_answer(LEASE_ID, end_user_id, priced, seal, headers, alone=alone))
+    fields = [each for each in fields if each != ALONE and each[0] != "seal"]
+    fields.insert(1, AS_TEXT)
+    metadata = metadata_of(seal, ids_of(policy), fields, alone=alone)
+    also = read(serialize(True, metadata, headers, b"") + told_of(Admission.FAST))
+    assert said_in(text, seal) == said_in(also, seal)
+    del text.dynamic_metadata[TEXT], also.dynamic_metadata[TEXT]
+    assert text == also
+
+
+def said_in(response: RateLimitResponse, seal: Seal | None) -> dict[str, object]:
+    """What is not zero in the text of the decision, which has a seal."""
+    text = str(response.dynamic_metadata[TEXT])
+    given, _, sealed = text.partition(" ")
+    assert seal is None or seal.fits(given, sealed)
+    return {name: value for name, value in json.loads(object_of(text)).items() if value}
 
 
 def read(message: bytes) -> RateLimitResponse:
