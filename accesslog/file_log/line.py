@@ -24,7 +24,7 @@ from accesslog.entry import (
     method_of,
     undecided_of,
 )
-from accesslog.file_log.earlier import ENDS, Garbage, read_earlier
+from accesslog.file_log.earlier import ENDS, Garbage, fields_of, read_earlier
 from accesslog.trace_context import MAX_TRACEPARENT
 
 # Inside a JSON string the double quotes would be escaped, so nothing that a client sends can look like this; single
@@ -103,11 +103,14 @@ def read_line(line: bytes) -> LogEntry | Undecided | None:
 
 
 def _read_odd(line: bytes) -> LogEntry | Undecided | None:
-    """Of an earlier version, or with bytes that are no text, which Envoy would escape."""
-    try:
-        return _entry_of(_line(line.decode(errors="replace").encode()))
-    except (msgspec.MsgspecError, RecursionError):
+    """Of an earlier version, or with what is no text: bytes, or halves of a pair."""
+    fields = fields_of(line)
+    if "ended" not in fields:
         return read_earlier(line)
+    try:
+        return _entry_of(msgspec.convert(fields, _Line))
+    except msgspec.ValidationError as error:
+        raise Garbage(str(error)) from error
 
 
 def _entry_of(line: _Line) -> LogEntry | Undecided | None:

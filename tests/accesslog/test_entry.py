@@ -122,10 +122,10 @@ def test_the_file_log_may_write_either_sign_for_nothing(value: str | None) -> No
     assert (found.request_id, found.streamed, found.ttft_ms) == ("", False, None)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"x", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"a":' * 100_000, line(ENTRIES["chat"])[:200]],
-)
+GARBAGE = [b"", b"x", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"a":' * 100_000, line(ENTRIES["chat"])[:200]]
+
+
+@pytest.mark.parametrize("data", [*GARBAGE, b'{"ended":1}'])
 def test_what_envoy_did_not_write_is_garbage(data: bytes) -> None:
     with pytest.raises(Garbage):
         read_line(data)

@@ -121,7 +121,7 @@ def without_stream(manager: Any) -> None:
 
 def of_another_version(manager: Any) -> None:
     (file,) = [each for each in manager["access_log"] if each["name"] == "envoy.access_loggers.file"]
-    del file["typed_config"]["log_format"]["json_format"]["begun_seal"]
+    del file["typed_config"]["log_format"]["json_format"]["decision"]
     manager["http_filters"] = [each for each in manager["http_filters"] if each["name"] != "tollkeeper.uploads"]
 
 
@@ -136,7 +136,8 @@ def that_lets_pass(manager: Any) -> None:
     """As somebody sets it who fears an outage more than a bill."""
     found = {each["name"]: each["typed_config"] for each in manager["http_filters"] if "typed_config" in each}
     found["tollkeeper.authz"]["failure_mode_allow"] = True
-    found["tollkeeper.ratelimit"]["rate_limits"][0]["actions"][0]["metadata"]["metadata_key"]["key"] = "mine"
+    policy = next(each for each in found["tollkeeper.ratelimit"]["rate_limits"][0]["actions"] if "metadata" in each)
+    policy["metadata"]["metadata_key"]["key"] = "mine"
     found["tollkeeper.ratelimit"]["timeout"] = "5s"
 
 
@@ -167,7 +168,7 @@ CASES = [
         [
             "the filter tollkeeper.authz is not this version's: failure_mode_allow is True, not unset",
             "the filter tollkeeper.ratelimit is not this version's: "
-            "rate_limits[0].actions[0].metadata.metadata_key.key is mine, not envoy.filters.http.ext_authz",
+            "rate_limits[0].actions[1].metadata.metadata_key.key is mine, not envoy.filters.http.ext_authz",
             "it waits 5 s for tollkeeper.ratelimit, while a request may be queued for 30",
         ],
     ),
@@ -187,7 +188,7 @@ CASES = [
     ),
     (without_local_replies, ["has no local replies of Tollkeeper: what should be 403, 404 or 503 is a 429"]),
     (without_stream, ["has no gRPC access log tollkeeper, so nothing is settled until leases expire"]),
-    (of_another_version, ["has no filter tollkeeper.uploads", "lacks begun_seal: it is of another version"]),
+    (of_another_version, ["has no filter tollkeeper.uploads", "lacks decision: it is of another version"]),
     (in_another_order, ["has its filters as tollkeeper.authz, tollkeeper.guard, "]),
 ]
 
