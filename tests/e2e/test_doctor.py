@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from tests.e2e.deployment import Deployment
+from tests.warm import program
 from tollkeeper.config import as_environment
 from tollkeeper.doctor.command import examine
 from tollkeeper.doctor.envoy import GRPC_LOG
@@ -33,7 +33,7 @@ def said(stack: Deployment, **changes: Any) -> list[str]:
 
 def run(stack: Deployment, **changes: Any) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, **as_environment(stack.settings.model_copy(update=changes))}
-    command = [sys.executable, "-m", "tollkeeper", "doctor", "--json"]
+    command = [program(), "doctor", "--json"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 

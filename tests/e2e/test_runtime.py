@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +17,10 @@ from ratelimit.tenants.decider import ANSWER_SECONDS
 from tenancy.values.policy import Policy
 from tests.e2e.deployment import MODEL, Credential, Deployment, wait_for
 from tests.ratelimit.rls import Told, ask
+from tests.warm import WarmProcess
 from tests.web import WEB
 from tollkeeper.config import as_environment
-from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import answers
 
 IN_FORCE_SECONDS = 1.0
@@ -41,9 +41,8 @@ class Second:
                 "access_log_file": root / "none.jsonl",
             }
         )
-        command = [sys.executable, "-m", "tollkeeper", "sidecar", "ratelimit", "accesslog"]
-        environment = as_environment(settings)
-        self.process = Process("second", command, root / "log", environment=environment, stop_signal=signal.SIGINT)
+        command, environment = ["sidecar", "ratelimit", "accesslog"], as_environment(settings)
+        self.process = WarmProcess("second", command, root / "log", environment=environment, stop_signal=signal.SIGINT)
         stops.callback(self.process.stop)
         self.process.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
         channel = grpc.insecure_channel(f"unix:{settings.ratelimit_socket}")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import public_directory
+from tests.warm import program
 from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import accepts
 
@@ -168,7 +169,7 @@ def test_kill_9_leaves_nothing_behind(again: Up) -> None:
 
 
 def run_up(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tollkeeper", "up", *options]
+    command = [program(), "up", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -18,6 +18,7 @@ from ratelimit.service import PATH as RESERVE
 from tests.accesslog.entries import message, proto
 from tests.authz.conversation import Answer, check_request
 from tests.ratelimit.rls import Told, ask
+from tests.warm import WarmProcess
 from tests.web import NO_TLS
 from tollkeeper.up.process import Process, free_port
 
@@ -94,12 +95,14 @@ class Running:
             f"TOLLKEEPER_{name}".upper(): str(value) for name, value in {**self._settings, **settings}.items()
         }
         log = self.directory / f"{command}.log"
-        started = [self._python, "-m", "tollkeeper", command]
-        # In a directory without sources: they would be found before those of the environment.
-        # SIGINT: no other sidecar comes after this one.
-        process = Process(
-            command, started, log, environment=environment, directory=self.directory, stop_signal=signal.SIGINT
-        )
+        stop = signal.SIGINT  # no other sidecar comes after this one
+        if self._python == sys.executable:
+            process: Process = WarmProcess(command, [command], log, environment=environment, stop_signal=stop)
+        else:
+            started = [self._python, "-m", "tollkeeper", command]
+            # In a directory without sources: they would be found before those of the environment.
+            where = self.directory
+            process = Process(command, started, log, environment=environment, directory=where, stop_signal=stop)
         self._processes.append(process)
         return process
 

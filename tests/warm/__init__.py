@@ -126,11 +126,15 @@ def warm_server() -> tuple[socket.socket, Path]:
 
 
 @functools.cache
+def program() -> str:
+    """The path of a `tollkeeper` that is forked."""
+    directory = warm_server()[1]
+    (path := directory / "bin" / "tollkeeper").parent.mkdir()
+    path.write_text(PROGRAM.format(python=sys.executable, socket=str(directory / SOCKET)))
+    path.chmod(0o700)
+    return str(path)
+
+
 def path_of_programs() -> str:
-    """Where a shell finds a forked `tollkeeper`, ahead of the other programs of our environment."""
-    directory = warm_server()[1] / "bin"
-    directory.mkdir()
-    program = directory / "tollkeeper"
-    program.write_text(PROGRAM.format(python=sys.executable, socket=str(directory.parent / SOCKET)))
-    program.chmod(0o700)
-    return f"{directory}{os.pathsep}{Path(sys.executable).parent}"
+    """Where a shell finds it, ahead of the other programs of our environment."""
+    return f"{Path(program()).parent}{os.pathsep}{Path(sys.executable).parent}"

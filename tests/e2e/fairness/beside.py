@@ -1,11 +1,12 @@
 """A sidecar and an Envoy more, on the stores and the model server of a running stack."""
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from signal import SIGTERM
 
 from tests.e2e.deployment import Deployment
+from tests.warm import WarmProcess
 from tollkeeper.config import Settings, as_environment
 from tollkeeper.envoy.render import render
 from tollkeeper.envoy.settings import EnvoySettings
@@ -27,8 +28,8 @@ def begin_beside(stack: Deployment, directory: Path, stops: ExitStack) -> Callab
             "access_log_file": directory / "access.jsonl",
         }
     )
-    command = [sys.executable, "-m", "tollkeeper", "sidecar"]
-    sidecar = Process("sidecar", command, directory / "sidecar.log", environment=as_environment(settings))
+    environment, log = as_environment(settings), directory / "sidecar.log"
+    sidecar = WarmProcess("sidecar", ["sidecar"], log, environment=environment, stop_signal=SIGTERM)
     stops.callback(sidecar.stop)
     envoy = begin_envoy(stack, settings, directory, stops)
 

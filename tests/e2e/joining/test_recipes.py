@@ -1,6 +1,5 @@
 """docs/install/joining.md: its recipes on an Envoy that somebody runs already."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +11,9 @@ import pytest
 from tests.e2e.deployment import MODEL, Deployment, wait_for
 from tests.e2e.joining.mine import COMPRESSOR, CORS, HTTP2, NOWHERE, blocks_of, cluster, recipe, running
 from tests.e2e.joining.services import DENIED_BODY, TOKEN, serving
+from tests.warm import WarmProcess
 from tollkeeper.config import as_environment
-from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import answers
 
 CHAT = "/v1/chat/completions"
@@ -113,10 +113,10 @@ def beside(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "metrics_listen": f"127.0.0.1:{free_port()}",
         }
     )
-    command = [sys.executable, "-m", "tollkeeper", "sidecar", "authz"]
+    command, log = ["sidecar", "authz"], directory / "authz.log"
     with ExitStack() as running_too:
         environment = as_environment(settings)
-        authz = Process("authz", command, directory / "authz.log", environment=environment, stop_signal=SIGINT)
+        authz = WarmProcess("authz", command, log, environment=environment, stop_signal=SIGINT)
         running_too.callback(authz.stop)
         authz.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
         mine = running_too.enter_context(serving())

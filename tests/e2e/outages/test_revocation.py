@@ -1,7 +1,6 @@
 """A key that is deleted or disabled is refused by every sidecar within a second; within 15 s if the push is lost."""
 
 import hashlib
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,8 +11,9 @@ import pytest
 
 from protos.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from tests.e2e.deployment import Credential, Deployment, wait_for
+from tests.warm import WarmProcess
 from tollkeeper.config import Settings, as_environment
-from tollkeeper.up.process import Process, free_port
+from tollkeeper.up.process import free_port
 from tollkeeper.up.stack import answers
 
 PUSHED_SECONDS = 1.0
@@ -37,8 +37,8 @@ class Sidecar:
         settings = settings.model_copy(update=changes)
         environment = as_environment(settings)
         environment["TOLLKEEPER_ACCESS_LOG_FILE"] = str(root / "none.jsonl")
-        command = [sys.executable, "-m", "tollkeeper", "sidecar", "authz"]
-        process = Process("second-sidecar", command, root / "log", environment=environment, stop_signal=SIGINT)
+        command, log = ["sidecar", "authz"], root / "log"
+        process = WarmProcess("second-sidecar", command, log, environment=environment, stop_signal=SIGINT)
         stack.callback(process.stop)
         process.wait_until(lambda: answers(f"http://{settings.metrics_listen}/readyz"))
         channel = grpc.insecure_channel(f"unix:{settings.authz_socket}")
