@@ -4,6 +4,7 @@ Owns what is believed of an entry: names, ranges, which numbers count.  What a r
 usage.py.  Pure.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Annotated
@@ -90,7 +91,6 @@ class Decision(Struct, frozen=True, gc=False):
 
 DECISION_FIELDS = Decision.__struct_fields__
 _decision = msgspec.json.Decoder(Decision).decode
-_decode = msgspec.json.Decoder().decode
 
 
 class LogEntry(Struct, frozen=True):
@@ -184,8 +184,8 @@ def decision_in(said: str) -> Decision | None:
 
 def _odd_decision_in(data: bytes) -> Decision | None:
     try:
-        fields = _decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        fields = json.loads(data)
+    except (ValueError, RecursionError):
         return None
     return decision_of(fields) if isinstance(fields, dict) else None
 

@@ -15,7 +15,6 @@ from ledger.row import UsageRow
 from protos.envoy.config.core.v3.base_pb2 import RequestMethod
 from protos.envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from protos.envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
-from ratelimit.tenants.sealed import as_text
 from tenancy.values.lease_id import mint_lease_id
 
 METHODS = {"GET": RequestMethod.GET, "POST": RequestMethod.POST, "ODD": RequestMethod.METHOD_UNSPECIFIED}
@@ -29,6 +28,8 @@ def metered(**counts: int) -> dict[str, object]:
 # What the meter says beside its counts, in one text and by itself.
 METER = ("stream", "background", "ended", "text_bytes", "usage")
 STRINGS = ("answer_file", "answer_id", "answer_model", "answer_status", "service_tier")
+EMPTY = (None, "", "-", 0, False)  # is not said
+QUOTES = str.maketrans("\"'", "'\"")
 CHAT_USAGE = metered(prompt_tokens=12, completion_tokens=30)
 CHAT_TOKENS = 42
 
@@ -104,8 +105,9 @@ def said(ratelimit: Mapping[str, Any] | None) -> str | None:
     if ratelimit is None:
         return None
     first = {name: ratelimit[name] for name in ("log", "lease_id") if name in ratelimit}
-    fields = {name: value for name, value in {**first, **ratelimit}.items() if name != "seal"}
-    return f"{ratelimit.get('seal') or ''}{as_text(None, tuple(fields.items()))}"
+    fields = {name: value for name, value in {**first, **ratelimit}.items() if name != "seal" and value not in EMPTY}
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).translate(QUOTES)
+    return f"{ratelimit.get('seal') or ''} {text}"
 
 
 def _metered(usage: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ def test_the_page_ends_with_a_deployment_in_order(public_path: Path, database_ur
         STARTED: f"""
             until curl -sf http://{metrics}/readyz > /dev/null; do sleep 0.1; done
             until curl -s http://{listen}/v1/models | grep invalid_api_key; do sleep 0.1; done
+            while curl -s http://{metrics}/readyz | grep 'is not there'; do sleep 0.1; done
             tollkeeper doctor""",
     }
     script = "".join(block.text for block in blocks(PAGE) if block.language == "sh")

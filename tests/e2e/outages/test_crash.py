@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tenancy.values.lease_id import LENGTH
 from tests.conftest import public_directory
 from tests.e2e.deployment import Credential, Deployment, wait_for
 from tests.e2e.load import Load
@@ -50,8 +51,9 @@ def server_of(path: Path) -> int | None:
 def logged(stack: Deployment, who: Credential) -> list[str]:
     """Lease ids in Envoy's log file."""
     lines = (stack.directory / "access.jsonl").read_text().splitlines()
-    decisions = (json.loads(line)["ratelimit"] for line in lines)
-    return [decision["lease_id"] for decision in decisions if decision and decision["tenant_id"] == who.tenant_id]
+    decisions = (json.loads(line)["decision"] for line in lines)
+    ours = f"'tenant_id':'{who.tenant_id}'"
+    return [decision.partition("'lease_id':'")[2][:LENGTH] for decision in decisions if ours in decision]
 
 
 @pytest.mark.parametrize("log", ["both", "file"])
