@@ -9,9 +9,9 @@ FAULTS ?=
 PYTEST ?=
 # What packages are installed with.
 INSTALL ?= $(BIN)/python -m pip install
-# Of the tests: each has a Valkey, a Postgres and often an Envoy of its own.  One more than a small machine has cores, since
+# Of the tests: each has a Valkey, a Postgres and often an Envoy of its own.  Two more than a small machine has cores, since
 # many wait; with yet more, one test's servers hold up another's beyond the deadlines that the product keeps.
-WORKERS ?= 3
+WORKERS ?= 4
 # The tests start hundreds of processes: what is compiled is kept, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
