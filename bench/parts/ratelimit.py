@@ -2,6 +2,7 @@
 once with the same lease and answer, once with the debit alone."""
 
 import asyncio
+import json
 from pathlib import Path
 
 from google.protobuf.json_format import MessageToDict
@@ -14,6 +15,7 @@ from bench.stage import Stage, decisions, gained
 from protos.envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from ratelimit.budgets.keys import leases_key
 from ratelimit.service import PATH
+from ratelimit.tenants.sealed import object_of
 
 TITLE = "ShouldRateLimit with a debit in Valkey"
 POPULATION = keys.Population("rls", tenants=1, keys=1)
@@ -73,6 +75,7 @@ def said(answer: bytes) -> dict[str, object]:
     """Code, metadata and the names of the headers; without what differs from call to call."""
     response = RateLimitResponse.FromString(answer)
     metadata = MessageToDict(response.dynamic_metadata)
+    metadata |= json.loads(object_of(metadata.pop("decision", " {}")))
     lease_id, _ = metadata.pop("lease_id", ""), metadata.pop("seal", "")
     headers = sorted(header.key for header in response.response_headers_to_add)
     return {"code": response.overall_code, "leased": len(lease_id), "headers": headers, **metadata}
