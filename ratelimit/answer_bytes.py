@@ -50,15 +50,7 @@ def headers_part(headers: Iterable[tuple[str, str]]) -> bytes:
 
 def text_part(name: str, size: int) -> bytes:
     """What precedes a text of `size` bytes in a part that is this field of the metadata alone."""
-    return _metadata_part(_text_field(name, size), size)
-
-
-def number_part(name: str) -> bytes:
-    """The same, of a number, which is a double of 8 bytes."""
-    return _metadata_part(_number_field(name), 8)
-
-
-def _metadata_part(head: bytes, size: int) -> bytes:
+    head = _text_field(name, size)
     return _METADATA + varint(len(head) + size) + head
 
 

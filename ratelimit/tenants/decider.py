@@ -153,7 +153,7 @@ class TenantDecider:
         if life is None:
             life = Life(lease_id, account.policy, now_ms, load)
             return self._queue(Request(call, life, account, fields, reservation, asked.api, forward, headers))
-        usual = None if more or headers or not is_usual(lease_id, screened) else runnable
+        usual = None if more or headers or not is_usual(runnable.form, lease_id, screened) else runnable
         request = Request(call, life, account, fields, reservation, asked.api, forward, headers, usual)
         outcome = self._reserve(request)
         return None if outcome is None else self._response(request, outcome)

@@ -17,7 +17,7 @@ from ratelimit.tenants.estimates.estimate import NOT_TEXT
 from ratelimit.tenants.forward import alias_of
 from ratelimit.tenants.prepared import Prepared
 from ratelimit.tenants.screening import Asked, Priced, Rejected, said
-from ratelimit.tenants.sealed import AS_FIELDS, AS_TEXT
+from ratelimit.tenants.sealed import AS_FIELDS
 from serving.call import Call
 from tenancy.values.seal import Seal
 
@@ -60,8 +60,7 @@ class Runnable(Struct, frozen=True):
         """The usual answer; see usual.py."""
         usual = self.prepared.usual
         assert usual is not None  # noqa: S101 - it may run
-        answer = usual.text_answer if self.form is AS_TEXT else usual.answer
-        return answer(self.lease_id, self.end_user_id, self.screened, seal, headers, alone=alone)
+        return usual.answer(self.lease_id, self.end_user_id, self.screened, seal, headers, alone=alone)
 
 
 class Request(Struct, frozen=True):

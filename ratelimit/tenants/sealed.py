@@ -38,7 +38,6 @@ SEALED: Mapping[str, str | int | bool] = {
     "end_user_id": "",
 }
 # What differs from one answer to the next, in their order.
-OPEN = ("lease_id", "reserved_tokens", "input_estimate", "output_cap", "end_user_id")
 _TEXT = BETWEEN.join(["%s"] * len(SEALED))
 _values = itemgetter(*SEALED)
 _COUNTS = tuple(name for name, value in SEALED.items() if type(value) is int)
@@ -70,13 +69,6 @@ def ids_of(policy: Policy) -> tuple[tuple[str, str], ...]:
 def sealed_text(values: tuple[str | int | bool, ...]) -> str:
     """The sealed text, from the values in the order of SEALED as a log brings them."""
     return _TEXT % values
-
-
-def open_text(*said: Iterable[Field]) -> str:
-    """The sealed text, from the fields that many answers have in common, with `%s` for each of OPEN, in this order."""
-    fields = {name: "" if value == "-" else str(value).replace("%", "%%") for each in said for name, value in each}
-    fields |= dict.fromkeys(OPEN, "%s")
-    return sealed_text(tuple(fields.get(name, value) for name, value in SEALED.items()))
 
 
 def text_to_seal(*said: Iterable[Field]) -> str:

@@ -8,7 +8,6 @@ from hashlib import blake2b
 from hmac import compare_digest
 
 SEAL_BYTES = 16
-SEAL_DIGITS = 2 * SEAL_BYTES  # as text
 KEY_BYTES = 32
 # The kinds of statements.  A seal of one kind is not valid for another.
 LEASE, DECISION, RESPONSE, DENIAL = b"lease", b"decision", b"response", b"denial"

@@ -12,17 +12,7 @@ from ratelimit.tenants.estimates.estimate import Estimate
 from ratelimit.tenants.request import fields_of
 from ratelimit.tenants.routes.kind import Kind
 from ratelimit.tenants.screening import Priced
-from ratelimit.tenants.sealed import (
-    ALONE,
-    AS_TEXT,
-    MOST_COUNT,
-    OPEN,
-    SEALED,
-    ids_of,
-    metadata_of,
-    object_of,
-    text_to_seal,
-)
+from ratelimit.tenants.sealed import AS_FIELDS, AS_TEXT, MOST_COUNT, ids_of, metadata_of, object_of
 from ratelimit.tenants.sealed import DECISION as TEXT
 from ratelimit.tenants.usual import Usual, is_usual, told_of
 from tenancy.values.admission import Admission
@@ -54,15 +44,8 @@ def test_it_says_what_any_admission_does(
     own = {"lease_id", "end_user_id", "input_estimate", "output_cap", "uncorrected", "script"}
     usual = Usual.of(account, [*(field for field in fields if field[0] not in own), *more])
     headers = [("x-ratelimit-remaining-tokens", "12")]
-    said = usual.answer(LEASE_ID, end_user_id, priced, seal, headers, alone=alone)
     fields += [("admission", Admission.FAST), ("reserved_tokens", priced.estimate.tokens), *more]
-    if seal is not None:
-        fields.append(("seal", seal.of(text_to_seal(ids_of(policy), fields))))
-    fields += [ALONE] if alone else []
-    expected = account.head + serialize(True, fields, headers, b"") + told_of(Admission.FAST)
-    assert read(said) == read(expected)
-    text = read(usual.text_answer(LEASE_ID, end_user_id, priced, seal, headers, alone=alone))
-    fields = [each for each in fields if each != ALONE and each[0] != "seal"]
+    text = read(usual.answer(LEASE_ID, end_user_id, priced, seal, headers, alone=alone))
     fields.insert(1, AS_TEXT)
     metadata = metadata_of(seal, ids_of(policy), fields, alone=alone)
     also = read(serialize(True, metadata, headers, b"") + told_of(Admission.FAST))
@@ -87,11 +70,8 @@ def read(message: bytes) -> RateLimitResponse:
 
 
 def test_what_is_particular_is_left_to_the_other_way() -> None:
-    assert is_usual(LEASE_ID, Priced(Estimate(44, 12, 32), "m", True))
-    assert not is_usual(LEASE_ID, Priced(Estimate(44, 12, 0, 0, 1), "m", True, Kind.DRAWS))
-    assert not is_usual(LEASE_ID, Priced(Estimate(MOST_COUNT + 1, 12, MOST_COUNT), "m", True))
-    assert not is_usual(LEASE_ID + "0", Priced(Estimate(44), "m", True))
-
-
-def test_what_is_open_in_a_sealed_text_is_filled_in_its_order() -> None:
-    assert [name for name in SEALED if name in OPEN] == [*OPEN]
+    assert is_usual(AS_TEXT, LEASE_ID, Priced(Estimate(44, 12, 32), "m", True))
+    assert not is_usual(AS_FIELDS, LEASE_ID, Priced(Estimate(44, 12, 32), "m", True))
+    assert not is_usual(AS_TEXT, LEASE_ID, Priced(Estimate(44, 12, 0, 0, 1), "m", True, Kind.DRAWS))
+    assert not is_usual(AS_TEXT, LEASE_ID, Priced(Estimate(MOST_COUNT + 1, 12, MOST_COUNT), "m", True))
+    assert not is_usual(AS_TEXT, LEASE_ID + "0", Priced(Estimate(44), "m", True))
